@@ -1,0 +1,53 @@
+"""Everything Pleura raises on purpose.
+
+PleuraError
+├── FilmError           this film cannot be segmented; the run goes on with the next
+│   ├── UnreadableFilm  not a file of any kind we know, or damaged
+│   └── UnsuitableFilm  readable, but not a frontal chest radiograph we can work on
+├── UsageError          an option, a path or a recipe is wrong
+│   └── DataError       a data set on disk is not what its layout promises
+└── WeightsError        weights are missing, altered, or made for another network
+
+A message says what was met, what was expected, and what to do. `FilmError` is what a
+caller catches to skip a film; `PleuraError` is everything.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "FilmError",
+    "PleuraError",
+    "UnreadableFilm",
+    "UnsuitableFilm",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class PleuraError(Exception):
+    """Anything Pleura raises on purpose; its text is meant for the user."""
+
+
+class FilmError(PleuraError):
+    """This film cannot be segmented; other films may be."""
+
+
+class UnreadableFilm(FilmError):
+    """The bytes are no image format we know, or the file is damaged."""
+
+
+class UnsuitableFilm(FilmError):
+    """The image is readable, but is no film that Pleura can segment."""
+
+
+class UsageError(PleuraError):
+    """An option, a path or a recipe is wrong; the message says how to put it right."""
+
+
+class DataError(UsageError):
+    """A data set does not hold what its layout promises."""
+
+
+class WeightsError(PleuraError):
+    """A weights file is missing, altered, or made for another network."""

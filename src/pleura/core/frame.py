@@ -1,0 +1,78 @@
+"""The way into the network's square and back.
+
+A film is stretched to a square: both sides are resampled to S, whatever the aspect. The network
+then uses every one of its S x S pixels, and the sets the project grew up with, published as
+squares, look the same as a film that comes from a clinic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pleura.core.types import Pixels, Probabilities, Square
+
+__all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "normalise"]
+
+DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
+"""Clips the collimator's edge and burnt-in letters, which would flatten the lungs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A film of height x width pixels inside a square of `side`.
+
+    `fit` and `restore` are each other's inverse up to resampling; no other code knows how the
+    square was filled.
+    """
+
+    height: int
+    width: int
+    side: int
+
+    def fit(self, pixels: Pixels) -> Square:
+        """(H, W) -> (1, S, S), area-averaged where the film is larger than the square."""
+        return _resample(pixels, (self.side, self.side))[None]
+
+    def restore(self, maps: Probabilities) -> Probabilities:
+        """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
+        return np.stack([_resample(each, (self.height, self.width)) for each in maps])
+
+
+def normalise(square: Square) -> Square:
+    """Scale to [0, 1] between two percentiles of the square; a flat square becomes 0."""
+    dark, light = np.percentile(square, (DARK_PERCENTILE, LIGHT_PERCENTILE))
+    if light <= dark:
+        return np.zeros_like(square)
+    scaled: Square = np.clip((square - dark) / (light - dark), 0, 1).astype(np.float32)
+    return scaled
+
+
+def _resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(H, W) -> `size` with a triangle filter, widened when shrinking so nothing aliases."""
+    height, width = image.shape
+    rows, columns = _weights(height, size[0]), _weights(width, size[1])
+    if size[0] * width <= height * size[1]:  # the cheaper order first
+        return np.ascontiguousarray((columns @ (rows @ image).T).T, dtype=np.float32)
+    return np.ascontiguousarray(rows @ (columns @ image.T).T, dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def _weights(old: int, new: int) -> sparse.csr_array:
+    """(new, old) matrix that resamples a line of `old` pixels to `new`; each row sums to 1."""
+    scale = old / new
+    reach = max(scale, 1.0)
+    centre = (np.arange(new) + 0.5) * scale  # in old pixels, edge to edge
+    taps = 2 * int(np.ceil(reach)) + 1
+    column = np.floor(centre)[:, None].astype(np.int64) + np.arange(taps) - taps // 2
+    weight = np.maximum(0, 1 - np.abs(column + 0.5 - centre[:, None]) / reach)
+    weight[(column < 0) | (column >= old)] = 0
+    weight /= weight.sum(axis=1, keepdims=True)
+    row = np.repeat(np.arange(new), taps)
+    keep = weight.ravel() > 0
+    triplet = (weight.ravel()[keep].astype(np.float32), (row[keep], column.ravel()[keep]))
+    return sparse.csr_array(triplet, shape=(new, old))

@@ -1,0 +1,166 @@
+"""The nouns: what a film is, and what Pleura says about it.
+
+Axis order is (row, column) everywhere; row 0 is the top, column 0 the viewer's left.
+Right and left are the patient's: in a standard frontal film the right lung lies on the
+viewer's left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.errors import UnsuitableFilm
+
+Pixels: TypeAlias = NDArray[np.float32]
+"""(H, W) float32, brighter = denser; any finite range."""
+
+Square: TypeAlias = NDArray[np.float32]
+"""(1, S, S) float32: what the network sees; S is `Frame.side`."""
+
+Probabilities: TypeAlias = NDArray[np.float32]
+"""(C, H, W) float32 in [0, 1], one map a channel, in the order of the card's `channels`."""
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""(H, W) bool at the film's native size."""
+
+CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
+"""What the default network predicts, in this order."""
+
+KNOWN_CHANNELS = (*CHANNELS, "field", "whole")
+"""Every channel a network may have; `field` and `whole` hold both lungs in one map."""
+
+Definition: TypeAlias = Literal["field", "whole"]
+"""`field`: heart and mediastinum left out. `whole`: the lung behind the heart included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Distance between the centres of neighbouring pixels."""
+
+    row_mm: float
+    """Between rows (vertical), mm."""
+
+    col_mm: float
+    """Between columns (horizontal), mm."""
+
+    source: str
+    """Where the number comes from, e.g. a DICOM attribute's keyword, or `user`."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.row_mm < np.inf and 0 < self.col_mm < np.inf):
+            raise UnsuitableFilm(
+                f"pixel spacing must be positive, got {self.row_mm} x {self.col_mm} mm; "
+                "leave it out to measure in pixels only"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """A film, decoded; it carries no identity of a patient."""
+
+    pixels: Pixels
+    spacing: Spacing | None = None
+    view: str | None = None
+    """`PA`, `AP`, `LL`, ... where the file says so."""
+
+    notes: tuple[str, ...] = ()
+    """What was found or assumed while decoding, for the user to read."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
+            raise ValueError(
+                f"pixels must be (H, W) float32, got {self.pixels.shape} {self.pixels.dtype}"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        height, width = self.pixels.shape
+        return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of pixels: rows top <= r < bottom, columns left <= c < right."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Rows inside, px."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns inside, px."""
+        return self.right - self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What the masks measure. Pixels always; millimetres only where the spacing is known.
+
+    `None` means undefined (an empty mask, no spacing, no heart channel), never zero.
+    """
+
+    right_area_px: int
+    left_area_px: int
+    lungs_area_px: int
+    lungs_share: float
+    """Share of the film that is lung, in [0, 1]."""
+
+    right_to_left_ratio: float | None
+    """Area of the right lung over that of the left."""
+
+    right_box: Box | None
+    left_box: Box | None
+    lungs_box: Box | None
+    right_area_cm2: float | None = None
+    left_area_cm2: float | None = None
+    lungs_area_cm2: float | None = None
+    spacing_source: str | None = None
+    heart_area_px: int | None = None
+    cardiothoracic_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a result: enough to make it again."""
+
+    version: str
+    """Of the package."""
+
+    weights_name: str
+    weights_sha256: str
+    engine: str
+    definition: Definition
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """The lungs of one film, at its native size."""
+
+    radiograph: Radiograph
+    right: Mask
+    left: Mask
+    probabilities: Probabilities
+    """(C, H, W); `channels` names the maps."""
+
+    channels: tuple[str, ...]
+    measurements: Measurements
+    provenance: Provenance
+    heart: Mask | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W) bool: both lungs."""
+        both: Mask = self.right | self.left
+        return both

@@ -1,0 +1,234 @@
+"""UNet++, written from the papers.
+
+Zhou et al. 2018 (arXiv:1807.10165, section 3.1 and figure 1a) and Zhou et al. 2020
+(arXiv:1912.05074). The notation is theirs: node X[i, j] lies at depth i (side S / 2**i,
+`widths[i]` channels) and in column j; column 0 is the encoder, and
+
+    X[i, 0] = H(pool(X[i-1, 0]))
+    X[i, j] = H([X[i, 0], ..., X[i, j-1], up(X[i+1, j-1])])      j > 0
+
+with H two 3 x 3 convolutions, each followed by batch normalisation (optional) and ReLU, and
+`up` a 2 x 2 transposed convolution. Head Lj is a 1 x 1 convolution on X[0, j].
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pleura.core.errors import UsageError
+from pleura.net.vgg import IMAGENET_MEAN, IMAGENET_STD, VGG13_WIDTHS, vgg13_stages
+
+__all__ = ["Architecture", "Backbone", "UNet", "UNetPlusPlus", "build", "conv_pair"]
+
+FILM_MEAN, FILM_STD = 0.5, 0.25
+"""About the mean and spread of a film's pixels once normalised to [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """Everything that fixes the shape of a network; it travels with the weights."""
+
+    kind: Literal["unet++", "unet"] = "unet++"
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Channels of row i, from the finest; depth is `len(widths) - 1` poolings."""
+
+    channels_in: int = 1
+    channels_out: int = 1
+    batch_norm: bool = True
+    deep_supervision: bool = True
+    """Train every head L1..Ln; without it only the last head exists."""
+
+    encoder: Literal["plain", "vgg13_bn"] = "plain"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if len(self.widths) < 2 or min(self.widths) < 1:
+            raise UsageError(
+                f"widths must be two or more positive numbers, got {list(self.widths)}; "
+                "the paper's are [32, 64, 128, 256, 512]"
+            )
+        if self.encoder == "vgg13_bn" and self.widths != VGG13_WIDTHS:
+            raise UsageError(
+                f"encoder 'vgg13_bn' fixes the widths to {list(VGG13_WIDTHS)}, "
+                f"got {list(self.widths)}; leave widths at these or take encoder 'plain'"
+            )
+
+    @property
+    def levels(self) -> int:
+        """The number of heads, which is the number of poolings."""
+        return len(self.widths) - 1
+
+    @property
+    def stride(self) -> int:
+        """An input's sides must be multiples of this."""
+        return int(2**self.levels)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for TOML and JSON."""
+        return {**asdict(self), "widths": list(self.widths)}
+
+
+def conv_pair(channels_in: int, channels_out: int, *, batch_norm: bool) -> nn.Sequential:
+    """H of the paper: two 3 x 3 convolutions, each with normalisation (optional) and ReLU."""
+    layers: list[nn.Module] = []
+    for before in (channels_in, channels_out):
+        layers.append(nn.Conv2d(before, channels_out, 3, padding=1, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(channels_out))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class Backbone(nn.Module):
+    """What U-Net and UNet++ share: scaling of the input, encoder column, initialisation."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        widths, vgg = architecture.widths, architecture.encoder == "vgg13_bn"
+        mean = IMAGENET_MEAN if vgg else (FILM_MEAN,)
+        std = IMAGENET_STD if vgg else (FILM_STD,)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        self.pool = nn.MaxPool2d(2)
+        if vgg:
+            column = vgg13_stages(batch_norm=architecture.batch_norm)
+        else:
+            before = (architecture.channels_in, *widths[:-1])
+            column = [
+                conv_pair(a, b, batch_norm=architecture.batch_norm)
+                for a, b in zip(before, widths, strict=True)
+            ]
+        self.encoder = nn.ModuleList(column)
+
+    def scale(self, image: Tensor) -> Tensor:
+        """(N, 1, S, S) in [0, 1] -> about zero mean; one map becomes three for VGG's encoder."""
+        self._check_size(image)
+        scaled: Tensor = (image - self.mean) / self.std
+        return scaled
+
+    def _check_size(self, image: Tensor) -> None:
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+            return
+        stride = self.architecture.stride
+        height, width = image.shape[-2:]
+        if height % stride or width % stride:
+            fit = [-(-n // stride) * stride for n in (height, width)]
+            raise UsageError(
+                f"{self.architecture.levels} poolings need sides that are multiples of {stride}, "
+                f"got {height} x {width}; pad to {fit[0]} x {fit[1]}"
+            )
+
+
+def initialise(network: nn.Module) -> None:
+    """He-normal convolutions (ReLU follows), unit normalisation, zero biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class UNetPlusPlus(Backbone):
+    """UNet++ with any of its heads L1..Ln."""
+
+    def __init__(self, architecture: Architecture, *, level: int | None = None) -> None:
+        """Build the network that ends at head `level` (all of it if None)."""
+        super().__init__(architecture)
+        widths, levels = architecture.widths, architecture.levels
+        self.level = levels if level is None else level
+        if not 1 <= self.level <= levels:
+            raise UsageError(f"level must be 1 to {levels} for these widths, got {level}")
+        del self.encoder[self.level + 1 :]
+        self.node, self.up = nn.ModuleDict(), nn.ModuleDict()
+        for j in range(1, self.level + 1):
+            for i in range(self.level + 1 - j):
+                self.up[f"{i}_{j}"] = nn.ConvTranspose2d(widths[i + 1], widths[i], 2, stride=2)
+                self.node[f"{i}_{j}"] = conv_pair(
+                    (j + 1) * widths[i], widths[i], batch_norm=architecture.batch_norm
+                )
+        first = 1 if architecture.deep_supervision else self.level
+        self.head = nn.ModuleDict(
+            {
+                str(j): nn.Conv2d(widths[0], architecture.channels_out, 1)
+                for j in range(first, self.level + 1)
+            }
+        )
+        initialise(self)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, channels_in, S, S) in [0, 1] -> logits (N, channels_out, S, S), one per head.
+
+        S is a multiple of `architecture.stride`. The last is the answer; the others serve
+        deep supervision and pruning.
+        """
+        x: dict[tuple[int, int], Tensor] = {}
+        below = self.scale(image)
+        for i, stage in enumerate(self.encoder):
+            below = x[i, 0] = stage(self.pool(below) if i else below)  # (N, widths[i], S/2^i, ..)
+        for j in range(1, self.level + 1):
+            for i in range(self.level + 1 - j):
+                row = [x[i, k] for k in range(j)]
+                lifted = self.up[f"{i}_{j}"](x[i + 1, j - 1])
+                x[i, j] = self.node[f"{i}_{j}"](torch.cat([*row, lifted], dim=1))
+        return [head(x[0, int(j)]) for j, head in self.head.items()]
+
+    def pruned(self, level: int) -> UNetPlusPlus:
+        """The sub-network that ends at head L`level`, holding only the nodes that head needs."""
+        if str(level) not in self.head:
+            raise UsageError(
+                f"this network has heads {', '.join('L' + j for j in self.head)}, not L{level}; "
+                "train with deep_supervision = true to prune"
+            )
+        smaller = UNetPlusPlus(self.architecture, level=level)
+        own = self.state_dict()
+        smaller.load_state_dict({name: own[name] for name in smaller.state_dict()})
+        return smaller.train(self.training)
+
+
+class UNet(Backbone):
+    """Plain U-Net (Ronneberger et al. 2015, arXiv:1505.04597) of the same blocks, to compare."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        widths = architecture.widths
+        pairs = list(itertools.pairwise(widths))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
+        self.node = nn.ModuleList(
+            conv_pair(2 * a, a, batch_norm=architecture.batch_norm) for a in widths[:-1]
+        )
+        self.head = nn.Conv2d(widths[0], architecture.channels_out, 1)
+        initialise(self)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, channels_in, S, S) in [0, 1] -> one tensor of logits (N, channels_out, S, S)."""
+        rows: list[Tensor] = []
+        x = self.scale(image)
+        for i, stage in enumerate(self.encoder):
+            x = stage(self.pool(x) if i else x)
+            rows.append(x)
+        for i in reversed(range(len(self.node))):
+            x = self.node[i](torch.cat([rows[i], self.up[i](x)], dim=1))
+        return [self.head(x)]
+
+
+def build(architecture: Architecture) -> UNetPlusPlus | UNet:
+    """The network that `architecture` describes, freshly initialised."""
+    if architecture.kind == "unet":
+        return UNet(architecture)
+    return UNetPlusPlus(architecture)
+
+
+def count_parameters(modules: nn.Module | Sequence[nn.Module]) -> int:
+    """Trainable numbers in a network, or in a list of its parts."""
+    parts = [modules] if isinstance(modules, nn.Module) else modules
+    return sum(p.numel() for part in parts for p in part.parameters())

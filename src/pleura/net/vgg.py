@@ -1,0 +1,34 @@
+"""VGG13's convolution stack as an encoder column, and the names of its public weights.
+
+Simonyan and Zisserman 2015 (arXiv:1409.1556), configuration B, with batch normalisation. A
+film's one channel is repeated to three and scaled by ImageNet's mean and spread, so the first
+layer is the public one, unchanged.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+VGG13_WIDTHS = (64, 128, 256, 512, 512)
+"""Output channels of the five stages."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB in [0, 1]; the scaling the public weights were trained with."""
+
+
+def vgg13_stages(*, batch_norm: bool) -> list[nn.Module]:
+    """Five stages of two convolutions; a pooling stands before each but the first."""
+    before = (3, *VGG13_WIDTHS[:-1])
+    return [_stage(a, b, batch_norm) for a, b in zip(before, VGG13_WIDTHS, strict=True)]
+
+
+def _stage(channels_in: int, channels_out: int, batch_norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in (channels_in, channels_out):
+        # torchvision keeps the bias beside the normalisation; so must we, to load it.
+        layers.append(nn.Conv2d(width, channels_out, 3, padding=1, bias=True))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(channels_out))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
