@@ -1,0 +1,111 @@
+"""The noun of the lab: a film with its masks, and what the masks say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pleura.core.errors import DataError
+from pleura.core.types import KNOWN_CHANNELS, Mask, Radiograph
+from pleura.io.read import read_radiograph
+
+__all__ = ["IGNORE", "Film", "Labels", "MaskPart"]
+
+IGNORE = "ignore"
+"""The pseudo-channel of pixels that teach nothing: burnt-in text, devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPart:
+    """One structure of a mask file: the pixels of `path` that equal `value`."""
+
+    path: Path
+    channel: str
+    """One of `core.types.KNOWN_CHANNELS`, or `IGNORE`."""
+
+    value: int | None = None
+    """The grey value that means this structure; None: any value but zero."""
+
+    def __post_init__(self) -> None:
+        if self.channel not in (*KNOWN_CHANNELS, IGNORE):
+            known = ", ".join((*KNOWN_CHANNELS, IGNORE))
+            raise DataError(f"{self.path}: unknown label {self.channel!r}; known are {known}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What a film's masks say, at the masks' own size."""
+
+    targets: Mapping[str, Mask]
+    """Channel -> (H, W) bool. A channel that is absent is unlabelled, not empty."""
+
+    ignore: Mask | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the masks."""
+        height, width = next(iter(self.targets.values())).shape
+        return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A film of a data set, by reference."""
+
+    id: str
+    source: str
+    """The hospital or collection, e.g. `shenzhen`; scores are reported for each."""
+
+    image: Path
+    masks: tuple[MaskPart, ...] = ()
+    split: str | None = None
+    patient: str = ""
+    condition: str = ""
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The channels that this film's masks label."""
+        return frozenset(part.channel for part in self.masks) - {IGNORE}
+
+    def read_image(self) -> Radiograph:
+        """Decode the film."""
+        return read_radiograph(self.image)
+
+    def read_labels(self) -> Labels:
+        """Read the masks; parts of one channel are joined.
+
+        Raises `DataError` if there is no mask or its files differ in size.
+        """
+        if not self.channels:
+            raise DataError(f"{self.id}: film has no mask; leave it out or add one")
+        files = {part.path: _read_values(part.path) for part in self.masks}
+        sizes = {values.shape for values in files.values()}
+        if len(sizes) > 1:
+            raise DataError(f"{self.id}: its mask files differ in size: {sorted(sizes)}")
+        joined: dict[str, Mask] = {}
+        for part in self.masks:
+            values = files[part.path]
+            mask = values != 0 if part.value is None else values == part.value
+            joined[part.channel] = joined[part.channel] | mask if part.channel in joined else mask
+        ignore = joined.pop(IGNORE, None)
+        return Labels(MappingProxyType(joined), ignore)
+
+
+def _read_values(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            grey = image if image.mode in ("L", "P", "1", "I;16", "I") else image.convert("L")
+            return np.asarray(grey).astype(np.uint8)
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path}: mask cannot be read ({error})") from error
+
+
+def with_masks(films: Iterable[Film]) -> list[Film]:
+    """Only the films that have a mask."""
+    return [film for film in films if film.channels]
