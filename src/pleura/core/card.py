@@ -1,0 +1,147 @@
+"""The card: what a weights file says about itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from pleura.core.errors import WeightsError
+from pleura.core.types import KNOWN_CHANNELS, Definition
+
+__all__ = ["CARD_KEY", "Card"]
+
+CARD_KEY = "pleura"
+"""The metadata key that holds the card, in ONNX and in safetensors files alike."""
+
+DEFINITIONS: tuple[Definition, ...] = ("field", "whole")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What weights were made of, by what, and how well they did; it travels inside their file.
+
+    Raises:
+        WeightsError: the channels or the side are not ones this version of Pleura can use.
+    """
+
+    name: str
+    version: str
+    """Of the package that made the weights."""
+
+    channels: tuple[str, ...]
+    """The maps the network gives, in order; each one of `KNOWN_CHANNELS`."""
+
+    side: int
+    """The network sees squares of `side` x `side` pixels."""
+
+    architecture: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    """The films trained on: counts and a fingerprint."""
+
+    git_revision: str | None = None
+    created: str | None = None
+    """UTC, ISO 8601."""
+
+    licence: str = "research use only"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        _check_channels(self.channels)
+        if isinstance(self.side, bool) or not isinstance(self.side, int) or self.side < 1:
+            raise WeightsError(
+                f"the card's side must be a positive whole number of pixels, got {self.side!r}; "
+                "export the weights again"
+            )
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The definitions of lung that these weights can give: `field`, `whole` or both."""
+        return tuple(each for each in DEFINITIONS if self.lungs(each))
+
+    def lungs(self, definition: Definition) -> tuple[str, ...]:
+        """The channels that hold the lungs by `definition`: two, one for both, or none."""
+        return lung_channels(self.channels, definition)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """Read a card; keys that this version does not know are left aside.
+
+        Raises:
+            WeightsError: no JSON object, a key missing or of the wrong kind, unknown channels.
+        """
+        given = _read_object(text)
+        known = {each.name for each in fields(cls)}
+        missing = [name for name in ("name", "version", "channels", "side") if name not in given]
+        if missing:
+            raise WeightsError(
+                f"the weights' card lacks {', '.join(missing)}; it has "
+                f"{', '.join(sorted(given)) or 'nothing'}: export the weights again"
+            )
+        for name, kind in _KINDS.items():
+            if name in given and not isinstance(given[name], kind):
+                raise WeightsError(
+                    f"the card's {name} must be {_NAMES[kind]}, got {given[name]!r}; "
+                    "export the weights again"
+                )
+        return cls(**{name: value for name, value in given.items() if name in known})
+
+    def to_json(self) -> str:
+        """The card as one JSON object; `from_json` reads it back to an equal card."""
+        plain = {**asdict(self), "channels": list(self.channels)}
+        return json.dumps(plain, indent=1, allow_nan=False)
+
+
+_KINDS: dict[str, type] = {
+    "name": str,
+    "version": str,
+    "channels": list,
+    "architecture": dict,
+    "recipe": dict,
+    "scores": dict,
+    "data": dict,
+    "licence": str,
+}
+_NAMES: dict[type, str] = {str: "text", list: "a list of names", dict: "an object"}
+
+
+def lung_channels(channels: tuple[str, ...], definition: Definition) -> tuple[str, ...]:
+    """Of `channels`, those that hold the lungs by `definition`: right and left, one, or none."""
+    apart = (f"right_{definition}", f"left_{definition}")
+    if all(each in channels for each in apart):
+        return apart
+    return (definition,) if definition in channels else ()
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WeightsError(
+            f"the weights' card is no JSON ({error}); export the weights again"
+        ) from error
+    if not isinstance(given, dict):
+        raise WeightsError(
+            f"the weights' card must be a JSON object, got {type(given).__name__}; "
+            "export the weights again"
+        )
+    return given
+
+
+def _check_channels(channels: tuple[str, ...]) -> None:
+    unknown = [each for each in channels if each not in KNOWN_CHANNELS]
+    if unknown:
+        raise WeightsError(
+            f"these weights have channels that this version does not know: "
+            f"{', '.join(map(str, unknown))}; known are {', '.join(KNOWN_CHANNELS)}. "
+            "Update pleura, or take other weights"
+        )
+    if len(set(channels)) != len(channels):
+        raise WeightsError(f"the card names a channel twice: {', '.join(channels)}")
+    if not any(lung_channels(channels, each) for each in DEFINITIONS):
+        raise WeightsError(
+            f"these weights have no lungs in them: {', '.join(channels) or 'no channel'}; expected "
+            "field, whole, right_field with left_field, or right_whole with left_whole"
+        )

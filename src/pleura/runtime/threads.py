@@ -1,0 +1,80 @@
+"""How many CPUs this process may really use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+__all__ = ["usable_cpus"]
+
+
+def usable_cpus() -> int:
+    """CPUs this process may keep busy, at least 1.
+
+    The least of the machine's count, the scheduler's affinity (taskset, Slurm) and the cgroup's
+    CPU quota (Docker `--cpus`, Kubernetes limits), which a plain CPU count does not see: a
+    thread for each of 64 CPUs under a quota of two is slower than two threads.
+    """
+    cpus, quota = _allowed_cpus(), _quota(Path("/"))
+    return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
+
+
+def _allowed_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS and Windows: no affinity to ask for
+
+
+def _quota(root: Path) -> float | None:
+    """CPUs granted by the cgroup of this process or any above it; None if unlimited."""
+    granted = [
+        share
+        for folder in _cgroups(root)
+        for share in (_share_v2(folder), _share_v1(folder))
+        if share is not None
+    ]
+    return min(granted, default=None)
+
+
+def _cgroups(root: Path) -> list[Path]:
+    """Folders that may limit this process: its own cgroup and those above, both versions.
+
+    Inside a container the path may be the host's, and not exist: the mount's top, which is then
+    the container's own cgroup, is always among them.
+    """
+    mount = root / "sys/fs/cgroup"
+    folders = {mount, mount / "cpu", mount / "cpu,cpuacct"}
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = mount / controllers  # version 2 has no controllers here: the mount itself
+        own = top / path.lstrip("/")
+        folders |= {own, *(above for above in own.parents if above.is_relative_to(top))}
+    return sorted(folders)
+
+
+def _share_v2(folder: Path) -> float | None:
+    quota, _, period = _read(folder / "cpu.max").partition(" ")  # "200000 100000" or "max 100000"
+    return _ratio(quota, period)
+
+
+def _share_v1(folder: Path) -> float | None:
+    return _ratio(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us"))
+
+
+def _ratio(quota: str, period: str) -> float | None:
+    try:
+        share = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # absent, or "max"
+        return None
+    return share if share > 0 else None  # version 1 writes -1 for no limit
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,46 @@
+"""The weights that come inside the package."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+from pleura.core.errors import WeightsError
+
+__all__ = ["ONNX", "SAFETENSORS", "shipped", "verify"]
+
+ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
+"""The same weights for segmenting and for training on; `NAME.sha256` lies beside each."""
+
+
+def shipped(name: str = ONNX) -> bytes:
+    """The bytes of the shipped weights, checked against the digest shipped beside them.
+
+    Raises:
+        WeightsError: the file is missing from the installation, or its bytes were altered.
+    """
+    folder = resources.files("pleura") / "weights"
+    try:
+        weights = (folder / name).read_bytes()
+        told = (folder / f"{name}.sha256").read_text(encoding="ascii")
+    except OSError as error:
+        raise WeightsError(
+            f"the shipped weights {name} or their .sha256 are missing from this installation "
+            f"({error}); install pleura again, or name weights of your own"
+        ) from error
+    verify(weights, told, name=name)
+    return weights
+
+
+def verify(weights: bytes, told: str, *, name: str = ONNX) -> None:
+    """Compare with a digest as `sha256sum` writes it: hex, and perhaps the file's name after it.
+
+    Raises:
+        WeightsError: the digests differ.
+    """
+    found, expected = hashlib.sha256(weights).hexdigest(), (told.split() or [""])[0].lower()
+    if found != expected:
+        raise WeightsError(
+            f"{name} was altered or cut short: its sha256 is {found}, expected "
+            f"{expected or 'one in ' + name + '.sha256'}; install pleura again"
+        )
