@@ -1,0 +1,74 @@
+# One file for people and CI alike; `make` alone lists what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+DEMO_VENV := .venv-demo
+PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
+TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
+SOURCES := $(shell find src -type f ! -name '*.pyc')
+START := $(shell date +%s)
+TOOK = $$(( ($$(date +%s) - $(START)) / 60 )) min $$(( ($$(date +%s) - $(START)) % 60 )) s
+
+# The real films that some tests read; without them those tests are skipped, and say so.
+PLEURA_FILMS ?= $(abspath $(wildcard ../shared/data))
+ifneq ($(PLEURA_FILMS),)
+export PLEURA_FILMS
+endif
+
+.PHONY: help setup demo test check fix python
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, say where the pictures are
+	@mkdir -p demo
+	$(DEMO_VENV)/bin/pleura phantom -o demo/film.png
+	$(DEMO_VENV)/bin/pleura segment demo/film.png -o demo --overlay
+	@echo
+	@echo "make demo: done in $(TOOK). Look at:"
+	@echo "  demo/film.png          a chest film drawn by pleura"
+	@echo "  demo/film_overlay.png  the same with the lungs: the right one blue, the left one orange"
+	@echo "  demo/film_mask.png     the mask, 0 and 255, of the film's own size"
+	@echo "  demo/results.csv       areas, boxes and ratios"
+
+setup: $(VENV)/ready  ## make .venv with all that development needs (about 1.7 GB, torch included)
+
+test: $(VENV)/ready  ## set up if needed, then run the gate; what CI runs
+	@echo "make test: set-up in $(TOOK); films: $${PLEURA_FILMS:-none, tests that need them are skipped}"
+	@$(MAKE) --no-print-directory check
+	@echo "make test: done in $(TOOK): packages at the versions of constraints.txt, format, lint, types, tests"
+
+check: $(VENV)/ready  ## the one gate: format, lint, types, tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest
+
+fix: $(VENV)/ready  ## put format and simple lint right
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "pleura needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Install a newer one, or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# torch goes first and by exact version: otherwise another package may pick another build.
+$(VENV)/ready: pyproject.toml constraints.txt | python
+	@echo "Installing into $(VENV): torch and all that tests need; about 1.7 GB, minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	@$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[train,dev]'
+	@touch $@
+
+$(DEMO_VENV)/ready: pyproject.toml constraints.txt $(SOURCES) | python
+	@echo "Installing the base package into $(DEMO_VENV): no torch; under 450 MB"
+	@$(PYTHON) -m venv $(DEMO_VENV)
+	@$(DEMO_VENV)/bin/pip install $(PIP_FLAGS) .
+	@touch $@
