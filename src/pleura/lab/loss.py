@@ -1,0 +1,37 @@
+"""Binary cross-entropy + Dice, only where a film is labelled, averaged over the heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["bce_dice", "supervise"]
+
+SMOOTH = 1.0
+"""Added above and below in Dice, in pixels, so that an empty target has a gradient."""
+
+
+def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the labelled (film, channel) pairs of cross-entropy + (1 - Dice).
+
+    All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where nothing is known.
+    Zero, with a gradient of zero, where nothing at all is labelled.
+    """
+    area = weight.sum(dim=(2, 3))  # (N, C)
+    known = (area > 0).float()
+    every = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
+    entropy = every.sum(dim=(2, 3)) / area.clamp(min=1)
+    likely = torch.sigmoid(logits) * weight
+    truth = target * weight
+    overlap = (likely * truth).sum(dim=(2, 3))
+    total = likely.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    dice = (2 * overlap + SMOOTH) / (total + SMOOTH)
+    return ((entropy + 1 - dice) * known).sum() / known.sum().clamp(min=1)
+
+
+def supervise(heads: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
+    """Deep supervision: the mean of `bce_dice` over the heads (Zhou et al. 2018, section 3.2)."""
+    return torch.stack([bce_dice(head.float(), target, weight) for head in heads]).mean()

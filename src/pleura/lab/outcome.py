@@ -1,0 +1,139 @@
+"""What a training run leaves behind: weights with their card, the log, the curves."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+
+import pleura
+from pleura.core.card import Card
+from pleura.core.errors import UsageError
+from pleura.io.whole import written_whole
+from pleura.lab.recipe import Recipe, parse_recipe
+from pleura.net.checkpoint import to_safetensors
+from pleura.net.export import to_onnx
+from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
+
+__all__ = ["Outcome", "export_checkpoint", "read_checkpoint", "write_curves", "write_weights"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    weights: Path
+    """The ONNX file; the .safetensors of the same stem lies beside it."""
+
+    val_dice: float | None
+    """Of the best epoch, on squares of side S; None if the run had no finished epoch."""
+
+    epochs_done: int
+    finished: bool
+    """False if time ran out or the run was interrupted: go on with `--resume`."""
+
+
+def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
+    """The network of a run's checkpoint, its recipe, and what else the run knew."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such checkpoint; a run keeps them in OUT/checkpoints")
+    # Our own checkpoints hold plain values and tensors only, so nothing is unpickled.
+    held = torch.load(path, map_location="cpu", weights_only=True)
+    if "pleura" not in held:
+        raise UsageError(f"{path}: not a checkpoint of `pleura train`")
+    recipe = parse_recipe(held["pleura"]["recipe"])
+    network = build(recipe.network)
+    state = {
+        name.removeprefix("network."): value
+        for name, value in held["state_dict"].items()
+        if name.startswith("network.")
+    }
+    network.load_state_dict(state)
+    facts = {**held["pleura"], "epoch": held["epoch"]}
+    return network.eval(), recipe, facts
+
+
+def export_checkpoint(checkpoint: Path, folder: Path) -> Path:
+    """Write `<recipe name>.onnx` and `.safetensors` of a checkpoint into `folder`."""
+    network, recipe, facts = read_checkpoint(checkpoint)
+    card = Card(
+        name=recipe.name,
+        version=facts["version"],
+        channels=recipe.channels,
+        side=recipe.side,
+        architecture=recipe.network.as_dict(),
+        recipe=recipe.as_dict(),
+        scores={"val_dice_square": facts.get("val_dice"), "epoch": facts["epoch"]},
+        data=facts["data"],
+        git_revision=facts["git_revision"],
+        created=facts["started"],
+    )
+    return write_weights(network, card, folder)
+
+
+def write_weights(network: UNetPlusPlus | UNet, card: Card, folder: Path) -> Path:
+    """Both files of a set of weights, each whole or not at all; returns the ONNX file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = folder / f"{card.name}.onnx"
+    with written_whole(graph.with_suffix(".safetensors")) as file:
+        file.write(to_safetensors(network, card))
+    with written_whole(graph) as file:
+        file.write(to_onnx(network, card))
+    return graph
+
+
+def git_revision() -> str | None:
+    """The revision of the working folder; None outside a checkout."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def provenance() -> dict[str, str | None]:
+    """What made the weights, besides recipe and films."""
+    return {"version": pleura.__version__, "git_revision": git_revision()}
+
+
+def read_metrics(table: Path) -> dict[str, list[tuple[float, float]]]:
+    """Name -> [(epoch, value)] of a run's metrics.csv; empty cells are left out."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    with table.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value and name not in ("epoch", "step"):
+                    curves.setdefault(name, []).append((float(row["epoch"]) + 1, float(value)))
+    return curves
+
+
+def write_curves(table: Path, picture: Path) -> None:
+    """Draw loss and validation Dice over the epochs as a PNG."""
+    matplotlib.use("Agg")
+    curves = read_metrics(table)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axis, names, title in (
+        (left, ("loss_epoch", "val_loss"), "loss: cross-entropy + (1 - Dice)"),
+        (right, [n for n in curves if n.startswith("val_dice")], "validation Dice"),
+    ):
+        for name in names:
+            if points := curves.get(name):
+                axis.plot(*zip(*points, strict=True), marker=".", label=name.replace("_", " "))
+        axis.set_title(title)
+        axis.set_xlabel("epoch")
+        axis.grid(alpha=0.3)
+        if axis.lines:
+            axis.legend(frameon=False)
+    with written_whole(picture) as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -1,0 +1,210 @@
+"""Films as squares, decoded once and kept on disk: what the training loop reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from pleura.core.cleanup import split_lungs
+from pleura.core.errors import DataError
+from pleura.core.frame import Frame, normalise
+from pleura.core.types import Mask
+from pleura.lab.augment import Sample, draw, vary
+from pleura.lab.films import Film, Labels
+from pleura.lab.recipe import Augment
+
+__all__ = ["Shuffled", "Squares", "VariedSquares", "fingerprint", "prepare"]
+
+LEVELS = 65535
+"""Greys of a stored square; 16 bits lose nothing that a film holds."""
+
+HALVES = {
+    "field": ("right_field", "left_field"),
+    "whole": ("right_whole", "left_whole"),
+}
+"""Which two channels make up one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Squares:
+    """Every film of a set at side S, memory-mapped."""
+
+    images: NDArray[np.uint16]
+    """(N, S, S)."""
+
+    targets: NDArray[np.uint8]
+    """(N, C, S, S): 0 no, 1 yes, 2 unknown."""
+
+    channels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def sample(self, index: int) -> Sample:
+        """One film as float tensors."""
+        image = self.images[index].astype(np.float32)[None] / LEVELS
+        state = torch.from_numpy(self.targets[index].copy())
+        return Sample(torch.from_numpy(image), (state == 1).float(), (state != 2).float())
+
+
+class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+    """Squares as (image, target, weight), varied anew for each epoch.
+
+    An item is asked for by (epoch, index), so what is shown depends on the seed, the epoch and
+    the film alone: not on workers, nor on where a run was interrupted.
+    """
+
+    def __init__(self, squares: Squares, augment: Augment, seed: int) -> None:
+        self.squares, self.augment, self.seed = squares, augment, seed
+
+    def __len__(self) -> int:
+        return len(self.squares)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        epoch, index = key
+        rng = np.random.default_rng((self.seed, epoch, index))
+        sample = self.squares.sample(index)
+        sample = vary(sample, draw(self.augment, rng), self.squares.channels)
+        return sample.image, sample.target, sample.weight
+
+
+class Shuffled(Sampler[tuple[int, int]]):
+    """(epoch, index) for every film once, in an order that depends on seed and epoch.
+
+    With several processes each takes every `world`-th; the last ones are dropped so that all
+    have as many.
+    """
+
+    def __init__(
+        self, count: int, *, seed: int, rank: int = 0, world: int = 1, shuffle: bool = True
+    ) -> None:
+        self.count, self.seed, self.rank, self.world = count, seed, rank, world
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.arange(self.count)
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        mine = order[self.rank :: self.world][: len(self)]
+        return iter([(self.epoch, int(index)) for index in mine])
+
+    def __len__(self) -> int:
+        return self.count // self.world
+
+
+def fingerprint(films: Sequence[Film], *, side: int, channels: Sequence[str]) -> str:
+    """SHA-256 over ids, sizes and times of the films' files, and how they are prepared."""
+    facts: list[object] = [side, list(channels)]
+    for film in films:
+        paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
+        stats = [path.stat() for path in paths]
+        facts.append([film.id, film.source, [(s.st_size, s.st_mtime_ns) for s in stats]])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def prepare(
+    films: Sequence[Film],
+    folder: Path,
+    *,
+    side: int,
+    channels: tuple[str, ...],
+    on_film: Callable[[], None] = lambda: None,
+) -> Squares:
+    """Decode films into `folder`, or open what an earlier run left there for the same films.
+
+    `on_film` is called after each film, for a progress bar. Raises `FilmError` or `DataError`
+    for a film that cannot be read: training on a set with holes is never silent.
+    """
+    if not films:
+        raise DataError("no film with a mask to prepare; see `pleura data check`")
+    stem = folder / fingerprint(films, side=side, channels=channels)[:16]
+    done = stem.with_suffix(".done")
+    paths = stem.with_suffix(".images.npy"), stem.with_suffix(".targets.npy")
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _decode(films, paths, side=side, channels=channels, on_film=on_film)
+        done.touch()
+    images, targets = (np.load(path, mmap_mode="r") for path in paths)
+    return Squares(images, targets, channels)
+
+
+def _decode(
+    films: Sequence[Film],
+    paths: tuple[Path, Path],
+    *,
+    side: int,
+    channels: tuple[str, ...],
+    on_film: Callable[[], None],
+) -> None:
+    count, square = len(films), (side, side)
+    images = np.lib.format.open_memmap(paths[0], "w+", np.uint16, (count, *square))
+    shape = (count, len(channels), *square)
+    targets = np.lib.format.open_memmap(paths[1], "w+", np.uint8, shape)
+
+    def one(index: int) -> None:
+        images[index] = square_image(films[index], side)
+        targets[index] = square_target(films[index].read_labels(), side, channels)
+        on_film()
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(one, range(count)):
+            pass
+    images.flush()
+    targets.flush()
+
+
+def square_image(film: Film, side: int) -> NDArray[np.uint16]:
+    """A film as the network will see it: (S, S), fitted, normalised, 16 bits."""
+    pixels = film.read_image().pixels
+    square = normalise(Frame(*pixels.shape, side).fit(pixels))[0]
+    return np.rint(square * LEVELS).astype(np.uint16)
+
+
+def square_target(labels: Labels, side: int, channels: Sequence[str]) -> NDArray[np.uint8]:
+    """(C, S, S): 0 no, 1 yes, 2 unknown (unlabelled channel, or an area to ignore)."""
+    out = np.full((len(channels), side, side), 2, np.uint8)
+    for index, channel in enumerate(channels):
+        mask = target_for(labels, channel)
+        if mask is not None:
+            out[index] = _shrink(mask, side)
+    if labels.ignore is not None:
+        out[:, _shrink(labels.ignore, side)] = 2
+    return out
+
+
+def target_for(labels: Labels, channel: str) -> Mask | None:
+    """The mask of a channel, taken or derived from what is labelled; None if it is unknown.
+
+    Both lungs together follow from their halves; the halves follow from both together where
+    these come apart into two lungs.
+    """
+    known = labels.targets
+    if channel in known:
+        return known[channel]
+    for both, (right, left) in HALVES.items():
+        if channel == both and right in known and left in known:
+            joined: Mask = known[right] | known[left]
+            return joined
+        if channel in (right, left) and both in known:
+            halves = split_lungs(known[both])
+            return None if halves is None else halves[channel == left]
+    return None
+
+
+def _shrink(mask: Mask, side: int) -> Mask:
+    fitted: Mask = Frame(*mask.shape, side).fit(mask.astype(np.float32))[0] >= 0.5
+    return fitted

@@ -1,0 +1,78 @@
+"""From torch to the one file that ships: an ONNX graph with its card inside."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from pleura.core.card import CARD_KEY, Card
+from pleura.net.unetplusplus import UNet, UNetPlusPlus
+
+__all__ = ["Probabilities", "to_onnx"]
+
+OPSET = 18
+"""Old enough for every engine of the last years, new enough for all we use."""
+
+
+class Probabilities(nn.Module):
+    """The answer of the last head, as probabilities: (N, 1, S, S) -> (N, C, S, S)."""
+
+    def __init__(self, network: UNetPlusPlus | UNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Sigmoid over the last head's logits."""
+        return torch.sigmoid(self.network(image)[-1])
+
+
+def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
+    """One ONNX file: input `image` (N, 1, S, S), output `probabilities` (N, C, S, S), N free.
+
+    Only what the last head needs is in the graph; batch normalisation is folded into the
+    convolutions by the engines. The card lies in the metadata.
+    """
+    graph = Probabilities(network).eval()
+    example = torch.zeros(2, 1, card.side, card.side)
+    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            input_names=["image"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("films", min=1, max=1024)},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    model = program.model_proto
+    entry = model.metadata_props.add()
+    entry.key, entry.value = CARD_KEY, card.to_json()
+    onnx.checker.check_model(model)
+    store = io.BytesIO()
+    store.write(model.SerializeToString())
+    return store.getvalue()
+
+
+class _quiet:  # noqa: N801  (used like a function)
+    """Hold back the log of chatty libraries for the length of a block."""
+
+    def __init__(self, *names: str) -> None:
+        self.loggers = [logging.getLogger(name) for name in names]
+        self.levels = [logger.level for logger in self.loggers]
+
+    def __enter__(self) -> None:
+        for logger in self.loggers:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        for logger, level in zip(self.loggers, self.levels, strict=True):
+            logger.setLevel(level)
