@@ -1,0 +1,219 @@
+"""DESIGN.md's import table, held: which room may import what, and how long code may grow."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "pleura"
+LONGEST_FILE, LONGEST_FUNCTION = 400, 50  # lines
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a room may import at the top of a module, and what only inside a function."""
+
+    ours: frozenset[str]
+    third: frozenset[str]
+    late: frozenset[str] = frozenset()
+    forbidden: frozenset[str] = frozenset()
+    """Of the standard library."""
+
+
+def _room(ours: str = "", third: str = "", *, late: str = "", forbidden: str = "") -> Room:
+    return Room(*(frozenset(names.split()) for names in (ours, third, late, forbidden)))
+
+
+ROOMS = {
+    "core": _room(
+        "core",
+        "numpy scipy",
+        forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
+    ),
+    "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel"),
+    "runtime": _room("core runtime pleura", "numpy onnxruntime"),
+    "net": _room("core net pleura", "numpy torch onnx onnxscript safetensors pooch"),
+    "lab": _room(
+        "core io runtime net lab pleura",
+        "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich",
+        late="mlflow",  # taken if it is there; no extra brings it
+    ),
+    "apps": _room("core io runtime apps api pleura", "typer rich", late="lab net PIL"),
+    "api": _room("core io runtime pleura", "numpy PIL"),
+    "__init__": _room(late="api"),
+    "__main__": _room("apps"),
+}
+"""`pleura` stands for the root itself: `import pleura`, for the version."""
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[ast.stmt, str, bool]]:
+    """Every import: the statement, the module's dotted name, and whether it runs at import."""
+    nodes: list[tuple[ast.AST, bool]] = [(tree, True)]
+    while nodes:
+        node, at_import = nodes.pop()
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name, at_import) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            stem = node.module or ""
+            if stem == "pleura":  # from pleura import api, core.x ...
+                yield from ((node, f"pleura.{alias.name}", at_import) for alias in node.names)
+            else:
+                yield node, "." * node.level + stem, at_import
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            inside = True  # never runs
+        nodes.extend((child, at_import and not inside) for child in ast.iter_child_nodes(node))
+
+
+def _where_from(name: str) -> tuple[str, str]:
+    """(kind, name): kind is `ours`, `standard` or `third`."""
+    top, _, rest = name.partition(".")
+    if top == "pleura":
+        first = rest.partition(".")[0]
+        return "ours", first if first in ROOMS else "pleura"
+    return ("standard" if top in sys.stdlib_module_names else "third"), top
+
+
+def violations(room: str, source: str) -> list[str]:
+    """Every import of `source`, a module of `room`, that the table does not allow."""
+    rules, found = ROOMS[room], []
+    for node, name, at_import in _imports(ast.parse(source)):
+        if name.startswith("."):
+            found.append(f"line {node.lineno}: relative import")
+            continue
+        kind, top = _where_from(name)
+        allowed = {"ours": rules.ours, "third": rules.third}.get(kind, {top} - rules.forbidden)
+        if top in allowed or (top in rules.late and not at_import):
+            continue
+        late = " outside a function" if top in rules.late else ""
+        found.append(f"line {node.lineno}: {room} imports {name}{late}")
+    return found
+
+
+def lengths(source: str) -> list[str]:
+    """Files and functions that grew too long."""
+    lines = source.count("\n")
+    found = [] if lines < LONGEST_FILE else [f"{lines} lines"]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            if size > LONGEST_FUNCTION:
+                found.append(f"{node.name}: {size} lines")
+    return found
+
+
+def parameters(source: str) -> list[str]:
+    """Functions that take more than five values, or a third one by position."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        by_place = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+        by_place = by_place[1:] if by_place[:1] in (["self"], ["cls"]) else by_place
+        if len(by_place) + len(node.args.kwonlyargs) > 5:
+            found.append(f"{node.name}: more than five parameters")
+    return found
+
+
+def modules() -> list[Path]:
+    """Every module of the package."""
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    """The room a module lies in, or its own name at the root."""
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+class TestEveryModule:
+    def test_imports_only_what_its_room_may(self, module: Path) -> None:
+        assert violations(room_of(module), module.read_text()) == []
+
+    def test_is_short(self, module: Path) -> None:
+        assert lengths(module.read_text()) == []
+
+    def test_functions_take_few_values(self, module: Path) -> None:
+        if room_of(module) != "apps":  # a command's options are its parameters
+            assert parameters(module.read_text()) == []
+
+
+def test_the_engine_is_imported_in_one_place() -> None:
+    found = {
+        str(module.relative_to(PACKAGE))
+        for module in modules()
+        for _, name, _ in _imports(ast.parse(module.read_text()))
+        if name.partition(".")[0] == "onnxruntime"
+    }
+    assert found == {"runtime/engine.py"}
+
+
+def test_core_opens_no_file_and_reads_no_environment() -> None:
+    calls = [
+        f"{module.name}: {node.func.id}"
+        for module in (PACKAGE / "core").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"open", "print", "input"}
+    ]
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("core", "import torch"),
+        ("core", "import os"),
+        ("core", "from pathlib import Path"),
+        ("core", "from pleura.io.read import read_radiograph"),
+        ("core", "def f():\n    import pydicom"),
+        ("core", "from . import types"),
+        ("io", "import onnxruntime"),
+        ("io", "from pleura.runtime import engine"),
+        ("runtime", "from pleura.io.read import read_radiograph"),
+        ("runtime", "import torch"),
+        ("net", "from pleura.lab import films"),
+        ("lab", "def f():\n    from pleura.apps import cli"),
+        ("lab", "import mlflow"),
+        ("apps", "import numpy as np"),
+        ("apps", "def f():\n    import numpy as np"),
+        ("apps", "from pleura.lab.train import train"),
+        ("apps", "class A:\n    import pleura.net.export"),
+        ("api", "from pleura.lab.films import Film"),
+        ("__init__", "from pleura.api import segment"),
+    ],
+)
+def test_the_table_refuses(room: str, source: str) -> None:
+    assert len(violations(room, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("core", "import math\nfrom scipy import ndimage\nfrom pleura.core.types import Mask"),
+        ("apps", "def f():\n    from pleura.lab.train import train"),
+        ("apps", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pleura.net.vgg"),
+        ("__init__", "def __getattr__(name):\n    from pleura import api"),
+    ],
+)
+def test_the_table_allows(room: str, source: str) -> None:
+    assert violations(room, source) == []
+
+
+def test_long_code_is_seen() -> None:
+    body = "    x = 1\n"
+    assert lengths("def f():\n" + body * (LONGEST_FUNCTION - 1)) == []
+    assert lengths("def f():\n" + body * LONGEST_FUNCTION) == ["f: 51 lines"]
+    assert lengths("\n" * LONGEST_FILE) == ["400 lines"]
+
+
+def test_many_parameters_are_seen() -> None:
+    assert parameters("def f(a, b, c, d, e): ...") == []
+    assert parameters("def f(a, b, *, c, d, e, g): ...") == ["f: more than five parameters"]
+    assert parameters("class A:\n    def f(self, a, b, c, d, e): ...") == []

@@ -1,0 +1,68 @@
+"""Importing does nothing: neither the engine nor torch is loaded before it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "onnxruntime", "lightning", "monai", "matplotlib", "onnx", "tensorboard")
+
+REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+
+HELP = """
+import sys
+sys.argv = ["pleura", *{arguments!r}]
+from pleura.apps.cli import main
+try:
+    code = main()
+except SystemExit as stop:
+    code = stop.code
+assert not code, code
+print()
+"""
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top packages that a fresh interpreter holds once it has run `code`."""
+    quiet = {**os.environ, "PYTHONWARNINGS": "error"}
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{REPORT}"],
+        capture_output=True,
+        text=True,
+        env=quiet,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return {name.partition(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
+
+
+def heavy(code: str) -> set[str]:
+    return loaded_after(code) & set(HEAVY)
+
+
+def test_import_pleura_loads_nothing_heavy() -> None:
+    assert heavy("import pleura; pleura.__version__") == set()
+
+
+@pytest.mark.parametrize("room", ["core.types", "core.measure", "core.cleanup", "io.read"])
+def test_a_light_room_loads_nothing_heavy(room: str) -> None:
+    assert heavy(f"import pleura.{room}") == set()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["segment", "--help"], ["train", "--help"]]
+)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    assert heavy(HELP.format(arguments=arguments)) == set()
+
+
+def test_the_segmenting_side_needs_no_torch() -> None:
+    assert "torch" not in loaded_after("import pleura.api, pleura.runtime.engine")
+
+
+def test_a_heavy_import_would_be_seen() -> None:
+    assert heavy("import onnxruntime") == {"onnxruntime"}

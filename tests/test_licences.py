@@ -1,0 +1,206 @@
+"""What comes with Pleura: under which licence, how much of it, and what must never come.
+
+Read from the metadata of what is installed here, for the closure of the base package and of
+each extra.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import lru_cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+EXTRAS = tuple(PROJECT["optional-dependencies"])
+
+BASE_LIMIT_MB = 450
+NEVER = {
+    "torchvision": "no build of it fits every torch, and a broken one breaks lightning",
+    "pylibjpeg-libjpeg": "GPL-3.0",
+    "albumentationsx": "AGPL-3.0",
+    "segmentation-models-pytorch": "brings torchvision",
+    "timm": "brings torchvision",
+}
+
+
+@lru_cache
+def closure(extra: str = "") -> dict[str, Distribution]:
+    """Every package that `pleura` or `pleura[extra]` brings here, by canonical name.
+
+    Raises PackageNotFoundError for one that should be here and is not.
+    """
+    found: dict[str, Distribution] = {}
+    followed: set[tuple[str, str]] = set()
+    waiting = [Requirement(line) for line in closure_lines("") + closure_lines(extra)]
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        package = found.setdefault(name, distribution(wanted.name))
+        for chosen in ("", *wanted.extras):
+            if (name, chosen) not in followed:
+                followed.add((name, chosen))
+                needed = [Requirement(line) for line in package.requires or []]
+                waiting += [
+                    r for r in needed if not r.marker or r.marker.evaluate({"extra": chosen})
+                ]
+    return found
+
+
+def everything() -> dict[str, Distribution]:
+    """The closure of the base package and all extras."""
+    return {name: each for extra in ("", *EXTRAS) for name, each in closure(extra).items()}
+
+
+def licence_of(package: Distribution) -> list[str]:
+    """What a package calls its licence: SPDX expression, classifiers, the name in `License`.
+
+    `License` may hold whole texts, of bundled parts too (scipy's and matplotlib's do): then it
+    is no name, and the classifiers speak.
+    """
+    meta = package.metadata
+    free = (meta["License"] or "").strip()
+    named = [free] if "\n" not in free and len(free) < 100 else []
+    classifiers = [c for c in meta.get_all("Classifier") or [] if c.startswith("License ::")]
+    return [each for each in (meta["License-Expression"], *named, *classifiers) if each]
+
+
+def is_gpl(name: str) -> bool:
+    """Whether a licence's name means GPL or AGPL, with no other choice left to us.
+
+    LGPL is another licence: a library under it may be used unchanged from Apache-2.0 code. A GPL
+    with an exception for use from other programs (GCC's runtime) binds only that library.
+    """
+    if " OR " in name:
+        return all(is_gpl(choice) for choice in name.strip("()").split(" OR "))
+    parts = re.split(r"\bAND\b|;", name)
+    return any(
+        re.search(r"(?<![L\w])A?GPL|(?<!Lesser )(General|Affero) Public Licen[sc]e", part)
+        and not re.search(r"exception|compatible|Lesser|Library", part, re.IGNORECASE)
+        for part in parts
+    )
+
+
+@pytest.mark.parametrize("extra", ["", *EXTRAS])
+def test_no_gpl_in_the_closure(extra: str) -> None:
+    guilty = {
+        n: licence_of(p) for n, p in closure(extra).items() if any(map(is_gpl, licence_of(p)))
+    }
+    assert guilty == {}
+
+
+def test_every_package_names_its_licence() -> None:
+    silent = [n for n, p in everything().items() if not licence_of(p) and not p.metadata["License"]]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GPL-3.0-or-later",
+        "GPLv2+",
+        "AGPL-3.0-only",
+        "GNU GPL v3",
+        "MIT AND GPL-2.0-only",
+        "GPL-2.0-only OR AGPL-3.0-only",
+        "GNU General Public License",
+        "License :: OSI Approved :: GNU General Public License v3 (GPLv3)",
+        "License :: OSI Approved :: GNU Affero General Public License v3",
+    ],
+)
+def test_gpl_is_seen(name: str) -> None:
+    assert is_gpl(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MIT",
+        "LGPL-2.1-or-later",
+        "LGPLv3",
+        "Apache-2.0 OR GPL-2.0-only",
+        "GPL-3.0-or-later WITH GCC-exception-3.1",
+        "BSD (GPL-compatible)",
+        "License :: OSI Approved :: GNU Lesser General Public License v2 (LGPLv2)",
+        "License :: OSI Approved :: GNU Library or Lesser General Public License (LGPL)",
+    ],
+)
+def test_what_is_not_gpl_passes(name: str) -> None:
+    assert not is_gpl(name)
+
+
+def test_what_must_never_come_is_not_there() -> None:
+    assert set(NEVER) & set(everything()) == set()
+    assert set(NEVER) & set(pins()) == set()
+
+
+def test_torchvision_is_not_even_installed() -> None:
+    with pytest.raises(PackageNotFoundError):
+        distribution("torchvision")
+
+
+def test_lightning_is_past_the_malicious_releases() -> None:
+    train = {Requirement(line).name: Requirement(line) for line in closure_lines("train")}
+    for bad in ("2.6.2", "2.6.3", "2.6.5"):
+        assert not train["lightning"].specifier.contains(bad)
+    for name in ("lightning", "pytorch-lightning"):
+        assert Version(closure("train")[name].version) >= Version("2.6.6")
+        assert Version(pins()[name]) >= Version("2.6.6")
+
+
+def test_the_base_install_has_no_torch_and_stays_small() -> None:
+    base = closure()
+    assert not {"torch", "lightning", "monai", "onnx"} & set(base)
+    sizes = {name: size_mb(package) for name, package in base.items()}
+    sizes["pleura"] = folder_mb(CHECKOUT / "src" / "pleura")
+    total = sum(sizes.values())
+    assert total < BASE_LIMIT_MB, f"{total:.0f} MB: {sorted(sizes.items(), key=lambda s: -s[1])}"
+    assert total > 100, "scipy alone is over 100 MB: this measured nothing"
+
+
+def test_constraints_pin_the_whole_closure() -> None:
+    assert set(everything()) - set(pins()) == set()
+
+
+def test_constraints_satisfy_the_declared_ranges() -> None:
+    for extra in ("", *EXTRAS):
+        for line in closure_lines(extra):
+            wanted = Requirement(line)
+            assert wanted.specifier.contains(pins()[canonicalize_name(wanted.name)]), line
+
+
+def test_constraints_install_from_any_index() -> None:
+    text = (CHECKOUT / "constraints.txt").read_text()
+    pinned = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pinned)  # no +cpu, no address
+    assert pins()["torch"] == "2.13.0"
+
+
+def closure_lines(extra: str) -> list[str]:
+    """The requirements that pyproject.toml declares for the base (`""`) or an extra."""
+    return list(PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"])
+
+
+def pins() -> dict[str, str]:
+    """Name to version, as constraints.txt has it."""
+    lines = (CHECKOUT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def size_mb(package: Distribution) -> float:
+    """What a package's own files take on disk, MB (10^6 bytes)."""
+    files = [Path(str(package.locate_file(each))) for each in package.files or []]
+    return sum(each.stat().st_size for each in files if each.is_file()) / 1e6
+
+
+def folder_mb(folder: Path) -> float:
+    """What a folder's files take on disk, MB (10^6 bytes)."""
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6
