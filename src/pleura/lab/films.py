@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from pleura.core.types import KNOWN_CHANNELS, Mask, Radiograph
 from pleura.io.read import read_radiograph
 
 __all__ = ["IGNORE", "Film", "Labels", "MaskPart"]
+
+LABEL_MODES = ("L", "P", "1", "I;16", "I")
+"""Pillow's modes whose values are taken as they are."""
 
 IGNORE = "ignore"
 """The pseudo-channel of pixels that teach nothing: burnt-in text, devices."""
@@ -67,6 +71,8 @@ class Film:
     split: str | None = None
     patient: str = ""
     condition: str = ""
+    decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
+    """Reads the image; a layout sets it for files that do not say what they are (raw .IMG)."""
 
     @property
     def channels(self) -> frozenset[str]:
@@ -75,7 +81,7 @@ class Film:
 
     def read_image(self) -> Radiograph:
         """Decode the film."""
-        return read_radiograph(self.image)
+        return self.decode(self.image)
 
     def read_labels(self) -> Labels:
         """Read the masks; parts of one channel are joined.
@@ -97,11 +103,15 @@ class Film:
         return Labels(MappingProxyType(joined), ignore)
 
 
-def _read_values(path: Path) -> NDArray[np.uint8]:
+def _read_values(path: Path) -> NDArray[np.integer[Any]]:
+    """(H, W) values: grey levels, or a label map's palette indices; 1-bit masks hold 0 and 1."""
     try:
         with Image.open(path) as image:
-            grey = image if image.mode in ("L", "P", "1", "I;16", "I") else image.convert("L")
-            return np.asarray(grey).astype(np.uint8)
+            # The order of a GIF's palette is the writer's whim; only its greys mean something.
+            plain = image.mode in LABEL_MODES and image.format != "GIF"
+            grey = image if plain else image.convert("L")
+            values = np.asarray(grey)
+            return values.astype(np.uint8) if values.dtype == np.bool_ else values
     except (OSError, SyntaxError) as error:
         raise DataError(f"{path}: mask cannot be read ({error})") from error
 
