@@ -1,0 +1,98 @@
+"""Writes docs/reference/cli.md and recipe.md from the code, so that they cannot drift.
+
+`make reference` runs it; `tests/test_docs.py` compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+NOTE = "<!-- Written by `make reference` from the code; do not edit. -->\n\n"
+
+RECIPE_HEAD = """\
+# Recipes
+
+A recipe is a TOML file with a fixed set of keys. A key that is not listed here is an error, which
+proposes the nearest one that is. The recipe travels inside the checkpoint and inside the card of
+the exported weights. [Train on your films](../how-to/train-on-your-films.md) shows one in use.
+
+"""
+
+RECIPE_TABLES = (
+    ("Top level", "pleura.lab.recipe", "Recipe", ("network", "augment")),
+    ("`[network]`", "pleura.net.unetplusplus", "Architecture", ("channels_out",)),
+    ("`[augment]`", "pleura.lab.recipe", "Augment", ()),
+)
+
+
+def cli_page() -> str:
+    """The command line's reference, as typer writes it."""
+    command = [sys.executable, "-m", "typer", "pleura.apps.cli", "utils", "docs"]
+    run = subprocess.run([*command, "--name", "pleura"], capture_output=True, text=True, check=True)
+    lines = [line.rstrip() for line in run.stdout.splitlines()]
+    return NOTE + "\n".join(lines).strip() + "\n"
+
+
+def recipe_page() -> str:
+    """Every key of a recipe: its default and what its docstring says."""
+    return NOTE + RECIPE_HEAD + "\n".join(_table(*each) for each in RECIPE_TABLES)
+
+
+def _table(title: str, module: str, name: str, left_out: tuple[str, ...]) -> str:
+    kind = getattr(__import__(module, fromlist=[name]), name)
+    said = _attribute_docs(kind)
+    rows = [
+        f"| `{each.name}` | {_kind(each.type)} | {_default(each)} | {said.get(each.name, '')} |"
+        for each in fields(kind)
+        if each.name not in left_out
+    ]
+    intro = inspect.getdoc(kind) or ""
+    head = f"## {title}\n\n{intro}\n\n| key | kind | default | meaning |\n|---|---|---|---|\n"
+    return head + "\n".join(rows) + "\n"
+
+
+def _attribute_docs(kind: type) -> dict[str, str]:
+    """The string literal after each attribute of a class, on one line."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    pairs = zip(body.body, body.body[1:], strict=False)
+    return {
+        before.target.id: " ".join(after.value.value.split())
+        for before, after in pairs
+        if isinstance(before, ast.AnnAssign)
+        and isinstance(before.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+        and isinstance(after.value.value, str)
+    }
+
+
+def _kind(annotation: Any) -> str:
+    text = str(annotation).replace("|", "or")
+    if text.startswith("Literal["):
+        return " or ".join(f"`{each}`" for each in ast.literal_eval(text[7:]))
+    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    if text.startswith("tuple["):
+        return f"list of {names[text[6:].split(',')[0]]}s".replace("texts", "names")
+    return names.get(text, text)
+
+
+def _default(each: Any) -> str:
+    if each.default is MISSING:
+        return "the file's stem" if each.name == "name" else "needed"
+    value = list(each.default) if isinstance(each.default, tuple) else each.default
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
+    return f"`{text}`".replace("'", '"')
+
+
+if __name__ == "__main__":
+    for page, text in (("cli.md", cli_page), ("recipe.md", recipe_page)):
+        (REFERENCE / page).write_text(text(), encoding="utf-8")
