@@ -1,0 +1,49 @@
+"""Colour pictures: a film saved in colour becomes grey, a photograph is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from pleura.core.errors import UnsuitableFilm
+
+__all__ = ["to_grey"]
+
+COLOURED = 24
+"""Largest minus smallest of R, G, B (of 255) from which a pixel counts as coloured; JPEG's own
+errors on grey films stay below 10."""
+
+COLOURED_SHARE = 0.1
+"""Of the pixels; marks and letters in colour take less."""
+
+ONE_TINT = 0.98
+"""Length of the mean hue vector (1 = every pixel of one hue) from which colour is a tint, as of a
+blue film base that was scanned."""
+
+_SAMPLE = 1_000_000  # pixels looked at
+
+
+def to_grey(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """An RGB picture -> (the same in mode L, notes).
+
+    Raises `UnsuitableFilm` where more than a tenth of the pixels are coloured in several hues.
+    """
+    step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
+    rgb = np.asarray(image)[::step, ::step].astype(np.float32)
+    coloured = rgb[np.ptp(rgb, axis=2) > COLOURED]
+    share = len(coloured) / (rgb.shape[0] * rgb.shape[1])
+    if share <= COLOURED_SHARE:
+        return image.convert("L"), ()
+    if _hue_unity(coloured) < ONE_TINT:
+        raise UnsuitableFilm(
+            f"this looks like a colour photograph: {share:.0%} of its pixels are coloured, "
+            "a film is grey; give the film as it was exported, or a grey scan of it"
+        )
+    return image.convert("L"), ("the picture was tinted; it was read as grey",)
+
+
+def _hue_unity(coloured: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+    """(N, 3) -> how much one hue rules, in [0, 1]: 1 where all hues agree."""
+    red, green, blue = coloured.T
+    across = np.stack([(red - green) / np.sqrt(2), (red + green - 2 * blue) / np.sqrt(6)])
+    return float(np.hypot(*across.sum(axis=1)) / np.hypot(*across).sum())

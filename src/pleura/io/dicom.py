@@ -1,0 +1,146 @@
+"""DICOM CR, DX and film-like secondary captures -> `Radiograph`.
+
+No identity is read into the Radiograph, and no message quotes a value that could name a person.
+Compressed pixels are decoded by what pydicom finds installed: python-gdcm comes with Pleura.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.core.types import Pixels, Radiograph
+from pleura.io.colour import to_grey
+from pleura.io.decoding import decoding
+from pleura.io.dicom_tags import (
+    check_is_film,
+    number,
+    orientation_notes,
+    spacing_of,
+    view_of,
+    word,
+)
+from pleura.io.dicom_values import brightness, stored_values
+from pleura.io.suitable import check_contrast, check_size
+
+__all__ = ["is_dicom", "read_dicom"]
+
+_NATIVE = {  # (implicit VR, little endian) -> transfer syntax
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+_VRS = frozenset({b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"})  # that may come first
+
+
+def is_dicom(head: bytes) -> bool:
+    """Whether a file that begins with `head` (at least 132 bytes) is DICOM.
+
+    Without the preamble a file must begin with an element of group 0002 or 0008 whose VR, or else
+    whose length, makes sense there.
+    """
+    if head[128:132] == b"DICM":
+        return True
+    if head[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
+        return False
+    order = "big" if head[:1] == b"\x00" else "little"
+    element = int.from_bytes(head[2:4], order)  # type: ignore[arg-type]
+    length = int.from_bytes(head[4:8], order)  # type: ignore[arg-type]
+    return element < 0x0100 and (head[4:6] in _VRS or length <= 64)
+
+
+def read_dicom(stream: IO[bytes]) -> Radiograph:
+    """Read a film from an open DICOM file, with or without the preamble.
+
+    Raises `UnsuitableFilm` for other modalities, body parts, lateral views, several frames and
+    colour photographs; `UnreadableFilm` for damage and for compressions without a decoder.
+    """
+    with decoding("DICOM", quote=False) as state:
+        dataset = dcmread(stream, force=True)
+        if "SOPClassUID" not in dataset and "Rows" not in dataset:
+            raise UnreadableFilm("the file begins as DICOM does, but holds no image; export again")
+        check_is_film(dataset)
+        check_size(int(dataset.Rows), int(dataset.Columns))
+        _name_syntax(dataset)
+        _check_decoder(dataset)
+        pixels = _film_pixels(dataset, state.notes)
+        check_contrast(pixels)
+        spacing = spacing_of(dataset, state.notes)
+        view = view_of(dataset)
+        state.notes += orientation_notes(dataset) + _intent_notes(dataset)
+    if state.warned:
+        state.notes.append(
+            "the file departs from the DICOM standard; it could be read all the same"
+        )
+    return Radiograph(pixels, spacing=spacing, view=view, notes=tuple(state.notes))
+
+
+def _film_pixels(dataset: Dataset, notes: list[str]) -> Pixels:
+    stored = _decoded(dataset)
+    if word(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+        stored = np.asarray(apply_color_lut(stored, dataset))
+    if stored.ndim == 3 and stored.shape[2] == 3:
+        deep = stored.dtype.itemsize == 2
+        rgb = (stored >> (_depth(stored) - 8) if deep else stored).astype(np.uint8)
+        grey, more = to_grey(Image.fromarray(rgb))
+        notes += more
+        return np.asarray(grey, dtype=np.float32)
+    if stored.ndim != 2:
+        raise UnsuitableFilm(f"the DICOM pixels have the shape {stored.shape}; expected one film")
+    if number(dataset, "BitsStored") == 1:
+        raise UnsuitableFilm("the image has 1 bit a pixel, as a mask has; give the film itself")
+    return brightness(stored, dataset, notes)
+
+
+def _decoded(dataset: Dataset) -> NDArray[Any]:
+    try:
+        return stored_values(dataset)
+    except Exception:  # third-party decoders fail with errors of any class
+        name = dataset.file_meta.TransferSyntaxUID.name
+        raise UnreadableFilm(
+            f"the pixels ({name}) could not be decoded: the file is damaged or cut short, or of a "
+            "variant without a free decoder; copy it again, or export it uncompressed"
+        ) from None
+
+
+def _depth(rgb: NDArray[Any]) -> int:
+    """Bits that 16-bit colour really uses, at least 8."""
+    return max(8, int(np.max(rgb)).bit_length())
+
+
+def _name_syntax(dataset: Dataset) -> None:
+    """Give a file without file meta information the transfer syntax it was parsed with."""
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = _NATIVE[bool(implicit), bool(little)]
+
+
+def _check_decoder(dataset: Dataset) -> None:
+    """Raise `UnreadableFilm` with the remedy where no decoder is installed."""
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise UnreadableFilm(
+            f"the pixels are compressed as {syntax.name}, for which no decoder is installed; "
+            "run `pip install python-gdcm`, or export the film uncompressed"
+        )
+
+
+def _intent_notes(dataset: Dataset) -> list[str]:
+    if word(dataset, "PresentationIntentType") != "FOR PROCESSING":
+        return []
+    return ["raw detector values (FOR PROCESSING); the film for presentation is the better input"]

@@ -1,0 +1,178 @@
+"""What a DICOM header says of the film: is it one, from which side, how large.
+
+Only attributes that describe the picture are read; none that name a person.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from pleura.core.errors import UnsuitableFilm
+from pleura.core.types import Spacing
+from pleura.io.suitable import plausible_spacing
+
+__all__ = ["check_is_film", "number", "spacing_of", "view_of", "word"]
+
+_IMAGE = "1.2.840.10008.5.1.4.1.1."
+FILM_CLASSES = frozenset(
+    _IMAGE + last for last in ("1", "1.1", "1.1.1", "7", "7.2", "7.3", "7.4", "29")
+)
+"""CR, DX for presentation and for processing, secondary capture, (retired) hard copy in grey."""
+
+FILM_MODALITIES = frozenset({"CR", "DX", "DR", "RG", "XR", "SC", "OT", "HC"})
+"""Ways to make a plain film; SC, OT and HC say only how it came into the archive."""
+
+CHEST_WORDS = ("CHEST", "THORA", "TORAX", "TÓRAX", "LUNG", "PULM", "POUMON", "BRUST")
+"""A part of BodyPartExamined that means the chest; the standard says CHEST, devices say more."""
+
+NO_WORDS = frozenset({"", "UNKNOWN", "UNDEFINED", "OTHER", "NONE", "N/A", "NA", "UNSPECIFIED"})
+"""Values of BodyPartExamined that say nothing."""
+
+LATERAL_VIEWS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
+OBLIQUE_VIEWS = frozenset({"RLO", "LLO", "RAO", "LAO", "RPO", "LPO", "OBLIQUE"})
+
+_MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
+MOST_MAGNIFICATION = 3.0
+"""Larger values of EstimatedRadiographicMagnificationFactor are mistakes."""
+
+
+def check_is_film(dataset: Dataset) -> None:
+    """Raise `UnsuitableFilm` for objects that are no frontal chest film; missing tags pass."""
+    modality, part = word(dataset, "Modality"), word(dataset, "BodyPartExamined")
+    uid = word(dataset, "SOPClassUID")
+    if uid and uid not in FILM_CLASSES:
+        _refuse(f"a DICOM object of the kind {UID(uid).name}", "a plain film: CR, DX or SC")
+    if modality and modality not in FILM_MODALITIES:
+        _refuse(f"a DICOM image of modality {modality}", "a plain film: CR or DX")
+    if part not in NO_WORDS and not any(each in part for each in CHEST_WORDS):
+        _refuse(f"a film of another body part, BodyPartExamined is {part}", "CHEST")
+    frames = number(dataset, "NumberOfFrames")
+    if frames is not None and frames > 1:
+        _refuse(f"a DICOM image of {frames:.0f} frames", "a film of 1")
+    _check_view(view_of(dataset), rows_run=_orientation(dataset)[0])
+    if "PixelData" not in dataset:
+        raise UnsuitableFilm("the DICOM file holds no pixels; export it again, image included")
+
+
+def view_of(dataset: Dataset) -> str | None:
+    """`PA`, `AP`, `LL`, ... from ViewPosition, else from the view's coded name; None if unsaid."""
+    view = word(dataset, "ViewPosition")
+    if view:
+        return view
+    codes = dataset.get("ViewCodeSequence") or [Dataset()]
+    meaning = word(codes[0], "CodeMeaning").replace("-", "").replace(" ", "")
+    if "POSTEROANTERIOR" in meaning:
+        return "PA"
+    if "ANTEROPOSTERIOR" in meaning:
+        return "AP"
+    if "DECUBITUS" in meaning or "BILATERAL" in meaning:
+        return None
+    return "LATERAL" if "LATERAL" in meaning else "OBLIQUE" if "OBLIQUE" in meaning else None
+
+
+def orientation_notes(dataset: Dataset) -> list[str]:
+    """Notes where PatientOrientation says that the film does not lie as films are read."""
+    rows_run, columns_run = _orientation(dataset)
+    notes = []
+    if rows_run.startswith("R"):
+        notes.append(
+            "PatientOrientation says the film is mirrored: right and left are swapped in it"
+        )
+    if rows_run[:1] in ("H", "F") or columns_run.startswith("H"):
+        notes.append("PatientOrientation says the film does not stand upright")
+    return notes
+
+
+def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
+    """Spacing and the attribute it comes from; what no chest could have is left out with a note.
+
+    PixelSpacing where it was calibrated (it has a calibration type, or differs from the
+    detector's); else ImagerPixelSpacing, divided by EstimatedRadiographicMagnificationFactor where
+    there is one; else PixelSpacing, else NominalScannedPixelSpacing.
+    """
+    spacing = _stated_spacing(dataset)
+    size = int(dataset.Rows), int(dataset.Columns)
+    if spacing is not None and not plausible_spacing(spacing, size=size):
+        notes.append(
+            f"{spacing.source} of {spacing.row_mm:g} x {spacing.col_mm:g} mm would make a film of "
+            f"{size[0] * spacing.row_mm:.0f} x {size[1] * spacing.col_mm:.0f} mm; it was ignored"
+        )
+        return None
+    return spacing
+
+
+def word(dataset: Dataset, keyword: str) -> str:
+    """The value in capitals, without blanks at its ends; empty if missing."""
+    value = dataset.get(keyword)
+    return "" if value is None else str(value).strip().upper()
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The (first) value as a number; None if missing or no number."""
+    found = _numbers(dataset, keyword)
+    return found[0] if found else None
+
+
+def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    try:
+        value = dataset.get(keyword)
+        if value is None or value == "" or isinstance(value, bytes):
+            return ()
+        several = not isinstance(value, str | int | float) and hasattr(value, "__iter__")
+        return tuple(float(each) for each in (value if several else [value]))
+    except (TypeError, ValueError, OverflowError):  # no number, although the standard asks for one
+        return ()
+
+
+def _stated_spacing(dataset: Dataset) -> Spacing | None:
+    calibration = word(dataset, "PixelSpacingCalibrationType")
+    plain, imager = (_pair(dataset, each) for each in ("PixelSpacing", "ImagerPixelSpacing"))
+    if plain and (calibration or (imager and imager != plain)):
+        return Spacing(*plain, "PixelSpacing" + (f"/{calibration}" if calibration else ""))
+    if imager:
+        factor = number(dataset, _MAGNIFICATION) or 0.0
+        if 1.0 <= factor <= MOST_MAGNIFICATION:
+            row_mm, col_mm = imager
+            return Spacing(row_mm / factor, col_mm / factor, f"ImagerPixelSpacing/{_MAGNIFICATION}")
+        return Spacing(*imager, "ImagerPixelSpacing")
+    scanned = _pair(dataset, "NominalScannedPixelSpacing")
+    if plain:
+        return Spacing(*plain, "PixelSpacing")
+    return Spacing(*scanned, "NominalScannedPixelSpacing") if scanned else None
+
+
+def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    """(between rows, between columns) in mm; None unless both are positive and finite."""
+    values = _numbers(dataset, keyword)
+    if len(values) != 2 or not all(0 < each < float("inf") for each in values):
+        return None
+    return values[0], values[1]
+
+
+def _orientation(dataset: Dataset) -> tuple[str, str]:
+    """PatientOrientation: where a row runs, where a column runs; empty if unsaid."""
+    value = dataset.get("PatientOrientation") or ()
+    if isinstance(value, str) or len(value) != 2:
+        return "", ""
+    return str(value[0]).strip().upper(), str(value[1]).strip().upper()
+
+
+def _check_view(view: str | None, *, rows_run: str) -> None:
+    if view in LATERAL_VIEWS:
+        _refuse(f"a lateral film, its view is {view}", "a frontal one: PA or AP")
+    if view in OBLIQUE_VIEWS:
+        _refuse(f"an oblique film, its view is {view}", "a frontal one: PA or AP")
+    if rows_run[:1] in ("A", "P"):
+        _refuse(
+            f"a lateral film, its rows run to {rows_run} (PatientOrientation)", "a frontal one: L"
+        )
+
+
+def _refuse(got: str, expected: str) -> NoReturn:
+    raise UnsuitableFilm(
+        f"this is {got}; expected {expected}. If the file's tags are wrong, "
+        "export the film as PNG and give that"
+    )

@@ -1,0 +1,118 @@
+"""NIfTI files that hold one film -> `Radiograph`, and the convention for both ways.
+
+A NIfTI array is indexed (x, y): the first axis runs along a row, from the viewer's left to the
+right, the second down the columns. So writes ITK (SimpleITK, nnU-Net, MONAI) when it turns a PNG
+into NIfTI, and so does Pleura; pixels are the array transposed. The affine, which has no agreed
+meaning for a projection, is not used, its scale included: spacing is pixdim.
+"""
+
+from __future__ import annotations
+
+import gzip
+from io import BytesIO
+from typing import IO, Any
+
+import nibabel
+import numpy as np
+
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.core.types import Radiograph, Spacing
+from pleura.io.decoding import decoding
+from pleura.io.suitable import check_contrast, check_size, plausible_spacing
+
+__all__ = ["gzip_head", "is_nifti", "read_nifti"]
+
+_HEADERS = {  # size of the header -> (class, place of the magic, the magic of a single file)
+    348: (nibabel.Nifti1Header, slice(344, 348), b"n+1\0", b"ni1\0"),
+    540: (nibabel.Nifti2Header, slice(4, 8), b"n+2\0", b"ni2\0"),
+}
+_UNIT_MM = {"meter": 1000.0, "micron": 0.001}
+
+
+def is_nifti(head: bytes) -> bool:
+    """Whether a file that begins with `head` (at least 348 bytes) is NIfTI-1 or NIfTI-2."""
+    return any(head[where] in magics for _, where, *magics in _HEADERS.values())
+
+
+def gzip_head(head: bytes, size: int) -> bytes:
+    """The first bytes inside a gzip file that begins with `head`; empty if it is none."""
+    try:
+        with gzip.GzipFile(fileobj=BytesIO(head)) as inside:
+            return inside.read1(size)
+    except (OSError, EOFError, ValueError):
+        return b""
+
+
+def read_nifti(stream: IO[bytes]) -> Radiograph:
+    """Read a film from an open NIfTI file, gzipped or not: (W, H), (W, H, 1) and so on.
+
+    A pixdim of exactly 1 x 1 mm is what writers put where nothing is known: spacing is None.
+    Raises `UnsuitableFilm` for volumes, `UnreadableFilm` for damage.
+    """
+    with decoding("NIfTI") as state:
+        if stream.read(2) == b"\x1f\x8b":
+            stream.seek(0)
+            stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
+        stream.seek(0)
+        header = _header(stream)
+        width, height = _film_shape(header)
+        check_size(height, width)
+        values = _values(header, stream)
+        pixels = np.ascontiguousarray(values.reshape((width, height), order="F").T)
+        if not np.isfinite(pixels).all():
+            raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
+        check_contrast(pixels)
+        spacing = _spacing(header, state.notes, size=(height, width))
+    return Radiograph(pixels, spacing=spacing, notes=tuple(state.notes))
+
+
+def _header(stream: IO[bytes]) -> Any:
+    """The header, read without nibabel's checks, which speak through a log of their own."""
+    block = stream.read(540)
+    for size, (kind, where, single, _) in _HEADERS.items():
+        if block[where] == single:
+            return kind(block[:size], check=False)  # type: ignore[no-untyped-call]
+    raise UnreadableFilm(
+        "this is the header of a NIfTI pair (.hdr and .img); convert it to a single .nii file"
+    )
+
+
+def _film_shape(header: Any) -> tuple[int, int]:
+    shape = header.get_data_shape()
+    if len(shape) < 2 or any(extent != 1 for extent in shape[2:]):
+        raise UnsuitableFilm(
+            f"the NIfTI file has the shape {' x '.join(map(str, shape))}, a volume or a series; "
+            "expected one film: width x height, or width x height x 1"
+        )
+    if header.get_data_dtype().kind not in "iuf":
+        raise UnsuitableFilm("the NIfTI file holds colour or complex values; expected grey ones")
+    return int(shape[0]), int(shape[1])
+
+
+def _values(header: Any, stream: IO[bytes]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The stored values of all pixels, scaled, first axis fastest."""
+    dtype, shape = header.get_data_dtype(), header.get_data_shape()
+    wanted = dtype.itemsize * int(np.prod(shape))
+    stream.seek(int(header["vox_offset"]))
+    data = stream.read(wanted)
+    if len(data) < wanted:
+        raise UnreadableFilm(
+            f"this NIfTI file is cut short: {len(data)} of {wanted} bytes of pixels; copy it again"
+        )
+    slope, intercept = header.get_slope_inter()
+    values = np.frombuffer(data, dtype).astype(np.float32)
+    if slope in (None, 0.0, 1.0) and not intercept:
+        return values
+    return values * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
+
+
+def _spacing(header: Any, notes: list[str], *, size: tuple[int, int]) -> Spacing | None:
+    col_mm, row_mm = (float(each) for each in header.get_zooms()[:2])
+    scale = _UNIT_MM.get(header.get_xyzt_units()[0], 1.0)
+    if not (0 < row_mm < np.inf and 0 < col_mm < np.inf) or (row_mm, col_mm) == (1.0, 1.0):
+        return None
+    spacing = Spacing(row_mm * scale, col_mm * scale, "pixdim")
+    if not plausible_spacing(spacing, size=size):
+        notes.append(f"pixdim of {row_mm:g} x {col_mm:g} fits no chest film; it was ignored")
+        return None
+    return spacing

@@ -1,0 +1,100 @@
+"""A file of any kind we know -> `Radiograph`. What a file is, its first bytes say, not its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from pleura.core.errors import UnreadableFilm
+from pleura.core.types import Radiograph
+from pleura.io.dicom import is_dicom, read_dicom
+from pleura.io.images import read_image
+from pleura.io.nifti import gzip_head, is_nifti, read_nifti
+
+__all__ = ["read_radiograph"]
+
+_HEAD = 1024  # bytes that tell every format apart
+
+_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),  # BigTIFF
+    (b"MM\0+", "TIFF"),
+    (b"BM", "BMP"),
+)
+_STRANGERS: tuple[tuple[bytes, str], ...] = (
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\x1f\x8b", "a gzip archive without NIfTI in it"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture outside DICOM"),
+    (b"8BPS", "a Photoshop picture"),
+)
+KNOWN = "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI"
+"""What can be read, as told to people."""
+
+
+def read_radiograph(source: Path | str | bytes) -> Radiograph:
+    """Decode a film from a path, or from the bytes of a file.
+
+    Returns pixels (H, W) float32 in the file's own grey values, brighter = denser; spacing in mm
+    and view where the file states them; notes on whatever was found or assumed.
+
+    Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
+    chest film we can work on), with a sentence that says what to do. May be called from several
+    threads; decoders then take turns.
+    """
+    with _opened(source) as stream:
+        head = stream.read(_HEAD)
+        stream.seek(0)
+        return _reader(head)(stream)
+
+
+def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return BytesIO(source)
+    path = Path(source)
+    if path.is_dir():
+        raise UnreadableFilm(f"{path} is a folder; give one film, or segment the whole folder")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UnreadableFilm(
+            f"cannot open {path}: {error.strerror or error}; check the name and the permissions"
+        ) from error
+
+
+def _reader(head: bytes) -> Callable[[IO[bytes]], Radiograph]:
+    """The reader for a file that begins with `head`."""
+    if not head:
+        raise UnreadableFilm("the file is empty; copy or export it again")
+    if head[128:132] == b"DICM":  # first: a preamble may make the file a TIFF as well
+        return read_dicom
+    for start, kind in _STARTS:
+        if head.startswith(start):
+            return partial(read_image, kind=kind)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return partial(read_image, kind="WebP")
+    if is_nifti(head) or is_nifti(gzip_head(head, _HEAD)):
+        return read_nifti
+    if is_dicom(head):
+        return read_dicom
+    raise UnreadableFilm(f"this is {_name_stranger(head)}; expected {KNOWN}: export it as one")
+
+
+def _name_stranger(head: bytes) -> str:
+    """What a file of no kind we read seems to be."""
+    for start, name in _STRANGERS:
+        if head.startswith(start):
+            return name
+    if head[4:8] == b"ftyp":
+        return "a HEIC or AVIF picture, or a film in the other sense"
+    if b"\0" not in head and sum(byte < 9 for byte in head) == 0:
+        return "a text file"
+    return "a file of no known image format"

@@ -1,0 +1,76 @@
+"""What no film can be, whatever the format: too large, too small, too long, without contrast."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pleura.core.errors import UnsuitableFilm
+from pleura.core.frame import DARK_PERCENTILE, LIGHT_PERCENTILE
+from pleura.core.types import Pixels, Spacing
+
+__all__ = ["MOST_PIXELS", "check_contrast", "check_size", "plausible_spacing"]
+
+MOST_PIXELS = 160_000_000
+"""Of a film, checked in the header before anything is decoded; 12,649 x 12,649. The largest
+detectors and film scanners stay below 40 million; at this limit a film takes 0.6 GB in memory."""
+
+LEAST_SIDE = 32
+"""Pixels; below it nobody can see a lung."""
+
+MOST_ASPECT = 4.0
+"""Of the longer to the shorter side."""
+
+LEAST_LEVELS = 8
+"""Grey values between the dark and the light percentile; a mask or a blank plate has fewer."""
+
+SMALLEST_FILM_MM, LARGEST_FILM_MM = 40.0, 600.0
+"""Sides a chest film can have: a cropped newborn, a 43 cm detector magnified."""
+
+_SAMPLE = 1_000_000  # pixels looked at to judge contrast
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise `UnsuitableFilm` for a size no film has; call it before decoding."""
+    if min(height, width) < LEAST_SIDE:
+        raise UnsuitableFilm(
+            f"the image is {width} x {height} pixels, too small to show a lung; "
+            f"give the film itself, at least {LEAST_SIDE} pixels a side"
+        )
+    if height * width > MOST_PIXELS:
+        raise UnsuitableFilm(
+            f"the image is {width} x {height} pixels, {height * width / 1e6:.0f} megapixels; "
+            f"the limit is {MOST_PIXELS // 1_000_000}: make it smaller, lungs need no more than 2"
+        )
+    if max(height, width) > MOST_ASPECT * min(height, width):
+        raise UnsuitableFilm(
+            f"the image is {width} x {height} pixels, longer than {MOST_ASPECT:g} to 1; "
+            "no chest film is: cut the film out of the picture"
+        )
+
+
+def check_contrast(pixels: Pixels) -> None:
+    """Raise `UnsuitableFilm` where the pixels show nothing: flat, or a mask.
+
+    Judged as the network will see it, between the two percentiles of `core.frame`, on an even
+    sample of about a million pixels.
+    """
+    step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
+    sample = pixels[::step, ::step]
+    dark, light = np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE))
+    if light <= dark:
+        raise UnsuitableFilm(
+            f"the film shows no contrast: nearly every pixel has the value {dark:g}; "
+            "it is blank, or was exported with a wrong window: export it again"
+        )
+    levels = np.unique(sample[(sample >= dark) & (sample <= light)])
+    if len(levels) < LEAST_LEVELS:
+        raise UnsuitableFilm(
+            f"the image holds {len(levels)} grey values, too few for a film with contrast; "
+            "a mask or a black-and-white copy cannot be segmented: give the film itself"
+        )
+
+
+def plausible_spacing(spacing: Spacing, *, size: tuple[int, int]) -> bool:
+    """Whether a film of `size` (H, W) pixels at this spacing could show a chest."""
+    sides = size[0] * spacing.row_mm, size[1] * spacing.col_mm
+    return min(sides) >= SMALLEST_FILM_MM and max(sides) <= LARGEST_FILM_MM
