@@ -5,7 +5,7 @@ Only attributes that describe the picture are read; none that name a person.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -154,7 +154,7 @@ def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
 
 def _orientation(dataset: Dataset) -> tuple[str, str]:
     """PatientOrientation: where a row runs, where a column runs; empty if unsaid."""
-    value = dataset.get("PatientOrientation") or ()
+    value: Any = dataset.get("PatientOrientation") or ()
     if isinstance(value, str) or len(value) != 2:
         return "", ""
     return str(value[0]).strip().upper(), str(value[1]).strip().upper()
