@@ -1,0 +1,196 @@
+"""Is a data set what it says it is? Every film and mask is opened, and all are compared."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from pleura.core.errors import DataError, FilmError
+from pleura.core.types import Mask
+from pleura.lab.films import Film, Labels
+from pleura.lab.findings import CheckReport, Finding, beside, summarise
+from pleura.lab.layouts import read_films
+from pleura.lab.layouts.files import is_picture
+from pleura.lab.likeness import Look, look, same_bytes, same_looks
+from pleura.lab.split import NAMES
+from pleura.runtime.threads import usable_cpus
+
+__all__ = ["check"]
+
+ASPECT_TOLERANCE = 0.01
+"""Film and mask may differ in aspect by this share; resizing rounds to whole pixels."""
+
+LUNGS = {"field": 2, "right_field": 1, "left_field": 1}
+"""Pieces that a channel's mask should have. The `whole` masks here are cut by devices and text,
+so their pieces tell nothing."""
+
+SPECKS_SHARE = 0.005
+"""Pieces beyond the lungs that hold at most this share of the mask are specks."""
+
+SIDES = (("right_field", "left_field"), ("right_whole", "left_whole"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Examined:
+    """A film that has been opened."""
+
+    findings: tuple[Finding, ...]
+    size: tuple[int, int] | None = None
+    look: Look | None = None
+
+
+def check(
+    films: Sequence[Film] | str | Path, *, on_film: Callable[[], None] = lambda: None
+) -> CheckReport:
+    """Examine a data set: films as read by `read_films`, or the path to give it.
+
+    `on_film` is called after each film, for a progress bar. Films and masks that cannot be read
+    are findings; a path that holds no data set raises `DataError`.
+    """
+    if isinstance(films, str | Path):
+        films = read_films(films)
+
+    def one(film: Film) -> _Examined:
+        examined = _examine(film)
+        on_film()
+        return examined
+
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        examined = list(pool.map(one, films))
+    findings = [finding for each in examined for finding in each.findings]
+    findings += beside(films, _neighbours(films))
+    findings += _duplicates(films, [each.look for each in examined])
+    findings += _divided_patients(films)
+    return summarise(films, (each.size for each in examined), findings)
+
+
+def _examine(film: Film) -> _Examined:
+    findings = list(_by_name(film))
+    size = seen = None
+    try:
+        pixels = film.read_image().pixels
+        size, seen = pixels.shape, look(pixels)
+    except (FilmError, OSError) as error:
+        findings.append(Finding("unreadable-film", film.id, str(error)))
+    if film.channels:
+        try:
+            labels = film.read_labels()
+        except DataError as error:
+            findings.append(Finding("unreadable-mask", film.id, str(error)))
+        else:
+            findings += _on_labels(film.id, labels)
+            findings += _on_sizes(film.id, size, labels.size)
+    return _Examined(tuple(findings), size, seen)
+
+
+def _by_name(film: Film) -> Iterator[Finding]:
+    """What can be said without opening a file."""
+    if not film.channels:
+        yield Finding("film-without-mask", film.id)
+    for pair in SIDES:
+        there = [channel for channel in pair if channel in film.channels]
+        if len(there) == 1:
+            yield Finding("half-labelled", film.id, f"only {there[0]}")
+    for path in {part.path for part in film.masks}:
+        if path.suffix.lower() in (".jpg", ".jpeg"):
+            yield Finding("lossy-mask", film.id, path.name)
+
+
+def _on_sizes(name: str, film: tuple[int, int] | None, mask: tuple[int, int]) -> Iterator[Finding]:
+    if film is None or film == mask:
+        return
+    detail = f"film {film[1]} x {film[0]}, mask {mask[1]} x {mask[0]} px"
+    aspect = film[1] * mask[0] / (film[0] * mask[1])
+    same = abs(aspect - 1) <= ASPECT_TOLERANCE
+    yield Finding("other-size" if same else "other-aspect", name, detail)
+
+
+def _on_labels(name: str, labels: Labels) -> Iterator[Finding]:
+    empty = sorted(channel for channel, mask in labels.targets.items() if not mask.any())
+    if len(empty) == len(labels.targets):
+        yield Finding("empty-mask", name)
+        return
+    if empty:
+        yield Finding("empty-structure", name, ", ".join(empty))
+    for channel, lungs in LUNGS.items():
+        if channel in labels.targets and channel not in empty:
+            yield from _on_pieces(name, channel, labels.targets[channel], lungs)
+    for right, left in SIDES:
+        columns = [
+            _mean_column(labels.targets[each])
+            for each in (right, left)
+            if each in labels.targets and each not in empty
+        ]
+        if len(columns) == 2 and columns[0] > columns[1]:
+            yield Finding(
+                "sides-swapped",
+                name,
+                f"{right} at column {columns[0]:.0f}, {left} at {columns[1]:.0f}",
+            )
+
+
+def _on_pieces(name: str, channel: str, mask: Mask, lungs: int) -> Iterator[Finding]:
+    labelled, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    if count > lungs:
+        areas = sorted(np.bincount(labelled.ravel())[1:].tolist(), reverse=True)
+        shown = ", ".join(map(str, areas[:6])) + (", ..." if count > 6 else "")
+        specks = sum(areas[lungs:]) <= SPECKS_SHARE * sum(areas)
+        kind = "specks" if specks else "many-pieces"
+        yield Finding(kind, name, f"{channel}: {count} pieces of {shown} px")
+    elif count < lungs:
+        yield Finding("one-piece", name, channel)
+
+
+def _mean_column(mask: Mask) -> float:
+    return float(np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)))
+
+
+def _neighbours(films: Sequence[Film]) -> list[Path]:
+    """Every picture in a folder that holds a film or a mask."""
+    paths = [film.image for film in films] + [part.path for film in films for part in film.masks]
+    folders = dict.fromkeys(path.absolute().parent for path in paths)
+    return [
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if is_picture(path)
+    ]
+
+
+def _duplicates(films: Sequence[Film], looks: Sequence[Look | None]) -> Iterator[Finding]:
+    told: set[frozenset[int]] = set()
+    for group in same_bytes([film.image for film in films]):
+        told |= {frozenset((a, b)) for a in group for b in group}
+        parts = {films[index].split for index in group} & set(NAMES)
+        kind = "duplicate-across-splits" if len(parts) > 1 else "duplicate"
+        first, *others = (_placed(films[index]) for index in group)
+        yield Finding(kind, films[group[0]].id, " = ".join((first, *others)))
+    split = [index for index, film in enumerate(films) if film.split in NAMES]
+    seen = [index for index in split if looks[index] is not None]
+    for a, b, likeness in same_looks([each for i in seen if (each := looks[i]) is not None]):
+        one, other = films[seen[a]], films[seen[b]]
+        if one.split != other.split and frozenset((seen[a], seen[b])) not in told:
+            detail = f"{_placed(one)} ~ {_placed(other)}, likeness {likeness:.3f}"
+            yield Finding("near-duplicate-across-splits", one.id, detail)
+
+
+def _divided_patients(films: Sequence[Film]) -> Iterator[Finding]:
+    parts: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for film in films:
+        if film.split in NAMES:
+            parts[film.source, film.patient or film.id].setdefault(str(film.split), film.id)
+    for (source, patient), found in sorted(parts.items()):
+        if len(found) > 1:
+            examples = ", ".join(f"{name} ({part})" for part, name in sorted(found.items()))
+            yield Finding("patient-across-splits", f"{source} {patient}", examples)
+
+
+def _placed(film: Film) -> str:
+    return f"{film.id} ({film.split or 'no split'})"
