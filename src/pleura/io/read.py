@@ -63,7 +63,8 @@ def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
     if path.is_dir():
         raise UnreadableFilm(f"{path} is a folder; give one film, or segment the whole folder")
     try:
-        return path.open("rb")
+        stream = path.open("rb")
+        return stream if stream.seekable() else BytesIO(stream.read())  # a pipe is read at once
     except OSError as error:
         raise UnreadableFilm(
             f"cannot open {path}: {error.strerror or error}; check the name and the permissions"
