@@ -1,0 +1,97 @@
+"""The one path from a film to its lungs; every door goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pleura
+from pleura.core.cleanup import check_definition, clean
+from pleura.core.errors import UnsuitableFilm
+from pleura.core.frame import Frame, normalise
+from pleura.core.measure import measure
+from pleura.core.types import Definition, Provenance, Radiograph, Segmentation, Square
+from pleura.runtime.engine import Engine
+
+__all__ = ["SMALLEST_SIDE", "Segmenter"]
+
+SMALLEST_SIDE = 64
+"""Pixels; on a smaller picture a lung is a dozen pixels wide and its outline means nothing."""
+
+
+class Segmenter:
+    """Fit, predict, restore, clean, measure. Safe to call from several threads."""
+
+    def __init__(self, engine: Engine, *, definition: Definition = "field") -> None:
+        """Segment with `engine`, giving the lungs by `definition`.
+
+        Raises:
+            UsageError: these weights do not give that definition.
+        """
+        check_definition(engine.card.channels, definition)
+        self.engine = engine
+        self.definition: Definition = definition
+
+    def __call__(self, radiograph: Radiograph) -> Segmentation:
+        """Segment one film.
+
+        Raises:
+            UnsuitableFilm: nothing to segment in it: too small, flat, or not finite.
+        """
+        return self.segment([radiograph])[0]
+
+    def segment(self, films: Sequence[Radiograph]) -> list[Segmentation]:
+        """Segment films of any sizes in one batch of the engine, in the order given.
+
+        Raises:
+            UnsuitableFilm: for the first film with nothing to segment; none is segmented then.
+        """
+        if not films:
+            return []
+        frames = [Frame(*film.size, self.engine.card.side) for film in films]
+        squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
+        maps = self.engine.predict(np.stack(squares))
+        return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
+
+    def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
+        channels = self.engine.card.channels
+        probabilities = frame.restore(maps)
+        lungs = clean(probabilities, channels, definition=self.definition)
+        return Segmentation(
+            radiograph=film,
+            right=lungs.right,
+            left=lungs.left,
+            heart=lungs.heart,
+            probabilities=probabilities,
+            channels=channels,
+            measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
+            provenance=Provenance(
+                version=pleura.__version__,
+                weights_name=self.engine.card.name,
+                weights_sha256=self.engine.weights_sha256,
+                engine=self.engine.name,
+                definition=self.definition,
+            ),
+            notes=(*film.notes, *lungs.notes),
+        )
+
+
+def _square(frame: Frame, film: Radiograph) -> Square:
+    """What the network sees of `film`: (1, S, S) float32 in [0, 1]."""
+    height, width = film.size
+    if min(height, width) < SMALLEST_SIDE:
+        raise UnsuitableFilm(
+            f"the picture is {height} x {width} pixels; expected at least {SMALLEST_SIDE} each way"
+        )
+    fitted = frame.fit(film.pixels)
+    if not np.isfinite(fitted).all():
+        raise UnsuitableFilm("some pixels are not finite numbers; replace nan and inf first")
+    square = normalise(fitted)
+    if not square.any():
+        raise UnsuitableFilm(
+            "the picture is flat: (nearly) every pixel has the same value; "
+            "expected a chest radiograph"
+        )
+    return square
