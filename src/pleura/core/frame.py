@@ -40,7 +40,10 @@ class Frame:
 
     def restore(self, maps: Probabilities) -> Probabilities:
         """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
-        return np.stack([_resample(each, (self.height, self.width)) for each in maps])
+        restored = np.empty((len(maps), self.height, self.width), dtype=np.float32)
+        for small, large in zip(maps, restored, strict=True):  # one map at a time: films are big
+            large[:] = _resample(small, (self.height, self.width))
+        return restored
 
 
 def normalise(square: Square) -> Square:

@@ -1,0 +1,123 @@
+"""Masks as polygons and as run lengths, and back, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.types import Mask
+
+__all__ = ["fill_outlines", "mask_from_rle", "outlines", "rle"]
+
+
+def outlines(mask: Mask) -> list[NDArray[np.float64]]:
+    """The edges of `mask`, (H, W) bool, as closed polygons, each (N, 2) float64 of (x, y).
+
+    They run along the edges of pixels: pixel (row r, column c) is the square c <= x <= c + 1,
+    r <= y <= r + 1, so the polygons enclose exactly the mask's pixels. The first point is not
+    repeated at the end, and points on a straight run are left out. An outer edge runs clockwise
+    on the screen, a hole's edge counter-clockwise; pixels that meet at a corner only lie in
+    polygons of their own. Most corners first. An empty
+    mask has none.
+    """
+    starts, steps = _edges(mask)
+    follow = _links(starts, steps, mask.shape[1] + 1)
+    corner = np.any(steps != steps[follow], axis=1)  # the edge after it turns
+    ends = starts + steps
+    polygons = [
+        ends[loop][corner[loop]][:, ::-1].astype(np.float64) for loop in _loops(follow.tolist())
+    ]
+    polygons.sort(key=len, reverse=True)
+    return polygons
+
+
+def fill_outlines(polygons: Sequence[NDArray[np.float64]], height: int, width: int) -> Mask:
+    """The inverse of `outlines`: (height, width) bool, True inside by the even-odd rule.
+
+    Points must lie on corners of pixels, as `outlines` gives them.
+    """
+    flips = np.zeros((height, width + 1), dtype=np.bool_)
+    for polygon in polygons:
+        for (x, y), (next_x, next_y) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            if x == next_x:
+                low, high = sorted((int(y), int(next_y)))
+                flips[low:high, int(x)] ^= True
+    return np.logical_xor.accumulate(flips, axis=1)[:, :-1]
+
+
+def rle(mask: Mask) -> list[int]:
+    """COCO's uncompressed run lengths: column by column, zeros first; they add up to H x W."""
+    flat = mask.ravel(order="F")
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff(np.concatenate(([0], changes, [flat.size])))
+    runs: list[int] = counts[counts > 0].tolist()
+    return [0, *runs] if flat.size and flat[0] else runs
+
+
+def mask_from_rle(counts: Sequence[int], height: int, width: int) -> Mask:
+    """The inverse of `rle`: (height, width) bool.
+
+    Raises:
+        ValueError: the counts do not add up to height x width.
+    """
+    if sum(counts) != height * width or min(counts, default=0) < 0:
+        raise ValueError(
+            f"run lengths add up to {sum(counts)}, expected {height} x {width} = {height * width}"
+        )
+    values = np.arange(len(counts)) % 2 == 1
+    flat = np.repeat(values, counts)
+    return np.ascontiguousarray(flat.reshape((width, height)).T)
+
+
+def _edges(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every pixel edge between mask and background -> (E, 2) starts and steps, (row, column).
+
+    Each has the mask on its right hand as it runs (row 0 on top).
+    """
+    padded = np.pad(mask, 1)
+    upper, lower = padded[:-1, 1:-1], padded[1:, 1:-1]
+    before, after = padded[1:-1, :-1], padded[1:-1, 1:]
+    found = (
+        (lower & ~upper, (0, 0), (0, 1)),  # a top edge runs right
+        (after & ~before, (1, 0), (-1, 0)),  # a left edge runs up
+        (upper & ~lower, (0, 1), (0, -1)),  # a bottom edge runs left
+        (before & ~after, (0, 0), (1, 0)),  # a right edge runs down
+    )
+    starts = [np.argwhere(edge) + shift for edge, shift, _ in found]
+    steps = [
+        np.broadcast_to(step, (len(each), 2))
+        for each, (_, _, step) in zip(starts, found, strict=True)
+    ]
+    return np.concatenate(starts), np.concatenate(steps)
+
+
+def _links(starts: NDArray[np.intp], steps: NDArray[np.intp], stride: int) -> NDArray[np.intp]:
+    """(E,): the edge that follows each edge; where two start, the one that turns right.
+
+    A right turn keeps to the same pixel, so pixels that share a corner alone stay apart.
+    """
+    at_start = starts @ (stride, 1)
+    at_end = (starts + steps) @ (stride, 1)
+    order = np.argsort(at_start, kind="stable")
+    first = np.searchsorted(at_start[order], at_end, side="left")
+    last = np.searchsorted(at_start[order], at_end, side="right") - 1
+    one, other = order[first], order[last]
+    right_turn = np.stack([steps[:, 1], -steps[:, 0]], axis=1)  # (row, column) on the screen
+    return np.where(np.all(steps[one] == right_turn, axis=1), one, other)
+
+
+def _loops(follow: list[int]) -> list[list[int]]:
+    """Edges, each with the one that follows -> the closed loops they form."""
+    seen = [False] * len(follow)
+    loops = []
+    for start in range(len(follow)):
+        loop, edge = [], start
+        while not seen[edge]:
+            seen[edge] = True
+            loop.append(edge)
+            edge = follow[edge]
+        if loop:
+            loops.append(loop)
+    return loops
