@@ -2,10 +2,11 @@
 
 A film's `relative` is its place inside the folder, glob or list it was found by, without the
 suffix: the tree is mirrored under the output folder. Where two films would share a name, all that
-share it change, until none do: first the suffix joins the name (`a.png`, `a.jpg` -> `a_png`, `a_jpg`), and
-where that does not tell them apart, one more folder of the path (`siteA/a`, `siteB/a`). Names that
-differ only in capitals or in the way accents are encoded count as shared, as many file systems take
-them for one. The names depend on the set of films alone, not on the order they are given in.
+share it change, until none do: first the suffix joins the name (`a.png`, `a.jpg` -> `a_png`,
+`a_jpg`), and where that does not tell them apart, one more folder of the path (`siteA/a`,
+`siteB/a`). Names that differ only in capitals or in the way accents are encoded count as shared, as
+many file systems take them for one. The names depend on the set of films alone, not on the order
+they are given in.
 """
 
 from __future__ import annotations

@@ -1,0 +1,127 @@
+"""`results.csv`: a line a film, safe against being stopped at any moment.
+
+While a run goes on a line is appended for each film as it is finished and flushed to the disk; a
+run that is killed leaves at most one torn line at the end, which the next run with `resume` cuts
+off. When a run ends the table is written anew as a whole, sorted by film, so that it does not depend
+on the order in which films were finished, nor on how often the run was stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from io import StringIO
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from pleura.core.errors import UsageError
+from pleura.io.row import COLUMNS, Row
+from pleura.io.whole import cannot_write, sweep, written_whole
+
+__all__ = ["RESULTS", "Table", "read_rows"]
+
+RESULTS = "results.csv"
+"""The table's name in the output folder."""
+
+
+class Table:
+    """The results of one run, in one output folder; to be used with `with`, from one thread.
+
+    `rows` holds what the table holds, by film; with `resume` it begins with the rows
+    that are there.
+    """
+
+    def __init__(self, out: Path, *, resume: bool = False) -> None:
+        """Open `out/results.csv`; without `resume` an older one is replaced.
+
+        Leftovers of killed runs under `out` are removed. Raises `UsageError` where the folder takes
+        no file, or where the table to resume is none of ours.
+        """
+        self.path = out / RESULTS
+        self.rows: dict[str, Row] = {}
+        if resume and self.path.exists():
+            self.rows = {row.film: row for row in read_rows(self.path)}
+        sweep(out)
+        self._rewrite()
+        self._file: IO[bytes] = self._opened()
+
+    def add(self, row: Row) -> None:
+        """Append a film's row, or replace its earlier one; it is on the disk on return."""
+        try:
+            self._file.write(_line(row.cells()))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self.rows[row.film] = row
+
+    def close(self) -> None:
+        """Write the table anew, sorted by film, each film once; closing again does nothing."""
+        if not self._file.closed:
+            self._file.close()
+            self._rewrite()
+
+    def __enter__(self) -> Table:
+        """The table itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close, whatever ended the run."""
+        self.close()
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return self.path.open("ab")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def _rewrite(self) -> None:
+        with written_whole(self.path) as file:
+            file.write(_line(COLUMNS))
+            for film in sorted(self.rows):
+                file.write(_line(self.rows[film].cells()))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a `results.csv`; of a film with several the last counts.
+
+    A last line without its line end was torn off by a kill, and left out; so are lines that are no
+    rows. Raises `UsageError` for a table with other columns, as of another version.
+    """
+    lines = path.read_bytes().decode("utf-8", errors="surrogateescape").split("\n")
+    header = next(csv.reader(lines[:1]), [])
+    whole = lines[:-1]  # what follows the last line end is nothing, or torn
+    if not whole:
+        return []
+    if tuple(header) != COLUMNS:
+        raise UsageError(
+            f"{path} has other columns than this version writes; "
+            "give a new output folder, or run again without --resume"
+        )
+    rows = {}
+    for cells in csv.reader(whole[1:]):
+        row = _row(cells)
+        if row is not None:
+            rows[row.film] = row
+    return list(rows.values())
+
+
+def _row(cells: list[str]) -> Row | None:
+    if len(cells) != len(COLUMNS):
+        return None
+    try:
+        return Row.from_cells(dict(zip(COLUMNS, cells, strict=True)))
+    except ValueError:
+        return None
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> bytes:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", errors="surrogateescape")
