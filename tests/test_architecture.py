@@ -40,7 +40,7 @@ ROOMS = {
     "net": _room("core net pleura", "numpy torch onnx onnxscript safetensors pooch"),
     "lab": _room(
         "core io runtime net lab pleura",
-        "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2",
+        "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",
         late="mlflow",  # taken if it is there; no extra brings it
     ),
     "apps": _room("core io runtime apps api pleura", "typer rich", late="lab net PIL"),
