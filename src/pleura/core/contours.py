@@ -19,8 +19,8 @@ def outlines(mask: Mask) -> list[NDArray[np.float64]]:
     r <= y <= r + 1, so the polygons enclose exactly the mask's pixels. The first point is not
     repeated at the end, and points on a straight run are left out. An outer edge runs clockwise
     on the screen, a hole's edge counter-clockwise; pixels that meet at a corner only lie in
-    polygons of their own. Most corners first. An empty
-    mask has none.
+    polygons of their own. Most corners first. An empty mask
+    has none.
     """
     starts, steps = _edges(mask)
     follow = _links(starts, steps, mask.shape[1] + 1)

@@ -13,8 +13,8 @@ __all__ = ["HEART_COLOUR", "LEFT_COLOUR", "RIGHT_COLOUR", "display", "outline_wi
 
 RIGHT_COLOUR = (0x00, 0x72, 0xB2)
 LEFT_COLOUR = (0xD5, 0x5E, 0x00)
-HEART_COLOUR = (0xF0, 0xE4, 0x42)
-"""Blue, vermillion and yellow of Okabe and Ito 2008: told apart by colour-blind readers too."""
+HEART_COLOUR = (0xCC, 0x79, 0xA7)
+"""Blue, vermillion and purple of Okabe and Ito 2008: told apart by colour-blind readers too."""
 
 FILL = 0.22
 """Share of the colour inside a lung; what lies below stays readable."""

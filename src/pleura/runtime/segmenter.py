@@ -17,8 +17,8 @@ from pleura.runtime.engine import Engine
 
 __all__ = ["SMALLEST_SIDE", "Segmenter"]
 
-SMALLEST_SIDE = 64
-"""Pixels; on a smaller picture a lung is a dozen pixels wide and its outline means nothing."""
+SMALLEST_SIDE = 32
+"""Pixels; on a smaller picture nobody can see a lung."""
 
 
 class Segmenter:
