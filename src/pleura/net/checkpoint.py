@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pleura.core.card import CARD_KEY, Card
-from pleura.core.errors import WeightsError
+from pleura.core.errors import UsageError, WeightsError
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
 
 __all__ = ["from_safetensors", "to_safetensors", "transfer"]
@@ -18,7 +18,9 @@ __all__ = ["from_safetensors", "to_safetensors", "transfer"]
 
 def to_safetensors(network: nn.Module, card: Card) -> bytes:
     """The network's numbers and its card, in one file."""
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
     return save(state, metadata={CARD_KEY: card.to_json()})
 
 
@@ -36,11 +38,13 @@ def from_safetensors(path: Path) -> tuple[UNetPlusPlus | UNet, Card]:
     if text is None:
         raise WeightsError(f"{path}: holds no card; export it with `pleura export`")
     card = Card.from_json(text)
-    network = build(Architecture(**card.architecture))
     try:
+        network = build(Architecture(**card.architecture))
         network.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: its numbers do not fit its own card ({error})") from error
+    except (TypeError, UsageError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path}: its numbers do not fit its own card ({error}); export it again"
+        ) from error
     return network.eval(), card
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 
@@ -37,6 +36,7 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     Only what the last head needs is in the graph; batch normalisation is folded into the
     convolutions by the engines. The card lies in the metadata.
     """
+    was_training = network.training
     graph = Probabilities(network).eval()
     example = torch.zeros(2, 1, card.side, card.side)
     with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
@@ -51,15 +51,15 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
             dynamo=True,
             verbose=False,
         )
+    network.train(was_training)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     onnx.checker.check_model(model)
-    store = io.BytesIO()
-    store.write(model.SerializeToString())
-    return store.getvalue()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 class _quiet:  # noqa: N801  (used like a function)

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pleura.core.errors import UsageError
 from pleura.net.vgg import IMAGENET_MEAN, IMAGENET_STD, VGG13_WIDTHS, vgg13_stages
@@ -29,12 +30,15 @@ __all__ = ["Architecture", "Backbone", "UNet", "UNetPlusPlus", "build", "conv_pa
 FILM_MEAN, FILM_STD = 0.5, 0.25
 """About the mean and spread of a film's pixels once normalised to [0, 1]."""
 
+Kind = Literal["unet++", "unet"]
+Encoder = Literal["plain", "vgg13_bn"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """Everything that fixes the shape of a network; it travels with the weights."""
 
-    kind: Literal["unet++", "unet"] = "unet++"
+    kind: Kind = "unet++"
     widths: tuple[int, ...] = (16, 32, 64, 128, 256)
     """Channels of row i, from the finest; depth is `len(widths) - 1` poolings."""
 
@@ -44,19 +48,48 @@ class Architecture:
     deep_supervision: bool = True
     """Train every head L1..Ln; without it only the last head exists."""
 
-    encoder: Literal["plain", "vgg13_bn"] = "plain"
+    encoder: Encoder = "plain"
+
+    fold: int = 1
+    """Each `fold` x `fold` square of pixels becomes the channels of one, and each head gives as
+    many logits back (Shi et al. 2016, arXiv:1609.05158). 2 computes a film of 512 px at 256,
+    for a quarter of the work. The paper has none: 1."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
+        for name, value, known in (
+            ("kind", self.kind, get_args(Kind)),
+            ("encoder", self.encoder, get_args(Encoder)),
+        ):
+            if value not in known:
+                raise UsageError(f"network {name} must be {' or '.join(known)}, got {value!r}")
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise UsageError(
                 f"widths must be two or more positive numbers, got {list(self.widths)}; "
                 "the paper's are [32, 64, 128, 256, 512]"
             )
-        if self.encoder == "vgg13_bn" and self.widths != VGG13_WIDTHS:
+        if self.channels_in < 1 or self.channels_out < 1:
+            raise UsageError(
+                "channels_in and channels_out must be 1 or more, "
+                f"got {self.channels_in} and {self.channels_out}"
+            )
+        if self.fold < 1:
+            raise UsageError(f"fold must be 1 (the paper's network) or more, got {self.fold}")
+        if self.encoder == "vgg13_bn":
+            self._check_vgg()
+
+    def _check_vgg(self) -> None:
+        if self.widths != VGG13_WIDTHS[: len(self.widths)]:
             raise UsageError(
                 f"encoder 'vgg13_bn' fixes the widths to {list(VGG13_WIDTHS)}, "
-                f"got {list(self.widths)}; leave widths at these or take encoder 'plain'"
+                f"got {list(self.widths)}; take these or encoder 'plain'"
+            )
+        if self.fold != 1:
+            raise UsageError(f"encoder 'vgg13_bn' needs fold = 1, got {self.fold}")
+        if self.channels_in not in (1, 3):
+            raise UsageError(
+                "encoder 'vgg13_bn' takes one channel, which it repeats, or three; "
+                f"got channels_in = {self.channels_in}"
             )
 
     @property
@@ -67,7 +100,7 @@ class Architecture:
     @property
     def stride(self) -> int:
         """An input's sides must be multiples of this."""
-        return int(2**self.levels)
+        return int(2**self.levels) * self.fold
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for TOML and JSON."""
@@ -101,9 +134,9 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
         self.pool = nn.MaxPool2d(2)
         if vgg:
-            column = vgg13_stages(batch_norm=architecture.batch_norm)
+            column = vgg13_stages(len(widths), batch_norm=architecture.batch_norm)
         else:
-            before = (architecture.channels_in, *widths[:-1])
+            before = (architecture.channels_in * architecture.fold**2, *widths[:-1])
             column = [
                 conv_pair(a, b, batch_norm=architecture.batch_norm)
                 for a, b in zip(before, widths, strict=True)
@@ -111,14 +144,25 @@ class Backbone(nn.Module):
         self.encoder = nn.ModuleList(column)
 
     def scale(self, image: Tensor) -> Tensor:
-        """(N, 1, S, S) in [0, 1] -> about zero mean; one map becomes three for VGG's encoder."""
+        """(N, 1, S, S) in [0, 1] -> about zero mean, folded; VGG's encoder gets three maps."""
         self._check_size(image)
         scaled: Tensor = (image - self.mean) / self.std
-        return scaled
+        fold = self.architecture.fold
+        return functional.pixel_unshuffle(scaled, fold) if fold > 1 else scaled
+
+    def new_head(self) -> nn.Conv2d:
+        """A 1 x 1 convolution from the finest row to the logits."""
+        architecture = self.architecture
+        return nn.Conv2d(
+            architecture.widths[0], architecture.channels_out * architecture.fold**2, 1
+        )
+
+    def unfold(self, logits: Tensor) -> Tensor:
+        """A head's output -> (N, channels_out, S, S)."""
+        fold = self.architecture.fold
+        return functional.pixel_shuffle(logits, fold) if fold > 1 else logits
 
     def _check_size(self, image: Tensor) -> None:
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
-            return
         stride = self.architecture.stride
         height, width = image.shape[-2:]
         if height % stride or width % stride:
@@ -139,30 +183,20 @@ def initialise(network: nn.Module) -> None:
 
 
 class UNetPlusPlus(Backbone):
-    """UNet++ with any of its heads L1..Ln."""
+    """UNet++ with its heads L1..Ln, or with the last alone where supervision is not deep."""
 
-    def __init__(self, architecture: Architecture, *, level: int | None = None) -> None:
-        """Build the network that ends at head `level` (all of it if None)."""
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         widths, levels = architecture.widths, architecture.levels
-        self.level = levels if level is None else level
-        if not 1 <= self.level <= levels:
-            raise UsageError(f"level must be 1 to {levels} for these widths, got {level}")
-        del self.encoder[self.level + 1 :]
         self.node, self.up = nn.ModuleDict(), nn.ModuleDict()
-        for j in range(1, self.level + 1):
-            for i in range(self.level + 1 - j):
+        for j in range(1, levels + 1):
+            for i in range(levels + 1 - j):
                 self.up[f"{i}_{j}"] = nn.ConvTranspose2d(widths[i + 1], widths[i], 2, stride=2)
                 self.node[f"{i}_{j}"] = conv_pair(
                     (j + 1) * widths[i], widths[i], batch_norm=architecture.batch_norm
                 )
-        first = 1 if architecture.deep_supervision else self.level
-        self.head = nn.ModuleDict(
-            {
-                str(j): nn.Conv2d(widths[0], architecture.channels_out, 1)
-                for j in range(first, self.level + 1)
-            }
-        )
+        first = 1 if architecture.deep_supervision else levels
+        self.head = nn.ModuleDict({str(j): self.new_head() for j in range(first, levels + 1)})
         initialise(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -172,24 +206,29 @@ class UNetPlusPlus(Backbone):
         deep supervision and pruning.
         """
         x: dict[tuple[int, int], Tensor] = {}
-        below = self.scale(image)
+        below, levels = self.scale(image), self.architecture.levels
         for i, stage in enumerate(self.encoder):
             below = x[i, 0] = stage(self.pool(below) if i else below)  # (N, widths[i], S/2^i, ..)
-        for j in range(1, self.level + 1):
-            for i in range(self.level + 1 - j):
+        for j in range(1, levels + 1):
+            for i in range(levels + 1 - j):
                 row = [x[i, k] for k in range(j)]
                 lifted = self.up[f"{i}_{j}"](x[i + 1, j - 1])
                 x[i, j] = self.node[f"{i}_{j}"](torch.cat([*row, lifted], dim=1))
-        return [head(x[0, int(j)]) for j, head in self.head.items()]
+        return [self.unfold(head(x[0, int(j)])) for j, head in self.head.items()]
 
     def pruned(self, level: int) -> UNetPlusPlus:
-        """The sub-network that ends at head L`level`, holding only the nodes that head needs."""
+        """The sub-network that ends at head L`level`: what that head needs, and nothing else.
+
+        It is the UNet++ of the first `level + 1` widths with one head, under the same names, so
+        its architecture describes it in full: it is saved, read and exported like any other.
+        """
         if str(level) not in self.head:
             raise UsageError(
                 f"this network has heads {', '.join('L' + j for j in self.head)}, not L{level}; "
                 "train with deep_supervision = true to prune"
             )
-        smaller = UNetPlusPlus(self.architecture, level=level)
+        widths = self.architecture.widths[: level + 1]
+        smaller = UNetPlusPlus(replace(self.architecture, widths=widths, deep_supervision=False))
         own = self.state_dict()
         smaller.load_state_dict({name: own[name] for name in smaller.state_dict()})
         return smaller.train(self.training)
@@ -206,7 +245,7 @@ class UNet(Backbone):
         self.node = nn.ModuleList(
             conv_pair(2 * a, a, batch_norm=architecture.batch_norm) for a in widths[:-1]
         )
-        self.head = nn.Conv2d(widths[0], architecture.channels_out, 1)
+        self.head = self.new_head()
         initialise(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -218,7 +257,7 @@ class UNet(Backbone):
             rows.append(x)
         for i in reversed(range(len(self.node))):
             x = self.node[i](torch.cat([rows[i], self.up[i](x)], dim=1))
-        return [self.head(x)]
+        return [self.unfold(self.head(x))]
 
 
 def build(architecture: Architecture) -> UNetPlusPlus | UNet:

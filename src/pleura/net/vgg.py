@@ -7,6 +7,8 @@ layer is the public one, unchanged.
 
 from __future__ import annotations
 
+import itertools
+
 from torch import nn
 
 VGG13_WIDTHS = (64, 128, 256, 512, 512)
@@ -17,10 +19,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """Of ImageNet's RGB in [0, 1]; the scaling the public weights were trained with."""
 
 
-def vgg13_stages(*, batch_norm: bool) -> list[nn.Module]:
-    """Five stages of two convolutions; a pooling stands before each but the first."""
-    before = (3, *VGG13_WIDTHS[:-1])
-    return [_stage(a, b, batch_norm) for a, b in zip(before, VGG13_WIDTHS, strict=True)]
+def vgg13_stages(count: int = len(VGG13_WIDTHS), *, batch_norm: bool) -> list[nn.Module]:
+    """The first `count` of five stages of two convolutions; a pooling stands between them."""
+    pairs = itertools.pairwise((3, *VGG13_WIDTHS[:count]))
+    return [_stage(before, after, batch_norm) for before, after in pairs]
 
 
 def _stage(channels_in: int, channels_out: int, batch_norm: bool) -> nn.Sequential:

@@ -1,0 +1,144 @@
+"""Public VGG13-BN weights into the encoder column, by name, without torchvision."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pooch
+import torch
+from torch import Tensor, nn
+
+from pleura.core.errors import UsageError, WeightsError
+from pleura.net.unetplusplus import Backbone
+
+__all__ = ["IMAGENET_URL", "load_encoder"]
+
+IMAGENET_URL = "https://download.pytorch.org/models/vgg13_bn-abd245e5.pth"
+"""torchvision's VGG13_BN_Weights.IMAGENET1K_V1."""
+
+CHECKSUM = re.compile(r"(?:-([0-9a-f]{8,64})\.pth|#sha256=([0-9a-f]{8,64}))$")
+"""First digits of the file's SHA-256: in its name, as torch does, or behind the address."""
+
+log = logging.getLogger(__name__)
+
+
+def load_encoder(network: Backbone, source: str) -> None:
+    """Copy an encoder's public weights into a network whose encoder is `vgg13_bn`.
+
+    `source` is `imagenet`, a path, or a URL; a file holds torchvision's `features.N.*` tensors.
+    Its classifier is left aside. A downloaded file is kept in the user's cache, and checked each
+    time against the SHA-256 in its name (`NAME-HEX.pth`) or behind its URL (`#sha256=HEX`).
+
+    Raises:
+        UsageError: the network's encoder is another, there is no such file, the URL has no
+            checksum, or it cannot be reached.
+        WeightsError: the file is damaged or holds another network.
+    """
+    if network.architecture.encoder != "vgg13_bn" or not network.architecture.batch_norm:
+        raise UsageError(
+            "encoder_weights need encoder = 'vgg13_bn' and batch_norm = true in [network]; "
+            f"got encoder {network.architecture.encoder!r}"
+        )
+    given = _read(_local(source))
+    names = public_names(network)
+    missing = [public for public in names if public not in given]
+    if missing:
+        raise WeightsError(
+            f"{source}: no VGG13 with batch normalisation in torchvision's format; it lacks "
+            f"{missing[0]} and {len(missing) - 1} more"
+        )
+    own = network.encoder.state_dict()
+    for public, name in names.items():
+        if own[name].shape != given[public].shape:
+            raise WeightsError(
+                f"{source}: {public} is {tuple(given[public].shape)}, "
+                f"expected {tuple(own[name].shape)}"
+            )
+        own[name] = given[public]
+    network.encoder.load_state_dict(own)
+
+
+def public_names(network: Backbone) -> dict[str, str]:
+    """Torchvision's name -> ours, for every tensor of the encoder column.
+
+    torchvision numbers the layers through all stages, and counts the pooling that ends each.
+    """
+    names: dict[str, str] = {}
+    number = 0
+    for i, stage in enumerate(network.encoder):
+        assert isinstance(stage, nn.Sequential)
+        for k, layer in enumerate(stage):
+            for tensor in layer.state_dict():
+                names[f"features.{number + k}.{tensor}"] = f"{i}.{k}.{tensor}"
+        number += len(stage) + 1
+    return names
+
+
+def _local(source: str) -> Path:
+    url = IMAGENET_URL if source == "imagenet" else source
+    if urlsplit(url).scheme in ("http", "https"):
+        return _fetched(url)
+    if not Path(source).is_file():
+        raise UsageError(
+            f"{source}: no such file; encoder_weights is none, imagenet, a path or a URL"
+        )
+    return Path(source)
+
+
+def _fetched(url: str) -> Path:
+    checksum = CHECKSUM.search(url)
+    if not checksum:
+        raise UsageError(
+            f"{url}: nothing says what the file must be; write #sha256= and its SHA-256 behind "
+            "the address, or fetch it yourself and give its path"
+        )
+    digits = checksum[1] or checksum[2]
+    address = url.partition("#")[0]
+    name = f"{digits[:16]}-{Path(urlsplit(address).path).name}"
+    log.info("encoder weights from %s", address)
+    # pooch checks whole hashes only; torch's names hold the first digits, which we check.
+    try:
+        with _quiet_pooch():
+            cache = pooch.os_cache("pleura")
+            path = Path(pooch.retrieve(address, known_hash=None, fname=name, path=cache))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{address} cannot be reached ({type(error).__name__}); fetch it on a connected "
+            "machine and give its path as encoder_weights"
+        ) from error
+    if not pooch.file_hash(str(path)).startswith(digits):
+        path.unlink()
+        raise WeightsError(
+            f"{address}: what arrived is not the published file, its SHA-256 does not begin "
+            f"with {digits}; try again, or fetch it by hand and give its path"
+        )
+    return path
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    """Hold back pooch's advice to the programmer."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise WeightsError(
+            f"{path}: not a file of torch tensors ({type(error).__name__})"
+        ) from error
+    if not isinstance(held, dict):
+        raise WeightsError(f"{path}: holds {type(held).__name__}, expected a table of tensors")
+    return held

@@ -1,0 +1,100 @@
+"""The exported graph says what torch says, for any number of films."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pleura.core.card import Card
+from pleura.net.export import to_onnx
+from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
+from pleura.runtime.engine import OnnxEngine
+
+SMALL = Architecture(widths=(4, 6, 8), channels_out=2)
+VGG = Architecture(widths=(64, 128), channels_out=1, encoder="vgg13_bn")
+
+MakeCard = Callable[..., Card]
+TrainedLike = Callable[[Architecture], UNetPlusPlus | UNet]
+
+
+def squares(count: int, side: int = 64) -> NDArray[np.float32]:
+    return np.random.default_rng(count).random((count, 1, side, side), dtype=np.float32)
+
+
+def torchs_answer(network: UNetPlusPlus | UNet, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return torch.sigmoid(network(torch.from_numpy(batch))[-1]).numpy()
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        SMALL,
+        replace(SMALL, kind="unet"),
+        replace(SMALL, batch_norm=False, deep_supervision=False),
+        VGG,
+    ],
+    ids=["unet++", "unet", "bare", "vgg"],
+)
+def test_engine_and_torch_agree_for_any_number_of_films(
+    make_card: MakeCard, trained_like: TrainedLike, architecture: Architecture
+) -> None:
+    network, card = trained_like(architecture), make_card(architecture)
+    engine = OnnxEngine(to_onnx(network, card), threads=1)
+    assert engine.card == card
+    for count in (1, 2, 5):
+        batch = squares(count)
+        expected, given = torchs_answer(network, batch), engine.predict(batch)
+        assert given.shape == (count, architecture.channels_out, 64, 64)
+        assert np.ptp(expected) > 0.1, "a flat answer would agree with anything"
+        np.testing.assert_allclose(given, expected, rtol=0, atol=1e-5)
+
+
+def test_only_what_the_last_head_needs_is_in_the_graph(
+    make_card: MakeCard, trained_like: TrainedLike
+) -> None:
+    model = onnx.load_from_string(to_onnx(trained_like(SMALL), make_card(SMALL)))
+    # Six nodes of two convolutions and one head; three of them lift.
+    kinds = [each.op_type for each in model.graph.node]
+    assert kinds.count("Conv") == 2 * 6 + 1
+    assert kinds.count("ConvTranspose") == 3
+    assert not [each.name for each in model.graph.initializer if "head.1" in each.name]
+
+
+def test_a_pruned_network_is_exported_with_a_card_that_describes_it(
+    make_card: MakeCard, trained_like: TrainedLike
+) -> None:
+    whole = trained_like(SMALL)
+    assert isinstance(whole, UNetPlusPlus)
+    smaller = whole.pruned(1)
+    given = to_onnx(smaller, make_card(smaller.architecture))
+    engine = OnnxEngine(given, threads=1)
+    assert Architecture(**engine.card.architecture) == smaller.architecture
+    assert len(given) < len(to_onnx(whole, make_card(SMALL)))
+    batch = squares(2)
+    with torch.no_grad():
+        expected = torch.sigmoid(whole(torch.from_numpy(batch))[0]).numpy()
+    np.testing.assert_allclose(engine.predict(batch), expected, rtol=0, atol=1e-5)
+
+
+def test_exporting_changes_neither_the_network_nor_the_log(
+    make_card: MakeCard, trained_like: TrainedLike, capfd: pytest.CaptureFixture[str]
+) -> None:
+    network = trained_like(SMALL).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
+    given = to_onnx(network, make_card(SMALL))
+    assert network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert levels == {name: logging.getLogger(name).level for name in levels}
+    assert capfd.readouterr() == ("", "")
+    # What is exported is the evaluating network: running statistics, not the batch's.
+    answer = OnnxEngine(given, threads=1).predict(squares(1))
+    np.testing.assert_allclose(answer, torchs_answer(network.eval(), squares(1)), rtol=0, atol=1e-5)
