@@ -44,7 +44,7 @@ def _by_patient(values: Sequence[float], patients: Sequence[str]) -> tuple[Float
     """The sum of the values, and how many, for each patient."""
     _, index = np.unique(np.asarray(patients), return_inverse=True)
     sums = np.bincount(index, weights=np.asarray(values, float))
-    return sums, np.bincount(index).astype(float)
+    return sums.astype(float), np.bincount(index).astype(float)
 
 
 @lru_cache(maxsize=2)

@@ -22,13 +22,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from monai.metrics import (
-    compute_average_surface_distance,
-    compute_dice,
-    compute_hausdorff_distance,
-    compute_iou,
-    compute_surface_dice,
-)
+from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+from monai.metrics.meandice import compute_dice
+from monai.metrics.meaniou import compute_iou
+from monai.metrics.surface_dice import compute_surface_dice
+from monai.metrics.surface_distance import compute_average_surface_distance
 from torch import Tensor
 
 from pleura.core.types import Mask, Spacing
@@ -167,7 +165,8 @@ def _with_nothing(predicted: Mask, truth: Mask, *, known_mm: bool) -> Scores:
 
 def _pair(predicted: Mask, truth: Mask) -> tuple[Tensor, Tensor]:
     """Both as (1, 1, h, w), cut to the box that holds them: what is outside is in neither."""
-    rows, columns = ((predicted | truth).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    either = predicted | truth
+    rows, columns = (np.flatnonzero(either.any(axis=axis)) for axis in (1, 0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     first, second = (
         torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (predicted, truth)
