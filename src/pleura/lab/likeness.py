@@ -46,6 +46,8 @@ BLOCK = 1024
 
 def look(pixels: Pixels) -> Look:
     """(H, W) -> the film's look; zeros for a film without any structure."""
+    if pixels.min() == pixels.max():  # resampling would leave its rounding, and call it a film
+        return np.zeros(SIDE * SIDE, np.float32)
     height, width = pixels.shape
     square = normalise(Frame(height, width, SIDE).fit(pixels))[0]
     fine = square - gaussian_filter(square, COARSE_PX)
