@@ -32,8 +32,9 @@ def coco(segmentation: Segmentation, *, name: str) -> dict[str, Any]:
     """The COCO object of one film, `name` its file name.
 
     `segmentation` holds polygons in pixels, x to the right and y down from the upper left corner
-    of the upper left pixel. COCO polygons cannot have holes, so each annotation also has `rle`, the
-    exact mask as uncompressed run lengths. A structure that is not there has no annotation.
+    of the upper left pixel, along the edges of pixels. Readers of COCO fill each polygon, the
+    counter-clockwise ones around holes too, so each annotation also has `rle`, the exact mask as
+    uncompressed run lengths. A structure that is not there has no annotation.
     """
     height, width = segmentation.radiograph.size
     masks = {RIGHT: segmentation.right, LEFT: segmentation.left, HEART: segmentation.heart}

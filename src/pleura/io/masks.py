@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pleura.core.paint import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Mask, Segmentation, Spacing
 from pleura.io.whole import written_whole
 
@@ -30,12 +31,7 @@ __all__ = [
 RIGHT, LEFT, HEART = 1, 2, 3
 """Values of the label map; 0 is everything else."""
 
-_PALETTE = (
-    *(0x00, 0x00, 0x00),
-    *(0x00, 0x72, 0xB2),  # right, as in the overlay
-    *(0xD5, 0x5E, 0x00),  # left
-    *(0xCC, 0x79, 0xA7),  # heart
-)
+_PALETTE = (*(0, 0, 0), *RIGHT_COLOUR, *LEFT_COLOUR, *HEART_COLOUR)  # as in the overlay
 
 
 def label_map(segmentation: Segmentation) -> NDArray[np.uint8]:

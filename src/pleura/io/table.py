@@ -2,8 +2,8 @@
 
 While a run goes on a line is appended for each film as it is finished and flushed to the disk; a
 run that is killed leaves at most one torn line at the end, which the next run with `resume` cuts
-off. When a run ends the table is written anew as a whole, sorted by film, so that it does not depend
-on the order in which films were finished, nor on how often the run was stopped.
+off. When a run ends the table is written anew as a whole, sorted by film, so that it does not
+depend on the order in which films were finished, nor on how often the run was stopped.
 """
 
 from __future__ import annotations
