@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check fix python
+.PHONY: help setup demo test check reference fix python
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,7 +27,7 @@ help:  ## list these commands
 demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, say where the pictures are
 	@mkdir -p demo
 	$(DEMO_VENV)/bin/pleura phantom -o demo/film.png
-	$(DEMO_VENV)/bin/pleura segment demo/film.png -o demo --overlay
+	$(DEMO_VENV)/bin/pleura segment demo/film.png -o demo --overlay --overwrite
 	@echo
 	@echo "make demo: done in $(TOOK). Look at:"
 	@echo "  demo/film.png          a chest film drawn by pleura"
@@ -47,6 +47,9 @@ check: $(VENV)/ready  ## the one gate: format, lint, types, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
+
+reference: $(VENV)/ready  ## write docs/reference/cli.md and recipe.md from the code
+	$(VENV)/bin/python docs/make_reference.py
 
 fix: $(VENV)/ready  ## put format and simple lint right
 	$(VENV)/bin/ruff format .

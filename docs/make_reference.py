@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ast
+import html
 import inspect
+import re
 import subprocess
 import sys
 from dataclasses import MISSING, fields
@@ -36,8 +38,15 @@ def cli_page() -> str:
     """The command line's reference, as typer writes it."""
     command = [sys.executable, "-m", "typer", "pleura.apps.cli", "utils", "docs"]
     run = subprocess.run([*command, "--name", "pleura"], capture_output=True, text=True, check=True)
-    lines = [line.rstrip() for line in run.stdout.splitlines()]
-    return NOTE + "\n".join(lines).strip() + "\n"
+    lines = [line.rstrip() for line in html.unescape(run.stdout).splitlines()]
+    paragraphs = re.split(r"\n{2,}", "\n".join(lines).strip())
+    return NOTE + "\n\n".join(map(_fenced, paragraphs)) + "\n"
+
+
+def _fenced(paragraph: str) -> str:
+    """A paragraph of example commands as a block; any other as it is."""
+    examples = all(line.startswith("pleura ") for line in paragraph.splitlines())
+    return f"```text\n{paragraph}\n```" if examples else paragraph
 
 
 def recipe_page() -> str:

@@ -212,6 +212,35 @@ def test_layouts_are_all_told() -> None:
     assert sorted(told) == sorted(each.name for each in LAYOUTS)
 
 
+def test_outputs_are_all_told() -> None:
+    from dataclasses import fields
+
+    from pleura.io.outputs import FORMATS
+    from pleura.io.row import COLUMNS
+    from pleura.io.run import Run
+
+    page = (CHECKOUT / "docs/reference/outputs.md").read_text()
+    files, rows, run = re.split(r"^## `(?:results.csv|run.json)`$", page, flags=re.M)
+    for name, each in FORMATS.items():
+        endings = ", ".join(f"`{ending}`" for ending in each.endings)
+        assert f"| `{name}` | {endings} |" in files
+    assert told_keys(rows) == set(COLUMNS)
+    assert told_keys(run) == {each.name for each in fields(Run)}
+
+
+def told_keys(text: str) -> set[str]:
+    """What the first column of a page's table names."""
+    cells = re.findall(r"^\| (`[^|]+) \|", text, re.M)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_public_names_are_all_told() -> None:
+    import pleura
+
+    page = (CHECKOUT / "docs/reference/python.md").read_text()
+    assert [name for name in pleura.__all__ if name not in page and name[0] != "_"] == []
+
+
 def test_dependencies_are_all_told() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     wanted = {"base": project["dependencies"], **project["optional-dependencies"]}
