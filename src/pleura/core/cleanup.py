@@ -14,7 +14,7 @@ from pleura.core.pieces import Piece, Pieces, bounding_box, fill_holes, split_pi
 from pleura.core.seam import find_seam, looks_joined
 from pleura.core.types import Box, Definition, Mask, Probabilities
 
-__all__ = ["PIECE_SHARE", "THRESHOLD", "Cleaned", "check_definition", "clean"]
+__all__ = ["PIECE_SHARE", "THRESHOLD", "Cleaned", "check_definition", "clean", "split_lungs"]
 
 THRESHOLD = 0.5
 """A pixel belongs to a mask from this probability on, at the film's native size."""
@@ -87,6 +87,22 @@ def clean(
     if "heart" in channels:
         heart = _largest(probabilities[channels.index("heart")] >= THRESHOLD, notes)
     return Cleaned(right, left, heart, tuple(notes))
+
+
+def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
+    """A drawn mask of both lungs, (H, W) -> (right, left), without a pixel lost.
+
+    For truths, which are not cleaned: specks go to the lung on whose half of the film they lie.
+    None if the mask does not come apart into two lungs.
+    """
+    pieces = split_pieces(mask, share=LUNG_SHARE)
+    on_right, on_left = _sides(list(pieces.large))
+    if not (on_right and on_left):
+        return None
+    right, left = _mask(pieces, on_right), _mask(pieces, on_left)
+    middle = (max(each.x for each in on_right) + min(each.x for each in on_left)) / 2
+    near_right = np.arange(mask.shape[1]) + 0.5 < middle
+    return right | (mask & ~left & near_right), left | (mask & ~right & ~near_right)
 
 
 def _by_channel(
