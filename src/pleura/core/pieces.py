@@ -75,14 +75,14 @@ class Pieces:
 
     def touching(self, other: Mask) -> NDArray[np.intp]:
         """Labels of the pieces that share a pixel edge with `other`, (H, W) bool."""
-        near = other[window(self.box)]
-        pairs = (
-            (self.labels[1:], near[:-1]),
-            (self.labels[:-1], near[1:]),
-            (self.labels[:, 1:], near[:, :-1]),
-            (self.labels[:, :-1], near[:, 1:]),
-        )
-        met = np.unique(np.concatenate([labels[beside] for labels, beside in pairs]))
+        (height, width), box = self.shape, self.box
+        near = np.zeros((box.height + 2, box.width + 2), dtype=np.bool_)  # a pixel more all round
+        top, left = max(box.top - 1, 0), max(box.left - 1, 0)
+        part = other[top : min(box.bottom + 1, height), left : min(box.right + 1, width)]
+        row, column = top - box.top + 1, left - box.left + 1
+        near[row : row + part.shape[0], column : column + part.shape[1]] = part
+        beside = (near[:-2, 1:-1], near[2:, 1:-1], near[1:-1, :-2], near[1:-1, 2:])
+        met = np.unique(np.concatenate([self.labels[each] for each in beside]))
         return met[met > 0].astype(np.intp)
 
 
