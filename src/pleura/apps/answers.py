@@ -1,0 +1,65 @@
+"""How every door answers an error: one table, from the error's type to a code.
+
+The exit codes are part of the interface; scripts rely on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from pleura.core.errors import (
+    FilmError,
+    PleuraError,
+    UnreadableFilm,
+    UnsuitableFilm,
+    UsageError,
+    WeightsError,
+)
+
+__all__ = ["Answer", "Exit", "answer"]
+
+
+class Exit(IntEnum):
+    """The exit codes of the command line; 4 is kept for a verdict on quality."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    """A defect of ours, or the machine refused (disk full, no permission)."""
+
+    USAGE = 2
+    """An option, a path or a recipe is wrong."""
+
+    FILMS_FAILED = 3
+    """Some films could not be segmented; all others are written."""
+
+    WEIGHTS = 5
+    """Weights are missing, altered, or made for another network."""
+
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C or SIGTERM; `--resume` goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a door says when an error of some type reaches it."""
+
+    exit_code: Exit
+    http_status: int
+
+
+_ANSWERS: dict[type[BaseException], Answer] = {
+    UnreadableFilm: Answer(Exit.FILMS_FAILED, 415),
+    UnsuitableFilm: Answer(Exit.FILMS_FAILED, 422),
+    FilmError: Answer(Exit.FILMS_FAILED, 422),
+    UsageError: Answer(Exit.USAGE, 400),
+    WeightsError: Answer(Exit.WEIGHTS, 503),
+    PleuraError: Answer(Exit.UNEXPECTED, 500),
+    KeyboardInterrupt: Answer(Exit.INTERRUPTED, 503),
+    BaseException: Answer(Exit.UNEXPECTED, 500),
+}
+
+
+def answer(error: BaseException) -> Answer:
+    """The answer to `error`: that of the nearest of its types in the table."""
+    return next(_ANSWERS[each] for each in type(error).__mro__ if each in _ANSWERS)

@@ -1,0 +1,166 @@
+"""A run over films: find, skip what is finished, segment, write, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+import pleura
+from pleura.apps.answers import Exit
+from pleura.apps.interrupt import Interrupt
+from pleura.apps.pipeline import Failed, Loaded, Pipeline
+from pleura.apps.place import Place
+from pleura.apps.progress import FilmProgress
+from pleura.io.find import find_films
+from pleura.io.row import DONE, FAILED, Row, failed_row
+from pleura.io.run import Run, write_run
+from pleura.io.table import RESULTS, Table
+from pleura.runtime.segmenter import Segmenter
+
+__all__ = ["Task", "segment_films"]
+
+COMPLETE, INTERRUPTED = "complete", "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is wanted of a run, besides its films."""
+
+    place: Place
+    jobs: int
+    """Threads that read, and as many that write."""
+
+    batch: int
+    """Films the network takes at a time."""
+
+    as_json: bool = False
+    """One JSON object a film on stdout."""
+
+    quiet: bool = False
+    """Nothing on stderr but errors."""
+
+    options: Mapping[str, Any]
+    """As given, for the report."""
+
+
+def segment_films(inputs: Sequence[str], task: Task, segmenter: Segmenter) -> Exit:
+    """Segment every film that `inputs` name; `results.csv` and `run.json` tell how it went.
+
+    A film's files are written whole or not at all, and its row only after them, so that a run may
+    be stopped in any way at any moment and gone on with.
+
+    Raises:
+        UsageError: no films; or the place holds results, films, or another run's work.
+        WeightsError: the network answers nonsense.
+    """
+    films = find_films(inputs, leave_out=task.place.leave_out(inputs))
+    report = _begun(task, segmenter, len(films))
+    task.place.check(films, report)
+    start = time.monotonic()
+    write_run(task.place.out, report)  # says `interrupted` until the end says otherwise
+    with Table(task.place.out, resume=task.place.resume) as table, Interrupt() as interrupt:
+        left = task.place.unfinished(films, table.rows)
+        pipeline = Pipeline(
+            segmenter=segmenter,
+            write=task.place.write,
+            jobs=task.jobs,
+            batch=task.batch,
+            stopped=lambda: interrupt.requested,
+        )
+        skipped = len(films) - len(left)
+        with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
+            counts = _work(pipeline.run(left), table, progress, as_json=task.as_json)
+    report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
+    write_run(task.place.out, report)
+    return _concluded(report, task)
+
+
+def _work(
+    ends: Iterator[Loaded[Row] | Failed], table: Table, progress: FilmProgress, *, as_json: bool
+) -> Counter[str]:
+    """Take up each film as it is finished; how many ended in which way."""
+    counts: Counter[str] = Counter()
+    for each in ends:
+        row = _row(each)
+        table.add(row)
+        counts[row.status] += 1
+        progress.advance()
+        if row.status == FAILED:
+            progress.say(f"failed: {row.path}: {row.error}")
+        if as_json:
+            typer.echo(json.dumps(asdict(row)))
+    return counts
+
+
+def _row(each: Loaded[Row] | Failed) -> Row:
+    seconds = round(each.seconds, 3)
+    if isinstance(each, Failed):
+        found = each.found
+        return failed_row(found.relative, path=found.path, error=each.reason, seconds=seconds)
+    return replace(each.value, seconds=seconds)
+
+
+def _begun(task: Task, segmenter: Segmenter, found: int) -> Run:
+    """The report as it stands if the run is killed before its end."""
+    return Run(
+        version=pleura.__version__,
+        weights=segmenter.engine.card.name,
+        weights_sha256=segmenter.engine.weights_sha256,
+        engine=segmenter.engine.name,
+        definition=segmenter.definition,
+        options={**task.options, "formats": list(task.place.formats)},
+        status=INTERRUPTED,
+        found=found,
+        done=0,
+        failed=0,
+        skipped=0,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+    )
+
+
+def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -> Run:
+    complete = skipped + counts.total() == report.found
+    return replace(
+        report,
+        status=COMPLETE if complete else INTERRUPTED,
+        done=counts[DONE],
+        failed=counts[FAILED],
+        skipped=skipped,
+        seconds=round(seconds, 3),
+    )
+
+
+def _concluded(report: Run, task: Task) -> Exit:
+    """Say how the run went; its exit code."""
+    out = task.place.out
+    worked = report.done + report.failed
+    parts = [f"{report.done} segmented"]
+    parts += [f"{report.failed} failed"] if report.failed else []
+    parts += [f"{report.skipped} finished before"] if report.skipped else []
+    rate = f", {worked / report.seconds:.1f} a second" if worked and report.seconds else ""
+    if not task.quiet:
+        typer.echo(
+            f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s{rate}; "
+            f"see {out / RESULTS}",
+            err=True,
+        )
+    if report.status == INTERRUPTED:
+        left = report.found - report.skipped - worked
+        typer.echo(
+            f"interrupted with {_films(left)} to go; run the same command with --resume to go on",
+            err=True,
+        )
+        return Exit.INTERRUPTED
+    return Exit.FILMS_FAILED if report.failed else Exit.DONE
+
+
+def _films(number: int) -> str:
+    return "1 film" if number == 1 else f"{number} films"

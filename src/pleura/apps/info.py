@@ -1,0 +1,118 @@
+"""`pleura info`: which versions, which weights, which devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+import pleura
+from pleura.apps.engines import ENGINES, open_segmenter
+from pleura.apps.extras import extras, installed_version
+from pleura.core.errors import PleuraError
+
+__all__ = ["facts", "info"]
+
+
+def info(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout, for machines.")
+    ] = False,
+) -> None:
+    """Say which versions, weights and devices are here.
+
+    pleura info
+    pleura info --json | jq .weights.card.scores
+    """
+    found = facts()
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for line in _lines(found):
+        typer.echo(line)
+
+
+def facts() -> dict[str, Any]:
+    """Everything a report of a defect should say; plain values."""
+    from pleura.runtime.threads import usable_cpus
+
+    return {
+        "pleura": pleura.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": {"machine": os.cpu_count(), "usable": usable_cpus()},
+        "packages": {name: installed_version(name) for name in BASE_PACKAGES},
+        "engines": {name: installed_version(name) for name in ENGINES},
+        "devices": _devices(),
+        "weights": _weights(),
+        "extras": {
+            extra: {name: installed_version(name) for name in names}
+            for extra, names in extras().items()
+        },
+    }
+
+
+BASE_PACKAGES = ("numpy", "scipy", "pillow", "pydicom", "nibabel")
+
+
+def _weights() -> dict[str, Any]:
+    """The shipped weights' card and digest, or why there are none."""
+    try:
+        engine = open_segmenter().engine
+    except (PleuraError, ModuleNotFoundError) as error:
+        return {"error": str(error)}
+    return {"sha256": engine.weights_sha256, "engine": engine.name, "card": asdict(engine.card)}
+
+
+def _devices() -> dict[str, str | None]:
+    """What segments and what would train; None if that side is not installed."""
+    return {"segment": "cpu", "train": _training_device()}
+
+
+def _training_device() -> str | None:
+    if installed_version("torch") is None:
+        return None
+    try:
+        from pleura.lab.train import Machine
+    except (ImportError, RuntimeError) as error:  # a package is missing, or torchvision misfits
+        return f"nothing: {error}"
+    machine = Machine()
+    return f"{machine.device}, {machine.digits}"
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    cpus, devices = found["cpus"], found["devices"]
+    lines = [
+        f"pleura    {found['pleura']}",
+        f"python    {found['python']}",
+        f"platform  {found['platform']}",
+        f"cpus      {cpus['usable']} usable of {cpus['machine']}",
+        f"engines   {_named(found['engines'])}",
+        f"packages  {_named(found['packages'])}",
+        f"devices   segment on {devices['segment']}, train on {devices['train'] or 'nothing'}",
+    ]
+    for extra, packages in found["extras"].items():
+        lines.append(f"extra     {extra}: {_named(packages)}")
+    return lines + _weights_lines(found["weights"])
+
+
+def _weights_lines(weights: dict[str, Any]) -> list[str]:
+    if "error" in weights:
+        return [f"weights   {weights['error']}"]
+    card = weights["card"]
+    scores = ", ".join(f"{name} {value}" for name, value in card["scores"].items())
+    return [
+        f"weights   {card['name']}, side {card['side']} px, channels {', '.join(card['channels'])}",
+        f"          sha256 {weights['sha256']}",
+        f"          scores {scores or 'none on the card'}",
+        f"          made with pleura {card['version']}, {card['created'] or 'date unknown'}",
+        f"          licence {card['licence']}",
+    ]
+
+
+def _named(packages: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())

@@ -1,0 +1,140 @@
+"""Many films through one network, on threads: read ahead, segment, write behind.
+
+Nothing is held but the films on their way, so memory does not grow with their number. Threads,
+not processes: decoding, ONNX Runtime and writing all let go of Python's lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+from pleura.core.errors import FilmError, PleuraError
+from pleura.core.types import Radiograph, Segmentation
+from pleura.io.find import Found
+from pleura.io.read import read_radiograph
+from pleura.runtime.segmenter import Segmenter
+
+__all__ = ["Failed", "Loaded", "Pipeline", "ahead"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[A]):
+    """A film on its way, with what has been made of it so far."""
+
+    found: Found
+    value: A
+    seconds: float
+    """Spent on this film so far; its share of a batch included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A film that could not be done, and why."""
+
+    found: Found
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline(Generic[B]):
+    """Films in; what `write` returns for each out, in the same order."""
+
+    segmenter: Segmenter
+    write: Callable[[Found, Segmentation], B]
+    jobs: int
+    """Threads that read, and as many that write."""
+
+    batch: int
+    """Films the network takes at a time."""
+
+    stopped: Callable[[], bool] = lambda: False
+    """Asked before each batch: films that were only read are then dropped."""
+
+    def run(self, films: Iterable[Found]) -> Iterator[Loaded[B] | Failed]:
+        """Read, segment and write every film; one that fails is `Failed` and the run goes on.
+
+        Raises:
+            WeightsError: the network answers nonsense; every further film would fail.
+            UsageError: the results cannot be written: the disk is full or closed to us.
+        """
+        with ThreadPoolExecutor(self.jobs) as readers, ThreadPoolExecutor(self.jobs) as writers:
+            read = ahead(readers, _read, films, depth=self.jobs + self.batch)
+            segmented = self._segment(read)
+            try:
+                yield from ahead(writers, self._write, segmented, depth=self.jobs + 1)
+            finally:
+                readers.shutdown(wait=False, cancel_futures=True)
+
+    def _segment(
+        self, read: Iterable[Loaded[Radiograph] | Failed]
+    ) -> Iterator[Loaded[Segmentation] | Failed]:
+        films = iter(read)
+        while group := list(islice(films, self.batch)):
+            if self.stopped():
+                return
+            yield from self._segment_group(group)
+
+    def _segment_group(
+        self, group: list[Loaded[Radiograph] | Failed]
+    ) -> Iterator[Loaded[Segmentation] | Failed]:
+        loaded = [each for each in group if isinstance(each, Loaded)]
+        start = time.perf_counter()
+        try:
+            made = iter(self.segmenter.segment([each.value for each in loaded]))
+        except Exception:  # the edge of a batch: one film must not take the others with it
+            made = None
+        share = (time.perf_counter() - start) / max(1, len(loaded))
+        for each in group:
+            if isinstance(each, Failed):
+                yield each
+            elif made is None:
+                yield _attempt(each, self.segmenter)
+            else:
+                yield Loaded(each.found, next(made), each.seconds + share)
+
+    def _write(self, each: Loaded[Segmentation] | Failed) -> Loaded[B] | Failed:
+        if isinstance(each, Failed):
+            return each
+        return _attempt(each, lambda value: self.write(each.found, value))
+
+
+def ahead(
+    pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], *, depth: int
+) -> Iterator[B]:
+    """`map` on a pool, in order, with at most `depth` items under way."""
+    pending: deque[Future[B]] = deque()
+    for item in items:
+        pending.append(pool.submit(function, item))
+        while pending and (len(pending) >= depth or pending[0].done()):
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _read(found: Found) -> Loaded[Radiograph] | Failed:
+    return _attempt(Loaded(found, found.path, 0.0), read_radiograph)
+
+
+def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
+    """Take one film one step on; what is wrong with this film only does not stop the run."""
+    start = time.perf_counter()
+    try:
+        value = step(each.value)
+    except FilmError as error:
+        return Failed(each.found, str(error), each.seconds + time.perf_counter() - start)
+    except PleuraError:
+        raise
+    except Exception as error:  # the edge of a batch: a defect met on one film
+        reason = f"unexpected {type(error).__name__}: {error}"
+        return Failed(each.found, reason, each.seconds + time.perf_counter() - start)
+    return Loaded(each.found, value, each.seconds + time.perf_counter() - start)

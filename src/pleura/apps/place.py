@@ -1,0 +1,144 @@
+"""Where a run's results go, and what must not be overwritten there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pleura.core.errors import UsageError
+from pleura.core.types import Segmentation
+from pleura.io.find import Found
+from pleura.io.outputs import output_paths, write_outputs
+from pleura.io.row import DONE, Row, done_row
+from pleura.io.run import RUN, Run
+from pleura.io.table import RESULTS
+
+__all__ = ["Place"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An output folder, what is written there, and what may happen to what is there already."""
+
+    out: Path
+    formats: tuple[str, ...]
+    resume: bool = False
+    """Go on: films with a row and all their files are left as they are."""
+
+    overwrite: bool = False
+    """Begin anew, over whatever is there."""
+
+    def leave_out(self, inputs: Sequence[str]) -> Path | None:
+        """The folder in which to look for no films: this one, unless films are given in it.
+
+        Raises:
+            UsageError: this folder is one of the inputs, so that masks would mix with films.
+        """
+        out = _absolute(self.out)
+        places = [_absolute(each) for each in inputs]
+        if out in places and out.is_dir():
+            raise UsageError(
+                f"the output folder {self.out} is also an input: the next run would take masks for "
+                "films; give another --out, it may lie inside the films' folder"
+            )
+        return None if any(place.is_relative_to(out) for place in places) else out
+
+    def check(self, films: Sequence[Found], report: Run) -> None:
+        """Refuse to overwrite films, results that nobody said to overwrite, or another run's.
+
+        Raises:
+            UsageError: says which file, and which option helps.
+        """
+        if self.resume and self.overwrite:
+            raise UsageError("--resume keeps what is there, --overwrite does not: give only one")
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"the output {self.out} is a file; give a folder")
+        begun = (self.out / RESULTS).exists()
+        if begun and not (self.resume or self.overwrite):
+            raise UsageError(
+                f"{self.out} holds results already; go on with --resume, begin anew with "
+                "--overwrite, or give another --out"
+            )
+        if begun and self.resume:
+            self._check_same_run(report)
+        sources = {film.path for film in films}
+        for path in self._outputs(films):
+            if path in sources:
+                raise UsageError(f"the result {path} would overwrite a film; give another --out")
+            if not begun and not self.overwrite and path.exists():
+                raise UsageError(
+                    f"{path} exists and is no result of an earlier run; "
+                    "give another --out, or --overwrite to replace it"
+                )
+
+    def unfinished(self, films: Sequence[Found], rows: Mapping[str, Row]) -> list[Found]:
+        """The films without a row, or that failed, or whose files are not all there.
+
+        Raises:
+            UsageError: a name belongs to another film of an earlier run.
+        """
+        return [film for film in films if not self._is_finished(film, rows)]
+
+    def write(self, found: Found, segmentation: Segmentation) -> Row:
+        """Write a film's files; its row, without the seconds."""
+        written = write_outputs(segmentation, self.out / found.relative, self.formats)
+        mask = written[0].relative_to(self.out) if "mask" in self.formats else None
+        return done_row(segmentation, found.relative, path=found.path, mask=mask)
+
+    def _is_finished(self, film: Found, rows: Mapping[str, Row]) -> bool:
+        row = rows.get(film.relative.as_posix())
+        if row is None or row.status != DONE:
+            return False
+        if row.path != str(film.path):
+            raise UsageError(
+                f"{self.out} holds the result '{row.film}' of another film, {row.path}; "
+                f"give another --out for {film.path}, or --overwrite"
+            )
+        formats = self.formats if row.lungs_area_px else _without_crop(self.formats)
+        return all(path.exists() for path in output_paths(self.out / film.relative, formats))
+
+    def _check_same_run(self, report: Run) -> None:
+        """Results of other weights or options must not stand beside each other unnoticed."""
+        before = _read_run(self.out / RUN)
+        now: dict[str, Any] = {
+            "version": report.version,
+            "weights_sha256": report.weights_sha256,
+            "definition": report.definition,
+            "formats": list(self.formats),
+        }
+        for name, value in now.items():
+            if name in before and before[name] != value:
+                raise UsageError(
+                    f"{self.out} was begun with {name} {_shown(before[name])}, now it is "
+                    f"{_shown(value)}; resume with the same, or begin anew with --overwrite"
+                )
+
+    def _outputs(self, films: Iterable[Found]) -> Iterator[Path]:
+        out = _absolute(self.out)
+        return (p for film in films for p in output_paths(out / film.relative, self.formats))
+
+
+def _without_crop(formats: Iterable[str]) -> tuple[str, ...]:
+    """A film without lungs has no crop."""
+    return tuple(each for each in formats if each != "crop")
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    """What an earlier run was; nothing where its report is gone."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return {**report, "formats": report["options"]["formats"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 (links stay as named)

@@ -1,0 +1,131 @@
+"""`pleura segment`: films in, masks and a table out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["segment"]
+
+
+_WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
+_NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
+_SAYS: dict[str, Any] = {"rich_help_panel": "What is said"}
+
+
+class Lungs(StrEnum):
+    """The definitions of lung, as options."""
+
+    field = "field"
+    whole = "whole"
+
+
+def segment(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Films, folders (searched to the bottom), quoted globs, .txt and .csv lists.",
+            metavar="INPUT",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder for results; folders are mirrored.")
+    ],
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also the film with the lungs coloured.", **_WRITES)
+    ] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Also one mask a lung.", **_WRITES)
+    ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="mask (the default), overlay, split, labels, npy, nifti, coco, crop, "
+            "probabilities; repeatable, or with commas.",
+            **_WRITES,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on in OUT: finished films stay as they are.", **_WRITES),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew in OUT, over what is there.", **_WRITES)
+    ] = False,
+    lungs: Annotated[
+        Lungs,
+        typer.Option(help="field leaves the heart out; whole has the lung behind it.", **_NETWORK),
+    ] = Lungs.field,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="An .onnx file of `pleura export`, not the shipped one.", **_NETWORK),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="What computes.", **_NETWORK)] = "onnxruntime",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPUs the network takes; by default all it may.", **_NETWORK),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option("--batch-size", min=1, help="Films the network takes at a time.", **_NETWORK),
+    ] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads that read, and as many that write.", **_NETWORK),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a film on stdout.", **_SAYS)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--no-progress", "-q", help="Only errors on stderr.", **_SAYS)
+    ] = False,
+) -> None:
+    """Find the lungs in films: a mask each, and a table of measurements.
+
+    pleura segment film.dcm -o lungs
+    pleura segment films/ -o lungs --overlay --split
+    pleura segment 'site*/**/*.png' more.csv -o lungs --format labels,coco
+
+    OUT receives NAME_mask.png (0 and 255, the film's own size) and what else
+    is asked for, results.csv with one row a film, and run.json. A film that
+    fails is a row with its reason, and the run goes on. A run that was stopped,
+    in whatever way, goes on with --resume.
+    """
+    from pleura.apps.batch import Task, segment_films
+    from pleura.apps.engines import open_segmenter
+    from pleura.apps.place import Place
+    from pleura.runtime.threads import usable_cpus
+
+    wanted = _formats(formats, {"overlay": overlay, "split": split})
+    task = Task(
+        place=Place(out=out, formats=wanted, resume=resume, overwrite=overwrite),
+        jobs=jobs or min(MOST_JOBS, usable_cpus()),
+        batch=batch,
+        as_json=as_json,
+        quiet=quiet,
+        options={"inputs": inputs, "batch_size": batch, "threads": threads, "jobs": jobs},
+    )
+    segmenter = open_segmenter(weights, engine=engine, threads=threads, lungs=lungs.value)
+    raise typer.Exit(segment_films(inputs, task, segmenter))
+
+
+MOST_JOBS = 4
+"""Unless asked for more; each holds a film, and a few keep the network busy."""
+
+
+def _formats(given: list[str] | None, also: dict[str, bool]) -> tuple[str, ...]:
+    """The formats of all `--format`, or the mask, and those with an option of their own."""
+    from pleura.io.outputs import check_formats
+
+    names: Iterable[str] = (
+        [name.strip() for each in given for name in each.split(",") if name.strip()]
+        if given
+        else ["mask"]
+    )
+    return check_formats([*names, *(name for name, wanted in also.items() if wanted)])

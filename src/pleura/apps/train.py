@@ -1,0 +1,105 @@
+"""`pleura train`: a recipe and films in, a folder with weights out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pleura.apps.answers import Exit
+from pleura.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pleura.lab.films import Film
+
+__all__ = ["duration", "train"]
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A TOML file, such as recipes/seed.toml.")],
+    data: Annotated[
+        list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the run is kept.")],
+    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
+    strategy: Annotated[str, typer.Option(help="As Lightning names it, e.g. ddp.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that prepare batches; 0 is none.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Train a network after a recipe.
+
+    pleura train recipes/seed.toml --data films/ --out runs/first
+    pleura train recipes/seed.toml --data films/ --out runs/first --resume --max-time 2h
+
+    OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
+    """
+    limit = None if max_time is None else duration(max_time)
+    _speak(quiet)
+    from pleura.lab.recipe import load_recipe
+    from pleura.lab.train import Machine
+    from pleura.lab.train import train as run
+
+    chosen = load_recipe(recipe)
+    machine = Machine(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+        workers=workers,
+        max_time=limit,
+        progress=not quiet,
+    )
+    films = _films(data, layout)
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    outcome = run(chosen, films, out, resume=resume, machine=machine)
+    score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
+    typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
+    if not outcome.finished:
+        typer.echo(f"not finished: go on with the same command and --resume ({out})", err=True)
+    if outcome.weights.exists():
+        typer.echo(outcome.weights)
+    if not outcome.finished and limit is None:
+        raise typer.Exit(Exit.INTERRUPTED)
+
+
+def duration(text: str) -> timedelta:
+    """Read `90m`, `2h`, `1h30m`, `45s` or `1d`.
+
+    Raises:
+        UsageError: anything else.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"--max-time must look like 90m, 2h or 1h30m, got '{text}'")
+    return timedelta(**{_UNITS[unit]: float(number) for number, unit in parts})
+
+
+def _films(data: list[Path], layout: str) -> list[Film]:
+    from pleura.lab.layouts import read_films
+
+    return [film for path in data for film in read_films(path, layout=layout)]
+
+
+def _speak(quiet: bool) -> None:
+    """Show what the lab logs on stderr."""
+    log = logging.getLogger("pleura")
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())

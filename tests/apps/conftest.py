@@ -1,0 +1,97 @@
+"""A network small enough to work out by hand, films it can segment, and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from PIL import Image
+
+from pleura.apps.cli import main
+from pleura.core.card import CARD_KEY, Card
+
+SIDE = 64
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run a command as the shell would, in this process."""
+
+    def command(*arguments: object) -> Ended:
+        code = main([str(each) for each in arguments])
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that call a pixel lung where it is darker than half: p = sigmoid(20 (0.5 - x))."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
+    path.write_bytes(dark_is_lung())
+    return path
+
+
+def dark_is_lung(**card: object) -> bytes:
+    """The bytes of those weights; `card` changes what they say about themselves."""
+    shape = ["films", 1, SIDE, SIDE]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Sub", ["half", "image"], ["dark"]),
+            helper.make_node("Mul", ["dark", "steep"], ["logit"]),
+            helper.make_node("Sigmoid", ["logit"], ["probabilities"]),
+        ],
+        "dark-is-lung",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor("half", TensorProto.FLOAT, [], [0.5]),
+            helper.make_tensor("steep", TensorProto.FLOAT, [], [20.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    said = {"name": "tiny", "version": "0.1.0", "channels": ("field",), "side": SIDE, **card}
+    helper.set_model_props(model, {CARD_KEY: Card(**said).to_json()})
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def draw_film(height: int = 160, width: int = 128, *, dark: int = 40) -> NDArray[np.uint8]:
+    """Two dark rectangles on bright ground: rows 1/4..3/4; columns 1/8..3/8 and 5/8..7/8.
+
+    The ground is a ramp of 16 grey values, so that the film is no mask.
+    """
+    film = np.empty((height, width), np.uint8)
+    film[:] = 200 + np.arange(width) * 16 // width
+    rows = slice(height // 4, 3 * height // 4)
+    film[rows, width // 8 : 3 * width // 8] = dark
+    film[rows, 5 * width // 8 : 7 * width // 8] = dark
+    return film
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A folder: a.png, b.png, deep/a.png (same stem), and notes.txt, which is no film."""
+    folder = tmp_path / "films"
+    for name, height in {"a.png": 160, "b.png": 200, "deep/a.png": 240}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw_film(height)).save(path)
+    (folder / "notes.txt").write_text("not a film")
+    return folder
