@@ -1,0 +1,152 @@
+"""A drawn chest film with exact masks: physics enough to look like a real one.
+
+The beam is weakened by what it crosses (Beer-Lambert), scattered into a veil, counted in quanta,
+blurred by the detector, and shown with the curve that films are shown with. No patient, no data
+set: only formulas and random numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from pleura.core.errors import UsageError
+from pleura.core.skeleton import Canvas, draw_bones
+from pleura.core.thorax import LEFT, RIGHT, Anatomy, Grid, Map, Thorax
+from pleura.core.types import Mask, Radiograph, Spacing
+from pleura.core.vessels import draw_vessels
+
+__all__ = ["MIN_SIDE", "Phantom", "draw"]
+
+MIN_SIDE = 32
+"""px; smaller films cannot show two lungs apart."""
+
+WATER, BONE, BLOOD = 0.0195, 0.052, 0.0205
+"""Attenuation per mm at about 65 keV, the mean of a chest film's beam (NIST XCOM, rounded)."""
+
+LEAD = 4.0
+"""Attenuation of the whole side letter."""
+
+LETTER_R = ("11110", "10001", "10001", "11110", "10100", "10010", "10001")
+LETTER_CELL_MM = 2.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phantom:
+    """A drawn film and what is true about it, in the `field` definition."""
+
+    radiograph: Radiograph
+    right: Mask
+    """(H, W): the patient's right lung, at the viewer's left."""
+
+    left: Mask
+    heart: Mask
+
+
+def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = True) -> Phantom:
+    """Draw a frontal chest film of height x width pixels, brighter = denser, in [0, 1].
+
+    A seed is one person, the same at every size; the noise is of the size. The masks are
+    disjoint, and exact: each pixel's centre is inside the drawn outline or not. An aspect other
+    than 8 : 7 shows more of the arms or of neck and belly. `marker` is the lead letter R.
+
+    Raises UsageError for a side under `MIN_SIDE` or a negative seed.
+    """
+    if height < MIN_SIDE or width < MIN_SIDE:
+        raise UsageError(
+            f"a drawn film needs at least {MIN_SIDE} x {MIN_SIDE} pixels, got {height} x {width}"
+        )
+    if seed < 0:
+        raise UsageError(f"a seed must be 0 or more, got {seed}")
+    grid = Grid.over(height, width, Anatomy.of(seed))
+    thorax = Thorax(grid)
+    weakened = _attenuation(thorax, seed)
+    if marker:
+        _lay_letter(weakened, grid.pixel_mm, seed)
+    return Phantom(
+        Radiograph(
+            _expose(weakened, grid.pixel_mm, seed),
+            Spacing(grid.pixel_mm, grid.pixel_mm, "drawn"),
+            "PA",
+            (f"a drawn film, seed {seed}: no patient",),
+        ),
+        right=thorax.field(RIGHT),
+        left=thorax.field(LEFT),
+        heart=thorax.heart(),
+    )
+
+
+def _attenuation(thorax: Thorax, seed: int) -> Map:
+    """(H, W): natural logarithm of how much the beam is weakened."""
+    grid, air = thorax.grid, thorax.anatomy.air
+    bones, vessels = Canvas(grid), Canvas(grid)
+    draw_bones(bones, seed=seed)
+    draw_vessels(vessels, seed=seed)
+    fine, broad = _texture(grid, seed)
+    lung = thorax.lung_mm()
+    # Each artery runs with a bronchus's wall and near a vein: its shadow counts twice.
+    blood = np.minimum(2 * vessels.length_mm + thorax.hilum_mm(), 0.5 * lung)
+    inside = air * (lung - blood) * (1 + 0.10 * fine)
+    soft = np.maximum(thorax.body_mm() - lung - thorax.air_mm(), 0) * (1 + 0.012 * broad)
+    soft += thorax.breast_mm()
+    weakened: Map = WATER * (soft + inside) + BLOOD * blood + BONE * bones.length_mm
+    return weakened
+
+
+def _texture(grid: Grid, seed: int) -> tuple[Map, Map]:
+    """Two (H, W) maps of mean 0 and deviation 1: the lung's fine grain, the flesh's broad one."""
+    rng = np.random.default_rng((seed, 5))
+    at = np.stack(np.broadcast_arrays(grid.y + 300, grid.x + 300))  # 1 mm a cell
+    maps = []
+    for reaches in ((1.0, 2.2, 5.0), (4.0, 12.0)):
+        cells = np.zeros((640, 640), dtype=np.float32)
+        for reach in reaches:
+            noise = rng.standard_normal(cells.shape, dtype=np.float32)
+            octave = ndimage.gaussian_filter(noise, reach, mode="wrap", truncate=2.5)
+            cells += octave / octave.std()
+        cells /= cells.std()
+        maps.append(ndimage.map_coordinates(cells, at, order=1, mode="grid-wrap"))
+    return maps[0], maps[1]
+
+
+def _lay_letter(weakened: Map, pixel_mm: float, seed: int) -> None:
+    """Lay a lead R beside the right shoulder, where the film is coarse enough to read nothing."""
+    cell = round(LETTER_CELL_MM / pixel_mm)
+    if cell < 1:
+        return
+    rng = np.random.default_rng((seed, 6))
+    top, left = (int(mm / pixel_mm) for mm in rng.uniform((8, 10), (22, 30)))
+    glyph = np.array([[float(dot) for dot in line] for line in LETTER_R], dtype=np.float32)
+    letter = LEAD * np.kron(glyph, np.ones((cell, cell), dtype=np.float32))
+    height, width = letter.shape
+    weakened[top : top + height, left : left + width] += letter
+
+
+def _expose(weakened: Map, pixel_mm: float, seed: int) -> Map:
+    """(H, W) attenuation -> scatter, quanta, detector, film curve -> (H, W) in [0, 1]."""
+    rng = np.random.default_rng((seed, 3))
+    middle, slope, flatten = rng.normal((1.4, 0.68, 0.3), (0.07, 0.03, 0.04))
+    primary = np.exp(-weakened)
+    signal = primary + 0.10 * _veil(primary, 25 / pixel_mm) + 1e-3
+    quanta = 60000 * pixel_mm**2
+    signal += np.sqrt(signal / quanta) * rng.standard_normal(signal.shape, dtype=np.float32)
+    signal = ndimage.gaussian_filter(signal, max(0.25 / pixel_mm, 0.4))
+    density = -np.log(np.maximum(signal, 1e-4))
+    # Workstations even out what is broad before they apply a film's S-curve.
+    evened = density - flatten * _veil(density, 30 / pixel_mm)
+    shown: Map = (1 / (1 + np.exp((middle - evened) / slope))).astype(np.float32)
+    return shown
+
+
+def _veil(image: Map, sigma: float) -> Map:
+    """A Gaussian blur, done on blocks where it is so broad that nobody could tell."""
+    block = max(1, int(sigma / 4))
+    height, width = image.shape
+    padded = np.pad(image, ((0, -height % block), (0, -width % block)), mode="edge")
+    rows, columns = padded.shape[0] // block, padded.shape[1] // block
+    small = padded.reshape(rows, block, columns, block).mean(axis=(1, 3))
+    small = ndimage.gaussian_filter(small, sigma / block, mode="nearest", truncate=2.5)
+    blurred: Map = ndimage.zoom(small, block, order=1, mode="nearest", grid_mode=True)
+    return blurred[:height, :width]
