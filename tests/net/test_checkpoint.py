@@ -43,6 +43,16 @@ def test_safetensors_round_trip(
         assert torch.equal(read(image)[-1], network(image)[-1])
 
 
+def test_the_bytes_alone_are_enough(make_card: MakeCard, trained_like: TrainedLike) -> None:
+    network, card = trained_like(SMALL), make_card(SMALL)
+    read, told = from_safetensors(to_safetensors(network, card))
+    assert told == card
+    for name, value in network.state_dict().items():
+        assert torch.equal(read.state_dict()[name], value)
+    with pytest.raises(WeightsError, match="these weights: not a readable"):
+        from_safetensors(b"no weights")
+
+
 def test_a_pruned_network_is_saved_like_any_other(
     tmp_path: Path, make_card: MakeCard, trained_like: TrainedLike
 ) -> None:
@@ -93,7 +103,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_project_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(WeightsError, match="holds no card; export it with `pleura export`"):
+    with pytest.raises(WeightsError, match="no card inside; export it with `pleura export`"):
         from_safetensors(path)
 
 
@@ -117,7 +127,7 @@ def test_a_card_that_describes_another_network_is_refused(
     table["architecture"] |= lie
     path = tmp_path / "weights.safetensors"
     save_file(network.state_dict(), path, metadata={CARD_KEY: json.dumps(table)})
-    with pytest.raises(WeightsError, match="do not fit its own card"):
+    with pytest.raises(WeightsError, match="do not fit their own card"):
         from_safetensors(path)
 
 

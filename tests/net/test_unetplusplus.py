@@ -119,7 +119,9 @@ def reference(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
     def x(i: int, j: int) -> Tensor:
         if (i, j) not in seen:
             if j == 0:
-                given = (image - 0.5) / 0.25 if i == 0 else F.max_pool2d(x(i - 1, 0), 2)
+                given = (
+                    folded((image - 0.5) / 0.25, fold) if i == 0 else F.max_pool2d(x(i - 1, 0), 2)
+                )
                 seen[i, j] = block(f"encoder.{i}", given)
             else:
                 up = f"up.{i}_{j}"
@@ -130,11 +132,28 @@ def reference(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
                 seen[i, j] = block(f"node.{i}_{j}", torch.cat([*beside, lifted], 1))
         return seen[i, j]
 
-    depth = network.architecture.levels
+    depth, fold = network.architecture.levels, network.architecture.fold
     heads = [j for j in range(1, depth + 1) if f"head.{j}.weight" in numbers]
     return [
-        F.conv2d(x(0, j), numbers[f"head.{j}.weight"], numbers[f"head.{j}.bias"]) for j in heads
+        unfolded(F.conv2d(x(0, j), numbers[f"head.{j}.weight"], numbers[f"head.{j}.bias"]), fold)
+        for j in heads
     ]
+
+
+def folded(image: Tensor, fold: int) -> Tensor:
+    """Every fold-th pixel, once for each place in the small square: Shi et al. 2016, backwards."""
+    places = [(r, c) for r in range(fold) for c in range(fold)]
+    maps = [image[:, k, r::fold, c::fold] for k in range(image.shape[1]) for r, c in places]
+    return torch.stack(maps, 1)
+
+
+def unfolded(maps: Tensor, fold: int) -> Tensor:
+    count, channels, height, width = maps.shape
+    image = torch.empty(count, channels // fold**2, height * fold, width * fold)
+    for at in range(channels):
+        k, r, c = at // fold**2, at % fold**2 // fold, at % fold
+        image[:, k, r::fold, c::fold] = maps[:, at]
+    return image
 
 
 @pytest.mark.parametrize(
@@ -145,6 +164,8 @@ def reference(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
         {"deep_supervision": False},
         {"widths": (3, 5), "channels_out": 2},
         {"widths": (3, 4, 5, 6, 7, 8), "channels_in": 3, "channels_out": 5},
+        {"widths": (3, 4, 5), "fold": 2, "channels_in": 2, "channels_out": 3},
+        {"widths": (3, 4), "fold": 4},
     ],
     ids=str,
 )
@@ -229,6 +250,23 @@ def test_pruned_network_computes_nothing_that_its_head_does_not_need(level: int)
     [answer] = smaller(film())
     answer.sum().backward()
     assert all(p.grad is not None for p in smaller.parameters())
+
+
+@pytest.mark.parametrize("kind", ["unet", "unet++"])
+def test_a_folded_network_sees_every_pixel_and_answers_at_full_size(kind: str) -> None:
+    torch.manual_seed(0)
+    architecture = Architecture(kind=kind, widths=(8, 8, 8), fold=2)  # type: ignore[arg-type]
+    assert architecture.stride == 2 * 2**2
+    network = build(architecture).eval()
+    image = film(count=1, height=16, width=24).requires_grad_()
+    answer = network(image)[-1]
+    assert answer.shape == (1, 1, 16, 24)
+    answer.square().sum().backward()
+    assert image.grad is not None
+    assert torch.count_nonzero(image.grad) == 16 * 24
+    if isinstance(network, UNetPlusPlus):
+        with torch.no_grad():
+            assert torch.equal(network.pruned(1)(image)[0], network(image)[0])
 
 
 def test_pruning_keeps_the_mode_and_leaves_the_original_alone() -> None:
@@ -376,6 +414,8 @@ def test_golden_logits() -> None:
         ({"encoder": "resnet34"}, "encoder must be plain or vgg13_bn, got 'resnet34'"),
         ({"widths": (16,)}, "two or more positive numbers, got \\[16\\]"),
         ({"widths": (16, 0)}, "two or more positive numbers"),
+        ({"fold": 0}, "fold must be 1 \\(the paper's network\\) or more, got 0"),
+        ({"encoder": "vgg13_bn", "widths": (64, 128), "fold": 2}, "needs fold = 1, got 2"),
         ({"channels_out": 0}, "must be 1 or more, got 1 and 0"),
         ({"encoder": "vgg13_bn"}, "fixes the widths to \\[64, 128, 256, 512, 512\\]"),
         (

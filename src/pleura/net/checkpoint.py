@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pleura.core.card import CARD_KEY, Card
@@ -24,28 +25,36 @@ def to_safetensors(network: nn.Module, card: Card) -> bytes:
     return save(state, metadata={CARD_KEY: card.to_json()})
 
 
-def from_safetensors(path: Path) -> tuple[UNetPlusPlus | UNet, Card]:
-    """The network of a .safetensors file, in evaluation mode, and its card.
+def from_safetensors(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
+    """The network of a .safetensors file (or of its bytes), in evaluation mode, and its card.
 
     Raises `WeightsError` if the file is missing, damaged, or made by something else.
     """
+    where = "these weights" if isinstance(source, bytes) else str(source)
     try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(CARD_KEY)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        state = load(data)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a readable .safetensors file ({error})") from error
+        raise WeightsError(f"{where}: not a readable .safetensors file ({error})") from error
+    text = _metadata(data).get(CARD_KEY)
     if text is None:
-        raise WeightsError(f"{path}: holds no card; export it with `pleura export`")
+        raise WeightsError(f"{where}: no card inside; export it with `pleura export`")
     card = Card.from_json(text)
     try:
         network = build(Architecture(**card.architecture))
         network.load_state_dict(state)
     except (TypeError, UsageError, RuntimeError) as error:
         raise WeightsError(
-            f"{path}: its numbers do not fit its own card ({error}); export it again"
+            f"{where}: the numbers do not fit their own card ({error}); export it again"
         ) from error
     return network.eval(), card
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """What lies beside the tensors: 8 bytes of length, then JSON (the format's own layout)."""
+    length = int.from_bytes(data[:8], "little")
+    told: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return told
 
 
 def transfer(source: nn.Module, network: nn.Module) -> list[str]:

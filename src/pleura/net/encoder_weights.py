@@ -49,8 +49,8 @@ def load_encoder(network: Backbone, source: str) -> None:
     missing = [public for public in names if public not in given]
     if missing:
         raise WeightsError(
-            f"{source}: no VGG13 with batch normalisation in torchvision's format; it lacks "
-            f"{missing[0]} and {len(missing) - 1} more"
+            f"{source}: no VGG13 with batch normalisation in torchvision's format; of its "
+            f"{len(names)} tensors {len(missing)} are missing, such as {missing[0]}"
         )
     own = network.encoder.state_dict()
     for public, name in names.items():
@@ -64,7 +64,7 @@ def load_encoder(network: Backbone, source: str) -> None:
 
 
 def public_names(network: Backbone) -> dict[str, str]:
-    """Torchvision's name -> ours, for every tensor of the encoder column.
+    """Torchvision's name -> ours, for every tensor of the encoder column that matters.
 
     torchvision numbers the layers through all stages, and counts the pooling that ends each.
     """
@@ -73,7 +73,8 @@ def public_names(network: Backbone) -> dict[str, str]:
     for i, stage in enumerate(network.encoder):
         assert isinstance(stage, nn.Sequential)
         for k, layer in enumerate(stage):
-            for tensor in layer.state_dict():
+            # Files from before PyTorch 0.4.1 lack the count of batches, which changes nothing.
+            for tensor in sorted(layer.state_dict().keys() - {"num_batches_tracked"}):
                 names[f"features.{number + k}.{tensor}"] = f"{i}.{k}.{tensor}"
         number += len(stage) + 1
     return names
@@ -141,4 +142,4 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
     if not isinstance(held, dict):
         raise WeightsError(f"{path}: holds {type(held).__name__}, expected a table of tensors")
-    return held
+    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
