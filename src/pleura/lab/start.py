@@ -12,7 +12,7 @@ from pleura.lab.recipe import Recipe
 from pleura.net.checkpoint import from_safetensors, transfer
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
-from pleura.runtime.weights import shipped_safetensors
+from pleura.runtime.weights import SAFETENSORS, shipped
 
 __all__ = ["fresh_network"]
 
@@ -23,7 +23,7 @@ def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
     """Build the recipe's network and give it the start the recipe names.
 
     The same recipe gives the same numbers, whatever else the process has drawn. Raises
-    `UsageError` if nothing of the weights to start from fits.
+    `UsageError` if the weights to start from are of another network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -36,14 +36,19 @@ def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
 
 
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
-    given = shipped_safetensors() if recipe.init == "shipped" else Path(recipe.init)
+    given = shipped(SAFETENSORS) if recipe.init == "shipped" else Path(recipe.init)
     source, card = from_safetensors(given)
     fresh = transfer(source, network)
-    total = len(network.state_dict())
-    if len(fresh) == total:
+    # Heads belong to the channels, which may be others; all else must come from the weights.
+    other = [name for name in fresh if not name.startswith("head.")]
+    if other:
+        theirs, ours = source.architecture.as_dict(), network.architecture.as_dict()
+        differing = [f"{k} {theirs[k]}, not {ours[k]}" for k in ours if theirs[k] != ours[k]]
         raise UsageError(
-            f"nothing in {card.name} fits this network: its widths are "
-            f"{card.architecture.get('widths')}, yours {list(recipe.network.widths)}; "
-            "take the same [network] table"
+            f"the weights {card.name} do not fit this network ({other[0]} and "
+            f"{len(other) - 1} more are others); take their [network] table: "
+            f"{'; '.join(differing)}"
         )
-    log.info("starts from %s: %d of %d tensors taken", card.name, total - len(fresh), total)
+    log.info(
+        "starts from %s; %s", card.name, f"fresh: {', '.join(fresh)}" if fresh else "all of it"
+    )
