@@ -48,7 +48,7 @@ check: $(VENV)/ready  ## the one gate: format, lint, types, tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
 
-reference: $(VENV)/ready  ## write docs/reference/cli.md and recipe.md from the code
+reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py
 
 fix: $(VENV)/ready  ## put format and simple lint right

@@ -1,6 +1,7 @@
-"""Writes docs/reference/cli.md and recipe.md from the code, so that they cannot drift.
+"""Writes docs/reference/cli.md and recipe.md from the code, and the recipe in the notebook.
 
-`make reference` runs it; `tests/test_docs.py` compares.
+`make reference` runs it; `tests/test_docs.py` and `tests/test_examples.py` compare, so that
+nothing drifts.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ast
 import html
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -15,7 +17,9 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
+CHECKOUT = Path(__file__).resolve().parents[1]
+REFERENCE = CHECKOUT / "docs" / "reference"
+NOTEBOOK = CHECKOUT / "examples" / "train_on_colab.ipynb"
 NOTE = "<!-- Written by `make reference` from the code; do not edit. -->\n\n"
 
 RECIPE_HEAD = """\
@@ -102,6 +106,17 @@ def _default(each: Any) -> str:
     return f"`{text}`".replace("'", '"')
 
 
+def notebook() -> str:
+    """The notebook, with recipes/seed.toml as it is now in its recipe cell."""
+    held = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    recipe = (CHECKOUT / "recipes" / "seed.toml").read_text(encoding="utf-8").strip()
+    for cell in held["cells"]:
+        if "".join(cell["source"]).startswith("recipe_text ="):
+            cell["source"] = f'recipe_text = """\\\n{recipe}\n"""'.splitlines(keepends=True)
+    return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
+    NOTEBOOK.write_text(notebook(), encoding="utf-8")
     for page, text in (("cli.md", cli_page), ("recipe.md", recipe_page)):
         (REFERENCE / page).write_text(text(), encoding="utf-8")

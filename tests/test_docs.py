@@ -86,7 +86,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("films/ward-a", "films/ward-b", "my-data/images", "my-data/masks", "recipes"):
         (folder / name).mkdir(parents=True)
     for seed in range(12):
-        drawn = draw(96, seed=seed)
+        drawn = draw(96, 84, seed=seed)
         grey = drawn.radiograph.pixels
         image = Image.fromarray(
             (255 * (grey - grey.min()) / (grey.max() - grey.min())).astype("u1")
