@@ -77,7 +77,6 @@ def fetch(
 ) -> None:
     """Download a public set of films from the US National Library of Medicine, and unpack it.
 
-    \b
     pleura data fetch montgomery --to films      138 films, a mask for each lung
     pleura data fetch shenzhen --to films        662 films, without masks
 
@@ -127,7 +126,6 @@ def check(
 ) -> None:
     """Open every film and mask of a set, compare them all, and say what is wrong.
 
-    \b
     pleura data check films
     pleura data check films --sheet films.png --all
     pleura data check films --json | jq .counts
@@ -170,7 +168,6 @@ def split(
 ) -> None:
     """Divide a set into films to train on, to select on and to test on.
 
-    \b
     pleura data split films --test 0.2 --val 0.1 --seed 42 --by patient -o split.csv
     pleura data check films --split split.csv
 
@@ -216,7 +213,6 @@ def sheet(
 ) -> None:
     """Draw films with the outlines of their masks, as they are or as training varies them.
 
-    \b
     pleura data sheet films -o films.png
     pleura data sheet films -o varied.png --recipe recipes/default.toml
     """

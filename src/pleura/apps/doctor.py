@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from pleura.apps.answers import Exit
-from pleura.apps.engines import open_segmenter
+from pleura.apps.engines import open_engine
 from pleura.apps.extras import extras, installed_version, required_by
 from pleura.core.errors import PleuraError
 
@@ -64,7 +64,7 @@ def _line(check: Check) -> str:
 def weights() -> Iterator[Check]:
     """The shipped weights are those that were shipped."""
     try:
-        engine = open_segmenter().engine
+        engine = open_engine()
     except PleuraError as error:
         yield Check("weights", False, str(error), "pip install --force-reinstall pleura")
     except ImportError as error:
@@ -78,9 +78,10 @@ def weights() -> Iterator[Check]:
 def engine() -> Iterator[Check]:
     """A drawn film, whose lungs are known, comes out right."""
     from pleura.core.phantom import draw
+    from pleura.runtime.segmenter import Segmenter
 
     try:
-        segmenter = open_segmenter()
+        segmenter = Segmenter(open_engine())
     except (PleuraError, ImportError):
         yield Check("engine", False, "not tried: there are no weights to run", "see weights")
         return

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import pleura
-from pleura.apps.engines import ENGINES, open_segmenter
+from pleura.apps.engines import ENGINES, open_engine
 from pleura.apps.extras import extras, installed_version
 from pleura.core.errors import PleuraError
 
@@ -62,7 +62,7 @@ BASE_PACKAGES = ("numpy", "scipy", "pillow", "pydicom", "nibabel")
 def _weights() -> dict[str, Any]:
     """The shipped weights' card and digest, or why there are none."""
     try:
-        engine = open_segmenter().engine
+        engine = open_engine()
     except (PleuraError, ModuleNotFoundError) as error:
         return {"error": str(error)}
     return {"sha256": engine.weights_sha256, "engine": engine.name, "card": asdict(engine.card)}

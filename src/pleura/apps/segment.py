@@ -98,8 +98,9 @@ def segment(
     in whatever way, goes on with --resume.
     """
     from pleura.apps.batch import Task, segment_films
-    from pleura.apps.engines import open_segmenter
+    from pleura.apps.engines import open_engine
     from pleura.apps.place import Place
+    from pleura.runtime.segmenter import Segmenter
     from pleura.runtime.threads import usable_cpus
 
     wanted = _formats(formats, {"overlay": overlay, "split": split})
@@ -111,7 +112,8 @@ def segment(
         quiet=quiet,
         options={"inputs": inputs, "batch_size": batch, "threads": threads, "jobs": jobs},
     )
-    segmenter = open_segmenter(weights, engine=engine, threads=threads, lungs=lungs.value)
+    opened = open_engine(weights, name=engine, threads=threads)
+    segmenter = Segmenter(opened, definition=lungs.value)
     raise typer.Exit(segment_films(inputs, task, segmenter))
 
 
