@@ -97,8 +97,10 @@ def test_normalise_by_hand() -> None:
     )
 
 
-def test_normalise_makes_a_flat_square_zero() -> None:
-    assert not normalise(np.full((1, 8, 8), 7, np.float32)).any()
+@pytest.mark.parametrize("value", [0.0, 7.0, -1024.0, 0.1, 4095.7])
+def test_a_flat_film_becomes_zero_though_resampling_rounds(value: float) -> None:
+    film = np.full((301, 457), value, np.float32)
+    assert not normalise(Frame(301, 457, 64).fit(film)).any()
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(2.0, 0.0), (0.01, 5.0), (4095.0, -1000.0)])

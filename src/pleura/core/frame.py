@@ -21,6 +21,9 @@ __all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "normalise"]
 DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
 """Clips the collimator's edge and burnt-in letters, which would flatten the lungs."""
 
+ROUNDING = 1e-5
+"""A spread this small beside the values themselves is float32 rounding, and no picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -49,7 +52,7 @@ class Frame:
 def normalise(square: Square) -> Square:
     """Scale to [0, 1] between two percentiles of the square; a flat square becomes 0."""
     dark, light = np.percentile(square, (DARK_PERCENTILE, LIGHT_PERCENTILE))
-    if light <= dark:
+    if light - dark <= ROUNDING * max(abs(dark), abs(light)):
         return np.zeros_like(square)
     scaled: Square = np.clip((square - dark) / (light - dark), 0, 1).astype(np.float32)
     return scaled

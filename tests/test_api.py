@@ -1,0 +1,228 @@
+"""Pleura from Python, as its documentation promises it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import pleura
+from pleura import api
+from pleura.core import types
+from pleura.core.card import Card
+
+Make = Callable[..., bytes]
+
+
+@pytest.fixture(scope="module")
+def weights(dark_weights: Make) -> bytes:
+    """Weights that call dark pixels lung."""
+    card = Card(name="dark", version="0.1.0", channels=("field",), side=64)
+    return dark_weights(card.to_json())
+
+
+def film(height: int = 256, width: int = 128) -> NDArray[np.uint8]:
+    """A ramp of bright greys with two dark blocks, 1/4 to 3/4 down, symmetric to the middle.
+
+    In weights of 64 x 64 a block comes back whole but for one pixel at each corner: 4,092 px.
+    """
+    pixels = np.broadcast_to(np.linspace(200, 216, width), (height, width)).astype(np.uint8)
+    for start in (1, 5):
+        at = slice(start * width // 8, (start + 2) * width // 8)
+        pixels[height // 4 : 3 * height // 4, at] = 20
+    return pixels
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_path_bytes_and_array_give_the_same(tmp_path: Path, weights: bytes) -> None:
+    path = tmp_path / "film.png"
+    path.write_bytes(png(film()))
+    sources = [path, str(path), path.read_bytes(), film(), film().astype(np.float64) / 255]
+    found = [pleura.segment(each, weights=weights) for each in sources]
+    for each in found:
+        assert each.measurements.right_area_px == 128 * 32 - 4
+        np.testing.assert_array_equal(each.mask, found[0].mask)
+        assert each.mask.shape == (256, 128)
+
+
+def test_a_result_is_the_cores_noun_and_more(weights: bytes) -> None:
+    found = pleura.segment(film(), weights=weights)
+    assert isinstance(found, pleura.Segmentation)
+    assert isinstance(found, types.Segmentation)
+    assert found.probabilities.shape == (1, 256, 128)
+    assert repr(found) == (
+        "<Segmentation of a film of 256 x 128 pixels: right lung 4,092 px, left lung 4,092 px>"
+    )
+
+
+def test_overlay(weights: bytes) -> None:
+    picture = pleura.segment(film(), weights=weights).overlay()
+    assert (picture.mode, picture.size) == ("RGB", (128, 256))
+    assert picture.getpixel((16, 100)) == (0x00, 0x72, 0xB2)  # the patient's right lung
+    assert picture.getpixel((80, 100)) == (0xD5, 0x5E, 0x00)
+
+
+def test_a_notebook_shows_the_overlay_smaller(weights: bytes) -> None:
+    shown = pleura.segment(film(1600, 800), weights=weights)._repr_png_()
+    assert Image.open(BytesIO(shown)).size == (api.NOTEBOOK_SIDE // 2, api.NOTEBOOK_SIDE)
+
+
+def test_save(tmp_path: Path, weights: bytes) -> None:
+    found = pleura.segment(film(), weights=weights)
+    written = found.save(tmp_path / "out" / "film", formats=["mask", "overlay"])
+    assert sorted(each.name for each in written) == ["film_mask.png", "film_overlay.png"]
+    with Image.open(tmp_path / "out" / "film_mask.png") as mask:
+        np.testing.assert_array_equal(np.asarray(mask), np.where(found.mask, 255, 0))
+    with Image.open(tmp_path / "out" / "film_overlay.png") as overlay:
+        np.testing.assert_array_equal(np.asarray(overlay), np.asarray(found.overlay()))
+
+
+def test_save_writes_the_mask_unless_told_otherwise(tmp_path: Path, weights: bytes) -> None:
+    pleura.segment(film(), weights=weights).save(str(tmp_path / "film"))
+    assert [each.name for each in tmp_path.iterdir()] == ["film_mask.png"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "said"), [("", "folder"), ("new/", "folder"), ("a.PNG", "suffix")]
+)
+def test_save_wants_a_stem(tmp_path: Path, weights: bytes, stem: str, said: str) -> None:
+    found = pleura.segment(film(), weights=weights)
+    with pytest.raises(pleura.UsageError, match=said):
+        found.save(f"{tmp_path}/{stem}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spacing_from_the_caller(weights: bytes) -> None:
+    # A pixel of 0.5 mm x 0.25 mm is 0.125 mm2.
+    found = pleura.segment(film(), weights=weights, spacing=(0.5, 0.25))
+    assert found.measurements.right_area_cm2 == pytest.approx(4092 * 0.125 / 100)
+    assert found.measurements.spacing_source == "user"
+    same = pleura.segment(film(), weights=weights, spacing=pleura.Spacing(0.5, 0.25, "ruler"))
+    assert same.measurements.spacing_source == "ruler"
+
+
+def test_spacing_of_the_file_gives_way_with_a_note(weights: bytes) -> None:
+    from pleura.api import _respaced
+
+    said = pleura.Radiograph(
+        film().astype(np.float32), spacing=pleura.Spacing(1, 2, "PixelSpacing")
+    )
+    changed = _respaced(said, (0.5, 0.5))
+    assert changed.spacing == pleura.Spacing(0.5, 0.5, "user")
+    assert changed.notes == (
+        "the spacing given, 0.5 x 0.5 mm, took the place of the file's, 1 x 2 mm (PixelSpacing)",
+    )
+
+
+def test_weights_from_a_file(tmp_path: Path, weights: bytes) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(weights)
+    assert pleura.segment(film(), weights=path).provenance.weights_name == "dark"
+    with pytest.raises(pleura.WeightsError, match=r"cannot read the weights .*absent\.onnx"):
+        pleura.segment(film(), weights=tmp_path / "absent.onnx")
+    with pytest.raises(pleura.WeightsError, match="no ONNX graph"):
+        pleura.segment(film(), weights=png(film()))
+
+
+def test_an_engine_of_ones_own(weights: bytes) -> None:
+    engine = pleura.OnnxEngine(weights, threads=1)
+    assert pleura.segment(film(), engine=engine).measurements.right_area_px == 4092
+    with pytest.raises(pleura.UsageError, match="not both"):
+        pleura.segment(film(), engine=engine, weights=weights)
+
+
+def test_a_definition_the_weights_lack(weights: bytes) -> None:
+    with pytest.raises(pleura.UsageError, match="'field', not 'whole'"):
+        pleura.segment(film(), weights=weights, definition="whole")
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((64, 64, 3), np.uint8),
+        np.zeros(64, np.uint8),
+        np.zeros((64, 64), np.bool_),
+        np.zeros((64, 64), np.complex64),
+        np.full((64, 64), "a"),
+    ],
+)
+def test_arrays_that_are_no_film(pixels: NDArray[np.generic], weights: bytes) -> None:
+    with pytest.raises(pleura.UsageError, match=r"\(H, W\) array of real numbers"):
+        pleura.segment(pixels, weights=weights)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((64, 64), np.uint8),
+        np.ones((1, 1), np.float32),
+        np.full((64, 64), np.nan),
+        np.where(np.eye(128) > 0, np.inf, film(128, 128)),
+    ],
+)
+def test_arrays_with_nothing_to_segment(pixels: NDArray[np.generic], weights: bytes) -> None:
+    with pytest.raises(pleura.UnsuitableFilm):
+        pleura.segment(pixels, weights=weights)
+
+
+def test_what_is_no_image(tmp_path: Path, weights: bytes) -> None:
+    for source in (tmp_path / "absent.png", b"", b"not an image"):
+        with pytest.raises(pleura.UnreadableFilm):
+            pleura.segment(source, weights=weights)
+
+
+def test_the_network_is_loaded_once(weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    class Counting(pleura.OnnxEngine):
+        def __init__(self, content: bytes) -> None:
+            loaded.append(len(content))
+            super().__init__(content, threads=1)
+
+    api._loaded_engine.cache_clear()
+    monkeypatch.setattr(api, "OnnxEngine", Counting)
+    with ThreadPoolExecutor(4) as pool:
+        masks = list(pool.map(lambda _: pleura.segment(film(), weights=weights).mask, range(8)))
+    assert loaded == [len(weights)]
+    assert all((mask == masks[0]).all() for mask in masks)
+    api._loaded_engine.cache_clear()
+
+
+def test_the_shipped_weights_are_the_default() -> None:
+    found = pleura.segment(film(512, 512))
+    assert found.provenance.definition == "field"
+    assert found.provenance.weights_name != "dark"
+
+
+# The names
+
+
+def test_all_is_true() -> None:
+    assert sorted(pleura.__all__) == sorted([*api.__all__, "__version__"])
+    for name in api.__all__:
+        assert getattr(pleura, name) is getattr(api, name)
+    assert set(pleura.__all__) <= set(dir(pleura))
+    with pytest.raises(AttributeError, match="no attribute 'segments'"):
+        _ = pleura.segments  # type: ignore[attr-defined]
+
+
+def test_a_star_import_works_in_a_fresh_interpreter() -> None:
+    code = "from pleura import *; assert segment and FilmError and Segmentation; print(__version__)"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.strip() == pleura.__version__
