@@ -67,7 +67,10 @@ def read_dicom(stream: IO[bytes]) -> Radiograph:
     with decoding("DICOM", quote=False) as state:
         dataset = dcmread(stream, force=True)
         if "SOPClassUID" not in dataset and "Rows" not in dataset:
-            raise UnreadableFilm("the file begins as DICOM does, but holds no image; export again")
+            raise UnreadableFilm(
+                "the file begins as DICOM does, but no image can be read in it: it is cut short, "
+                "or none; copy or export it again"
+            )
         check_is_film(dataset)
         check_size(int(dataset.Rows), int(dataset.Columns))
         _name_syntax(dataset)

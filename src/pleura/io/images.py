@@ -63,9 +63,10 @@ def read_image(stream: IO[bytes], *, kind: str) -> Radiograph:
         ImageOps.exif_transpose(image, in_place=True)  # TIFF turned itself while loading
         pixels, notes = _grey_pixels(image)
         state.notes += notes
+        if image.mode == "F":
+            pixels = _finite(pixels, state.notes)
         if inverted:
             pixels = pixels.max() + pixels.min() - pixels
-        pixels = _finite(pixels, state.notes)
         check_contrast(pixels)
     return Radiograph(pixels, notes=tuple(state.notes))
 

@@ -66,7 +66,7 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     asked = set(formats)
     for name in sorted(asked - set(FORMATS)):
         near = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else "."
         raise UsageError(f"there is no format {name!r}{hint} The formats: {', '.join(FORMATS)}")
     return tuple(name for name in FORMATS if name in asked)
 

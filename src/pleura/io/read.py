@@ -11,6 +11,7 @@ from typing import IO
 
 from pleura.core.errors import UnreadableFilm
 from pleura.core.types import Radiograph
+from pleura.io.decoding import decoding
 from pleura.io.dicom import is_dicom, read_dicom
 from pleura.io.images import read_image
 from pleura.io.nifti import gzip_head, is_nifti, read_nifti
@@ -51,8 +52,9 @@ def read_radiograph(source: Path | str | bytes) -> Radiograph:
     threads; decoders then take turns.
     """
     with _opened(source) as stream:
-        head = stream.read(_HEAD)
-        stream.seek(0)
+        with decoding("image"):  # a disk may fail, too
+            head = stream.read(_HEAD)
+            stream.seek(0)
         return _reader(head)(stream)
 
 

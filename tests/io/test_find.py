@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path, PurePath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pleura.core.errors import UsageError
+from pleura.io.find import _Named, _told_apart, find_films
+
+DICOM = bytes(128) + b"DICM"
+
+
+def touch(root: Path, *names: str, content: bytes = b"x") -> list[Path]:
+    paths = [root / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return paths
+
+
+def names(*inputs: str | Path, **options: Path) -> dict[str, str]:
+    """relative -> file name"""
+    return {film.relative.as_posix(): film.path.name for film in find_films(inputs, **options)}
+
+
+def test_a_folder_is_mirrored(tmp_path: Path) -> None:
+    touch(tmp_path, "b.PNG", "a/x.jpg", "a/deep/er/y.nii.gz", "a/z.tif")
+    touch(tmp_path, "notes.md", "manifest.csv", "a/mask.npy")
+    touch(tmp_path, ".hidden.png", ".git/x.png", "__MACOSX/x.png", "a/._x.jpg")
+    found = find_films([tmp_path])
+    assert [film.relative.as_posix() for film in found] == ["a/deep/er/y", "a/x", "a/z", "b"]
+    assert all(film.path.is_absolute() and film.path.is_file() for film in found)
+
+
+def test_dicom_without_a_suffix_is_found_by_its_mark(tmp_path: Path) -> None:
+    touch(tmp_path, "IM0001", "1.2.840.113619", "DICOMDIR", "film.txt2", content=DICOM)
+    touch(tmp_path, "README", "1.2.3.4", content=b"text")
+    assert names(tmp_path) == {"1.2.840.113619": "1.2.840.113619", "IM0001": "IM0001"}
+
+
+def test_a_file_named_outright_is_taken_as_it_is(tmp_path: Path) -> None:
+    (path,) = touch(tmp_path, "sub/odd.xyz")
+    assert names(path) == {"odd.xyz": "odd.xyz"}
+    assert names(str(path)) == {"odd.xyz": "odd.xyz"}
+
+
+def test_globs_are_named_from_their_plain_part(tmp_path: Path) -> None:
+    touch(tmp_path, "s1/a.png", "s2/b.png", "s2/c.jpg", "s2/d.csv", "t/e.png")
+    assert list(names(f"{tmp_path}/s*/*.png")) == ["s1/a", "s2/b"]
+    assert list(names(f"{tmp_path}/**/*.png")) == ["s1/a", "s2/b", "t/e"]
+    assert list(names(f"{tmp_path}/s?")) == ["s1/a", "s2/b", "s2/c"]  # folders that match
+    assert list(names(f"{tmp_path}/s2/*")) == ["b", "c"]
+
+
+def test_a_path_with_brackets_is_a_path_first(tmp_path: Path) -> None:
+    (path,) = touch(tmp_path, "film[1].png")
+    assert list(names(path)) == ["film[1]"]
+
+
+def test_a_text_list(tmp_path: Path) -> None:
+    (elsewhere,) = touch(tmp_path, "other/c.png")
+    touch(tmp_path, "lists/sub/a.png", "lists/b.xyz")
+    text = f"\ufeff# films\nsub/a.png\n\n  b.xyz  \n{elsewhere}\n"
+    listed = tmp_path / "lists" / "films.txt"
+    listed.write_text(text, encoding="utf-8")
+    assert list(names(listed)) == ["b.xyz", "c", "sub/a"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("column", ["path", "Image", " film"])
+def test_a_csv_list(tmp_path: Path, delimiter: str, column: str) -> None:
+    touch(tmp_path, "images/a.png", "images/b, c.png")
+    lines = [["id", column, "mask"], ["1", "images/a.png", "none"], ["2", '"images/b, c.png"', ""]]
+    listed = tmp_path / "films.csv"
+    listed.write_text("\n".join(delimiter.join(line) for line in lines))
+    assert list(names(listed)) == ["images/a", "images/b, c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,file\n1,a.png\n", "no column path or image or film; it has: id, file"),
+        ("path\n", "names no film"),
+        ("path\ngone.png\nalso.png\n", r"2 of the 2 films .* not there: .*gone\.png, .*also\.png"),
+    ],
+)
+def test_a_list_that_does_not_work_says_why(tmp_path: Path, content: str, said: str) -> None:
+    listed = tmp_path / "films.csv"
+    listed.write_text(content)
+    with pytest.raises(UsageError, match=said):
+        find_films([listed])
+    listed.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="save it as UTF-8"):
+        find_films([listed])
+
+
+def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no file or folder .*gone\.png; check the spelling"):
+        find_films([tmp_path / "gone.png"])
+    with pytest.raises(UsageError, match=r"no films in the folder .*\.png.*name the right folder"):
+        find_films([tmp_path])
+    with pytest.raises(UsageError, match=r"\*\.png matches 0 paths"):
+        find_films([f"{tmp_path}/*.png"])
+    with pytest.raises(UsageError, match="no input given"):
+        find_films([])
+
+
+def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "out/a_mask.png", "out2/b.png")
+    assert list(names(tmp_path, leave_out=tmp_path / "out")) == ["a", "out2/b"]
+    assert list(names(f"{tmp_path}/*", leave_out=tmp_path / "out")) == ["a", "out2/b"]
+
+
+def test_a_film_named_twice_comes_once_under_its_deepest_name(tmp_path: Path) -> None:
+    (path,) = touch(tmp_path, "sub/a.png")
+    assert list(names(path, tmp_path, path)) == ["sub/a"]
+    assert list(names(tmp_path / "sub" / ".." / "sub" / "a.png", path)) == ["a"]
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path, "real/a.png")
+    (tmp_path / "real" / "loop").symlink_to(tmp_path / "real")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "linked").symlink_to(tmp_path / "real")
+    assert list(names(tmp_path / "all")) == ["linked/a"]
+
+
+def test_a_pipe_in_a_folder_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "b.png")
+    assert list(names(tmp_path)) == ["a"]
+
+
+def test_equal_stems_keep_their_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a.jpg", "b.png", "c.nii.gz", "c.png")
+    assert names(tmp_path) == {
+        "a_jpg": "a.jpg",
+        "a_png": "a.png",
+        "b": "b.png",
+        "c_nii_gz": "c.nii.gz",
+        "c_png": "c.png",
+    }
+
+
+def test_equal_names_from_two_folders_keep_their_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "one/images/a.png", "two/images/a.png", "two/images/b.png")
+    found = names(tmp_path / "one" / "images", tmp_path / "two" / "images")
+    assert list(found) == ["b", "one/images/a", "two/images/a"]
+
+
+def test_names_that_differ_in_capitals_only_clash(tmp_path: Path) -> None:
+    one, other = touch(tmp_path, "x/Film.png", "y/film.png")
+    assert list(names(one, other)) == ["x/Film", "y/film"]
+
+
+def test_a_made_name_that_is_taken_moves_on(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a.jpg", "a_png.bmp")
+    found = names(tmp_path)
+    assert sorted(found.values()) == ["a.jpg", "a.png", "a_png.bmp"]
+    assert len({name.casefold() for name in found}) == 3
+
+
+PART = st.text("aA_.p", min_size=1, max_size=3).filter(lambda part: part.strip("."))
+PATHS = st.builds(
+    lambda folders, stem, suffix: "/" + "/".join([*folders, stem + suffix]),
+    st.lists(PART, max_size=3),
+    PART,
+    st.sampled_from([".png", ".PNG", ".jpg", ".nii.gz", "", ".7"]),
+)
+
+
+@given(st.sets(PATHS, min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_no_two_films_ever_share_a_name(paths: set[str], chance: random.Random) -> None:
+    """Whatever the paths; and the order in which they come changes nothing."""
+    films = []
+    for path in sorted(paths):
+        *folders, _ = path[1:].split("/")
+        films.append(_Named(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
+    named = {film.path: film.relative for film in _told_apart(films)}
+    assert set(named) == {Path(path) for path in paths}
+    assert len({relative.as_posix().casefold() for relative in named.values()}) == len(paths)
+    assert not any(relative.is_absolute() or ".." in relative.parts for relative in named.values())
+    chance.shuffle(films)
+    assert {film.path: film.relative for film in _told_apart(films)} == named
+
+
+def test_outputs_of_different_films_never_meet(tmp_path: Path) -> None:
+    """`a` and `a_mask` are both films: their files differ, as every ending names its format."""
+    from pleura.io.outputs import FORMATS, output_paths
+
+    stems = [PurePath("a"), PurePath("a_mask"), PurePath("a_labels"), PurePath("a.png")]
+    files = [path for stem in stems for path in output_paths(tmp_path / stem, FORMATS)]
+    assert len(set(files)) == len(files)
