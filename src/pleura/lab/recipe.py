@@ -7,19 +7,36 @@ checkpoint and inside the exported weights' card.
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from pleura.core.card import lung_channels
 from pleura.core.errors import UsageError
 from pleura.core.types import KNOWN_CHANNELS
 from pleura.net.unetplusplus import Architecture
 
 __all__ = ["Augment", "Recipe", "load_recipe", "parse_recipe"]
 
-T = TypeVar("T")
+LEAST: dict[str, float] = {
+    "side": 1,
+    "epochs": 1,
+    "batch": 1,
+    "learning_rate": 1e-9,
+    "weight_decay": 0,
+    "gradient_clip": 0,
+    "early_stop": 0,
+    "seed": 0,
+}
+"""The least each number of a recipe may be."""
+
+MOST = {"rotation_deg": 180.0, "gamma": 10.0, "blur_px": 20.0, "zoom": 0.9}
+"""The most each number of an augmentation may be, where it is not 1."""
+
+NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +88,9 @@ class Augment:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            top = {"rotation_deg": 180.0, "gamma": 10.0, "blur_px": 20.0}.get(each.name, 1.0)
-            if not 0 <= value <= top:
-                raise UsageError(f"augment.{each.name} must be in [0, {top:g}], got {value}")
+            most = MOST.get(each.name, 1.0)
+            if not 0 <= value <= most:
+                raise UsageError(f"augment.{each.name} must be in [0, {most:g}], got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,24 +143,46 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        unknown = set(self.channels) - set(KNOWN_CHANNELS)
-        if unknown or not self.channels:
+        if not self.name or Path(self.name).name != self.name:
+            raise UsageError(f"name must be good for a file's name, got {self.name!r}")
+        self._check_channels()
+        if self.network.channels_in != 1:
             raise UsageError(
-                f"channels must be some of {', '.join(KNOWN_CHANNELS)}; got {list(self.channels)}"
+                f"network.channels_in is {self.network.channels_in} but a film has one channel; "
+                "leave channels_in out"
+            )
+        if self.side % self.network.stride:
+            raise UsageError(
+                f"side must be a multiple of {self.network.stride} for this network "
+                f"({self.network.levels} poolings, fold {self.network.fold}), got {self.side}"
+            )
+        for name, least in LEAST.items():
+            if not least <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be {least:g} or more, got {getattr(self, name)}")
+        if not 0 <= self.validation_share < 1:
+            raise UsageError(f"validation_share must be in [0, 1), got {self.validation_share}")
+        if self.init and self.encoder_weights != "none":
+            raise UsageError(
+                "init and encoder_weights both say where the encoder starts; leave one out"
+            )
+
+    def _check_channels(self) -> None:
+        unknown = set(self.channels) - set(KNOWN_CHANNELS)
+        if unknown or len(set(self.channels)) < len(self.channels):
+            raise UsageError(
+                f"channels must be some of {', '.join(KNOWN_CHANNELS)}, each once; "
+                f"got {list(self.channels)}"
+            )
+        if not (lung_channels(self.channels, "field") or lung_channels(self.channels, "whole")):
+            raise UsageError(
+                "channels must hold the lungs: field, whole, right_field with left_field, or "
+                f"right_whole with left_whole; got {list(self.channels)}"
             )
         if self.network.channels_out != len(self.channels):
             raise UsageError(
                 f"network.channels_out is {self.network.channels_out} but there are "
                 f"{len(self.channels)} channels; leave channels_out out"
             )
-        if self.side % self.network.stride:
-            raise UsageError(
-                f"side must be a multiple of {self.network.stride} "
-                f"({self.network.levels} poolings), got {self.side}"
-            )
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, got {getattr(self, name)}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `parse_recipe` reads them back."""
@@ -157,9 +196,11 @@ def load_recipe(path: Path) -> Recipe:
     """Read a TOML file whose keys are the fields of `Recipe`."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such recipe; see the folder recipes/") from error
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise UsageError(
+            f"{path}: no such recipe ({error.strerror}); see the folder recipes/"
+        ) from error
+    except ValueError as error:  # not TOML, or not even text
         raise UsageError(f"{path}: not a TOML file: {error}") from error
     return parse_recipe({"name": path.stem, **table}, where=str(path))
 
@@ -167,19 +208,55 @@ def load_recipe(path: Path) -> Recipe:
 def parse_recipe(table: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
     """A recipe from plain values, as in a TOML file or a card."""
     values = dict(table)
-    channels = tuple(values.get("channels", ("field",)))
-    network = {"channels_out": len(channels), **values.get("network", {})}
-    values["channels"] = channels
-    values["network"] = _fill(Architecture, network, f"{where} [network]")
-    values["augment"] = _fill(Augment, values.get("augment", {}), f"{where} [augment]")
-    return _fill(Recipe, values, where)
+    tables = {name: values.pop(name, {}) for name in ("network", "augment")}
+    for name, each in tables.items():
+        if not isinstance(each, Mapping):
+            raise UsageError(f"{where}: {name} must be a table [{name}], got {each!r}")
+    chosen = _checked(Recipe, values, where)
+    if "name" not in chosen:
+        raise UsageError(f"{where}: name is missing; it names the weights")
+    network = {"channels_out": len(chosen.get("channels", ("field",))) or 1, **tables["network"]}
+    return Recipe(
+        **chosen,
+        network=Architecture(**_checked(Architecture, network, f"{where} [network]")),
+        augment=Augment(**_checked(Augment, tables["augment"], f"{where} [augment]")),
+    )
 
 
-def _fill(kind: type[T], table: Mapping[str, Any], where: str) -> T:
-    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+def _checked(kind: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values of a table, every key known and every value of its field's type."""
+    hints = get_type_hints(kind)
     for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise UsageError(f"{where}: unknown key {key!r}; {hint}")
-    return kind(**table)
+        if key not in hints:
+            raise UsageError(f"{where}: unknown key {key!r}; {_remedy(key, list(hints))}")
+    return {key: _typed(value, hints[key], f"{where}: {key}") for key, value in table.items()}
+
+
+def _remedy(key: str, known: list[str]) -> str:
+    for kind, place in (
+        (Recipe, "above all tables"),
+        (Architecture, "in [network]"),
+        (Augment, "in [augment]"),
+    ):
+        if key in (each.name for each in fields(kind)):
+            return f"it belongs {place}"
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """The value, if it is of the type; a list becomes a tuple, a whole number a float."""
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            known = ", ".join(map(repr, get_args(hint)))
+            raise UsageError(f"{where} must be one of {known}; got {value!r}")
+        return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise UsageError(f"{where} must be a list, got {value!r}")
+        return tuple(_typed(each, get_args(hint)[0], f"each of {where}") for each in value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:  # bool is an int to Python, but not to a recipe
+        raise UsageError(f"{where} must be {NOUNS[hint]}, got {value!r}")
+    return value
