@@ -69,8 +69,10 @@ def test_jpeg_lossless_and_rle_decode(
 ) -> None:
     """The two that are refused are read once their tag is altered to say chest."""
     data = (films_root / "dicom" / name).read_bytes()
+    element = b"CS" + len(part).to_bytes(2, "little")
+    assert data.count(element + part) == 1
     chest = b"CHEST".ljust(len(part)) if len(part) > 5 else b"LUNG"
-    film = read_radiograph(data.replace(part, chest, 1))
+    film = read_radiograph(data.replace(element + part, element + chest))
     assert film.size == size
 
 
