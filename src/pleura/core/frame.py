@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pleura.core.types import Pixels, Probabilities, Square
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 __all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "normalise"]
 
@@ -70,6 +73,8 @@ def _resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
 @lru_cache(maxsize=64)
 def _weights(old: int, new: int) -> sparse.csr_array:
     """(new, old) matrix that resamples a line of `old` pixels to `new`; each row sums to 1."""
+    from scipy import sparse  # here, for it takes longer to load than all of core
+
     scale = old / new
     reach = max(scale, 1.0)
     centre = (np.arange(new) + 0.5) * scale  # in old pixels, edge to edge

@@ -4,11 +4,11 @@ The cut is a seam: one column for every row, moving at most one column a row, so
 as few pixels of the mask as it can (Avidan and Shamir 2007, seam carving, with the mask as the
 energy). Between two lungs it runs through the mediastinum and crosses only the bridge.
 
-The numbers below were chosen on 1,982 public masks of two lungs, each with a bar drawn between
-the lungs at a random height. With bars of 5 to 60% of the lungs' height the cut gave 0.01% of
-the pixels to the wrong lung on average, 2.1% at worst. Of single lungs, 99% have a gap in at most
-13% of their rows (22% at most) and span at most 46% of the film (52% at most); joined pairs have
-gaps in 37% or more (bars up to 40%) or span 57% or more (99% of them).
+The numbers below were chosen on public masks of two lungs (Shenzhen, Montgomery, JSRT, OpenIST,
+COVID-19 and children), and measured on every fourth of the 1,982 with a bar drawn between the lungs
+at a random height. Of 992 single lungs none was taken for two; of 1,984 joined pairs one was taken
+for a single lung. Bars of 5, 20, 40 and 60% of the lungs' height cost 0.001, 0.004, 0.02 and 0.05%
+of the pixels on average, given to the wrong lung, and 4.7% at worst.
 """
 
 from __future__ import annotations
