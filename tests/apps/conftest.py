@@ -19,6 +19,14 @@ from pleura.core.card import CARD_KEY, Card
 SIDE = 64
 
 
+@pytest.fixture(scope="session")
+def blind_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that find no lung in any film."""
+    path = tmp_path_factory.mktemp("weights") / "blind.onnx"
+    path.write_bytes(dark_is_lung(level=-1.0))
+    return path
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -48,12 +56,12 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def dark_is_lung(**card: object) -> bytes:
-    """The bytes of those weights; `card` changes what they say about themselves."""
+def dark_is_lung(*, level: float = 0.5) -> bytes:
+    """The bytes of such weights; what is darker than `level` is lung, at -1 nothing is."""
     shape = ["films", 1, SIDE, SIDE]
     graph = helper.make_graph(
         [
-            helper.make_node("Sub", ["half", "image"], ["dark"]),
+            helper.make_node("Sub", ["level", "image"], ["dark"]),
             helper.make_node("Mul", ["dark", "steep"], ["logit"]),
             helper.make_node("Sigmoid", ["logit"], ["probabilities"]),
         ],
@@ -61,13 +69,13 @@ def dark_is_lung(**card: object) -> bytes:
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape)],
         [
-            helper.make_tensor("half", TensorProto.FLOAT, [], [0.5]),
+            helper.make_tensor("level", TensorProto.FLOAT, [], [level]),
             helper.make_tensor("steep", TensorProto.FLOAT, [], [20.0]),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    said = {"name": "tiny", "version": "0.1.0", "channels": ("field",), "side": SIDE, **card}
-    helper.set_model_props(model, {CARD_KEY: Card(**said).to_json()})
+    card = Card(name="tiny", version="0.1.0", channels=("field",), side=SIDE)
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 

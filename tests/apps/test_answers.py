@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from pleura.apps.answers import Exit, answer
+from pleura.core import errors
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (errors.UnreadableFilm, 3, 415),
+        (errors.UnsuitableFilm, 3, 422),
+        (errors.FilmError, 3, 422),
+        (errors.UsageError, 2, 400),
+        (errors.DataError, 2, 400),
+        (errors.WeightsError, 5, 503),
+        (errors.PleuraError, 1, 500),
+        (KeyboardInterrupt, 130, 503),
+        (ZeroDivisionError, 1, 500),
+        (OSError, 1, 500),
+    ],
+)
+def test_an_error_is_answered_by_its_nearest_kind(
+    error: type[BaseException], code: int, status: int
+) -> None:
+    found = answer(error("said"))
+    assert (found.exit_code, found.http_status) == (code, status)
+
+
+def test_a_kind_of_error_that_is_new_is_answered_as_its_parent() -> None:
+    class Torn(errors.UnreadableFilm):
+        pass
+
+    assert answer(Torn("x")) == answer(errors.UnreadableFilm("x"))
+
+
+def test_every_error_of_ours_has_an_answer_that_is_not_a_surprise() -> None:
+    kinds = [getattr(errors, name) for name in errors.__all__ if name != "PleuraError"]
+    assert Exit.UNEXPECTED not in {answer(kind("said")).exit_code for kind in kinds}
