@@ -206,6 +206,11 @@ def test_rescale() -> None:
     assert np.array_equal(read(ramp(), RescaleSlope="2").pixels, ramp() * 2)
 
 
+def test_a_rescale_beyond_all_numbers() -> None:
+    with pytest.raises(UnsuitableFilm, match="no finite numbers"):
+        read(ramp(), RescaleSlope="1E+38", RescaleIntercept="0")
+
+
 def test_modality_lut() -> None:
     # 1001 entries from stored value 500 on: v -> 2 (v - 500), ends held
     table = lut(500, 16, list(range(0, 2002, 2)))
@@ -387,6 +392,15 @@ def test_view(tags: dict[str, Any], view: str | None) -> None:
 def test_what_is_no_frontal_chest_film_is_refused(tags: dict[str, Any], said: str) -> None:
     with pytest.raises(UnsuitableFilm, match=said) as refusal:
         read(ramp(), **tags)
+    assert NAME not in str(refusal.value)
+
+
+def test_a_damaged_length_lets_no_neighbour_into_a_message() -> None:
+    data = written(ramp(), ViewPosition="PA", Modality="XX", Manufacturer=NAME)
+    place = data.index(b"CS\x02\0XX") + 2
+    whole = data[:place] + (60).to_bytes(2, "little") + data[place + 2 :]
+    with pytest.raises(UnreadableFilm, match="Modality holds no sensible value") as refusal:
+        read_radiograph(whole)
     assert NAME not in str(refusal.value)
 
 

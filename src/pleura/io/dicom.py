@@ -131,7 +131,7 @@ def _name_syntax(dataset: Dataset) -> None:
 
 def _check_decoder(dataset: Dataset) -> None:
     """Raise `UnreadableFilm` with the remedy where no decoder is installed."""
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError:

@@ -5,12 +5,14 @@ Only attributes that describe the picture are read; none that name a person.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, NoReturn
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
-from pleura.core.errors import UnsuitableFilm
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Spacing
 from pleura.io.suitable import plausible_spacing
 
@@ -35,6 +37,9 @@ LATERAL_VIEWS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
 OBLIQUE_VIEWS = frozenset({"RLO", "LLO", "RAO", "LAO", "RPO", "LPO", "OBLIQUE"})
 
 _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
+LONGEST_WORD = 64
+"""Characters; no attribute read here may have more (PS3.5 table 6.2-1)."""
+
 MOST_MAGNIFICATION = 3.0
 """Larger values of EstimatedRadiographicMagnificationFactor are mistakes."""
 
@@ -105,9 +110,20 @@ def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
 
 
 def word(dataset: Dataset, keyword: str) -> str:
-    """The value in capitals, without blanks at its ends; empty if missing."""
-    value = dataset.get(keyword)
-    return "" if value is None else str(value).strip().upper()
+    """The value in capitals, without blanks at its ends; empty if missing.
+
+    Raises `UnreadableFilm` for a value that cannot be one: where a length is damaged, a value runs
+    on into its neighbours, and must get neither into a message nor into a result.
+    """
+    value: Any = dataset.get(keyword)
+    several = isinstance(value, MultiValue)
+    text = "" if value is None else "\\".join(map(str, value)) if several else str(value)
+    if len(text) > LONGEST_WORD or not text.strip("\0").isprintable():
+        raise UnreadableFilm(
+            f"the DICOM attribute {keyword} holds no sensible value: the file is damaged; "
+            "copy or export it again"
+        )
+    return text.strip("\0 ").upper()
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
@@ -122,7 +138,8 @@ def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         if value is None or value == "" or isinstance(value, bytes):
             return ()
         several = not isinstance(value, str | int | float) and hasattr(value, "__iter__")
-        return tuple(float(each) for each in (value if several else [value]))
+        numbers = tuple(float(each) for each in (value if several else [value]))
+        return numbers if all(map(isfinite, numbers)) else ()
     except (TypeError, ValueError, OverflowError):  # no number, although the standard asks for one
         return ()
 
@@ -147,7 +164,7 @@ def _stated_spacing(dataset: Dataset) -> Spacing | None:
 def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
     """(between rows, between columns) in mm; None unless both are positive and finite."""
     values = _numbers(dataset, keyword)
-    if len(values) != 2 or not all(0 < each < float("inf") for each in values):
+    if len(values) != 2 or min(values) <= 0:
         return None
     return values[0], values[1]
 
@@ -167,7 +184,8 @@ def _check_view(view: str | None, *, rows_run: str) -> None:
         _refuse(f"an oblique film, its view is {view}", "a frontal one: PA or AP")
     if rows_run[:1] in ("A", "P"):
         _refuse(
-            f"a lateral film, its rows run to {rows_run} (PatientOrientation)", "a frontal one: L"
+            f"a lateral film, its rows run to {rows_run[0]} (PatientOrientation)",
+            "a frontal one: L",
         )
 
 

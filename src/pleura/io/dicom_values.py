@@ -91,7 +91,7 @@ def _voi(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
 def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     """The first window applied; `values` themselves where there is none or it cuts too much."""
     centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
-    if centre is None or width is None or not np.isfinite([centre, width]).all() or width <= 0:
+    if centre is None or width is None or width <= 0:
         return values
     function = word(dataset, "VOILUTFunction") or "LINEAR"
     if function == "SIGMOID":  # PS3.3 C.11.2.1.3.1

@@ -58,8 +58,6 @@ def read_nifti(stream: IO[bytes]) -> Radiograph:
         check_size(height, width)
         values = _values(header, stream)
         pixels = np.ascontiguousarray(values.reshape((width, height), order="F").T)
-        if not np.isfinite(pixels).all():
-            raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
         check_contrast(pixels)
         spacing = _spacing(header, state.notes, size=(height, width))
     return Radiograph(pixels, spacing=spacing, notes=tuple(state.notes))

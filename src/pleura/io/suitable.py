@@ -49,11 +49,13 @@ def check_size(height: int, width: int) -> None:
 
 
 def check_contrast(pixels: Pixels) -> None:
-    """Raise `UnsuitableFilm` where the pixels show nothing: flat, or a mask.
+    """Raise `UnsuitableFilm` where the pixels show nothing: flat, a mask, or not finite.
 
     Judged as the network will see it, between the two percentiles of `core.frame`, on an even
     sample of about a million pixels.
     """
+    if not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
+        raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
     step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
     sample = pixels[::step, ::step]
     dark, light = np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE))
