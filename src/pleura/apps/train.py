@@ -28,6 +28,10 @@ def train(
         list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the run is kept.")],
+    splits: Annotated[
+        str | None,
+        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
+    ] = None,
     layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     max_time: Annotated[
@@ -66,7 +70,7 @@ def train(
         max_time=limit,
         progress=not quiet,
     )
-    films = _films(data, layout)
+    films = _films(data, layout, splits)
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     outcome = run(chosen, films, out, resume=resume, machine=machine)
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
@@ -91,10 +95,10 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[unit]: float(number) for number, unit in parts})
 
 
-def _films(data: list[Path], layout: str) -> list[Film]:
+def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
     from pleura.lab.layouts import read_films
 
-    return [film for path in data for film in read_films(path, layout=layout)]
+    return [film for path in data for film in read_films(path, layout=layout, split=splits)]
 
 
 def _speak(quiet: bool) -> None:
