@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from monai.transforms import AdjustContrast, Affine, GaussianSmooth
+from monai.transforms.intensity.array import AdjustContrast, GaussianSmooth
+from monai.transforms.spatial.array import Affine
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from torch.nn import functional
 
 from pleura.lab.recipe import Augment
 
@@ -81,6 +83,8 @@ class Variation:
     """(rows, columns): size of the shown film against the original; under 1 leaves a border."""
 
     rotation_deg: float = 0.0
+    """Clockwise on the screen."""
+
     flip: bool = False
     gamma: float = 1.0
     gain: float = 1.0
@@ -164,6 +168,9 @@ def vary(sample: Sample, variation: Variation, channels: tuple[str, ...]) -> Sam
     if variation.flip:
         order = [_partner(channels, each) for each in channels]
         target, weight = target[order], weight[order]
+        for index, channel in enumerate(channels):  # its partner's mask is not at hand
+            if PARTNERS.get(channel, channel) not in channels:
+                target[index], weight[index] = 0, 0
     return Sample(_shade(image, variation), target, weight)
 
 
@@ -197,7 +204,7 @@ def _shade(image: Tensor, variation: Variation) -> Tensor:
     if variation.gain != 1 or variation.offset:
         image = (image - 0.5) * variation.gain + 0.5 + variation.offset
     if variation.blur_px:
-        image = torch.as_tensor(np.asarray(GaussianSmooth(sigma=variation.blur_px)(image)))
+        image = _blur(image, variation.blur_px)
     if variation.noise:
         generator = torch.Generator().manual_seed(variation.noise_seed)
         image = image + variation.noise * torch.randn(image.shape, generator=generator)
@@ -207,6 +214,14 @@ def _shade(image: Tensor, variation: Variation) -> Tensor:
     if variation.jpeg_quality is not None:
         image = _compress(image, variation.jpeg_quality)
     return 1 - image if variation.invert else image
+
+
+def _blur(image: Tensor, sigma_px: float) -> Tensor:
+    # MONAI's filter sees zeros outside; a film goes on as it ends.
+    reach = min(math.ceil(4 * sigma_px), image.shape[-1])
+    wide = functional.pad(image[None], (reach,) * 4, mode="replicate")[0]
+    blurred = torch.as_tensor(np.asarray(GaussianSmooth(sigma=sigma_px)(wide)))
+    return blurred[:, reach:-reach, reach:-reach]
 
 
 def _paint(image: Tensor, patch: Patch) -> Tensor:
