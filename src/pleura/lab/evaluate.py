@@ -51,7 +51,8 @@ def evaluate(
     other = None if trial.compare is None else read_rows(trial.compare)
     judge = Judge(engine, lungs=trial.lungs)
     selection = choose(trial)
-    evaluation = judge_films(selection, judge, on_film=_counted(on_progress, "score", selection))
+    advance = _counted(on_progress, "score", len(selection.films))
+    evaluation = judge_films(selection, judge, on_film=advance)
     summary = {
         "schema": SCHEMA,
         "provenance": _provenance(trial, engine, selection),
@@ -71,8 +72,9 @@ def evaluate(
     return summary
 
 
-def _counted(on_progress: Progress, stage: str, selection: Selection) -> Callable[[], None]:
-    done, total = 0, len(selection.films)
+def _counted(on_progress: Progress, stage: str, total: int) -> Callable[[], None]:
+    """A call that counts one film more of a stage."""
+    done = 0
     on_progress(stage, done, total)
 
     def advance() -> None:
@@ -118,13 +120,11 @@ def _page(
     films = {(film.source, film.id): film for film in evaluation.selection.films}
     comparable = [row for row in evaluation.rows if row.comparable]
     choices = choose_films(comparable or evaluation.rows, seed=summary["provenance"]["seed"])
-    total = sum(len(choice.rows) for choice in choices)
-    done = 0
+    advance = _counted(on_progress, "draw", sum(len(choice.rows) for choice in choices))
 
     def examine(row: Row) -> Examined:
-        nonlocal done
-        done += 1
-        on_progress("draw", done, total)
-        return judge.examine(films[row.source, row.id])
+        examined = judge.examine(films[row.source, row.id])
+        advance()
+        return examined
 
     return report_html(summary, evaluation.rows, choices, examine=examine)

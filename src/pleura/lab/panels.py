@@ -51,20 +51,22 @@ class Panel:
 
 
 def choose_films(rows: Sequence[Row], *, seed: int) -> list[Choice]:
-    """Of the lungs' rows: some at random, the best, those about the median, the worst by Dice.
+    """Of the lungs' rows: some at random, the worst by Dice, those about the median, the best.
 
+    A film that is among the worst is not shown again as the median or the best of a small set.
     Where Dice is undefined (nothing to find, nothing found) a film can be drawn at random only.
     """
     lungs = [row for row in rows if row.structure == "lungs"]
     drawn = np.random.default_rng(seed).permutation(len(lungs))[:RANDOM]
     known = [row for row in lungs if row.scores.dice is not None]
     ordered = sorted(known, key=lambda row: (row.scores.dice or 0.0, row.source, row.id))
-    middle = max((len(ordered) - MEDIAN + 1) // 2, 0)
+    middle = max((len(ordered) - MEDIAN + 1) // 2, WORST)
+    best = max(len(ordered) - BEST, middle + MEDIAN)
     kinds = {
         "random": tuple(lungs[index] for index in sorted(drawn)),
         "worst": tuple(ordered[:WORST]),
         "median": tuple(ordered[middle : middle + MEDIAN]),
-        "best": tuple(reversed(ordered[-BEST:])),
+        "best": tuple(reversed(ordered[best:])),
     }
     return [Choice(name, chosen) for name, chosen in kinds.items() if chosen]
 

@@ -1,0 +1,107 @@
+"""`pleura evaluate` from the shell's side: files, tables, exit codes.
+
+The films are 64 x 64 (the tiny network's side): dark lungs in rows 16-47, 32 px tall. The tiny
+network calls dark lung, so a mask drawn 4 px too low gives Dice 28 / 32 = 0.875.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SIDE = 64
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """images/ and masks/ of a, b and c; d has no mask."""
+    folder = tmp_path / "set"
+    film = np.tile((200 + np.arange(SIDE) // 4).astype(np.uint8), (SIDE, 1))
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for columns in (slice(8, 24), slice(40, 56)):
+        film[16:48, columns] = 40
+        mask[20:52, columns] = 255
+    for name, image, ids in (("images", film, "abcd"), ("masks", mask, "abc")):
+        (folder / name).mkdir(parents=True)
+        for each in ids:
+            Image.fromarray(image).save(folder / name / f"{each}.png")
+    return folder
+
+
+def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path):
+    out = tmp_path / "report"
+    ended = run("evaluate", labelled, "--split", "all", "--weights", tiny_weights, "-o", out)
+    assert ended.code == 0, ended.err
+    assert sorted(each.name for each in out.iterdir()) == [
+        "report.html",
+        "scores.csv",
+        "summary.json",
+    ]
+    with (out / "scores.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(row["id"], row["structure"], row["dice"]) for row in table] == [
+        (each, structure, "0.875") for each in "abc" for structure in ("lungs", "right", "left")
+    ]
+    assert ended.out == ""  # stdout is for machines
+    assert re.search(r"lungs +3 +0 +0\.875", ended.err)
+    assert "scored 3, without mask 1" in ended.err
+    assert str(out / "report.html") in ended.err
+
+
+def test_json_is_the_summary_and_nothing_else(run, labelled, tiny_weights, tmp_path):
+    out = tmp_path / "report"
+    ended = run(
+        "evaluate", labelled, "--split=all", "--weights", tiny_weights, "-o", out, "--json", "-q"
+    )
+    assert json.loads(ended.out) == json.loads((out / "summary.json").read_text())
+    assert "scoring" not in ended.err
+
+
+def test_a_failed_film_is_named_and_sets_the_exit_code(run, labelled, tiny_weights, tmp_path):
+    (labelled / "images" / "b.png").write_bytes(b"no picture")
+    ended = run(
+        "evaluate", labelled, "--split", "all", "--weights", tiny_weights, "-o", tmp_path / "out"
+    )
+    assert ended.code == 3
+    assert re.search(r"^\S+/b: .*expected", ended.err, re.MULTILINE)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["films"]["scored"] == 2
+
+
+def test_against_itself_nothing_differs(run, labelled, tiny_weights, tmp_path):
+    common = ("evaluate", labelled, "--split", "all", "--weights", tiny_weights)
+    assert run(*common, "-o", tmp_path / "one").code == 0
+    first = tmp_path / "one" / "scores.csv"
+    ended = run(*common, "-o", tmp_path / "two", "--compare", first, "--json")
+    found = json.loads(ended.out)["comparison"]["difference"]["lungs"]["dice"]
+    assert (found["n"], found["mean"], found["ties"]) == (3, 0.0, 3)
+    assert re.search(r"Dice of the lungs, paired on 3 films: \+0\.0000", ended.err)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--split", "nowhere"], 2, "no film of split 'nowhere' has a mask"),
+        (["--split", "all", "--lungs", "whole"], 2, "'field', not 'whole'"),
+        (["--split", "all", "--limit", "0"], 2, "limit"),
+        (["--split", "all", "--layout", "odd"], 2, "unknown layout 'odd'"),
+        (["--split", "all", "--compare", "none.csv"], 2, "none.csv: cannot be read"),
+    ],
+)
+def test_wrong_options_end_with_a_line(run, labelled, tiny_weights, tmp_path, options, code, said):
+    ended = run("evaluate", labelled, "--weights", tiny_weights, "-o", tmp_path / "out", *options)
+    assert ended.code == code
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_weights_end_with_5(run, labelled, tmp_path):
+    ended = run("evaluate", labelled, "--weights", tmp_path / "none.onnx", "-o", tmp_path / "out")
+    assert ended.code == 5
+    assert "none.onnx" in ended.err
