@@ -16,9 +16,7 @@ Run = Callable[..., Any]
 @pytest.fixture
 def segment(run: Run, tiny_weights: Path) -> Run:
     """`pleura segment ... --weights tiny.onnx --threads 1`."""
-    return lambda *arguments: run(
-        "segment", *arguments, "--weights", tiny_weights, "--threads", 1
-    )
+    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
@@ -82,7 +80,10 @@ class TestOneFilm:
             (["--split"], ["a_left.png", "a_mask.png", "a_right.png"]),
             (["--format", "labels"], ["a_labels.png"]),
             (["--format", "npy, nifti"], ["a_labels.nii.gz", "a_labels.npy"]),
-            (["-f", "coco", "-f", "mask", "--overlay"], ["a_coco.json", "a_mask.png", "a_overlay.png"]),
+            (
+                ["-f", "coco", "-f", "mask", "--overlay"],
+                ["a_coco.json", "a_mask.png", "a_overlay.png"],
+            ),
             (["--format", "crop"], ["a_crop.png"]),
         ],
     )
@@ -214,9 +215,7 @@ class TestWhatIsThereAlready:
     def test_a_film_is_never_overwritten(self, segment: Run, films: Path, tmp_path: Path) -> None:
         Image.open(films / "a.png").save(films / "a_mask.png")
         before = (films / "a_mask.png").read_bytes()
-        told = segment(
-            films / "a.png", films / "a_mask.png", "-o", films, "--overwrite"
-        )
+        told = segment(films / "a.png", films / "a_mask.png", "-o", films, "--overwrite")
         assert told.code == 2
         assert "would overwrite a film" in told.err
         assert (films / "a_mask.png").read_bytes() == before
@@ -250,9 +249,7 @@ class TestWhatIsThereAlready:
 
 
 class TestResume:
-    def test_finished_films_are_left_alone(
-        self, segment: Run, films: Path, tmp_path: Path
-    ) -> None:
+    def test_finished_films_are_left_alone(self, segment: Run, films: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         segment(films / "a.png", "-o", out)
         (out / "a_mask.png").write_bytes(b"touched")

@@ -37,7 +37,15 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(films: Path, out: Path, weights: Path) -> list[str]:
-    options = ["--weights", str(weights), "--threads", "1", "--overlay", "--format", "mask,nifti,coco"]
+    options = [
+        "--weights",
+        str(weights),
+        "--threads",
+        "1",
+        "--overlay",
+        "--format",
+        "mask,nifti,coco",
+    ]
     return [sys.executable, "-m", "pleura", "segment", str(films), "-o", str(out), *options]
 
 

@@ -77,11 +77,10 @@ def _training_device() -> str | None:
     if installed_version("torch") is None:
         return None
     try:
-        from pleura.lab.train import Machine
-    except (ImportError, RuntimeError) as error:  # a package is missing, or torchvision misfits
-        return f"nothing: {error}"
-    machine = Machine()
-    return f"{machine.device}, {machine.digits}"
+        from pleura.net.devices import best_device
+    except ImportError as error:
+        return f"nothing: torch does not load: {error}"
+    return best_device()
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

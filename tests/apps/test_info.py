@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pleura
+from pleura.apps import doctor, extras
+from pleura.apps.doctor import Check
+
+Run = Callable[..., Any]
+
+
+def test_info_for_machines(run: Run) -> None:
+    told = run("info", "--json")
+    facts = json.loads(told.out)
+    assert told.code == 0
+    assert facts["pleura"] == pleura.__version__
+    assert facts["python"] == platform.python_version()
+    assert 1 <= facts["cpus"]["usable"] <= facts["cpus"]["machine"]
+    assert facts["engines"] == {"onnxruntime": version("onnxruntime")}
+    assert facts["extras"]["train"]["torch"] == version("torch")
+    assert facts["devices"]["segment"] == "cpu"
+
+
+def test_info_for_people_says_the_same(run: Run) -> None:
+    facts = json.loads(run("info", "--json").out)
+    told = run("info").out
+    for said in (
+        facts["platform"],
+        f"numpy {facts['packages']['numpy']}",
+        facts["devices"]["train"],
+    ):
+        assert said in told
+
+
+def test_info_without_weights_says_what_to_do(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("pleura.runtime.weights.ONNX", "gone.onnx")
+    monkeypatch.setattr("pleura.runtime.weights.resources.files", lambda _: tmp_path)
+    told = run("info", "--json")
+    assert told.code == 0
+    assert "install pleura again" in json.loads(told.out)["weights"]["error"]
+
+
+def test_extras_are_those_of_the_project_file() -> None:
+    found = extras.extras()
+    assert {"torch", "lightning", "monai", "onnx"} <= set(found["train"])
+    assert "pytest" in found["dev"]
+
+
+def test_a_missing_module_names_its_extra() -> None:
+    error = extras.missing_package(ModuleNotFoundError("no", name="lightning.pytorch"))
+    assert 'pip install "pleura[train]"' in str(error)
+
+
+@pytest.mark.parametrize("name", ["pleura.nowhere", "antigravity", "", None])
+def test_a_missing_module_of_no_extra_is_a_defect(name: str | None) -> None:
+    assert extras.missing_package(ModuleNotFoundError("no", name=name)) is None
+
+
+def test_what_a_package_demands_of_another() -> None:
+    # of pytest's own metadata: `pluggy<2,>=1.5` or newer
+    assert "<2" in (extras.required_by("pytest", "pluggy") or "")
+    assert extras.required_by("pytest", "torch") is None
+    assert extras.required_by("no-such-package", "torch") is None
+
+
+class TestDoctor:
+    def test_it_is_1_only_if_something_needed_is_broken(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        good = Check("good", True, "fine")
+        spare = Check("spare", False, "not here", "pip install it", essential=False)
+        broken = Check("broken", False, "gone", "install it again")
+        monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([good, spare]),))
+        told = run("doctor")
+        assert told.code == 0
+        assert told.out.splitlines() == [
+            "ok        good: fine",
+            "missing   spare: not here",
+            "          -> pip install it",
+        ]
+        monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([broken, good]),))
+        told = run("doctor")
+        assert told.code == 1
+        assert told.out.splitlines()[:2] == [
+            "BROKEN    broken: gone",
+            "          -> install it again",
+        ]
+
+    def test_every_check_that_is_not_good_has_a_remedy(self, run: Run) -> None:
+        told = [json.loads(line) for line in run("doctor", "--json").out.splitlines()]
+        assert {"python", "cpus", "weights", "engine", "extra train"} <= {
+            each["name"] for each in told
+        }
+        assert [each for each in told if not each["good"] and not each["remedy"]] == []
+
+    def test_a_torchvision_of_another_torch_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        here = {"torch": "2.13.0+cpu", "torchvision": "0.28.0"}
+        monkeypatch.setattr(doctor, "installed_version", here.get)
+        monkeypatch.setattr(doctor, "required_by", lambda *_: "==2.12.1")
+        (check,) = doctor.torchvision()
+        assert not check.good
+        assert "pip uninstall torchvision" in (check.remedy or "")
+        monkeypatch.setattr(doctor, "required_by", lambda *_: "==2.13.0")
+        (check,) = doctor.torchvision()
+        assert check.good
+
+    def test_without_torchvision_there_is_nothing_to_say(self) -> None:
+        assert list(doctor.torchvision()) == []
