@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import logging
 import subprocess
 from dataclasses import dataclass
@@ -62,8 +63,11 @@ def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, 
     return network.eval(), recipe, facts
 
 
-def export_checkpoint(checkpoint: Path, folder: Path) -> Path:
-    """Write `<recipe name>.onnx` and `.safetensors` of a checkpoint into `folder`."""
+def export_checkpoint(checkpoint: Path, folder: Path, *, name: str | None = None) -> Path:
+    """Write a checkpoint's weights into `folder`; their files are named after the recipe.
+
+    `name` names the files otherwise. Returns the ONNX file.
+    """
     network, recipe, facts = read_checkpoint(checkpoint)
     card = Card(
         name=recipe.name,
@@ -77,28 +81,38 @@ def export_checkpoint(checkpoint: Path, folder: Path) -> Path:
         git_revision=facts["git_revision"],
         created=facts["started"],
     )
-    return write_weights(network, card, folder)
+    return write_weights(network, card, folder / (name or card.name))
 
 
-def write_weights(network: UNetPlusPlus | UNet, card: Card, folder: Path) -> Path:
-    """Both files of a set of weights, each whole or not at all; returns the ONNX file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    graph = folder / f"{card.name}.onnx"
-    with written_whole(graph.with_suffix(".safetensors")) as file:
-        file.write(to_safetensors(network, card))
-    with written_whole(graph) as file:
-        file.write(to_onnx(network, card))
+def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:
+    """Write STEM.onnx and STEM.safetensors, a .sha256 beside each; returns the ONNX file."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    graph = stem.with_name(f"{stem.name}.onnx")
+    for path, content in (
+        (stem.with_name(f"{stem.name}.safetensors"), to_safetensors(network, card)),
+        (graph, to_onnx(network, card)),
+    ):
+        digest = hashlib.sha256(content).hexdigest()
+        with written_whole(path) as file:
+            file.write(content)
+        with written_whole(path.with_name(f"{path.name}.sha256")) as file:
+            file.write(f"{digest}  {path.name}\n".encode())
     return graph
 
 
 def git_revision() -> str | None:
-    """The revision of the working folder; None outside a checkout."""
-    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    """The revision of the checkout this package runs from; None if it is an installed copy."""
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        return _git("rev-parse", "--short=12", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parent
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=here)
+    return done.stdout.strip()
 
 
 def provenance() -> dict[str, str | None]:
