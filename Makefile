@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check reference fix python
+.PHONY: help setup demo test check reference pictures fix python
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,9 @@ check: $(VENV)/ready  ## the one gate: format, lint, types, tests
 
 reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py
+
+pictures: $(VENV)/ready  ## draw the README's picture with the shipped weights
+	$(VENV)/bin/python docs/make_pictures.py
 
 fix: $(VENV)/ready  ## put format and simple lint right
 	$(VENV)/bin/ruff format .

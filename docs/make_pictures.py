@@ -1,0 +1,27 @@
+"""Draws the README's picture: our own drawn film, and what the shipped weights find in it.
+
+`make pictures` runs it. Draw it anew when the weights or the drawn film change.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+import pleura
+from pleura.core.paint import display
+from pleura.core.phantom import draw
+
+PICTURE = Path(__file__).resolve().parent / "images" / "overlay.png"
+HEIGHT, WIDTH, GAP = 640, 560, 12
+"""px; the film is drawn, and segmented, at twice the size."""
+
+film = draw(2 * HEIGHT, 2 * WIDTH).radiograph.pixels
+found = pleura.segment(film)
+sheet = Image.new("RGB", (2 * WIDTH + GAP, HEIGHT), "white")
+for place, picture in enumerate((Image.fromarray(display(film)), found.overlay())):
+    small = picture.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    sheet.paste(small, (place * (WIDTH + GAP), 0))
+PICTURE.parent.mkdir(exist_ok=True)
+sheet.save(PICTURE, optimize=True)
