@@ -128,14 +128,13 @@ def dicom() -> Iterator[Check]:
     """The ways in which DICOM compresses films."""
     from pleura.io.decoders import decoders
 
-    for each in decoders():
-        yield Check(
-            f"DICOM {each.name}",
-            each.available,
-            "can be read" if each.available else "cannot be read",
-            None if each.available else f"pip install {each.package}",
-            essential=False,
-        )
+    known = list(decoders())
+    missing = [each for each in known if not each.available]
+    readable = f"{len(known) - len(missing)} of {len(known)} kinds of compression can be read"
+    lacking = f"; not {', '.join(each.name for each in missing)}" if missing else ""
+    packages = " ".join(sorted({each.package for each in missing}))
+    remedy = f"pip install {packages}" if missing else None
+    yield Check("DICOM", not missing, readable + lacking, remedy, essential=False)
 
 
 def training() -> Iterator[Check]:

@@ -57,10 +57,13 @@ def train(
     limit = None if max_time is None else duration(max_time)
     _speak(quiet)
     from pleura.lab.recipe import load_recipe
-    from pleura.lab.train import Machine
-    from pleura.lab.train import train as run
 
     chosen = load_recipe(recipe)
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    films = _films(data, layout, splits)
+    from pleura.lab.train import Machine  # Lightning takes seconds: wrong usage is told before
+    from pleura.lab.train import train as run
+
     machine = Machine(
         accelerator=accelerator,
         devices=devices,
@@ -70,8 +73,6 @@ def train(
         max_time=limit,
         progress=not quiet,
     )
-    films = _films(data, layout, splits)
-    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     outcome = run(chosen, films, out, resume=resume, machine=machine)
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
