@@ -131,6 +131,21 @@ def test_a_single_lung_in_two_pieces_is_not_two_lungs() -> None:
     same(found.left, NOTHING)
 
 
+def test_pieces_a_little_askew_are_not_two_lungs() -> None:
+    askew = oval(60, 66, 40, 30) | oval(150, 80, 40, 30)  # 14 px askew, each 60 px wide
+    found = one(askew)
+    same(found.right, askew)
+    same(found.left, NOTHING)
+
+
+def test_a_line_across_the_film_is_not_a_second_lung() -> None:
+    line = block((60, 63), (70, 220))  # a catheter: joined to the lung, spans the film
+    found = one(RIGHT | line)
+    same(found.right, RIGHT | line)
+    same(found.left, NOTHING)
+    assert "only one lung was found" in found.notes[0]
+
+
 def test_a_small_second_lung_is_a_lung() -> None:
     small = oval(100, 170, 20, 12)  # about a tenth of the right one
     found = one(RIGHT | small)
