@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from pleura.core.errors import DataError, FilmError, UsageError
 from pleura.core.types import Definition
-from pleura.lab.films import Film, with_masks
+from pleura.lab.films import Film, fingerprint, with_masks
 from pleura.lab.judge import Judge, Row, rows
 from pleura.lab.layouts import read_films
 from pleura.lab.scores import METRICS, Scores
@@ -176,18 +175,6 @@ def judge_films(
             seconds.append(examined.seconds)
         on_film()
     return Evaluation(tuple(scored), tuple(failures), selection, tuple(seconds))
-
-
-def fingerprint(films: Sequence[Film]) -> str:
-    """SHA-256 over ids, sources, labels and the bytes of films and masks: the same anywhere."""
-    digest = hashlib.sha256()
-    for film in sorted(films, key=lambda each: (each.source, each.id)):
-        labels = [(part.channel, part.value) for part in film.masks]
-        digest.update(repr((film.id, film.source, labels)).encode())
-        for path in dict.fromkeys([film.image, *(part.path for part in film.masks)]):
-            content = path.read_bytes() if path.is_file() else b"missing"
-            digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from pleura.core.errors import DataError
 from pleura.core.types import KNOWN_CHANNELS, Mask, Radiograph
 from pleura.io.read import read_radiograph
 
-__all__ = ["IGNORE", "Film", "Labels", "MaskPart"]
+__all__ = ["IGNORE", "Film", "Labels", "MaskPart", "fingerprint", "with_masks"]
 
 LABEL_MODES = ("L", "P", "1", "I;16", "I")
 """Pillow's modes whose values are taken as they are."""
@@ -101,6 +102,18 @@ class Film:
             joined[part.channel] = joined[part.channel] | mask if part.channel in joined else mask
         ignore = joined.pop(IGNORE, None)
         return Labels(MappingProxyType(joined), ignore)
+
+
+def fingerprint(films: Sequence[Film]) -> str:
+    """SHA-256 over ids, sources, labels and the bytes of films and masks: the same anywhere."""
+    digest = hashlib.sha256()
+    for film in sorted(films, key=lambda each: (each.source, each.id)):
+        labels = [(part.channel, part.value) for part in film.masks]
+        digest.update(repr((film.id, film.source, labels)).encode())
+        for path in dict.fromkeys([film.image, *(part.path for part in film.masks)]):
+            content = path.read_bytes() if path.is_file() else b"missing"
+            digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
 
 
 def _read_values(path: Path) -> NDArray[np.integer[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as L  # noqa: N812  (its documentation's own alias)
+import lightning as L
 import torch
 from torch import Tensor
 
@@ -44,14 +44,24 @@ class Learner(L.LightningModule):
         """Forward all heads; the loss is their mean."""
         image, target, weight = batch
         loss = supervise(self.network(image), target, weight)
-        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(image))
+        self.log(
+            "loss",
+            loss,
+            prog_bar=True,
+            on_step=True,
+            on_epoch=True,
+            batch_size=len(image),
+            sync_dist=True,
+        )
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Score the last head on squares that are not varied."""
         image, target, weight = batch
         heads = self.network(image)
-        self.log("val_loss", supervise(heads, target, weight), batch_size=len(image), sync_dist=True)
+        self.log(
+            "val_loss", supervise(heads, target, weight), batch_size=len(image), sync_dist=True
+        )
         likely = torch.sigmoid(heads[-1].float())
         self.validation.append(dice_per_film(likely, target, weight))
 
@@ -59,6 +69,10 @@ class Learner(L.LightningModule):
         """Mean over channels of the mean over films; selects the best checkpoint."""
         scores = torch.cat(self.validation)
         self.validation.clear()
+        # Over the films of all processes, since one alone may have none with some channel.
+        everyones = self.all_gather(scores)
+        assert isinstance(everyones, Tensor)
+        scores = everyones.reshape(-1, scores.shape[-1])
         known = scores.nanmean(dim=0)
         for channel, score in zip(self.recipe.channels, known, strict=True):
             self.log(f"val_dice_{channel}", score, sync_dist=True)

@@ -16,14 +16,21 @@ from matplotlib.figure import Figure
 
 import pleura
 from pleura.core.card import Card
-from pleura.core.errors import UsageError
+from pleura.core.errors import UsageError, WeightsError
 from pleura.io.whole import written_whole
 from pleura.lab.recipe import Recipe, parse_recipe
 from pleura.net.checkpoint import to_safetensors
 from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 
-__all__ = ["Outcome", "export_checkpoint", "read_checkpoint", "write_curves", "write_weights"]
+__all__ = [
+    "Outcome",
+    "export_checkpoint",
+    "read_checkpoint",
+    "read_facts",
+    "write_curves",
+    "write_weights",
+]
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +51,13 @@ class Outcome:
 
 
 def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
-    """The network of a run's checkpoint, its recipe, and what else the run knew."""
-    if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint; a run keeps them in OUT/checkpoints")
-    # Our own checkpoints hold plain values and tensors only, so nothing is unpickled.
-    held = torch.load(path, map_location="cpu", weights_only=True)
-    if "pleura" not in held:
-        raise UsageError(f"{path}: not a checkpoint of `pleura train`")
+    """The network of a run's checkpoint, its recipe, and what else the run knew.
+
+    Raises:
+        UsageError: no such file, or not one of `pleura train`.
+        WeightsError: it is damaged.
+    """
+    held = _held(path)
     recipe = parse_recipe(held["pleura"]["recipe"])
     network = build(recipe.network)
     state = {
@@ -59,8 +66,32 @@ def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, 
         if name.startswith("network.")
     }
     network.load_state_dict(state)
-    facts = {**held["pleura"], "epoch": held["epoch"]}
-    return network.eval(), recipe, facts
+    return network.eval(), recipe, _facts(held)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a run's checkpoint says of its making; `epoch` counts from 0. Raises as above."""
+    return _facts(_held(path))
+
+
+def _facts(held: dict[str, Any]) -> dict[str, Any]:
+    return {**held["pleura"], "epoch": held["epoch"]}
+
+
+def _held(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such checkpoint; a run keeps them in OUT/checkpoints")
+    try:
+        # Our own checkpoints hold plain values and tensors only, so nothing is unpickled.
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise WeightsError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}); take another one "
+            "of the run, or train again"
+        ) from error
+    if not isinstance(held, dict) or "pleura" not in held:
+        raise UsageError(f"{path}: not a checkpoint of `pleura train`")
+    return held
 
 
 def export_checkpoint(checkpoint: Path, folder: Path, *, name: str | None = None) -> Path:
@@ -76,7 +107,7 @@ def export_checkpoint(checkpoint: Path, folder: Path, *, name: str | None = None
         side=recipe.side,
         architecture=recipe.network.as_dict(),
         recipe=recipe.as_dict(),
-        scores={"val_dice_square": facts.get("val_dice"), "epoch": facts["epoch"]},
+        scores={"val_dice_square": facts.get("val_dice"), "epoch": facts["epoch"] + 1},
         data=facts["data"],
         git_revision=facts["git_revision"],
         created=facts["started"],
@@ -126,8 +157,8 @@ def read_metrics(table: Path) -> dict[str, list[tuple[float, float]]]:
     with table.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             for name, value in row.items():
-                if value and name not in ("epoch", "step"):
-                    curves.setdefault(name, []).append((float(row["epoch"]) + 1, float(value)))
+                if value and name != "epoch":
+                    curves.setdefault(name, []).append((float(row["epoch"]), float(value)))
     return curves
 
 
@@ -138,7 +169,7 @@ def write_curves(table: Path, picture: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axis, names, title in (
-        (left, ("loss_epoch", "val_loss"), "loss: cross-entropy + (1 - Dice)"),
+        (left, ("loss", "val_loss"), "loss: cross-entropy + (1 - Dice)"),
         (right, [n for n in curves if n.startswith("val_dice")], "validation Dice"),
     ):
         for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,17 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import distributed
 from torch.utils.data import Dataset, Sampler
 
+import pleura
 from pleura.core.cleanup import split_lungs
-from pleura.core.errors import DataError
+from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
 from pleura.core.types import Mask
 from pleura.lab.augment import Sample, draw, vary
 from pleura.lab.films import Film, Labels
 from pleura.lab.recipe import Augment
 
-__all__ = ["Shuffled", "Squares", "VariedSquares", "fingerprint", "prepare"]
+__all__ = ["Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
 
 LEVELS = 65535
 """Greys of a stored square; 16 bits lose nothing that a film holds."""
@@ -81,14 +84,19 @@ class Shuffled(Sampler[tuple[int, int]]):
     """(epoch, index) for every film once, in an order that depends on seed and epoch.
 
     With several processes each takes every `world`-th; the last ones are dropped so that all
-    have as many.
+    have as many. Which process this is, torch knows once the others are there too.
     """
 
     def __init__(
-        self, count: int, *, seed: int, rank: int = 0, world: int = 1, shuffle: bool = True
+        self,
+        count: int,
+        *,
+        seed: int,
+        shuffle: bool = True,
+        place: tuple[int, int] | None = None,
     ) -> None:
-        self.count, self.seed, self.rank, self.world = count, seed, rank, world
-        self.shuffle = shuffle
+        """`place` is (rank, world) of this process; None asks torch when it is needed."""
+        self.count, self.seed, self.shuffle, self.place = count, seed, shuffle, place
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -99,20 +107,39 @@ class Shuffled(Sampler[tuple[int, int]]):
         order = np.arange(self.count)
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
-        mine = order[self.rank :: self.world][: len(self)]
+        rank, world = self._place()
+        mine = order[rank::world][: len(self)]
         return iter([(self.epoch, int(index)) for index in mine])
 
     def __len__(self) -> int:
-        return self.count // self.world
+        return self.count // self._place()[1]
+
+    def _place(self) -> tuple[int, int]:
+        if self.place is not None:
+            return self.place
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
 
 
-def fingerprint(films: Sequence[Film], *, side: int, channels: Sequence[str]) -> str:
-    """SHA-256 over ids, sizes and times of the films' files, and how they are prepared."""
-    facts: list[object] = [side, list(channels)]
+def cache_key(films: Sequence[Film], *, side: int, channels: Sequence[str]) -> str:
+    """SHA-256 over ids, labels, sizes and times of the films' files, and how they are prepared.
+
+    Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
+    file is missing.
+    """
+    facts: list[object] = [pleura.__version__, side, list(channels)]
     for film in films:
+        labels = [(part.channel, part.value) for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
-        stats = [path.stat() for path in paths]
-        facts.append([film.id, film.source, [(s.st_size, s.st_mtime_ns) for s in stats]])
+        try:
+            stats = [(str(path), path.stat()) for path in paths]
+        except OSError as error:
+            raise DataError(
+                f"{film.id}: {error.filename} cannot be read ({error.strerror}); "
+                "see `pleura data check`"
+            ) from error
+        facts.append([film.id, labels, [(p, s.st_size, s.st_mtime_ns) for p, s in stats]])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -124,20 +151,26 @@ def prepare(
     channels: tuple[str, ...],
     on_film: Callable[[], None] = lambda: None,
 ) -> Squares:
-    """Decode films into `folder`, or open what an earlier run left there for the same films.
+    """Decode films into `folder`, or take what lies there from the same films; in their order.
 
-    `on_film` is called after each film, for a progress bar. Raises `FilmError` or `DataError`
-    for a film that cannot be read: training on a set with holes is never silent.
+    `on_film` is called after each film, from any thread. Raises `DataError` if there is no film,
+    or if one of their files is missing or cannot be decoded.
     """
     if not films:
         raise DataError("no film with a mask to prepare; see `pleura data check`")
-    stem = folder / fingerprint(films, side=side, channels=channels)[:16]
-    done = stem.with_suffix(".done")
+    stem = folder / cache_key(films, side=side, channels=channels)[:16]
     paths = stem.with_suffix(".images.npy"), stem.with_suffix(".targets.npy")
-    if not done.exists():
+    if not all(path.exists() for path in paths):
         folder.mkdir(parents=True, exist_ok=True)
-        _decode(films, paths, side=side, channels=channels, on_film=on_film)
-        done.touch()
+        # Written under a name of its own, so that two processes or a killed one do no harm.
+        parts = [path.with_suffix(f".{os.getpid()}.part") for path in paths]
+        try:
+            _decode(films, (parts[0], parts[1]), side=side, channels=channels, on_film=on_film)
+            for part, path in zip(parts, paths, strict=True):
+                part.replace(path)
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
     images, targets = (np.load(path, mmap_mode="r") for path in paths)
     return Squares(images, targets, channels)
 
@@ -156,22 +189,32 @@ def _decode(
     targets = np.lib.format.open_memmap(paths[1], "w+", np.uint8, shape)
 
     def one(index: int) -> None:
-        images[index] = square_image(films[index], side)
-        targets[index] = square_target(films[index].read_labels(), side, channels)
+        film = films[index]
+        try:
+            images[index] = square_image(film, side)
+        except FilmError as error:
+            raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
+        targets[index] = square_target(film.read_labels(), side, channels)
         on_film()
 
     with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(one, range(count)):
-            pass
+        jobs = [pool.submit(one, index) for index in range(count)]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:  # a bad film or Ctrl-C: do not decode the rest first
+            pool.shutdown(cancel_futures=True)
+            raise
     images.flush()
     targets.flush()
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:
     """A film as the network will see it: (S, S), fitted, normalised, 16 bits."""
-    pixels = film.read_image().pixels
-    square = normalise(Frame(*pixels.shape, side).fit(pixels))[0]
-    return np.rint(square * LEVELS).astype(np.uint16)
+    radiograph = film.read_image()
+    square = normalise(Frame(*radiograph.size, side).fit(radiograph.pixels))[0]
+    levels: NDArray[np.uint16] = np.rint(square * LEVELS).astype(np.uint16)
+    return levels
 
 
 def square_target(labels: Labels, side: int, channels: Sequence[str]) -> NDArray[np.uint8]:
@@ -206,5 +249,6 @@ def target_for(labels: Labels, channel: str) -> Mask | None:
 
 
 def _shrink(mask: Mask, side: int) -> Mask:
-    fitted: Mask = Frame(*mask.shape, side).fit(mask.astype(np.float32))[0] >= 0.5
+    height, width = mask.shape
+    fitted: Mask = Frame(height, width, side).fit(mask.astype(np.float32))[0] >= 0.5
     return fitted

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
-import lightning as L  # noqa: N812
+import lightning as L
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    RichProgressBar,
-    Timer,
-)
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader
 
 from pleura.core.errors import DataError, UsageError
-from pleura.lab.films import Film, with_masks
+from pleura.lab.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
+from pleura.lab.films import Film, fingerprint, with_masks
 from pleura.lab.module import Learner
-from pleura.lab.outcome import Outcome, export_checkpoint, provenance, write_curves
-from pleura.lab.recipe import Augment, Recipe
+from pleura.lab.outcome import Outcome, export_checkpoint, provenance, read_facts, write_curves
+from pleura.lab.recipe import Augment, Recipe, parse_recipe
 from pleura.lab.split import carve_validation
-from pleura.lab.squares import Shuffled, Squares, VariedSquares, fingerprint, prepare
+from pleura.lab.squares import Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.start import fresh_network
 
 __all__ = ["Machine", "divide", "train"]
@@ -57,6 +55,8 @@ class Machine:
     """Processes that prepare batches; 0 prepares them between steps."""
 
     max_time: timedelta | None = None
+    """End after this long, counted from the start of `train`; a resumed run counts anew."""
+
     progress: bool = True
 
     @property
@@ -87,65 +87,99 @@ def train(
     resume: bool = False,
     machine: Machine | None = None,
 ) -> Outcome:
-    """Train; leave in `out` weights/, checkpoints/, metrics.csv and curves.png.
+    """Train; leave in `out` weights/, checkpoints/, metrics.csv, curves.png and log/.
 
     Films of split `test` are never looked at. `resume` goes on from the last finished epoch, to
-    the same weights as a run that was not interrupted.
+    the same weights as a run that was not interrupted; where there is none yet, it starts.
 
     Raises:
-        UsageError: `out` holds a run already and `resume` is false.
-        DataError: no film to train on or to validate on.
+        UsageError: `out` holds a run and `resume` is false, or it is a run of another recipe;
+            the machine is not as asked for.
+        DataError: no film to train on or to validate on, or one that cannot be read.
+        WeightsError: the weights to start from cannot be read.
+        KeyboardInterrupt: on Ctrl-C and SIGTERM; the last finished epoch is kept.
     """
     machine = machine or Machine()
+    callbacks = _callbacks(recipe, out, machine)
     last = out / "checkpoints" / "last.ckpt"
-    if last.exists() and not resume:
-        raise UsageError(f"{out} holds a run already; go on with --resume or take another --out")
-    training, validation = divide(films, recipe)
+    done = _epochs_done(last, recipe, resume=resume)
+    training, validation = divide(films, recipe, processes=machine.devices)
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
     log.info("device %s, precision %s", machine.device, machine.digits)
-    data = _facts(training, validation, recipe)
+    steps = _steps(recipe, machine, len(training))
+    trainer = _trainer(recipe, out, machine, callbacks, steps)
     squares = [_prepared(part, recipe, out, machine) for part in (training, validation)]
-    learner = Learner(fresh_network(recipe), recipe, _steps(recipe, machine, len(training)))
-    learner.facts = {**provenance(), "data": data, "recipe": recipe.as_dict(), "started": _now()}
+    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
+    learner.facts = _facts(training, validation, recipe)
     if machine.device == "cuda":
-        learner = learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    best = _best_checkpoint(out)
-    trainer = _trainer(recipe, out, machine, best)
-    with _calm():
+        learner = learner.to(memory_format=torch.channels_last)
+    with _calm(), _interruptible():
         trainer.fit(
             learner,
-            _loader(squares[0], recipe, trainer, machine),
-            _loader(squares[1], recipe, trainer, machine, validate=True),
-            ckpt_path=last if last.exists() else None,
+            _loader(squares[0], recipe, machine, epoch=done),
+            _loader(squares[1], recipe, machine, validate=True),
+            ckpt_path=last if done else None,
         )
-    return _conclude(trainer, recipe, out, best)
+    return _conclude(trainer, recipe, out)
 
 
-def divide(films: Sequence[Film], recipe: Recipe) -> tuple[list[Film], list[Film]]:
-    """(training, validation) films, all with masks; sources without `val` have it carved."""
+def divide(
+    films: Sequence[Film], recipe: Recipe, *, processes: int = 1
+) -> tuple[list[Film], list[Film]]:
+    """(training, validation) films, all with masks; sources without `val` have it carved.
+
+    Raises `DataError` if there are not enough of either for every process to have one.
+    """
     usable = [film for film in with_masks(films) if film.split != "test"]
     usable = carve_validation(usable, recipe.validation_share, recipe.seed)
     parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
     for name, part in parts.items():
-        if not part:
+        if len(part) < processes:
             raise DataError(
-                f"no film of split {name!r} with a mask among {len(films)}; "
-                "see `pleura data check`, and `pleura data split` to make splits"
+                f"{len(part)} films of split {name!r} with a mask among {len(films)}, at least "
+                f"{processes} needed; see `pleura data check`, and `pleura data split` to make "
+                "splits"
             )
     return parts["train"], parts["val"]
 
 
+def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
+    """How many epochs the run of `last` has behind it; 0 if there is none."""
+    if not last.exists():
+        return 0
+    if not resume:
+        raise UsageError(
+            f"{last.parent.parent} holds a run already; go on with --resume or take another --out"
+        )
+    facts = read_facts(last)
+    before = parse_recipe(facts["recipe"]).as_dict()
+    changed = [
+        f"{key} was {before[key]!r}, now {value!r}"
+        for key, value in recipe.as_dict().items()
+        if value != before[key]
+    ]
+    if changed:
+        raise UsageError(
+            f"{last.parent.parent} is a run of another recipe ({'; '.join(changed)}); resume with "
+            "its own, or take another --out, where `init` can name the weights of this run"
+        )
+    return int(facts["epoch"]) + 1
+
+
 def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
-    both = [*training, *validation]
-    return {
-        "fingerprint": fingerprint(both, side=recipe.side, channels=recipe.channels),
+    """What the checkpoint says of its making."""
+    data = {
+        "fingerprint": fingerprint([*training, *validation]),
         "films": {"train": len(training), "val": len(validation)},
         "train_by_source": dict(Counter(film.source for film in training)),
     }
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {**provenance(), "data": data, "recipe": recipe.as_dict(), "started": started}
 
 
 def _prepared(films: list[Film], recipe: Recipe, out: Path, machine: Machine) -> Squares:
-    with Progress(transient=True, disable=not machine.progress) as progress:
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=not machine.progress) as progress:
         task = progress.add_task("decode films", total=len(films))
         return prepare(
             films,
@@ -157,22 +191,23 @@ def _prepared(films: list[Film], recipe: Recipe, out: Path, machine: Machine) ->
 
 
 def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
-    return max(1, -(-(films // machine.devices) // recipe.batch)) * recipe.epochs
+    """Batches of an epoch, on each device."""
+    return -(-(films // machine.devices) // recipe.batch)
 
 
 def _loader(
-    squares: Squares, recipe: Recipe, trainer: L.Trainer, machine: Machine, *, validate: bool = False
+    squares: Squares,
+    recipe: Recipe,
+    machine: Machine,
+    *,
+    epoch: int = 0,
+    validate: bool = False,
 ) -> DataLoader[Any]:
-    augment = Augment() if validate else recipe.augment
-    order = Shuffled(
-        len(squares),
-        seed=recipe.seed,
-        rank=trainer.global_rank,
-        world=trainer.world_size,
-        shuffle=not validate,
-    )
+    order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate)
+    # Lightning sets it too, but only after worker processes have begun to fetch.
+    order.set_epoch(epoch)
     return DataLoader(
-        VariedSquares(squares, augment, recipe.seed),
+        VariedSquares(squares, Augment() if validate else recipe.augment, recipe.seed),
         batch_size=recipe.batch,
         sampler=order,
         num_workers=machine.workers,
@@ -181,76 +216,100 @@ def _loader(
     )
 
 
-def _best_checkpoint(out: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        out / "checkpoints",
-        filename="best",
-        monitor="val_dice",
-        mode="max",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def _trainer(recipe: Recipe, out: Path, machine: Machine, best: ModelCheckpoint) -> L.Trainer:
-    callbacks: list[Callback] = [best]
+def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:
+    kept = out / "checkpoints"
+    callbacks: list[Callback] = [
+        EpochTable(out / "metrics.csv"),
+        keep_best(kept),
+        KeepLast(kept),  # after the best, whose score it holds
+    ]
     if recipe.early_stop:
-        callbacks.append(EarlyStopping("val_dice", mode="max", patience=recipe.early_stop))
+        callbacks.append(Patience(recipe.early_stop))
     if machine.max_time is not None:
-        callbacks.append(Timer(machine.max_time, verbose=False))
+        callbacks.append(Deadline(machine.max_time))
     if machine.progress:
-        callbacks.append(RichProgressBar())
-    with _calm():
-        return L.Trainer(
-            accelerator=machine.device,
-            devices=machine.devices,
-            strategy=machine.strategy,
-            precision=machine.digits,  # type: ignore[arg-type]
-            max_epochs=recipe.epochs,
-            gradient_clip_val=recipe.gradient_clip or None,
-            callbacks=callbacks,
-            logger=_loggers(out),
-            default_root_dir=out,
-            enable_progress_bar=machine.progress,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            log_every_n_steps=10,
-        )
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    return callbacks
+
+
+def _trainer(
+    recipe: Recipe, out: Path, machine: Machine, callbacks: list[Callback], steps: int
+) -> L.Trainer:
+    try:
+        with _calm():
+            return L.Trainer(
+                accelerator=machine.device,
+                devices=machine.devices,
+                strategy=machine.strategy,
+                precision=machine.digits,  # type: ignore[arg-type]
+                max_epochs=recipe.epochs,
+                gradient_clip_val=recipe.gradient_clip or None,
+                callbacks=callbacks,
+                logger=_loggers(out),
+                default_root_dir=out,
+                enable_progress_bar=machine.progress,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                log_every_n_steps=min(10, steps),
+            )
+    except (MisconfigurationException, ValueError) as error:
+        raise UsageError(
+            f"this machine cannot train as asked: {error} Choose another --accelerator, "
+            "--devices, --strategy or --precision"
+        ) from error
 
 
 def _loggers(out: Path) -> list[Logger]:
     loggers: list[Logger] = [
-        CSVLogger(out, name="log", version=""),
-        TensorBoardLogger(out, name="log", version="", default_hp_metric=False),
+        TensorBoardLogger(out, name="log", version="", default_hp_metric=False)
     ]
     try:
-        import mlflow  # noqa: F401, PLC0415
+        import mlflow  # noqa: F401
     except ImportError:
         return loggers
-    from lightning.pytorch.loggers import MLFlowLogger  # noqa: PLC0415
+    from lightning.pytorch.loggers import MLFlowLogger
 
     return [*loggers, MLFlowLogger("pleura", save_dir=str(out / "log" / "mlflow"))]
 
 
-def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path, best: ModelCheckpoint) -> Outcome:
-    finished = trainer.current_epoch >= recipe.epochs or trainer.should_stop
-    score = best.best_model_score
+def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
+    best = out / "checkpoints" / "best.ckpt"
+    done, score = trainer.current_epoch, None
+    for each in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(each, Deadline) and each.cut_short:
+            done = 0
+    patience = trainer.early_stopping_callback
+    exhausted = isinstance(patience, Patience) and patience.exhausted
     weights = out / "weights" / f"{recipe.name}.onnx"
-    if trainer.is_global_zero and best.best_model_path:
-        write_curves(out / "log" / "metrics.csv", out / "curves.png")
-        weights = export_checkpoint(Path(best.best_model_path), out / "weights")
+    if best.exists():
+        score = read_facts(best)["val_dice"]
+        if trainer.is_global_zero:
+            if (out / "metrics.csv").exists():
+                write_curves(out / "metrics.csv", out / "curves.png")
+            weights = export_checkpoint(best, out / "weights")
     return Outcome(
         weights=weights,
-        val_dice=None if score is None else float(score),
-        epochs_done=trainer.current_epoch,
-        finished=finished and not trainer.interrupted,
+        val_dice=score,
+        epochs_done=done,
+        finished=done >= recipe.epochs or exhausted,
     )
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM be what they are; Lightning makes exits of them, and is deaf after."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except TimeIsUp:
+        log.info("time is up; the epoch that was not finished is dropped")
+    except SystemExit as end:
+        log.warning("interrupted; the last finished epoch is kept, --resume goes on from there")
+        raise KeyboardInterrupt from end
+    finally:
+        if signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -260,12 +319,13 @@ def _calm() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*num_workers.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")
-        warnings.filterwarnings("ignore", ".*TreeSpec.*")
-        yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*num_workers.*")
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*TreeSpec.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,145 @@
+"""What a run does besides training: keep its last epoch, note its scores, end in time."""
+
+from __future__ import annotations
+
+import csv
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from pleura.io.whole import written_whole
+
+__all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "TimeIsUp", "keep_best"]
+
+
+def keep_best(folder: Path) -> ModelCheckpoint:
+    """Writes `best.ckpt` after an epoch whose validation Dice is the best so far."""
+    return ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor="val_dice",
+        mode="max",
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+class KeepLast(ModelCheckpoint):
+    """Writes `last.ckpt` after every whole epoch: a run goes on from there.
+
+    `save_last` would not do: Lightning writes it only where the best one improves.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save, unless the epoch was cut short."""
+        if trainer.is_last_batch:
+            super().on_train_epoch_end(trainer, pl_module)
+
+
+class Patience(EarlyStopping):
+    """Ends a run whose validation Dice stays where it is; for good, also when resumed."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__("val_dice", mode="max", patience=epochs, check_finite=False)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many epochs as allowed brought nothing better."""
+        return bool(self.wait_count >= self.patience)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Do not begin again what had ended."""
+        if self.exhausted:
+            trainer.should_stop = True
+
+
+class TimeIsUp(Exception):
+    """Leaves an epoch in the middle."""
+
+
+class Deadline(Callback):
+    """Ends a run in time: before an epoch that would not fit, and at the limit in any case.
+
+    What an unfinished epoch did is dropped, since a run that went on from there would not reach
+    the weights of an uninterrupted one. Only the very first epoch is scored where it stands, so
+    that there are weights at all; to go on is then to start over.
+    """
+
+    def __init__(self, limit: timedelta) -> None:
+        self.limit_s = limit.total_seconds()
+        self.begun_s = self.epoch_begun_s = time.monotonic()
+        self.longest_epoch_s = 0.0
+        self.cut_short = False
+        """Whether the first epoch was not finished."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Note the time."""
+        self.epoch_begun_s = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Stop within an epoch. Raises `TimeIsUp` if earlier ones are kept."""
+        if trainer.is_last_batch or not self._exceeded(trainer, ahead_s=0.0):
+            return
+        if trainer.current_epoch > 0:
+            raise TimeIsUp
+        self.cut_short = trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Stop before an epoch that would not fit."""
+        spent_s = time.monotonic() - self.epoch_begun_s
+        self.longest_epoch_s = max(self.longest_epoch_s, spent_s)
+        if self._exceeded(trainer, ahead_s=self.longest_epoch_s):
+            trainer.should_stop = True
+
+    def _exceeded(self, trainer: Trainer, *, ahead_s: float) -> bool:
+        over = time.monotonic() - self.begun_s + ahead_s > self.limit_s
+        return bool(trainer.strategy.broadcast(over))  # all processes stop together
+
+
+class EpochTable(Callback):
+    """One row of a CSV file for each whole epoch; a resumed run keeps the rows it has."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self.begun_s = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Take over the rows of the epochs that are kept."""
+        if trainer.current_epoch and self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            self.rows = [row for row in rows if int(row["epoch"]) <= trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Note the time."""
+        self.begun_s = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Add a row and write the table."""
+        if not (trainer.is_global_zero and trainer.is_last_batch):
+            return
+        means = {
+            name: f"{float(value):.6g}"
+            for name, value in trainer.callback_metrics.items()
+            if not name.endswith(("_step", "_epoch"))
+        }
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        spent = f"{time.monotonic() - self.begun_s:.1f}"
+        self.rows.append(
+            {"epoch": trainer.current_epoch + 1, "seconds": spent, "learning_rate": rate, **means}
+        )
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        with written_whole(self.path, "w") as file:
+            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
