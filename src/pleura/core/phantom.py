@@ -127,7 +127,7 @@ def _lay_letter(weakened: Map, pixel_mm: float, seed: int) -> None:
 def _expose(weakened: Map, pixel_mm: float, seed: int) -> Map:
     """(H, W) attenuation -> scatter, quanta, detector, film curve -> (H, W) in [0, 1]."""
     rng = np.random.default_rng((seed, 3))
-    middle, slope, flatten = rng.normal((1.4, 0.68, 0.3), (0.07, 0.03, 0.04))
+    middle, slope, flatten = rng.normal((1.42, 0.71, 0.3), (0.07, 0.03, 0.04))
     primary = np.exp(-weakened)
     signal = primary + 0.10 * _veil(primary, 25 / pixel_mm) + 1e-3
     quanta = 60000 * pixel_mm**2

@@ -138,7 +138,7 @@ def _draw_rib(canvas: Canvas, side: int, number: int, rng: np.random.Generator) 
     tall = (4.8 + 2.0 * grow) * (1 + 0.12 * np.clip(turn - 1.8, 0, 1)) * rng.normal(1, 0.03)
     fade = np.clip((end - turn) / 0.25, 0, 1)  # bone turns into cartilage
     rod = Rod(path, out, tall, np.full_like(turn, 3.2))
-    throw_shell(canvas, rod, (0.95 - 0.65 * np.clip(turn - 1.3, 0, 1)) * fade)
+    throw_shell(canvas, rod, (1.05 - 0.7 * np.clip(turn - 1.3, 0, 1)) * fade)
 
 
 def _draw_clavicle(canvas: Canvas, side: int, rng: np.random.Generator) -> None:

@@ -194,11 +194,11 @@ class Thorax:
         near = np.clip((self.grid.y - self.anatomy.apex) / 70, 0, 1)
         room *= near + (1 - near) * top
         within = np.clip(1 - self._out / self._edge, 0, 1)
-        middle = 1.9 * self._depth * np.sqrt(1 - (1 - within) ** 2)
-        heart = 1.65 * self.anatomy.depth * np.sqrt(np.clip(1 - self._heart**2, 0, 1))
+        middle = 1.85 * self._depth * np.sqrt(1 - (1 - within) ** 4)
+        heart = 1.77 * self.anatomy.depth * np.sqrt(np.clip(1 - self._heart**4, 0, 1))
         room -= np.hypot(middle, heart)
         # The dome fills the cavity from its middle outwards; lung hangs around it.
-        above = 1 - np.clip(self._below / 60, 0, 1)
+        above = 1 - np.clip(self._below / 40, 0, 1)
         room *= 1 - np.sqrt(1 - above**3)
         return np.where(self._cavity(), np.maximum(room, 0), 0)
 
@@ -206,11 +206,11 @@ class Thorax:
         """(H, W): length of beam inside the skin, lungs included."""
         x, y, a = self._out, self.grid.y, self.anatomy
         thick = a.depth * (0.72 + 0.28 * _step(y, 150, 130)) + a.fat / 2
-        half: Map = 172 + 0.35 * (a.fat - 42) + 6 * _step(y, 330, 120)
+        half: Map = 175 + 0.35 * (a.fat - 42) + 6 * _step(y, 330, 120)
         trunk = _disc(x, half, 2) * 2 * thick * _step(y, 45, 55)
         neck = _disc(x, 54 + 30 * _step(y, 35, 30), 1) * 118
         shoulder = _capsule(x, y, ((40, 60), (172, 104)), (64, 62))
-        arm = _capsule(x, y, ((158, 120), (300, 120 + a.arm)), (60, 50))
+        arm = _capsule(x, y, ((158, 120), (300, 120 + a.arm)), (64, 52))
         fourth = trunk**4 + neck**4 + shoulder**4 + arm**4  # a smooth maximum
         thickness: Map = np.sqrt(np.sqrt(fourth))
         return thickness
@@ -228,7 +228,7 @@ class Thorax:
         """(H, W): the knot of vessels and nodes at each lung's root."""
         x, y = self.grid.x, self.grid.y - self.anatomy.apex
         right = _bump(-x, 30, 13) * _bump(y, 138, 26)
-        return 20 * (right + _bump(x, 34, 13) * _bump(y, 130, 24))
+        return 27 * (right + _bump(x, 34, 13) * _bump(y, 130, 24))
 
     def breast_mm(self) -> Map:
         """(H, W): length of beam inside the breasts, thickest low, with a round lower edge."""
