@@ -145,11 +145,10 @@ def _concluded(report: Run, task: Task) -> Exit:
     parts = [f"{report.done} segmented"]
     parts += [f"{report.failed} failed"] if report.failed else []
     parts += [f"{report.skipped} finished before"] if report.skipped else []
-    rate = f", {worked / report.seconds:.1f} a second" if worked and report.seconds else ""
     if not task.quiet:
         typer.echo(
-            f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s{rate}; "
-            f"see {out / RESULTS}",
+            f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s"
+            f"{_rate(worked, report.seconds)}; see {out / RESULTS}",
             err=True,
         )
     if report.status == INTERRUPTED:
@@ -160,6 +159,13 @@ def _concluded(report: Run, task: Task) -> Exit:
         )
         return Exit.INTERRUPTED
     return Exit.FILMS_FAILED if report.failed else Exit.DONE
+
+
+def _rate(films: int, seconds: float) -> str:
+    if not films or not seconds:
+        return ""
+    fast = films >= seconds
+    return f", {films / seconds:.1f} a second" if fast else f", {seconds / films:.1f} s each"
 
 
 def _films(number: int) -> str:
