@@ -84,7 +84,9 @@ def _attenuation(thorax: Thorax, seed: int) -> Map:
     bones, vessels = Canvas(grid), Canvas(grid)
     draw_bones(bones, seed=seed)
     draw_vessels(vessels, seed=seed)
-    fine, broad = _texture(grid, seed)
+    rng = np.random.default_rng((seed, 5))
+    fine = _grain(grid, rng, 1.0, (1, 2, 5))
+    broad = _grain(grid, rng, 4.0, (1, 3))
     lung = thorax.lung_mm()
     # Each artery runs with a bronchus's wall and near a vein: its shadow counts twice.
     blood = np.minimum(2 * vessels.length_mm + thorax.hilum_mm(), 0.5 * lung)
@@ -95,20 +97,17 @@ def _attenuation(thorax: Thorax, seed: int) -> Map:
     return weakened
 
 
-def _texture(grid: Grid, seed: int) -> tuple[Map, Map]:
-    """Two (H, W) maps of mean 0 and deviation 1: the lung's fine grain, the flesh's broad one."""
-    rng = np.random.default_rng((seed, 5))
-    at = np.stack(np.broadcast_arrays(grid.y + 300, grid.x + 300))  # 1 mm a cell
-    maps = []
-    for reaches in ((1.0, 2.2, 5.0), (4.0, 12.0)):
-        cells = np.zeros((640, 640), dtype=np.float32)
-        for reach in reaches:
-            noise = rng.standard_normal(cells.shape, dtype=np.float32)
-            octave = ndimage.gaussian_filter(noise, reach, mode="wrap", truncate=2.5)
-            cells += octave / octave.std()
-        cells /= cells.std()
-        maps.append(ndimage.map_coordinates(cells, at, order=1, mode="grid-wrap"))
-    return maps[0], maps[1]
+def _grain(grid: Grid, rng: np.random.Generator, cell_mm: float, reaches: tuple[int, ...]) -> Map:
+    """(H, W) clouds of mean 0 and deviation 1, as large as each of `reaches` cells."""
+    count = round(640 / cell_mm)  # the clouds repeat every 640 mm, beyond the film
+    cells = np.zeros((count, count), dtype=np.float32)
+    for reach in reaches:
+        noise = rng.standard_normal(cells.shape, dtype=np.float32)
+        cloud = ndimage.gaussian_filter(noise, reach, mode="wrap", truncate=2.5)
+        cells += cloud / cloud.std()
+    at = np.stack(np.broadcast_arrays(grid.y / cell_mm, grid.x / cell_mm))
+    clouds: Map = ndimage.map_coordinates(cells / cells.std(), at, order=1, mode="grid-wrap")
+    return clouds
 
 
 def _lay_letter(weakened: Map, pixel_mm: float, seed: int) -> None:
