@@ -30,7 +30,7 @@ from pleura.io.dicom_tags import (
     word,
 )
 from pleura.io.dicom_values import brightness, stored_values
-from pleura.io.suitable import check_contrast, check_size
+from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
 
 __all__ = ["is_dicom", "read_dicom"]
 
@@ -58,7 +58,7 @@ def is_dicom(head: bytes) -> bool:
     return element < 0x0100 and (head[4:6] in _VRS or length <= 64)
 
 
-def read_dicom(stream: IO[bytes]) -> Radiograph:
+def read_dicom(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiograph:
     """Read a film from an open DICOM file, with or without the preamble.
 
     Raises `UnsuitableFilm` for other modalities, body parts, lateral views, several frames and
@@ -72,7 +72,7 @@ def read_dicom(stream: IO[bytes]) -> Radiograph:
                 "or none; copy or export it again"
             )
         check_is_film(dataset)
-        check_size(int(dataset.Rows), int(dataset.Columns))
+        check_size(int(dataset.Rows), int(dataset.Columns), most=most_pixels)
         _name_syntax(dataset)
         _check_decoder(dataset)
         pixels = _film_pixels(dataset, state.notes)

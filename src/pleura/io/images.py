@@ -26,7 +26,7 @@ from pleura.core.errors import UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
 from pleura.io.colour import to_grey
 from pleura.io.decoding import decoding
-from pleura.io.suitable import check_contrast, check_size
+from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
 
 __all__ = ["PLUGINS", "read_image"]
 
@@ -45,7 +45,7 @@ _GREY = ("L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
-def read_image(stream: IO[bytes], *, kind: str) -> Radiograph:
+def read_image(stream: IO[bytes], *, kind: str, most_pixels: int = MOST_PIXELS) -> Radiograph:
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
 
     8 and 16 bit, 32-bit integer and float; grey, RGB, palette, with or without alpha. Of several
@@ -53,7 +53,7 @@ def read_image(stream: IO[bytes], *, kind: str) -> Radiograph:
     """
     with decoding(kind) as state:
         image = PLUGINS[kind](stream)
-        check_size(image.height, image.width)
+        check_size(image.height, image.width, most=most_pixels)
         _check_mode(image)
         state.notes += _page_notes(image)
         if image.getexif().get(_ORIENTATION, 1) != 1:

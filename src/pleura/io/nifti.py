@@ -18,7 +18,7 @@ import numpy as np
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph, Spacing
 from pleura.io.decoding import decoding
-from pleura.io.suitable import check_contrast, check_size, plausible_spacing
+from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size, plausible_spacing
 
 __all__ = ["gzip_head", "is_nifti", "read_nifti"]
 
@@ -42,7 +42,7 @@ def gzip_head(head: bytes, size: int) -> bytes:
         return b""
 
 
-def read_nifti(stream: IO[bytes]) -> Radiograph:
+def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiograph:
     """Read a film from an open NIfTI file, gzipped or not: (W, H), (W, H, 1) and so on.
 
     A pixdim of exactly 1 x 1 mm is what writers put where nothing is known: spacing is None.
@@ -55,7 +55,7 @@ def read_nifti(stream: IO[bytes]) -> Radiograph:
         stream.seek(0)
         header = _header(stream)
         width, height = _film_shape(header)
-        check_size(height, width)
+        check_size(height, width, most=most_pixels)
         values = _values(header, stream)
         pixels = np.ascontiguousarray(values.reshape((width, height), order="F").T)
         check_contrast(pixels)

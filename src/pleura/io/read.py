@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from pleura.core.errors import UnreadableFilm
 from pleura.core.types import Radiograph
@@ -15,6 +14,7 @@ from pleura.io.decoding import decoding
 from pleura.io.dicom import is_dicom, read_dicom
 from pleura.io.images import read_image
 from pleura.io.nifti import gzip_head, is_nifti, read_nifti
+from pleura.io.suitable import MOST_PIXELS
 
 __all__ = ["read_radiograph"]
 
@@ -41,11 +41,12 @@ KNOWN = "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI"
 """What can be read, as told to people."""
 
 
-def read_radiograph(source: Path | str | bytes) -> Radiograph:
+def read_radiograph(source: Path | str | bytes, *, most_pixels: int = MOST_PIXELS) -> Radiograph:
     """Decode a film from a path, or from the bytes of a file.
 
     Returns pixels (H, W) float32 in the file's own grey values, brighter = denser; spacing in mm
-    and view where the file states them; notes on whatever was found or assumed.
+    and view where the file states them; notes on whatever was found or assumed. A file that says
+    it has more than `most_pixels` is refused before it is decoded.
 
     Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
     chest film we can work on), with a sentence that says what to do. May be called from several
@@ -55,7 +56,7 @@ def read_radiograph(source: Path | str | bytes) -> Radiograph:
         with decoding("image"):  # a disk may fail, too
             head = stream.read(_HEAD)
             stream.seek(0)
-        return _reader(head)(stream)
+        return _reader(head)(stream, most_pixels=most_pixels)
 
 
 def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
@@ -73,7 +74,11 @@ def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
         ) from error
 
 
-def _reader(head: bytes) -> Callable[[IO[bytes]], Radiograph]:
+class _Reader(Protocol):
+    def __call__(self, stream: IO[bytes], *, most_pixels: int) -> Radiograph: ...
+
+
+def _reader(head: bytes) -> _Reader:
     """The reader for a file that begins with `head`."""
     if not head:
         raise UnreadableFilm("the file is empty; copy or export it again")

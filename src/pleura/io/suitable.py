@@ -29,17 +29,17 @@ SMALLEST_FILM_MM, LARGEST_FILM_MM = 40.0, 600.0
 _SAMPLE = 1_000_000  # pixels looked at to judge contrast
 
 
-def check_size(height: int, width: int) -> None:
-    """Raise `UnsuitableFilm` for a size no film has; call it before decoding."""
+def check_size(height: int, width: int, *, most: int = MOST_PIXELS) -> None:
+    """Raise `UnsuitableFilm` for a size no film has, or over `most` pixels; call it first."""
     if min(height, width) < LEAST_SIDE:
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, too small to show a lung; "
             f"give the film itself, at least {LEAST_SIDE} pixels a side"
         )
-    if height * width > MOST_PIXELS:
+    if height * width > most:
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, {height * width / 1e6:.0f} megapixels; "
-            f"the limit is {MOST_PIXELS // 1_000_000}: make it smaller, lungs need no more than 2"
+            f"the limit is {most / 1e6:g}: make it smaller, lungs need no more than 2"
         )
     if max(height, width) > MOST_ASPECT * min(height, width):
         raise UnsuitableFilm(
