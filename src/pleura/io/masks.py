@@ -20,7 +20,9 @@ __all__ = [
     "HEART",
     "LEFT",
     "RIGHT",
+    "label_image",
     "label_map",
+    "mask_image",
     "write_labels",
     "write_mask",
     "write_nifti",
@@ -59,11 +61,21 @@ def write_split(segmentation: Segmentation, stem: Path) -> list[Path]:
 
 def write_labels(segmentation: Segmentation, stem: Path) -> list[Path]:
     """The label map as a palette PNG: the values are 0 to 3, and colours show."""
+    return [save_png(label_image(segmentation), _ending(stem, "_labels.png"))]
+
+
+def label_image(segmentation: Segmentation) -> Image.Image:
+    """The label map as a palette picture."""
     labels = label_map(segmentation)
     height, width = labels.shape
     image = Image.frombytes("P", (width, height), labels.tobytes())
     image.putpalette(_PALETTE)
-    return [save_png(image, _ending(stem, "_labels.png"))]
+    return image
+
+
+def mask_image(mask: Mask) -> Image.Image:
+    """A mask as an 8-bit grey picture, 0 and 255."""
+    return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
 def write_npy(segmentation: Segmentation, stem: Path) -> list[Path]:
@@ -102,7 +114,7 @@ def save_png(image: Image.Image, path: Path, **options: Any) -> Path:
 
 
 def _save_mask(mask: Mask, path: Path) -> Path:
-    return save_png(Image.fromarray(mask.astype(np.uint8) * 255), path)
+    return save_png(mask_image(mask), path)
 
 
 def _ending(stem: Path, ending: str) -> Path:

@@ -13,7 +13,7 @@ from pleura.core.paint import paint
 from pleura.core.types import Box, Pixels, Segmentation
 from pleura.io.masks import save_png
 
-__all__ = ["CROP_MARGIN", "crop_box", "write_crop", "write_overlay"]
+__all__ = ["CROP_MARGIN", "crop_box", "overlay_image", "write_crop", "write_overlay"]
 
 CROP_MARGIN = 0.05
 """Around the lungs' box, as a share of its longer side; the film's edge ends it."""
@@ -23,10 +23,15 @@ _FINE_ENOUGH = 64  # grey values; with fewer, rounding to integers would show
 
 def write_overlay(segmentation: Segmentation, stem: Path) -> list[Path]:
     """The film with the lungs outlined and lightly filled: right #0072B2, left #D55E00."""
+    path = stem.with_name(f"{stem.name}_overlay.png")
+    return [save_png(overlay_image(segmentation), path)]
+
+
+def overlay_image(segmentation: Segmentation) -> Image.Image:
+    """The film in RGB with the lungs outlined and lightly filled."""
     film = segmentation.radiograph.pixels
     painted = paint(film, segmentation.right, segmentation.left, heart=segmentation.heart)
-    path = stem.with_name(f"{stem.name}_overlay.png")
-    return [save_png(Image.fromarray(painted), path)]
+    return Image.fromarray(painted)
 
 
 def write_crop(segmentation: Segmentation, stem: Path) -> list[Path]:
