@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,17 @@ from pleura.core.cleanup import check_definition, clean
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import Frame, normalise
 from pleura.core.measure import measure
-from pleura.core.types import Definition, Provenance, Radiograph, Segmentation, Square
+from pleura.core.types import (
+    Definition,
+    Probabilities,
+    Provenance,
+    Radiograph,
+    Segmentation,
+    Square,
+)
 from pleura.runtime.engine import Engine
 
-__all__ = ["SMALLEST_SIDE", "Segmenter"]
+__all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
 SMALLEST_SIDE = 32
 """Pixels; on a smaller picture nobody can see a lung."""
@@ -56,26 +64,46 @@ class Segmenter:
         return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
 
     def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
-        channels = self.engine.card.channels
-        probabilities = frame.restore(maps)
-        lungs = clean(probabilities, channels, definition=self.definition)
-        return Segmentation(
-            radiograph=film,
-            right=lungs.right,
-            left=lungs.left,
-            heart=lungs.heart,
-            probabilities=probabilities,
-            channels=channels,
-            measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
-            provenance=Provenance(
-                version=pleura.__version__,
-                weights_name=self.engine.card.name,
-                weights_sha256=self.engine.weights_sha256,
-                engine=self.engine.name,
-                definition=self.definition,
-            ),
-            notes=(*film.notes, *lungs.notes),
+        made_by = Provenance(
+            version=pleura.__version__,
+            weights_name=self.engine.card.name,
+            weights_sha256=self.engine.weights_sha256,
+            engine=self.engine.name,
+            definition=self.definition,
         )
+        return _lungs_of(film, frame.restore(maps), self.engine.card.channels, made_by=made_by)
+
+
+def redefine(segmentation: Segmentation, definition: Definition) -> Segmentation:
+    """The same film's lungs by another definition, without asking the network again.
+
+    Equal to what a `Segmenter` of that definition gives.
+
+    Raises:
+        UsageError: these weights do not give that definition.
+    """
+    check_definition(segmentation.channels, definition)
+    made_by = replace(segmentation.provenance, definition=definition)
+    film, maps = segmentation.radiograph, segmentation.probabilities
+    return _lungs_of(film, maps, segmentation.channels, made_by=made_by)
+
+
+def _lungs_of(
+    film: Radiograph, maps: Probabilities, channels: tuple[str, ...], *, made_by: Provenance
+) -> Segmentation:
+    """Clean and measure: probabilities of the film's size -> its lungs by `made_by.definition`."""
+    lungs = clean(maps, channels, definition=made_by.definition)
+    return Segmentation(
+        radiograph=film,
+        right=lungs.right,
+        left=lungs.left,
+        heart=lungs.heart,
+        probabilities=maps,
+        channels=channels,
+        measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
+        provenance=made_by,
+        notes=(*film.notes, *lungs.notes),
+    )
 
 
 def _square(frame: Frame, film: Radiograph) -> Square:

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pleura.core.card import Card
+from pleura.core.errors import UsageError, WeightsError
+from pleura.core.types import Radiograph
+from pleura.runtime.engine import OnnxEngine
+from pleura.runtime.segmenter import Segmenter, redefine
+from pleura.runtime.shared import SharedEngine
+
+CARD = Card(name="two", version="0.1.0", channels=("field", "whole"), side=64)
+
+
+@pytest.fixture
+def engine(dark_weights: Callable[..., bytes]) -> OnnxEngine:
+    return OnnxEngine(dark_weights(CARD.to_json(), maps=2), threads=1)
+
+
+def squares(number: int) -> NDArray[np.float32]:
+    rng = np.random.default_rng(number)
+    return rng.random((1 + number % 2, 1, 64, 64), dtype=np.float32)
+
+
+def test_each_caller_gets_its_own_maps_in_shared_batches(engine: OnnxEngine) -> None:
+    sizes: list[int] = []
+    gate = threading.Event()
+
+    def seen(size: int) -> None:
+        sizes.append(size)
+        assert gate.wait(30)  # the first batch waits until the others have come
+
+    shared = SharedEngine(engine, most=4, seen=seen)
+    batches = [squares(number) for number in range(12)]
+    with ThreadPoolExecutor(12) as callers:
+        asked = [callers.submit(shared.predict, each) for each in batches]
+        while not sizes or shared._waiting.__len__() < 11:
+            assert not any(each.done() for each in asked)
+        gate.set()
+        for batch, each in zip(batches, asked, strict=True):
+            assert np.array_equal(each.result(), engine.predict(batch))
+    shared.close()
+    assert sum(sizes) == sum(map(len, batches)) == 18
+    assert max(sizes) in (3, 4)
+    assert len(sizes) < 12
+
+
+def test_an_error_reaches_all_that_shared_it_and_no_later_one(engine: OnnxEngine) -> None:
+    shared = SharedEngine(engine)
+    bad = np.full((1, 1, 64, 64), np.nan, np.float32)
+    with pytest.raises(WeightsError):
+        shared.predict(bad)
+    assert shared.predict(squares(0)).shape == (1, 2, 64, 64)
+    with pytest.raises(ValueError, match="a batch must be"):
+        shared.predict(np.zeros((1, 1, 8, 8), np.float32))
+    shared.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        shared.predict(squares(0))
+
+
+def test_another_definition_needs_no_second_prediction(engine: OnnxEngine) -> None:
+    film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
+    field, whole = (Segmenter(engine, definition=each)(film) for each in ("field", "whole"))
+    again = redefine(field, "whole")
+    assert np.array_equal(again.right, whole.right)
+    assert np.array_equal(again.left, whole.left)
+    assert (again.provenance, again.measurements) == (whole.provenance, whole.measurements)
+    assert again.notes == whole.notes
+
+
+def test_a_definition_that_weights_lack_is_refused(dark_weights: Callable[..., bytes]) -> None:
+    card = Card(name="one", version="0.1.0", channels=("field",), side=64)
+    segmenter = Segmenter(OnnxEngine(dark_weights(card.to_json()), threads=1))
+    film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
+    with pytest.raises(UsageError, match="whole"):
+        redefine(segmenter(film), "whole")
