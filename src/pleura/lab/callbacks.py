@@ -106,12 +106,16 @@ class Deadline(Callback):
 
 
 class EpochTable(Callback):
-    """One row of a CSV file for each whole epoch; a resumed run keeps the rows it has."""
+    """One row of a CSV file for each whole epoch; a resumed run keeps the rows it has.
+
+    A cell is empty where a score is undefined: no validation film has that channel.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, Any]] = []
         self.begun_s = 0.0
+        self.rate = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Take over the rows of the epochs that are kept."""
@@ -124,19 +128,27 @@ class EpochTable(Callback):
         """Note the time."""
         self.begun_s = time.monotonic()
 
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Note the rate; the row holds that of the epoch's last batch."""
+        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add a row and write the table."""
         if not (trainer.is_global_zero and trainer.is_last_batch):
             return
         means = {
-            name: f"{float(value):.6g}"
+            name: "" if value.isnan() else f"{float(value):.6g}"
             for name, value in trainer.callback_metrics.items()
             if not name.endswith(("_step", "_epoch"))
         }
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         spent = f"{time.monotonic() - self.begun_s:.1f}"
         self.rows.append(
-            {"epoch": trainer.current_epoch + 1, "seconds": spent, "learning_rate": rate, **means}
+            {
+                "epoch": trainer.current_epoch + 1,
+                "seconds": spent,
+                "learning_rate": self.rate,
+                **means,
+            }
         )
         columns = dict.fromkeys(name for row in self.rows for name in row)
         with written_whole(self.path, "w") as file:
