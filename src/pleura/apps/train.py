@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pleura.apps.answers import Exit
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,11 +76,9 @@ def train(
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
     if not outcome.finished:
-        typer.echo(f"not finished: go on with the same command and --resume ({out})", err=True)
+        typer.echo(f"time ran out: the same command with --resume goes on from {out}", err=True)
     if outcome.weights.exists():
         typer.echo(outcome.weights)
-    if not outcome.finished and limit is None:
-        raise typer.Exit(Exit.INTERRUPTED)
 
 
 def duration(text: str) -> timedelta:
