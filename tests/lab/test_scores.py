@@ -25,7 +25,7 @@ from monai.metrics import (
 
 from pleura.core.types import Spacing
 from pleura.lab import scores as module
-from pleura.lab.scores import METRICS, Scores, score
+from pleura.lab.scores import METRICS, Scores, overlap, score
 
 
 def square(top: int = 2, left: int = 2, side: int = 4, film: int = 12) -> np.ndarray:
@@ -65,6 +65,14 @@ def test_shift_by_one_row():
     assert found.hd95_px == 1.0
     assert found.surface_dice_2px == 1.0
     assert found.area_error == 0.0
+
+
+def test_overlap_is_the_dice_of_score():
+    assert overlap(square(top=3), S) == 0.75
+    assert overlap(EMPTY, S) == overlap(S, EMPTY) == 0.0
+    assert overlap(EMPTY, EMPTY) is None
+    with pytest.raises(ValueError, match="bool"):
+        overlap(S.astype(int), S)
 
 
 def test_spacing_that_differs_between_rows_and_columns():

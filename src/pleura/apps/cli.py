@@ -19,6 +19,7 @@ from pleura.apps.export import export
 from pleura.apps.extras import missing_package
 from pleura.apps.info import info
 from pleura.apps.phantom import phantom
+from pleura.apps.robustness import robustness
 from pleura.apps.segment import segment
 from pleura.apps.train import train
 from pleura.core.errors import PleuraError
@@ -61,7 +62,7 @@ LEARN = "Learn (pip install pleura\\[train])"
 
 for panel, commands in {
     "Use": (segment, phantom, info, doctor),
-    LEARN: (train, evaluate, export),
+    LEARN: (train, evaluate, robustness, export),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

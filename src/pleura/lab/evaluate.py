@@ -25,7 +25,7 @@ from pleura.lab.report import choose_films, report_html
 from pleura.lab.summary import summarise
 from pleura.runtime.engine import Engine
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "provenance"]
 
 SCHEMA = 1
 """Of summary.json; it grows when a key changes its meaning or goes."""
@@ -55,7 +55,7 @@ def evaluate(
     evaluation = judge_films(selection, judge, on_film=advance)
     summary = {
         "schema": SCHEMA,
-        "provenance": _provenance(trial, engine, selection),
+        "provenance": provenance(trial, engine, selection),
         **summarise(evaluation, seed=trial.seed),
     }
     if other is not None:
@@ -85,7 +85,8 @@ def _counted(on_progress: Progress, stage: str, total: int) -> Callable[[], None
     return advance
 
 
-def _provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, Any]:
+def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, Any]:
+    """What made a report: version, weights, films; plain values."""
     card = engine.card
     return {
         "version": pleura.__version__,

@@ -1,0 +1,113 @@
+"""`pleura robustness`: films with masks in, a table of what shakes the answer out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from pleura.apps.answers import Exit
+from pleura.apps.engines import open_engine
+from pleura.apps.progress import FilmProgress, console
+
+__all__ = ["film_bar", "robustness"]
+
+
+def robustness(
+    data: Annotated[
+        list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the table and its picture go.")
+    ] = Path("report"),
+    split: Annotated[str, typer.Option(help="Which films: test, val, train, ... or all.")] = "test",
+    splits: Annotated[
+        str | None,
+        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
+    ] = None,
+    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
+    weights: Annotated[
+        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
+    ] = None,
+    lungs: Annotated[
+        Literal["field", "whole"] | None,
+        typer.Option(help="Predict this definition always; as each film labels it."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Try so many films, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every draw: films, intervals.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Score films as they are, and mirrored, inverted, turned, stretched, pale, small and large.
+
+    pleura robustness films/ --split test -o report
+    pleura robustness films/ --limit 40 -o quick
+
+    OUT receives robustness.json, .csv, .png and .html.
+    """
+    engine = open_engine(weights)
+    from pleura.lab.evaluation import Trial
+    from pleura.lab.robustness_report import robustness as run
+
+    trial = Trial(
+        data=tuple(data),
+        split=split,
+        splits=splits,
+        layout=layout,
+        lungs=lungs,
+        limit=limit,
+        seed=seed,
+        command=shlex.join(["pleura", *sys.argv[1:]]),
+    )
+    with ExitStack() as stack:
+        told = run(trial, engine, out, on_film=film_bar(stack, quiet))
+    if as_json:
+        typer.echo(json.dumps(told, indent=1, allow_nan=False))
+    _tell(told, out)
+    if told["films"]["failed"]:
+        raise typer.Exit(Exit.FILMS_FAILED)
+
+
+def film_bar(stack: ExitStack, quiet: bool) -> Callable[[int, int], None]:
+    """A bar that opens at the first call and goes on with every other."""
+    bars: list[FilmProgress] = []
+
+    def step(_done: int, total: int) -> None:
+        if bars:
+            bars[0].advance()
+        else:
+            bars.append(stack.enter_context(FilmProgress(total, quiet=quiet)))
+
+    return step
+
+
+def _tell(told: dict[str, Any], out: Path) -> None:
+    """The table in short, on stderr."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in ("films", "failed", "median", "mean", "< 0.90", "difference"):
+        table.add_column(name, justify="right")
+    for name, row in told["overall"].items():
+        dice, change = row["dice"], row["difference"]["median"]
+        values = [_number(dice["median"]), _number(dice["mean"])]
+        poor = _number(dice["share_under_090"], ".1%")
+        shown = [str(dice["n"]), str(row["failed"]), *values, poor, _number(change, "+.4f")]
+        table.add_row(told["effects"][name], *shown)
+    screen = console()
+    screen.print(table)
+    for failure in told["failures"]:
+        screen.print(f"{failure['source']}/{failure['id']}: {failure['error']}", markup=False)
+    screen.print(f"{out / 'robustness.html'}", markup=False)
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else format(value, form)
