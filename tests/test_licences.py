@@ -22,6 +22,8 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 EXTRAS = tuple(PROJECT["optional-dependencies"])
 
 BASE_LIMIT_MB = 450
+"""As `du -m` counts; pip and setuptools, which every environment has, left out."""
+
 NEVER = {
     "torchvision": "no build of it fits every torch, and a broken one breaks lightning",
     "pylibjpeg-libjpeg": "GPL-3.0",
@@ -196,11 +198,16 @@ def pins() -> dict[str, str]:
 
 
 def size_mb(package: Distribution) -> float:
-    """What a package's own files take on disk, MB (10^6 bytes)."""
-    files = [Path(str(package.locate_file(each))) for each in package.files or []]
-    return sum(each.stat().st_size for each in files if each.is_file()) / 1e6
+    """What a package's own files take on disk."""
+    files = (Path(str(package.locate_file(each))) for each in package.files or [])
+    return sum(map(on_disk_mb, files))
 
 
 def folder_mb(folder: Path) -> float:
-    """What a folder's files take on disk, MB (10^6 bytes)."""
-    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6
+    """What a folder's files take on disk."""
+    return sum(map(on_disk_mb, folder.rglob("*")))
+
+
+def on_disk_mb(file: Path) -> float:
+    """Whole blocks of 4096 bytes, in the 2^20 bytes that `du -m` counts; 0 if it is no file."""
+    return -(-file.stat().st_size // 4096) * 4096 / 2**20 if file.is_file() else 0.0
