@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pleura.apps.answers import Exit
@@ -102,17 +103,19 @@ def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
 def _tell(summary: dict[str, Any], out: Path) -> None:
     """The scores in short, on stderr."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    for name in ("films", "undefined", "Dice", "95 %", "5th pct", "< 0.90", "HD95 px", "area"):
-        table.add_column(name, justify="right")
+    table.add_column("", no_wrap=True)
+    for name in ("films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px", "area"):
+        table.add_column(name, justify="right", no_wrap=True)
     for structure, group in summary["overall"].items():
         table.add_row(structure, *_cells(group))
     for source, group in summary["by_source"].items():
         if "lungs" in group:
-            mixed = "" if summary["sources"][source]["comparable"] else " (other definition)"
-            table.add_row(f"{source}{mixed}", *_cells(group["lungs"]), style="dim")
+            mark = "" if summary["sources"][source]["comparable"] else " *"
+            table.add_row(escape(source) + mark, *_cells(group["lungs"]), style="dim")
     screen = console()
     screen.print(table)
+    if not all(each["comparable"] for each in summary["sources"].values()):
+        screen.print("* labels another definition of lung than was predicted; not in the overall")
     left_out = {name: count for name, count in summary["films"].items() if count}
     screen.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in left_out.items()))
     for failure in summary["failures"]:
@@ -139,10 +142,10 @@ def _cells(group: dict[str, Any]) -> list[str]:
         str(dice["n"]),
         str(dice["n_undefined"]),
         _number(dice["mean"]),
-        " to ".join(ends) if dice["mean_low"] is not None else "-",
+        "–".join(ends) if dice["mean_low"] is not None else "-",
         _number(dice["p5"]),
         _number(dice["share_under_090"], ".1%"),
-        _number(hd95["median"], ".1f"),
+        _number(hd95["mean"], ".1f"),
         _number(area["mean"], "+.1%"),
     ]
 

@@ -20,13 +20,17 @@ from pleura.lab.summary import POOR_DICE
 
 __all__ = ["COLOURS", "agreement", "by_source", "histograms"]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Okabe and Ito's, which colour-blind readers can tell apart; one a source, then again."""
-
 INK, LINE, ACCENT = "#010203", "#040506", "#070809"
-"""Stand for the page's own colours, light or dark, until the figure is text."""
+COLOURS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
+"""Stand for the page's own colours, light or dark, until the figure is text. `COLOURS`: one a
+source, then again."""
 
-_PAGE = {INK: "currentColor", LINE: "var(--line)", ACCENT: "var(--accent)"}
+_PAGE = {
+    INK: "currentColor",
+    LINE: "var(--line)",
+    ACCENT: "var(--accent)",
+    **{colour: f"var(--source-{number})" for number, colour in enumerate(COLOURS, start=1)},
+}
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -43,7 +47,6 @@ _STYLE = {
     "ytick.color": INK,
     "xtick.major.size": 3,
     "ytick.major.size": 3,
-    "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.transparent": True,
@@ -58,6 +61,7 @@ def histograms(rows: Sequence[Row]) -> str:
     """How Dice, surface Dice, HD95 and ASSD of `rows` are spread; one structure at a time."""
     with context(_STYLE):
         figure = Figure(figsize=(10.4, 2.5))
+        figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.24, wspace=0.08)
         for axes, name in zip(figure.subplots(1, len(_SHOWN)), _SHOWN, strict=True):
             values = [v for row in rows if (v := getattr(row.scores, name)) is not None]
             _histogram(axes, name, values)
@@ -68,7 +72,7 @@ def by_source(rows: Sequence[Row], group: dict[str, Any]) -> str:
     """Every film's Dice in a line a source, with the mean and its interval over it."""
     sources = sorted({row.source for row in rows})
     with context(_STYLE):
-        figure = Figure(figsize=(10.4, 0.9 + 0.55 * len(sources)))
+        figure = Figure(figsize=(10.4, 0.9 + 0.55 * len(sources)), layout="constrained")
         axes = figure.subplots()
         for place, source in enumerate(sources):
             values = [row.scores.dice for row in rows if row.source == source]
@@ -87,7 +91,7 @@ def agreement(rows: Sequence[Row], limits: dict[str, Any]) -> str:
     """Bland and Altman's plot of the area: the error against the size of what was measured."""
     sources = sorted({row.source for row in rows})
     with context(_STYLE):
-        figure = Figure(figsize=(10.4, 3.4))
+        figure = Figure(figsize=(10.4, 3.4), layout="constrained")
         axes = figure.subplots()
         for index, source in enumerate(sources):
             points = [_area_point(row) for row in rows if row.source == source]
