@@ -43,7 +43,11 @@ ROOMS = {
         "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",
         late="mlflow",  # taken if it is there; no extra brings it
     ),
-    "apps": _room("core io runtime apps api pleura", "typer rich", late="lab net PIL"),
+    "apps": _room(
+        "core io runtime apps api pleura",
+        "typer rich fastapi starlette prometheus_client",
+        late="lab net PIL uvicorn",
+    ),
     "api": _room("core io runtime pleura", "numpy PIL"),
     "__init__": _room(late="api"),
     "__main__": _room("apps"),

@@ -9,7 +9,16 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "onnxruntime", "lightning", "monai", "matplotlib", "onnx", "tensorboard")
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "lightning",
+    "monai",
+    "matplotlib",
+    "onnx",
+    "tensorboard",
+    "fastapi",
+)
 
 REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 

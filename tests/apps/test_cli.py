@@ -12,6 +12,7 @@ import pleura
 from pleura.apps import cli, info
 
 HEAVY = {"torch", "lightning", "monai", "onnxruntime", "openvino", "matplotlib", "scipy", "pydicom"}
+HEAVY |= {"fastapi", "uvicorn", "starlette", "prometheus_client"}
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pleura.apps.serve.refusals import (
+    Busy,
+    KeyNeeded,
+    NotOffered,
+    TookTooLong,
+    TooLarge,
+    TooSlow,
+)
 from pleura.core.errors import (
     FilmError,
     PleuraError,
@@ -54,6 +62,12 @@ _ANSWERS: dict[type[BaseException], Answer] = {
     FilmError: Answer(Exit.FILMS_FAILED, 422),
     UsageError: Answer(Exit.USAGE, 400),
     WeightsError: Answer(Exit.WEIGHTS, 503),
+    KeyNeeded: Answer(Exit.USAGE, 401),
+    NotOffered: Answer(Exit.USAGE, 406),
+    TooSlow: Answer(Exit.USAGE, 408),
+    TooLarge: Answer(Exit.USAGE, 413),
+    Busy: Answer(Exit.UNEXPECTED, 503),
+    TookTooLong: Answer(Exit.UNEXPECTED, 504),
     PleuraError: Answer(Exit.UNEXPECTED, 500),
     KeyboardInterrupt: Answer(Exit.INTERRUPTED, 503),
     BaseException: Answer(Exit.UNEXPECTED, 500),

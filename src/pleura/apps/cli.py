@@ -21,6 +21,7 @@ from pleura.apps.info import info
 from pleura.apps.phantom import phantom
 from pleura.apps.robustness import robustness
 from pleura.apps.segment import segment
+from pleura.apps.serve.command import serve
 from pleura.apps.train import train
 from pleura.core.errors import PleuraError
 
@@ -50,6 +51,7 @@ def _pleura(
     """Finds the lungs in frontal chest radiographs, on a plain CPU.
 
     pleura segment films/ -o lungs   masks and a table, for a folder of films
+    pleura serve                     the same in the browser, and over HTTP
     pleura phantom -o film.png       a drawn film to try it on
     pleura doctor                    is everything here?
 
@@ -61,7 +63,7 @@ def _pleura(
 LEARN = "Learn (pip install pleura\\[train])"
 
 for panel, commands in {
-    "Use": (segment, phantom, info, doctor),
+    "Use": (segment, serve, phantom, info, doctor),
     LEARN: (train, evaluate, robustness, export),
 }.items():
     for command in commands:

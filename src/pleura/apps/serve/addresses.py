@@ -1,0 +1,147 @@
+"""The addresses of the service."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.responses import JSONResponse, Response
+
+import pleura
+from pleura.apps.serve.bodies import Upload, drain, is_multipart, receive
+from pleura.apps.serve.figures import CONTENT_TYPE_LATEST
+from pleura.apps.serve.films import Payload, Wish, no_row
+from pleura.apps.serve.problems import problem, respond
+from pleura.apps.serve.refusals import Refusal, TooSlow
+from pleura.apps.serve.schemas import SEGMENTATIONS
+from pleura.apps.serve.service import Outcome, Service
+from pleura.apps.serve.wishes import parameters, wish_of
+from pleura.core.errors import UsageError
+from pleura.core.phantom import draw
+from pleura.io.memory import film_png, table_csv
+from pleura.io.row import Row
+
+__all__ = ["addresses"]
+
+addresses = APIRouter()
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+TheService = Annotated[Service, Depends(_service)]
+
+
+@addresses.post("/v1/segmentations", tags=["films"], openapi_extra=SEGMENTATIONS)
+async def segmentations(
+    request: Request,
+    service: TheService,
+    asked: Annotated[tuple[str, Wish], Depends(parameters)],
+    authorization: Annotated[str, Header(include_in_schema=False)] = "",
+    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Find the lungs in the film that is the body, or in each film of a form.
+
+    A body that is a film is answered with its result, or with a problem. A form is answered
+    `{"results": [...]}`, one a film in the order they came, each with its `status`.
+    """
+    try:
+        service.check_key(authorization, x_api_key)
+        wish = wish_of(asked, service.engine.card)
+        service.line.check_room()
+        uploads = await receive(request, service.limits)
+    except TooSlow:
+        raise
+    except (Refusal, UsageError):
+        await drain(request, service.limits)  # or the client is cut off before it hears why
+        raise
+    if wish.kind not in ("json", "csv") and len(uploads) > 1:
+        raise UsageError("a picture is of one film; send one at a time, or ask for format=json")
+    outcomes = await service.segment(uploads, wish)
+    if is_multipart(request) and wish.kind in ("json", "csv"):
+        return _many(uploads, outcomes, wish)
+    outcome = outcomes[0]
+    return respond(request, outcome) if isinstance(outcome, Exception) else _one(outcome)
+
+
+@addresses.get("/v1/model", tags=["service"])
+async def model(service: TheService) -> dict[str, Any]:
+    """The weights: their card, and what one request may bring."""
+    engine = service.engine
+    return {
+        "version": pleura.__version__,
+        "weights_sha256": engine.weights_sha256,
+        "engine": engine.name,
+        "definitions": list(engine.card.definitions),
+        "card": asdict(engine.card),
+        "limits": asdict(service.limits),
+        "needs_key": service.key is not None,
+    }
+
+
+@addresses.get("/v1/example.png", tags=["films"], response_class=Response)
+def example() -> Response:
+    """A drawn film, nobody's, to try the service on."""
+    return Response(_example_png(), media_type="image/png")
+
+
+@addresses.get("/healthz", tags=["service"])
+async def alive() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "alive"}
+
+
+@addresses.get("/readyz", tags=["service"])
+async def ready(service: TheService) -> JSONResponse:
+    """Whether a film would be taken now; 503 while the queue is full."""
+    held, places = service.line.held, service.line.places
+    told = {"status": "full" if service.line.is_full else "ready", "held": held, "places": places}
+    return JSONResponse(told, 503 if service.line.is_full else 200)
+
+
+@addresses.get("/metrics", tags=["service"], response_class=Response)
+async def metrics(service: TheService) -> Response:
+    """Counters in Prometheus's text format."""
+    return Response(service.figures.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@lru_cache(maxsize=1)
+def _example_png() -> bytes:
+    return film_png(draw(768, 672).radiograph)
+
+
+def _one(outcome: Payload) -> Response:
+    if isinstance(outcome, bytes):
+        return Response(outcome, media_type="image/png")
+    if isinstance(outcome, list):
+        return _table(outcome)
+    return JSONResponse(outcome)
+
+
+def _many(uploads: list[Upload], outcomes: list[Outcome], wish: Wish) -> Response:
+    pairs = list(zip(uploads, outcomes, strict=True))
+    if wish.kind == "csv":
+        return _table([row for pair in pairs for row in _rows(*pair)])
+    return JSONResponse({"results": [_result(*pair) for pair in pairs]})
+
+
+def _rows(upload: Upload, outcome: Outcome) -> list[Row]:
+    if isinstance(outcome, Exception):
+        return [no_row(upload.name, problem(outcome)["detail"])]
+    assert isinstance(outcome, list)
+    return outcome
+
+
+def _result(upload: Upload, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
+        return {"film": upload.name, "status": "failed", "problem": problem(outcome)}
+    assert isinstance(outcome, dict)
+    return outcome
+
+
+def _table(rows: list[Row]) -> Response:
+    return Response(table_csv(rows), media_type="text/csv")

@@ -1,0 +1,45 @@
+"""What the service counts, for Prometheus. No name, no size of any film: only sums."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from pleura.apps.serve.line import Line
+
+__all__ = ["CONTENT_TYPE_LATEST", "Figures"]
+
+
+class Figures:
+    """The counters of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        own = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "pleura_requests", "Requests answered.", ["method", "status"], registry=own
+        )
+        self.films = Counter("pleura_films", "Films, by outcome.", ["outcome"], registry=own)
+        self.seconds = Histogram(
+            "pleura_answer_seconds",
+            "From the end of an upload to its answer.",
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+            registry=own,
+        )
+        self.batch = Histogram(
+            "pleura_batch_films",
+            "Films the network took at a time.",
+            buckets=(1, 2, 4, 8, 16),
+            registry=own,
+        )
+
+    def watch(self, line: Line) -> None:
+        """Tell how full the queue is."""
+        gauge = Gauge(
+            "pleura_films_held", "Films accepted and not yet answered.", registry=self._registry
+        )
+        gauge.set_function(lambda: line.held)
+
+    def text(self) -> bytes:
+        """In Prometheus's text format."""
+        return generate_latest(self._registry)

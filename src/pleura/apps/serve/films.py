@@ -1,0 +1,133 @@
+"""One film: from its bytes to what is told of it. Blocking; runs on the service's threads."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+
+from pleura.core.types import Definition, Segmentation
+from pleura.io.memory import PICTURES, run_lengths
+from pleura.io.read import read_radiograph
+from pleura.io.row import Row, done_row, failed_row
+from pleura.runtime.engine import Engine
+from pleura.runtime.segmenter import Segmenter, redefine
+
+__all__ = ["INCLUDES", "Include", "Payload", "Wish", "answer_film", "no_row"]
+
+Include = Literal["rle", "mask", "labels", "overlay", "film", "row"]
+INCLUDES: tuple[Include, ...] = get_args(Include)
+"""What a JSON answer may hold besides the measurements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request wants to know of its films."""
+
+    definitions: tuple[Definition, ...] = ("field",)
+    include: frozenset[str] = frozenset({"rle"})
+    kind: str = "json"
+    """`json`, `csv`, or one of `PICTURES`."""
+
+
+Payload = dict[str, Any] | bytes | list[Row]
+"""Of one film: what JSON says of it, a PNG, or its lines of the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """The lungs of one film, by each definition that was asked for."""
+
+    name: str
+    found: dict[Definition, Segmentation]
+
+    @property
+    def first(self) -> Segmentation:
+        """By the first definition asked for; pictures are of this one."""
+        return next(iter(self.found.values()))
+
+
+def answer_film(
+    content: bytes, engine: Engine, wish: Wish, *, name: str = "", most_pixels: int
+) -> Payload:
+    """Decode and segment a film; the network is asked once, whatever the number of definitions.
+
+    `name` is only ever given back.
+
+    Raises:
+        UnreadableFilm: no image, or damaged.
+        UnsuitableFilm: an image with nothing to segment in it, or over `most_pixels`.
+        UsageError: the weights do not give a definition.
+    """
+    first, *others = wish.definitions
+    segmenter = Segmenter(engine, definition=first)
+    found = segmenter(read_radiograph(content, most_pixels=most_pixels))
+    film = _Answered(name, {first: found, **{each: redefine(found, each) for each in others}})
+    if wish.kind == "json":
+        return _told(film, wish.include)
+    if wish.kind == "csv":
+        return [_row(film, definition) for definition in film.found]
+    return PICTURES[wish.kind](film.first)
+
+
+def _told(answered: _Answered, include: Iterable[str]) -> dict[str, Any]:
+    """What a JSON answer says of one film; pictures are PNG files in base64."""
+    film, wanted = answered.first.radiograph, set(include)
+    height, width = film.size
+    result: dict[str, Any] = {
+        "film": answered.name,
+        "status": "done",
+        "height": height,
+        "width": width,
+        "view": film.view,
+        "spacing": None if film.spacing is None else asdict(film.spacing),
+        "notes": list(film.notes),
+        "provenance": _provenance(answered.first),
+        "lungs": {name: _lungs(answered, name, wanted) for name in answered.found},
+    }
+    if "film" in wanted:
+        result["film_png"] = _base64(PICTURES["film"](answered.first))
+    return result
+
+
+def no_row(name: str, error: str) -> Row:
+    """The table's line of a film that failed."""
+    return failed_row(_stem(name), path=PurePosixPath(name), error=error)
+
+
+def _lungs(answered: _Answered, definition: Definition, wanted: set[str]) -> dict[str, Any]:
+    found = answered.found[definition]
+    masks = {"right": found.right, "left": found.left, "heart": found.heart}
+    lungs: dict[str, Any] = {
+        "measurements": asdict(found.measurements),
+        "notes": list(found.notes[len(found.radiograph.notes) :]),
+    }
+    if "rle" in wanted:
+        lungs["rle"] = {n: None if mask is None else run_lengths(mask) for n, mask in masks.items()}
+    for name in ("mask", "labels", "overlay"):
+        if name in wanted:
+            lungs[f"{name}_png"] = _base64(PICTURES[name](found))
+    if "row" in wanted:
+        lungs["row"] = asdict(_row(answered, definition))
+    return lungs
+
+
+def _provenance(found: Segmentation) -> dict[str, Any]:
+    """What made it; by which definition, the key of the lungs says."""
+    return {name: value for name, value in asdict(found.provenance).items() if name != "definition"}
+
+
+def _row(answered: _Answered, definition: Definition) -> Row:
+    path = PurePosixPath(answered.name)
+    return done_row(answered.found[definition], _stem(answered.name), path=path)
+
+
+def _stem(name: str) -> PurePosixPath:
+    """The film's name without its suffix, as the command line calls its results."""
+    return PurePosixPath(PurePosixPath(name).stem or "film")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,86 @@
+// What is told of a film, in words and numbers.
+
+const $ = (id) => document.getElementById(id);
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const one = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const two = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const UNDEFINED = "–";
+
+const TITLES = {
+  "urn:pleura:problem:unreadable-film": "This file could not be read",
+  "urn:pleura:problem:unsuitable-film": "This picture cannot be segmented",
+  "urn:pleura:problem:too-large": "The file is too large",
+  "urn:pleura:problem:busy": "The server is busy",
+  "urn:pleura:problem:key-needed": "The API key is missing or wrong",
+};
+
+export const titleOf = (problem) => TITLES[problem.type] ?? problem.title;
+
+/** A sentence begins with a capital and ends with a full stop. */
+export function sentence(text) {
+  const trimmed = text.trim();
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
+}
+
+/** Fill the panel with a result by one definition. */
+export function tell(result, definition) {
+  const lungs = result.lungs[definition];
+  const m = lungs.measurements;
+  $("areas").replaceChildren(
+    ...(m.lungs_area_cm2 === null ? [] : [row("Area, cm²", one, m.right_area_cm2, m.left_area_cm2, m.lungs_area_cm2)]),
+    row("Area, px", whole, m.right_area_px, m.left_area_px, m.lungs_area_px),
+    row("Height, px", whole, ...[m.right_box, m.left_box, m.lungs_box].map((box) => box && box.bottom - box.top)),
+    row("Width, px", whole, ...[m.right_box, m.left_box, m.lungs_box].map((box) => box && box.right - box.left)),
+  );
+  const ratios = [
+    ["Share of the film", `${one.format(100 * m.lungs_share)} %`],
+    ["Right to left", shown(two, m.right_to_left_ratio)],
+  ];
+  if (m.heart_area_px !== null) ratios.push(["Cardiothoracic ratio", shown(two, m.cardiothoracic_ratio)]);
+  $("ratios").replaceChildren(...ratios.map(([term, value]) => wrap("div", text("dt", term), text("dd", value))));
+  const notes = [...result.notes, ...lungs.notes];
+  $("notes").replaceChildren(...(notes.length ? notes : ["nothing to note"]).map((each) => text("li", sentence(each))));
+  $("made-by").textContent = `Weights ${result.provenance.weights_name}, pleura ${result.provenance.version}.`;
+}
+
+/** Size, view and spacing on one line. */
+export function facts(result) {
+  const { width, height, view, spacing } = result;
+  return [
+    `${width} × ${height} px`,
+    ...(view ? [view] : []),
+    spacing ? `${Number(spacing.col_mm.toPrecision(3))} × ${Number(spacing.row_mm.toPrecision(3))} mm a pixel` : "spacing unknown",
+  ].join(" · ");
+}
+
+/** The rows of all results as CSV, with the columns of results.csv. */
+export function csv(rows) {
+  const columns = Object.keys(rows[0]);
+  const cell = (value) => {
+    const said = value === null ? "" : String(value);
+    return /[",\n\r]/.test(said) ? `"${said.replaceAll('"', '""')}"` : said;
+  };
+  return [columns, ...rows.map((each) => columns.map((name) => each[name]))]
+    .map((cells) => `${cells.map(cell).join(",")}\n`)
+    .join("");
+}
+
+const shown = (format, value) => (value === null || value === undefined ? UNDEFINED : format.format(value));
+
+function row(name, format, ...values) {
+  const head = text("th", name);
+  head.scope = "row";
+  return wrap("tr", head, ...values.map((value) => text("td", shown(format, value))));
+}
+
+function text(tag, content) {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  return element;
+}
+
+function wrap(tag, ...children) {
+  const element = document.createElement(tag);
+  element.append(...children);
+  return element;
+}

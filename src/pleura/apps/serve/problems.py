@@ -1,0 +1,92 @@
+"""Errors as problem details (RFC 9457): the statuses are those of the one table of answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pleura.apps.answers import answer
+from pleura.apps.serve.refusals import Busy, KeyNeeded
+from pleura.core.errors import PleuraError
+
+__all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "answer_problems", "log_defect", "problem", "respond"]
+
+MEDIA_TYPE = "application/problem+json"
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "urn:pleura:problem:NAME, or about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what to do about it."},
+    },
+}
+"""For the OpenAPI description."""
+
+_log = logging.getLogger("pleura.serve")
+
+
+def problem(error: BaseException) -> dict[str, Any]:
+    """The problem details of an error; what is not meant for users stays out of them."""
+    if isinstance(error, RequestValidationError):
+        return _problem(400, _told(error), name="usage-error")
+    if isinstance(error, HTTPException):
+        return _problem(error.status_code, _PHRASES.get(error.status_code, str(error.detail)))
+    if not isinstance(error, PleuraError):
+        return _problem(500, "an unexpected error of the service; its log has more")
+    name = re.sub(r"(?<!^)([A-Z])", r"-\1", type(error).__name__).lower()
+    return _problem(answer(error).http_status, str(error), name=name)
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Let every error of `app` be answered as problem details."""
+    for kind in (PleuraError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, respond)
+
+
+_PHRASES = {
+    404: "nothing is at this address; /openapi.json lists what there is",
+    405: "this address does not take that method; /openapi.json lists what there is",
+}
+
+
+def respond(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that ended in `error`."""
+    told = problem(error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if isinstance(error, Busy):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, KeyNeeded):
+        headers["WWW-Authenticate"] = "Bearer"
+    told["instance"] = request.url.path
+    return JSONResponse(told, told["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+def log_defect(error: BaseException) -> None:
+    """Log where an error came from, but not its text, which may quote an upload."""
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("unexpected %s\n%s", type(error).__name__, trace)
+
+
+def _problem(status: int, detail: str, *, name: str | None = None) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase if name is None else name.replace("-", " ").capitalize()
+    kind = "about:blank" if name is None else f"urn:pleura:problem:{name}"
+    return {"type": kind, "title": title, "status": status, "detail": detail}
+
+
+def _told(error: RequestValidationError) -> str:
+    """Which parameters are wrong, and why."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}"
+        for each in error.errors()
+    )

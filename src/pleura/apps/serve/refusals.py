@@ -1,0 +1,40 @@
+"""Why a request is not served, though no film of it is at fault."""
+
+from __future__ import annotations
+
+from pleura.core.errors import PleuraError
+
+__all__ = ["Busy", "KeyNeeded", "NotOffered", "Refusal", "TooLarge", "TooSlow", "TookTooLong"]
+
+
+class Refusal(PleuraError):
+    """A request that is not served; its text says what to change."""
+
+
+class TooLarge(Refusal):
+    """More bytes or films than one request may bring."""
+
+
+class TooSlow(Refusal):
+    """The request's body did not arrive in time."""
+
+
+class Busy(Refusal):
+    """Every place in the queue is taken."""
+
+    def __init__(self, text: str, *, retry_after_s: int) -> None:
+        """`retry_after_s` is when a place may be free."""
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class TookTooLong(Refusal):
+    """The films were accepted, but not segmented in time."""
+
+
+class KeyNeeded(Refusal):
+    """No API key, or a wrong one."""
+
+
+class NotOffered(Refusal):
+    """None of the kinds of answer that the client accepts."""

@@ -1,0 +1,96 @@
+"""What the OpenAPI description says of bodies, which are read by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pleura.apps.serve.problems import MEDIA_TYPE, PROBLEM_SCHEMA
+
+__all__ = ["SEGMENTATIONS"]
+
+_RESULT: dict[str, Any] = {
+    "type": "object",
+    "required": ["film", "status"],
+    "properties": {
+        "film": {"type": "string", "description": "As the client called it; else empty."},
+        "status": {"enum": ["done", "failed"]},
+        "height": {"type": "integer"},
+        "width": {"type": "integer"},
+        "view": {"type": ["string", "null"]},
+        "spacing": {"type": ["object", "null"]},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "provenance": {"type": "object"},
+        "lungs": {
+            "type": "object",
+            "description": "By definition, `field` or `whole`: `measurements`, `notes`, and what "
+            "`include` asked for: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
+            "additionalProperties": {"type": "object"},
+        },
+        "film_png": {"type": "string", "contentEncoding": "base64"},
+        "problem": PROBLEM_SCHEMA,
+    },
+}
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+_PROBLEMS = {
+    400: "A parameter or a form is wrong.",
+    401: "The API key is missing or wrong.",
+    406: "None of the media types in Accept is offered.",
+    408: "The upload was too slow.",
+    413: "More bytes or films than one request may bring.",
+    415: "No image of a kind we read, or a damaged one.",
+    422: "An image, but no film that can be segmented.",
+    500: "A defect of the service.",
+    503: "The queue is full; Retry-After says when to come again.",
+    504: "No answer within the limit.",
+}
+
+SEGMENTATIONS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": _BINARY,
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["film"],
+                    "properties": {
+                        "film": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                }
+            },
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "What was found.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "oneOf": [
+                            _RESULT,
+                            {
+                                "type": "object",
+                                "required": ["results"],
+                                "additionalProperties": False,
+                                "properties": {"results": {"type": "array", "items": _RESULT}},
+                            },
+                        ]
+                    }
+                },
+                "image/png": _BINARY,
+                "text/csv": {"schema": {"type": "string"}},
+            },
+        },
+        **{
+            str(status): {"description": says, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
+            for status, says in _PROBLEMS.items()
+        },
+    },
+}
+"""The body and the answers of `POST /v1/segmentations`."""

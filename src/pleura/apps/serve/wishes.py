@@ -1,0 +1,93 @@
+"""From a request's parameters and `Accept` to what it wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from fastapi import Header, Query
+
+from pleura.apps.serve.films import Include, Wish
+from pleura.apps.serve.refusals import NotOffered
+from pleura.core.card import Card
+from pleura.core.cleanup import check_definition
+from pleura.core.types import Definition
+
+__all__ = ["wish_of"]
+
+Kind = Literal["json", "csv", "mask", "labels", "overlay", "film"]
+
+_BY_MEDIA_TYPE = {  # the first that matches is taken, so JSON is what `*/*` gives
+    "application/json": "json",
+    "image/png": "mask",
+    "text/csv": "csv",
+}
+
+
+def parameters(
+    lungs: Annotated[
+        Literal["field", "whole", "all"],
+        Query(
+            description="Which definition of lung; `all` for each that the weights give. "
+            "Pictures are of the first."
+        ),
+    ] = "field",
+    format: Annotated[  # noqa: A002
+        Kind | None,
+        Query(
+            description="What is answered; takes the place of `Accept`. All but `json` and `csv` "
+            "are PNG, for one film at a time."
+        ),
+    ] = None,
+    include: Annotated[
+        list[Include] | None,
+        Query(
+            description="What JSON holds besides measurements; repeatable. `rle` if not given: "
+            "masks as COCO run lengths. Pictures are PNG in base64; `row` is the line of the "
+            "table."
+        ),
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+) -> tuple[str, Wish]:
+    """The definition asked for, and the wish but for its definitions."""
+    kind = format or _kind_of(accept)
+    return lungs, Wish((), frozenset(("rle",) if include is None else include), kind)
+
+
+def wish_of(asked: tuple[str, Wish], card: Card) -> Wish:
+    """The wish, with definitions that the weights have.
+
+    Raises:
+        UsageError: they do not have the one asked for.
+    """
+    lungs, wish = asked
+    definitions: Iterable[Definition] = card.definitions
+    if lungs != "all":
+        definitions = [each for each in ("field", "whole") if each == lungs]
+    for each in definitions:
+        check_definition(card.channels, each)
+    return Wish(tuple(definitions), wish.include, wish.kind)
+
+
+def _kind_of(accept: str) -> str:
+    """What to answer a client that accepts so much, best first."""
+    for pattern in sorted(accept.split(","), key=_quality, reverse=True):
+        if _quality(pattern) == 0:
+            continue
+        wanted = pattern.partition(";")[0].strip().lower()
+        for media_type, kind in _BY_MEDIA_TYPE.items():
+            if wanted in ("*/*", media_type, f"{media_type.partition('/')[0]}/*"):
+                return kind
+    raise NotOffered(f"this service answers {', '.join(_BY_MEDIA_TYPE)}; name one in Accept")
+
+
+def _quality(pattern: str) -> float:
+    """The `q` of one part of an Accept header; a wrong one counts as 0."""
+    for part in pattern.split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,163 @@
+"""What the service answers of films: the same as the command line, bit for bit."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from pleura.core.card import Card
+from pleura.core.contours import mask_from_rle
+from pleura.runtime.engine import OnnxEngine
+
+WHERE = "/v1/segmentations"
+
+
+@pytest.fixture
+def written(films: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: Path) -> Path:
+    """What the command line makes of the same films."""
+    out = tmp_path / "written"
+    (films / "bad.png").write_text("not a film")
+    options = ["--weights", tiny_weights, "-f", "mask,labels,overlay", "--no-progress"]
+    assert run("segment", films, "-o", out, *options, "--threads", 1).code == 3
+    return out
+
+
+@pytest.mark.parametrize("picture", ["mask", "labels", "overlay"])
+def test_pictures_are_those_of_the_command_line(
+    client: httpx.Client, films: Path, written: Path, picture: str
+) -> None:
+    for name in ("b", "deep/a"):
+        body = (films / f"{name}.png").read_bytes()
+        told = client.post(WHERE, params={"format": picture}, content=body)
+        assert told.headers["content-type"] == "image/png"
+        (expected,) = written.glob(f"{name}*_{picture}.png")
+        assert told.content == expected.read_bytes()
+
+
+def test_json_holds_measurements_and_exact_masks(client: httpx.Client, films: Path) -> None:
+    told = client.post(WHERE, content=(films / "a.png").read_bytes()).json()
+    assert (told["height"], told["width"], told["status"]) == (160, 128, "done")
+    lungs = told["lungs"]["field"]
+    masks = {side: mask_from_rle(lungs["rle"][side]["counts"], 160, 128) for side in RIGHT_LEFT}
+    for side, mask in masks.items():
+        assert lungs["measurements"][f"{side}_area_px"] == mask.sum()
+    # drawn: two rectangles of 80 x 32 px, the patient's right one on the viewer's left
+    right = np.argwhere(masks["right"])
+    assert abs(masks["right"].sum() - 80 * 32) < 0.1 * 80 * 32
+    assert right[:, 1].max() < 64
+    assert lungs["rle"]["heart"] is None
+    assert told["provenance"]["weights_name"] == "tiny"
+    assert "definition" not in told["provenance"]
+
+
+RIGHT_LEFT = ("right", "left")
+
+
+def test_json_holds_the_pictures_that_were_asked_for(
+    client: httpx.Client, films: Path, written: Path
+) -> None:
+    wanted = {"include": ["mask", "film", "row"]}
+    told = client.post(WHERE, params=wanted, content=(films / "b.png").read_bytes()).json()
+    lungs = told["lungs"]["field"]
+    assert base64.b64decode(lungs["mask_png"]) == (written / "b_mask.png").read_bytes()
+    shown = Image.open(io.BytesIO(base64.b64decode(told["film_png"])))
+    assert (shown.mode, shown.size) == ("L", (128, 200))
+    assert lungs["row"]["lungs_area_px"] == lungs["measurements"]["lungs_area_px"]
+    assert "rle" not in lungs
+
+
+def test_a_form_is_answered_film_by_film(client: httpx.Client, films: Path) -> None:
+    names = ("a.png", "notes.txt", "b.png")
+    files = [("film", (name, (films / name).read_bytes())) for name in names]
+    told = client.post(WHERE, files=files)
+    assert told.status_code == 200
+    first, bad, last = told.json()["results"]
+    assert (first["film"], last["film"], last["height"]) == ("a.png", "b.png", 200)
+    assert (bad["film"], bad["status"], bad["problem"]["status"]) == ("notes.txt", "failed", 415)
+    assert "text file" in bad["problem"]["detail"]
+
+
+def test_csv_is_the_table_of_the_command_line(
+    client: httpx.Client, films: Path, written: Path
+) -> None:
+    files = [("film", (name, (films / name).read_bytes())) for name in ("b.png", "bad.png")]
+    told = client.post(WHERE, files=files, headers={"Accept": "text/csv"})
+    done, failed = csv.DictReader(io.StringIO(told.text))
+    with (written / "results.csv").open(newline="") as file:
+        expected = {row["film"]: row for row in csv.DictReader(file)}
+    apart = {"path", "mask", "seconds"}
+    assert {k: v for k, v in done.items() if k not in apart} == {
+        k: v for k, v in expected["b"].items() if k not in apart
+    }
+    assert failed["error"] == expected["bad"]["error"]
+
+
+def test_all_definitions_come_at_one_asking(
+    start: Callable[..., httpx.Client], films: Path, dark_weights: Callable[..., bytes]
+) -> None:
+    card = Card(name="two", version="0.1.0", channels=("field", "whole"), side=64)
+    client = start(engine=OnnxEngine(dark_weights(card.to_json(), maps=2), threads=1))
+    body = (films / "a.png").read_bytes()
+    both = client.post(WHERE, params={"lungs": "all"}, content=body).json()["lungs"]
+    assert list(both) == ["field", "whole"]
+    for each in both:
+        alone = client.post(WHERE, params={"lungs": each}, content=body).json()["lungs"]
+        assert alone == {each: both[each]}
+    assert client.get("/metrics").text.count('pleura_films_total{outcome="done"} 3.0') == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("image/png", "image/png"),
+        ("text/html;q=0.9, text/csv;q=0.5", "text/csv; charset=utf-8"),
+        ("image/*;q=0.2, application/json;q=0.4", "application/json"),
+        ("video/mp4", "application/problem+json"),
+        ("application/json;q=0", "application/problem+json"),
+    ],
+)
+def test_accept_chooses(client: httpx.Client, films: Path, accept: str, kind: str) -> None:
+    body = (films / "a.png").read_bytes()
+    told = client.post(WHERE, content=body, headers={"Accept": accept})
+    assert told.headers["content-type"] == kind
+    assert told.status_code == (406 if "problem" in kind else 200)
+
+
+def test_many_at_once_are_all_right(client: httpx.Client, films: Path, written: Path) -> None:
+    """120 films from 12 clients: none lost, each with the command line's own mask."""
+    expected = {
+        (films / f"{name}.png").read_bytes(): (written / f"{name}_mask.png").read_bytes()
+        for name in ("b", "deep/a")
+    }
+    before = done(client)
+
+    def ask(number: int) -> bool:
+        body = list(expected)[number % len(expected)]
+        with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            told = own.post(WHERE, params={"format": "mask"}, content=body)
+        return told.status_code == 200 and told.content == expected[body]
+
+    with ThreadPoolExecutor(12) as clients:
+        assert sum(clients.map(ask, range(120))) == 120
+    assert done(client) - before == 120
+    assert client.get("/readyz").json()["held"] == 0
+
+
+def done(client: httpx.Client) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return sum(
+        float(each.split()[1])
+        for each in lines
+        if each.startswith('pleura_films_total{outcome="done"}')
+    )
