@@ -57,7 +57,7 @@ class Place:
             raise UsageError("--resume keeps what is there, --overwrite does not: give only one")
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"the output {self.out} is a file; give a folder")
-        begun = (self.out / RESULTS).exists()
+        begun = any((self.out / name).exists() for name in (RESULTS, RUN))
         if begun and not (self.resume or self.overwrite):
             raise UsageError(
                 f"{self.out} holds results already; go on with --resume, begin anew with "
