@@ -37,6 +37,7 @@ channels = st.sampled_from([("field",), ("whole",), ("field", "heart"), CHANNELS
         git_revision=st.none() | st.text(max_size=9),
         created=st.none() | st.text(max_size=9),
         licence=st.text(max_size=9),
+        temperature=st.floats(0.05, 20),
     )
 )
 def test_a_card_survives_its_json(card: Card) -> None:
@@ -70,6 +71,9 @@ def test_keys_of_a_later_version_are_left_aside() -> None:
         ({"side": "512"}, "side"),
         ({"side": True}, "side"),
         ({"name": 3}, "name"),
+        ({"temperature": 0}, "temperature must be a number from 0.05 to 20, got 0"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"temperature": True}, "temperature"),
         ({"scores": [1]}, "scores"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import pleura
 from pleura.apps.answers import Exit, answer
+from pleura.apps.calibrate import calibrate
 from pleura.apps.data import data_app
 from pleura.apps.doctor import doctor
 from pleura.apps.evaluate import evaluate
@@ -62,10 +63,12 @@ def _pleura(
 
 LEARN = "Learn (pip install pleura\\[train])"
 
-for panel, commands in {
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Use": (segment, serve, phantom, info, doctor),
-    LEARN: (train, evaluate, robustness, export),
-}.items():
+    LEARN: (train, evaluate, robustness, calibrate, export),
+}
+
+for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(data_app, name="data", rich_help_panel=LEARN)

@@ -16,6 +16,9 @@ CARD_KEY = "pleura"
 
 DEFINITIONS: tuple[Definition, ...] = ("field", "whole")
 
+COLDEST, HOTTEST = 0.05, 20.0
+"""Bounds of a temperature; beyond them probabilities are 0 or 1, or all 0.5."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
@@ -46,6 +49,8 @@ class Card:
     """UTC, ISO 8601."""
 
     licence: str = "research use only"
+    temperature: float = 1.0
+    """Divides the logits, so that probabilities come true as often as they say; see `calibrate`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -55,6 +60,7 @@ class Card:
                 f"the card's side must be a positive whole number of pixels, got {self.side!r}; "
                 "export the weights again"
             )
+        _check_temperature(self.temperature)
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
@@ -128,6 +134,15 @@ def _read_object(text: str) -> dict[str, Any]:
             "export the weights again"
         )
     return given
+
+
+def _check_temperature(temperature: object) -> None:
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not COLDEST <= float(temperature) <= HOTTEST:  # type: ignore[arg-type]
+        raise WeightsError(
+            f"the card's temperature must be a number from {COLDEST:g} to {HOTTEST:g}, "
+            f"got {temperature!r}; export the weights again"
+        )
 
 
 def _check_channels(channels: tuple[str, ...]) -> None:

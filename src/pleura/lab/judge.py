@@ -58,6 +58,9 @@ class Examined:
 
     film: Film
     radiograph: Radiograph
+    found: Segmentation
+    """The answer as every user gets it, at the film's own size."""
+
     pairs: tuple[Pair, ...]
     definition: Definition | None
     """Which lung the film labels; None if it labels no lung."""
@@ -134,6 +137,7 @@ class Judge:
         return Examined(
             film=film,
             radiograph=radiograph,
+            found=found,
             pairs=_pairs(labels, found, definition),
             definition=definition,
             predicted_definition=predicted,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pleura.core.card import CARD_KEY, Card
 from pleura.net.unetplusplus import UNet, UNetPlusPlus
 
-__all__ = ["Probabilities", "to_onnx"]
+__all__ = ["Probabilities", "to_onnx", "with_card"]
 
 OPSET = 18
 """Old enough for every engine of the last years, new enough for all we use."""
@@ -54,9 +54,17 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     network.train(was_training)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    model = program.model_proto
-    entry = model.metadata_props.add()
-    entry.key, entry.value = CARD_KEY, card.to_json()
+    return _carrying(program.model_proto, card)
+
+
+def with_card(weights: bytes, card: Card) -> bytes:
+    """The ONNX file `weights` with another card; its graph stays as it is."""
+    return _carrying(onnx.load_model_from_string(weights), card)
+
+
+def _carrying(model: onnx.ModelProto, card: Card) -> bytes:
+    told = {each.key: each.value for each in model.metadata_props} | {CARD_KEY: card.to_json()}
+    onnx.helper.set_model_props(model, told)
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data

@@ -13,6 +13,7 @@ from pleura.core.cleanup import check_definition, clean
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import Frame, normalise
 from pleura.core.measure import measure
+from pleura.core.temperature import temper
 from pleura.core.types import (
     Definition,
     Probabilities,
@@ -60,7 +61,7 @@ class Segmenter:
             return []
         frames = [Frame(*film.size, self.engine.card.side) for film in films]
         squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
-        maps = self.engine.predict(np.stack(squares))
+        maps = temper(self.engine.predict(np.stack(squares)), self.engine.card.temperature)
         return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
 
     def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:

@@ -1,0 +1,110 @@
+"""`pleura calibrate`: do the probabilities come true, and what would make them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from pleura.apps.answers import Exit
+from pleura.apps.engines import open_engine
+from pleura.apps.progress import console
+from pleura.apps.robustness import film_bar
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    data: Annotated[
+        list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the figures and their picture go.")
+    ] = Path("report"),
+    split: Annotated[str, typer.Option(help="The films to judge on.")] = "test",
+    tune: Annotated[str, typer.Option(help="The films to choose the temperature on.")] = "val",
+    splits: Annotated[
+        str | None,
+        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
+    ] = None,
+    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
+    weights: Annotated[
+        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
+    ] = None,
+    lungs: Annotated[
+        Literal["field", "whole"] | None,
+        typer.Option(help="Predict this definition always; as each film labels it."),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the weights with the temperature on their card.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take so many films of each split, at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every draw: films, pixels.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Hold probabilities against masks, before and after a temperature chosen on other films.
+
+    pleura calibrate films/ --tune val --split test -o report
+    pleura calibrate films/ --write mine.onnx
+
+    OUT receives calibration.json, .png and .html. The shipped weights are never changed.
+    """
+    engine = open_engine(weights)
+    from pleura.lab.calibration_report import calibrate as run
+    from pleura.lab.evaluation import Trial
+
+    trial = Trial(
+        data=tuple(data),
+        split=split,
+        splits=splits,
+        layout=layout,
+        lungs=lungs,
+        limit=limit,
+        seed=seed,
+        command=shlex.join(["pleura", *sys.argv[1:]]),
+    )
+    with ExitStack() as stack:
+        told = run(trial, engine, out, tune=tune, on_film=film_bar(stack, quiet))
+    if write is not None:
+        _write(weights, write, told["temperature"])
+    if as_json:
+        typer.echo(json.dumps(told, indent=1, allow_nan=False))
+    _tell(told, out)
+    if told["films"]["failed"]:
+        raise typer.Exit(Exit.FILMS_FAILED)
+
+
+def _write(weights: Path | None, target: Path, temperature: float) -> None:
+    from pleura.lab.calibration_report import write_tempered
+    from pleura.runtime.weights import shipped
+
+    write_tempered(shipped() if weights is None else weights.read_bytes(), temperature, target)
+    console().print(f"{target}: temperature {temperature:g}", markup=False)
+
+
+def _tell(told: dict[str, Any], out: Path) -> None:
+    """The figures in short, on stderr."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in ("pixels", "ECE", "after", "mean gap", "after"):
+        table.add_column(name, justify="right")
+    for name, both in {"all": told["overall"], **told["by_source"]}.items():
+        before, after = both["before"], both["after"]
+        cells = [each[key] for key in ("ece", "mean_gap") for each in (before, after)]
+        shown = ["-" if cell is None else f"{cell:.4f}" for cell in cells]
+        table.add_row(name, str(before["pixels"]), *shown)
+    screen = console()
+    screen.print(f"temperature {told['temperature']:g}, chosen on {told['tuning']['split']}")
+    screen.print(table)
+    for failure in told["failures"]:
+        screen.print(f"{failure['source']}/{failure['id']}: {failure['error']}", markup=False)
+    screen.print(f"{out / 'calibration.html'}", markup=False)

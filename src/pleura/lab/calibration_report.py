@@ -1,0 +1,216 @@
+"""`pleura calibrate`, whole: a temperature from one split, judged on another."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pleura.core.errors import UsageError
+from pleura.io.whole import written_whole
+from pleura.lab.calibration import (
+    BINS,
+    PIXELS,
+    Drawn,
+    Tempered,
+    best_temperature,
+    draw_pixels,
+    joined,
+    reliability,
+)
+from pleura.lab.evaluate import provenance
+from pleura.lab.evaluation import Failure, Trial, choose
+from pleura.lab.figures import COLOURS
+from pleura.lab.judge import Judge
+from pleura.lab.page import Page, Table, number
+from pleura.lab.robustness_report import made_by
+from pleura.net.export import with_card
+from pleura.runtime.engine import Engine, OnnxEngine
+
+__all__ = ["calibrate", "calibration_table", "write_tempered"]
+
+SCHEMA = 1
+"""Of calibration.json; it grows when a key changes its meaning or goes."""
+
+NOTES = {
+    "pixels": f"up to {PIXELS} of each film, drawn by the seed, at the film's own size; every "
+    "channel that the film labels, none of the areas to ignore",
+    "ece": f"expected calibration error: {BINS} bins of equal width, |share that is true - mean "
+    "probability| averaged over pixels. Most pixels are plainly lung or plainly not, so it is "
+    "small for any network that segments well",
+    "mean_gap": "the same averaged over bins, so that the unsure pixels along the outline count as "
+    "much as the sure ones",
+    "temperature": "divides the logits; chosen by the log loss of the tuning films' pixels, as "
+    "restored. 'After' is the shipped path run again with it, so the restoring is inside",
+    "masks": "a probability can at best mean how often people would call a pixel lung as these "
+    "masks do; where masks are drawn at a fair pace, outlines are unsure",
+    "effect": "no square's pixel changes sides at 0.5, so masks change by less than the "
+    "resampling of their outline",
+}
+
+
+def calibrate(
+    trial: Trial,
+    engine: Engine,
+    out: Path,
+    *,
+    tune: str = "val",
+    on_film: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[str, Any]:
+    """Choose a temperature on split `tune`, judge it on the trial's; write and give the figures.
+
+    Writes `calibration.json`, `.png` and `.html`. `on_film` is called with how many films are
+    done, and of how many; those of the trial count twice, before and after.
+
+    Raises:
+        DataError: no such data, or no film with a mask in one of the splits.
+        UsageError: the two splits are one.
+        WeightsError: the engine's weights answer nonsense.
+    """
+    if tune in (trial.split, "all") or trial.split == "all":
+        raise UsageError(
+            f"a temperature chosen on '{tune}' says nothing when judged on '{trial.split}': "
+            "name two splits that share no film with --tune and --split"
+        )
+    tuning, judging = choose(replace(trial, split=tune)), choose(trial)
+    total = len(tuning.films) + 2 * len(judging.films)
+    done = iter(range(1, total + 1))
+    failures: list[Failure] = []
+
+    def look(films: Sequence[Any], temperature: float, told: list[Failure]) -> list[Drawn]:
+        judge = Judge(Tempered(engine, temperature), lungs=trial.lungs)
+        return draw_pixels(
+            films,
+            judge,
+            seed=trial.seed,
+            failures=told,
+            on_film=lambda: on_film(next(done), total),
+        )
+
+    on_film(0, total)
+    tuned = look(tuning.films, 1.0, failures)
+    temperature = best_temperature(*joined(tuned))
+    before = look(judging.films, 1.0, failures)
+    after = look(judging.films, temperature, [])  # the same films fail again: told once
+    told = {
+        "schema": SCHEMA,
+        "provenance": provenance(trial, engine, judging),
+        "temperature": temperature,
+        "card_temperature": engine.card.temperature,
+        "tuning": {"split": tune, "films": len(tuning.films), **_figures(tuned)},
+        "films": {"judged": len(judging.films), "failed": len(failures)},
+        "failures": [{"id": f.id, "source": f.source, "error": f.error} for f in failures],
+        "overall": _both(before, after),
+        "by_source": _parts(before, after, "source"),
+        "by_channel": _parts(before, after, "channel"),
+        "notes": NOTES,
+    }
+    _write(told, out)
+    return told
+
+
+def write_tempered(weights: bytes, temperature: float, target: Path) -> None:
+    """Write the ONNX file `weights` with this temperature on its card, a .sha256 beside it.
+
+    Raises:
+        WeightsError: these are no weights, or no temperature.
+    """
+    card = replace(OnnxEngine(weights).card, temperature=temperature)
+    content = with_card(weights, card)
+    digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n"
+    with written_whole(target) as file:
+        file.write(content)
+    with written_whole(target.with_name(f"{target.name}.sha256"), "w") as text:
+        text.write(digest)
+
+
+def _figures(drawn: Sequence[Drawn]) -> dict[str, Any]:
+    return reliability(*joined(drawn))
+
+
+def _both(before: Sequence[Drawn], after: Sequence[Drawn]) -> dict[str, Any]:
+    return {"before": _figures(before), "after": _figures(after)}
+
+
+def _parts(before: Sequence[Drawn], after: Sequence[Drawn], key: str) -> dict[str, Any]:
+    names = sorted({getattr(each, key) for each in before})
+    return {
+        name: _both(
+            [each for each in before if getattr(each, key) == name],
+            [each for each in after if getattr(each, key) == name],
+        )
+        for name in names
+    }
+
+
+def _write(told: dict[str, Any], out: Path) -> None:
+    picture = draw(told)
+    with written_whole(out / "calibration.png") as file:
+        file.write(picture)
+    for name, text in (
+        ("calibration.html", _page(told, picture).html()),
+        ("calibration.json", json.dumps(told, indent=1, allow_nan=False) + "\n"),
+    ):
+        with written_whole(out / name, "w") as file:
+            file.write(text)
+
+
+def calibration_table(told: dict[str, Any]) -> Table:
+    """Before and after, for all pixels, each source and each channel."""
+    parts = {"all pixels": told["overall"], **told["by_source"], **told["by_channel"]}
+    head = ("", "pixels", "ECE before", "after", "mean gap before", "after", "Brier", "after")
+    return Table("Before and after", head, tuple(_cells(*each) for each in parts.items()))
+
+
+def _cells(title: str, both: dict[str, Any]) -> tuple[str, ...]:
+    pairs = [
+        number(both[when][key], 4)
+        for key in ("ece", "mean_gap", "brier")
+        for when in ("before", "after")
+    ]
+    return (title, f"{both['before']['pixels']:,}", *pairs)
+
+
+def _page(told: dict[str, Any], picture: bytes) -> Page:
+    return Page(
+        title="Pleura: do its probabilities come true?",
+        lead=f"A temperature of {told['temperature']:g}, chosen on {told['tuning']['films']} films "
+        f"of split {told['tuning']['split']}, judged on {told['films']['judged']} films of split "
+        f"{told['provenance']['data']['split']}. The weights' own card says "
+        f"{told['card_temperature']:g}.",
+        tables=(calibration_table(told),),
+        notes=told["notes"],
+        made=made_by(told["provenance"]),
+        picture=picture,
+        caption="How often a pixel is what was said of it, against how likely it was said to be. "
+        "On the diagonal the two agree; above it the network says too little, below too much.",
+    )
+
+
+def draw(told: dict[str, Any]) -> bytes:
+    """The curves of every source before and after, as a PNG."""
+    figure = Figure(figsize=(8.4, 4.3), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    titles = {"before": "temperature 1", "after": f"temperature {told['temperature']:g}"}
+    for axes, (when, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color="#5D6770", linewidth=0.8, linestyle=(0, (4, 3)))
+        for index, (source, both) in enumerate(told["by_source"].items()):
+            curve = both[when]["curve"]
+            places = [each["said"] for each in curve], [each["true"] for each in curve]
+            colour = COLOURS[index % len(COLOURS)]
+            axes.plot(*places, marker="o", markersize=3.5, color=colour, label=source)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=title)
+        axes.set(xlabel="probability said", ylabel="share that is true")
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False, loc="upper left")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    return drawn.getvalue()

@@ -1,0 +1,60 @@
+"""`pleura calibrate` from the shell's side."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pleura.runtime.engine import OnnxEngine
+
+SIDE = 64
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """One film to tune on and one to judge on, with masks that lie 4 rows too low."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    film = np.tile((200 + np.arange(SIDE) // 4).astype(np.uint8), (SIDE, 1))
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for columns in (slice(8, 24), slice(40, 56)):
+        film[16:48, columns] = 40
+        mask[20:52, columns] = 255
+    Image.fromarray(film).save(folder / "film.png")
+    Image.fromarray(mask).save(folder / "mask.png")
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "image", "mask", "split", "source"])
+        writer.writerows(
+            [[name, "film.png", "mask.png", name, "drawn"] for name in ("val", "test")]
+        )
+    return folder
+
+
+def test_tells_the_figures_and_writes_what_was_asked(run, labelled, tiny_weights, tmp_path):
+    out, hot = tmp_path / "report", tmp_path / "hot.onnx"
+    options = ("--weights", tiny_weights, "-o", out, "--write", hot, "--json")
+    ended = run("calibrate", labelled, *options)
+    assert ended.code == 0, ended.err
+    assert {each.name for each in out.iterdir()} == {
+        f"calibration.{kind}" for kind in ("html", "json", "png")
+    }
+    told = json.loads(ended.out)
+    assert told == json.loads((out / "calibration.json").read_text())
+    assert told["temperature"] > 1  # an eighth of each lung is wrong, and was said surely
+    assert OnnxEngine(hot.read_bytes()).card.temperature == told["temperature"]
+    assert re.search(r"^temperature [\d.]+, chosen on val$", ended.err, re.MULTILINE)
+    assert re.search(r"^drawn +2000 ", ended.err, re.MULTILINE)
+
+
+def test_one_split_for_both_is_wrong_usage(run, labelled, tiny_weights, tmp_path):
+    options = ("--tune", "test", "--weights", tiny_weights, "-o", tmp_path / "out")
+    ended = run("calibrate", labelled, *options)
+    assert ended.code == 2
+    assert "name two splits that share no film" in ended.err
