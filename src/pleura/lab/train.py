@@ -325,6 +325,7 @@ def _calm() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*num_workers.*")
             warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*TreeSpec.*")
+            warnings.filterwarnings("ignore", ".*functional.all_gather is deprecated.*")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
