@@ -104,7 +104,8 @@ async function drawThumbnail(item) {
 async function select(item) {
   selected = item;
   for (const each of items) each.tile.setAttribute("aria-current", String(each === item));
-  item.tile.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const strip = $("strip"); // scrolled by itself: the page around it stays where it is
+  strip.scrollLeft = item.tile.offsetLeft - strip.clientWidth / 2 + item.tile.offsetWidth / 2;
   await refresh();
 }
 
