@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check reference pictures fix python
+.PHONY: help setup demo test check reference pictures fix python chromium
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,7 +37,7 @@ demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, 
 
 setup: $(VENV)/ready  ## make .venv with all that development needs (about 1.7 GB, torch included)
 
-test: $(VENV)/ready  ## set up if needed, then run the gate; what CI runs
+test: $(VENV)/ready chromium  ## set up if needed, then run the gate; what CI runs
 	@echo "make test: set-up in $(TOOK); films: $${PLEURA_FILMS:-none, tests that need them are skipped}"
 	@$(MAKE) --no-print-directory check
 	@echo "make test: done in $(TOOK): packages at the versions of constraints.txt, format, lint, types, tests"
@@ -64,6 +64,15 @@ python:
 	  echo "Install a newer one, or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# The page is tested in a real browser, the distribution's own.
+chromium:
+	@command -v chromium chromium-browser >/dev/null || { \
+	  echo "Installing chromium, which the page is tested in"; \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null || { \
+	    echo "install a chromium by hand, so that 'chromium' is on the PATH" >&2; exit 1; }; }
 
 # torch goes first and by exact version: otherwise another package may pick another build.
 $(VENV)/ready: pyproject.toml constraints.txt | python

@@ -1,0 +1,269 @@
+"""The page, driven by a real browser: Debian's chromium, without a window."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Download, Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SHOTS = os.environ.get("PLEURA_SCREENSHOTS")
+"""A folder to write what the browser shows to, for people to look at."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "no chromium here: apt-get install chromium (`make test` does it)"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(start: Callable[..., httpx.Client]) -> str:
+    return str(start().base_url)
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page, loaded; a script error or a request to elsewhere fails the test."""
+    sheet = browser.new_page(viewport={"width": 1280, "height": 820})
+    sheet.set_default_timeout(30_000)
+    wrong: list[str] = []
+    sheet.on("pageerror", lambda error: wrong.append(str(error)))
+    sheet.on("console", lambda said: wrong.append(said.text) if "Policy" in said.text else None)
+    sheet.on("request", lambda made: outside(made.url, address, wrong))
+    sheet.goto(address)
+    yield sheet
+    if SHOTS:
+        sheet.screenshot(path=Path(SHOTS) / f"{request.node.name}.png")
+    sheet.close()
+    assert wrong == []
+
+
+def outside(url: str, address: str, wrong: list[str]) -> None:
+    if not url.startswith((address, "blob:")):
+        wrong.append(f"asked elsewhere: {url}")
+
+
+def give(page: Page, *films: Path) -> None:
+    """Choose films, and wait until each is done or has failed."""
+    page.set_input_files("#files", list(films))
+    tiles = page.locator("#films button")
+    expect(page.locator("#films button[data-status]")).to_have_count(tiles.count(), timeout=60_000)
+
+
+def saved(page: Page, what: str) -> Download:
+    with page.expect_download() as begun:
+        page.click(f'[data-save="{what}"]')
+    return begun.value
+
+
+def content(page: Page, what: str) -> bytes:
+    return Path(saved(page, what).path()).read_bytes()
+
+
+@pytest.fixture
+def written(films: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: Path) -> Path:
+    """What the command line makes of the same films."""
+    out = tmp_path / "written"
+    options = ["--weights", tiny_weights, "-f", "mask,overlay", "--no-progress", "--threads", 1]
+    assert run("segment", films, "-o", out, *options).code == 0
+    return out
+
+
+def test_a_film_is_shown_measured_and_saved_as_the_command_line_does(
+    page: Page, films: Path, written: Path
+) -> None:
+    give(page, films / "b.png")
+    expect(page.locator("#name")).to_have_text("b.png")
+    expect(page.locator("#facts")).to_contain_text("128 × 200 px")
+    with (written / "results.csv").open(newline="") as file:
+        expected = next(row for row in csv.DictReader(file) if row["film"] == "b")
+    area = page.locator("#areas tr").filter(has_text="Area, px").locator("td")
+    told = [int(each.replace(",", "")) for each in area.all_text_contents()]
+    assert told == [int(expected[f"{each}_area_px"]) for each in ("right", "left", "lungs")]
+    assert content(page, "mask") == (written / "b_mask.png").read_bytes()
+    assert content(page, "overlay") == (written / "b_overlay.png").read_bytes()
+    row = next(csv.DictReader(content(page, "csv").decode().splitlines()))
+    assert row.keys() == expected.keys()
+    for name in ("film", "lungs_area_px", "lungs_box", "notes", "status"):
+        assert row[name] == expected[name]
+    assert json.loads(content(page, "json"))["lungs"]["field"]["measurements"]["left_box"]
+    assert saved(page, "mask").suggested_filename == "b_mask.png"
+
+
+def pixels(page: Page, canvas: str) -> np.ndarray[Any, Any]:
+    """(H, W, 4) uint8: what a canvas holds."""
+    address: str = page.evaluate("(id) => document.getElementById(id).toDataURL()", canvas)
+    png = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def test_what_is_painted_is_the_mask(page: Page, films: Path, written: Path) -> None:
+    give(page, films / "b.png")
+    film, overlay = pixels(page, "film"), pixels(page, "overlay")
+    mask = np.asarray(Image.open(written / "b_mask.png")) > 0
+    painted = np.asarray(Image.open(written / "b_overlay.png"))
+    assert np.array_equal(overlay[..., 3] > 0, mask)
+    assert np.array_equal(film[~mask][:, :3], painted[~mask])  # the server's own grey
+    edge = overlay[..., 3] == 255
+    assert np.array_equal(overlay[edge][:, :3], painted[edge])
+    assert {tuple(each) for each in overlay[edge][:, :3]} == {(0, 114, 178), (213, 94, 0)}
+    page.get_by_text("Outline").click()
+    outlined = pixels(page, "overlay")
+    assert np.array_equal(outlined[..., 3] == 255, edge)
+    assert (outlined[..., 3] > 0).sum() == edge.sum()
+
+
+def test_the_drawn_example_is_segmented(page: Page) -> None:
+    page.click("text=Try a drawn example")
+    expect(page.locator("#result")).to_be_visible(timeout=60_000)
+    expect(page.locator("#name")).to_have_text("example.png")
+    expect(page.locator("#facts")).to_contain_text("672 × 768 px")
+
+
+def test_many_films_and_a_bad_one(page: Page, films: Path) -> None:
+    give(page, films / "a.png", films / "notes.txt", films / "b.png", films / "deep/a.png")
+    states = page.locator("#films button").evaluate_all("(all) => all.map((b) => b.dataset.status)")
+    assert states == ["done", "failed", "done", "done"]
+    page.locator("#films button").nth(1).click()
+    expect(page.locator("#failure-title")).to_have_text("This file could not be read")
+    expect(page.locator("#failure-text")).to_have_text(re.compile("^This is a text file; .*one.$"))
+    expect(page.locator("#result")).to_be_hidden()
+    page.locator("#films button").nth(2).click()
+    expect(page.locator("#name")).to_have_text("b.png")
+    rows = list(csv.DictReader(content(page, "all-csv").decode().splitlines()))
+    assert [row["path"] for row in rows] == ["a.png", "b.png", "a.png"]
+    assert len(json.loads(content(page, "all-json"))["results"]) == 3
+
+
+def test_films_can_be_dropped(page: Page, films: Path) -> None:
+    body = list((films / "a.png").read_bytes())
+    page.evaluate(
+        """(body) => {
+          const carried = new DataTransfer();
+          carried.items.add(new File([Uint8Array.from(body)], "dropped.png"));
+          document.body.dispatchEvent(
+            new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true }));
+        }""",
+        body,
+    )
+    expect(page.locator("#result")).to_be_visible()
+    expect(page.locator("#name")).to_have_text("dropped.png")
+
+
+def test_it_is_used_by_keyboard_alone(page: Page, films: Path) -> None:
+    page.keyboard.press("Tab")
+    expect(page.locator('#welcome [data-do="choose"]')).to_be_focused()
+    with page.expect_file_chooser() as chosen:
+        page.keyboard.press("Enter")
+    chosen.value.set_files([films / "a.png", films / "b.png"])
+    expect(page.locator('#films button[data-status="done"]')).to_have_count(2)
+    expect(page.locator("#status")).to_contain_text("lungs found")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#screen")).to_have_attribute("data-shown", "b.png field")
+    before = page.locator("#stage").get_attribute("style")
+    page.keyboard.press("+")
+    assert page.locator("#stage").get_attribute("style") != before
+    page.keyboard.press("0")
+    assert page.locator("#stage").get_attribute("style") == before
+    page.keyboard.press("i")
+    expect(page.locator('[data-do="invert"]')).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#film")).to_have_css("filter", re.compile(r"invert\(1\)"))
+    page.keyboard.press("l")
+    expect(page.locator("#overlay")).to_have_css("opacity", "0")
+    page.keyboard.press("o")
+    expect(page.locator('input[value="outline"]')).to_be_checked()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#name")).to_have_text("a.png")
+
+
+def test_dragging_moves_or_windows(page: Page, films: Path) -> None:
+    give(page, films / "a.png")
+
+    def drag() -> None:
+        box = page.locator("#screen").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 200, box["y"] + 200)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 160, box["y"] + 200)
+        page.mouse.up()
+
+    where, look = (page.locator(each).get_attribute("style") for each in ("#stage", "#film"))
+    drag()
+    moved = page.locator("#stage").get_attribute("style")
+    assert moved != where
+    assert page.locator("#film").get_attribute("style") == look
+    page.get_by_text("Window", exact=True).click()
+    drag()  # 40 px to the left: the window is 0.1 narrower
+    assert page.locator("#stage").get_attribute("style") == moved
+    expect(page.locator("#film")).to_have_css("filter", re.compile(r"contrast\(1\.1111"))
+
+
+def test_a_narrow_dark_window_needs_no_sideways_scrolling(page: Page, films: Path) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.emulate_media(color_scheme="dark")
+    give(page, films / "a.png", films / "b.png", films / "deep/a.png", films / "notes.txt")
+    wide = "() => document.documentElement.scrollWidth - window.innerWidth"
+    assert page.evaluate(wide) <= 0
+    box = page.locator("#screen").bounding_box()
+    assert box is not None
+    assert box["width"] > 320
+
+
+def test_it_promises_what_it_keeps(page: Page, address: str) -> None:
+    expect(page.locator("body")).to_contain_text("Not for diagnosis.")
+    expect(page.locator("body")).to_contain_text("Nothing is stored.")
+    assert page.evaluate("() => [localStorage.length, document.cookie]") == [0, ""]
+    markup = httpx.get(address).text
+    assert "style=" not in markup
+    assert re.findall(r"<script(?![^>]*\bsrc=)", markup) == []
+    assert re.findall(r"(?:src|href)=\"(?!/)", markup) == []
+
+
+def test_a_key_is_asked_for(
+    browser: Browser, start: Callable[..., httpx.Client], films: Path
+) -> None:
+    sheet = browser.new_page()
+    sheet.goto(str(start(key="s3cret").base_url))
+    expect(sheet.locator("#key")).to_be_visible()
+    give(sheet, films / "a.png")
+    expect(sheet.locator("#failure-title")).to_have_text("The API key is missing or wrong")
+    sheet.fill("#key-input", "s3cret")
+    sheet.keyboard.press("Enter")
+    expect(sheet.locator("#result")).to_be_visible()
+    sheet.close()
+
+
+def test_dicom_is_shown_as_it_was_segmented(
+    page: Page, films_root: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    film = films_root / "dicom" / "CR-MONO1-10-chest_nopreamble.dcm"
+    options = ["--weights", tiny_weights, "-f", "mask,overlay", "--no-progress", "--threads", 1]
+    assert run("segment", film, "-o", tmp_path, *options).code == 0
+    give(page, film)
+    expect(page.locator("#facts")).to_have_text(re.compile("^440 × 440 px · PA"))
+    (mask,) = tmp_path.glob("*_mask.png")
+    (overlay,) = tmp_path.glob("*_overlay.png")
+    assert content(page, "mask") == mask.read_bytes()
+    outside_lungs = np.asarray(Image.open(mask)) == 0
+    shown = pixels(page, "film")[outside_lungs][:, :3]
+    assert np.array_equal(shown, np.asarray(Image.open(overlay))[outside_lungs])
