@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import pleura
 from pleura.apps.answers import Exit, answer
+from pleura.apps.bench import bench, card
 from pleura.apps.calibrate import calibrate
 from pleura.apps.data import data_app
 from pleura.apps.doctor import doctor
@@ -65,7 +66,7 @@ LEARN = "Learn (pip install pleura\\[train])"
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Use": (segment, serve, phantom, info, doctor),
-    LEARN: (train, evaluate, robustness, calibrate, export),
+    LEARN: (train, evaluate, robustness, calibrate, bench, card, export),
 }
 
 for panel, commands in COMMANDS.items():

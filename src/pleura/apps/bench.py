@@ -1,0 +1,85 @@
+"""`pleura bench` and `pleura card`: every score from the data, and the page that tells them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pleura.apps.engines import open_engine
+from pleura.apps.progress import console
+
+__all__ = ["bench", "card"]
+
+
+def bench(
+    root: Annotated[Path, typer.Argument(help="A folder of sets, each with a manifest.csv.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")] = Path(
+        "benchmarks/results"
+    ),
+    reports: Annotated[
+        Path, typer.Option(help="Where reports go; they show films, so mind who sees them.")
+    ] = Path("report"),
+    split: Annotated[
+        list[str] | None, typer.Option(help="A split to score, more than once if need be; test.")
+    ] = None,
+    perturbed: Annotated[
+        int, typer.Option(min=0, help="Try so many films of each set under every effect too.")
+    ] = 0,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Calibrate each set that has films of split val.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+) -> None:
+    """Score every split of every set under a folder, into results that can be kept.
+
+    pleura bench data/ -o benchmarks/results --perturbed 40 --calibrated
+    pleura card benchmarks/results -o docs/explanation/model_card.md
+
+    The paths of the files written are told on stdout.
+    """
+    engine = open_engine(weights)
+    from pleura.lab.benchmark import Bench, run_bench
+
+    asked = Bench(
+        root=root,
+        splits=tuple(split or ["test"]),
+        perturbed=perturbed,
+        calibrated=calibrated,
+        seed=seed,
+        command=shlex.join(["pleura", *sys.argv[1:]]),
+    )
+    screen = console()
+
+    def say(name: str) -> None:
+        screen.print(f"scoring {name}", markup=False)
+
+    for path in run_bench(asked, engine, out, reports=reports, on_set=say):
+        typer.echo(path)
+
+
+def card(
+    results: Annotated[Path, typer.Argument(help="The folder that `pleura bench` wrote to.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page to write; else stdout.")
+    ] = None,
+) -> None:
+    """Write the model card, in Markdown, from results.
+
+    pleura card benchmarks/results -o docs/explanation/model_card.md
+    """
+    from pleura.io.whole import written_whole
+    from pleura.lab.model_card import model_card, read_results
+
+    page = model_card(read_results(results))
+    if out is None:
+        typer.echo(page, nl=False)
+        return
+    with written_whole(out, "w") as file:
+        file.write(page)
