@@ -74,25 +74,18 @@ def calibrate(
         UsageError: the two splits are one.
         WeightsError: the engine's weights answer nonsense.
     """
-    if tune in (trial.split, "all") or trial.split == "all":
-        raise UsageError(
-            f"a temperature chosen on '{tune}' says nothing when judged on '{trial.split}': "
-            "name two splits that share no film with --tune and --split"
-        )
+    _check_splits(tune, trial.split)
     tuning, judging = choose(replace(trial, split=tune)), choose(trial)
     total = len(tuning.films) + 2 * len(judging.films)
     done = iter(range(1, total + 1))
     failures: list[Failure] = []
 
+    def step() -> None:
+        on_film(next(done), total)
+
     def look(films: Sequence[Any], temperature: float, told: list[Failure]) -> list[Drawn]:
         judge = Judge(Tempered(engine, temperature), lungs=trial.lungs)
-        return draw_pixels(
-            films,
-            judge,
-            seed=trial.seed,
-            failures=told,
-            on_film=lambda: on_film(next(done), total),
-        )
+        return draw_pixels(films, judge, seed=trial.seed, failures=told, on_film=step)
 
     on_film(0, total)
     tuned = look(tuning.films, 1.0, failures)
@@ -107,13 +100,28 @@ def calibrate(
         "tuning": {"split": tune, "films": len(tuning.films), **_figures(tuned)},
         "films": {"judged": len(judging.films), "failed": len(failures)},
         "failures": [{"id": f.id, "source": f.source, "error": f.error} for f in failures],
+        **_judged(before, after),
+    }
+    _write(told, out)
+    return told
+
+
+def _judged(before: Sequence[Drawn], after: Sequence[Drawn]) -> dict[str, Any]:
+    """The figures before and after, of all pixels and of each part, and what they mean."""
+    return {
         "overall": _both(before, after),
         "by_source": _parts(before, after, "source"),
         "by_channel": _parts(before, after, "channel"),
         "notes": NOTES,
     }
-    _write(told, out)
-    return told
+
+
+def _check_splits(tune: str, judge: str) -> None:
+    if tune in (judge, "all") or judge == "all":
+        raise UsageError(
+            f"a temperature chosen on '{tune}' says nothing when judged on '{judge}': "
+            "name two splits that share no film with --tune and --split"
+        )
 
 
 def write_tempered(weights: bytes, temperature: float, target: Path) -> None:
