@@ -6,11 +6,14 @@ import ipaddress
 import signal
 import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pleura.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pleura.apps.serve.service import Service
 
 __all__ = ["serve"]
 
@@ -101,14 +104,12 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(service: object, bound: socket.socket) -> None:
+def run(service: Service, bound: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then finish what was accepted."""
     import uvicorn
 
     from pleura.apps.serve.application import application
-    from pleura.apps.serve.service import Service
 
-    assert isinstance(service, Service)
     server = uvicorn.Server(
         uvicorn.Config(
             application(service),
