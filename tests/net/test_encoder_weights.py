@@ -81,9 +81,12 @@ def test_every_public_number_comes_to_its_place(tmp_path: Path) -> None:
     numbers = sorted({int(name.split(".")[1]) for name in given if name.startswith("features")})
     assert numbers == [0, 1, 3, 4, 7, 8, 10, 11, 14, 15, 17, 18, 21, 22, 24, 25, 28, 29, 31, 32]
     for layer, at in zip(ours, numbers, strict=True):
-        for name, value in layer.state_dict().items():
-            if name != "num_batches_tracked":
-                assert torch.equal(value, given[f"features.{at}.{name}"])
+        held = layer.state_dict()
+        assert {f"features.{at}.{name}" for name in held} == {
+            name for name in given if name.startswith(f"features.{at}.")
+        }
+        for name in held.keys() - {"num_batches_tracked"}:
+            assert torch.equal(held[name], given[f"features.{at}.{name}"])
 
 
 def test_a_file_from_before_batches_were_counted_is_read(tmp_path: Path) -> None:

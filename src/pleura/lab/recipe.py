@@ -137,7 +137,7 @@ class Recipe:
 
     encoder_weights: str = "none"
     """For encoder 'vgg13_bn': none, imagenet, or the path or URL of weights in torchvision's
-    format."""
+    format; a URL ends with its SHA-256 (`NAME-HEX.pth` or `#sha256=HEX`)."""
 
     network: Architecture = field(default_factory=Architecture)
     augment: Augment = field(default_factory=Augment)
