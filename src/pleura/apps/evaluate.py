@@ -33,15 +33,18 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which films: test, val, train, ... or all.")] = "test",
     splits: Annotated[
         str | None,
-        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
+        typer.Option(
+            help="A CSV of id and split, or a published split's name; by default the data's own."
+        ),
     ] = None,
     layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
     weights: Annotated[
-        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
+        Path | None,
+        typer.Option(help="An .onnx file that `pleura export` wrote; by default the shipped."),
     ] = None,
     lungs: Annotated[
         Literal["field", "whole"] | None,
-        typer.Option(help="Predict this definition always; as each film labels it."),
+        typer.Option(help="Predict this definition always; by default each film's."),
     ] = None,
     compare: Annotated[
         Path | None, typer.Option(help="The scores.csv of another run, to hold this one against.")

@@ -187,7 +187,7 @@ def _seconds(seconds: Sequence[float]) -> dict[str, float | None]:
 
 
 def _agreement(rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
-    """Bland and Altman 1986, on the area error: bias and the limits that hold about 95 % of films."""
+    """Bland and Altman 1986, on the area error: bias, and limits for about 95 % of films."""
     found = {}
     for structure in STRUCTURES:
         errors = [
