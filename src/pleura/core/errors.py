@@ -30,7 +30,7 @@ class PleuraError(Exception):
 
 
 class FilmError(PleuraError):
-    """This film cannot be segmented; other films may be."""
+    """A film that cannot be segmented; other films may be."""
 
 
 class UnreadableFilm(FilmError):
