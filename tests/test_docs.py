@@ -260,17 +260,6 @@ def test_the_changelog_heads_with_this_version() -> None:
     assert next(each for each in versions if each != "Unreleased") == pleura.__version__
 
 
-def test_no_page_names_this_workplace() -> None:
-    allowed = {"CONTRIBUTING.md"}
-    guilty = [
-        page_id(page)
-        for page in PAGES
-        if "/work/" in page.read_text()
-        or ("../shared" in page.read_text() and page_id(page) not in allowed)
-    ]
-    assert guilty == []
-
-
 def test_a_block_that_fails_is_seen(tmp_path: Path) -> None:
     assert run(Block("bash", "false\ntrue", "", 1), tmp_path).returncode
     assert run(Block("python", "import nothing_of_that_name", "", 1), tmp_path).returncode
