@@ -561,7 +561,7 @@ def test_two_processes_train_together(films: list[Film], tmp_path: Path) -> None
     command = [sys.executable, str(script), str(films[0].image.parent), str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     run = subprocess.run(
-        command, capture_output=True, text=True, timeout=600, env=environment, check=False
+        command, capture_output=True, text=True, timeout=240, env=environment, check=False
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == ["True 2 True"] * 2, run.stderr

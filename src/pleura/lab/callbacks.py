@@ -134,11 +134,12 @@ class EpochTable(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add a row and write the table."""
+        metrics = trainer.callback_metrics  # asks every process for its share: all must call it
         if not (trainer.is_global_zero and trainer.is_last_batch):
             return
         means = {
             name: "" if value.isnan() else f"{float(value):.6g}"
-            for name, value in trainer.callback_metrics.items()
+            for name, value in metrics.items()
             if not name.endswith(("_step", "_epoch"))
         }
         spent = f"{time.monotonic() - self.begun_s:.1f}"
