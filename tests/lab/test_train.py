@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import logging
@@ -560,11 +561,21 @@ def test_two_processes_train_together(films: list[Film], tmp_path: Path) -> None
     script.write_text(SCRIPT, encoding="utf-8")
     command = [sys.executable, str(script), str(films[0].image.parent), str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    run = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, env=environment, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == ["True 2 True"] * 2, run.stderr
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as run:
+        try:
+            told, error = run.communicate(timeout=240)
+        finally:  # processes that wait for each other would wait for ever
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 0, error
+    assert told.splitlines() == ["True 2 True"] * 2, error
     # Three of six films for each process, in batches of two: two steps an epoch.
     assert held(out)["global_step"] == 4
     assert len(rows(out)) == 2
