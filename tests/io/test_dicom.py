@@ -113,10 +113,7 @@ def test_every_uncompressed_syntax(syntax: str) -> None:
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
 def test_lossless_compression(syntax: str) -> None:
     made = dataset(ramp())
-    try:
-        made.compress(syntax)
-    except RuntimeError:
-        pytest.skip(f"nothing here writes {syntax}; the real films cover reading it")
+    made.compress(syntax)
     file = BytesIO()
     dcmwrite(file, made, enforce_file_format=True)
     assert np.array_equal(read_radiograph(file.getvalue()).pixels, ramp())
