@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -54,7 +56,6 @@ def train(
     OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
     """
     limit = None if max_time is None else duration(max_time)
-    _speak(quiet)
     from pleura.lab.recipe import load_recipe
 
     chosen = load_recipe(recipe)
@@ -72,7 +73,8 @@ def train(
         max_time=limit,
         progress=not quiet,
     )
-    outcome = run(chosen, films, out, resume=resume, machine=machine)
+    with _speaking(quiet):
+        outcome = run(chosen, films, out, resume=resume, machine=machine)
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
     if not outcome.finished:
@@ -99,9 +101,15 @@ def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
     return [film for path in data for film in read_films(path, layout=layout, split=splits)]
 
 
-def _speak(quiet: bool) -> None:
-    """Show what the lab logs on stderr."""
-    log = logging.getLogger("pleura")
+@contextmanager
+def _speaking(quiet: bool) -> Iterator[None]:
+    """Show what the lab logs on stderr, for as long as the block lasts."""
+    log, handler = logging.getLogger("pleura"), logging.StreamHandler()
+    before = log.level
     log.setLevel(logging.WARNING if quiet else logging.INFO)
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)

@@ -120,6 +120,11 @@ def pixels(page: Page, canvas: str) -> np.ndarray[Any, Any]:
 
 def test_what_is_painted_is_the_mask(page: Page, films: Path, written: Path) -> None:
     give(page, films / "b.png")
+    for canvas in ("film", "overlay"):  # painted after the answer, once the pictures are decoded
+        page.wait_for_function(
+            "(id) => document.getElementById(id).height === 200", arg=canvas, timeout=60_000
+        )
+    page.wait_for_timeout(500)
     film, overlay = pixels(page, "film"), pixels(page, "overlay")
     mask = np.asarray(Image.open(written / "b_mask.png")) > 0
     painted = np.asarray(Image.open(written / "b_overlay.png"))
