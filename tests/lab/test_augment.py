@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pleura.lab.augment import Patch, Sample, Stamp, Variation, draw, vary
+from pleura.lab.augment import Line, Opacity, Patch, Sample, Stamp, Variation, draw, vary
 from pleura.lab.recipe import Augment
 
 SIDE = 64
@@ -33,6 +33,9 @@ EVERYTHING = Augment(
     occlusion_chance=0.5,
     text_chance=0.5,
     jpeg_chance=0.5,
+    opaque_chance=0.5,
+    line_chance=0.5,
+    coarse_chance=0.5,
 )
 
 
@@ -247,9 +250,9 @@ def test_a_turn_and_its_inverse_restore_the_film(
 @settings(max_examples=60)
 @given(st.integers(0, 2**31))
 def test_masks_follow_the_film(seed: int) -> None:
-    augment = replace(
-        EVERYTHING, invert_chance=0, occlusion_chance=0, text_chance=0, jpeg_chance=0, noise=0
-    )
+    chances = [each.name for each in fields(Augment) if each.name.endswith("_chance")]
+    still = dict.fromkeys(chances, 0.0) | {"noise": 0.0, "flip_chance": 0.5}
+    augment = replace(EVERYTHING, **still)
     lung = disc(34, 27, 9)
     sample = Sample(lung[None], torch.stack([lung, torch.zeros_like(lung)]), torch.ones(2, 64, 64))
     variation = replace(draw(augment, generator(seed)), gain=1, offset=0, gamma=1, blur_px=0)
@@ -344,3 +347,46 @@ def test_compression_leaves_a_film_alike_but_not_equal() -> None:
     rough = (RAMP + 0.1 * torch.rand(RAMP.shape, generator=generator)).clamp(0, 1)
     shown = shaded(rough, jpeg_quality=20)
     assert 1e-3 < (shown - rough).abs().mean() < 0.1
+
+
+def test_one_lung_goes_white_and_the_other_stays() -> None:
+    sample = drawing()
+    sick = Opacity(left=True, top=0.0, cover=1.0, level=0.9)
+    shown = vary(sample, Variation(opacity=sick), CHANNELS)
+    assert shown.image[0, 36, 44] == pytest.approx(0.9, abs=0.01)
+    assert shown.image[0, 30, 20] == sample.image[0, 30, 20]
+    assert torch.equal(shown.target, sample.target)
+
+
+def test_an_effusion_fills_a_lung_from_below() -> None:
+    sample = drawing()
+    sick = Opacity(left=False, top=0.5, cover=1.0, level=0.95)
+    shown = vary(sample, Variation(opacity=sick), CHANNELS)
+    assert shown.image[0, 37, 20] > 0.9
+    assert shown.image[0, 22, 20] == pytest.approx(float(sample.image[0, 22, 20]), abs=0.02)
+
+
+def test_a_lung_that_is_not_labelled_is_not_painted() -> None:
+    sample = drawing()
+    sick = Opacity(left=True, top=0.0, cover=1.0, level=0.9)
+    only_right = Sample(sample.image, sample.target[:1], sample.weight[:1])
+    assert torch.equal(vary(only_right, Variation(opacity=sick), CHANNELS[:1]).image, sample.image)
+
+
+def test_a_line_is_drawn_along_its_points() -> None:
+    sample = drawing()
+    straight = Line(((0.1, 0.5), (0.5, 0.5), (0.9, 0.5)), width=0.05, level=1.0)
+    shown = vary(sample, Variation(lines=(straight,)), CHANNELS)
+    # 0.8 of the line over 0.2 of what was there.
+    expected = 0.8 + 0.2 * float(sample.image[0, 10, 32])
+    assert shown.image[0, 10, 32] == pytest.approx(expected, abs=0.01)
+    assert torch.equal(shown.image[0, :, :28], sample.image[0, :, :28])
+
+
+def test_a_coarse_film_has_lost_its_detail_but_not_its_mean() -> None:
+    rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    chequers = ((rows + columns) % 2).float()[None]
+    sample = Sample(chequers, torch.zeros(1, SIDE, SIDE), torch.ones(1, SIDE, SIDE))
+    shown = vary(sample, Variation(coarse=0.25), ("field",))
+    assert float(shown.image.std()) < 0.1 < float(chequers.std())
+    assert float(shown.image.mean()) == pytest.approx(0.5, abs=0.01)

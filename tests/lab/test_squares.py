@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -253,8 +254,8 @@ def test_every_film_is_shown_once_an_epoch(count: int, seed: int, epoch: int) ->
     sampler.set_epoch(epoch)
     shown = list(sampler)
     assert len(sampler) == len(shown) == count
-    assert {each for each, _ in shown} == {epoch}
-    assert sorted(index for _, index in shown) == list(range(count))
+    assert {each for each, _, _ in shown} == {epoch}
+    assert sorted(index for _, index, _ in shown) == list(range(count))
     assert list(sampler) == shown
 
 
@@ -262,14 +263,37 @@ def test_another_epoch_or_seed_is_another_order() -> None:
     def order(seed: int, epoch: int) -> list[int]:
         sampler = Shuffled(50, seed=seed)
         sampler.set_epoch(epoch)
-        return [index for _, index in sampler]
+        return [index for _, index, _ in sampler]
 
     orders = [order(0, 0), order(0, 1), order(0, 2), order(1, 0)]
     assert len(set(map(tuple, orders))) == 4
 
 
+@given(st.lists(st.floats(0.05, 4.0), min_size=1, max_size=40), st.integers(0, 9), st.booleans())
+def test_a_film_is_shown_by_its_share_rounded_up_or_down(shares, seed, shuffle) -> None:
+    sampler = Shuffled(len(shares), seed=seed, shares=np.array(shares), shuffle=shuffle)
+    shown = list(sampler)
+    assert len(shown) == len(sampler) == round(sum(shares))
+    assert len(set(shown)) == len(shown)
+    for index, share in enumerate(shares[:-1]):
+        turns = sorted(turn for _, film, turn in shown if film == index)
+        assert turns == list(range(len(turns)))
+        assert len(turns) <= math.ceil(share) + 1
+
+
+def test_over_many_epochs_a_film_is_shown_by_its_share() -> None:
+    shares = np.array([0.25, 0.5, 1.0, 1.25, 2.0])
+    seen = np.zeros(5)
+    sampler = Shuffled(5, seed=0, shares=shares)
+    for epoch in range(400):
+        sampler.set_epoch(epoch)
+        for _, index, _ in sampler:
+            seen[index] += 1
+    np.testing.assert_allclose(seen / 400, shares, atol=0.08)
+
+
 def test_without_shuffling_films_come_in_their_order() -> None:
-    assert [index for _, index in Shuffled(5, seed=3, shuffle=False)] == [0, 1, 2, 3, 4]
+    assert [index for _, index, _ in Shuffled(5, seed=3, shuffle=False)] == [0, 1, 2, 3, 4]
 
 
 @given(st.integers(4, 60), st.integers(1, 4), st.integers(0, 3))
@@ -278,7 +302,7 @@ def test_processes_share_an_epoch_without_overlap(count: int, world: int, epoch:
     for rank in range(world):
         sampler = Shuffled(count, seed=1, place=(rank, world))
         sampler.set_epoch(epoch)
-        share = [index for _, index in sampler]
+        share = [index for _, index, _ in sampler]
         assert len(share) == len(sampler) == count // world
         shares += share
     assert len(set(shares)) == len(shares) == count // world * world
@@ -290,20 +314,25 @@ def test_what_is_shown_depends_on_seed_epoch_and_film_alone(make_film, tmp_path)
     augment = Augment(shift=0.2, noise=0.1)
     shown = VariedSquares(prepared, augment, seed=4)
     assert len(shown) == 2
-    image, target, weight = shown[3, 1]
+    image, target, weight = shown[3, 1, 0]
     assert image.shape == target.shape == weight.shape == (1, SIDE, SIDE)
-    shown[0, 0]  # whatever was shown before
+    shown[0, 0, 0]  # whatever was shown before
     torch.manual_seed(99)
     np.random.seed(99)
-    again = VariedSquares(prepared, augment, seed=4)[3, 1]
+    again = VariedSquares(prepared, augment, seed=4)[3, 1, 0]
     assert all(torch.equal(a, b) for a, b in zip((image, target, weight), again, strict=True))
-    for other in (shown[4, 1], shown[3, 0], VariedSquares(prepared, augment, seed=5)[3, 1]):
+    for other in (
+        shown[4, 1, 0],
+        shown[3, 0, 0],
+        shown[3, 1, 1],
+        VariedSquares(prepared, augment, seed=5)[3, 1, 0],
+    ):
         assert not torch.equal(other[0], image)
 
 
 def test_without_augmentation_films_are_shown_as_they_are(make_film, tmp_path) -> None:
     prepared = prepare([make_film()], tmp_path / "cache", side=SIDE, channels=("field",))
-    image, target, weight = VariedSquares(prepared, Augment(), seed=0)[7, 0]
+    image, target, weight = VariedSquares(prepared, Augment(), seed=0)[7, 0, 0]
     sample = prepared.sample(0)
     assert torch.equal(image, sample.image)
     assert torch.equal(target, sample.target)

@@ -30,7 +30,8 @@ from pleura.lab.layouts import read_films
 from pleura.lab.outcome import Outcome, read_checkpoint
 from pleura.lab.recipe import Augment, Recipe, parse_recipe
 from pleura.lab.squares import VariedSquares
-from pleura.lab.train import Machine, divide, train
+from pleura.lab.start import fresh_network
+from pleura.lab.train import Machine, balance, divide, train
 from pleura.net.unetplusplus import Architecture
 from pleura.runtime.engine import OnnxEngine
 
@@ -98,8 +99,8 @@ class Spy(VariedSquares):
 
     shown: Callable[[int, int], None]
 
-    def __getitem__(self, key: tuple[int, int]) -> Any:
-        self.shown(*key)
+    def __getitem__(self, key: tuple[int, int, int]) -> Any:
+        self.shown(*key[:2])
         return super().__getitem__(key)
 
 
@@ -479,6 +480,63 @@ def test_films_are_divided_with_masks_only(films: list[Film]) -> None:
     training, validation = divide(films, RECIPE)
     assert [film.id for film in training] == [f"f{i}" for i in range(6)]
     assert [film.id for film in validation] == ["f6", "f7"]
+
+
+def test_a_copy_of_a_test_film_is_not_trained_on(
+    films: list[Film], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "renamed.png"
+    copy.write_bytes(films[0].image.read_bytes())
+    tested = replace(films[0], id="tested", image=copy, split="test")
+    training, validation = divide([*films, tested], RECIPE)
+    plain = divide(films, RECIPE)
+    left_out = {film.id for part in plain for film in part} - {
+        film.id for part in (training, validation) for film in part
+    }
+    assert left_out == {films[0].id}
+    assert films[0].id in caplog.text
+
+
+def test_small_sources_are_brought_up(films: list[Film]) -> None:
+    twelve = [replace(film, source="large") for film in (films * 9)[:9]]
+    twelve += [replace(film, source="small") for film in films[:1]]
+    # 9 ** 0.5 : 1 ** 0.5 is 3 : 1, of 20 films in all.
+    shares = balance(twelve, replace(RECIPE, balance=0.5, films_per_epoch=20))
+    assert shares[:9].sum() == pytest.approx(15)
+    assert shares[9] == pytest.approx(5)
+    assert balance(twelve, RECIPE) == pytest.approx(1)
+
+
+def test_averaging_and_balance_survive_an_interruption(
+    films: list[Film], tmp_path: Path, no_export: None, when_shown: Callable[..., None]
+) -> None:
+    recipe = replace(RECIPE, ema_decay=0.8, balance=0.5, films_per_epoch=17)
+    train(recipe, films, tmp_path / "whole", machine=QUIET)
+    count = 0
+
+    def interrupt_in_the_third_epoch(epoch: int, _: int) -> None:
+        nonlocal count
+        count += epoch == 2
+        if count == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    when_shown(interrupt_in_the_third_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, films, tmp_path / "broken", machine=QUIET)
+    count = -100
+    train(recipe, films, tmp_path / "broken", machine=QUIET, resume=True)
+    assert_same_end(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_averaged_weights_are_what_is_kept(films: list[Film], tmp_path: Path) -> None:
+    """With a decay next to 1 the average stays at the first step; without, it is the last."""
+    kept = {}
+    for decay in (0.0, 0.9999):
+        recipe = replace(RECIPE, epochs=1, ema_decay=decay)
+        train(recipe, films, tmp_path / str(decay), machine=QUIET)
+        kept[decay] = held(tmp_path / str(decay), "best")["state_dict"]["network.head.2.weight"]
+    start = fresh_network(RECIPE).state_dict()["head.2.weight"]
+    assert torch.dist(kept[0.9999], start) < 0.9 * torch.dist(kept[0.0], start)
 
 
 def test_validation_is_carved_where_there_is_none(films: list[Film]) -> None:

@@ -73,6 +73,29 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Opacity:
+    """One lung gone white, from some height down."""
+
+    left: bool
+    top: float
+    """Where it begins, in shares of the lung's height from its top; 0 is all of it."""
+
+    cover: float
+    """How much of the film is hidden, in [0, 1]."""
+
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A quadratic curve between two points, (row, column) in shares of the side."""
+
+    points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+    width: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class Variation:
     """Everything that chance decides about one showing of one film."""
 
@@ -96,6 +119,10 @@ class Variation:
     patch: Patch | None = None
     stamp: Stamp | None = None
     jpeg_quality: int | None = None
+    opacity: Opacity | None = None
+    lines: tuple[Line, ...] = ()
+    coarse: float = 1.0
+    """Side at which the film is shown, as a share of the square's."""
 
     @property
     def moves(self) -> bool:
@@ -139,7 +166,26 @@ def draw(augment: Augment, rng: Generator) -> Variation:
         patch=_draw_patch(rng) if rng.random() < augment.occlusion_chance else None,
         stamp=_draw_stamp(rng) if rng.random() < augment.text_chance else None,
         jpeg_quality=int(rng.integers(15, 60)) if rng.random() < augment.jpeg_chance else None,
+        opacity=_draw_opacity(rng) if rng.random() < augment.opaque_chance else None,
+        lines=_draw_lines(rng) if rng.random() < augment.line_chance else (),
+        coarse=float(rng.uniform(0.25, 0.75)) if rng.random() < augment.coarse_chance else 1.0,
     )
+
+
+def _draw_opacity(rng: Generator) -> Opacity:
+    left, whole = rng.random() < 0.5, rng.random() < 0.4
+    top = 0.0 if whole else rng.uniform(0.2, 0.8)
+    return Opacity(bool(left), *map(float, (top, rng.uniform(0.5, 0.95), rng.uniform(0.5, 0.95))))
+
+
+def _draw_lines(rng: Generator) -> tuple[Line, ...]:
+    def one() -> Line:
+        rows, columns = rng.uniform(0.0, 1.0, 3), rng.uniform(0.1, 0.9, 3)
+        first, middle, last = ((float(r), float(c)) for r, c in zip(rows, columns, strict=True))
+        width, level = rng.uniform(0.003, 0.015), rng.choice([0.1, 0.7, 0.85, 1.0])
+        return Line((first, middle, last), float(width), float(level))
+
+    return tuple(one() for _ in range(int(rng.integers(1, 4))))
 
 
 def _draw_patch(rng: Generator) -> Patch:
@@ -171,6 +217,8 @@ def vary(sample: Sample, variation: Variation, channels: tuple[str, ...]) -> Sam
         for index, channel in enumerate(channels):  # its partner's mask is not at hand
             if PARTNERS.get(channel, channel) not in channels:
                 target[index], weight[index] = 0, 0
+    if variation.opacity is not None:
+        image = _whiten(image, target, variation.opacity, channels)
     return Sample(_shade(image, variation), target, weight)
 
 
@@ -199,6 +247,10 @@ def _shade(image: Tensor, variation: Variation) -> Tensor:
     """Change greys only; (1, S, S) in [0, 1] stays so."""
     if variation.patch is not None:
         image = _paint(image, variation.patch)
+    if variation.lines:
+        image = _thread(image, variation.lines)
+    if variation.coarse != 1:
+        image = _coarsen(image, variation.coarse)
     if variation.gamma != 1:
         image = torch.as_tensor(np.asarray(AdjustContrast(gamma=variation.gamma)(image)))
     if variation.gain != 1 or variation.offset:
@@ -222,6 +274,48 @@ def _blur(image: Tensor, sigma_px: float) -> Tensor:
     wide = functional.pad(image[None], (reach,) * 4, mode="replicate")[0]
     blurred = torch.as_tensor(np.asarray(GaussianSmooth(sigma=sigma_px)(wide)))
     return blurred[:, reach:-reach, reach:-reach]
+
+
+def _whiten(image: Tensor, target: Tensor, opacity: Opacity, channels: tuple[str, ...]) -> Tensor:
+    """Hide the lung of that side, if its mask is known; soft at the rim."""
+    side = "left" if opacity.left else "right"
+    masks = [target[i] for i, name in enumerate(channels) if name.startswith(side)]
+    lung = next((mask for mask in masks if mask.any()), None)
+    if lung is None:
+        return image
+    rows = torch.nonzero(lung.any(dim=1))
+    top, bottom = int(rows[0]), int(rows[-1])
+    begin = top + opacity.top * (bottom - top)
+    reach = max(1.0, 0.02 * lung.shape[0])
+    ramp = torch.sigmoid((torch.arange(lung.shape[0]) - begin) / reach) if opacity.top else 1.0
+    cover = _blur((lung * torch.as_tensor(ramp).view(-1, 1))[None], reach) * opacity.cover
+    return image * (1 - cover) + opacity.level * cover
+
+
+def _thread(image: Tensor, lines: tuple[Line, ...]) -> Tensor:
+    """Draw the curves at twice the size, for smooth edges."""
+    side = image.shape[-1]
+    for line in lines:
+        sheet = Image.new("L", (2 * side, 2 * side))
+        (r0, c0), (r1, c1), (r2, c2) = line.points
+        t = np.linspace(0, 1, 40)
+        weights = (1 - t) ** 2, 2 * t * (1 - t), t**2
+        columns = weights[0] * c0 + weights[1] * c1 + weights[2] * c2
+        rows = weights[0] * r0 + weights[1] * r1 + weights[2] * r2
+        path = [(2 * side * c, 2 * side * r) for c, r in zip(columns, rows, strict=True)]
+        width = max(1, round(2 * side * line.width))
+        ImageDraw.Draw(sheet).line(path, fill=255, width=width, joint="curve")
+        cover = 0.8 * _floats(sheet.resize((side, side), Image.Resampling.BOX))
+        image = image * (1 - cover) + line.level * cover
+    return image
+
+
+def _coarsen(image: Tensor, share: float) -> Tensor:
+    side = image.shape[-1]
+    small = functional.interpolate(
+        image[None], size=max(8, round(share * side)), mode="bilinear", antialias=True
+    )
+    return functional.interpolate(small, size=side, mode="bilinear")[0]
 
 
 def _paint(image: Tensor, patch: Patch) -> Tensor:

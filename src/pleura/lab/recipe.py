@@ -29,6 +29,7 @@ LEAST: dict[str, float] = {
     "weight_decay": 0,
     "gradient_clip": 0,
     "early_stop": 0,
+    "films_per_epoch": 0,
     "seed": 0,
 }
 """The least each number of a recipe may be."""
@@ -85,6 +86,16 @@ class Augment:
     jpeg_chance: float = 0.0
     """Compress and decompress at a low JPEG quality."""
 
+    opaque_chance: float = 0.0
+    """Whiten one labelled lung, all of it or from some height down, as an effusion or a collapse
+    would; the target stays."""
+
+    line_chance: float = 0.0
+    """Draw a few bright or dark curves, as lines, tubes and wires; the target stays."""
+
+    coarse_chance: float = 0.0
+    """Show the film as if it had been stored at 0.25 to 0.75 of the square's size."""
+
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
@@ -123,6 +134,17 @@ class Recipe:
     gradient_clip: float = 1.0
     """Largest norm of the gradient; 0 is off."""
 
+    ema_decay: float = 0.0
+    """Validate and keep the exponential moving average of the weights, with this decay a step
+    (0.99 remembers about 100 steps); 0 is off."""
+
+    balance: float = 0.0
+    """How far small sources are brought up: a source of n films is shown in proportion to
+    n ** (1 - balance). 0: every film as often; 1: every source as often."""
+
+    films_per_epoch: int = 0
+    """Films shown in an epoch; 0 is as many as there are."""
+
     early_stop: int = 0
     """Stop after this many epochs without a better validation Dice; 0 is off."""
 
@@ -159,8 +181,11 @@ class Recipe:
         for name, least in LEAST.items():
             if not least <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be {least:g} or more, got {getattr(self, name)}")
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share must be in [0, 1), got {self.validation_share}")
+        for name in ("validation_share", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.balance <= 1:
+            raise UsageError(f"balance must be in [0, 1], got {self.balance}")
         if self.init and self.encoder_weights != "none":
             raise UsageError(
                 "init and encoder_weights both say where the encoder starts; leave one out"

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from pleura.core.frame import Frame, normalise
 from pleura.core.types import Mask
 from pleura.lab.augment import Sample, draw, vary
 from pleura.lab.films import Film, Labels
+from pleura.lab.hints import hint
 from pleura.lab.recipe import Augment
 
 __all__ = ["Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
@@ -62,8 +64,9 @@ class Squares:
 class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     """Squares as (image, target, weight), varied anew for each epoch.
 
-    An item is asked for by (epoch, index), so what is shown depends on the seed, the epoch and
-    the film alone: not on workers, nor on where a run was interrupted.
+    An item is asked for by (epoch, index, turn), so what is shown depends on the seed, the epoch,
+    the film and how often it was shown in that epoch: not on workers, nor on where a run was
+    interrupted.
     """
 
     def __init__(self, squares: Squares, augment: Augment, seed: int) -> None:
@@ -72,16 +75,21 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     def __len__(self) -> int:
         return len(self.squares)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        epoch, index = key
-        rng = np.random.default_rng((self.seed, epoch, index))
+    def __getitem__(
+        self, key: tuple[int, int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        epoch, index, turn = key
+        rng = np.random.default_rng((self.seed, epoch, index, turn))
         sample = self.squares.sample(index)
         sample = vary(sample, draw(self.augment, rng), self.squares.channels)
         return sample.image, sample.target, sample.weight
 
 
-class Shuffled(Sampler[tuple[int, int]]):
-    """(epoch, index) for every film once, in an order that depends on seed and epoch.
+class Shuffled(Sampler[tuple[int, int, int]]):
+    """(epoch, index, turn), in an order that depends on seed and epoch.
+
+    Every film comes once, unless `shares` says how often: a film of share 2.3 is shown two or
+    three times (turns 0, 1, 2) in an epoch, and 2.3 times on average.
 
     With several processes each takes every `world`-th; the last ones are dropped so that all
     have as many. Which process this is, torch knows once the others are there too.
@@ -93,23 +101,37 @@ class Shuffled(Sampler[tuple[int, int]]):
         *,
         seed: int,
         shuffle: bool = True,
+        shares: NDArray[np.float64] | None = None,
         place: tuple[int, int] | None = None,
     ) -> None:
         """`place` is (rank, world) of this process; None asks torch when it is needed."""
-        self.count, self.seed, self.shuffle, self.place = count, seed, shuffle, place
+        self.seed, self.shuffle, self.place = seed, shuffle, place
+        self.shares = np.ones(count) if shares is None else shares
+        self.count = round(float(self.shares.sum()))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.arange(self.count)
-        if self.shuffle:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        shown = [
+            (index, turn) for index, turns in enumerate(self._turns(rng)) for turn in range(turns)
+        ]
+        order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
         rank, world = self._place()
         mine = order[rank::world][: len(self)]
-        return iter([(self.epoch, int(index)) for index in mine])
+        return iter([(self.epoch, *shown[place]) for place in mine])
+
+    def _turns(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """How often each film is shown: its share rounded up or down by lot, `count` in all."""
+        films = rng.permutation(len(self.shares))  # neighbours would share their luck
+        ends = np.rint(np.cumsum(self.shares[films]) + rng.uniform(-0.5, 0.5)).clip(0, self.count)
+        ends[-1] = self.count
+        turns = np.zeros(len(films), np.int64)
+        turns[films] = np.diff(ends, prepend=0).astype(np.int64)
+        return turns
 
     def __len__(self) -> int:
         return self.count // self._place()[1]
@@ -122,13 +144,15 @@ class Shuffled(Sampler[tuple[int, int]]):
         return 0, 1
 
 
-def cache_key(films: Sequence[Film], *, side: int, channels: Sequence[str]) -> str:
+def cache_key(
+    films: Sequence[Film], *, side: int, channels: Sequence[str], hints: bool = False
+) -> str:
     """SHA-256 over ids, labels, sizes and times of the films' files, and how they are prepared.
 
     Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
     file is missing.
     """
-    facts: list[object] = [pleura.__version__, side, list(channels)]
+    facts: list[object] = [pleura.__version__, side, list(channels), hints]
     for film in films:
         labels = [(part.channel, part.value) for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
@@ -149,23 +173,26 @@ def prepare(
     *,
     side: int,
     channels: tuple[str, ...],
+    hints: bool = False,
     on_film: Callable[[], None] = lambda: None,
 ) -> Squares:
     """Decode films into `folder`, or take what lies there from the same films; in their order.
 
-    `on_film` is called after each film, from any thread. Raises `DataError` if there is no film,
-    or if one of their files is missing or cannot be decoded.
+    `hints` fills in what follows from the other definition of a lung (`lab.hints`): for
+    training, never for scores. `on_film` is called after each film, from any thread. Raises
+    `DataError` if there is no film, or if one of their files is missing or cannot be decoded.
     """
     if not films:
         raise DataError("no film with a mask to prepare; see `pleura data check`")
-    stem = folder / cache_key(films, side=side, channels=channels)[:16]
+    stem = folder / cache_key(films, side=side, channels=channels, hints=hints)[:16]
     paths = stem.with_suffix(".images.npy"), stem.with_suffix(".targets.npy")
     if not all(path.exists() for path in paths):
         folder.mkdir(parents=True, exist_ok=True)
         # Written under a name of its own, so that two processes or a killed one do no harm.
         parts = [path.with_suffix(f".{os.getpid()}.part") for path in paths]
         try:
-            _decode(films, (parts[0], parts[1]), side=side, channels=channels, on_film=on_film)
+            make = partial(_both, side=side, channels=channels, hints=hints)
+            _decode(films, (parts[0], parts[1]), make, on_film)
             for part, path in zip(parts, paths, strict=True):
                 part.replace(path)
         finally:
@@ -178,23 +205,16 @@ def prepare(
 def _decode(
     films: Sequence[Film],
     paths: tuple[Path, Path],
-    *,
-    side: int,
-    channels: tuple[str, ...],
+    make: Callable[[Film], tuple[NDArray[np.uint16], NDArray[np.uint8]]],
     on_film: Callable[[], None],
 ) -> None:
-    count, square = len(films), (side, side)
-    images = np.lib.format.open_memmap(paths[0], "w+", np.uint16, (count, *square))
-    shape = (count, len(channels), *square)
-    targets = np.lib.format.open_memmap(paths[1], "w+", np.uint8, shape)
+    count, first = len(films), make(films[0])
+    image, target = first
+    images = np.lib.format.open_memmap(paths[0], "w+", np.uint16, (count, *image.shape))
+    targets = np.lib.format.open_memmap(paths[1], "w+", np.uint8, (count, *target.shape))
 
     def one(index: int) -> None:
-        film = films[index]
-        try:
-            images[index] = square_image(film, side)
-        except FilmError as error:
-            raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
-        targets[index] = square_target(film.read_labels(), side, channels)
+        images[index], targets[index] = make(films[index]) if index else first
         on_film()
 
     with ThreadPoolExecutor(2) as pool:
@@ -207,6 +227,18 @@ def _decode(
             raise
     images.flush()
     targets.flush()
+
+
+def _both(
+    film: Film, *, side: int, channels: tuple[str, ...], hints: bool
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """(S, S) film and (C, S, S) target."""
+    try:
+        image = square_image(film, side)
+    except FilmError as error:
+        raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
+    target = square_target(film.read_labels(), side, channels)
+    return image, hint(target, channels) if hints else target
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:

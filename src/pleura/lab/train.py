@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader
@@ -28,11 +30,11 @@ from pleura.lab.films import Film, fingerprint, with_masks
 from pleura.lab.module import Learner
 from pleura.lab.outcome import Outcome, export_checkpoint, provenance, read_facts, write_curves
 from pleura.lab.recipe import Augment, Recipe, parse_recipe
-from pleura.lab.split import carve_validation
+from pleura.lab.split import carve_validation, without_copies
 from pleura.lab.squares import Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.start import fresh_network
 
-__all__ = ["Machine", "divide", "train"]
+__all__ = ["Machine", "balance", "divide", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +108,13 @@ def train(
     training, validation = divide(films, recipe, processes=machine.devices)
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
     log.info("device %s, precision %s", machine.device, machine.digits)
-    steps = _steps(recipe, machine, len(training))
+    shares = balance(training, recipe)
+    steps = _steps(recipe, machine, round(float(shares.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
-    squares = [_prepared(part, recipe, out, machine) for part in (training, validation)]
+    squares = [
+        _prepared(part, recipe, out, machine, hints=part is training)
+        for part in (training, validation)
+    ]
     learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
     learner.facts = _facts(training, validation, recipe)
     if machine.device == "cuda":
@@ -116,8 +122,8 @@ def train(
     with _calm(), _interruptible():
         trainer.fit(
             learner,
-            _loader(squares[0], recipe, machine, epoch=done),
-            _loader(squares[1], recipe, machine, validate=True),
+            _loader(squares[0], recipe, machine, epoch=done, shares=shares),
+            _loader(squares[1], recipe, machine),
             ckpt_path=last if done else None,
         )
     return _conclude(trainer, recipe, out)
@@ -130,7 +136,7 @@ def divide(
 
     Raises `DataError` if there are not enough of either for every process to have one.
     """
-    usable = [film for film in with_masks(films) if film.split != "test"]
+    usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
     usable = carve_validation(usable, recipe.validation_share, recipe.seed)
     parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
     for name, part in parts.items():
@@ -141,6 +147,14 @@ def divide(
                 "splits"
             )
     return parts["train"], parts["val"]
+
+
+def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
+    """How often each film is shown in an epoch, by the recipe's `balance`."""
+    sizes = Counter(film.source for film in films)
+    shares = np.array([sizes[film.source] ** -recipe.balance for film in films])
+    whole = recipe.films_per_epoch or len(films)
+    return np.asarray(shares * (whole / shares.sum()))
 
 
 def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
@@ -177,7 +191,9 @@ def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict
     return {**provenance(), "data": data, "recipe": recipe.as_dict(), "started": started}
 
 
-def _prepared(films: list[Film], recipe: Recipe, out: Path, machine: Machine) -> Squares:
+def _prepared(
+    films: list[Film], recipe: Recipe, out: Path, machine: Machine, *, hints: bool
+) -> Squares:
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=not machine.progress) as progress:
         task = progress.add_task("decode films", total=len(films))
@@ -186,6 +202,7 @@ def _prepared(films: list[Film], recipe: Recipe, out: Path, machine: Machine) ->
             out / "cache",
             side=recipe.side,
             channels=recipe.channels,
+            hints=hints,
             on_film=lambda: progress.advance(task),
         )
 
@@ -201,9 +218,11 @@ def _loader(
     machine: Machine,
     *,
     epoch: int = 0,
-    validate: bool = False,
+    shares: NDArray[np.float64] | None = None,
 ) -> DataLoader[Any]:
-    order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate)
+    """`shares` says how often each film is shown; None is for validation."""
+    validate = shares is None
+    order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
     # Lightning sets it too, but only after worker processes have begun to fetch.
     order.set_epoch(epoch)
     return DataLoader(
@@ -225,6 +244,8 @@ def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:
     ]
     if recipe.early_stop:
         callbacks.append(Patience(recipe.early_stop))
+    if recipe.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
     if machine.max_time is not None:
         callbacks.append(Deadline(machine.max_time))
     if machine.progress:
@@ -323,6 +344,7 @@ def _calm() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*num_workers.*")
+            warnings.filterwarnings("ignore", ".*worker processes in total.*")
             warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*TreeSpec.*")
             warnings.filterwarnings("ignore", ".*functional.all_gather is deprecated.*")
