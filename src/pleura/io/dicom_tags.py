@@ -16,7 +16,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Spacing
 from pleura.io.suitable import plausible_spacing
 
-__all__ = ["check_is_film", "number", "spacing_of", "view_of", "word"]
+__all__ = ["check_is_film", "number", "orientation", "spacing_of", "view_of", "word"]
 
 _IMAGE = "1.2.840.10008.5.1.4.1.1."
 FILM_CLASSES = frozenset(
@@ -57,7 +57,7 @@ def check_is_film(dataset: Dataset) -> None:
     frames = number(dataset, "NumberOfFrames")
     if frames is not None and frames > 1:
         _refuse(f"a DICOM image of {frames:.0f} frames", "a film of 1")
-    _check_view(view_of(dataset), rows_run=_orientation(dataset)[0])
+    _check_view(view_of(dataset), rows_run=orientation(dataset)[0])
     if "PixelData" not in dataset:
         raise UnsuitableFilm("the DICOM file holds no pixels; export it again, image included")
 
@@ -80,7 +80,7 @@ def view_of(dataset: Dataset) -> str | None:
 
 def orientation_notes(dataset: Dataset) -> list[str]:
     """Notes where PatientOrientation says that the film does not lie as films are read."""
-    rows_run, columns_run = _orientation(dataset)
+    rows_run, columns_run = orientation(dataset)
     notes = []
     if rows_run.startswith("R"):
         notes.append(
@@ -169,7 +169,7 @@ def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
     return values[0], values[1]
 
 
-def _orientation(dataset: Dataset) -> tuple[str, str]:
+def orientation(dataset: Dataset) -> tuple[str, str]:
     """PatientOrientation: where a row runs, where a column runs; empty if unsaid."""
     value: Any = dataset.get("PatientOrientation") or ()
     if isinstance(value, str) or len(value) != 2:

@@ -1,0 +1,88 @@
+"""DICOM results of a DICOM film: the one function that every door calls."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from pleura.core.errors import UnsuitableFilm, UsageError
+from pleura.core.types import Provenance, Segmentation
+from pleura.io.dicom_source import film_header
+from pleura.io.dicom_stamp import result_uid
+
+__all__ = ["DICOM_FORMATS", "check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
+
+DICOM_FORMATS: dict[str, str] = {
+    "dicom-seg": "DICOM Segmentation, a bit a pixel",
+}
+"""By name, what it is; in the order in which results are made."""
+
+
+def dicom_results(
+    source: Dataset | bytes | Path | str, segmentation: Segmentation, formats: Iterable[str]
+) -> list[Dataset]:
+    """DICOM objects of a result, one for each of `formats`, in the order of `DICOM_FORMATS`.
+
+    `source` is the DICOM film that was segmented: its path, its bytes, or its data set; its pixels
+    are not read. Each object lies in the film's study, in a new series of its own, and refers to
+    the film. UIDs follow from the film's UID and from what made the result, so that the same film
+    with the same weights gives the same UIDs again (`result_uids` tells them beforehand).
+    `dicom_bytes` makes a file of an object.
+
+    Raises:
+        UsageError: an unknown format.
+        UnreadableFilm, UnsuitableFilm: `source` is no DICOM film that a result can refer to, or not
+            the film that was segmented.
+    """
+    names = check_dicom_formats(formats)
+    header = film_header(source)
+    _check_same_size(header.film, segmentation)
+    return [header.given_to(_made(name, header.film, segmentation)) for name in names]
+
+
+def result_uids(
+    source: Dataset | bytes | Path | str, made_by: Provenance, formats: Iterable[str]
+) -> list[UID]:
+    """The SOPInstanceUIDs that `dicom_results` would give, in its order, without segmenting."""
+    film_uid = film_header(source).film.SOPInstanceUID
+    return [result_uid(film_uid, made_by, name) for name in check_dicom_formats(formats)]
+
+
+def dicom_bytes(result: Dataset) -> bytes:
+    """A DICOM object as the bytes of its file."""
+    file = BytesIO()
+    dcmwrite(file, result, enforce_file_format=True)
+    return file.getvalue()
+
+
+def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
+    """The formats, each once, in the order of `DICOM_FORMATS`; `UsageError` for an unknown one."""
+    asked = set(formats)
+    for name in sorted(asked - set(DICOM_FORMATS)):
+        near = difflib.get_close_matches(name, DICOM_FORMATS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise UsageError(
+            f"there is no DICOM format {name!r}{hint} They are: {', '.join(DICOM_FORMATS)}"
+        )
+    return tuple(name for name in DICOM_FORMATS if name in asked)
+
+
+def _made(name: str, film: Dataset, found: Segmentation) -> Dataset:
+    from pleura.io.dicomseg import dicom_seg  # highdicom takes a second to import
+
+    return dicom_seg(film, found, name=name)
+
+
+def _check_same_size(film: Dataset, found: Segmentation) -> None:
+    size = (film.Rows, film.Columns)
+    if size != found.radiograph.size:
+        raise UnsuitableFilm(
+            f"the DICOM film has {size[0]} x {size[1]} pixels, but the one that was segmented "
+            f"{found.radiograph.size[0]} x {found.radiograph.size[1]}; give the same film"
+        )

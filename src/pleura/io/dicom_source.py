@@ -1,0 +1,159 @@
+"""The film that DICOM results are made for: its header, cleaned of what no object may repeat.
+
+Films come with dates of another standard, blanks, and values longer than their attribute allows. A
+result that copied those would be as wrong as its film. So a new header is made: what identifies
+patient, study and film, each value checked against the standard, and left empty where it fails.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom import config, dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pydicom.valuerep import PersonName, validate_value
+
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.io.decoding import decoding
+from pleura.io.dicom import is_dicom
+from pleura.io.dicom_tags import orientation, word
+
+__all__ = ["FilmHeader", "film_header"]
+
+NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""Without these nothing can refer to the film, nor lie in its study."""
+
+EMPTY_IF_UNKNOWN = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+LEFT_OUT_IF_UNKNOWN = (
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyDescription",
+    "IssuerOfPatientID",
+)
+SEXES = ("M", "F", "O")
+_ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilmHeader:
+    """A film's header in two parts, so that no name is in the hands of what builds objects."""
+
+    film: Dataset
+    """UIDs, modality, rows and columns; the patient's and the study's attributes are empty."""
+
+    patient: Dataset
+    """Patient and study; valid values, empty (None) where unknown."""
+
+    def given_to(self, result: Dataset) -> Dataset:
+        """`result` with the film's patient and study, in place."""
+        result.update(self.patient)
+        return result
+
+
+def film_header(source: Dataset | bytes | Path | str) -> FilmHeader:
+    """The header of a film, made anew of valid values; its pixels are not read.
+
+    Unknown values are empty (None) where the standard asks for the attribute, and absent where it
+    does not. Text is kept; the character set is Unicode where it needs one. A frame of reference is
+    not taken along: a projection has no position to tell in it.
+
+    Raises:
+        UnreadableFilm: the source is no DICOM file, or is damaged.
+        UnsuitableFilm: the file lacks a UID, so that no result could refer to it.
+    """
+    given = source if isinstance(source, Dataset) else _read(source)
+    with decoding("DICOM", quote=False):
+        return FilmHeader(_film(given), _patient(given))
+
+
+def _film(given: Dataset) -> Dataset:
+    film = Dataset()
+    for keyword in NEEDED:
+        setattr(film, keyword, _uid(given, keyword))
+    for keyword in EMPTY_IF_UNKNOWN:
+        setattr(film, keyword, None)
+    film.Rows, film.Columns = int(given.Rows), int(given.Columns)
+    film.Modality = word(given, "Modality") or "OT"
+    film.PatientOrientation = [each for each in orientation(given) if each] or None
+    return film
+
+
+def _patient(given: Dataset) -> Dataset:
+    patient = Dataset()
+    for keyword in (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN):
+        value = _valid(given, keyword)
+        if value is not None or keyword in EMPTY_IF_UNKNOWN:
+            setattr(patient, keyword, value)
+    if patient.PatientSex not in SEXES:
+        patient.PatientSex = None
+    if not all(str(element.value).isascii() for element in patient):
+        patient.SpecificCharacterSet = "ISO_IR 192"
+    return patient
+
+
+def _read(source: bytes | Path | str) -> Dataset:
+    data = _bytes(source)
+    if not is_dicom(data[:1024]):
+        raise UnsuitableFilm(
+            "a DICOM result refers to the DICOM film it was made of, and this film is none; "
+            "ask for other formats, or give the film as DICOM"
+        )
+    with decoding("DICOM", quote=False):
+        return dcmread(BytesIO(data), stop_before_pixels=True, force=True)
+
+
+def _bytes(source: bytes | Path | str) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise UnreadableFilm(
+            f"cannot open {source}: {error.strerror or error}; check the name and the permissions"
+        ) from error
+
+
+def _uid(given: Dataset, keyword: str) -> UID:
+    uid = UID(word(given, keyword))
+    if not uid.is_valid:
+        raise UnsuitableFilm(
+            f"the DICOM film has no valid {keyword}, so that no DICOM result could refer to it; "
+            "export it again from the archive, or ask for other formats"
+        )
+    return uid
+
+
+def _valid(given: Dataset, keyword: str) -> Any:
+    """The value if the standard allows it there, else None."""
+    value: Any = None
+    with suppress(ValueError, TypeError, AttributeError):  # bytes that are no such value
+        value = given.get(keyword)
+    vr = dictionary_VR(keyword)
+    if value is None or not str(value).strip():
+        return None
+    text = value if isinstance(value, PersonName) else str(value).strip()
+    if vr == "DA":
+        text = _ACR_NEMA_DATE.sub(r"\1\2\3", str(text))
+    try:
+        validate_value(vr, str(text), config.RAISE)
+    except ValueError:
+        return None
+    return text

@@ -1,0 +1,68 @@
+"""What every DICOM result says of itself: its UIDs, its series, and what made it."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Any
+from uuid import UUID, uuid5
+
+from pydicom.uid import UID
+
+from pleura.core.types import Definition, Provenance
+
+__all__ = ["DEFINED_AS", "MAKER", "NOT_FOR_DIAGNOSIS", "parameters", "result_uid", "stamp"]
+
+MAKER = "Pleura"
+"""Manufacturer, model and algorithm name; results are known by it when they come back."""
+
+NOT_FOR_DIAGNOSIS = "Lungs found by software; not for primary diagnosis"
+DEFINED_AS: dict[Definition, str] = {
+    "field": "lung field: heart and mediastinum left out",
+    "whole": "whole lung: the part behind the heart included",
+}
+_NAMES = UUID("5f0a4d0e-9f0b-5c0e-8c39-0a3b1c6d7e21")  # our own space of names, for uuid5
+_SERIES = {  # format -> series number, and description; high numbers sort behind the films
+    "dicom-seg": (9001, "Lungs"),
+    "dicom-seg-fractional": (9002, "Lung probabilities"),
+    "dicom-seg-labelmap": (9003, "Lungs, label map"),
+    "dicom-sr": (9004, "Lung measurements"),
+    "dicom-sc": (9005, "Lung overlay"),
+    "dicom-gsps": (9006, "Lung outlines"),
+}
+
+
+def result_uid(film_uid: str, made_by: Provenance, name: str) -> UID:
+    """The SOPInstanceUID of the result `name` of a film; the same whenever it is made again.
+
+    It follows from the film's UID, the version of Pleura, the weights' hash, the engine and the
+    definition of lung, so that a second run makes no second set, and other weights never reuse a
+    UID. A UUID of RFC 9562's version 5 under 2.25, as PS3.5 B.2 has it.
+    """
+    told = "\n".join((film_uid, *map(str, astuple(made_by)), name))
+    return UID(f"2.25.{uuid5(_NAMES, told).int}")
+
+
+def stamp(film_uid: str, made_by: Provenance, name: str) -> dict[str, Any]:
+    """The arguments that highdicom's objects share: instance, series, equipment."""
+    number, description = _SERIES[name.partition("+")[0]]
+    return {
+        "sop_instance_uid": result_uid(film_uid, made_by, name),
+        "instance_number": 1,
+        "series_instance_uid": result_uid(film_uid, made_by, f"{name}/series"),
+        "series_number": number,
+        "series_description": f"{MAKER}: {description}",
+        "manufacturer": MAKER,
+        "manufacturer_model_name": MAKER,
+        "software_versions": made_by.version,
+        "device_serial_number": made_by.weights_sha256[:16],
+    }
+
+
+def parameters(made_by: Provenance) -> dict[str, str]:
+    """What the algorithm ran with, for its identification: weights, their hash, and the rest."""
+    return {
+        "weights": made_by.weights_name.replace(",", " "),
+        "weights_sha256": made_by.weights_sha256,
+        "definition": made_by.definition,
+        "engine": made_by.engine,
+    }
