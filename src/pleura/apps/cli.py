@@ -11,6 +11,7 @@ import typer
 from typer.main import get_command
 
 import pleura
+from pleura.apps.ablate import ablate
 from pleura.apps.answers import Exit, answer
 from pleura.apps.bench import bench, card
 from pleura.apps.calibrate import calibrate
@@ -66,7 +67,7 @@ LEARN = "Learn (pip install pleura\\[train])"
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Use": (segment, serve, phantom, info, doctor),
-    LEARN: (train, evaluate, robustness, calibrate, bench, card, export),
+    LEARN: (train, ablate, evaluate, robustness, calibrate, bench, card, export),
 }
 
 for panel, commands in COMMANDS.items():

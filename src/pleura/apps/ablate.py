@@ -1,0 +1,44 @@
+"""`pleura ablate`: recipes against each other on the same films."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pleura.apps.progress import console
+
+__all__ = ["ablate"]
+
+
+def ablate(
+    study: Annotated[
+        Path, typer.Argument(help="A TOML file of arms, such as recipes/ablation/study.toml.")
+    ],
+    data: Annotated[Path, typer.Option(help="The folder that holds the sets it names.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the runs are kept.")],
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that prepare batches; 0 is none.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Train every arm of a study once a seed, score all on the same test films, compare.
+
+    pleura ablate recipes/ablation/study.toml --data films/ -o runs/ablation
+
+    Long: each arm is a training run. What is done is kept; the same command goes on.
+    OUT/study.json holds every figure; the table goes to stdout.
+    """
+    from pleura.lab.ablation import load_study, run_study, study_table
+    from pleura.lab.train import Machine
+
+    asked = load_study(study)
+    screen = console()
+    machine = Machine(workers=workers, progress=not quiet)
+
+    def say(title: str) -> None:
+        screen.print(title, markup=False)
+
+    told = run_study(asked, data, out, machine=machine, on_run=say)
+    typer.echo(study_table(told), nl=False)
