@@ -50,7 +50,7 @@ async function work(item) {
     item.problem = problem.detail ? problem : { title: "Something unexpected happened", detail: String(problem) };
     item.tile.querySelector(".blank").textContent = "failed";
     if (item.problem.status === 401) $("key").hidden = false;
-    announce(`${item.name}: ${panel.titleOf(item.problem)}`);
+    announce(`${item.name}: ${panel.titleOf(item.problem)}. ${panel.sentence(item.problem.detail)}`);
   }
   item.tile.dataset.status = item.status;
   if (item === selected) await refresh();
@@ -147,8 +147,11 @@ function showLungs() {
   const definition = definitionOf(selected);
   $("definition").hidden = Object.keys(selected.result.lungs).length < 2;
   check("definition", definition);
-  viewer.lungs(selected.result.lungs[definition].rle, { filled: checked("style") === "fill" });
+  const { rle, measurements } = selected.result.lungs[definition];
+  const widths = measurements.cardiothoracic_ratio !== null;
+  viewer.lungs(rle, { filled: checked("style") === "fill", widths });
   panel.tell(selected.result, definition);
+  $("stage").setAttribute("aria-label", `${selected.name} with its lungs`);
   $("screen").dataset.shown = `${selected.name} ${definition}`;
 }
 
@@ -266,6 +269,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.do) DO[button.dataset.do](button);
+  else if (!button && event.target.closest(".drop")) DO.choose();
   if (button?.dataset.save) save(button.dataset.save, button);
 });
 

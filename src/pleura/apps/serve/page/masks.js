@@ -31,8 +31,8 @@ export function boxOf(mask, width, height) {
   return top < 0 ? null : { top, left, bottom: bottom + 1, right: right + 1 };
 }
 
-/** Paint masks on a canvas of the film's size; the heart is outlined only. */
-export function paint(canvas, masks, { filled }) {
+/** Paint masks on a canvas of the film's size; the heart is outlined only, with its widths if asked. */
+export function paint(canvas, masks, { filled, widths }) {
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
@@ -42,7 +42,7 @@ export function paint(canvas, masks, { filled }) {
     if (box) lay(picture, masks[name], box, { colour, by, fill: filled && name !== "heart" ? FILL : 0 });
   }
   context.putImageData(picture, 0, 0);
-  if (masks.heart) drawWidths(context, masks, by);
+  if (widths) drawWidths(context, masks, by);
 }
 
 function lay(picture, mask, box, { colour: [r, g, b], by, fill }) {
@@ -80,21 +80,24 @@ function shrunk(shape, w, by) {
   return inner;
 }
 
-/** The two widths whose ratio is the cardiothoracic one. */
+/** The two widths whose ratio is the cardiothoracic one: bars whose ends lie on pixels' edges. */
 function drawWidths(context, { right, left, heart }, by) {
   const { width, height } = context.canvas;
   const box = boxOf(heart, width, height);
   const widest = widestRow(right, left, width, height);
   if (!box || !widest) return;
-  context.strokeStyle = "#ffffff";
-  context.lineWidth = by;
-  context.setLineDash([4 * by, 3 * by]);
-  for (const [y, from, to] of [[widest.y, widest.from, widest.to], [(box.top + box.bottom) / 2, box.left, box.right]]) {
-    context.beginPath();
-    context.moveTo(from, y);
-    context.lineTo(to, y);
-    context.stroke();
-  }
+  drawBar(context, { y: widest.y, from: widest.from, to: widest.to }, by);
+  drawBar(context, { y: Math.floor((box.top + box.bottom) / 2), from: box.left, to: box.right }, by);
+}
+
+/** White dashes on a dark line, for light ground and dark, with a tick at each end. */
+function drawBar(context, { y, from, to }, by) {
+  const top = y - Math.floor(by / 2); // whole pixels: half ones would blur
+  context.fillStyle = "#10171d";
+  context.fillRect(from, top, to - from, by);
+  context.fillStyle = "#ffffff";
+  for (let x = from; x < to; x += 7 * by) context.fillRect(x, top, Math.min(4 * by, to - x), by);
+  for (const x of [from, to - by]) context.fillRect(x, top - 3 * by, by, 7 * by);
 }
 
 function widestRow(right, left, width, height) {

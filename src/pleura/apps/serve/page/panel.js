@@ -12,6 +12,10 @@ const TITLES = {
   "urn:pleura:problem:too-large": "The file is too large",
   "urn:pleura:problem:busy": "The server is busy",
   "urn:pleura:problem:key-needed": "The API key is missing or wrong",
+  "urn:pleura:problem:too-slow": "The upload took too long",
+  "urn:pleura:problem:took-too-long": "The server did not finish in time",
+  "urn:pleura:problem:weights-error": "The server's weights are damaged",
+  "about:blank": "Something went wrong in the server",
 };
 
 export const titleOf = (problem) => TITLES[problem.type] ?? problem.title;
@@ -29,15 +33,18 @@ export function tell(result, definition) {
   $("areas").replaceChildren(
     ...(m.lungs_area_cm2 === null ? [] : [row("Area, cm²", one, m.right_area_cm2, m.left_area_cm2, m.lungs_area_cm2)]),
     row("Area, px", whole, m.right_area_px, m.left_area_px, m.lungs_area_px),
-    row("Height, px", whole, ...[m.right_box, m.left_box, m.lungs_box].map((box) => box && box.bottom - box.top)),
-    row("Width, px", whole, ...[m.right_box, m.left_box, m.lungs_box].map((box) => box && box.right - box.left)),
+    row("Box height, px", whole, ...[m.right_box, m.left_box, m.lungs_box].map((box) => box && box.bottom - box.top)),
+    row("Box width, px", whole, ...[m.right_box, m.left_box, m.lungs_box].map((box) => box && box.right - box.left)),
   );
   const ratios = [
     ["Share of the film", `${one.format(100 * m.lungs_share)} %`],
     ["Right to left", shown(two, m.right_to_left_ratio)],
   ];
-  if (m.heart_area_px !== null) ratios.push(["Cardiothoracic ratio", shown(two, m.cardiothoracic_ratio)]);
-  $("ratios").replaceChildren(...ratios.map(([term, value]) => wrap("div", text("dt", term), text("dd", value))));
+  if (m.heart_area_px !== null) {
+    ratios.push(["Heart, px", shown(whole, m.heart_area_px), "dot heart"]);
+    ratios.push(["Cardiothoracic ratio", shown(two, m.cardiothoracic_ratio), "bar"]);
+  }
+  $("ratios").replaceChildren(...ratios.map(([name, value, mark]) => wrap("div", term(name, mark), text("dd", value))));
   const notes = [...result.notes, ...lungs.notes];
   $("notes").replaceChildren(...(notes.length ? notes : ["nothing to note"]).map((each) => text("li", sentence(each))));
   $("made-by").textContent = `Weights ${result.provenance.weights_name}, pleura ${result.provenance.version}.`;
@@ -71,6 +78,15 @@ function row(name, format, ...values) {
   const head = text("th", name);
   head.scope = "row";
   return wrap("tr", head, ...values.map((value) => text("td", shown(format, value))));
+}
+
+/** A term, with the mark by which it is found on the film. */
+function term(name, mark) {
+  const element = document.createElement("dt");
+  const sign = document.createElement("i");
+  sign.className = mark ?? "";
+  element.append(...(mark ? [sign] : []), name);
+  return element;
 }
 
 function text(tag, content) {

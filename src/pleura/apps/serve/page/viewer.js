@@ -11,6 +11,7 @@ export class Viewer {
     this.stage = screen.querySelector("#stage");
     this.film = screen.querySelector("#film");
     this.overlay = screen.querySelector("#overlay");
+    this.readout = screen.querySelector("#readout");
     this.mode = "move";
     this.look = { ...NATURAL };
     this.place = { x: 0, y: 0, scale: 1 };
@@ -30,11 +31,11 @@ export class Viewer {
   }
 
   /** Paint the lungs: run lengths by name, or nothing. */
-  lungs(rle, { filled }) {
+  lungs(rle, how) {
     const masks = Object.fromEntries(
       Object.entries(rle).filter(([, each]) => each).map(([name, each]) => [name, decode(each)]),
     );
-    paint(this.overlay, masks, { filled });
+    paint(this.overlay, masks, how);
   }
 
   /** The whole film, with its own grey values. */
@@ -86,6 +87,7 @@ export class Viewer {
     const { x, y, scale } = this.place;
     this.stage.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
     this.film.style.imageRendering = scale > 3 ? "pixelated" : "auto";
+    this.tell();
   }
 
   applyLook() {
@@ -93,6 +95,16 @@ export class Viewer {
     const { centre, width, inverted } = this.look;
     const filters = [`brightness(${1 / (2 * centre)})`, `contrast(${(2 * centre) / width})`];
     this.film.style.filter = [...filters, ...(inverted ? ["invert(1)"] : [])].join(" ");
+    this.tell();
+  }
+
+  /** Zoom, and the window where it is not the film's own. */
+  tell() {
+    const { centre, width } = this.look;
+    const own = centre === NATURAL.centre && width === NATURAL.width;
+    const percent = (share) => `${Math.round(100 * share)} %`;
+    const windowed = own ? "" : ` · window ${percent(width)}, level ${percent(centre)}`;
+    this.readout.textContent = `zoom ${percent(this.place.scale)}${windowed}`;
   }
 
   listen() {
