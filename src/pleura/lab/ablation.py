@@ -136,7 +136,7 @@ def _trained(
     if arm.pretrained_with is not None:
         before = replace(arm.pretrained_with, seed=seed)
         films = _films(root, arm.pretrained_on)
-        first = _run(before, films, out / f"{before.name}-{seed}", machine)
+        first = _run(before, films, out / f"{before.name}_of_{arm.name}-{seed}", machine)
         recipe = replace(recipe, init=str(first.with_suffix(".safetensors")))
     return _run(recipe, _films(root, study.trained_on), out / f"{arm.name}-{seed}", machine)
 
@@ -228,16 +228,19 @@ def study_table(told: dict[str, Any]) -> str:
     ]
     for index, row in enumerate(told["rows"]):
         dice, far = row["metrics"]["dice"], row["metrics"]["hd95_px"]
-        gap = dice["difference"]
-        change = f"{gap['mean']:+.4f}{_interval(gap)}" if index else "-"
+        change = _difference(dice["difference"]) if index else "-"
         lines.append(
-            f"| {row['title']} | {len(row['seeds'])} | {dice['value']['mean']:.4f} | {change} | "
-            f"{far['value']['mean']:.1f} |"
+            f"| {row['title']} | {len(row['seeds'])} | {_told(dice['value']['mean'], '.4f')} | "
+            f"{change} | {_told(far['value']['mean'], '.1f')} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _interval(figures: dict[str, Any]) -> str:
-    if figures["mean_low"] is None:
-        return ""
-    return f" ({figures['mean_low']:+.4f} to {figures['mean_high']:+.4f})"
+def _told(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _difference(figures: dict[str, Any]) -> str:
+    ends = [_told(figures[end], "+.4f") for end in ("mean_low", "mean_high")]
+    interval = "" if figures["mean_low"] is None else f" ({ends[0]} to {ends[1]})"
+    return _told(figures["mean"], "+.4f") + interval
