@@ -21,7 +21,7 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.benchmark import Bench, run_bench, why, worst
 from pleura.lab.evaluation import read_rows
-from pleura.lab.model_card import model_card, read_results
+from pleura.lab.model_card import model_card, read_remarks, read_results
 from pleura.lab.scores import Scores
 
 SIDE = 96
@@ -159,3 +159,16 @@ def test_results_of_other_weights_or_none_are_refused(made, tmp_path):
     (tmp_path / "odd.json").write_text("[]")
     with pytest.raises(UsageError, match=r"odd\.json: no result"):
         read_results(tmp_path)
+
+
+def test_what_a_person_saw_stands_beside_the_film(made, tmp_path):
+    (tmp_path / "remarks.csv").write_text("id,remark\na,the mask takes in the heart\n")
+    page = model_card(read_results(made.results), read_remarks(tmp_path))
+    [seen] = [line for line in page.splitlines() if line.startswith("| a | normal")]
+    [unseen] = [line for line in page.splitlines() if line.startswith("| c | normal")]
+    assert seen.endswith("| the mask takes in the heart |")
+    assert unseen.endswith("| – |")
+    assert read_remarks(made.results) == {}
+    (tmp_path / "remarks.csv").write_text("film,words\na,b\n")
+    with pytest.raises(UsageError, match="id and remark"):
+        read_remarks(tmp_path)

@@ -73,11 +73,13 @@ def card(
     """Write the model card, in Markdown, from results.
 
     pleura card benchmarks/results -o docs/explanation/model_card.md
+
+    A remarks.csv among the results, of columns id and remark, is told beside the worst films.
     """
     from pleura.io.whole import written_whole
-    from pleura.lab.model_card import model_card, read_results
+    from pleura.lab.model_card import model_card, read_remarks, read_results
 
-    page = model_card(read_results(results))
+    page = model_card(read_results(results), read_remarks(results))
     if out is None:
         typer.echo(page, nl=False)
         return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pleura.core.errors import UsageError
@@ -13,7 +15,10 @@ from pleura.lab.calibration_report import calibration_table
 from pleura.lab.page import Table, count, number, percent, signed, with_interval
 from pleura.lab.robustness_report import robustness_tables
 
-__all__ = ["model_card", "read_results"]
+__all__ = ["REMARKS", "model_card", "read_remarks", "read_results"]
+
+REMARKS = "remarks.csv"
+"""Beside the results: columns id and remark, what a person saw who looked at a bad film."""
 
 HEAD = ("", "films", "Dice, mean (95 %)", "median", "5th pct", "min", "< 0.90", "HD95, px", "area")
 
@@ -39,8 +44,26 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def model_card(results: dict[str, dict[str, Any]]) -> str:
-    """The page. All results must be of the same weights.
+def read_remarks(folder: Path) -> dict[str, str]:
+    """Film's id -> what a person saw in it, from `REMARKS` in `folder`; none if there is no file.
+
+    Raises:
+        UsageError: it is no table with columns id and remark.
+    """
+    path = folder / REMARKS
+    if not path.exists():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["id"]: row["remark"] for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise UsageError(f"{path}: needs columns id and remark ({error!r})") from error
+
+
+def model_card(
+    results: dict[str, dict[str, Any]], remarks: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The page; `remarks` say what a person saw in a film. All results must be of one weights.
 
     Raises:
         UsageError: they are not.
@@ -60,7 +83,7 @@ def model_card(results: dict[str, dict[str, Any]]) -> str:
         scores="\n\n".join(_scores(*each) for each in scored.items()) or NOTHING,
         robustness="\n\n".join(_robustness(*each) for each in tried.items()) or NOTHING,
         calibration="\n\n".join(_calibration(*each) for each in held.items()) or NOTHING,
-        failures="\n\n".join(_failures(*each) for each in scored.items()) or NOTHING,
+        failures="\n\n".join(_failures(*each, remarks) for each in scored.items()) or NOTHING,
         made="\n".join(_made(*each) for each in results.items()),
     )
 
@@ -116,18 +139,19 @@ def _calibration(name: str, told: dict[str, Any]) -> str:
     return f"{_markdown(Table(name, table.head, table.rows))}\n\n{chosen}"
 
 
-def _failures(name: str, told: dict[str, Any]) -> str:
-    head = ("film", "condition", "Dice", "HD95, px", "area", "what the numbers say")
-    return "\n\n".join(
-        _markdown(Table(f"{name}: {source}", head, tuple(_failure(each) for each in films)))
-        for source, films in told.get("worst", {}).items()
-    )
+def _failures(name: str, told: dict[str, Any], remarks: Mapping[str, str]) -> str:
+    head = ("film", "condition", "Dice", "HD95, px", "area", "the numbers say", "a reader saw")
+
+    def table(source: str, films: list[dict[str, Any]]) -> Table:
+        return Table(f"{name}: {source}", head, tuple(_failure(each, remarks) for each in films))
+
+    return "\n\n".join(_markdown(table(*each)) for each in told.get("worst", {}).items())
 
 
-def _failure(film: dict[str, Any]) -> tuple[str, ...]:
+def _failure(film: dict[str, Any], remarks: Mapping[str, str]) -> tuple[str, ...]:
     facts = (film["id"], film["condition"] or "–")
     values = (number(film["dice"]), number(film["hd95_px"], 1), signed(film["area_error"]))
-    return (*facts, *values, film["why"])
+    return (*facts, *values, film["why"], remarks.get(film["id"], "–"))
 
 
 def _made(name: str, told: dict[str, Any]) -> str:
