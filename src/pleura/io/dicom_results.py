@@ -20,8 +20,15 @@ __all__ = ["DICOM_FORMATS", "check_dicom_formats", "dicom_bytes", "dicom_results
 
 DICOM_FORMATS: dict[str, str] = {
     "dicom-seg": "DICOM Segmentation, a bit a pixel",
+    "dicom-seg-fractional": "DICOM Segmentation of the probabilities",
+    "dicom-seg-labelmap": "DICOM label map, a kind of 2024 that few viewers know",
+    "dicom-sr": "DICOM report of the measurements",
+    "dicom-sc": "DICOM picture of the overlay",
+    "dicom-gsps": "DICOM presentation state with the outlines",
 }
 """By name, what it is; in the order in which results are made."""
+
+_SEGS = ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap")
 
 
 def dicom_results(
@@ -31,9 +38,9 @@ def dicom_results(
 
     `source` is the DICOM film that was segmented: its path, its bytes, or its data set; its pixels
     are not read. Each object lies in the film's study, in a new series of its own, and refers to
-    the film. UIDs follow from the film's UID and from what made the result, so that the same film
-    with the same weights gives the same UIDs again (`result_uids` tells them beforehand).
-    `dicom_bytes` makes a file of an object.
+    the film; a report refers to a Segmentation asked for with it as well. UIDs follow from the
+    film's UID and from what made the result, so that the same film with the same weights gives the
+    same UIDs again (`result_uids` tells them beforehand). `dicom_bytes` makes a file of an object.
 
     Raises:
         UsageError: an unknown format.
@@ -43,7 +50,11 @@ def dicom_results(
     names = check_dicom_formats(formats)
     header = film_header(source)
     _check_same_size(header.film, segmentation)
-    return [header.given_to(_made(name, header.film, segmentation)) for name in names]
+    made: dict[str, Dataset] = {}
+    for name in names:
+        seg = next((made[each] for each in _SEGS if each in made), None)
+        made[name] = _made(_told(name, names), header.film, segmentation, seg=seg)
+    return [header.given_to(each) for each in made.values()]
 
 
 def result_uids(
@@ -51,7 +62,8 @@ def result_uids(
 ) -> list[UID]:
     """The SOPInstanceUIDs that `dicom_results` would give, in its order, without segmenting."""
     film_uid = film_header(source).film.SOPInstanceUID
-    return [result_uid(film_uid, made_by, name) for name in check_dicom_formats(formats)]
+    names = check_dicom_formats(formats)
+    return [result_uid(film_uid, made_by, _told(name, names)) for name in names]
 
 
 def dicom_bytes(result: Dataset) -> bytes:
@@ -73,10 +85,23 @@ def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in DICOM_FORMATS if name in asked)
 
 
-def _made(name: str, film: Dataset, found: Segmentation) -> Dataset:
-    from pleura.io.dicomseg import dicom_seg  # highdicom takes a second to import
+def _told(name: str, names: tuple[str, ...]) -> str:
+    """A result's name in its UIDs: a report that refers to a Segmentation is another report."""
+    seg = next((each for each in _SEGS if each in names), None)
+    return f"{name}+{seg}" if name == "dicom-sr" and seg else name
 
-    return dicom_seg(film, found, name=name)
+
+def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None) -> Dataset:
+    """One object; highdicom is imported here, since that takes a second."""
+    from pleura.io.dicomgsps import dicom_gsps
+    from pleura.io.dicomsc import dicom_sc
+    from pleura.io.dicomseg import dicom_seg
+    from pleura.io.dicomsr import dicom_sr
+
+    if name.startswith("dicom-sr"):
+        return dicom_sr(film, found, name=name, seg=seg)
+    write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
+    return write(film, found, name=name)
 
 
 def _check_same_size(film: Dataset, found: Segmentation) -> None:

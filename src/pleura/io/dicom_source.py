@@ -8,6 +8,7 @@ patient, study and film, each value checked against the standard, and left empty
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,12 +19,13 @@ from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pydicom.valuerep import PersonName, validate_value
+from pydicom.valuerep import DS, PersonName, validate_value
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom import is_dicom
-from pleura.io.dicom_tags import orientation, word
+from pleura.io.dicom_display import add_display
+from pleura.io.dicom_tags import orientation, pair, word
 
 __all__ = ["FilmHeader", "film_header"]
 
@@ -57,7 +59,7 @@ class FilmHeader:
     """A film's header in two parts, so that no name is in the hands of what builds objects."""
 
     film: Dataset
-    """UIDs, modality, rows and columns; the patient's and the study's attributes are empty."""
+    """UIDs, size, how it is shown; the patient's and the study's attributes are empty."""
 
     patient: Dataset
     """Patient and study; valid values, empty (None) where unknown."""
@@ -93,20 +95,36 @@ def _film(given: Dataset) -> Dataset:
     film.Rows, film.Columns = int(given.Rows), int(given.Columns)
     film.Modality = word(given, "Modality") or "OT"
     film.PatientOrientation = [each for each in orientation(given) if each] or None
+    film.SamplesPerPixel = int(given.get("SamplesPerPixel", 1))
+    film.PhotometricInterpretation = word(given, "PhotometricInterpretation") or "MONOCHROME2"
+    spacing = pair(given, "PixelSpacing")
+    if spacing is not None:
+        film.PixelSpacing = [DS(each, auto_format=True) for each in spacing]
+    lossy = word(given, "LossyImageCompression")
+    film.LossyImageCompression = lossy if lossy in ("00", "01") else "00"
+    _take(given, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+    add_display(given, film)
     return film
 
 
 def _patient(given: Dataset) -> Dataset:
     patient = Dataset()
-    for keyword in (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN):
-        value = _valid(given, keyword)
-        if value is not None or keyword in EMPTY_IF_UNKNOWN:
-            setattr(patient, keyword, value)
+    for keyword in EMPTY_IF_UNKNOWN:
+        setattr(patient, keyword, None)
+    _take(given, patient, (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN))
     if patient.PatientSex not in SEXES:
         patient.PatientSex = None
     if not all(str(element.value).isascii() for element in patient):
         patient.SpecificCharacterSet = "ISO_IR 192"
     return patient
+
+
+def _take(given: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
+    """Copy the values that are valid."""
+    for keyword in keywords:
+        value = _valid(given, keyword)
+        if value is not None:
+            setattr(into, keyword, value)
 
 
 def _read(source: bytes | Path | str) -> Dataset:

@@ -6,11 +6,20 @@ from dataclasses import astuple
 from typing import Any
 from uuid import UUID, uuid5
 
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from pleura.core.types import Definition, Provenance
 
-__all__ = ["DEFINED_AS", "MAKER", "NOT_FOR_DIAGNOSIS", "parameters", "result_uid", "stamp"]
+__all__ = [
+    "DEFINED_AS",
+    "MAKER",
+    "NOT_FOR_DIAGNOSIS",
+    "lossy_as",
+    "parameters",
+    "result_uid",
+    "stamp",
+]
 
 MAKER = "Pleura"
 """Manufacturer, model and algorithm name; results are known by it when they come back."""
@@ -66,3 +75,11 @@ def parameters(made_by: Provenance) -> dict[str, str]:
         "definition": made_by.definition,
         "engine": made_by.engine,
     }
+
+
+def lossy_as(film: Dataset, image: Dataset) -> None:
+    """Say of `image`, in place, that the film lost something to compression, where it did."""
+    image.LossyImageCompression = film.LossyImageCompression
+    for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        if keyword in film:
+            setattr(image, keyword, film[keyword].value)

@@ -16,7 +16,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Spacing
 from pleura.io.suitable import plausible_spacing
 
-__all__ = ["check_is_film", "number", "orientation", "spacing_of", "view_of", "word"]
+__all__ = ["check_is_film", "number", "orientation", "pair", "spacing_of", "view_of", "word"]
 
 _IMAGE = "1.2.840.10008.5.1.4.1.1."
 FILM_CLASSES = frozenset(
@@ -146,7 +146,7 @@ def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 
 def _stated_spacing(dataset: Dataset) -> Spacing | None:
     calibration = word(dataset, "PixelSpacingCalibrationType")
-    plain, imager = (_pair(dataset, each) for each in ("PixelSpacing", "ImagerPixelSpacing"))
+    plain, imager = (pair(dataset, each) for each in ("PixelSpacing", "ImagerPixelSpacing"))
     if plain and (calibration or (imager and imager != plain)):
         return Spacing(*plain, "PixelSpacing" + (f"/{calibration}" if calibration else ""))
     if imager:
@@ -155,13 +155,13 @@ def _stated_spacing(dataset: Dataset) -> Spacing | None:
             row_mm, col_mm = imager
             return Spacing(row_mm / factor, col_mm / factor, f"ImagerPixelSpacing/{_MAGNIFICATION}")
         return Spacing(*imager, "ImagerPixelSpacing")
-    scanned = _pair(dataset, "NominalScannedPixelSpacing")
+    scanned = pair(dataset, "NominalScannedPixelSpacing")
     if plain:
         return Spacing(*plain, "PixelSpacing")
     return Spacing(*scanned, "NominalScannedPixelSpacing") if scanned else None
 
 
-def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+def pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
     """(between rows, between columns) in mm; None unless both are positive and finite."""
     values = _numbers(dataset, keyword)
     if len(values) != 2 or min(values) <= 0:

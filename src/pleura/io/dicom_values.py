@@ -20,7 +20,7 @@ from pydicom.pixels.utils import pixel_array
 from pleura.core.types import Mask, Pixels
 from pleura.io.dicom_tags import number, word
 
-__all__ = ["brightness", "stored_values"]
+__all__ = ["brightness", "lut_table", "stored_values"]
 
 MOST_CLIPPED = 0.5
 """Share of the pixels that a linear window may clip."""
@@ -111,7 +111,7 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
 def _look_up(values: Pixels, item: Dataset, dataset: Dataset) -> Pixels:
     """Map values through a LUT item; those below or above its range take its ends."""
     entries, first = (int(each) for each in item.LUTDescriptor[:2])
-    table = _table(item, entries or 2**16, big_endian=_is_big_endian(dataset))
+    table = lut_table(item, entries or 2**16, big_endian=_is_big_endian(dataset))
     if first >= 2**15 and values.min() < 0:  # signed, but read as unsigned
         first -= 2**16
     index = np.clip(np.rint(values) - first, 0, len(table) - 1).astype(np.intp)
@@ -119,7 +119,7 @@ def _look_up(values: Pixels, item: Dataset, dataset: Dataset) -> Pixels:
     return mapped
 
 
-def _table(item: Dataset, entries: int, *, big_endian: bool) -> Pixels:
+def lut_table(item: Dataset, entries: int, *, big_endian: bool) -> Pixels:
     """LUTData as float32; its VR may be US (numbers) or OW (bytes, one or two an entry)."""
     data = item.LUTData
     if not isinstance(data, bytes):

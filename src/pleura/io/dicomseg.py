@@ -13,25 +13,15 @@ from highdicom.seg import Segmentation as Seg
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 
-from pleura.core.paint import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.parts import part_probabilities
 from pleura.core.types import Provenance, Segmentation
+from pleura.io.dicom_codes import AI, ANATOMY, COLOURS, LABELS, PARTS, SIDES
 from pleura.io.dicom_stamp import DEFINED_AS, MAKER, NOT_FOR_DIAGNOSIS, parameters, stamp
-from pleura.io.masks import HEART, LEFT, RIGHT, label_map
+from pleura.io.masks import HEART, label_map
 
-__all__ = ["HEART_CODE", "LUNG", "SIDES", "algorithm", "dicom_seg"]
+__all__ = ["algorithm", "dicom_seg"]
 
-CATEGORY = Code("91723000", "SCT", "Anatomical Structure")
-LUNG = Code("39607008", "SCT", "Lung")
-HEART_CODE = Code("80891009", "SCT", "Heart")
-SIDES = {RIGHT: Code("24028007", "SCT", "Right"), LEFT: Code("7771000", "SCT", "Left")}
-"""By segment number; the modifiers of `LUNG`."""
-
-FAMILY = Code("123110", "DCM", "Artificial Intelligence")
-LABELS = {RIGHT: "Right lung", LEFT: "Left lung", HEART: "Heart"}
-_COLOURS = {RIGHT: RIGHT_COLOUR, LEFT: LEFT_COLOUR, HEART: HEART_COLOUR}
 _TYPES: dict[str, SegmentationTypeValues] = {
     "dicom-seg": SegmentationTypeValues.BINARY,
     "dicom-seg-fractional": SegmentationTypeValues.FRACTIONAL,
@@ -40,7 +30,7 @@ _TYPES: dict[str, SegmentationTypeValues] = {
 
 
 def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") -> Dataset:
-    """A Segmentation of `film`, a header of `io.dicom_source`: segment 1 right, 2 left, 3 heart.
+    """A Segmentation of `film`, of `io.dicom_source.FilmHeader`: segment 1 right, 2 left, 3 heart.
 
     `dicom-seg` holds a bit a pixel and segment; `dicom-seg-fractional` probabilities in steps of
     1/255; `dicom-seg-labelmap` the label map. A segment is there even where its mask is empty; the
@@ -66,7 +56,7 @@ def algorithm(made_by: Provenance) -> AlgorithmIdentificationSequence:
     """What made the masks: Pleura's version, the weights and their hash."""
     return AlgorithmIdentificationSequence(
         name=MAKER,
-        family=FAMILY,
+        family=AI,
         version=made_by.version,
         source=MAKER,
         parameters=parameters(made_by),
@@ -90,11 +80,11 @@ def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
         segment = SegmentDescription(
             segment_number=number,
             segment_label=label,
-            segmented_property_category=CATEGORY,
-            segmented_property_type=HEART_CODE if number == HEART else LUNG,
+            segmented_property_category=ANATOMY,
+            segmented_property_type=PARTS[number],
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=algorithm(found.provenance),
-            display_color=CIELabColor.from_rgb(*_COLOURS[number]),
+            display_color=CIELabColor.from_rgb(*COLOURS[number]),
         )
         if number in SIDES:  # highdicom has no argument for the modifier
             segment.SegmentDescription = DEFINED_AS[found.provenance.definition]

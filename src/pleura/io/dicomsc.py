@@ -1,0 +1,52 @@
+"""DICOM Secondary Capture of the overlay, for viewers that show pictures only."""
+
+from __future__ import annotations
+
+from highdicom.sc import SCImage
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from pleura.core.paint import paint
+from pleura.core.types import Segmentation
+from pleura.io.dicom_stamp import NOT_FOR_DIAGNOSIS, lossy_as, stamp
+
+__all__ = ["dicom_sc"]
+
+
+def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> Dataset:
+    """The overlay in RGB, 8 bits, uncompressed, of the film's own rows and columns.
+
+    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text
+    is burnt in.
+    """
+    picture = paint(found.radiograph.pixels, found.right, found.left, heart=found.heart)
+    sc: Dataset = SCImage.from_ref_dataset(
+        film,
+        pixel_array=picture,
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=film.PatientOrientation or ("L", "F"),
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        **stamp(film.SOPInstanceUID, found.provenance, name),
+    )
+    sc.PatientOrientation = film.PatientOrientation
+    sc.Laterality = None
+    sc.ConversionType = "WSD"
+    sc.BurnedInAnnotation = "NO"
+    sc.DerivationDescription = NOT_FOR_DIAGNOSIS
+    sc.SourceImageSequence = [_source(film)]
+    lossy_as(film, sc)
+    return sc
+
+
+def _source(film: Dataset) -> Dataset:
+    item, purpose = Dataset(), Dataset()
+    item.ReferencedSOPClassUID = film.SOPClassUID
+    item.ReferencedSOPInstanceUID = film.SOPInstanceUID
+    code = codes.DCM.SourceImageForImageProcessingOperation
+    purpose.CodeValue, purpose.CodingSchemeDesignator = code.value, code.scheme_designator
+    purpose.CodeMeaning = code.meaning
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    return item
