@@ -15,7 +15,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from pleura.apps.answers import Exit
-from pleura.apps.engines import open_engine
+from pleura.apps.engines import (
+    Choice,
+    DeviceOption,
+    EngineOption,
+    FastOption,
+    PrecisionOption,
+    open_engine,
+)
 from pleura.apps.progress import FilmProgress, console
 
 __all__ = ["evaluate"]
@@ -42,10 +49,17 @@ def evaluate(
         Path | None,
         typer.Option(help="An .onnx file that `pleura export` wrote; by default the shipped."),
     ] = None,
+    engine: EngineOption = "onnxruntime",
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "auto",
+    fast: FastOption = False,
     lungs: Annotated[
         Literal["field", "whole"] | None,
         typer.Option(help="Predict this definition always; by default each film's."),
     ] = None,
+    cleaned: Annotated[
+        bool, typer.Option(help="Judge what ships, or the bare threshold before it is cleaned.")
+    ] = True,
     compare: Annotated[
         Path | None, typer.Option(help="The scores.csv of another run, to hold this one against.")
     ] = None,
@@ -60,10 +74,12 @@ def evaluate(
 
     pleura evaluate films/ -o report
     pleura evaluate films/ --weights mine.onnx --compare report/scores.csv -o mine
+    pleura evaluate films/ --no-cleaned --compare report/scores.csv -o bare
 
     OUT receives scores.csv (a row for each film and structure), summary.json and report.html.
     """
-    engine = open_engine(weights)
+    choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
+    opened = open_engine(weights, choice)
     from pleura.lab.evaluate import evaluate as run
     from pleura.lab.evaluation import Trial
 
@@ -73,13 +89,14 @@ def evaluate(
         splits=splits,
         layout=layout,
         lungs=lungs,
+        cleaned=cleaned,
         compare=compare,
         limit=limit,
         seed=seed,
         command=shlex.join(["pleura", *sys.argv[1:]]),
     )
     with ExitStack() as stack:
-        summary = run(trial, engine, out, on_progress=_bars(stack, quiet))
+        summary = run(trial, opened, out, on_progress=_bars(stack, quiet))
     if as_json:
         typer.echo(json.dumps(summary, indent=1, allow_nan=False))
     _tell(summary, out)

@@ -49,7 +49,7 @@ def evaluate(
         WeightsError: the engine's weights answer nonsense.
     """
     other = None if trial.compare is None else read_rows(trial.compare)
-    judge = Judge(engine, lungs=trial.lungs)
+    judge = Judge(engine, lungs=trial.lungs, cleaned=trial.cleaned)
     selection = choose(trial)
     advance = _counted(on_progress, "score", len(selection.films))
     evaluation = judge_films(selection, judge, on_film=advance)
@@ -93,6 +93,7 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": trial.command,
         "seed": trial.seed,
+        "cleaned": trial.cleaned,
         "engine": engine.name,
         "weights": {
             "name": card.name,

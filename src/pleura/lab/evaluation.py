@@ -63,6 +63,9 @@ class Trial:
     lungs: Definition | None = None
     """Predict this definition always; None: as each film labels it, where the weights can."""
 
+    cleaned: bool = True
+    """False judges the bare threshold, to measure what cleaning is worth."""
+
     compare: Path | None = None
     """The scores.csv of another run."""
 

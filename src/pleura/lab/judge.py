@@ -110,15 +110,21 @@ class Row:
 class Judge:
     """Holds films against their masks, with one engine."""
 
-    def __init__(self, engine: Engine, *, lungs: Definition | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, lungs: Definition | None = None, cleaned: bool = True
+    ) -> None:
         """Predict the lungs as each film labels them, or always as `lungs` says.
+
+        Without `cleaned` the bare threshold is judged, which is not what ships.
 
         Raises:
             UsageError: these weights do not give `lungs`.
         """
         offered = (lungs,) if lungs else engine.card.definitions
         self.engine = engine
-        self.segmenters = {each: Segmenter(engine, definition=each) for each in offered}
+        self.segmenters = {
+            each: Segmenter(engine, definition=each, cleaned=cleaned) for each in offered
+        }
 
     def examine(self, film: Film) -> Examined:
         """Segment `film` and put its masks beside the answer.

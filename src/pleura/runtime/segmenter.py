@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 import pleura
-from pleura.core.cleanup import check_definition, clean
+from pleura.core.cleanup import Cleaned, check_definition, clean, leave
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import Frame, normalise
 from pleura.core.measure import measure
@@ -33,8 +33,12 @@ SMALLEST_SIDE = 32
 class Segmenter:
     """Fit, predict, restore, clean, measure. Safe to call from several threads."""
 
-    def __init__(self, engine: Engine, *, definition: Definition = "field") -> None:
+    def __init__(
+        self, engine: Engine, *, definition: Definition = "field", cleaned: bool = True
+    ) -> None:
         """Segment with `engine`, giving the lungs by `definition`.
+
+        Without `cleaned` the masks are the bare threshold: only to judge what cleaning is worth.
 
         Raises:
             UsageError: these weights do not give that definition.
@@ -42,6 +46,7 @@ class Segmenter:
         check_definition(engine.card.channels, definition)
         self.engine = engine
         self.definition: Definition = definition
+        self.tidy = clean if cleaned else leave
 
     def __call__(self, radiograph: Radiograph) -> Segmentation:
         """Segment one film.
@@ -72,7 +77,8 @@ class Segmenter:
             engine=self.engine.name,
             definition=self.definition,
         )
-        return _lungs_of(film, frame.restore(maps), self.engine.card.channels, made_by=made_by)
+        channels = self.engine.card.channels
+        return _lungs_of(film, frame.restore(maps), channels, made_by=made_by, tidy=self.tidy)
 
 
 def redefine(segmentation: Segmentation, definition: Definition) -> Segmentation:
@@ -90,10 +96,15 @@ def redefine(segmentation: Segmentation, definition: Definition) -> Segmentation
 
 
 def _lungs_of(
-    film: Radiograph, maps: Probabilities, channels: tuple[str, ...], *, made_by: Provenance
+    film: Radiograph,
+    maps: Probabilities,
+    channels: tuple[str, ...],
+    *,
+    made_by: Provenance,
+    tidy: Callable[..., Cleaned] = clean,
 ) -> Segmentation:
     """Clean and measure: probabilities of the film's size -> its lungs by `made_by.definition`."""
-    lungs = clean(maps, channels, definition=made_by.definition)
+    lungs = tidy(maps, channels, definition=made_by.definition)
     return Segmentation(
         radiograph=film,
         right=lungs.right,
