@@ -70,12 +70,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     write_set(root / "two", {"d": "train"})
     (root / "three").mkdir()
     results, reports = root.parent / "kept-results", root.parent / "kept-reports"
-    bench = Bench(root=root, calibrated=True, command=f"pleura bench {root}")
+    bench = Bench(root=root, calibrated=True, bare=True, command=f"pleura bench {root}")
     return Made(root, results, run_bench(bench, Shifted(), results, reports=reports), reports)
 
 
 def test_every_split_of_every_set_is_scored(made):
-    assert [path.name for path in made.written] == ["one_test.json", "one_test_calibration.json"]
+    assert [path.name for path in made.written] == [
+        "one_test.json",
+        "one_test_bare.json",
+        "one_test_calibration.json",
+    ]
     assert (made.reports / "one_test" / "report.html").exists()
     told = json.loads(made.written[0].read_text())
     assert told["overall"]["lungs"]["dice"]["mean"] == 0.9375
@@ -172,3 +176,14 @@ def test_what_a_person_saw_stands_beside_the_film(made, tmp_path):
     (tmp_path / "remarks.csv").write_text("film,words\na,b\n")
     with pytest.raises(UsageError, match="id and remark"):
         read_remarks(tmp_path)
+
+
+def test_cleaning_is_told_beside_the_bare_threshold(made):
+    results = read_results(made.results)
+    page = model_card(results)
+    assert "| one_test | 0.9375 | 0.9375 | 3.00 | 3.00 | 3.0 | 3.0 |" in page
+    assert "| lungs | 2 |" in page
+    assert page.count("| lungs | 2 |") == 1  # the bare run has no table of its own
+    del results["one_test_bare"]
+    section = model_card(results).split("## What cleaning is worth")[1].split("##")[0]
+    assert "Not measured" in section

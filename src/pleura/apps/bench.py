@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from pleura.apps.engines import open_engine
+from pleura.apps.engines import (
+    Choice,
+    DeviceOption,
+    EngineOption,
+    FastOption,
+    PrecisionOption,
+    open_engine,
+)
 from pleura.apps.progress import console
 
 __all__ = ["bench", "card"]
@@ -29,28 +36,37 @@ def bench(
     perturbed: Annotated[
         int, typer.Option(min=0, help="Try so many films of each set under every effect too.")
     ] = 0,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Score each split without clean-up too.")
+    ] = False,
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Calibrate each set that has films of split val.")
     ] = False,
     weights: Annotated[
         Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
     ] = None,
+    engine: EngineOption = "onnxruntime",
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "auto",
+    fast: FastOption = False,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
 ) -> None:
     """Score every split of every set under a folder, into results that can be kept.
 
-    pleura bench data/ -o benchmarks/results --perturbed 40 --calibrated
+    pleura bench data/ -o benchmarks/results --perturbed 40 --bare --calibrated
     pleura card benchmarks/results -o docs/explanation/model_card.md
 
     The paths of the files written are told on stdout.
     """
-    engine = open_engine(weights)
+    choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
+    opened = open_engine(weights, choice)
     from pleura.lab.benchmark import Bench, run_bench
 
     asked = Bench(
         root=root,
         splits=tuple(split or ["test"]),
         perturbed=perturbed,
+        bare=bare,
         calibrated=calibrated,
         seed=seed,
         command=shlex.join(["pleura", *sys.argv[1:]]),
@@ -60,7 +76,7 @@ def bench(
     def say(name: str) -> None:
         screen.print(f"scoring {name}", markup=False)
 
-    for path in run_bench(asked, engine, out, reports=reports, on_set=say):
+    for path in run_bench(asked, opened, out, reports=reports, on_set=say):
         typer.echo(path)
 
 

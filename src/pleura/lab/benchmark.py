@@ -39,6 +39,9 @@ class Bench:
     perturbed: int = 0
     """Films of each test split to try under every effect too; 0: none."""
 
+    bare: bool = False
+    """Whether to score each split without clean-up too."""
+
     calibrated: bool = False
     """Whether to calibrate each set that has films of splits val and test."""
 
@@ -87,13 +90,16 @@ def _jobs(bench: Bench, folder: Path) -> list[tuple[str, Trial]]:
     """What is to be done with a set: kind (`""`: scores) and trial."""
     held = {film.split for film in with_masks(read_films(folder, layout="manifest"))}
 
-    def trial(split: str, limit: int | None = None) -> Trial:
-        facts: dict[str, Any] = {"seed": bench.seed, "command": bench.command, "limit": limit}
+    def trial(split: str, **facts: Any) -> Trial:
+        facts |= {"seed": bench.seed, "command": bench.command}
         return Trial(data=(folder,), split=split, layout="manifest", **facts)
 
-    jobs = [("", trial(split)) for split in bench.splits if split in held or split == "all"]
+    splits = [split for split in bench.splits if split in held or split == "all"]
+    jobs = [("", trial(split)) for split in splits]
+    if bench.bare:
+        jobs += [("bare", trial(split, cleaned=False)) for split in splits]
     if bench.perturbed and "test" in held:
-        jobs.append(("robustness", trial("test", bench.perturbed)))
+        jobs.append(("robustness", trial("test", limit=bench.perturbed)))
     if bench.calibrated and {"val", "test"} <= held:
         jobs.append(("calibration", trial("test")))
     return jobs

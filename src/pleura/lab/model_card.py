@@ -74,13 +74,15 @@ def model_card(
             f"these results are of {len(weights)} different weights; a card tells of one: "
             "run `pleura bench` again for all"
         )
-    scored = {name: each for name, each in results.items() if "by_source_and_condition" in each}
+    judged = {name: each for name, each in results.items() if "by_source_and_condition" in each}
+    scored = {name: each for name, each in judged.items() if _is_cleaned(each)}
     tried = {name: each for name, each in results.items() if "effects" in each}
     held = {name: each for name, each in results.items() if "tuning" in each}
     said = resources.files("pleura.lab").joinpath("model_card.md").read_text(encoding="utf-8")
     return said.format(
         weights=_weights(next(iter(results.values()))["provenance"]),
         scores="\n\n".join(_scores(*each) for each in scored.items()) or NOTHING,
+        cleaning=_cleaning(scored, judged) or NOTHING,
         robustness="\n\n".join(_robustness(*each) for each in tried.items()) or NOTHING,
         calibration="\n\n".join(_calibration(*each) for each in held.items()) or NOTHING,
         failures="\n\n".join(_failures(*each, remarks) for each in scored.items()) or NOTHING,
@@ -121,6 +123,24 @@ def _score(title: str, group: dict[str, Any]) -> tuple[str, ...]:
     poor = percent(dice["share_under_090"])
     area = signed(group["area_error"]["mean"])
     return (title, count(dice), with_interval(dice), *shown, poor, number(hd95["median"], 1), area)
+
+
+def _is_cleaned(told: dict[str, Any]) -> bool:
+    return bool(told["provenance"].get("cleaned", True))
+
+
+def _cleaning(scored: dict[str, dict[str, Any]], judged: dict[str, dict[str, Any]]) -> str:
+    """One table: the lungs of each result with clean-up, and without where that was measured."""
+    head = ("", "Dice, mean", "without", "HD95, px, mean", "without", "largest", "without")
+    figures = (("dice", "mean", 4), ("hd95_px", "mean", 2), ("hd95_px", "max", 1))
+    rows = []
+    for name, told in scored.items():
+        bare = judged.get(f"{name}_bare")
+        if bare is not None and "lungs" in told["overall"]:
+            lungs = [each["overall"]["lungs"] for each in (told, bare)]
+            cells = (number(each[m][key], digits) for m, key, digits in figures for each in lungs)
+            rows.append((name, *cells))
+    return "\n".join([_line(head), _line(("---",) * len(head)), *map(_line, rows)]) if rows else ""
 
 
 def _robustness(name: str, told: dict[str, Any]) -> str:
