@@ -23,10 +23,13 @@ blue film base that was scanned."""
 _SAMPLE = 1_000_000  # pixels looked at
 
 
-def to_grey(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+def to_grey(
+    image: Image.Image, *, photographs: bool = False
+) -> tuple[Image.Image, tuple[str, ...]]:
     """An RGB picture -> (the same in mode L, notes).
 
-    Raises `UnsuitableFilm` where more than a tenth of the pixels are coloured in several hues.
+    Raises `UnsuitableFilm` where more than a tenth of the pixels are coloured in several hues;
+    with `photographs` that becomes a note.
     """
     step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
     rgb = np.asarray(image)[::step, ::step].astype(np.float32)
@@ -34,10 +37,16 @@ def to_grey(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     share = len(coloured) / (rgb.shape[0] * rgb.shape[1])
     if share <= COLOURED_SHARE:
         return image.convert("L"), ()
+    if _hue_unity(coloured) < ONE_TINT and photographs:
+        return image.convert("L"), (
+            f"this looks like a colour photograph ({share:.0%} of its pixels are coloured); "
+            "it was read as grey because that was asked for",
+        )
     if _hue_unity(coloured) < ONE_TINT:
         raise UnsuitableFilm(
             f"this looks like a colour photograph: {share:.0%} of its pixels are coloured, "
-            "a film is grey; give the film as it was exported, or a grey scan of it"
+            "a film is grey; give the film as it was exported, or a grey scan of it; "
+            "a photograph of a film is segmented all the same with --force"
         )
     return image.convert("L"), ("the picture was tinted; it was read as grey",)
 

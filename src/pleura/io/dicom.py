@@ -25,6 +25,7 @@ from pleura.io.dicom_tags import (
     check_is_film,
     number,
     orientation_notes,
+    side_notes,
     spacing_of,
     view_of,
     word,
@@ -58,11 +59,13 @@ def is_dicom(head: bytes) -> bool:
     return element < 0x0100 and (head[4:6] in _VRS or length <= 64)
 
 
-def read_dicom(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiograph:
+def read_dicom(
+    stream: IO[bytes], *, most_pixels: int = MOST_PIXELS, photographs: bool = False
+) -> Radiograph:
     """Read a film from an open DICOM file, with or without the preamble.
 
     Raises `UnsuitableFilm` for other modalities, body parts, lateral views, several frames and
-    colour photographs; `UnreadableFilm` for damage and for compressions without a decoder.
+    colour photographs (unless `photographs`); `UnreadableFilm` for damage and for compressions without a decoder.
     """
     with decoding("DICOM", quote=False) as state:
         dataset = dcmread(stream, force=True)
@@ -75,11 +78,11 @@ def read_dicom(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiogra
         check_size(int(dataset.Rows), int(dataset.Columns), most=most_pixels)
         _name_syntax(dataset)
         _check_decoder(dataset)
-        pixels = _film_pixels(dataset, state.notes)
+        pixels = _film_pixels(dataset, state.notes, photographs=photographs)
         check_contrast(pixels)
         spacing = spacing_of(dataset, state.notes)
         view = view_of(dataset)
-        state.notes += orientation_notes(dataset) + _intent_notes(dataset)
+        state.notes += orientation_notes(dataset) + side_notes(dataset) + _intent_notes(dataset)
     if state.warned:
         state.notes.append(
             "the file departs from the DICOM standard; it could be read all the same"
@@ -87,14 +90,14 @@ def read_dicom(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiogra
     return Radiograph(pixels, spacing=spacing, view=view, notes=tuple(state.notes))
 
 
-def _film_pixels(dataset: Dataset, notes: list[str]) -> Pixels:
+def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:
     stored = _decoded(dataset)
     if word(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         stored = np.asarray(apply_color_lut(stored, dataset))
     if stored.ndim == 3 and stored.shape[2] == 3:
         deep = stored.dtype.itemsize == 2
         rgb = (stored >> (_depth(stored) - 8) if deep else stored).astype(np.uint8)
-        grey, more = to_grey(Image.fromarray(rgb))
+        grey, more = to_grey(Image.fromarray(rgb), photographs=photographs)
         notes += more
         return np.asarray(grey, dtype=np.float32)
     if stored.ndim != 2:

@@ -14,9 +14,19 @@ from pydicom.uid import UID
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Spacing
+from pleura.io.dicom_stamp import MAKER
 from pleura.io.suitable import plausible_spacing
 
-__all__ = ["check_is_film", "number", "orientation", "pair", "spacing_of", "view_of", "word"]
+__all__ = [
+    "check_is_film",
+    "number",
+    "orientation",
+    "pair",
+    "side_notes",
+    "spacing_of",
+    "view_of",
+    "word",
+]
 
 _IMAGE = "1.2.840.10008.5.1.4.1.1."
 FILM_CLASSES = frozenset(
@@ -36,6 +46,15 @@ NO_WORDS = frozenset({"", "UNKNOWN", "UNDEFINED", "OTHER", "NONE", "N/A", "NA", 
 LATERAL_VIEWS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
 OBLIQUE_VIEWS = frozenset({"RLO", "LLO", "RAO", "LAO", "RPO", "LPO", "OBLIQUE"})
 
+VIEW_CODES = {  # of CID 4010, in SNOMED CT and in its older form
+    **dict.fromkeys(("272479007", "R-40888"), "PA"),
+    **dict.fromkeys(("399348003", "R-10206"), "AP"),
+    **dict.fromkeys(("399173006", "R-10236"), "LL"),
+    **dict.fromkeys(("399198007", "R-10232"), "RL"),
+    "399067008": "LATERAL",
+}
+SIDES = {"R": "right", "L": "left"}
+
 _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
 LONGEST_WORD = 64
 """Characters; no attribute read here may have more (PS3.5 table 6.2-1)."""
@@ -54,6 +73,8 @@ def check_is_film(dataset: Dataset) -> None:
         _refuse(f"a DICOM image of modality {modality}", "a plain film: CR or DX")
     if part not in NO_WORDS and not any(each in part for each in CHEST_WORDS):
         _refuse(f"a film of another body part, BodyPartExamined is {part}", "CHEST")
+    if word(dataset, "Manufacturer") == MAKER.upper():
+        _refuse(f"a picture that {MAKER} made itself", "the film it was made of")
     frames = number(dataset, "NumberOfFrames")
     if frames is not None and frames > 1:
         _refuse(f"a DICOM image of {frames:.0f} frames", "a film of 1")
@@ -68,14 +89,19 @@ def view_of(dataset: Dataset) -> str | None:
     if view:
         return view
     codes = dataset.get("ViewCodeSequence") or [Dataset()]
+    coded = VIEW_CODES.get(word(codes[0], "CodeValue"))
+    if coded is not None:
+        return coded
     meaning = word(codes[0], "CodeMeaning").replace("-", "").replace(" ", "")
+    if "OBLIQUE" in meaning:
+        return "OBLIQUE"
     if "POSTEROANTERIOR" in meaning:
         return "PA"
     if "ANTEROPOSTERIOR" in meaning:
         return "AP"
     if "DECUBITUS" in meaning or "BILATERAL" in meaning:
         return None
-    return "LATERAL" if "LATERAL" in meaning else "OBLIQUE" if "OBLIQUE" in meaning else None
+    return "LATERAL" if "LATERAL" in meaning else None
 
 
 def orientation_notes(dataset: Dataset) -> list[str]:
@@ -89,6 +115,15 @@ def orientation_notes(dataset: Dataset) -> list[str]:
     if rows_run[:1] in ("H", "F") or columns_run.startswith("H"):
         notes.append("PatientOrientation says the film does not stand upright")
     return notes
+
+
+def side_notes(dataset: Dataset) -> list[str]:
+    """A note where the file says that the film shows one side of the body only."""
+    for keyword in ("ImageLaterality", "Laterality"):
+        side = SIDES.get(word(dataset, keyword))
+        if side is not None:
+            return [f"{keyword} says the film shows the {side} side; both lungs were looked for"]
+    return []
 
 
 def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:

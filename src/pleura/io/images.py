@@ -45,11 +45,17 @@ _GREY = ("L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
-def read_image(stream: IO[bytes], *, kind: str, most_pixels: int = MOST_PIXELS) -> Radiograph:
+def read_image(
+    stream: IO[bytes],
+    *,
+    kind: str,
+    most_pixels: int = MOST_PIXELS,
+    photographs: bool = False,
+) -> Radiograph:
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
 
     8 and 16 bit, 32-bit integer and float; grey, RGB, palette, with or without alpha. Of several
-    pages the first is read. Raises `UnreadableFilm` or `UnsuitableFilm`.
+    pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or `UnsuitableFilm`.
     """
     with decoding(kind) as state:
         image = PLUGINS[kind](stream)
@@ -61,7 +67,7 @@ def read_image(stream: IO[bytes], *, kind: str, most_pixels: int = MOST_PIXELS) 
         inverted = _is_white_zero(image)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)  # TIFF turned itself while loading
-        pixels, notes = _grey_pixels(image)
+        pixels, notes = _grey_pixels(image, photographs=photographs)
         state.notes += notes
         if image.mode == "F":
             pixels = _finite(pixels, state.notes)
@@ -94,14 +100,14 @@ def _is_white_zero(image: ImageFile.ImageFile) -> bool:
     return image.mode != "L" and image.mode in _GREY and tags.get(_PHOTOMETRIC) == 0
 
 
-def _grey_pixels(image: Image.Image) -> tuple[Pixels, list[str]]:
+def _grey_pixels(image: Image.Image, *, photographs: bool) -> tuple[Pixels, list[str]]:
     """A loaded picture of any mode -> (H, W) float32 in its own grey values, and notes."""
     notes: list[str] = []
     if image.mode in _GREY:
         return np.asarray(image, dtype=np.float32), notes
     if image.mode in _WITH_ALPHA or (image.mode == "P" and "transparency" in image.info):
         image, notes = _over_black(image.convert("RGBA"))
-    grey, more = to_grey(image.convert("RGB"))
+    grey, more = to_grey(image.convert("RGB"), photographs=photographs)
     return np.asarray(grey, dtype=np.float32), [*notes, *more]
 
 

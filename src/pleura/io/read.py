@@ -41,12 +41,15 @@ KNOWN = "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI"
 """What can be read, as told to people."""
 
 
-def read_radiograph(source: Path | str | bytes, *, most_pixels: int = MOST_PIXELS) -> Radiograph:
+def read_radiograph(
+    source: Path | str | bytes, *, most_pixels: int = MOST_PIXELS, photographs: bool = False
+) -> Radiograph:
     """Decode a film from a path, or from the bytes of a file.
 
     Returns pixels (H, W) float32 in the file's own grey values, brighter = denser; spacing in mm
     and view where the file states them; notes on whatever was found or assumed. A file that says
-    it has more than `most_pixels` is refused before it is decoded.
+    it has more than `most_pixels` is refused before it is decoded; so is a colour photograph, after
+    that, unless `photographs` are wanted.
 
     Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
     chest film we can work on), with a sentence that says what to do. May be called from several
@@ -56,7 +59,7 @@ def read_radiograph(source: Path | str | bytes, *, most_pixels: int = MOST_PIXEL
         with decoding("image"):  # a disk may fail, too
             head = stream.read(_HEAD)
             stream.seek(0)
-        return _reader(head)(stream, most_pixels=most_pixels)
+        return _reader(head, photographs=photographs)(stream, most_pixels=most_pixels)
 
 
 def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
@@ -78,21 +81,22 @@ class _Reader(Protocol):
     def __call__(self, stream: IO[bytes], *, most_pixels: int) -> Radiograph: ...
 
 
-def _reader(head: bytes) -> _Reader:
+def _reader(head: bytes, *, photographs: bool) -> _Reader:
     """The reader for a file that begins with `head`."""
     if not head:
         raise UnreadableFilm("the file is empty; copy or export it again")
+    dicom = partial(read_dicom, photographs=photographs)
     if head[128:132] == b"DICM":  # first: a preamble may make the file a TIFF as well
-        return read_dicom
+        return dicom
     for start, kind in _STARTS:
         if head.startswith(start):
-            return partial(read_image, kind=kind)
+            return partial(read_image, kind=kind, photographs=photographs)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return partial(read_image, kind="WebP")
+        return partial(read_image, kind="WebP", photographs=photographs)
     if is_nifti(head) or is_nifti(gzip_head(head, _HEAD)):
         return read_nifti
     if is_dicom(head):
-        return read_dicom
+        return dicom
     raise UnreadableFilm(f"this is {_name_stranger(head)}; expected {KNOWN}: export it as one")
 
 
