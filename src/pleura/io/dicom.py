@@ -65,7 +65,8 @@ def read_dicom(
     """Read a film from an open DICOM file, with or without the preamble.
 
     Raises `UnsuitableFilm` for other modalities, body parts, lateral views, several frames and
-    colour photographs (unless `photographs`); `UnreadableFilm` for damage and for compressions without a decoder.
+    colour photographs (unless `photographs`); `UnreadableFilm` for damage and for compressions
+    without a decoder.
     """
     with decoding("DICOM", quote=False) as state:
         dataset = dcmread(stream, force=True)

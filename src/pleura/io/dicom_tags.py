@@ -21,6 +21,7 @@ __all__ = [
     "check_is_film",
     "number",
     "orientation",
+    "orientation_notes",
     "pair",
     "side_notes",
     "spacing_of",

@@ -55,7 +55,8 @@ def read_image(
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
 
     8 and 16 bit, 32-bit integer and float; grey, RGB, palette, with or without alpha. Of several
-    pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or `UnsuitableFilm`.
+    pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
+    `UnsuitableFilm`.
     """
     with decoding(kind) as state:
         image = PLUGINS[kind](stream)
