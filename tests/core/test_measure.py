@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.measure import measure
+from pleura.core.measure import measure, transverse_widths
 from pleura.core.types import Box, Mask, Spacing
 
 HEIGHT, WIDTH = 40, 60
@@ -96,3 +96,11 @@ def test_empty_masks_are_zero_pixels_and_undefined_otherwise() -> None:
 def test_one_lung_has_a_ratio_only_over_the_left() -> None:
     assert measure(RIGHT, NOTHING).right_to_left_ratio is None
     assert measure(NOTHING, LEFT).right_to_left_ratio == 0
+
+
+def test_widths_are_told_by_row_and_ends() -> None:
+    found = transverse_widths(RIGHT, LEFT, block((20, 36), (18, 40)))
+    assert found is not None
+    heart, thorax = found
+    assert (heart.row, heart.left, heart.right, heart.pixels) == (28, 18, 40, 22)
+    assert (thorax.row, thorax.pixels) == (8, 51)

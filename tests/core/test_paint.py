@@ -102,3 +102,23 @@ def test_a_large_film_is_sampled_and_looks_the_same() -> None:
     pixels = np.random.default_rng(0).normal(size=(2100, 2000)).astype(np.float32)
     small, large = display(pixels[:1000, :1000]), display(pixels)[:1000, :1000]
     np.testing.assert_allclose(small.astype(int), large.astype(int), atol=2)
+
+
+def test_the_cardiothoracic_widths_are_drawn_where_they_were_measured() -> None:
+    # Heart: columns 400 to 699, middle row 600. Thorax: columns 100 to 999, first in row 100.
+    picture = paint(film(), block(100, 100), block(100, 700), heart=block(500, 400))
+    for row, ends in ((600, (400, 699)), (100, (100, 999))):
+        for column in ends:
+            assert tuple(picture[row, column]) == (255, 255, 255)
+        # Dashes of 4 widths in 7, from the left end on: 0..11 white, 12..20 dark.
+        assert tuple(picture[row, ends[0] + 11]) == (255, 255, 255)
+        assert tuple(picture[row, ends[0] + 13]) == (0x10, 0x17, 0x1D)
+    without = paint(film(), block(100, 100), block(100, 700))
+    assert not (without[600, 400:700] == 255).all(axis=-1).any()
+
+
+def test_a_bar_at_the_films_edge_stays_inside_it() -> None:
+    right, left, heart = (np.zeros((HEIGHT, WIDTH), np.bool_) for _ in range(3))
+    right[0:3, 0:50], left[0:3, 1150:1200], heart[0:2, 500:502] = True, True, True
+    picture = paint(film(), right, left, heart=heart)
+    assert tuple(picture[0, 0]) == tuple(picture[0, 1199]) == (255, 255, 255)

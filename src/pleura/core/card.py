@@ -52,6 +52,12 @@ class Card:
     temperature: float = 1.0
     """Divides the logits, so that probabilities come true as often as they say; see `calibrate`."""
 
+    precision: str = "fp32"
+    """What the graph computes in: `fp32` or `int8`."""
+
+    made_from: str | None = None
+    """SHA-256 of the fp32 graph that an int8 one was made of."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         _check_channels(self.channels)
@@ -109,6 +115,7 @@ _KINDS: dict[str, type] = {
     "scores": dict,
     "data": dict,
     "licence": str,
+    "precision": str,
 }
 _NAMES: dict[type, str] = {str: "text", list: "a list of names", dict: "an object"}
 

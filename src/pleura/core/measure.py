@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pleura.core.pieces import bounding_box, window
-from pleura.core.types import Box, Mask, Measurements, Spacing
+from pleura.core.types import Mask, Measurements, Spacing
 
-__all__ = ["measure"]
+__all__ = ["TransverseWidth", "measure", "transverse_widths"]
 
 MM2_PER_CM2 = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransverseWidth:
+    """A horizontal extent: pixels `left` (counted) to `right` (not counted) of a row."""
+
+    row: int
+    left: int
+    right: int
+
+    @property
+    def pixels(self) -> int:
+        """Its length."""
+        return self.right - self.left
 
 
 def measure(
@@ -27,6 +43,7 @@ def measure(
     lungs = right | left
     right_px, left_px, lungs_px = (int(np.count_nonzero(each)) for each in (right, left, lungs))
     cm2 = None if spacing is None else spacing.row_mm * spacing.col_mm / MM2_PER_CM2
+    widths = transverse_widths(right, left, heart)
     right_box, left_box, lungs_box = (bounding_box(each) for each in (right, left, lungs))
     return Measurements(
         right_area_px=right_px,
@@ -42,22 +59,25 @@ def measure(
         lungs_area_cm2=None if cm2 is None else lungs_px * cm2,
         spacing_source=None if spacing is None else spacing.source,
         heart_area_px=None if heart is None else int(np.count_nonzero(heart)),
-        cardiothoracic_ratio=(
-            _heart_over_thorax(lungs, lungs_box, heart) if right_box and left_box else None
-        ),
+        cardiothoracic_ratio=None if widths is None else widths[0].pixels / widths[1].pixels,
     )
 
 
-def _heart_over_thorax(lungs: Mask, box: Box | None, heart: Mask | None) -> float | None:
-    heart_box = None if heart is None else bounding_box(heart)
-    if heart_box is None or box is None:
+def transverse_widths(
+    right: Mask, left: Mask, heart: Mask | None
+) -> tuple[TransverseWidth, TransverseWidth] | None:
+    """(heart's, thorax's): what the cardiothoracic ratio is made of; None where it is undefined.
+
+    The heart's bar lies at the middle of its height, the thorax's in the first of its widest rows.
+    """
+    lungs = right | left
+    box, heart_box = bounding_box(lungs), None if heart is None else bounding_box(heart)
+    if box is None or heart_box is None or not (right.any() and left.any()):
         return None
-    return heart_box.width / _widest_row(lungs[window(box)])
-
-
-def _widest_row(mask: Mask) -> int:
-    """Most pixels between the first and the last of one row, both counted."""
-    occupied = mask[mask.any(axis=1)]
-    width = occupied.shape[1]
-    first, last = occupied.argmax(axis=1), width - occupied[:, ::-1].argmax(axis=1)
-    return int((last - first).max())
+    inside = lungs[window(box)]
+    first, last = inside.argmax(axis=1), box.width - inside[:, ::-1].argmax(axis=1)
+    spans = np.where(inside.any(axis=1), last - first, 0)
+    row = int(spans.argmax())
+    thorax = TransverseWidth(box.top + row, box.left + int(first[row]), box.left + int(last[row]))
+    middle = (heart_box.top + heart_box.bottom) // 2
+    return TransverseWidth(middle, heart_box.left, heart_box.right), thorax

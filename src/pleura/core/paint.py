@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.frame import DARK_PERCENTILE, LIGHT_PERCENTILE
+from pleura.core.measure import TransverseWidth, transverse_widths
 from pleura.core.pieces import bounding_box, window
 from pleura.core.types import Mask, Pixels
 
@@ -21,6 +22,9 @@ FILL = 0.22
 
 OUTLINE_SHARE = 0.003
 """Width of an outline over the film's shorter side."""
+
+BAR_GROUND = (0x10, 0x17, 0x1D)
+"""Between the dashes of a bar."""
 
 SAMPLES = 1_000_000
 """Pixels looked at for the percentiles of a large film."""
@@ -50,7 +54,8 @@ def paint(
     """(H, W) film and masks -> (H, W, 3) uint8 RGB: lungs outlined and lightly filled.
 
     The heart is outlined only: by the definition `whole`, lung lies behind it. Outlines lie
-    inside their mask, `outline_width` pixels wide.
+    inside their mask, `outline_width` pixels wide. With a heart, the two widths whose ratio is
+    the cardiothoracic one are drawn as dashed bars.
     """
     picture = np.repeat(display(pixels)[:, :, None], 3, axis=2)
     width = outline_width(*pixels.shape)
@@ -62,6 +67,8 @@ def paint(
         box = None if mask is None else bounding_box(mask)
         if mask is not None and box is not None:
             _draw(picture[window(box)], mask[window(box)], colour, (fill, width))
+    for bar in transverse_widths(right, left, heart) or ():
+        _draw_bar(picture, bar, width)
     return picture
 
 
@@ -83,6 +90,16 @@ def _draw(
             mixed = np.rint(levels + fill * (value - levels)).astype(np.uint8)
             np.copyto(layer, mixed[layer], where=mask)
         layer[edge] = value
+
+
+def _draw_bar(picture: NDArray[np.uint8], bar: TransverseWidth, by: int) -> None:
+    """White dashes on a dark line, for light ground and dark, with a tick at each end."""
+    top = max(0, bar.row - by // 2)
+    picture[top : top + by, bar.left : bar.right] = BAR_GROUND
+    for start in range(bar.left, bar.right, 7 * by):
+        picture[top : top + by, start : min(start + 4 * by, bar.right)] = 255
+    for start in (bar.left, bar.right - by):
+        picture[max(0, top - 3 * by) : top + 4 * by, max(0, start) : start + by] = 255
 
 
 def _shrunk(mask: Mask, by: int) -> Mask:
