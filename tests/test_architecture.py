@@ -36,7 +36,7 @@ ROOMS = {
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
     "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel"),
-    "runtime": _room("core runtime pleura", "numpy onnxruntime"),
+    "runtime": _room("core runtime pleura", "numpy onnxruntime openvino"),
     "net": _room("core net pleura", "numpy torch onnx onnxscript safetensors pooch"),
     "lab": _room(
         "core io runtime net lab pleura",
@@ -45,8 +45,8 @@ ROOMS = {
     ),
     "apps": _room(
         "core io runtime apps api pleura",
-        "typer rich fastapi starlette prometheus_client",
-        late="lab net PIL uvicorn",
+        "typer rich fastapi starlette prometheus_client pynetdicom",
+        late="lab net PIL uvicorn dicomweb_client requests",
     ),
     "api": _room("core io runtime pleura", "numpy PIL"),
     "__init__": _room(late="api"),

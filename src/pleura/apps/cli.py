@@ -21,6 +21,7 @@ from pleura.apps.evaluate import evaluate
 from pleura.apps.export import export
 from pleura.apps.extras import missing_package
 from pleura.apps.info import info
+from pleura.apps.node.command import node_app
 from pleura.apps.phantom import phantom
 from pleura.apps.robustness import robustness
 from pleura.apps.segment import segment
@@ -73,6 +74,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(node_app, name="node", rich_help_panel="Use")
 app.add_typer(data_app, name="data", rich_help_panel=LEARN)
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, overload
 
 from pleura.core.errors import UsageError
 
-__all__ = ["cannot_write", "sweep", "written_whole"]
+__all__ = ["cannot_write", "settle", "sweep", "written_whole"]
 
 STALE_S = 3600.0
 """Where a process cannot be asked whether it lives (Windows), a leftover this old is dead, s."""
@@ -54,6 +54,17 @@ def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[An
     finally:
         with contextlib.suppress(OSError):  # gone already when all went well
             part.unlink(missing_ok=True)
+
+
+def settle(folder: Path) -> None:
+    """Put the names in `folder` on the disk, so that files renamed into it outlive a loss of power."""
+    if os.name == "nt":  # a folder cannot be opened there, and NTFS keeps its names in a journal
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sweep(folder: Path) -> int:

@@ -1,0 +1,165 @@
+"""Sending results: C-STORE to a DICOM node, STOW-RS to a DICOMweb service."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pleura.apps.node.settings import Address, Tls
+from pleura.core.errors import PleuraError
+from pleura.io.arrival import read_objects
+
+if TYPE_CHECKING:
+    from dicomweb_client import DICOMwebClient
+
+__all__ = ["AUTH", "CStore", "Destination", "Refused", "Stow", "Unreachable", "open_destination"]
+
+AUTH = "PLEURA_DICOMWEB_AUTH"
+"""The environment variable: USER:PASSWORD, or `Bearer TOKEN`."""
+
+CONNECT_S, ANSWER_S = 10.0, 60.0
+WARNINGS = range(0xB000, 0xC000)
+"""Statuses that mean: stored, but."""
+
+_SHUT = frozenset({401, 403, 404, 502, 503, 504})
+"""HTTP statuses that speak of the service, not of what was sent."""
+
+
+class Unreachable(PleuraError):
+    """Nobody answers there, or nobody lets us in: whatever is sent would fail."""
+
+
+class Refused(PleuraError):
+    """These results were not taken; others may be."""
+
+
+class Destination(Protocol):
+    """Where results go."""
+
+    def send(self, files: Sequence[Path]) -> None:
+        """Send all files of one film.
+
+        Raises:
+            Unreachable, Refused: some or all were not taken; all are to be sent again.
+        """
+
+
+def open_destination(address: Address, *, ae: str, tls: Tls) -> Destination:
+    """The way to an address; nothing is connected yet."""
+    if address.url:
+        return Stow(web_client(address.url, tls.ca))
+    return CStore(address, ae=ae, tls=tls.calling() if address.tls else None)
+
+
+@dataclass(frozen=True, slots=True)
+class CStore:
+    """A DICOM node: one association a film."""
+
+    address: Address
+    ae: str
+    tls: ssl.SSLContext | None = None
+
+    def send(self, files: Sequence[Path]) -> None:
+        """As `Destination` has it."""
+        from pynetdicom import AE, build_context
+
+        objects = read_objects(files)
+        entity = AE(self.ae)
+        entity.connection_timeout = CONNECT_S
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = ANSWER_S
+        contexts = [build_context(uid) for uid in sorted({each.SOPClassUID for each in objects})]
+        opened = entity.associate(
+            self.address.host,
+            self.address.port,
+            contexts=contexts,
+            ae_title=self.address.ae,
+            tls_args=(self.tls, self.address.host) if self.tls else None,
+        )
+        if not opened.is_established:
+            raise Unreachable(_not_opened(opened))
+        try:
+            for each in objects:
+                _store(opened, each)
+        finally:
+            opened.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Stow:
+    """A DICOMweb service: one request a film."""
+
+    client: DICOMwebClient
+
+    def send(self, files: Sequence[Path]) -> None:
+        """As `Destination` has it."""
+        self.send_objects(read_objects(files))
+
+    def send_objects(self, objects: Sequence[Any]) -> None:
+        """The same for objects that lie in memory."""
+        import requests
+
+        try:
+            said = self.client.store_instances(objects)
+        except requests.HTTPError as error:
+            status = 0 if error.response is None else error.response.status_code
+            kind = Unreachable if status in _SHUT else Refused
+            raise kind(f"the service answered HTTP {status}") from None
+        except requests.ConnectionError as error:
+            raise _not_connected(error) from None
+        except requests.RequestException as error:
+            raise Refused(f"no proper answer ({type(error).__name__})") from None
+        failed = said.get("FailedSOPSequence") or ()
+        if failed:
+            reason = failed[0].get("FailureReason", 0)
+            raise Refused(f"{len(failed)} of {len(objects)} not stored, reason {reason:#06x}")
+
+
+def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
+    """A client of a DICOMweb service, with the authorization that the environment holds."""
+    import requests
+    from dicomweb_client import DICOMwebClient
+
+    session = requests.Session()
+    user, _, password = os.environ.get(AUTH, "").partition(":")
+    if user.lower().startswith("bearer "):
+        session.headers["Authorization"] = os.environ[AUTH]
+    elif user:
+        session.auth = (user, password)
+    if ca is not None:
+        session.verify = str(ca)
+    client = DICOMwebClient(url, session=session, timeout=(CONNECT_S, ANSWER_S))
+    client.set_http_retry_params(retry=False)  # the queue waits better
+    return client
+
+
+def _store(opened: Any, each: Any) -> None:
+    try:
+        status = opened.send_c_store(each).get("Status")
+    except (ValueError, RuntimeError) as error:  # no context was accepted; or it was cut off
+        kind = each.SOPClassUID.name
+        raise Refused(f"{kind} cannot be sent there ({type(error).__name__})") from None
+    if status is None:
+        raise Refused("no answer, or the association was cut off")
+    if status != 0 and status not in WARNINGS:
+        raise Refused(f"{each.SOPClassUID.name} refused with status {status:#06x}")
+
+
+def _not_opened(opened: Any) -> str:
+    if opened.is_rejected:
+        said = opened.acceptor.primitive
+        return f"the association was rejected: {said.result_str}, {said.reason_str}"
+    if opened.is_aborted:
+        return "no connection, or the association was aborted"
+    return "no association"
+
+
+def _not_connected(error: Exception) -> PleuraError:
+    """A service that is not there, apart from one that hangs up on what it is sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "SSLError"}:
+        return Unreachable(f"no connection ({type(reason).__name__})")
+    return Refused("the connection was cut off")

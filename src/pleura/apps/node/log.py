@@ -1,0 +1,54 @@
+"""The node's log: what happened, when, to which film by number. It names nobody."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from warnings import catch_warnings, simplefilter
+
+__all__ = ["LOG", "defect", "logging_to_stderr"]
+
+LOG = logging.getLogger("pleura.node")
+
+_TALKATIVE = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "highdicom")
+"""Their messages may quote what a film says of its patient."""
+
+
+@contextmanager
+def logging_to_stderr() -> Iterator[None]:
+    """Log to stderr, and nothing else: libraries and Python's warnings are kept from it."""
+    handler = logging.StreamHandler(sys.stderr)
+    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    form.converter = time.gmtime
+    handler.setFormatter(form)
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    for name in _TALKATIVE:
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
+    threading.excepthook = _unexpected
+    with catch_warnings():
+        simplefilter("ignore")
+        try:
+            yield
+        finally:
+            LOG.removeHandler(handler)
+            threading.excepthook = threading.__excepthook__
+
+
+def defect(error: BaseException) -> str:
+    """Where an error of ours arose; its text is left out, as it may quote a film."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return f"unexpected {type(error).__name__}{place}"
+
+
+def _unexpected(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None:
+        LOG.error("a thread ended: %s", defect(what.exc_value))
