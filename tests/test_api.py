@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,12 +189,12 @@ def test_the_network_is_loaded_once(weights: bytes, monkeypatch: pytest.MonkeyPa
     loaded = []
 
     class Counting(pleura.OnnxEngine):
-        def __init__(self, content: bytes) -> None:
+        def __init__(self, content: bytes, **options: Any) -> None:
             loaded.append(len(content))
-            super().__init__(content, threads=1)
+            super().__init__(content, **options)
 
     api._loaded_engine.cache_clear()
-    monkeypatch.setattr(api, "OnnxEngine", Counting)
+    monkeypatch.setattr("pleura.runtime.engines.OnnxEngine", Counting)
     with ThreadPoolExecutor(4) as pool:
         masks = list(pool.map(lambda _: pleura.segment(film(), weights=weights).mask, range(8)))
     assert loaded == [len(weights)]

@@ -35,8 +35,8 @@ from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.io.suitable import check_contrast, check_size
 from pleura.runtime.engine import Engine, OnnxEngine
+from pleura.runtime.engines import open_weights
 from pleura.runtime.segmenter import Segmenter
-from pleura.runtime.weights import shipped
 
 __all__ = [
     "Box",
@@ -207,12 +207,12 @@ def _engine(weights: Path | str | bytes | None, engine: Engine | None) -> Engine
 
 @cache
 def _shipped_engine() -> Engine:
-    return OnnxEngine(shipped())
+    return open_weights()
 
 
 @lru_cache(maxsize=2)
 def _loaded_engine(weights: bytes) -> Engine:
-    return OnnxEngine(weights)
+    return open_weights(weights)
 
 
 def _content(path: Path | str) -> bytes:

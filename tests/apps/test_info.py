@@ -23,7 +23,9 @@ def test_info_for_machines(run: Run) -> None:
     assert facts["pleura"] == pleura.__version__
     assert facts["python"] == platform.python_version()
     assert 1 <= facts["cpus"]["usable"] <= facts["cpus"]["machine"]
-    assert facts["engines"] == {"onnxruntime": version("onnxruntime")}
+    engines = {name: version(name) for name in ("onnxruntime", "openvino")}
+    assert facts["engines"] == engines
+    assert facts["weights"]["engine"].startswith("onnxruntime ")
     assert facts["extras"]["train"]["torch"] == version("torch")
     assert facts["devices"]["segment"] == "cpu"
 

@@ -34,7 +34,7 @@ def test_it_knows_what_it_is(dark_weights: Make) -> None:
     assert engine.card == ONE
     assert engine.weights_sha256 == hashlib.sha256(weights).hexdigest()
     assert engine.name.startswith("onnxruntime ")
-    assert engine.name.endswith(" cpu")
+    assert engine.name.endswith(" cpu fp32")
 
 
 def test_five_channels(dark_weights: Make) -> None:

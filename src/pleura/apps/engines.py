@@ -1,39 +1,81 @@
-"""From options to an engine: every door opens its own here."""
+"""From options to an engine: every door opens its own here, by the same options."""
 
 from __future__ import annotations
 
-import difflib
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pleura.core.errors import UsageError, WeightsError
+import typer
+
+from pleura.core.errors import WeightsError
+from pleura.runtime.choice import ENGINES, Choice
 
 if TYPE_CHECKING:
     from pleura.runtime.engine import Engine
 
-__all__ = ["ENGINES", "open_engine"]
+__all__ = [
+    "ENGINES",
+    "Choice",
+    "DeviceOption",
+    "EngineOption",
+    "FastOption",
+    "PrecisionOption",
+    "open_engine",
+]
 
-ENGINES = ("onnxruntime",)
-"""What can compute; the first is the default."""
+_NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
+
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", help="What computes: onnxruntime, openvino.", **_NETWORK),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where: cpu, cuda, coreml.", **_NETWORK)
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="int8, bf16 (openvino) or fp32; auto takes int8 where this CPU is faster at it.",
+        **_NETWORK,
+    ),
+]
+FastOption = Annotated[
+    bool,
+    typer.Option("--fast", help="A smaller network: quicker, a little less exact.", **_NETWORK),
+]
 
 
 def open_engine(
-    weights: Path | None = None, *, name: str = ENGINES[0], threads: int | None = None
+    weights: Path | None = None, choice: Choice | None = None, *, threads: int | None = None
 ) -> Engine:
-    """An engine with the shipped weights, or those of a file.
+    """An engine with the shipped weights, or those of a file; `threads` go into the choice.
 
     Raises:
-        UsageError: no engine is called that.
+        ModuleNotFoundError: the engine is not installed.
+        UsageError: the choice does not go with these weights or this machine.
         WeightsError: the weights are missing, altered, or no weights.
     """
-    if name not in ENGINES:
-        near = difflib.get_close_matches(name, ENGINES, n=1, cutoff=0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(ENGINES)}"
-        raise UsageError(f"no engine is called '{name}'; {hint}")
-    from pleura.runtime.engine import OnnxEngine
-    from pleura.runtime.weights import shipped
+    from pleura.runtime.engines import open_weights
 
-    return OnnxEngine(shipped() if weights is None else _read(weights), threads=threads)
+    choice = replace(choice or Choice(), cache=str(cache_folder()))
+    if threads is not None:
+        choice = replace(choice, threads=threads)
+    return open_weights(None if weights is None else _read(weights), choice)
+
+
+def cache_folder() -> Path:
+    """Where this platform keeps what can be made again."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "pleura"
 
 
 def _read(path: Path) -> bytes:

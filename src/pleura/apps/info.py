@@ -38,6 +38,7 @@ def info(
 
 def facts() -> dict[str, Any]:
     """Everything a report of a defect should say; plain values."""
+    from pleura.runtime.cpu import int8_pays
     from pleura.runtime.threads import usable_cpus
 
     return {
@@ -48,6 +49,7 @@ def facts() -> dict[str, Any]:
         "packages": {name: installed_version(name) for name in BASE_PACKAGES},
         "engines": {name: installed_version(name) for name in ENGINES},
         "devices": _devices(),
+        "precision": {"int8_pays": int8_pays(), "cpu": _features()},
         "weights": _weights(),
         "extras": {
             extra: {name: installed_version(name) for name in names}
@@ -66,6 +68,13 @@ def _weights() -> dict[str, Any]:
     except (PleuraError, ModuleNotFoundError) as error:
         return {"error": str(error)}
     return {"sha256": engine.weights_sha256, "engine": engine.name, "card": asdict(engine.card)}
+
+
+def _features() -> list[str]:
+    """Of the instruction sets that decide the precision, those this CPU has."""
+    from pleura.runtime.cpu import INT8_FEATURES, cpu_features
+
+    return sorted(INT8_FEATURES & cpu_features())
 
 
 def _devices() -> dict[str, str | None]:
@@ -105,6 +114,7 @@ def _weights_lines(weights: dict[str, Any]) -> list[str]:
     card = weights["card"]
     scores = ", ".join(f"{name} {value}" for name, value in card["scores"].items())
     return [
+        f"computes  with {weights['engine']}",
         f"weights   {card['name']}, side {card['side']} px, channels {', '.join(card['channels'])}",
         f"          sha256 {weights['sha256']}",
         f"          scores {scores or 'none on the card'}",

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pleura.apps.engines import DeviceOption, EngineOption, FastOption, PrecisionOption
+
 __all__ = ["segment"]
 
 
@@ -66,7 +68,10 @@ def segment(
         Path | None,
         typer.Option(help="An .onnx file of `pleura export`, not the shipped one.", **_NETWORK),
     ] = None,
-    engine: Annotated[str, typer.Option(help="What computes.", **_NETWORK)] = "onnxruntime",
+    engine: EngineOption = "onnxruntime",
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "auto",
+    fast: FastOption = False,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="CPUs the network takes; by default all it may.", **_NETWORK),
@@ -98,7 +103,7 @@ def segment(
     in whatever way, goes on with --resume.
     """
     from pleura.apps.batch import Task, segment_films
-    from pleura.apps.engines import open_engine
+    from pleura.apps.engines import Choice, open_engine
     from pleura.apps.place import Place
     from pleura.runtime.segmenter import Segmenter
     from pleura.runtime.threads import usable_cpus
@@ -112,7 +117,8 @@ def segment(
         quiet=quiet,
         options={"inputs": inputs, "batch_size": batch, "threads": threads, "jobs": jobs},
     )
-    opened = open_engine(weights, name=engine, threads=threads)
+    choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
+    opened = open_engine(weights, choice)
     segmenter = Segmenter(opened, definition=lungs.value)
     raise typer.Exit(segment_films(inputs, task, segmenter))
 

@@ -9,13 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.card import CARD_KEY, Card
-from pleura.core.errors import WeightsError
+from pleura.core.errors import UsageError, WeightsError
+from pleura.runtime.contract import (
+    INPUT_NAME,
+    OUTPUT_NAME,
+    check_batch,
+    check_maps,
+    check_shapes,
+    read_card,
+)
 from pleura.runtime.threads import usable_cpus
 
 __all__ = ["INPUT_NAME", "OUTPUT_NAME", "Engine", "OnnxEngine"]
 
-INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
-"""Names inside the ONNX graph: (N, 1, S, S) in, (N, C, S, S) out, the sigmoid included."""
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+"""ONNX Runtime's names for the devices; what a device cannot compute, the CPU does."""
+
+REMEDIES = {
+    "cuda": "on a machine with a CUDA GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
+    "coreml": "it comes with onnxruntime on macOS only",
+}
 
 
 class Engine(Protocol):
@@ -23,7 +40,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The library that computes and its version, e.g. `onnxruntime 1.22.0 cpu`."""
+        """Library, version, device and precision, e.g. `onnxruntime 1.32.0 cpu int8`."""
         ...
 
     @property
@@ -42,21 +59,25 @@ class Engine(Protocol):
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime."""
 
-    def __init__(self, weights: bytes, *, threads: int | None = None) -> None:
+    def __init__(self, weights: bytes, *, threads: int | None = None, device: str = "cpu") -> None:
         """Load the ONNX graph in `weights`; its card lies in `metadata_props["pleura"]`.
 
-        `threads` is how many CPUs one call may use; None takes `usable_cpus()`.
+        `threads` is how many CPUs one call may use; None takes `usable_cpus()`. `device` is one
+        of `PROVIDERS`.
 
         Raises:
+            UsageError: the ONNX Runtime that is installed does not know this device.
             WeightsError: no ONNX graph, no card, unknown channels, or a graph that does not
                 take and give what its card says.
         """
-        self._session, self.name = _load(weights, threads or usable_cpus())
-        self.card = _read_card(self._session)
+        self._session, version = _load(weights, threads or usable_cpus(), device)
+        self.card = read_card(self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY))
+        self.name = f"onnxruntime {version} {device} {self.card.precision}"
         self.weights_sha256 = hashlib.sha256(weights).hexdigest()
-        _check_shapes(self._session, self.card)
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
+        check_shapes({each.name: each.shape[1:] for each in ends}, self.card)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, S, S) float32 in [0, 1] -> (N, C, S, S) float32 in [0, 1]; C as in the card.
@@ -65,23 +86,12 @@ class OnnxEngine:
             ValueError: the batch has another shape or dtype.
             WeightsError: the network gave something that is no probability.
         """
-        square = (1, self.card.side, self.card.side)
-        if batch.ndim != 4 or batch.shape[1:] != square or batch.dtype != np.float32:
-            raise ValueError(
-                f"a batch must be (N, {', '.join(map(str, square))}) float32, "
-                f"got {batch.shape} {batch.dtype}"
-            )
-        maps: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0]
-        if not (maps.min(initial=0) >= 0 and maps.max(initial=0) <= 1):  # also false for nan
-            raise WeightsError(
-                "the network gave values outside [0, 1]; its weights are damaged or were "
-                "exported without their sigmoid: export or install them again"
-            )
-        return maps
+        check_batch(batch, self.card)
+        return check_maps(self._session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
 
 
-def _load(weights: bytes, threads: int) -> tuple[Any, str]:
-    """An inference session and the name of what runs it; ONNX Runtime is imported here only."""
+def _load(weights: bytes, threads: int, device: str) -> tuple[Any, str]:
+    """An inference session and ONNX Runtime's version; it is imported here only."""
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
@@ -91,7 +101,9 @@ def _load(weights: bytes, threads: int) -> tuple[Any, str]:
     options.log_severity_level = 4  # fatal only: what else goes wrong is raised
     try:
         session = onnxruntime.InferenceSession(
-            weights, sess_options=options, providers=["CPUExecutionProvider"]
+            weights,
+            sess_options=options,
+            providers=_providers(device, onnxruntime.get_available_providers()),
         )
     except (
         errors.Fail,
@@ -106,35 +118,14 @@ def _load(weights: bytes, threads: int) -> tuple[Any, str]:
             f"these weights ({len(weights)} bytes) are no ONNX graph that ONNX Runtime can load: "
             f"{error}. Take the shipped weights, or export yours again with `pleura export`"
         ) from error
-    return session, f"onnxruntime {onnxruntime.__version__} cpu"
+    return session, onnxruntime.__version__
 
 
-def _read_card(session: Any) -> Card:
-    told = session.get_modelmeta().custom_metadata_map
-    if CARD_KEY not in told:
-        raise WeightsError(
-            f"this ONNX graph has no card (metadata key '{CARD_KEY}'), so nothing says what its "
-            "channels are; export the weights again with `pleura export`"
+def _providers(device: str, available: list[str]) -> list[str]:
+    """What is to compute, the CPU for the rest; a device that is not there is no silent CPU."""
+    if PROVIDERS[device] not in available:
+        raise UsageError(
+            f"the onnxruntime installed here cannot compute on '{device}': {REMEDIES[device]}; "
+            "or take --device cpu"
         )
-    return Card.from_json(told[CARD_KEY])
-
-
-def _check_shapes(session: Any, card: Card) -> None:
-    """The graph takes `image` and gives `probabilities`, shaped as the card says."""
-    given = {each.name: each.shape[1:] for each in (*session.get_inputs(), *session.get_outputs())}
-    wanted = {
-        INPUT_NAME: [1, card.side, card.side],
-        OUTPUT_NAME: [len(card.channels), card.side, card.side],
-    }
-    if given.keys() != wanted.keys() or not all(_agree(given[k], wanted[k]) for k in wanted):
-        raise WeightsError(
-            f"the graph does not match its card: expected {wanted} after the batch axis, "
-            f"got {given}; export the weights again with `pleura export`"
-        )
-
-
-def _agree(given: list[int | str | None], wanted: list[int]) -> bool:
-    """Equal where the graph fixes a size; an axis left open agrees with any."""
-    return len(given) == len(wanted) and all(
-        not isinstance(a, int) or a == b for a, b in zip(given, wanted, strict=True)
-    )
+    return list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))

@@ -7,10 +7,22 @@ from importlib import resources
 
 from pleura.core.errors import WeightsError
 
-__all__ = ["ONNX", "SAFETENSORS", "shipped", "verify"]
+__all__ = ["ONNX", "SAFETENSORS", "has_shipped", "shipped", "shipped_name", "verify"]
 
 ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
 """The same weights for segmenting and for training on; `NAME.sha256` lies beside each."""
+
+
+def shipped_name(precision: str, *, fast: bool = False) -> str:
+    """What the shipped graph of a precision is called: `pleura-int8.onnx`, `pleura-fast.onnx`..."""
+    stem, ending = ONNX.split(".")
+    parts = [stem, *(["fast"] if fast else []), *(["int8"] if precision == "int8" else [])]
+    return f"{'-'.join(parts)}.{ending}"
+
+
+def has_shipped(name: str) -> bool:
+    """Whether weights of that name came with this installation."""
+    return (resources.files("pleura") / "weights" / name).is_file()
 
 
 def shipped(name: str = ONNX) -> bytes:

@@ -1,0 +1,53 @@
+"""The one place where an engine is opened: library, device, precision, weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pleura.core.errors import UsageError
+from pleura.runtime.choice import Choice
+from pleura.runtime.cpu import int8_pays
+from pleura.runtime.engine import Engine, OnnxEngine
+from pleura.runtime.weights import has_shipped, shipped, shipped_name
+
+__all__ = ["open_weights"]
+
+
+def open_weights(weights: bytes | None = None, choice: Choice | None = None) -> Engine:
+    """An engine with these weights, or with the shipped ones that fit the choice and this CPU.
+
+    Raises:
+        ModuleNotFoundError: the engine is not installed.
+        UsageError: the choice does not go with these weights, or the device is not there.
+        WeightsError: the weights are missing, altered, or no weights.
+    """
+    choice = choice or Choice()
+    if weights is None:
+        if choice.precision == "auto":
+            choice = replace(choice, precision=_best_precision(choice))
+        weights = shipped(shipped_name(choice.precision, fast=choice.fast))
+    elif choice.fast:
+        raise UsageError("--fast takes a smaller shipped network; leave it or --weights out")
+    engine = _open(weights, choice)
+    if engine.card.precision != choice.precision and choice.precision in ("int8", "fp32"):
+        raise UsageError(
+            f"these weights are {engine.card.precision}, not {choice.precision}: leave --precision "
+            "out; `pleura quantise` makes int8 weights of fp32 ones"
+        )
+    return engine
+
+
+def _open(weights: bytes, choice: Choice) -> Engine:
+    if choice.engine == "openvino":
+        from pleura.runtime.openvino_engine import OpenVinoEngine
+
+        precision = "bf16" if choice.precision == "bf16" else None
+        return OpenVinoEngine(
+            weights, threads=choice.threads, precision=precision, cache=choice.cache
+        )
+    return OnnxEngine(weights, threads=choice.threads, device=choice.device)
+
+
+def _best_precision(choice: Choice) -> str:
+    there = has_shipped(shipped_name("int8", fast=choice.fast))
+    return "int8" if there and choice.device == "cpu" and int8_pays() else "fp32"

@@ -1,0 +1,118 @@
+"""The choice of engine, device, precision and weights, in its one place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pleura.core.card import Card
+from pleura.core.errors import UsageError, WeightsError
+from pleura.runtime import engines
+from pleura.runtime.choice import Choice
+from pleura.runtime.engine import OnnxEngine
+from pleura.runtime.engines import open_weights
+from pleura.runtime.weights import has_shipped, shipped, shipped_name
+
+CARD = Card(name="dark", version="0.1.0", channels=("field",), side=64)
+Make = Callable[..., bytes]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "onxruntime"}, "did you mean 'onnxruntime'"),
+        ({"engine": "zzz"}, "known are onnxruntime, openvino"),
+        ({"device": "cpus"}, "did you mean 'cpu'"),
+        ({"precision": "int9"}, "did you mean 'int8'"),
+        ({"engine": "openvino", "device": "cuda"}, "take onnxruntime"),
+        ({"precision": "bf16"}, "take --engine openvino"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(options: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Choice(**options)
+
+
+@pytest.mark.parametrize("device", ["cuda", "coreml"])
+def test_a_device_that_is_not_there_is_no_silent_cpu(dark_weights: Make, device: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot compute on '{device}'"):
+        OnnxEngine(dark_weights(CARD.to_json()), device=device)
+
+
+def test_weights_of_ones_own_are_taken_as_they_are(dark_weights: Make) -> None:
+    fp32 = dark_weights(CARD.to_json())
+    int8 = dark_weights(replace(CARD, precision="int8").to_json())
+    assert open_weights(fp32).name.endswith("cpu fp32")
+    assert open_weights(int8).name.endswith("cpu int8")
+    with pytest.raises(UsageError, match="are fp32, not int8"):
+        open_weights(fp32, Choice(precision="int8"))
+    with pytest.raises(UsageError, match="leave it or --weights out"):
+        open_weights(fp32, Choice(fast=True))
+
+
+@pytest.fixture
+def stocked(
+    dark_weights: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., None]:
+    """Makes an installation with these shipped weights, on a CPU where int8 pays or not."""
+
+    def stock(*names: str, pays: bool) -> None:
+        folder = tmp_path / "weights"
+        folder.mkdir()
+        for name in names:
+            precision = "int8" if "int8" in name else "fp32"
+            content = dark_weights(replace(CARD, name=name, precision=precision).to_json())
+            (folder / name).write_bytes(content)
+            (folder / f"{name}.sha256").write_text(hashlib.sha256(content).hexdigest())
+        monkeypatch.setattr("pleura.runtime.weights.resources.files", lambda _: tmp_path)
+        monkeypatch.setattr(engines, "int8_pays", lambda: pays)
+
+    return stock
+
+
+EVERY = ("pleura.onnx", "pleura-int8.onnx", "pleura-fast.onnx", "pleura-fast-int8.onnx")
+
+
+@pytest.mark.parametrize(
+    ("pays", "choice", "taken"),
+    [
+        (True, Choice(), "pleura-int8.onnx"),
+        (False, Choice(), "pleura.onnx"),
+        (True, Choice(precision="fp32"), "pleura.onnx"),
+        (False, Choice(precision="int8"), "pleura-int8.onnx"),
+        (True, Choice(fast=True), "pleura-fast-int8.onnx"),
+        (False, Choice(fast=True), "pleura-fast.onnx"),
+    ],
+)
+def test_the_cpu_decides_unless_told(
+    stocked: Callable[..., None], pays: bool, choice: Choice, taken: str
+) -> None:
+    stocked(*EVERY, pays=pays)
+    assert open_weights(None, choice).card.name == taken
+
+
+def test_without_int8_weights_auto_is_fp32(stocked: Callable[..., None]) -> None:
+    stocked("pleura.onnx", pays=True)
+    assert open_weights().card.name == "pleura.onnx"
+    with pytest.raises(WeightsError, match=r"pleura-int8\.onnx .* missing"):
+        open_weights(None, Choice(precision="int8"))
+
+
+def test_what_ships_beside_the_fp32_weights_was_made_of_them() -> None:
+    """After a change of weights: `pleura quantise`, see docs/how-to/quantise.md."""
+    digest, card = hashlib.sha256(shipped()).hexdigest(), OnnxEngine(shipped(), threads=1).card
+    for fast in (False, True):
+        if not has_shipped(shipped_name("int8", fast=fast)):
+            continue
+        made = OnnxEngine(shipped(shipped_name("int8", fast=fast)), threads=1).card
+        full = shipped(shipped_name("fp32", fast=fast))
+        assert made.made_from == hashlib.sha256(full).hexdigest()
+        assert made.channels == card.channels
+        assert made.precision == "int8"
+    if has_shipped(shipped_name("fp32", fast=True)):
+        fast_card = OnnxEngine(shipped(shipped_name("fp32", fast=True)), threads=1).card
+        assert (fast_card.made_from, fast_card.channels) == (digest, card.channels)
