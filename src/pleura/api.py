@@ -81,17 +81,25 @@ class Segmentation(types.Segmentation):
         film = self.radiograph.pixels
         return Image.fromarray(paint(film, self.right, self.left, heart=self.heart))
 
-    def save(self, stem: Path | str, *, formats: Iterable[str] = ("mask",)) -> list[Path]:
+    def save(
+        self,
+        stem: Path | str,
+        *,
+        formats: Iterable[str] = ("mask",),
+        film: Path | str | bytes | None = None,
+    ) -> list[Path]:
         """Write files beside `stem`, a path without suffix, and return them.
 
         `result.save("out/film", formats=["mask", "overlay"])` writes `out/film_mask.png` and
         `out/film_overlay.png`; folders are made, files of those names are replaced. The formats
         are those of `pleura segment --format`: mask, overlay, split, labels, npy, nifti, coco,
-        crop, probabilities.
+        crop, probabilities, and the DICOM ones, which need `film`: the DICOM file that was
+        segmented, its path or its bytes.
 
         Raises:
-            UsageError: no such format, a stem that is a folder or has a file's suffix, or a
-                place where nothing can be written.
+            UsageError: no such format, a DICOM format without `film`, a stem that is a folder or
+                has a file's suffix, or a place where nothing can be written.
+            UnsuitableFilm: `film` is no DICOM film that a result can refer to.
         """
         given, stem = stem, Path(stem)
         if stem.is_dir() or str(given).endswith(("/", "\\")):
@@ -104,7 +112,7 @@ class Segmentation(types.Segmentation):
                 f"give a stem without suffix: '{stem.with_suffix('')}' and not '{given}'; "
                 "each format puts its own ending behind it"
             )
-        return write_outputs(self, stem, formats)
+        return write_outputs(self, stem, formats, film=film)
 
     def __repr__(self) -> str:
         """Size, areas and notes in one line; the arrays stay out."""

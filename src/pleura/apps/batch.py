@@ -40,6 +40,9 @@ class Task:
     batch: int
     """Films the network takes at a time."""
 
+    photographs: bool = False
+    """Colour photographs of films are segmented too."""
+
     as_json: bool = False
     """One JSON object a film on stdout."""
 
@@ -72,6 +75,7 @@ def segment_films(inputs: Sequence[str], task: Task, segmenter: Segmenter) -> Ex
             write=task.place.write,
             jobs=task.jobs,
             batch=task.batch,
+            photographs=task.photographs,
             stopped=lambda: interrupt.requested,
         )
         skipped = len(films) - len(left)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -57,6 +58,9 @@ class Pipeline(Generic[B]):
     batch: int
     """Films the network takes at a time."""
 
+    photographs: bool = False
+    """Colour photographs of films are segmented too."""
+
     stopped: Callable[[], bool] = lambda: False
     """Asked before each batch: films that were only read are then dropped."""
 
@@ -68,12 +72,16 @@ class Pipeline(Generic[B]):
             UsageError: the results cannot be written: the disk is full or closed to us.
         """
         with ThreadPoolExecutor(self.jobs) as readers, ThreadPoolExecutor(self.jobs) as writers:
-            read = ahead(readers, _read, films, depth=self.jobs + self.batch)
+            read = ahead(readers, self._read, films, depth=self.jobs + self.batch)
             segmented = self._segment(read)
             try:
                 yield from ahead(writers, self._write, segmented, depth=self.jobs + 1)
             finally:
                 readers.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, found: Found) -> Loaded[Radiograph] | Failed:
+        read = partial(read_radiograph, photographs=self.photographs)
+        return _attempt(Loaded(found, found.path, 0.0), read)
 
     def _segment(
         self, read: Iterable[Loaded[Radiograph] | Failed]
@@ -119,10 +127,6 @@ def ahead(
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
-
-
-def _read(found: Found) -> Loaded[Radiograph] | Failed:
-    return _attempt(Loaded(found, found.path, 0.0), read_radiograph)
 
 
 def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:

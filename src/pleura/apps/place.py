@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
+from pleura.io.dicom_source import film_uid
 from pleura.io.find import Found
 from pleura.io.outputs import output_paths, write_outputs
 from pleura.io.row import DONE, Row, done_row
@@ -31,6 +32,9 @@ class Place:
 
     overwrite: bool = False
     """Begin anew, over whatever is there."""
+
+    uid: bool = False
+    """Also the films' UIDs in the table."""
 
     def leave_out(self, inputs: Sequence[str]) -> Path | None:
         """The folder in which to look for no films: this one, unless films are given in it.
@@ -85,9 +89,11 @@ class Place:
 
     def write(self, found: Found, segmentation: Segmentation) -> Row:
         """Write a film's files; its row, without the seconds."""
-        written = write_outputs(segmentation, self.out / found.relative, self.formats)
+        stem = self.out / found.relative
+        written = write_outputs(segmentation, stem, self.formats, film=found.path)
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
-        return done_row(segmentation, found.relative, path=found.path, mask=mask)
+        row = done_row(segmentation, found.relative, path=found.path, mask=mask)
+        return replace(row, uid=film_uid(found.path)) if self.uid else row
 
     def _is_finished(self, film: Found, rows: Mapping[str, Row]) -> bool:
         row = rows.get(film.relative.as_posix())

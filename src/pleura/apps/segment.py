@@ -49,7 +49,8 @@ def segment(
             "--format",
             "-f",
             help="mask (the default), overlay, split, labels, npy, nifti, coco, crop, "
-            "probabilities; repeatable, or with commas.",
+            "probabilities; of DICOM films dicom-seg, dicom-seg-fractional, dicom-seg-labelmap, "
+            "dicom-sr, dicom-sc, dicom-gsps too; repeatable, or with commas.",
             **_WRITES,
         ),
     ] = None,
@@ -59,6 +60,12 @@ def segment(
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew in OUT, over what is there.", **_WRITES)
+    ] = False,
+    uid: Annotated[
+        bool, typer.Option("--uid", help="Also DICOM films' UIDs in results.csv.", **_WRITES)
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also colour photographs of films.", **_NETWORK)
     ] = False,
     lungs: Annotated[
         Lungs,
@@ -110,12 +117,19 @@ def segment(
 
     wanted = _formats(formats, {"overlay": overlay, "split": split})
     task = Task(
-        place=Place(out=out, formats=wanted, resume=resume, overwrite=overwrite),
+        place=Place(out=out, formats=wanted, resume=resume, overwrite=overwrite, uid=uid),
+        photographs=force,
         jobs=jobs or min(MOST_JOBS, usable_cpus()),
         batch=batch,
         as_json=as_json,
         quiet=quiet,
-        options={"inputs": inputs, "batch_size": batch, "threads": threads, "jobs": jobs},
+        options={
+            "inputs": inputs,
+            "batch_size": batch,
+            "threads": threads,
+            "jobs": jobs,
+            "force": force,
+        },
     )
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
     opened = open_engine(weights, choice)

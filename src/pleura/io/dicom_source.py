@@ -27,7 +27,7 @@ from pleura.io.dicom import is_dicom
 from pleura.io.dicom_display import add_display
 from pleura.io.dicom_tags import orientation, pair, word
 
-__all__ = ["FilmHeader", "film_header"]
+__all__ = ["FilmHeader", "film_header", "film_uid"]
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """Without these nothing can refer to the film, nor lie in its study."""
@@ -84,6 +84,16 @@ def film_header(source: Dataset | bytes | Path | str) -> FilmHeader:
     given = source if isinstance(source, Dataset) else _read(source)
     with decoding("DICOM", quote=False):
         return FilmHeader(_film(given), _patient(given))
+
+
+def film_uid(source: bytes | Path | str) -> UID | None:
+    """The film's SOPInstanceUID; None if it is no DICOM file, or has none that is valid."""
+    data = _bytes(source)
+    if not is_dicom(data[:1024]):
+        return None
+    with decoding("DICOM", quote=False):
+        uid = UID(word(_read(data), "SOPInstanceUID"))
+    return uid if uid.is_valid else None
 
 
 def _film(given: Dataset) -> Dataset:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
 from pleura.io.coco import write_coco
+from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results
 from pleura.io.masks import write_labels, write_mask, write_nifti, write_npy, write_split
 from pleura.io.pictures import write_crop, write_overlay
 from pleura.io.whole import written_whole
 
 __all__ = ["FORMATS", "Format", "Writer", "check_formats", "output_paths", "write_outputs"]
 
-Writer = Callable[[Segmentation, Path], list[Path]]
+Writer: TypeAlias = Callable[[Segmentation, Path], list[Path]]
 """(segmentation, stem) -> the files written, each `stem` with an ending behind its name."""
 
 
@@ -26,7 +29,9 @@ Writer = Callable[[Segmentation, Path], list[Path]]
 class Format:
     """One way to write a result."""
 
-    write: Writer
+    write: Writer | None
+    """None for DICOM: these are made together, by `io.dicom_results`, and refer to each other."""
+
     endings: tuple[str, ...]
     """Of the files it writes, put behind the film's stem."""
 
@@ -57,6 +62,10 @@ FORMATS: dict[str, Format] = {
     "probabilities": Format(
         _write_probabilities, ("_probabilities.npz",), "the network's maps, 16-bit floats"
     ),
+    **{
+        name: Format(None, (f"_{name.removeprefix('dicom-').replace('-', '_')}.dcm",), says)
+        for name, says in DICOM_FORMATS.items()
+    },
 }
 """By the name on the command line."""
 
@@ -81,13 +90,52 @@ def output_paths(stem: Path, formats: Iterable[str] = ("mask",)) -> list[Path]:
 
 
 def write_outputs(
-    segmentation: Segmentation, stem: Path, formats: Iterable[str] = ("mask",)
+    segmentation: Segmentation,
+    stem: Path,
+    formats: Iterable[str] = ("mask",),
+    *,
+    film: Path | str | bytes | None = None,
 ) -> list[Path]:
     """Write a result in each of the formats beside `stem`; returns the files.
 
     `stem` is a path without suffix: `out/film` gives `out/film_mask.png`. Folders are made. Each
-    file appears whole or not at all, in the order of `FORMATS`. Raises `UsageError` for an unknown
-    format, before anything is written, and where the disk takes no file.
+    file appears whole or not at all, in the order of `FORMATS`. DICOM formats need `film`, the
+    DICOM file that was segmented, since they refer to it and lie in its study.
+
+    Raises:
+        UsageError: an unknown format, or a DICOM one without `film`, before anything is written;
+            or the disk takes no file.
+        UnreadableFilm, UnsuitableFilm: `film` is no DICOM film that a result can refer to; nothing
+            is written.
     """
     names = check_formats(formats)
-    return [path for name in names for path in FORMATS[name].write(segmentation, Path(stem))]
+    made = _made(segmentation, [name for name in names if name in DICOM_FORMATS], film)
+    written = []
+    for name in names:
+        write = FORMATS[name].write
+        if write is None:
+            write = partial(_write_dicom, data=made[name], ending=FORMATS[name].endings[0])
+        written += write(segmentation, Path(stem))
+    return written
+
+
+def _made(
+    segmentation: Segmentation, names: list[str], film: Path | str | bytes | None
+) -> dict[str, bytes]:
+    """DICOM files by format; none asked for, none made."""
+    if not names:
+        return {}
+    if film is None:
+        raise UsageError(
+            f"{names[0]} refers to the DICOM film that was segmented: give it as `film`, "
+            "or ask for other formats"
+        )
+    results = dicom_results(film, segmentation, names)
+    return {name: dicom_bytes(each) for name, each in zip(names, results, strict=True)}
+
+
+def _write_dicom(_: Segmentation, stem: Path, *, data: bytes, ending: str) -> list[Path]:
+    path = stem.with_name(stem.name + ending)
+    with written_whole(path) as file:
+        file.write(data)
+    return [path]

@@ -56,6 +56,9 @@ class Row:
     left_box: str | None = None
     heart_area_px: int | None = None
     cardiothoracic_ratio: float | None = None
+    uid: str | None = None
+    """The film's SOPInstanceUID; only where it was asked for."""
+
     seconds: float | None = None
     """Spent on this film."""
 
