@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from pleura.apps.serve.refusals import (
     Busy,
+    CutOff,
     KeyNeeded,
     NotOffered,
     TookTooLong,
@@ -62,6 +63,7 @@ _ANSWERS: dict[type[BaseException], Answer] = {
     FilmError: Answer(Exit.FILMS_FAILED, 422),
     UsageError: Answer(Exit.USAGE, 400),
     WeightsError: Answer(Exit.WEIGHTS, 503),
+    CutOff: Answer(Exit.USAGE, 400),
     KeyNeeded: Answer(Exit.USAGE, 401),
     NotOffered: Answer(Exit.USAGE, 406),
     TooSlow: Answer(Exit.USAGE, 408),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pytest
-import uvicorn
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
-from pleura.apps.serve.application import application
+from pleura.apps.serve.command import server_of
 from pleura.apps.serve.limits import Limits
 from pleura.apps.serve.service import Service
-from pleura.core.card import Card
+from pleura.core.card import CARD_KEY, Card
 from pleura.runtime.engine import Engine, OnnxEngine
 
 
@@ -38,11 +40,8 @@ class Halting:
 @contextmanager
 def running(service: Service) -> Iterator[str]:
     """The address of a server that runs `service`."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application(service), ws="none", http="h11", log_level="error", access_log=False
-        )
-    )
+    server = server_of(service)
+    logging.getLogger("uvicorn").propagate = True  # for caplog to hear
     with socket.create_server(("127.0.0.1", 0), backlog=128) as bound:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
@@ -53,6 +52,69 @@ def running(service: Service) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(30)
+
+
+SIDE = 64
+CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
+
+
+def five_channels() -> bytes:
+    """Weights for `draw_film`: what is dark is lung, by the half of the film it lies on.
+
+    In 64ths of the film's sides: the heart lies in rows 24 to 40 and columns 26 to 46, and the left
+    lung by `whole` has, in the same rows, columns 36 to 40 besides.
+    """
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    beside = (rows >= 24) & (rows < 40)
+    drawn = {
+        "on_right": columns < SIDE // 2,
+        "on_left": columns >= SIDE // 2,
+        "behind": beside & (columns >= 36) & (columns < 40),
+        "heart": beside & (columns >= 26) & (columns < 46),
+    }
+    level, steep = (helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in _SIGMOID)
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("Sub", ["level", "image"], ["dark"]),
+            node("Mul", ["dark", "steep"], ["logit"]),
+            node("Sigmoid", ["logit"], ["lungs"]),
+            node("Mul", ["lungs", "on_right"], ["right"]),
+            node("Mul", ["lungs", "on_left"], ["left"]),
+            node("Max", ["left", "behind"], ["left_whole"]),
+            node("Sub", ["lungs", "lungs"], ["none"]),
+            node("Max", ["none", "heart"], ["hearts"]),  # one for each film of the batch
+            node("Concat", ["right", "left", "right", "left_whole", "hearts"], ["maps"], axis=1),
+            node("Identity", ["maps"], ["probabilities"]),
+        ],
+        "drawn",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, SIDE, SIDE])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 5, SIDE, SIDE])],
+        [
+            level,
+            steep,
+            *(
+                numpy_helper.from_array(each[None, None].astype(np.float32), name)
+                for name, each in drawn.items()
+            ),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    card = Card(name="five", version="0.1.0", channels=CHANNELS, side=SIDE)
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+_SIGMOID = (("level", 0.5), ("steep", 20.0))
+
+
+@pytest.fixture(scope="session")
+def five_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights with both definitions, each lung apart, and the heart."""
+    path = tmp_path_factory.mktemp("weights") / "five.onnx"
+    path.write_bytes(five_channels())
+    return path
 
 
 @pytest.fixture(scope="session")

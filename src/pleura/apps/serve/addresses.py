@@ -14,12 +14,13 @@ from pleura.apps.serve.bodies import Upload, drain, is_multipart, receive
 from pleura.apps.serve.figures import CONTENT_TYPE_LATEST
 from pleura.apps.serve.films import Payload, Wish, no_row
 from pleura.apps.serve.problems import problem, respond
-from pleura.apps.serve.refusals import Refusal, TooSlow
+from pleura.apps.serve.refusals import CutOff, Refusal, TooSlow
 from pleura.apps.serve.schemas import SEGMENTATIONS
 from pleura.apps.serve.service import Outcome, Service
 from pleura.apps.serve.wishes import parameters, wish_of
 from pleura.core.errors import UsageError
 from pleura.core.phantom import draw
+from pleura.io.dicom_results import DICOM_FORMATS
 from pleura.io.memory import film_png, table_csv
 from pleura.io.row import Row
 
@@ -49,23 +50,30 @@ async def segmentations(
     A body that is a film is answered with its result, or with a problem. A form is answered
     `{"results": [...]}`, one a film in the order they came, each with its `status`.
     """
-    try:
-        service.check_key(authorization, x_api_key)
-        wish = wish_of(asked, service.engine.card)
-        service.line.check_room()
-        uploads = await receive(request, service.limits)
-    except TooSlow:
-        raise
-    except (Refusal, UsageError):
-        await drain(request, service.limits)  # or the client is cut off before it hears why
-        raise
+    with service.hold.part() as take:
+        try:
+            service.check_key(authorization, x_api_key)
+            wish = wish_of(asked, service.engine.card)
+            service.line.check_room()
+            uploads = await receive(request, service.limits, take)
+        except (TooSlow, CutOff):
+            raise
+        except (Refusal, UsageError):
+            await drain(request, service.limits)  # or the client is cut off before it hears why
+            raise
+        return await _answer(request, service, uploads, wish)
+
+
+async def _answer(
+    request: Request, service: Service, uploads: list[Upload], wish: Wish
+) -> Response:
     if wish.kind not in ("json", "csv") and len(uploads) > 1:
-        raise UsageError("a picture is of one film; send one at a time, or ask for format=json")
+        raise UsageError("a file is of one film; send one at a time, or ask for format=json")
     outcomes = await service.segment(uploads, wish)
     if is_multipart(request) and wish.kind in ("json", "csv"):
         return _many(uploads, outcomes, wish)
     outcome = outcomes[0]
-    return respond(request, outcome) if isinstance(outcome, Exception) else _one(outcome)
+    return respond(request, outcome) if isinstance(outcome, Exception) else _one(outcome, wish)
 
 
 @addresses.get("/v1/model", tags=["service"])
@@ -114,9 +122,10 @@ def _example_png() -> bytes:
     return film_png(draw(768, 672).radiograph)
 
 
-def _one(outcome: Payload) -> Response:
+def _one(outcome: Payload, wish: Wish) -> Response:
     if isinstance(outcome, bytes):
-        return Response(outcome, media_type="image/png")
+        is_dicom = wish.kind in DICOM_FORMATS
+        return Response(outcome, media_type="application/dicom" if is_dicom else "image/png")
     if isinstance(outcome, list):
         return _table(outcome)
     return JSONResponse(outcome)

@@ -12,8 +12,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from pleura.apps.serve.hold import Take
 from pleura.apps.serve.limits import Limits
-from pleura.apps.serve.refusals import TooLarge, TooSlow
+from pleura.apps.serve.refusals import CutOff, TooLarge, TooSlow
 from pleura.core.errors import UsageError
 
 __all__ = ["Upload", "drain", "is_multipart", "receive"]
@@ -38,10 +39,12 @@ def is_multipart(request: Request) -> bool:
     return kind == "multipart/form-data"
 
 
-async def receive(request: Request, limits: Limits) -> list[Upload]:
-    """Read the films of a request.
+async def receive(request: Request, limits: Limits, take: Take) -> list[Upload]:
+    """Read the films of a request; `take` hears of every chunk before it is kept.
 
     Raises:
+        Busy: there is no room for it among the other requests' bytes.
+        CutOff: the client went away.
         TooLarge: more bytes or films than `limits` allow.
         TooSlow: the body did not arrive in time.
         UsageError: a form that cannot be read, or one without a file.
@@ -49,12 +52,14 @@ async def receive(request: Request, limits: Limits) -> list[Upload]:
     try:
         async with asyncio.timeout(limits.upload_s):
             if is_multipart(request):
-                return await _parts(request, limits)
-            chunks = [chunk async for chunk in _chunks(request, limits.request_bytes)]
+                return await _parts(request, limits, take)
+            chunks = [chunk async for chunk in _chunks(request, limits.request_bytes, take)]
     except TimeoutError:
         raise TooSlow(
             f"the upload took longer than {limits.upload_s:g} s; send a smaller film"
         ) from None
+    except ClientDisconnect:
+        raise CutOff("the connection was closed before the film was there; send it again") from None
     return [Upload("", b"".join(chunks))]
 
 
@@ -69,7 +74,7 @@ async def drain(request: Request, limits: Limits) -> None:
                     return
 
 
-async def _chunks(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _chunks(request: Request, most: int, take: Take) -> AsyncGenerator[bytes, None]:
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most:
         raise _too_large(most)
@@ -78,6 +83,7 @@ async def _chunks(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         size += len(chunk)
         if size > most:
             raise _too_large(most)
+        take(len(chunk))
         yield chunk
 
 
@@ -88,10 +94,10 @@ def _too_large(most: int) -> TooLarge:
     )
 
 
-async def _parts(request: Request, limits: Limits) -> list[Upload]:
+async def _parts(request: Request, limits: Limits, take: Take) -> list[Upload]:
     parser = MultiPartParser(
         request.headers,
-        _chunks(request, limits.request_bytes),
+        _chunks(request, limits.request_bytes, take),
         max_files=limits.request_films,
         max_fields=limits.request_films,
         max_part_size=1000,

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pleura.apps.engines import DeviceOption, EngineOption, FastOption, PrecisionOption
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pleura.apps.serve.service import Service
 
 __all__ = ["serve"]
+
+MOST_CONNECTIONS = 500
+"""Open at a time; one more is answered 503. Below the files a process may commonly have open."""
 
 _BOUNDS: dict[str, Any] = {"rich_help_panel": "Limits"}
 _WHO: dict[str, Any] = {"rich_help_panel": "Who may come in"}
@@ -42,6 +46,10 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPUs the network takes; by default all it may.")
     ] = None,
+    engine: EngineOption = "onnxruntime",
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "auto",
+    fast: FastOption = False,
     megabytes: Annotated[int, typer.Option(min=1, help="Of one request.", **_BOUNDS)] = 128,
     megapixels: Annotated[
         int, typer.Option(min=1, max=160, help="Of one film, decoded.", **_BOUNDS)
@@ -61,11 +69,12 @@ def serve(
 
     Nothing is stored, and no film is sent elsewhere. Not for diagnosis.
     """
-    from pleura.apps.engines import open_engine
+    from pleura.apps.engines import Choice, open_engine
     from pleura.apps.serve.limits import Limits
     from pleura.apps.serve.service import Service
 
     check_who(host, api_key, no_key=no_key)
+    choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
     limits = Limits(
         request_bytes=megabytes * 1_000_000,
         film_pixels=megapixels * 1_000_000,
@@ -75,7 +84,7 @@ def serve(
     )
     bound = bind(host, port)
     with bound:
-        service = Service(open_engine(weights, threads=threads), limits, key=api_key or None)
+        service = Service(open_engine(weights, choice), limits, key=api_key or None)
         where, at = bound.getsockname()[:2]
         typer.echo(f"pleura serves http://{_in_url(where)}:{at} ; Ctrl-C ends it", err=True)
         run(service, bound)
@@ -106,24 +115,30 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run(service: Service, bound: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then finish what was accepted."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # uvicorn raises them again after a clean end
+    server_of(service).run(sockets=[bound])
+
+
+def server_of(service: Service) -> Any:
+    """The uvicorn server that `run` runs."""
     import uvicorn
 
     from pleura.apps.serve.application import application
+    from pleura.apps.serve.connections import prompt_protocol
 
-    server = uvicorn.Server(
+    return uvicorn.Server(
         uvicorn.Config(
             application(service),
             ws="none",
-            http="h11",
+            http=prompt_protocol(service.limits.headers_s),
+            limit_concurrency=MOST_CONNECTIONS,
             log_level="warning",
             access_log=False,  # nothing of a request is logged
             server_header=False,
             timeout_graceful_shutdown=int(service.limits.answer_s) + 5,
         )
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # uvicorn raises them again after a clean end
-    server.run(sockets=[bound])
 
 
 def _is_here(host: str) -> bool:

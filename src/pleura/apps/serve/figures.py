@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from pleura.apps.serve.hold import Hold
 from pleura.apps.serve.line import Line
 
 __all__ = ["CONTENT_TYPE_LATEST", "Figures"]
@@ -33,12 +34,13 @@ class Figures:
             registry=own,
         )
 
-    def watch(self, line: Line) -> None:
-        """Tell how full the queue is."""
-        gauge = Gauge(
-            "pleura_films_held", "Films accepted and not yet answered.", registry=self._registry
-        )
-        gauge.set_function(lambda: line.held)
+    def watch(self, line: Line, hold: Hold) -> None:
+        """Tell how full the queue is, and the memory for uploads."""
+        own = self._registry
+        films = Gauge("pleura_films_held", "Films accepted and not yet answered.", registry=own)
+        films.set_function(lambda: line.held)
+        uploads = Gauge("pleura_upload_bytes_held", "Of all requests under way.", registry=own)
+        uploads.set_function(lambda: hold.bytes)
 
     def text(self) -> bytes:
         """In Prometheus's text format."""

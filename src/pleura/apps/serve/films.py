@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
+from pleura.core.errors import FilmError
 from pleura.core.types import Definition, Segmentation
+from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results
+from pleura.io.dicom_source import film_header
 from pleura.io.memory import PICTURES, run_lengths
 from pleura.io.read import read_radiograph
 from pleura.io.row import Row, done_row, failed_row
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
 
-__all__ = ["INCLUDES", "Include", "Payload", "Wish", "answer_film", "no_row"]
+__all__ = ["FILES", "INCLUDES", "Include", "Payload", "Wish", "answer_film", "no_row"]
 
 Include = Literal["rle", "mask", "labels", "overlay", "film", "row"]
 INCLUDES: tuple[Include, ...] = get_args(Include)
@@ -29,11 +32,14 @@ class Wish:
     definitions: tuple[Definition, ...] = ("field",)
     include: frozenset[str] = frozenset({"rle"})
     kind: str = "json"
-    """`json`, `csv`, or one of `PICTURES`."""
+    """`json`, `csv`, or one of `FILES`."""
 
+
+FILES = (*PICTURES, *DICOM_FORMATS)
+"""What a film can be answered with besides JSON and its lines of the table."""
 
 Payload = dict[str, Any] | bytes | list[Row]
-"""Of one film: what JSON says of it, a PNG, or its lines of the table."""
+"""Of one film: what JSON says of it, a file of `FILES`, or its lines of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class _Answered:
 
     name: str
     found: dict[Definition, Segmentation]
+    content: bytes
 
     @property
     def first(self) -> Segmentation:
@@ -58,17 +65,23 @@ def answer_film(
 
     Raises:
         UnreadableFilm: no image, or damaged.
-        UnsuitableFilm: an image with nothing to segment in it, or over `most_pixels`.
+        UnsuitableFilm: an image with nothing to segment in it, or over `most_pixels`; or a DICOM
+            result asked for of a film that is no DICOM.
         UsageError: the weights do not give a definition.
     """
+    if wish.kind in DICOM_FORMATS:
+        film_header(content)  # raises, before work is done, where no result could refer to it
     first, *others = wish.definitions
     segmenter = Segmenter(engine, definition=first)
     found = segmenter(read_radiograph(content, most_pixels=most_pixels))
-    film = _Answered(name, {first: found, **{each: redefine(found, each) for each in others}})
+    by_definition = {first: found, **{each: redefine(found, each) for each in others}}
+    film = _Answered(name, by_definition, content)
     if wish.kind == "json":
         return _told(film, wish.include)
     if wish.kind == "csv":
         return [_row(film, definition) for definition in film.found]
+    if wish.kind in DICOM_FORMATS:
+        return dicom_bytes(dicom_results(content, film.first, [wish.kind])[0])
     return PICTURES[wish.kind](film.first)
 
 
@@ -84,12 +97,22 @@ def _told(answered: _Answered, include: Iterable[str]) -> dict[str, Any]:
         "view": film.view,
         "spacing": None if film.spacing is None else asdict(film.spacing),
         "notes": list(film.notes),
+        "formats": _formats(answered.content),
         "provenance": _provenance(answered.first),
         "lungs": {name: _lungs(answered, name, wanted) for name in answered.found},
     }
     if "film" in wanted:
         result["film_png"] = _base64(PICTURES["film"](answered.first))
     return result
+
+
+def _formats(content: bytes) -> list[str]:
+    """Which of `FILES` this film can be had as."""
+    try:
+        film_header(content)
+    except FilmError:
+        return list(PICTURES)
+    return list(FILES)
 
 
 def no_row(name: str, error: str) -> Row:

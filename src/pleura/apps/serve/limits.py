@@ -24,11 +24,19 @@ class Limits:
     queue_films: int = 64
     """Films accepted and not yet answered; a request beyond is told to come again."""
 
+    headers_s: float = 10.0
+    """From a connection to the end of its request's headers."""
+
     upload_s: float = 60.0
     """From a request's headers to the end of its body."""
 
     answer_s: float = 120.0
     """From the end of the body to the answer."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Of the bodies of all requests under way."""
+        return 4 * self.request_bytes
 
     def __post_init__(self) -> None:
         if self.request_films > self.queue_films:

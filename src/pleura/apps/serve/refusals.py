@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pleura.core.errors import PleuraError
 
-__all__ = ["Busy", "KeyNeeded", "NotOffered", "Refusal", "TooLarge", "TooSlow", "TookTooLong"]
+__all__ = [
+    "Busy",
+    "CutOff",
+    "KeyNeeded",
+    "NotOffered",
+    "Refusal",
+    "TooLarge",
+    "TooSlow",
+    "TookTooLong",
+]
 
 
 class Refusal(PleuraError):
@@ -19,8 +28,12 @@ class TooSlow(Refusal):
     """The request's body did not arrive in time."""
 
 
+class CutOff(Refusal):
+    """The client went away before its body was there; nobody hears the answer."""
+
+
 class Busy(Refusal):
-    """Every place in the queue is taken."""
+    """Every place in the queue is taken, or the memory for uploads."""
 
     def __init__(self, text: str, *, retry_after_s: int) -> None:
         """`retry_after_s` is when a place may be free."""

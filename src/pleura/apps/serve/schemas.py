@@ -19,6 +19,11 @@ _RESULT: dict[str, Any] = {
         "view": {"type": ["string", "null"]},
         "spacing": {"type": ["object", "null"]},
         "notes": {"type": "array", "items": {"type": "string"}},
+        "formats": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Besides `json` and `csv`; those of DICOM for DICOM films only.",
+        },
         "provenance": {"type": "object"},
         "lungs": {
             "type": "object",
@@ -85,6 +90,7 @@ SEGMENTATIONS: dict[str, Any] = {
                 },
                 "image/png": _BINARY,
                 "text/csv": {"schema": {"type": "string"}},
+                "application/dicom": _BINARY,
             },
         },
         **{

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pleura.apps.serve.bodies import Upload
 from pleura.apps.serve.figures import Figures
 from pleura.apps.serve.films import Payload, Wish, answer_film
+from pleura.apps.serve.hold import Hold
 from pleura.apps.serve.limits import Limits
 from pleura.apps.serve.line import Line
 from pleura.apps.serve.problems import log_defect
@@ -42,7 +43,8 @@ class Service:
         self.figures = Figures()
         self.shared = SharedEngine(self.engine, most=self.workers, seen=self.figures.batch.observe)
         self.line = Line(self.limits.queue_films, workers=self.workers)
-        self.figures.watch(self.line)
+        self.hold = Hold(self.limits.held_bytes)
+        self.figures.watch(self.line, self.hold)
 
     def check_key(self, authorization: str, x_api_key: str) -> None:
         """Compare a client's key in constant time.

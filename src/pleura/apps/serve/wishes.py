@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from fastapi import Header, Query
 
-from pleura.apps.serve.films import Include, Wish
+from pleura.apps.serve.films import FILES, Include, Wish
 from pleura.apps.serve.refusals import NotOffered
 from pleura.core.card import Card
 from pleura.core.cleanup import check_definition
+from pleura.core.errors import UsageError
 from pleura.core.types import Definition
 
-__all__ = ["wish_of"]
+__all__ = ["KINDS", "parameters", "wish_of"]
 
-Kind = Literal["json", "csv", "mask", "labels", "overlay", "film"]
+KINDS = ("json", "csv", *FILES)
+"""What `format` may be."""
 
 _BY_MEDIA_TYPE = {  # the first that matches is taken, so JSON is what `*/*` gives
     "application/json": "json",
     "image/png": "mask",
     "text/csv": "csv",
+    "application/dicom": "dicom-seg",
 }
 
 
@@ -33,10 +37,11 @@ def parameters(
         ),
     ] = "field",
     format: Annotated[  # noqa: A002
-        Kind | None,
+        str | None,
         Query(
             description="What is answered; takes the place of `Accept`. All but `json` and `csv` "
-            "are PNG, for one film at a time."
+            "are files of one film: DICOM for a DICOM film, the others PNG.",
+            json_schema_extra={"enum": list(KINDS)},
         ),
     ] = None,
     include: Annotated[
@@ -49,8 +54,13 @@ def parameters(
     ] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> tuple[str, Wish]:
-    """The definition asked for, and the wish but for its definitions."""
-    kind = format or _kind_of(accept)
+    """The definition asked for, and the wish but for its definitions.
+
+    Raises:
+        UsageError: there is no such format.
+        NotOffered: none of the media types that the client accepts.
+    """
+    kind = _kind_of(accept) if format is None else _checked(format)
     return lungs, Wish((), frozenset(("rle",) if include is None else include), kind)
 
 
@@ -67,6 +77,14 @@ def wish_of(asked: tuple[str, Wish], card: Card) -> Wish:
     for each in definitions:
         check_definition(card.channels, each)
     return Wish(tuple(definitions), wish.include, wish.kind)
+
+
+def _checked(kind: str) -> str:
+    if kind in KINDS:
+        return kind
+    near = difflib.get_close_matches(kind, KINDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(KINDS)}"
+    raise UsageError(f"there is no format {kind!r}; {hint}")
 
 
 def _kind_of(accept: str) -> str:

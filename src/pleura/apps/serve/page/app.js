@@ -147,6 +147,7 @@ function showLungs() {
   const definition = definitionOf(selected);
   $("definition").hidden = Object.keys(selected.result.lungs).length < 2;
   check("definition", definition);
+  $("save-seg").hidden = !selected.result.formats.includes("dicom-seg");
   const { rle, measurements } = selected.result.lungs[definition];
   const widths = measurements.cardiothoracic_ratio !== null;
   viewer.lungs(rle, { filled: checked("style") === "fill", widths });
@@ -181,7 +182,8 @@ function plain(item) {
 
 const SAVES = {
   mask: (item) => [pngOf(item.result.lungs[definitionOf(item)].mask_png), `${stem(item.name)}_mask.png`],
-  overlay: async (item) => [await service.overlay(item.file, definitionOf(item)), `${stem(item.name)}_overlay.png`],
+  overlay: async (item) => [await service.file(item.file, definitionOf(item), "overlay"), `${stem(item.name)}_overlay.png`],
+  seg: async (item) => [await service.file(item.file, definitionOf(item), "dicom-seg"), `${stem(item.name)}_seg.dcm`],
   json: (item) => [json(plain(item)), `${stem(item.name)}.json`],
   csv: (item) => [table([item]), `${stem(item.name)}.csv`],
   "all-json": () => [json({ results: done().map(plain) }), "results.json"],

@@ -19,9 +19,9 @@ export async function example() {
 export const segment = (file, tell) =>
   patient("?lungs=all&include=rle&include=mask&include=film&include=row", file, { tell, type: "json" });
 
-/** The overlay as the command line would write it. */
-export const overlay = (file, definition) =>
-  patient(`?lungs=${definition}&format=overlay`, file, { tell: () => {}, type: "blob" });
+/** A film in another format, as the command line would write it. */
+export const file = (film, definition, format) =>
+  patient(`?lungs=${definition}&format=${format}`, film, { tell: () => {}, type: "blob" });
 
 /** Ask again while the queue is full, when the server says. */
 async function patient(query, file, { tell, type }) {
