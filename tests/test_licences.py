@@ -65,13 +65,22 @@ def licence_of(package: Distribution) -> list[str]:
     """What a package calls its licence: SPDX expression, classifiers, the name in `License`.
 
     `License` may hold whole texts, of bundled parts too (scipy's and matplotlib's do): then it
-    is no name, and the classifiers speak.
+    is no name, and the classifiers speak. Where all are silent the licence's file does, by its
+    first line.
     """
     meta = package.metadata
     free = (meta["License"] or "").strip()
     named = [free] if "\n" not in free and len(free) < 100 else []
     classifiers = [c for c in meta.get_all("Classifier") or [] if c.startswith("License ::")]
-    return [each for each in (meta["License-Expression"], *named, *classifiers) if each]
+    told = [each for each in (meta["License-Expression"], *named, *classifiers) if each]
+    return told or [text.strip().splitlines()[0] for text in licence_files(package)]
+
+
+def licence_files(package: Distribution) -> list[str]:
+    """The texts of a package's licence files."""
+    names = set(package.metadata.get_all("License-File") or [])
+    files = [each for each in package.files or [] if each.name in names]
+    return [text for each in files if (text := each.read_text())]
 
 
 def is_gpl(name: str) -> bool:

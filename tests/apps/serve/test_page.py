@@ -10,14 +10,19 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pydicom
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Download, Page, expect, sync_playwright
+
+from pleura.runtime.engine import OnnxEngine
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS = os.environ.get("PLEURA_SCREENSHOTS")
@@ -42,8 +47,8 @@ def address(start: Callable[..., httpx.Client]) -> str:
     return str(start().base_url)
 
 
-@pytest.fixture
-def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+@contextmanager
+def opened(browser: Browser, address: str, name: str) -> Iterator[Page]:
     """The page, loaded; a script error or a request to elsewhere fails the test."""
     sheet = browser.new_page(viewport={"width": 1280, "height": 820})
     sheet.set_default_timeout(30_000)
@@ -54,9 +59,27 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     sheet.goto(address)
     yield sheet
     if SHOTS:
-        sheet.screenshot(path=Path(SHOTS) / f"{request.node.name}.png")
+        sheet.screenshot(path=Path(SHOTS) / f"{name}.png")
     sheet.close()
     assert wrong == []
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with opened(browser, address, request.node.name) as sheet:
+        yield sheet
+
+
+@pytest.fixture(scope="module")
+def five_address(start: Callable[..., httpx.Client], five_weights: Path) -> str:
+    """Of a service whose weights have both definitions and the heart."""
+    return str(start(engine=OnnxEngine(five_weights.read_bytes(), threads=1)).base_url)
+
+
+@pytest.fixture
+def five(browser: Browser, five_address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with opened(browser, five_address, request.node.name) as sheet:
+        yield sheet
 
 
 def outside(url: str, address: str, wrong: list[str]) -> None:
@@ -96,6 +119,7 @@ def test_a_film_is_shown_measured_and_saved_as_the_command_line_does(
     give(page, films / "b.png")
     expect(page.locator("#name")).to_have_text("b.png")
     expect(page.locator("#facts")).to_contain_text("128 × 200 px")
+    expect(page.locator("#save-seg")).to_be_hidden()
     with (written / "results.csv").open(newline="") as file:
         expected = next(row for row in csv.DictReader(file) if row["film"] == "b")
     area = page.locator("#areas tr").filter(has_text="Area, px").locator("td")
@@ -137,6 +161,83 @@ def test_what_is_painted_is_the_mask(page: Page, films: Path, written: Path) -> 
     outlined = pixels(page, "overlay")
     assert np.array_equal(outlined[..., 3] == 255, edge)
     assert (outlined[..., 3] > 0).sum() == edge.sum()
+
+
+WHITE, INK = (255, 255, 255, 255), (0x10, 0x17, 0x1D, 255)
+
+
+def is_bar(colours: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Where (..., 4) colours are those of the bars that show the cardiothoracic widths."""
+    here: np.ndarray[Any, Any] = np.any(
+        [(colours == each).all(axis=-1) for each in (WHITE, INK)], 0
+    )
+    return here
+
+
+def test_the_cardiothoracic_widths_are_drawn_sharp_where_they_lie(five: Page, films: Path) -> None:
+    """On 160 x 128 px: lungs in rows 40 to 120, columns 16 to 112; the heart in rows 60 to 100,
+    columns 52 to 92. So the thorax is 96 px wide, the heart 40, and their ratio 0.417."""
+    give(five, films / "a.png")
+    expect(five.locator("#screen")).to_have_attribute("data-shown", "a.png field")
+    expect(five.locator("#ratios")).to_contain_text("Cardiothoracic ratio0.42")
+    expect(five.locator("#ratios")).to_contain_text("Heart, px1,600")  # 40 x 40
+    overlay = pixels(five, "overlay")
+    for row, left, right in ((40, 16, 112), (80, 52, 92)):
+        there = is_bar(overlay[row])
+        assert there[left:right].all()
+        assert not there[:left].any()
+        assert not there[right:].any()
+        for end in (left, right - 1):  # a tick of 7 px
+            assert is_bar(overlay[row - 3 : row + 4, end]).all()
+            assert not is_bar(overlay[[row - 4, row + 4], end]).any()
+    between = overlay[78:83, 56:76, 3]  # inside the heart, which is outlined only
+    assert (between[2] == 255).all()
+    assert not between[[0, 1, 3, 4]].any()
+
+
+def test_field_and_whole_are_switched_without_a_request(
+    five: Page, films: Path, five_weights: Path, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The left lung is 80 x 32 = 2,560 px by field, and 40 x 8 = 320 px more by whole."""
+    give(five, films / "a.png")
+    area = five.locator("#areas tr").filter(has_text="Area, px").locator("td").nth(1)
+    expect(area).to_have_text("2,560")
+    asked: list[str] = []
+    five.on("request", lambda made: asked.append(made.url))
+    painted = pixels(five, "overlay")
+    five.keyboard.press("d")
+    expect(area).to_have_text("2,880")
+    expect(five.locator('input[value="whole"]')).to_be_checked()
+    more = (pixels(five, "overlay")[..., 3] > 0) & (painted[..., 3] == 0)
+    assert more[61:79, 72:80].all()  # beside the heart, above its bar
+    assert not [each for each in asked if not each.startswith("data:")]
+    options = ["--weights", five_weights, "-f", "mask,overlay", "--no-progress", "--threads", 1]
+    for lungs in ("whole", "field"):
+        five.get_by_text(lungs.capitalize(), exact=True).click()
+        out = tmp_path / lungs
+        assert run("segment", films / "a.png", "-o", out, "--lungs", lungs, *options).code == 0
+        for what in ("mask", "overlay"):
+            assert content(five, what) == (out / f"a_{what}.png").read_bytes()
+
+
+NAME_OF_FOCUS = """() => {
+  const { dataset, name, id } = document.activeElement;
+  return dataset.save || dataset.do || name || id;
+}"""
+
+
+def test_a_result_is_saved_by_keyboard_alone(five: Page, films: Path, written: Path) -> None:
+    give(five, films / "b.png")
+    expect(five.locator("#result")).to_be_visible()
+    order: list[str] = []
+    while "mask" not in order and len(order) < 40:
+        five.keyboard.press("Tab")
+        order.append(five.evaluate(NAME_OF_FOCUS))
+    reached = ["screen", "definition", "style", "opacity", "drag", "out", "in", "fit", "invert"]
+    assert [each for each in order if each in reached] == reached
+    with five.expect_download() as begun:
+        five.keyboard.press("Enter")
+    assert Path(begun.value.path()).read_bytes() == (written / "b_mask.png").read_bytes()
 
 
 def test_the_drawn_example_is_segmented(page: Page) -> None:
@@ -270,6 +371,37 @@ def test_dicom_is_shown_as_it_was_segmented(
     (mask,) = tmp_path.glob("*_mask.png")
     (overlay,) = tmp_path.glob("*_overlay.png")
     assert content(page, "mask") == mask.read_bytes()
+    seg = saved(page, "seg")
+    assert seg.suggested_filename == "CR-MONO1-10-chest_nopreamble_seg.dcm"
+    marked = pydicom.dcmread(seg.path()).pixel_array.any(axis=0)
+    assert np.array_equal(marked, np.asarray(Image.open(mask)) > 0)
     outside_lungs = np.asarray(Image.open(mask)) == 0
     shown = pixels(page, "film")[outside_lungs][:, :3]
     assert np.array_equal(shown, np.asarray(Image.open(overlay))[outside_lungs])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_mend(five: Page, films: Path, scheme: Any) -> None:
+    """At rest, with a result, with a failure; every rule that axe-core has for WCAG and beyond."""
+    five.emulate_media(color_scheme=scheme)
+    assert mended(five) == []
+    give(five, films / "a.png", films / "notes.txt")
+    expect(five.locator("#result")).to_be_visible()
+    five.click("summary")
+    assert mended(five) == []
+    five.locator("#films button").nth(1).click()
+    expect(five.locator("#failure-title")).to_be_visible()
+    five.set_viewport_size({"width": 360, "height": 740})
+    assert mended(five) == []
+
+
+def mended(page: Page) -> list[str]:
+    """What axe-core would have mended: rules, with the elements that break them."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found]
+
+
+def test_axe_would_be_heard(page: Page) -> None:
+    page.evaluate("() => document.querySelector('#files').hidden = false")
+    page.evaluate("() => document.querySelector('#files').removeAttribute('aria-label')")
+    assert [each for each in mended(page) if each.startswith("label:")]
