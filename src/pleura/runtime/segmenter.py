@@ -48,6 +48,17 @@ class Segmenter:
         self.definition: Definition = definition
         self.tidy = clean if cleaned else leave
 
+    @property
+    def provenance(self) -> Provenance:
+        """What every result says made it; known before anything is segmented."""
+        return Provenance(
+            version=pleura.__version__,
+            weights_name=self.engine.card.name,
+            weights_sha256=self.engine.weights_sha256,
+            engine=self.engine.name,
+            definition=self.definition,
+        )
+
     def __call__(self, radiograph: Radiograph) -> Segmentation:
         """Segment one film.
 
@@ -70,15 +81,10 @@ class Segmenter:
         return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
 
     def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
-        made_by = Provenance(
-            version=pleura.__version__,
-            weights_name=self.engine.card.name,
-            weights_sha256=self.engine.weights_sha256,
-            engine=self.engine.name,
-            definition=self.definition,
-        )
         channels = self.engine.card.channels
-        return _lungs_of(film, frame.restore(maps), channels, made_by=made_by, tidy=self.tidy)
+        return _lungs_of(
+            film, frame.restore(maps), channels, made_by=self.provenance, tidy=self.tidy
+        )
 
 
 def redefine(segmentation: Segmentation, definition: Definition) -> Segmentation:
