@@ -16,6 +16,7 @@ from pleura.apps.answers import Exit, answer
 from pleura.apps.bench import bench, card
 from pleura.apps.calibrate import calibrate
 from pleura.apps.data import data_app
+from pleura.apps.dicomweb import dicomweb
 from pleura.apps.doctor import doctor
 from pleura.apps.evaluate import evaluate
 from pleura.apps.export import export
@@ -56,6 +57,7 @@ def _pleura(
 
     pleura segment films/ -o lungs   masks and a table, for a folder of films
     pleura serve                     the same in the browser, and over HTTP
+    pleura node                      the same for a PACS, over DICOM
     pleura phantom -o film.png       a drawn film to try it on
     pleura doctor                    is everything here?
 
@@ -67,7 +69,7 @@ def _pleura(
 LEARN = "Learn (pip install pleura\\[train])"
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use": (segment, serve, phantom, info, doctor),
+    "Use": (segment, serve, dicomweb, phantom, info, doctor),
     LEARN: (train, ablate, evaluate, robustness, calibrate, bench, card, export),
 }
 

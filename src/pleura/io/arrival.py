@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
@@ -16,7 +17,7 @@ from pleura.io.dicom_stamp import MAKER
 from pleura.io.dicom_tags import FILM_CLASSES, check_is_film, number, word
 from pleura.io.suitable import MOST_PIXELS, check_size
 
-__all__ = ["FILM_CLASSES", "check_arrival", "read_objects", "transfer_syntaxes"]
+__all__ = ["FILM_CLASSES", "check_arrival", "read_json", "read_objects", "transfer_syntaxes"]
 
 _NATIVE = (
     uid.ExplicitVRLittleEndian,
@@ -65,6 +66,16 @@ def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
 def read_objects(paths: Iterable[Path]) -> list[Dataset]:
     """DICOM objects that Pleura wrote, to be sent."""
     return [dcmread(each) for each in paths]
+
+
+def read_json(told: dict[str, Any]) -> Dataset:
+    """What a DICOMweb service tells of an object, without its pixels.
+
+    Raises:
+        UnreadableFilm: it is no DICOM JSON.
+    """
+    with decoding("DICOM", quote=False):
+        return Dataset.from_json(told, bulk_data_uri_handler=lambda _tag, _vr, _uri: None)
 
 
 def _check_length(film: Dataset) -> None:

@@ -57,7 +57,7 @@ def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[An
 
 
 def settle(folder: Path) -> None:
-    """Put the names in `folder` on the disk, so that files renamed into it outlive a loss of power."""
+    """Put the names in `folder` on the disk: what was renamed into it outlives a loss of power."""
     if os.name == "nt":  # a folder cannot be opened there, and NTFS keeps its names in a journal
         return
     handle = os.open(folder, os.O_RDONLY)

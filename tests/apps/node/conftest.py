@@ -176,7 +176,7 @@ class Node:
 
 SYNTAX_OPTIONS = {
     "1.2.840.10008.1.2.4.70": "-xs",
-    "1.2.840.10008.1.2.4.81": "-xt",
+    "1.2.840.10008.1.2.4.81": "-xu",
     "1.2.840.10008.1.2.4.91": "-xw",
     "1.2.840.10008.1.2.5": "-xr",
 }
@@ -230,7 +230,7 @@ def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDat
 
 @pytest.fixture(scope="session")
 def small_films(films_root: Path) -> Callable[[int], list[FileDataset]]:
-    """`small_films(n)`: n films of 160 x 160 pixels, of a few real ones, each with UIDs of its own."""
+    """`small_films(n)`: n films of 160 x 160 pixels made of three real ones, with new UIDs."""
     real = sorted((films_root / "dicom").glob("nih_*.dcm"))[:3]
     assert len(real) == 3
     shrunk = []

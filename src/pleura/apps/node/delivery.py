@@ -6,10 +6,11 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 
-from pleura.apps.node.destinations import Destination, Refused, Unreachable
+from pleura.apps.node.destinations import Destination
 from pleura.apps.node.log import LOG, defect
 from pleura.apps.node.place import NodeFolder
 from pleura.apps.node.queue import Entry, Queue
+from pleura.apps.node.web import Refused, Unreachable
 
 __all__ = ["Delivery", "pause_s"]
 

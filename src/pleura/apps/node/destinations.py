@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,31 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pleura.apps.node.settings import Address, Tls
-from pleura.core.errors import PleuraError
+from pleura.apps.node.web import ANSWER_S, CONNECT_S, Refused, Unreachable, answered, web_client
 from pleura.io.arrival import read_objects
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
 
-__all__ = ["AUTH", "CStore", "Destination", "Refused", "Stow", "Unreachable", "open_destination"]
+__all__ = ["CStore", "Destination", "Stow", "open_destination"]
 
-AUTH = "PLEURA_DICOMWEB_AUTH"
-"""The environment variable: USER:PASSWORD, or `Bearer TOKEN`."""
-
-CONNECT_S, ANSWER_S = 10.0, 60.0
 WARNINGS = range(0xB000, 0xC000)
 """Statuses that mean: stored, but."""
-
-_SHUT = frozenset({401, 403, 404, 502, 503, 504})
-"""HTTP statuses that speak of the service, not of what was sent."""
-
-
-class Unreachable(PleuraError):
-    """Nobody answers there, or nobody lets us in: whatever is sent would fail."""
-
-
-class Refused(PleuraError):
-    """These results were not taken; others may be."""
 
 
 class Destination(Protocol):
@@ -100,40 +84,12 @@ class Stow:
 
     def send_objects(self, objects: Sequence[Any]) -> None:
         """The same for objects that lie in memory."""
-        import requests
-
-        try:
+        with answered():
             said = self.client.store_instances(objects)
-        except requests.HTTPError as error:
-            status = 0 if error.response is None else error.response.status_code
-            kind = Unreachable if status in _SHUT else Refused
-            raise kind(f"the service answered HTTP {status}") from None
-        except requests.ConnectionError as error:
-            raise _not_connected(error) from None
-        except requests.RequestException as error:
-            raise Refused(f"no proper answer ({type(error).__name__})") from None
         failed = said.get("FailedSOPSequence") or ()
         if failed:
             reason = failed[0].get("FailureReason", 0)
             raise Refused(f"{len(failed)} of {len(objects)} not stored, reason {reason:#06x}")
-
-
-def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
-    """A client of a DICOMweb service, with the authorization that the environment holds."""
-    import requests
-    from dicomweb_client import DICOMwebClient
-
-    session = requests.Session()
-    user, _, password = os.environ.get(AUTH, "").partition(":")
-    if user.lower().startswith("bearer "):
-        session.headers["Authorization"] = os.environ[AUTH]
-    elif user:
-        session.auth = (user, password)
-    if ca is not None:
-        session.verify = str(ca)
-    client = DICOMwebClient(url, session=session, timeout=(CONNECT_S, ANSWER_S))
-    client.set_http_retry_params(retry=False)  # the queue waits better
-    return client
 
 
 def _store(opened: Any, each: Any) -> None:
@@ -155,11 +111,3 @@ def _not_opened(opened: Any) -> str:
     if opened.is_aborted:
         return "no connection, or the association was aborted"
     return "no association"
-
-
-def _not_connected(error: Exception) -> PleuraError:
-    """A service that is not there, apart from one that hangs up on what it is sent."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "SSLError"}:
-        return Unreachable(f"no connection ({type(reason).__name__})")
-    return Refused("the connection was cut off")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from warnings import catch_warnings, simplefilter
 
-__all__ = ["LOG", "defect", "logging_to_stderr"]
+__all__ = ["LOG", "defect", "logging_to_stderr", "only_us"]
 
 LOG = logging.getLogger("pleura.node")
 
@@ -21,7 +21,7 @@ _TALKATIVE = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "highdicom"
 
 @contextmanager
 def logging_to_stderr() -> Iterator[None]:
-    """Log to stderr, and nothing else: libraries and Python's warnings are kept from it."""
+    """Log to stderr, and let nobody else write there."""
     handler = logging.StreamHandler(sys.stderr)
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     form.converter = time.gmtime
@@ -29,17 +29,24 @@ def logging_to_stderr() -> Iterator[None]:
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
+    threading.excepthook = _unexpected
+    try:
+        with only_us():
+            yield
+    finally:
+        LOG.removeHandler(handler)
+        threading.excepthook = threading.__excepthook__
+
+
+@contextmanager
+def only_us() -> Iterator[None]:
+    """Keep libraries and Python's warnings from stderr: they quote what they read."""
     for name in _TALKATIVE:
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
-    threading.excepthook = _unexpected
     with catch_warnings():
         simplefilter("ignore")
-        try:
-            yield
-        finally:
-            LOG.removeHandler(handler)
-            threading.excepthook = threading.__excepthook__
+        yield
 
 
 def defect(error: BaseException) -> str:

@@ -61,6 +61,7 @@ def run_node(
         make=make,
         destinations=[each.name for each in settings.addresses],
         wake=films,
+        space=space,
         made=lambda: _set(each.wake for each in deliveries),
         stopping=stopping,
     )

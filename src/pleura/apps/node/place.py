@@ -145,10 +145,18 @@ class Space:
         self.root, self.keep_free, self.quota = root, keep_free, quota
 
     def takes(self, size: int) -> bool:
-        """Whether `size` more bytes may come."""
+        """Whether a film of `size` bytes may come."""
         if shutil.disk_usage(self.root).free - size < self.keep_free:
             return False
         return self.quota is None or self.used() + size <= self.quota
+
+    def takes_results(self, size: int) -> bool:
+        """Whether `size` bytes of results may be written: into the first half of what is kept free.
+
+        Otherwise films that wait for results would hold the disk for ever; the other half is the
+        queue's.
+        """
+        return shutil.disk_usage(self.root).free - size >= self.keep_free // 2
 
     def used(self) -> int:
         """Bytes of all files in the folder; those that vanish meanwhile are left out."""

@@ -24,6 +24,12 @@ from pleura.core.errors import UsageError
 
 __all__ = ["Accepted", "Entry", "Queue", "State", "hash_uid"]
 
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "wal_autocheckpoint=200",  # pages of 4 KB: the log stays small on a small disk
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS films (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -99,7 +105,7 @@ class Queue:
         self._lock = threading.RLock()
         try:
             self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            for pragma in _PRAGMAS:
                 self._base.execute(f"PRAGMA {pragma}")
             self._base.executescript(_SCHEMA)
         except sqlite3.Error as error:

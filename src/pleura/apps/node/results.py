@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pleura.io.dicom_results import check_dicom_formats, dicom_bytes, dicom_results
 from pleura.io.read import read_radiograph
 from pleura.runtime.segmenter import Segmenter
 
-__all__ = ["DEFAULT_FORMATS", "read_formats", "results_of"]
+__all__ = ["DEFAULT_FORMATS", "made_of", "read_formats", "results_of"]
 
 DEFAULT_FORMATS = ("dicom-seg", "dicom-sr", "dicom-sc")
 
@@ -20,16 +21,21 @@ def read_formats(given: Sequence[str] | None) -> tuple[str, ...]:
     return check_dicom_formats(names or DEFAULT_FORMATS)
 
 
-def results_of(
-    film: Path | bytes, segmenter: Segmenter, formats: Sequence[str]
-) -> dict[str, bytes]:
-    """DICOM files by name, in the order in which they are to be sent.
+def made_of(film: Path | bytes, segmenter: Segmenter, formats: Sequence[str]) -> list[Any]:
+    """DICOM objects, in the order of `check_dicom_formats`.
 
     Raises:
         UnreadableFilm: the film is damaged.
         UnsuitableFilm: it is none that can be segmented, or that results can refer to.
     """
-    made = dicom_results(film, segmenter(read_radiograph(film)), formats)
+    return list(dicom_results(film, segmenter(read_radiograph(film)), formats))
+
+
+def results_of(
+    film: Path | bytes, segmenter: Segmenter, formats: Sequence[str]
+) -> dict[str, bytes]:
+    """The same as files, by names that sort in the order in which they are to be sent."""
+    made = made_of(film, segmenter, formats)
     names = check_dicom_formats(formats)
     return {
         f"{place}-{name}.dcm": dicom_bytes(each)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pleura.apps.node.log import LOG, defect
-from pleura.apps.node.place import NodeFolder
+from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Entry, Queue
 from pleura.core.errors import FilmError, UsageError, WeightsError
 
@@ -36,6 +36,7 @@ class Worker:
     wake: threading.Event
     """Set when a film has come, and to stop."""
 
+    space: Space
     made: Callable[[], None]
     """Called when there is something to deliver."""
 
@@ -69,6 +70,7 @@ class Worker:
         self.queue.begin(film.number)
         try:
             files = self.make(self.folder.films / str(film.file))
+            self._check_room(sum(map(len, files.values())))
             self.folder.keep_results(film.number, files)
         except FilmError as error:
             self._fail(film, str(error))
@@ -85,6 +87,10 @@ class Worker:
         self.queue.segmented(film.number, self.destinations)
         LOG.info("film %d segmented, %d results", film.number, len(files))
         self.made()
+
+    def _check_room(self, size: int) -> None:
+        if not self.space.takes_results(size):
+            raise UsageError(f"{size} bytes of results would leave the disk too little free space")
 
     def _fail(self, film: Entry, reason: str) -> None:
         self.queue.failed(film.number, reason)
