@@ -11,9 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -23,7 +26,10 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, build_context
+from pynetdicom import AE, _config, build_context
+
+from pleura.apps.node.place import NodeFolder
+from pleura.apps.node.status import NodeStatus, read_status
 
 WAIT_S = 120.0
 NAME = "Zimmermann^Quirin"
@@ -86,10 +92,10 @@ class Orthanc:
     def start(self) -> None:
         program = shutil.which("Orthanc", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
         assert program, "Orthanc is not here; on Debian: apt-get install orthanc orthanc-dicomweb"
-        log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen(
-            [program, str(self.folder / "orthanc.json")], stdout=log, stderr=log
-        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, str(self.folder / "orthanc.json")], stdout=log, stderr=log
+            )
         until(self.answers, "Orthanc answers")
 
     def stop(self) -> None:
@@ -153,13 +159,13 @@ class Node:
     def log(self) -> str:
         return self._log.read_text() if self._log.exists() else ""
 
-    def status(self) -> dict[str, Any]:
-        command = [sys.executable, "-m", "pleura", "node", "status", "--json"]
-        done = subprocess.run(
-            [*command, "--folder", str(self.folder)], capture_output=True, text=True, check=True
-        )
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+    def status(self) -> NodeStatus:
+        return read_status(NodeFolder(self.folder))
+
+    def has(self, **films: int) -> bool:
+        """Whether so many films are in these states."""
+        found = self.status().films
+        return all(found[state] == number for state, number in films.items())
 
     def echo(self, title: str = "ORTHANC", *, called: str = "PLEURA") -> bool:
         """Whether C-ECHO is answered."""
@@ -228,6 +234,37 @@ def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDat
     return film
 
 
+def send_raw(port: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """C-STORE a file's bytes as they are, whatever they mean."""
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+    context = build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+    opened = AE("ORTHANC").associate("127.0.0.1", port, [context], ae_title="PLEURA")
+    assert opened.is_established
+    status = opened.send_c_store(path).get("Status")
+    opened.release()
+    return status
+
+
+def results_in(orthanc: Orthanc) -> dict[str, Counter[str]]:
+    """For each film in Orthanc, by its UID: how many results of which modality refer to it.
+
+    A result is found by the film it names, wherever in the object that stands.
+    """
+    films = {each["SOPInstanceUID"]: Counter[str]() for each in orthanc.instances()}
+    results = {}
+    for each in orthanc.instances():
+        content = orthanc.rest.get(f"/instances/{each['ID']}/file").content
+        found = pydicom.dcmread(BytesIO(content))
+        if found.get("ManufacturerModelName") == "Pleura":
+            results[each["SOPInstanceUID"]] = found
+    for uid, found in results.items():
+        del films[uid]
+        named = {str(e.value) for e in found.iterall() if e.tag == 0x00081155} & set(films)
+        for film in named:
+            films[film][found.Modality] += 1
+    return films
+
+
 @pytest.fixture(scope="session")
 def small_films(films_root: Path) -> Callable[[int], list[FileDataset]]:
     """`small_films(n)`: n films of 160 x 160 pixels made of three real ones, with new UIDs."""
@@ -276,6 +313,33 @@ def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
             return orthanc
 
         yield begin
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Say a count where people see it, whether the test passes or not."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line}\n")
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def tools() -> SimpleNamespace:
+    """What tests of the node do by hand; a conftest cannot be imported."""
+    return SimpleNamespace(
+        free_port=free_port,
+        make_film=make_film,
+        results_in=results_in,
+        route=ROUTE,
+        said_of_the_patient=said_of_the_patient,
+        send=send,
+        send_raw=send_raw,
+        storescu=storescu,
+        until=until,
+    )
 
 
 def said_of_the_patient(folder: Path) -> list[str]:
