@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -139,6 +144,47 @@ def start(engine: Engine) -> Iterator[Callable[..., httpx.Client]]:
 def client(start: Callable[..., httpx.Client]) -> httpx.Client:
     """Of a server with small limits, which most tests share."""
     return start(request_bytes=1_000_000, film_pixels=1_000_000, request_films=4, upload_s=1.0)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A `pleura serve` in a process of its own."""
+
+    address: str
+    process: subprocess.Popen[str]
+
+    def memory_mb(self, what: str = "VmRSS") -> float:
+        """What the kernel says that it holds; `VmHWM` is the most it ever did."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"^{what}:\s+(\d+) kB", status, re.M)[1]) / 1024  # type: ignore[index]
+
+    def ended(self) -> tuple[int, str]:
+        """Let SIGTERM end it: the exit code, and what it said."""
+        self.process.send_signal(signal.SIGTERM)
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def serve(tiny_weights: Path) -> Iterator[Callable[..., Served]]:
+    """`serve("--megabytes", 5)`: the command, on a free port, with the small weights."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(*options: object) -> Served:
+        command = [sys.executable, "-m", "pleura", "serve", "--port", "0", "--threads", "1"]
+        more = ["--weights", str(tiny_weights), *map(str, options)]
+        process = subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True)
+        begun.append(process)
+        assert process.stderr is not None
+        address = re.search(r"http://\S+", process.stderr.readline())
+        assert address is not None
+        return Served(address[0], process)
+
+    yield begin
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture

@@ -1,0 +1,269 @@
+"""What strangers send to break it: 4xx, alive, and the memory back to where it was."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import re
+import socket
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+WHERE = "/v1/segmentations"
+
+
+def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """A PNG of these chunks, each with its right checksum."""
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def large_png() -> bytes:
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    return png([(b"IHDR", head), (b"IDAT", zlib.compress(bytes(10**6))), (b"IEND", b"")])
+
+
+def text_bomb() -> bytes:
+    """A small grey PNG with a text that unpacks to 200 MB."""
+    head = struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0)
+    text = b"note\0\0" + zlib.compress(bytes(200_000_000), 9)
+    pixels = zlib.compress(bytes(64 * 65))
+    return png([(b"IHDR", head), (b"zTXt", text), (b"IDAT", pixels), (b"IEND", b"")])
+
+
+def large_tiff() -> bytes:
+    """A TIFF whose one directory says 60,000 x 60,000 pixels of 8 bits, in one strip."""
+    tags = [(256, 60_000), (257, 60_000), (258, 8), (259, 1), (262, 1), (273, 200), (278, 60_000)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0) + bytes(300)
+
+
+def dicom(rows: int, columns: int, pixels: bytes) -> bytes:
+    film = Dataset()
+    film.SOPClassUID = ComputedRadiographyImageStorage
+    film.SOPInstanceUID = generate_uid(entropy_srcs=["film"])
+    film.Modality, film.PhotometricInterpretation, film.SamplesPerPixel = "CR", "MONOCHROME2", 1
+    film.Rows, film.Columns = rows, columns
+    film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 8, 8, 7, 0
+    film.PixelData = pixels
+    film.file_meta = FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    stream = io.BytesIO()
+    film.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def nifti_bomb() -> bytes:
+    """A gzipped NIfTI that says 30,000 x 30,000 floats and brings 100 MB of zeros."""
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 2, 30_000, 30_000, 1, 1, 1, 1, 1)
+    struct.pack_into("<hh", head, 70, 16, 32)
+    struct.pack_into("<f", head, 108, 352.0)
+    head[344:348] = b"n+1\0"
+    return gzip.compress(bytes(head) + bytes(100_000_000))
+
+
+def drawn(kind: str) -> bytes:
+    """A film of noise, whole."""
+    grey = np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)
+    if kind == "DICOM":
+        return dicom(200, 160, grey.tobytes())
+    stream = io.BytesIO()
+    Image.fromarray(grey).save(stream, kind)
+    return stream.getvalue()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "png": large_png,
+    "png-text": text_bomb,
+    "tiff": large_tiff,
+    "dicom": lambda: dicom(65_535, 65_535, bytes(1000)),
+    "nifti": nifti_bomb,
+}
+STRANGERS = {
+    "pdf": b"%PDF-1.7\n",
+    "gif": b"GIF89a" + bytes(50),
+    "zip": b"PK\x03\x04" + bytes(50),
+    "html": b"<!doctype html><script>alert(1)</script>",
+    "elf": b"\x7fELF" + bytes(50),
+    "mp4": b"\0\0\0\x18ftypmp42" + bytes(50),
+    "noise": np.random.default_rng(1).bytes(5000),
+    "dicm": bytes(128) + b"DICM" + np.random.default_rng(2).bytes(500),
+    "null": bytes(100_000),
+}
+
+
+@pytest.fixture(scope="module")
+def client(start: Callable[..., httpx.Client]) -> httpx.Client:
+    return start(headers_s=0.4, request_bytes=1_000_000, request_films=4)
+
+
+def is_refused(told: httpx.Response) -> bool:
+    """A problem of the film's, told as such."""
+    kind = told.headers["content-type"]
+    return told.status_code in (415, 422) and kind == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("kind", ["image/png", "application/json", "text/html", ""])
+def test_what_is_no_film_is_refused_whatever_it_is_called(
+    client: httpx.Client, name: str, kind: str
+) -> None:
+    told = client.post(WHERE, content=STRANGERS[name], headers={"Content-Type": kind})
+    assert is_refused(told), told.text
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM"])
+def test_a_film_cut_short_is_refused_wherever_it_was_cut(client: httpx.Client, kind: str) -> None:
+    whole = drawn(kind)
+    assert client.post(WHERE, content=whole).status_code == 200
+    for share in (0.02, 0.1, 0.5, 0.9):
+        told = client.post(WHERE, content=whole[: int(share * len(whole))])
+        assert is_refused(told), (share, told.text)
+
+
+def connected(client: httpx.Client) -> socket.socket:
+    return socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20)
+
+
+def test_headers_that_come_drop_by_drop_are_not_waited_for(client: httpx.Client) -> None:
+    began = time.monotonic()
+    with connected(client) as slow:
+        slow.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\n")
+        said = b""
+        while b"slowly" not in said:
+            slow.sendall(b"X-More: 1\r\n")
+            slow.settimeout(0.05)
+            try:
+                said += slow.recv(1000)
+            except TimeoutError:
+                assert time.monotonic() - began < 20
+        assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_that_says_nothing_is_closed(client: httpx.Client) -> None:
+    with connected(client) as silent:
+        assert silent.recv(100) == b""
+
+
+def test_the_second_request_of_a_connection_is_not_waited_for_either(client: httpx.Client) -> None:
+    with connected(client) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        said = b""
+        while b"alive" not in said:
+            said += slow.recv(10_000)
+        slow.sendall(b"GET /hea")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+    for _ in range(3):  # while a prompt one goes on as long as it likes
+        assert client.get("/healthz").status_code == 200
+        time.sleep(0.3)
+
+
+def held(client: httpx.Client) -> float:
+    """Bytes of uploads that the service holds."""
+    found = re.search(r"^pleura_upload_bytes_held (\S+)$", client.get("/metrics").text, re.M)
+    assert found is not None
+    return float(found[1])
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_uploads_together_are_bounded(client: httpx.Client, films: Path) -> None:
+    """4 MB in all where one request may bring 1 MB: the fifth of 0.9 MB finds no room."""
+    head = b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\nContent-Length: 900001\r\n\r\n"
+    waiting = [connected(client) for _ in range(4)]
+    for each in waiting:
+        each.sendall(head + bytes(900_000))
+    wait_until(lambda: held(client) == 4 * 900_000)
+    told = client.post(WHERE, content=bytes(900_001))
+    assert (told.status_code, told.headers["retry-after"]) == (503, "2")
+    assert "hold 4 MB" in told.json()["detail"]
+    for each in waiting:
+        each.close()
+    wait_until(lambda: held(client) == 0)
+    assert client.post(WHERE, content=(films / "a.png").read_bytes()).status_code == 200
+
+
+def test_a_client_that_goes_away_leaves_nothing_and_logs_nothing(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    heads = (
+        b"Content-Length: 9999\r\n\r\nab",
+        b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9999\r\n\r\n--b\r\nCont",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    )
+    with caplog.at_level(logging.INFO):
+        for head in heads * 5:
+            with connected(client) as gone:
+                gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\n" + head)
+        wait_until(lambda: held(client) == 0)
+        wait_until(lambda: 'method="POST",status="400"' in client.get("/metrics").text)
+    assert [each for each in caplog.records if not each.name.startswith("http")] == []
+
+
+def test_forms_that_never_end_are_refused(client: httpx.Client) -> None:
+    fields = {f"f{number}": "x" for number in range(500)}
+    told = client.post(WHERE, data=fields, files={"film": ("x", b"x")})
+    assert told.status_code == 400
+    many = [("film", (f"{number}", b"x")) for number in range(500)]
+    assert client.post(WHERE, files=many).status_code == 413
+    long = b'--b\r\nContent-Disposition: form-data; name="' + b"n" * 100_000
+    told = client.post(
+        WHERE, content=long, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert told.status_code == 400
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_memory_comes_back(serve: Callable[..., Any], films: Path) -> None:
+    """A round of bombs, torn uploads and large strangers, again and again: what the allocator
+    keeps after the first two is all it ever keeps, and no bomb is unpacked."""
+    served = serve("--megabytes", 30, "--films", 4)
+    good, bombs = (films / "a.png").read_bytes(), {name: make() for name, make in BOMBS.items()}
+    with httpx.Client(base_url=served.address, timeout=60) as client:
+        assert client.post(WHERE, content=good).status_code == 200
+        before = served.memory_mb()
+
+        def round_of_harm() -> None:
+            for name, body in bombs.items():
+                assert is_refused(client.post(WHERE, content=body)), name
+            assert is_refused(client.post(WHERE, content=bytes(29_000_000)))
+            assert client.post(WHERE, content=bytes(31_000_000)).status_code == 413
+            for _ in range(5):
+                with connected(client) as gone:
+                    gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\n")
+                    gone.sendall(b"Content-Length: 29000000\r\n\r\n" + bytes(5_000_000))
+            wait_until(lambda: held(client) == 0)
+
+        round_of_harm()
+        round_of_harm()
+        settled = served.memory_mb()
+        round_of_harm()
+        round_of_harm()
+        assert served.memory_mb() - settled < 10, "a round leaves something behind"
+        assert settled - before < 100
+        assert served.memory_mb("VmHWM") - before < 150, "something was unpacked or kept many times"
+        assert client.post(WHERE, content=good).status_code == 200
+    code, said = served.ended()
+    assert (code, "Traceback" in said) == (0, False), said
