@@ -19,7 +19,7 @@ __all__ = ["Decoding", "decoding"]
 
 # `catch_warnings` swaps a list that belongs to the whole process: two threads inside it at once
 # could leave the host's filters changed for good.
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 @dataclass(slots=True)

@@ -91,8 +91,9 @@ def film_uid(source: bytes | Path | str) -> UID | None:
     data = _bytes(source)
     if not is_dicom(data[:1024]):
         return None
+    given = _read(data)
     with decoding("DICOM", quote=False):
-        uid = UID(word(_read(data), "SOPInstanceUID"))
+        uid = UID(word(given, "SOPInstanceUID"))
     return uid if uid.is_valid else None
 
 
