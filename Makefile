@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check reference pictures fix python chromium
+.PHONY: help setup demo test check reference pictures fix python tools
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,7 +37,7 @@ demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, 
 
 setup: $(VENV)/ready  ## make .venv with all that development needs (about 1.7 GB, torch included)
 
-test: $(VENV)/ready chromium  ## set up if needed, then run the gate; what CI runs
+test: $(VENV)/ready tools  ## set up if needed, then run the gate; what CI runs
 	@echo "make test: set-up in $(TOOK); films: $${PLEURA_FILMS:-none, tests that need them are skipped}"
 	@$(MAKE) --no-print-directory check
 	@echo "make test: done in $(TOOK): packages at the versions of constraints.txt, format, lint, types, tests"
@@ -65,21 +65,28 @@ python:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
-# The page is tested in a real browser, the distribution's own.
-chromium:
-	@command -v chromium chromium-browser >/dev/null || { \
-	  echo "Installing chromium, which the page is tested in"; \
+# What tests run that pip does not bring, as command:package of Debian: a real browser for the page,
+# and other people's DICOM tools.
+TOOLS := chromium:chromium dcmconv:dcmtk dciodvfy:dicom3tools
+
+tools:
+	@missing=; for each in $(TOOLS); do \
+	  command -v "$${each%%:*}" "$${each%%:*}-browser" >/dev/null || missing="$$missing $${each##*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Installing$$missing, which tests run"; \
 	  if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
 	  $$as_root apt-get update -qq && \
-	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null || { \
-	    echo "install a chromium by hand, so that 'chromium' is on the PATH" >&2; exit 1; }; }
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null || { \
+	    echo "install$$missing by hand, so that the commands of TOOLS are on the PATH" >&2; exit 1; }; \
+	fi
 
 # torch goes first and by exact version: otherwise another package may pick another build.
 $(VENV)/ready: pyproject.toml constraints.txt | python
 	@echo "Installing into $(VENV): torch and all that tests need; about 1.7 GB, minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install $(PIP_FLAGS) $(TORCH)
-	@$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[train,serve,pacs,openvino,dev]'
+	@$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[train,serve,pacs,openvino,jpeg12,dev]'
 	@touch $@
 
 $(DEMO_VENV)/ready: pyproject.toml constraints.txt $(SOURCES) | python

@@ -35,9 +35,11 @@ ROOMS = {
         "numpy scipy",
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
-    "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel"),
+    "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs"),
     "runtime": _room("core runtime pleura", "numpy onnxruntime openvino"),
-    "net": _room("core net pleura", "numpy torch onnx onnxscript safetensors pooch"),
+    "net": _room(
+        "core net pleura", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"
+    ),
     "lab": _room(
         "core io runtime net lab pleura",
         "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
+from pleura.io import jpeg12
+
 __all__ = ["PACKAGE", "Decoder", "decoders"]
 
 PACKAGE = "python-gdcm"
-"""Reads every JPEG of DICOM but 12-bit JPEG Extended, for which no free decoder is packaged."""
+"""Reads every JPEG of DICOM but 12-bit JPEG Extended, for which there is the extra `jpeg12`."""
+
+EXTRA = "pleura[jpeg12]"
 
 _SYNTAXES = (
     uid.DeflatedExplicitVRLittleEndian,
@@ -42,3 +46,5 @@ def decoders() -> Iterator[Decoder]:
     """The compressions that films come in, and whether each can be read here."""
     for syntax in _SYNTAXES:
         yield Decoder(syntax.name, bool(get_decoder(syntax).is_available), PACKAGE)
+    extended = uid.JPEGExtended12Bit
+    yield Decoder(f"{extended.name}, 12 bits", jpeg12.is_available(extended), EXTRA)

@@ -15,7 +15,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+)
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
@@ -31,6 +37,7 @@ from pleura.io.dicom_tags import (
     word,
 )
 from pleura.io.dicom_values import brightness, stored_values
+from pleura.io.jpeg12 import add_jpeg12, is_available
 from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
 
 __all__ = ["is_dicom", "read_dicom"]
@@ -112,10 +119,13 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
     try:
         return stored_values(dataset)
     except Exception:  # third-party decoders fail with errors of any class
-        name = dataset.file_meta.TransferSyntaxUID.name
+        syntax = dataset.file_meta.TransferSyntaxUID
+        name, remedy = syntax.name, ""
+        if syntax == JPEGExtended12Bit and not is_available(syntax):
+            remedy = ", `pip install 'pleura[jpeg12]'` for 12 bits"
         raise UnreadableFilm(
             f"the pixels ({name}) could not be decoded: the file is damaged or cut short, or of a "
-            "variant without a free decoder; copy it again, or export it uncompressed"
+            f"variant without a decoder here; copy it again{remedy}, or export it uncompressed"
         ) from None
 
 
@@ -136,6 +146,8 @@ def _name_syntax(dataset: Dataset) -> None:
 def _check_decoder(dataset: Dataset) -> None:
     """Raise `UnreadableFilm` with the remedy where no decoder is installed."""
     syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
+    if syntax == JPEGExtended12Bit:
+        add_jpeg12()
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError:
