@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,32 +131,3 @@ def test_accept_chooses(client: httpx.Client, films: Path, accept: str, kind: st
     told = client.post(WHERE, content=body, headers={"Accept": accept})
     assert told.headers["content-type"] == kind
     assert told.status_code == (406 if "problem" in kind else 200)
-
-
-def test_many_at_once_are_all_right(client: httpx.Client, films: Path, written: Path) -> None:
-    """120 films from 12 clients: none lost, each with the command line's own mask."""
-    expected = {
-        (films / f"{name}.png").read_bytes(): (written / f"{name}_mask.png").read_bytes()
-        for name in ("b", "deep/a")
-    }
-    before = done(client)
-
-    def ask(number: int) -> bool:
-        body = list(expected)[number % len(expected)]
-        with httpx.Client(base_url=client.base_url, timeout=60) as own:
-            told = own.post(WHERE, params={"format": "mask"}, content=body)
-        return told.status_code == 200 and told.content == expected[body]
-
-    with ThreadPoolExecutor(12) as clients:
-        assert sum(clients.map(ask, range(120))) == 120
-    assert done(client) - before == 120
-    assert client.get("/readyz").json()["held"] == 0
-
-
-def done(client: httpx.Client) -> float:
-    lines = client.get("/metrics").text.splitlines()
-    return sum(
-        float(each.split()[1])
-        for each in lines
-        if each.startswith('pleura_films_total{outcome="done"}')
-    )

@@ -194,6 +194,32 @@ def test_a_full_queue_answers_only_200_and_503(
     assert client.get("/readyz").status_code == 200
 
 
+def test_films_that_wait_share_a_call_of_the_network(
+    start: Callable[..., httpx.Client], halting: Any, films: Path
+) -> None:
+    """While the engine halts over the first film, the three others come to wait for it."""
+    client = start(engine=halting)
+    body = (films / "a.png").read_bytes()
+
+    def ask(_: int) -> bytes:
+        where = f"{client.base_url}{WHERE}?format=mask"
+        return httpx.post(where, content=body, timeout=60).content
+
+    for patience_s in (0.1, 0.3, 1, 3):  # a busy machine needs longer to decode three films
+        halting.go.clear()
+        with ThreadPoolExecutor(4) as clients:
+            asked = [clients.submit(ask, each) for each in range(4)]
+            while client.get("/readyz").json()["held"] < 4:
+                time.sleep(0.01)
+            time.sleep(patience_s)
+            halting.go.set()
+            assert len({each.result() for each in asked}) == 1
+        if halting.batches[-1] > 1:
+            break
+    assert halting.batches[-1] > 1
+    assert sum(halting.batches) % 4 == 0
+
+
 def test_more_films_than_places_left_begin_nothing() -> None:
     line = Line(2, workers=1)
     with pytest.raises(Busy):

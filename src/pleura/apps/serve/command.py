@@ -50,6 +50,12 @@ def serve(
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "auto",
     fast: FastOption = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Films worked on at a time; those that wait share one call of the network."
+        ),
+    ] = 4,
     megabytes: Annotated[int, typer.Option(min=1, help="Of one request.", **_BOUNDS)] = 128,
     megapixels: Annotated[
         int, typer.Option(min=1, max=160, help="Of one film, decoded.", **_BOUNDS)
@@ -84,7 +90,8 @@ def serve(
     )
     bound = bind(host, port)
     with bound:
-        service = Service(open_engine(weights, choice), limits, key=api_key or None)
+        opened = open_engine(weights, choice)
+        service = Service(opened, limits, key=api_key or None, workers=jobs)
         where, at = bound.getsockname()[:2]
         typer.echo(f"pleura serves http://{_in_url(where)}:{at} ; Ctrl-C ends it", err=True)
         run(service, bound)

@@ -36,8 +36,8 @@ class Service:
     key: str | None = None
     """What a client must show; None lets everybody in."""
 
-    workers: int = 2
-    """Threads that decode, clean and encode films."""
+    workers: int = 4
+    """Threads that decode, clean and encode films; as many may share a call of the network."""
 
     def __post_init__(self) -> None:
         self.figures = Figures()

@@ -1,0 +1,259 @@
+"""Load a `pleura serve` on this machine until it sweats, and check every answer.
+
+    python benchmarks/serve_load.py FILMS -o benchmarks/results/serve_load.json
+    python benchmarks/serve_load.py FILMS --overflow -o benchmarks/results/serve_overflow.json
+
+Every mask must be the file that `pleura segment` writes of the same film, byte for byte. What is
+written: films answered, wrong and lost; latency and throughput, beside those of the engine alone
+and of the command line on the same films; the memory of the service's process. With `--overflow`
+the queue has 4 places and no client waits its turn: every answer must be 200 or 503.
+
+FILMS is a folder of PNG films. The exit code is 1 if any answer was wrong. Linux only (/proc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pleura
+from pleura.apps.engines import open_engine
+from pleura.core.frame import Frame, normalise
+from pleura.io.read import read_radiograph
+
+QUEUE_OF_OVERFLOW = 4
+ENGINE_FILMS = 20  # enough for a rate that holds within a few percent
+PLEURA = (sys.executable, "-m", "pleura")
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film to send, and the mask that must come back."""
+
+    name: str
+    content: bytes
+    mask: bytes
+
+
+@dataclass
+class Tally:
+    """What came back."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    without_retry_after: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, film: Film, told: tuple[int, str | None, bytes], seconds: float) -> None:
+        """Count one answer."""
+        status, retry_after, body = told
+        with self.lock:
+            self.statuses[status] += 1
+            if status == 200:
+                self.seconds.append(seconds)
+                if body != film.mask:
+                    self.wrong.append(film.name)
+            elif retry_after is None:
+                self.without_retry_after += 1
+
+
+def by_command_line(folder: Path, weights: list[str], threads: int) -> tuple[list[Film], float]:
+    """The films with the masks that the command line writes, and its films a second."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [*PLEURA, "segment", str(folder), "-o", out, "--no-progress", *weights]
+        began = time.perf_counter()
+        subprocess.run([*command, "--threads", str(threads)], check=True)
+        seconds = time.perf_counter() - began
+        films = [
+            Film(path.name, path.read_bytes(), (Path(out) / f"{path.stem}_mask.png").read_bytes())
+            for path in sorted(folder.glob("*.png"))
+        ]
+    return films, len(films) / seconds
+
+
+def engine_alone(films: list[Film], weights: Path | None, threads: int) -> float:
+    """Films a second of the network by itself, one film at a time, decoding left out."""
+    engine = open_engine(weights, threads=threads)
+    squares = []
+    for film in films[:ENGINE_FILMS]:
+        radiograph = read_radiograph(film.content)
+        frame = Frame(*radiograph.size, engine.card.side)
+        squares.append(normalise(frame.fit(radiograph.pixels))[None])
+    engine.predict(squares[0])
+    began = time.perf_counter()
+    for square in squares:
+        engine.predict(square)
+    return len(squares) / (time.perf_counter() - began)
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[tuple[str, int]]:
+    """A service on a free port: `host:port` and its process."""
+    command = [*PLEURA, "serve", "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        found = re.search(r"http://(\S+)", said)
+        if found is None:
+            raise SystemExit(f"the service did not begin: {said}{process.stderr.read()}")
+        try:
+            yield found[1], process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def memory_mb(pid: int, what: str) -> float:
+    """`VmRSS` now, or `VmHWM`, the most there ever was."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"^{what}:\s+(\d+) kB", status, re.M)
+    return round(int(found[1]) / 1024, 1) if found else 0.0
+
+
+def ask(connection: http.client.HTTPConnection, film: Film) -> tuple[int, str | None, bytes]:
+    """Send one film: status, Retry-After, body."""
+    connection.request("POST", "/v1/segmentations?format=mask", film.content)
+    answer = connection.getresponse()
+    return answer.status, answer.getheader("Retry-After"), answer.read()
+
+
+def load(where: str, films: list[Film], *, clients: int, requests: int) -> tuple[Tally, float]:
+    """Send films from many clients at once, each as fast as it is answered."""
+    tally, numbers = Tally(), count()
+
+    def client(_: int) -> None:
+        connection = http.client.HTTPConnection(where, timeout=600)
+        while (number := next(numbers)) < requests:
+            film = films[number % len(films)]
+            began = time.perf_counter()
+            tally.add(film, ask(connection, film), time.perf_counter() - began)
+        connection.close()
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(client, range(clients)))
+    return tally, time.perf_counter() - began
+
+
+def quantile(values: list[float], share: float) -> float | None:
+    """The value below which that share lies; None of nothing."""
+    if not values:
+        return None
+    return round(sorted(values)[min(len(values) - 1, int(share * len(values)))], 3)
+
+
+def batch_mean(where: str) -> float | None:
+    """Films that the network took at a time, on the average."""
+    connection = http.client.HTTPConnection(where, timeout=60)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    total, calls = (
+        float(re.findall(rf"^pleura_batch_films_{each} (\S+)$", text, re.M)[0])
+        for each in ("sum", "count")
+    )
+    return round(total / calls, 2) if calls else None
+
+
+def measured(asked: argparse.Namespace, films: list[Film]) -> dict[str, Any]:
+    """Run the load, and say how it went."""
+    options = ["--threads", str(asked.threads)]
+    options += ["--weights", str(asked.weights)] if asked.weights else []
+    if asked.overflow:
+        options += ["--queue", str(QUEUE_OF_OVERFLOW), "--films", "1"]
+    with serving(*options) as (where, pid):
+        load(where, films, clients=1, requests=2)  # the first film pays for all
+        alone, _ = load(where, films, clients=1, requests=min(20, asked.films))
+        before = memory_mb(pid, "VmRSS")
+        tally, seconds = load(where, films, clients=asked.clients, requests=asked.films)
+        memory = {
+            "before": before,
+            "most": memory_mb(pid, "VmHWM"),
+            "after": memory_mb(pid, "VmRSS"),
+        }
+        mean = batch_mean(where)
+    return {
+        "requests": asked.films,
+        "statuses": {str(status): times for status, times in sorted(tally.statuses.items())},
+        "wrong": len(tally.wrong),
+        "lost": asked.films - sum(tally.statuses.values()),
+        "refused_without_retry_after": tally.without_retry_after,
+        "seconds": round(seconds, 1),
+        "films_per_s": round(tally.statuses[200] / seconds, 2),
+        "latency_s": {f"p{p}": quantile(tally.seconds, p / 100) for p in (50, 95, 99)},
+        "latency_of_one_client_s": {f"p{p}": quantile(alone.seconds, p / 100) for p in (50, 95)},
+        "films_per_batch": mean,
+        "memory_mb": memory,
+    }
+
+
+def main() -> int:
+    """Measure, write, and say whether all answers were right."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, metavar="FILMS")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--films", type=int, default=1000, help="requests in all")
+    parser.add_argument("--different", type=int, default=50, help="of FILMS; then again")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--overflow", action="store_true")
+    asked = parser.parse_args()
+    weights = ["--weights", str(asked.weights)] if asked.weights else []
+    with tempfile.TemporaryDirectory() as chosen:
+        for path in sorted(asked.folder.glob("*.png"))[: asked.different]:
+            (Path(chosen) / path.name).symlink_to(path.resolve())
+        films, command_line = by_command_line(Path(chosen), weights, asked.threads)
+    engine = open_engine(asked.weights, threads=1)
+    told = {
+        "pleura": pleura.__version__,
+        "weights": {"name": engine.card.name, "sha256": engine.weights_sha256},
+        "engine": engine.name,
+        "machine": {"processor": processor(), "cpus": len(os.sched_getaffinity(0))},
+        "films": {"different": len(films), "of": asked.folder.resolve().parent.name},
+        "clients": asked.clients,
+        "engine_alone_films_per_s": round(engine_alone(films, asked.weights, asked.threads), 2),
+        "command_line_films_per_s": round(command_line, 2),
+        **measured(asked, films),
+    }
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps(told, indent=1) + "\n")
+    print(asked.out.read_text(), end="")
+    return 0 if is_right(told, overflow=asked.overflow) else 1
+
+
+def processor() -> str:
+    """What the kernel calls it."""
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1] if found else platform.machine()
+
+
+def is_right(told: dict[str, Any], *, overflow: bool) -> bool:
+    """Every film answered as the command line does; in an overflow, or told to come again."""
+    allowed = {"200", "503"} if overflow else {"200"}
+    faults = told["wrong"] + told["lost"] + told["refused_without_retry_after"]
+    return set(told["statuses"]) == allowed and faults == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
