@@ -15,7 +15,7 @@ from pleura.runtime import engines
 from pleura.runtime.choice import Choice
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.engines import open_weights
-from pleura.runtime.weights import has_shipped, shipped, shipped_name
+from pleura.runtime.weights import SAFETENSORS, has_shipped, shipped, shipped_name
 
 CARD = Card(name="dark", version="0.1.0", channels=("field",), side=64)
 Make = Callable[..., bytes]
@@ -60,12 +60,16 @@ def stocked(
 ) -> Callable[..., None]:
     """Makes an installation with these shipped weights, on a CPU where int8 pays or not."""
 
-    def stock(*names: str, pays: bool) -> None:
+    def stock(*names: str, pays: bool, stale: bool = False) -> None:
         folder = tmp_path / "weights"
         folder.mkdir()
+        digests: dict[str, str] = {}
         for name in names:
             precision = "int8" if "int8" in name else "fp32"
-            content = dark_weights(replace(CARD, name=name, precision=precision).to_json())
+            source = None if stale else digests.get(name.replace("-int8", ""))
+            card = replace(CARD, name=name, precision=precision, made_from=source)
+            content = dark_weights(card.to_json())
+            digests[name] = hashlib.sha256(content).hexdigest()
             (folder / name).write_bytes(content)
             (folder / f"{name}.sha256").write_text(hashlib.sha256(content).hexdigest())
         monkeypatch.setattr("pleura.runtime.weights.resources.files", lambda _: tmp_path)
@@ -74,7 +78,7 @@ def stocked(
     return stock
 
 
-EVERY = ("pleura.onnx", "pleura-int8.onnx", "pleura-fast.onnx", "pleura-fast-int8.onnx")
+EVERY = ("pleura.onnx", "pleura-fast.onnx", "pleura-int8.onnx", "pleura-fast-int8.onnx")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,11 @@ def test_the_cpu_decides_unless_told(
     assert open_weights(None, choice).card.name == taken
 
 
+def test_int8_weights_of_other_weights_are_left_alone(stocked: Callable[..., None]) -> None:
+    stocked(*EVERY, pays=True, stale=True)
+    assert open_weights().card.name == "pleura.onnx"
+
+
 def test_without_int8_weights_auto_is_fp32(stocked: Callable[..., None]) -> None:
     stocked("pleura.onnx", pays=True)
     assert open_weights().card.name == "pleura.onnx"
@@ -104,7 +113,8 @@ def test_without_int8_weights_auto_is_fp32(stocked: Callable[..., None]) -> None
 
 def test_what_ships_beside_the_fp32_weights_was_made_of_them() -> None:
     """After a change of weights: `pleura quantise`, see docs/how-to/quantise.md."""
-    digest, card = hashlib.sha256(shipped()).hexdigest(), OnnxEngine(shipped(), threads=1).card
+    digest = hashlib.sha256(shipped(SAFETENSORS)).hexdigest()
+    card = OnnxEngine(shipped(), threads=1).card
     for fast in (False, True):
         if not has_shipped(shipped_name("int8", fast=fast)):
             continue

@@ -24,6 +24,7 @@ from pleura.apps.extras import missing_package
 from pleura.apps.info import info
 from pleura.apps.node.command import node_app
 from pleura.apps.phantom import phantom
+from pleura.apps.quantise import quantise
 from pleura.apps.robustness import robustness
 from pleura.apps.segment import segment
 from pleura.apps.serve.command import serve
@@ -70,7 +71,7 @@ LEARN = "Learn (pip install pleura\\[train])"
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Use": (segment, serve, dicomweb, phantom, info, doctor),
-    LEARN: (train, ablate, evaluate, robustness, calibrate, bench, card, export),
+    LEARN: (train, ablate, evaluate, robustness, calibrate, bench, card, export, quantise),
 }
 
 for panel, commands in COMMANDS.items():

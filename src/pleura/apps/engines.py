@@ -24,6 +24,7 @@ __all__ = [
     "FastOption",
     "PrecisionOption",
     "open_engine",
+    "read_weights",
 ]
 
 _NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
@@ -64,7 +65,7 @@ def open_engine(
     choice = replace(choice or Choice(), cache=str(cache_folder()))
     if threads is not None:
         choice = replace(choice, threads=threads)
-    return open_weights(None if weights is None else _read(weights), choice)
+    return open_weights(None if weights is None else read_weights(weights), choice)
 
 
 def cache_folder() -> Path:
@@ -78,7 +79,8 @@ def cache_folder() -> Path:
     return base / "pleura"
 
 
-def _read(path: Path) -> bytes:
+def read_weights(path: Path) -> bytes:
+    """The bytes of a weights file; `WeightsError` if there is none."""
     try:
         return path.read_bytes()
     except OSError as error:

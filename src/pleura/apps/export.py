@@ -11,10 +11,18 @@ __all__ = ["export"]
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt of `pleura train`.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A .ckpt of `pleura train`, or a .safetensors.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     name: Annotated[
         str | None, typer.Option(help="Names the files; by default the recipe does.")
+    ] = None,
+    head: Annotated[
+        int | None, typer.Option(min=1, help="End the network at this head: L1, L2, ...")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(min=1, help="Have the network see films at this size, px.")
     ] = None,
 ) -> None:
     """Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.
@@ -23,7 +31,12 @@ def export(
 
     pleura export runs/first/checkpoints/best.ckpt -o weights
     pleura segment films/ --weights weights/first.onnx -o lungs
+
+    A network that ends at an earlier head, or sees smaller squares, is quicker
+    and less exact:
+
+    pleura export weights/first.safetensors -o weights --name quick --side 256
     """
     from pleura.lab.outcome import export_checkpoint
 
-    typer.echo(export_checkpoint(checkpoint, out, name=name))
+    typer.echo(export_checkpoint(checkpoint, out, name=name, head=head, side=side))

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import logging
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
 from pleura.io.whole import written_whole
 from pleura.lab.recipe import Recipe, parse_recipe
-from pleura.net.checkpoint import to_safetensors
+from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 
@@ -94,13 +94,47 @@ def _held(path: Path) -> dict[str, Any]:
     return held
 
 
-def export_checkpoint(checkpoint: Path, folder: Path, *, name: str | None = None) -> Path:
-    """Write a checkpoint's weights into `folder`; their files are named after the recipe.
+def export_checkpoint(
+    source: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    head: int | None = None,
+    side: int | None = None,
+) -> Path:
+    """Write weights into `folder`; returns the ONNX file.
 
-    `name` names the files otherwise. Returns the ONNX file.
+    `source` is a run's checkpoint, or a .safetensors file. The files are named after the recipe,
+    or `name`. `head` ends the network at head L1, L2, ...; `side` has it see films at another size.
+
+    Raises:
+        UsageError: no such file, no such head, or a side that the poolings do not divide.
+        WeightsError: the file is damaged.
     """
-    network, recipe, facts = read_checkpoint(checkpoint)
-    card = Card(
+    network, card = _weights_of(source)
+    if head is not None:
+        network = _pruned(network, head)
+    if side is not None and side % network.architecture.stride:
+        raise UsageError(
+            f"side must be a multiple of {network.architecture.stride} for this network, got {side}"
+        )
+    if head is not None or side is not None:
+        card = replace(
+            card,
+            name=name or card.name,
+            side=side or card.side,
+            architecture=network.architecture.as_dict(),
+            scores={},
+            made_from=hashlib.sha256(source.read_bytes()).hexdigest(),
+        )
+    return write_weights(network, card, folder / (name or card.name))
+
+
+def _weights_of(source: Path) -> tuple[UNetPlusPlus | UNet, Card]:
+    if source.suffix == ".safetensors":
+        return from_safetensors(source)
+    network, recipe, facts = read_checkpoint(source)
+    return network, Card(
         name=recipe.name,
         version=facts["version"],
         channels=recipe.channels,
@@ -112,7 +146,12 @@ def export_checkpoint(checkpoint: Path, folder: Path, *, name: str | None = None
         git_revision=facts["git_revision"],
         created=facts["started"],
     )
-    return write_weights(network, card, folder / (name or card.name))
+
+
+def _pruned(network: UNetPlusPlus | UNet, head: int) -> UNetPlusPlus:
+    if not isinstance(network, UNetPlusPlus):
+        raise UsageError("a plain U-Net has one head; leave --head out, or train a UNet++")
+    return network.pruned(head).eval()
 
 
 def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:

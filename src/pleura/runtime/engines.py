@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pleura.core.errors import UsageError
 from pleura.runtime.choice import Choice
 from pleura.runtime.cpu import int8_pays
 from pleura.runtime.engine import Engine, OnnxEngine
-from pleura.runtime.weights import has_shipped, shipped, shipped_name
+from pleura.runtime.weights import has_shipped, shipped, shipped_digest, shipped_name
 
 __all__ = ["open_weights"]
 
@@ -24,7 +22,7 @@ def open_weights(weights: bytes | None = None, choice: Choice | None = None) -> 
     choice = choice or Choice()
     if weights is None:
         if choice.precision == "auto":
-            choice = replace(choice, precision=_best_precision(choice))
+            return _open_best(choice)
         weights = shipped(shipped_name(choice.precision, fast=choice.fast))
     elif choice.fast:
         raise UsageError("--fast takes a smaller shipped network; leave it or --weights out")
@@ -48,6 +46,11 @@ def _open(weights: bytes, choice: Choice) -> Engine:
     return OnnxEngine(weights, threads=choice.threads, device=choice.device)
 
 
-def _best_precision(choice: Choice) -> str:
-    there = has_shipped(shipped_name("int8", fast=choice.fast))
-    return "int8" if there and choice.device == "cpu" and int8_pays() else "fp32"
+def _open_best(choice: Choice) -> Engine:
+    """The shipped weights at the precision that is quickest here."""
+    fp32, int8 = (shipped_name(each, fast=choice.fast) for each in ("fp32", "int8"))
+    if choice.device == "cpu" and int8_pays() and has_shipped(int8):
+        engine = _open(shipped(int8), choice)
+        if engine.card.made_from == shipped_digest(fp32):  # or it is of other weights than these
+            return engine
+    return _open(shipped(fp32), choice)

@@ -89,8 +89,8 @@ class OpenVinoEngine:
 
 def _openvino() -> Any:
     """OpenVINO without its telemetry, which otherwise reports to its makers on import."""
-    if "openvino" in sys.modules:
-        return sys.modules["openvino"]
+    if loaded := sys.modules.get("openvino"):
+        return loaded
     before = sys.modules.get("openvino_telemetry")
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # "not to be found"
     try:

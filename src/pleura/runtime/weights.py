@@ -7,7 +7,15 @@ from importlib import resources
 
 from pleura.core.errors import WeightsError
 
-__all__ = ["ONNX", "SAFETENSORS", "has_shipped", "shipped", "shipped_name", "verify"]
+__all__ = [
+    "ONNX",
+    "SAFETENSORS",
+    "has_shipped",
+    "shipped",
+    "shipped_digest",
+    "shipped_name",
+    "verify",
+]
 
 ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
 """The same weights for segmenting and for training on; `NAME.sha256` lies beside each."""
@@ -23,6 +31,12 @@ def shipped_name(precision: str, *, fast: bool = False) -> str:
 def has_shipped(name: str) -> bool:
     """Whether weights of that name came with this installation."""
     return (resources.files("pleura") / "weights" / name).is_file()
+
+
+def shipped_digest(name: str) -> str | None:
+    """What the .sha256 beside shipped weights says; None if there is none."""
+    told = resources.files("pleura") / "weights" / f"{name}.sha256"
+    return told.read_text(encoding="ascii").split()[0] if told.is_file() else None
 
 
 def shipped(name: str = ONNX) -> bytes:

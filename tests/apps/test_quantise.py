@@ -1,0 +1,127 @@
+"""`pleura export --head --side` and `pleura quantise`: smaller weights, from the shell's side."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pleura.core.card import Card
+from pleura.core.types import CHANNELS
+from pleura.lab.outcome import write_weights
+from pleura.net.unetplusplus import Architecture, build
+from pleura.runtime.engine import OnnxEngine
+
+Run = Callable[..., Any]
+SMALL = Architecture(widths=(4, 8, 8), channels_out=5, fold=2)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Untrained five-channel weights; the .safetensors beside them."""
+    torch.manual_seed(0)
+    card = Card(
+        name="five", version="0.1", channels=CHANNELS, side=64, architecture=SMALL.as_dict()
+    )
+    return write_weights(build(SMALL).eval(), card, tmp_path / "weights" / "five")
+
+
+@pytest.fixture
+def labelled(films: Path) -> Path:
+    """Nine films for training and one for the test that must never be read: it is not there."""
+    rows = [[f"train{n}", "a.png" if n % 2 else "b.png", "train"] for n in range(9)]
+    with (films / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "image", "split"])
+        writer.writerows([*rows, ["test0", "missing.png", "test"]])
+    return films
+
+
+def test_int8_weights_say_what_they_are(
+    run: Run, weights: Path, labelled: Path, tmp_path: Path
+) -> None:
+    ended = run("quantise", weights, "--data", labelled, "--films", 6, "-q")
+    assert ended.code == 0, ended.err
+    made = Path(ended.out.strip())
+    assert made == weights.with_name("five-int8.onnx")
+    content = made.read_bytes()
+    assert made.with_name("five-int8.onnx.sha256").read_text().split()[0] == (
+        hashlib.sha256(content).hexdigest()
+    )
+    card = OnnxEngine(content, threads=1).card
+    assert (card.precision, card.channels) == ("int8", CHANNELS)
+    assert card.made_from == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert card.data["calibrated_on"] == 6
+    # 9 training films: a fifth of them, rounded down, is kept to check with
+    assert card.scores["int8_agreement"]["films"] == 1
+    ended = run("segment", labelled / "a.png", "-o", tmp_path / "out", "--weights", made, "-q")
+    assert ended.code == 0, ended.err
+    assert " cpu int8" in (tmp_path / "out" / "run.json").read_text()
+
+
+def test_too_few_training_films_are_said(run: Run, weights: Path, labelled: Path) -> None:
+    table = labelled / "manifest.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:4]))
+    ended = run("quantise", weights, "--data", labelled, "-q")
+    assert ended.code == 2
+    assert "3 films of split 'train', expected 5 or more" in ended.err
+
+
+def test_a_smaller_network_is_exported(run: Run, weights: Path, tmp_path: Path) -> None:
+    source = weights.with_suffix(".safetensors")
+    options = ("--head", 1, "--side", 32, "--name", "quick")
+    ended = run("export", source, "-o", tmp_path / "quick", *options)
+    assert ended.code == 0, ended.err
+    quick = tmp_path / "quick" / "quick.onnx"
+    card = OnnxEngine(quick.read_bytes(), threads=1).card
+    assert (card.side, card.name, card.channels) == (32, "quick", CHANNELS)
+    assert Architecture(**card.architecture).widths == SMALL.widths[:2]
+    assert card.made_from == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert quick.stat().st_size < weights.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--head", 7), "heads L1, L2, not L7"),
+        (("--side", 36), "multiple of 8"),
+    ],
+)
+def test_a_network_that_cannot_be_is_2(
+    run: Run, weights: Path, tmp_path: Path, options: tuple[Any, ...], said: str
+) -> None:
+    source = weights.with_suffix(".safetensors")
+    ended = run("export", source, "-o", tmp_path / "out", *options)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_options_of_the_engine_are_checked_at_the_door(
+    run: Run, films: Path, weights: Path, tmp_path: Path
+) -> None:
+    given = ("segment", films, "-o", tmp_path / "out", "--weights", weights, "-q")
+    for options, said in (
+        (("--precision", "int8"), "are fp32, not int8"),
+        (("--device", "cuda"), "cannot compute on 'cuda'"),
+        (("--fast",), "--fast takes a smaller shipped network"),
+    ):
+        ended = run(*given, *options)
+        assert (ended.code, said in ended.err) == (2, True), ended.err
+    ended = run(*given, "--engine", "openvino")
+    assert ended.code == 0, ended.err
+    assert '"engine": "openvino ' in (tmp_path / "out" / "run.json").read_text()
+
+
+def test_an_engine_that_is_not_installed_names_its_extra(
+    run: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    ended = run("segment", films, "-o", tmp_path / "out", "--engine", "openvino")
+    assert ended.code == 2
+    assert 'pip install "pleura[openvino]"' in ended.err

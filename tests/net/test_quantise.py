@@ -1,0 +1,82 @@
+"""The int8 graph says nearly what the fp32 graph says, in either engine, at a quarter the size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from pleura.core.card import Card
+from pleura.core.errors import WeightsError
+from pleura.net.export import to_onnx
+from pleura.net.quantise import quantise, without_transposed
+from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
+from pleura.runtime.engine import OnnxEngine
+from pleura.runtime.openvino_engine import OpenVinoEngine
+
+SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)
+
+MakeCard = Callable[..., Card]
+TrainedLike = Callable[[Architecture], UNetPlusPlus | UNet]
+
+
+def squares(count: int, seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).random((count, 1, 64, 64), dtype=np.float32)
+
+
+@pytest.fixture
+def fp32(make_card: MakeCard, trained_like: TrainedLike) -> bytes:
+    return to_onnx(trained_like(SMALL), make_card(SMALL))
+
+
+def test_transposed_convolutions_are_the_same_sums(fp32: bytes) -> None:
+    unfolded = without_transposed(onnx.load_from_string(fp32)).SerializeToString()
+    assert "ConvTranspose" not in {n.op_type for n in onnx.load_from_string(unfolded).graph.node}
+    batch = squares(3, 1)
+    before, after = (OnnxEngine(each, threads=1).predict(batch) for each in (fp32, unfolded))
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", [OnnxEngine, OpenVinoEngine])
+def test_int8_is_near_fp32_on_films_it_was_not_calibrated_on(
+    fp32: bytes, engine: type[OnnxEngine] | type[OpenVinoEngine]
+) -> None:
+    made = quantise(fp32, list(squares(8, 2)))
+    batch = squares(4, 3)
+    exact, given = (
+        OnnxEngine(fp32, threads=1).predict(batch),
+        engine(made, threads=1).predict(batch),
+    )
+    assert np.ptp(exact) > 0.2, "a flat answer would agree with anything"
+    off = np.abs(given - exact)
+    assert 0 < off.mean() < 0.02, "equal: nothing was quantised"
+
+
+def test_what_is_sensitive_stays_in_fp32(fp32: bytes) -> None:
+    """The first convolution and the head take floats; the others take 8-bit weights."""
+    graph = onnx.load_from_string(quantise(fp32, list(squares(2, 2)))).graph
+    kinds = {each.name: each.data_type for each in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    plain = [node for node in convolutions if kinds.get(node.input[1]) == onnx.TensorProto.FLOAT]
+    assert plain == [convolutions[0], convolutions[-1]]
+    # 6 nodes of 2 convolutions, 3 that lift, 1 head
+    assert len(convolutions) == 12 + 3 + 1
+
+
+def test_the_card_is_carried_over(fp32: bytes) -> None:
+    made = OnnxEngine(quantise(fp32, list(squares(2, 2))), threads=1)
+    assert made.card == OnnxEngine(fp32, threads=1).card
+
+
+def test_what_cannot_be_quantised(
+    fp32: bytes, dark_weights: Callable[..., bytes], make_card: MakeCard
+) -> None:
+    twice = quantise(fp32, list(squares(2, 2)))
+    card = replace(make_card(SMALL), channels=("field",))
+    for weights in (twice, dark_weights(card.to_json())):
+        with pytest.raises(WeightsError, match="only an fp32 graph with convolutions"):
+            quantise(weights, [])
