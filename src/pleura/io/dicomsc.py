@@ -27,6 +27,7 @@ def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> D
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
+        pixel_spacing=film.get("PixelSpacing"),
         patient_orientation=film.PatientOrientation or ("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **stamp(film.SOPInstanceUID, found.provenance, name),

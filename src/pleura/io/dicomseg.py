@@ -35,11 +35,12 @@ def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") ->
     `dicom-seg` holds a bit a pixel and segment; `dicom-seg-fractional` probabilities in steps of
     1/255; `dicom-seg-labelmap` the label map. A segment is there even where its mask is empty; the
     heart's only where the weights have a heart. Rows and columns are the film's, pixel for pixel;
-    there is no frame of reference and no position, since a projection has none.
+    there is no frame of reference and no position, since a projection has none, and
+    no spacing: the film's holds.
     """
     pixels = _pixels(found, name)
     seg: Dataset = Seg(
-        source_images=[film],
+        source_images=[_without_spacing(film)],
         pixel_array=pixels,
         segmentation_type=_TYPES[name],
         segment_descriptions=list(_segments(found)),
@@ -61,6 +62,13 @@ def algorithm(made_by: Provenance) -> AlgorithmIdentificationSequence:
         source=MAKER,
         parameters=parameters(made_by),
     )
+
+
+def _without_spacing(film: Dataset) -> Dataset:
+    """The header for highdicom, which could not read back a spacing without a slice thickness."""
+    bare = Dataset(film)
+    bare.pop("PixelSpacing", None)
+    return bare
 
 
 def _pixels(found: Segmentation, name: str) -> NDArray[Any]:

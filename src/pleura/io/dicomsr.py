@@ -44,8 +44,8 @@ from pleura.io.masks import HEART, LEFT, RIGHT
 __all__ = ["dicom_sr"]
 
 AREA = Code("42798000", "SCT", "Area")
-CARDIOTHORACIC = Code("cardiothoracic-ratio", OUR_SCHEME, "Cardiothoracic ratio of widths")
-RIGHT_TO_LEFT = Code("right-to-left-area", OUR_SCHEME, "Area of right lung over left lung")
+CARDIOTHORACIC = Code("cardiothoracic", OUR_SCHEME, "Cardiothoracic ratio of widths")
+RIGHT_TO_LEFT = Code("right-over-left", OUR_SCHEME, "Area of right lung over left lung")
 PIXELS = Code("{pixels}", "UCUM", "pixels")
 CM2 = Code("cm2", "UCUM", "square centimeter")
 RATIO = Code("{ratio}", "UCUM", "ratio")
