@@ -485,6 +485,12 @@ def test_names_are_kept_and_said_nowhere(
     assert str(back.PatientName) == "Müller"
     assert "Müller" not in caplog.text
     assert NAME not in caplog.text
+    wrong = as_bytes(film(PatientBirthDate="31/12/1970", PatientSex=NAME))
+    caplog.clear()
+    dicom_results(wrong, found_in(wrong), ["dicom-seg"])  # pydicom would warn of both, and quote
+    assert "31/12/1970" not in caplog.text
+    assert NAME not in caplog.text
+    assert FILM not in caplog.text
     assert capfd.readouterr() == ("", "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -98,6 +99,7 @@ def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None)
     from pleura.io.dicomseg import dicom_seg
     from pleura.io.dicomsr import dicom_sr
 
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # below, it logs the films' UIDs
     if name.startswith("dicom-sr"):
         return dicom_sr(film, found, name=name, seg=seg)
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
