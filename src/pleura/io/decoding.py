@@ -7,7 +7,6 @@ failures become `UnreadableFilm`.
 
 from __future__ import annotations
 
-import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -44,7 +43,7 @@ def decoding(kind: str, *, quote: bool = True) -> Iterator[Decoding]:
     `quote` lets the decoder's own words into the message; off for formats whose values name people.
     """
     state = Decoding(kind)
-    with _one_at_a_time, _hushed("pydicom"), warnings.catch_warnings(record=True) as caught:
+    with _one_at_a_time, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield state
@@ -58,18 +57,6 @@ def decoding(kind: str, *, quote: bool = True) -> Iterator[Decoding]:
         except Exception as error:  # decoders fail on foreign bytes with errors of any class
             raise _unreadable(kind, error, quote=quote) from (error if quote else None)
         state.warned = len(caught)
-
-
-@contextmanager
-def _hushed(name: str) -> Iterator[None]:
-    """Keep a library from logging: pydicom quotes values it finds wrong, and they may be names."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _unreadable(kind: str, error: Exception, *, quote: bool) -> UnreadableFilm:
