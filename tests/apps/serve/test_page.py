@@ -262,6 +262,19 @@ def test_many_films_and_a_bad_one(page: Page, films: Path) -> None:
     assert len(json.loads(content(page, "all-json"))["results"]) == 3
 
 
+def test_a_photograph_is_segmented_if_one_insists(page: Page, tmp_path: Path) -> None:
+    colours = np.zeros((160, 128, 3), np.uint8)
+    colours[:, :, 0] = np.arange(128) * 2
+    colours[:, :, 1] = np.arange(160)[:, None]
+    Image.fromarray(colours).save(tmp_path / "phone.png")
+    give(page, tmp_path / "phone.png")
+    expect(page.locator("#failure-text")).to_have_text(re.compile("colour photograph.*of it.$"))
+    page.get_by_text("Segment it all the same").click()
+    expect(page.locator("#result")).to_be_visible()
+    expect(page.locator("#notes")).to_contain_text("read as grey because that was asked for")
+    assert Image.open(io.BytesIO(content(page, "overlay"))).size == (128, 160)
+
+
 def test_films_can_be_dropped(page: Page, films: Path) -> None:
     body = list((films / "a.png").read_bytes())
     page.evaluate(

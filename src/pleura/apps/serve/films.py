@@ -34,6 +34,9 @@ class Wish:
     kind: str = "json"
     """`json`, `csv`, or one of `FILES`."""
 
+    photographs: bool = False
+    """Colour photographs of films are segmented too."""
+
 
 FILES = (*PICTURES, *DICOM_FORMATS)
 """What a film can be answered with besides JSON and its lines of the table."""
@@ -73,7 +76,9 @@ def answer_film(
         film_header(content)  # raises, before work is done, where no result could refer to it
     first, *others = wish.definitions
     segmenter = Segmenter(engine, definition=first)
-    found = segmenter(read_radiograph(content, most_pixels=most_pixels))
+    found = segmenter(
+        read_radiograph(content, most_pixels=most_pixels, photographs=wish.photographs)
+    )
     by_definition = {first: found, **{each: redefine(found, each) for each in others}}
     film = _Answered(name, by_definition, content)
     if wish.kind == "json":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Header, Query
@@ -52,6 +53,9 @@ def parameters(
             "table."
         ),
     ] = None,
+    force: Annotated[
+        bool, Query(description="Segment colour photographs of films too, with a note.")
+    ] = False,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> tuple[str, Wish]:
     """The definition asked for, and the wish but for its definitions.
@@ -61,7 +65,8 @@ def parameters(
         NotOffered: none of the media types that the client accepts.
     """
     kind = _kind_of(accept) if format is None else _checked(format)
-    return lungs, Wish((), frozenset(("rle",) if include is None else include), kind)
+    wanted = frozenset(("rle",) if include is None else include)
+    return lungs, Wish((), wanted, kind, photographs=force)
 
 
 def wish_of(asked: tuple[str, Wish], card: Card) -> Wish:
@@ -76,7 +81,7 @@ def wish_of(asked: tuple[str, Wish], card: Card) -> Wish:
         definitions = [each for each in ("field", "whole") if each == lungs]
     for each in definitions:
         check_definition(card.channels, each)
-    return Wish(tuple(definitions), wish.include, wish.kind)
+    return replace(wish, definitions=tuple(definitions))
 
 
 def _checked(kind: str) -> str:

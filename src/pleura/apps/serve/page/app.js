@@ -7,6 +7,8 @@ import { Viewer } from "/page/viewer.js";
 const $ = (id) => document.getElementById(id);
 const AT_ONCE = 2; // requests under way; the others wait here, not in the server's queue
 
+const FORCED = /; [^;]*--force$/; // what the command line's option does, a button does here
+
 const viewer = new Viewer($("screen"));
 const items = [];
 let selected = null;
@@ -17,7 +19,7 @@ let wanted = "field"; // definition
 // ---- films in
 
 function add(files) {
-  const fresh = [...files].map((file) => ({ file, name: file.name, status: "waiting", says: "waiting" }));
+  const fresh = [...files].map((file) => ({ file, name: file.name, force: false, status: "waiting", says: "waiting" }));
   if (!fresh.length) return;
   for (const item of fresh) {
     items.push(item);
@@ -38,7 +40,7 @@ function next() {
 async function work(item) {
   item.status = "working";
   try {
-    const result = await service.segment(item.file, (progress) => report(item, progress));
+    const result = await service.segment(item.file, item, (progress) => report(item, progress));
     item.result = { ...result, film: item.name };
     item.picture = pngOf(result.film_png);
     delete item.result.film_png;
@@ -119,7 +121,8 @@ async function refresh() {
   showWait(item);
   if (item.problem) {
     $("failure-title").textContent = panel.titleOf(item.problem);
-    $("failure-text").textContent = panel.sentence(item.problem.detail);
+    $("failure-text").textContent = panel.sentence(item.problem.detail.replace(FORCED, ""));
+    $("force").hidden = !FORCED.test(item.problem.detail);
   }
   if (!done) return;
   const bitmap = await createImageBitmap(item.picture);
@@ -128,6 +131,17 @@ async function refresh() {
   shownBitmap = bitmap;
   viewer.show(bitmap);
   showLungs();
+}
+
+/** Once more, after its problem was dealt with. */
+function again(chosen) {
+  for (const item of chosen) {
+    item.problem = null;
+    item.status = "waiting";
+    delete item.tile.dataset.status;
+  }
+  if (selected) refresh();
+  next();
 }
 
 function showWait(item) {
@@ -180,10 +194,12 @@ function plain(item) {
   return { ...item.result, lungs: Object.fromEntries(lungs) };
 }
 
+const asked = (item, format) => service.file(item.file, { definition: definitionOf(item), format, force: item.force });
+
 const SAVES = {
   mask: (item) => [pngOf(item.result.lungs[definitionOf(item)].mask_png), `${stem(item.name)}_mask.png`],
-  overlay: async (item) => [await service.file(item.file, definitionOf(item), "overlay"), `${stem(item.name)}_overlay.png`],
-  seg: async (item) => [await service.file(item.file, definitionOf(item), "dicom-seg"), `${stem(item.name)}_seg.dcm`],
+  overlay: async (item) => [await asked(item, "overlay"), `${stem(item.name)}_overlay.png`],
+  seg: async (item) => [await asked(item, "dicom-seg"), `${stem(item.name)}_seg.dcm`],
   json: (item) => [json(plain(item)), `${stem(item.name)}.json`],
   csv: (item) => [table([item]), `${stem(item.name)}.csv`],
   "all-json": () => [json({ results: done().map(plain) }), "results.json"],
@@ -220,6 +236,10 @@ const DO = {
     }
     button.disabled = false;
     button.textContent = "Try a drawn example";
+  },
+  force: () => {
+    selected.force = true;
+    again([selected]);
   },
   in: () => viewer.zoom(1.25),
   out: () => viewer.zoom(0.8),
@@ -294,12 +314,7 @@ $("key").addEventListener("submit", (event) => {
   event.preventDefault();
   service.useKey($("key-input").value);
   $("key").hidden = true;
-  for (const item of items.filter((each) => each.problem?.status === 401)) {
-    item.problem = null;
-    item.status = "waiting";
-  }
-  if (selected) refresh();
-  next();
+  again(items.filter((each) => each.problem?.status === 401));
 });
 
 for (const name of ["dragenter", "dragover"]) {

@@ -16,12 +16,12 @@ export async function example() {
 }
 
 /** Segment a film by every definition the weights give; `tell` hears of the progress. */
-export const segment = (file, tell) =>
-  patient("?lungs=all&include=rle&include=mask&include=film&include=row", file, { tell, type: "json" });
+export const segment = (film, { force }, tell) =>
+  patient(`?lungs=all&include=rle&include=mask&include=film&include=row&force=${force}`, film, { tell, type: "json" });
 
 /** A film in another format, as the command line would write it. */
-export const file = (film, definition, format) =>
-  patient(`?lungs=${definition}&format=${format}`, film, { tell: () => {}, type: "blob" });
+export const file = (film, { definition, format, force }) =>
+  patient(`?lungs=${definition}&format=${format}&force=${force}`, film, { tell: () => {}, type: "blob" });
 
 /** Ask again while the queue is full, when the server says. */
 async function patient(query, file, { tell, type }) {

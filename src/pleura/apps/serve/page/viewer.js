@@ -114,6 +114,7 @@ export class Viewer {
       this.zoom(Math.exp(-0.0015 * event.deltaY), this.at(event));
     }, { passive: false });
     screen.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("button")) return; // captured, its click would be lost
       screen.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, this.at(event));
     });
