@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pleura.apps.answers import Exit, answer
+from pleura.apps.serve import refusals
 from pleura.core import errors
 
 
@@ -38,3 +42,20 @@ def test_a_kind_of_error_that_is_new_is_answered_as_its_parent() -> None:
 def test_every_error_of_ours_has_an_answer_that_is_not_a_surprise() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__ if name != "PleuraError"]
     assert Exit.UNEXPECTED not in {answer(kind("said")).exit_code for kind in kinds}
+
+
+def test_the_reference_has_every_error_as_it_is_answered() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "exit-codes.md"
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page.read_text(), re.M)
+    kinds = {
+        name: getattr(where, name)
+        for where in (errors, refusals)
+        for name in where.__all__
+        if issubclass(getattr(where, name), errors.PleuraError)
+    }
+    answers = {name: answer(kind.__new__(kind)) for name, kind in kinds.items()}
+    assert rows == [
+        (name, str(int(answers[name].exit_code)), str(answers[name].http_status))
+        for name, _, _ in rows
+    ]
+    assert sorted(name for name, _, _ in rows) == sorted(kinds)
