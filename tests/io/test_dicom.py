@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -349,9 +350,9 @@ def test_a_spacing_that_fits_no_chest_is_left_out_with_a_note() -> None:
     )
 
 
-def view_codes(meaning: str) -> list[Dataset]:
+def view_codes(meaning: str, value: str = "0") -> list[Dataset]:
     code = Dataset()
-    code.CodeMeaning = meaning
+    code.CodeValue, code.CodeMeaning = value, meaning
     return [code]
 
 
@@ -362,6 +363,8 @@ def view_codes(meaning: str) -> list[Dataset]:
         ({"ViewPosition": None}, None),
         ({"ViewPosition": None, "ViewCodeSequence": view_codes("postero-anterior")}, "PA"),
         ({"ViewPosition": "", "ViewCodeSequence": view_codes("antero-posterior")}, "AP"),
+        ({"ViewPosition": "", "ViewCodeSequence": view_codes("von hinten", "R-40888")}, "PA"),
+        ({"ViewPosition": "", "ViewCodeSequence": view_codes("von vorn", "399348003")}, "AP"),
         ({"ViewPosition": "LLD"}, "LLD"),  # on the side, but from the front
     ],
 )
@@ -381,7 +384,13 @@ def test_view(tags: dict[str, Any], view: str | None) -> None:
         ({"ViewPosition": "LL"}, "a lateral film, its view is LL"),
         ({"ViewPosition": "RLO"}, "an oblique film"),
         ({"ViewPosition": None, "ViewCodeSequence": view_codes("left lateral")}, "a lateral film"),
+        ({"ViewPosition": "", "ViewCodeSequence": view_codes("seitlich", "R-10236")}, "view is LL"),
+        (
+            {"ViewPosition": None, "ViewCodeSequence": view_codes("antero-posterior oblique")},
+            "an oblique film",
+        ),
         ({"PatientOrientation": ["A", "F"]}, "a lateral film, its rows run to A"),
+        ({"Manufacturer": "Pleura"}, "a picture that Pleura made itself"),
         ({"PixelData": None}, "holds no pixels"),
         ({"Rows": 20}, "too small"),
     ],
@@ -418,6 +427,23 @@ def test_orientation_is_noted() -> None:
     assert "upright" in read(ramp(), PatientOrientation=["F", "R"]).notes[0]
 
 
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"ImageLaterality": "R"}, "ImageLaterality says the film shows the right side"),
+        ({"Laterality": "L"}, "Laterality says the film shows the left side"),
+    ],
+)
+def test_a_film_of_one_side_is_noted(tags: dict[str, str], said: str) -> None:
+    (note,) = read(ramp(), **tags).notes
+    assert note.startswith(said)
+    assert read(ramp(), ImageLaterality="U", Laterality="").notes == ()
+
+
+def test_a_mirrored_film_is_not_turned() -> None:
+    assert np.array_equal(read(ramp(), PatientOrientation=["R", "F"]).pixels, ramp())
+
+
 def test_raw_values_are_noted() -> None:
     film = read(ramp(), PresentationIntentType="FOR PROCESSING")
     assert "FOR PROCESSING" in film.notes[0]
@@ -442,6 +468,9 @@ def test_a_grey_film_in_rgb_is_read_and_a_photograph_refused() -> None:
     photo = np.dstack([grey, 255 - grey, np.roll(grey, 20, axis=0)])
     with pytest.raises(UnsuitableFilm, match="colour photograph"):
         read_radiograph(colour(photo))
+    forced = read_radiograph(colour(photo), photographs=True)
+    assert forced.size == (ROWS, COLUMNS)
+    assert "colour photograph" in forced.notes[0]
 
 
 def test_a_blank_film_is_refused() -> None:
@@ -483,6 +512,30 @@ print(read_radiograph(sys.stdin.buffer.read()).size)
         [sys.executable, "-c", code], input=written(ramp()), capture_output=True, check=True
     )
     assert done.stdout.split() == b"(64, 48)".split()
+
+
+@pytest.mark.parametrize("stranger", ["dl", "dl/__init__.py"])
+def test_a_stranger_called_dl_breaks_nothing_else(stranger: str, tmp_path: Path) -> None:
+    """python-gdcm imports any `dl` it finds, and takes pydicom down with it."""
+    place = tmp_path / stranger
+    place.parent.mkdir(exist_ok=True)
+    _ = place.write_text("") if place.suffix else place.mkdir()
+    code = """
+import sys
+from pleura.io.read import read_radiograph
+print(read_radiograph(sys.stdin.buffer.read()).size)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=written(ramp()), capture_output=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == b"(64, 48)".split(), done.stderr
+
+
+def test_12_bit_jpeg_without_its_extra_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pleura.io.dicom.is_available", lambda _: False)
+    data = compressed(JPEGExtended12Bit, b"\xff\xd8\xff" + bytes(99))
+    with pytest.raises(UnreadableFilm, match=r"pip install 'pleura\[jpeg12\]'` for 12 bits"):
+        read_radiograph(data)
 
 
 def test_decoders_here_are_complete() -> None:

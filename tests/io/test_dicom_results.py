@@ -21,10 +21,10 @@ from pydicom.uid import UID
 from pleura.core.contours import fill_outlines
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.measure import measure
-from pleura.core.paint import paint
 from pleura.core.types import Provenance, Segmentation
 from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results, result_uids
 from pleura.io.dicomgsps import MOST_POINTS
+from pleura.io.pictures import overlay_image
 from pleura.io.read import read_radiograph
 
 READABLE = (
@@ -290,8 +290,7 @@ def test_the_label_map_has_a_value_a_part() -> None:
 
 def test_the_picture_is_the_overlay() -> None:
     sc, found = one("dicom-sc", PatientOrientation=["R", "F"])
-    picture = paint(found.radiograph.pixels, found.right, found.left, heart=found.heart)
-    assert np.array_equal(sc.pixel_array, picture)
+    assert np.array_equal(sc.pixel_array, overlay_image(found))
     assert list(sc.PatientOrientation) == ["R", "F"]
     with pytest.raises(UnsuitableFilm, match="a picture that Pleura made itself"):
         read_radiograph(dicom_bytes(sc))

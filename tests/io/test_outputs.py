@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import Dataset
 
 from pleura.core.contours import fill_outlines, mask_from_rle
-from pleura.core.errors import UsageError
+from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.measure import measure
 from pleura.core.types import Box, Radiograph, Segmentation
+from pleura.io.dicom_results import DICOM_FORMATS
 from pleura.io.outputs import FORMATS, check_formats, output_paths, write_outputs
 from pleura.io.pictures import CROP_MARGIN
 from pleura.io.read import read_radiograph
@@ -32,9 +35,23 @@ def opened(path: Path) -> Any:
         return image
 
 
-def test_every_format_writes_the_files_it_names(segmentation: Segmentation, tmp_path: Path) -> None:
+@pytest.fixture
+def source(film: np.ndarray) -> bytes:
+    """The film as DICOM, which DICOM formats refer to."""
+    made = Dataset()
+    made.SOPClassUID, made.StudyInstanceUID = "1.2.840.10008.5.1.4.1.1.1", "1.2.3"
+    made.SeriesInstanceUID, made.Modality = "1.2.3.4", "CR"
+    made.set_pixel_data(film, "MONOCHROME2", 8)
+    file = BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def test_every_format_writes_the_files_it_names(
+    segmentation: Segmentation, tmp_path: Path, source: bytes
+) -> None:
     stem = tmp_path / "sub" / "film.v1"
-    written = write_outputs(segmentation, stem, FORMATS)
+    written = write_outputs(segmentation, stem, FORMATS, film=source)
     assert written == output_paths(stem, FORMATS)
     assert sorted(written) == sorted(stem.parent.iterdir())  # nothing else, no leftovers
     assert {path.name.removeprefix("film.v1") for path in written} == {
@@ -48,22 +65,39 @@ def test_every_format_writes_the_files_it_names(segmentation: Segmentation, tmp_
         "_coco.json",
         "_crop.png",
         "_probabilities.npz",
+        "_seg.dcm",
+        "_seg_fractional.dcm",
+        "_seg_labelmap.dcm",
+        "_sr.dcm",
+        "_sc.dcm",
+        "_gsps.dcm",
     }
+
+
+def test_dicom_formats_need_a_dicom_film(segmentation: Segmentation, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"dicom-seg refers to the DICOM film .* give it as `film`"):
+        write_outputs(segmentation, tmp_path / "film", ["mask", "dicom-seg"])
+    with pytest.raises(UnsuitableFilm, match="this film is none"):
+        write_outputs(segmentation, tmp_path / "film", ["mask", "dicom-seg"], film=b"no DICOM")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_format_writes_the_same_bytes_again(
     segmentation: Segmentation, tmp_path: Path
 ) -> None:
-    repeatable = [name for name in FORMATS if name != "probabilities"]  # a zip holds the time
+    repeatable = [  # a zip holds the time, and so does DICOM
+        name for name in FORMATS if name != "probabilities" and name not in DICOM_FORMATS
+    ]
     first = write_outputs(segmentation, tmp_path / "a" / "film", repeatable)
     again = write_outputs(segmentation, tmp_path / "b" / "film", repeatable)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 
 
 def test_every_format_writes_a_film_without_lungs(
-    segmentation: Segmentation, tmp_path: Path
+    segmentation: Segmentation, tmp_path: Path, source: bytes
 ) -> None:
-    written = write_outputs(without_lungs(segmentation), tmp_path / "film", FORMATS)
+    bare = without_lungs(segmentation)
+    written = write_outputs(bare, tmp_path / "film", FORMATS, film=source)
     missing = set(output_paths(tmp_path / "film", FORMATS)) - set(written)
     assert [path.name for path in missing] == ["film_crop.png"]
     assert not np.asarray(opened(tmp_path / "film_mask.png")).any()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pleura.core.paint import paint
 from pleura.core.types import Segmentation
 from pleura.io.dicom_stamp import NOT_FOR_DIAGNOSIS, lossy_as, stamp
+from pleura.io.pictures import overlay_image
 
 __all__ = ["dicom_sc"]
 
@@ -20,10 +21,9 @@ def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> D
     `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text
     is burnt in.
     """
-    picture = paint(found.radiograph.pixels, found.right, found.left, heart=found.heart)
     sc: Dataset = SCImage.from_ref_dataset(
         film,
-        pixel_array=picture,
+        pixel_array=np.array(overlay_image(found)),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
