@@ -10,6 +10,7 @@ import numpy as np
 
 from pleura.core.card import DEFINITIONS, lung_channels
 from pleura.core.errors import UsageError
+from pleura.core.native import NativeMaps, above
 from pleura.core.pieces import Piece, Pieces, bounding_box, fill_holes, split_pieces, window
 from pleura.core.seam import find_seam, looks_joined
 from pleura.core.types import Box, Definition, Mask, Probabilities
@@ -70,7 +71,10 @@ def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple
 
 
 def clean(
-    probabilities: Probabilities, channels: tuple[str, ...], *, definition: Definition = "field"
+    probabilities: Probabilities | NativeMaps,
+    channels: tuple[str, ...],
+    *,
+    definition: Definition = "field",
 ) -> Cleaned:
     """(C, H, W) probabilities -> masks at their size; `channels` names the C maps.
 
@@ -84,35 +88,40 @@ def clean(
     if len(probabilities) != len(channels):
         raise ValueError(f"{len(channels)} channels named for {len(probabilities)} maps")
     lungs = check_definition(channels, definition)
-    maps = [probabilities[channels.index(each)] for each in lungs]
     notes: list[str] = []
-    if len(maps) == 2:
-        right, left = _by_channel(maps[0], maps[1], notes)
+    at = [channels.index(each) for each in lungs]
+    if len(at) == 2:
+        right, left = _by_channel(probabilities, (at[0], at[1]), notes)
     else:
-        right, left = _by_place(maps[0] >= THRESHOLD, notes)
+        right, left = _by_place(above(probabilities, at[0], THRESHOLD), notes)
     right, left = _settle(right, left, notes)
     heart = None
     if "heart" in channels:
-        heart = _largest(probabilities[channels.index("heart")] >= THRESHOLD, notes)
+        heart = _largest(above(probabilities, channels.index("heart"), THRESHOLD), notes)
     return Cleaned(right, left, heart, tuple(notes))
 
 
 def leave(
-    probabilities: Probabilities, channels: tuple[str, ...], *, definition: Definition = "field"
+    probabilities: Probabilities | NativeMaps,
+    channels: tuple[str, ...],
+    *,
+    definition: Definition = "field",
 ) -> Cleaned:
     """What `clean` starts from, with nothing changed: to measure what cleaning is worth.
 
     With one channel for both lungs the film's middle parts them. Raises as `clean` does.
     """
     lungs = check_definition(channels, definition)
-    maps = [probabilities[channels.index(each)] for each in lungs]
-    if len(maps) == 2:
-        right, left = _by_channel(maps[0], maps[1], [])
+    at = [channels.index(each) for each in lungs]
+    heart = None
+    if len(at) == 2:
+        right, left = _by_channel(probabilities, (at[0], at[1]), [])
     else:
-        both = maps[0] >= THRESHOLD
+        both = above(probabilities, at[0], THRESHOLD)
         near_right = np.arange(both.shape[1]) + 0.5 < both.shape[1] / 2
         right, left = both & near_right, both & ~near_right
-    heart = probabilities[channels.index("heart")] >= THRESHOLD if "heart" in channels else None
+    if "heart" in channels:
+        heart = above(probabilities, channels.index("heart"), THRESHOLD)
     return Cleaned(right, left, heart, ())
 
 
@@ -133,15 +142,15 @@ def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
 
 
 def _by_channel(
-    right_map: Probabilities, left_map: Probabilities, notes: list[str]
+    maps: Probabilities | NativeMaps, channels: tuple[int, int], notes: list[str]
 ) -> tuple[Mask, Mask]:
-    """Two (H, W) maps -> disjoint masks: where both claim a pixel, the larger has it."""
-    right, left = right_map >= THRESHOLD, left_map >= THRESHOLD
+    """Two of the maps -> disjoint masks: where both claim a pixel, the larger has it."""
+    right, left = (above(maps, each, THRESHOLD) for each in channels)
     both = right & left
     box = bounding_box(both)
     if box is not None:
         at = window(box)
-        to_right = right_map[at] >= left_map[at]
+        to_right = maps[channels[0]][at] >= maps[channels[1]][at]
         right[at] &= ~both[at] | to_right
         left[at] &= ~both[at] | ~to_right
         shared = int(np.count_nonzero(both[at]))

@@ -7,6 +7,7 @@ squares, look the same as a film that comes from a clinic.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.types import Pixels, Probabilities, Square
+from pleura.core.types import Mask, Pixels, Probabilities, Square
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -49,13 +50,25 @@ class Frame:
 
     def restore(self, maps: Probabilities) -> Probabilities:
         """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
-        rows, columns = _weights(self.side, self.height), _weights(self.side, self.width)
         restored = np.empty((len(maps), self.height, self.width), dtype=np.float32)
         for small, large in zip(maps, restored, strict=True):
-            wide = np.ascontiguousarray((columns @ small.T).T)  # (S, W)
-            for top in range(0, self.height, BLOCK):
-                large[top : top + BLOCK] = rows[top : top + BLOCK] @ wide
+            for top, block in self._blocks(small):
+                large[top : top + BLOCK] = block
         return restored
+
+    def above(self, small: Probabilities, threshold: float) -> Mask:
+        """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size."""
+        mask = np.empty((self.height, self.width), dtype=np.bool_)
+        for top, block in self._blocks(small):
+            np.greater_equal(block, threshold, out=mask[top : top + BLOCK])
+        return mask
+
+    def _blocks(self, small: Probabilities) -> Iterator[tuple[int, Probabilities]]:
+        """(S, S) -> the first row and (up to BLOCK, W) of each strip of the restored map."""
+        rows, columns = _weights(self.side, self.height), _weights(self.side, self.width)
+        wide = np.ascontiguousarray((columns @ small.T).T)  # (S, W)
+        for top in range(0, self.height, BLOCK):
+            yield top, rows[top : top + BLOCK] @ wide
 
 
 def normalise(square: Square) -> Square:

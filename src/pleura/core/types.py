@@ -8,12 +8,15 @@ viewer's left.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.errors import UnsuitableFilm
+
+if TYPE_CHECKING:
+    from pleura.core.native import NativeMaps
 
 Pixels: TypeAlias = NDArray[np.float32]
 """(H, W) float32, brighter = denser; any finite range."""
@@ -150,8 +153,8 @@ class Segmentation:
     radiograph: Radiograph
     right: Mask
     left: Mask
-    probabilities: Probabilities
-    """(C, H, W); `channels` names the maps."""
+    probabilities: Probabilities | NativeMaps
+    """(C, H, W); `channels` names the maps. What `Segmenter` gives is made when it is looked at."""
 
     channels: tuple[str, ...]
     measurements: Measurements

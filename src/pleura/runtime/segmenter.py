@@ -13,6 +13,7 @@ from pleura.core.cleanup import Cleaned, check_definition, clean, leave
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import Frame, normalise
 from pleura.core.measure import measure
+from pleura.core.native import NativeMaps
 from pleura.core.temperature import temper
 from pleura.core.types import (
     Definition,
@@ -83,7 +84,7 @@ class Segmenter:
     def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
         channels = self.engine.card.channels
         return _lungs_of(
-            film, frame.restore(maps), channels, made_by=self.provenance, tidy=self.tidy
+            film, NativeMaps(frame, maps), channels, made_by=self.provenance, tidy=self.tidy
         )
 
 
@@ -103,7 +104,7 @@ def redefine(segmentation: Segmentation, definition: Definition) -> Segmentation
 
 def _lungs_of(
     film: Radiograph,
-    maps: Probabilities,
+    maps: Probabilities | NativeMaps,
     channels: tuple[str, ...],
     *,
     made_by: Provenance,

@@ -1,0 +1,58 @@
+"""Maps made when they are looked at are those that were made at once, in strips or whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pleura.core.cleanup import clean
+from pleura.core.frame import BLOCK, Frame
+from pleura.core.native import NativeMaps, above
+from pleura.core.types import CHANNELS
+
+FRAME = Frame(2 * BLOCK + 37, 300, 64)  # two whole strips and a part of one
+
+
+@pytest.fixture
+def maps() -> NativeMaps:
+    rng = np.random.default_rng(0)
+    return NativeMaps(FRAME, rng.random((5, 64, 64), dtype=np.float32))
+
+
+def test_every_way_of_looking_gives_the_same_numbers(maps: NativeMaps) -> None:
+    whole = FRAME.restore(maps.small)
+    assert (len(maps), maps.shape, maps.dtype) == (5, whole.shape, whole.dtype)
+    np.testing.assert_array_equal(np.asarray(maps), whole)
+    np.testing.assert_array_equal(maps[3], whole[3])
+    np.testing.assert_array_equal(maps[-1, 5:9, 7], whole[-1, 5:9, 7])
+    np.testing.assert_array_equal(maps[1:3], whole[1:3])
+    np.testing.assert_array_equal(maps.astype(np.float16), whole.astype(np.float16))
+    np.testing.assert_array_equal(np.stack(list(maps)), whole)
+
+
+def test_the_threshold_is_that_of_the_restored_map(maps: NativeMaps) -> None:
+    whole = FRAME.restore(maps.small)
+    assert 0.2 < (whole >= 0.5).mean() < 0.8
+    for index in range(5):
+        np.testing.assert_array_equal(above(maps, index, 0.5), whole[index] >= 0.5)
+        np.testing.assert_array_equal(above(whole, index, 0.5), whole[index] >= 0.5)
+
+
+def test_cleaning_sees_no_difference() -> None:
+    """Lungs that overlap, so that both claim pixels, and a heart."""
+    small = np.zeros((5, 64, 64), np.float32)
+    small[0, 10:50, 8:34] = np.linspace(0.9, 0.5, 26)
+    small[1, 10:50, 28:58] = np.linspace(0.55, 0.9, 30)
+    small[4, 20:55, 25:45] = 0.8
+    maps = NativeMaps(FRAME, small)
+    lazy, eager = (clean(each, CHANNELS) for each in (maps, FRAME.restore(small)))
+    assert lazy.notes == eager.notes
+    assert any("claimed by both" in note for note in lazy.notes)
+    for name in ("right", "left", "heart"):
+        assert getattr(eager, name).any()
+        np.testing.assert_array_equal(getattr(lazy, name), getattr(eager, name))
+
+
+def test_nothing_is_shared_with_what_is_not_there(maps: NativeMaps) -> None:
+    with pytest.raises(ValueError, match="made when asked for"):
+        np.array(maps, copy=False)
