@@ -125,9 +125,8 @@ class Orthanc:
 class Node:
     """`pleura node` as a process."""
 
-    def __init__(self, folder: Path, arguments: list[str]) -> None:
-        self.folder, self.port = folder, free_port()
-        self._log = folder.with_suffix(".log")
+    def __init__(self, folder: Path, arguments: list[str], *, log: Path) -> None:
+        self.folder, self.port, self._log = folder, free_port(), log
         self._arguments = [
             *(sys.executable, "-m", "pleura", "node", "--folder", str(folder)),
             *("--host", "127.0.0.1", "--port", str(self.port), "--retry", "1", "--threads", "1"),
@@ -169,15 +168,9 @@ class Node:
 
     def echo(self, title: str = "ORTHANC", *, called: str = "PLEURA") -> bool:
         """Whether C-ECHO is answered."""
-        entity = AE(title)
-        opened = entity.associate(
-            "127.0.0.1", self.port, [build_context("1.2.840.10008.1.1")], ae_title=called
-        )
-        if not opened.is_established:
-            return False
-        status = opened.send_c_echo().Status
-        opened.release()
-        return bool(status == 0)
+        command = ["echoscu", "-to", "20", "-aet", title, "-aec", called]
+        done = subprocess.run([*command, "127.0.0.1", str(self.port)], capture_output=True)
+        return done.returncode == 0
 
 
 SYNTAX_OPTIONS = {
@@ -189,14 +182,13 @@ SYNTAX_OPTIONS = {
 """How dcmtk's storescu is told to send a film as it is."""
 
 
-def storescu(port: int, *films: Path) -> None:
-    """Send films to Orthanc as a machine would, each in the transfer syntax that it has."""
-    for film in films:
-        meta = pydicom.dcmread(film, force=True, stop_before_pixels=True).file_meta
-        option = SYNTAX_OPTIONS.get(str(meta.get("TransferSyntaxUID")), "-xe")
-        command = ["storescu", option, "-aet", "CR1", "-aec", "ORTHANC", "127.0.0.1", str(port)]
-        done = subprocess.run([*command, str(film)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+def storescu(port: int, film: Path, *, called: str = "ORTHANC") -> bool:
+    """Send a film as a machine would, in the transfer syntax that it has; whether it was taken."""
+    meta = pydicom.dcmread(film, force=True, stop_before_pixels=True).file_meta
+    option = SYNTAX_OPTIONS.get(str(meta.get("TransferSyntaxUID")), "-xe")
+    command = ["storescu", "-v", option, "-aet", "ORTHANC", "-aec", called, "127.0.0.1", str(port)]
+    done = subprocess.run([*command, str(film)], capture_output=True, text=True)
+    return "Received Store Response (Success)" in done.stdout + done.stderr
 
 
 def send(port: int, *films: Path | Dataset, title: str = "ORTHANC") -> list[int | None]:
@@ -209,6 +201,13 @@ def send(port: int, *films: Path | Dataset, title: str = "ORTHANC") -> list[int 
     statuses = [opened.send_c_store(film).get("Status") for film in read]
     opened.release()
     return statuses
+
+
+def as_read(film: FileDataset) -> FileDataset:
+    """The same film out of a file, as films come."""
+    file = BytesIO()
+    film.save_as(file)
+    return pydicom.dcmread(BytesIO(file.getvalue()))
 
 
 def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDataset:
@@ -231,7 +230,7 @@ def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDat
     film.PixelData = pixels.astype("<u2").tobytes()
     for name, value in tags.items():
         setattr(film, name, value)
-    return film
+    return as_read(film)
 
 
 def send_raw(port: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int | None:
@@ -286,7 +285,7 @@ def start_node(tmp_path: Path, tiny_weights: Path) -> Iterator[Callable[..., Nod
         options = [] if "--weights" in arguments else ["--weights", str(tiny_weights)]
         if "--shipped" in arguments:
             options, arguments = [], tuple(each for each in arguments if each != "--shipped")
-        node = Node(tmp_path / name, [*options, *arguments])
+        node = Node(tmp_path / name, [*options, *arguments], log=tmp_path / "node.log")
         if port is not None:
             at = node._arguments.index("--port") + 1
             node.port, node._arguments[at] = port, str(port)
@@ -345,6 +344,6 @@ def tools() -> SimpleNamespace:
 def said_of_the_patient(folder: Path) -> list[str]:
     """Files of a node's folder, and its log, that hold the patient's name."""
     found = [each for each in folder.rglob("*") if each.is_file() and each.suffix != ".dcm"]
-    found.append(folder.with_suffix(".log"))
+    found.append(folder.parent / "node.log")
     names = re.compile(rb"Zimmermann|Quirin")
-    return [each.name for each in found if each.exists() and names.search(each.read_bytes())]
+    return [each.name for each in found if names.search(each.read_bytes())]

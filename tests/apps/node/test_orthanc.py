@@ -60,7 +60,7 @@ def test_films_come_back_with_their_lungs(
     orthanc = start_orthanc(pleura_port=port, lua=tools.route)
     address = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
     node = start_node("--shipped", "--from", "ORTHANC@127.0.0.1", "--to", address, port=port)
-    tools.storescu(orthanc.dicom_port, *real)
+    assert all(tools.storescu(orthanc.dicom_port, each) for each in real)
     tools.until(lambda: node.has(delivered=6), "six films are delivered")
     tools.until(lambda: node.status().counts.get("not_films") == 2, "hip and leg are seen")
     assert node.status().films == {"waiting": 0, "segmented": 0, "delivered": 6, "failed": 0}
