@@ -148,7 +148,7 @@ def test_without_preamble_and_meta(
 
 
 def test_no_other_syntax_is_promised() -> None:
-    """The how-to names those that are tested here, and no others."""
-    page = (Path(__file__).parents[2] / "docs/how-to/dicom.md").read_text()
+    """The reference names those that are tested here, and no others."""
+    page = (Path(__file__).parents[2] / "docs/reference/dicom.md").read_text()
     tested = {*LOSSLESS, *LOSSY, JPEG2000Lossless, JPEG2000}
     assert sorted(each for each in tested if f"`{each}`" not in page) == []
