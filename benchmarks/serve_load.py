@@ -5,8 +5,9 @@
 
 Every mask must be the file that `pleura segment` writes of the same film, byte for byte. What is
 written: films answered, wrong and lost; latency and throughput, beside those of the engine alone
-and of the command line on the same films; the memory of the service's process. With `--overflow`
-the queue has 4 places and no client waits its turn: every answer must be 200 or 503.
+and of the command line on the same films; the memory of the service's process. CPU seconds a film
+are told too: they hold on a machine that does other work at the same time, where rates do not. With
+`--overflow` the queue has 4 places and no client waits its turn: every answer must be 200 or 503.
 
 FILMS is a folder of PNG films. The exit code is 1 if any answer was wrong. Linux only (/proc).
 """
@@ -90,8 +91,8 @@ def by_command_line(folder: Path, weights: list[str], threads: int) -> tuple[lis
     return films, len(films) / seconds
 
 
-def engine_alone(films: list[Film], weights: Path | None, threads: int) -> float:
-    """Films a second of the network by itself, one film at a time, decoding left out."""
+def engine_alone(films: list[Film], weights: Path | None, threads: int) -> tuple[float, float]:
+    """The network by itself, decoding left out: films a second, and CPU seconds a film."""
     engine = open_engine(weights, threads=threads)
     squares = []
     for film in films[:ENGINE_FILMS]:
@@ -99,10 +100,11 @@ def engine_alone(films: list[Film], weights: Path | None, threads: int) -> float
         frame = Frame(*radiograph.size, engine.card.side)
         squares.append(normalise(frame.fit(radiograph.pixels))[None])
     engine.predict(squares[0])
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     for square in squares:
         engine.predict(square)
-    return len(squares) / (time.perf_counter() - began)
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
+    return len(squares) / seconds, cpu_s / len(squares)
 
 
 @contextlib.contextmanager
@@ -126,6 +128,12 @@ def memory_mb(pid: int, what: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(rf"^{what}:\s+(\d+) kB", status, re.M)
     return round(int(found[1]) / 1024, 1) if found else 0.0
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ask(connection: http.client.HTTPConnection, film: Film) -> tuple[int, str | None, bytes]:
@@ -182,8 +190,9 @@ def measured(asked: argparse.Namespace, films: list[Film]) -> dict[str, Any]:
     with serving(*options) as (where, pid):
         load(where, films, clients=1, requests=2)  # the first film pays for all
         alone, _ = load(where, films, clients=1, requests=min(20, asked.films))
-        before = memory_mb(pid, "VmRSS")
+        before, worked = memory_mb(pid, "VmRSS"), cpu_s(pid)
         tally, seconds = load(where, films, clients=asked.clients, requests=asked.films)
+        worked = cpu_s(pid) - worked
         memory = {
             "before": before,
             "most": memory_mb(pid, "VmHWM"),
@@ -198,6 +207,7 @@ def measured(asked: argparse.Namespace, films: list[Film]) -> dict[str, Any]:
         "refused_without_retry_after": tally.without_retry_after,
         "seconds": round(seconds, 1),
         "films_per_s": round(tally.statuses[200] / seconds, 2),
+        "cpu_s_per_film": round(worked / max(1, tally.statuses[200]), 3),
         "latency_s": {f"p{p}": quantile(tally.seconds, p / 100) for p in (50, 95, 99)},
         "latency_of_one_client_s": {f"p{p}": quantile(alone.seconds, p / 100) for p in (50, 95)},
         "films_per_batch": mean,
@@ -225,6 +235,7 @@ def main() -> int:
             (Path(chosen) / path.name).symlink_to(path.resolve())
         films, command_line = by_command_line(Path(chosen), weights, asked.threads)
     engine = open_engine(asked.weights, threads=1)
+    alone_per_s, alone_cpu_s = engine_alone(films, asked.weights, asked.threads)
     told = {
         "pleura": pleura.__version__,
         "weights": {"name": engine.card.name, "sha256": engine.weights_sha256},
@@ -232,7 +243,8 @@ def main() -> int:
         "machine": {"processor": processor(), "cpus": len(os.sched_getaffinity(0))},
         "films": {"different": len(films), "of": asked.folder.resolve().parent.name},
         "clients": asked.clients,
-        "engine_alone_films_per_s": round(engine_alone(films, asked.weights, asked.threads), 2),
+        "engine_alone_films_per_s": round(alone_per_s, 2),
+        "engine_alone_cpu_s_per_film": round(alone_cpu_s, 3),
         "command_line_films_per_s": round(command_line, 2),
         **measured(asked, films),
     }

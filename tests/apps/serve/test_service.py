@@ -164,6 +164,17 @@ def test_binding_wider_needs_a_key_or_a_word(host: str) -> None:
     check_who(host, None, no_key=True)
 
 
+def test_the_command_refuses_to_let_everybody_in_by_accident(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PLEURA_API_KEY", raising=False)
+    ended = run("serve", "--host", "0.0.0.0", "--port", 0)
+    assert ended.code == 2
+    assert "can be reached from other machines" in ended.err
+    monkeypatch.setenv("PLEURA_API_KEY", "")  # set, but to nothing
+    assert run("serve", "--host", "0.0.0.0", "--port", 0).code == 2
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_binding_here_needs_none(host: str) -> None:
     check_who(host, None, no_key=False)
