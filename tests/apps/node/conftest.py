@@ -36,14 +36,9 @@ NAME = "Zimmermann^Quirin"
 """No log, no status and no queue may hold it."""
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-ROUTE = """
-function OnStoredInstance(instanceId, tags, metadata, origin)
-  if tags['ManufacturerModelName'] ~= 'Pleura' and
-     (tags['Modality'] == 'CR' or tags['Modality'] == 'DX' or tags['Modality'] == 'RG') then
-    SendToModality(instanceId, 'pleura')
-  end
-end
-"""
+HOW_TO = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "pacs-node.md"
+ROUTE = re.search(r"^function OnStoredInstance.*?^end$", HOW_TO.read_text(), re.M | re.S)[0]  # type: ignore[index]
+"""The routing rule that the page gives."""
 
 
 def free_port() -> int:

@@ -105,11 +105,15 @@ def test_results_go_to_a_dicomweb_service_too(
     start_orthanc: Callable[..., Any],
     start_node: Callable[..., Any],
 ) -> None:
-    orthanc = start_orthanc()
-    node = start_node("--from", "ORTHANC", "--to", orthanc.web, "--format", "dicom-seg")
+    port = tools.free_port()
+    orthanc = start_orthanc(pleura_port=port)
+    options = ["--to", orthanc.web, "--format", "dicom-seg"]
+    node = start_node("--from", "ORTHANC", *options, port=port)
     film = small_films(1)[0]
     assert tools.send(orthanc.dicom_port, film) == [0]
-    assert tools.send(node.port, film) == [0]
+    (instance,) = orthanc.instances()
+    sent = orthanc.rest.post("/modalities/pleura/store", content=instance["ID"])
+    assert sent.json()["FailedInstancesCount"] == 0
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
     assert tools.results_in(orthanc) == {film.SOPInstanceUID: Counter({"SEG": 1})}
 
@@ -128,7 +132,8 @@ def test_what_pleura_made_is_not_segmented_again(
     film = small_films(1)[0]
     assert tools.send(orthanc.dicom_port, film) == [0]
     tools.until(lambda: node.status().counts.get("not_films"), "the overlay comes back")
-    assert node.status().films["delivered"] == 1
+    tools.until(lambda: node.has(delivered=1), "the film is delivered")
+    assert sum(node.status().films.values()) == 1
     assert tools.results_in(orthanc) == {film.SOPInstanceUID: Counter({"OT": 1})}
 
 
