@@ -66,12 +66,14 @@ python:
 	  echo "'$(PYTHON)' cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 # What tests run that pip does not bring, as command:package of Debian: a real browser for the page,
-# and other people's DICOM tools.
-TOOLS := chromium:chromium dcmconv:dcmtk dciodvfy:dicom3tools
+# other people's DICOM tools, and an archive with its plugin (a file, not a command).
+TOOLS := chromium:chromium dcmconv:dcmtk dciodvfy:dicom3tools Orthanc:orthanc \
+  /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb
 
 tools:
-	@missing=; for each in $(TOOLS); do \
-	  command -v "$${each%%:*}" "$${each%%:*}-browser" >/dev/null || missing="$$missing $${each##*:}"; \
+	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(TOOLS); do \
+	  command -v "$${each%%:*}" "$${each%%:*}-browser" >/dev/null || [ -e "$${each%%:*}" ] || \
+	    missing="$$missing $${each##*:}"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing$$missing, which tests run"; \
