@@ -38,6 +38,18 @@ def test_the_threshold_is_that_of_the_restored_map(maps: NativeMaps) -> None:
         np.testing.assert_array_equal(above(whole, index, 0.5), whole[index] >= 0.5)
 
 
+@pytest.mark.parametrize("size", [(700, 300), (40, 51), (64, 64), (33, 999)])
+def test_a_threshold_looks_wherever_it_must(size: tuple[int, int]) -> None:
+    """Blobs at edges and corners, nothing at all, one pixel alone; films larger and smaller."""
+    frame = Frame(*size, 64)
+    squares = np.zeros((6, 64, 64), np.float32)
+    squares[0, :3, 60:], squares[1, 30:50, 5:20], squares[2, 63, 0] = 0.9, 0.7, 1.0
+    squares[3], squares[5, 20:40, 20:40] = 0.49995, 0.5
+    for small, whole in zip(squares, frame.restore(squares), strict=True):
+        np.testing.assert_array_equal(frame.above(small, 0.5), whole >= 0.5)
+    assert not frame.above(squares[4], 0.5).any()
+
+
 def test_cleaning_sees_no_difference() -> None:
     """Lungs that overlap, so that both claim pixels, and a heart."""
     small = np.zeros((5, 64, 64), np.float32)

@@ -28,6 +28,9 @@ DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
 BLOCK = 256
 """Rows restored at a time: what stays in the cache takes an eighth of the time on a large film."""
 
+NEARLY = 1e-4
+"""Beyond what rounding adds to a mean of probabilities."""
+
 ROUNDING = 1e-5
 """A spread this small beside the values themselves is float32 rounding, and no picture."""
 
@@ -57,18 +60,45 @@ class Frame:
         return restored
 
     def above(self, small: Probabilities, threshold: float) -> Mask:
-        """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size."""
-        mask = np.empty((self.height, self.width), dtype=np.bool_)
-        for top, block in self._blocks(small):
-            np.greater_equal(block, threshold, out=mask[top : top + BLOCK])
+        """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.
+
+        A restored value is a mean of its neighbours in the square, so it is looked for only
+        around those that reach the threshold.
+        """
+        mask = np.zeros((self.height, self.width), dtype=np.bool_)
+        near = small >= threshold - NEARLY
+        first, last = self._reached(near, 0), self._reached(near, 1)
+        if first[0] == first[1]:
+            return mask
+        for top, block in self._blocks(small, range(*first), range(*last)):
+            at = slice(top, top + len(block)), slice(*last)
+            np.greater_equal(block, threshold, out=mask[at])
         return mask
 
-    def _blocks(self, small: Probabilities) -> Iterator[tuple[int, Probabilities]]:
-        """(S, S) -> the first row and (up to BLOCK, W) of each strip of the restored map."""
+    def _reached(self, near: Mask, axis: int) -> tuple[int, int]:
+        """(S, S) bool -> begin and end of the film's rows (axis 0) or columns that it reaches."""
+        found = np.flatnonzero(near.any(axis=1 - axis))
+        if not found.size:
+            return 0, 0
+        length = (self.height, self.width)[axis]
+        scale = self.side / length
+        reach = max(scale, 1.0)
+        begin = int(np.floor((found[0] - reach) / scale)) - 1
+        end = int(np.ceil((found[-1] + 1 + reach) / scale)) + 1
+        return max(0, begin), min(length, end)
+
+    def _blocks(
+        self, small: Probabilities, inside: range | None = None, across: range | None = None
+    ) -> Iterator[tuple[int, Probabilities]]:
+        """(S, S) -> the first row and (up to BLOCK, W) of each strip of the restored map.
+
+        Of rows `inside` and columns `across` only, or of all.
+        """
+        inside, across = inside or range(self.height), across or range(self.width)
         rows, columns = _weights(self.side, self.height), _weights(self.side, self.width)
-        wide = np.ascontiguousarray((columns @ small.T).T)  # (S, W)
-        for top in range(0, self.height, BLOCK):
-            yield top, rows[top : top + BLOCK] @ wide
+        wide = np.ascontiguousarray((columns[across.start : across.stop] @ small.T).T)
+        for top in range(inside.start, inside.stop, BLOCK):
+            yield top, rows[top : min(top + BLOCK, inside.stop)] @ wide
 
 
 def normalise(square: Square) -> Square:
