@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -472,6 +473,15 @@ def test_another_film_s_results_are_refused() -> None:
 def test_an_unknown_format_is_told() -> None:
     with pytest.raises(UsageError, match="no DICOM format 'dicom-srx'; did you mean dicom-sr"):
         dicom_results(film(), found_in(as_bytes(film())), ["dicom-srx"])
+
+
+def test_without_highdicom_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith(("highdicom", "pleura.io.dicomseg", "pleura.io.dicomgsps")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(UsageError, match=r"need highdicom.* pip install \"pleura\[pacs\]\""):
+        dicom_results(film(), found_in(as_bytes(film())), ["dicom-seg"])
 
 
 def test_names_are_kept_and_said_nowhere(

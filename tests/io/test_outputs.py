@@ -75,7 +75,9 @@ def test_every_format_writes_the_files_it_names(
 
 
 def test_dicom_formats_need_a_dicom_film(segmentation: Segmentation, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"dicom-seg refers to the DICOM film .* give it as `film`"):
+    with pytest.raises(
+        UsageError, match=r"dicom-seg refers to the DICOM film .* give it as `film`"
+    ):
         write_outputs(segmentation, tmp_path / "film", ["mask", "dicom-seg"])
     with pytest.raises(UnsuitableFilm, match="this film is none"):
         write_outputs(segmentation, tmp_path / "film", ["mask", "dicom-seg"], film=b"no DICOM")

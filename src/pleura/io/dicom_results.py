@@ -44,7 +44,7 @@ def dicom_results(
     same UIDs again (`result_uids` tells them beforehand). `dicom_bytes` makes a file of an object.
 
     Raises:
-        UsageError: an unknown format.
+        UsageError: an unknown format, or highdicom (extra `pacs`) is not installed.
         UnreadableFilm, UnsuitableFilm: `source` is no DICOM film that a result can refer to, or not
             the film that was segmented.
     """
@@ -93,12 +93,17 @@ def _told(name: str, names: tuple[str, ...]) -> str:
 
 
 def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None) -> Dataset:
-    """One object; highdicom is imported here, since that takes a second."""
-    from pleura.io.dicomgsps import dicom_gsps
-    from pleura.io.dicomsc import dicom_sc
-    from pleura.io.dicomseg import dicom_seg
-    from pleura.io.dicomsr import dicom_sr
-
+    """One object; highdicom, of the extra `pacs`, is imported here, since that takes a second."""
+    try:
+        from pleura.io.dicomgsps import dicom_gsps
+        from pleura.io.dicomsc import dicom_sc
+        from pleura.io.dicomseg import dicom_seg
+        from pleura.io.dicomsr import dicom_sr
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"DICOM results need {error.name}, which is not installed; it comes with the extra "
+            "'pacs': pip install \"pleura[pacs]\""
+        ) from error
     logging.getLogger("highdicom").setLevel(logging.WARNING)  # below, it logs the films' UIDs
     if name.startswith("dicom-sr"):
         return dicom_sr(film, found, name=name, seg=seg)
