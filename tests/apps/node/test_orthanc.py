@@ -109,13 +109,18 @@ def test_results_go_to_a_dicomweb_service_too(
     orthanc = start_orthanc(pleura_port=port)
     options = ["--to", orthanc.web, "--format", "dicom-seg"]
     node = start_node("--from", "ORTHANC", *options, port=port)
-    film = small_films(1)[0]
-    assert tools.send(orthanc.dicom_port, film) == [0]
-    (instance,) = orthanc.instances()
-    sent = orthanc.rest.post("/modalities/pleura/store", content=instance["ID"])
-    assert sent.json()["FailedInstancesCount"] == 0
+    film, hand = small_films(2)
+    hand.BodyPartExamined = "HAND"
+    assert tools.send(orthanc.dicom_port, film, hand) == [0, 0]
+    for each in orthanc.instances():  # Orthanc takes the warning of the hand for a success
+        sent = orthanc.rest.post("/modalities/pleura/store", content=each["ID"])
+        assert sent.json()["FailedInstancesCount"] == 0
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
-    assert tools.results_in(orthanc) == {film.SOPInstanceUID: Counter({"SEG": 1})}
+    assert node.status().counts == {"not_films": 1}
+    assert tools.results_in(orthanc) == {
+        film.SOPInstanceUID: Counter({"SEG": 1}),
+        hand.SOPInstanceUID: Counter(),
+    }
 
 
 def test_what_pleura_made_is_not_segmented_again(
