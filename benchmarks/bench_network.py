@@ -1,0 +1,167 @@
+"""The network alone, on one film of 512 px: engines, MONAI's network, the machine's peak."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import statistics
+import warnings
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from bench_parts import interleaved
+from onnx import TensorProto, helper, numpy_helper
+
+from pleura.net.checkpoint import from_safetensors
+from pleura.runtime.choice import Choice
+from pleura.runtime.engines import open_weights
+from pleura.runtime.weights import SAFETENSORS, shipped
+
+SIDE_MM, CHANNELS, SIDE = 1024, 128, 64
+"""Of the matrices and of the convolution that measure the peak."""
+
+
+def network(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    threads = options.threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    calls = {**_ours(threads), **({} if options.no_monai else _monai(threads, folder))}
+    times = interleaved(calls, rounds=options.rounds)
+    peaks = _peaks(threads)
+    work = _multiplications(shipped())
+    table = {
+        name: {"min_ms": 1e3 * min(each), "p50_ms": 1e3 * statistics.median(each)}
+        for name, each in times.items()
+    }
+    return {
+        "giga_multiply_adds": work / 1e9,
+        "peak_giga_multiply_adds_a_second": peaks,
+        "table": table,
+    }
+
+
+def _ours(threads: int) -> dict[str, Callable[[], object]]:
+    eager, card = from_safetensors(shipped(SAFETENSORS))
+    square = np.random.default_rng(0).random((1, 1, card.side, card.side), dtype=np.float32)
+    choices = {
+        f"{engine} {precision}{' --fast' if fast else ''}": Choice(
+            engine=engine, precision=precision, fast=fast, threads=threads
+        )
+        for engine in ("onnxruntime", "openvino")
+        if engine == "onnxruntime" or importlib.util.find_spec("openvino")
+        for precision in ("fp32", "int8")
+        for fast in (False, True)
+    }
+    engines = {name: open_weights(None, choice) for name, choice in choices.items()}
+    return {
+        "eager torch": _eager(eager, square),
+        **{name: (lambda e=engine: e.predict(square)) for name, engine in engines.items()},
+    }
+
+
+def _eager(module: torch.nn.Module, square: np.ndarray) -> Callable[[], object]:
+    film = torch.from_numpy(square)
+
+    def call() -> object:
+        with torch.inference_mode():
+            return torch.sigmoid(module(film)[-1])
+
+    return call
+
+
+def _monai(threads: int, folder: Path) -> dict[str, Callable[[], object]]:
+    """MONAI's BasicUNetPlusPlus with its default widths, untrained: time does not need training."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai.networks.nets import BasicUNetPlusPlus
+
+        module = BasicUNetPlusPlus(spatial_dims=2, in_channels=1, out_channels=1).eval()
+        square = np.random.default_rng(0).random((1, 1, 512, 512), dtype=np.float32)
+        path = folder / "monai.onnx"
+        torch.onnx.export(
+            module, (torch.from_numpy(square),), path, input_names=["image"], verbose=False
+        )
+    session = onnxruntime.InferenceSession(path, _settings(threads))
+    return {
+        "MONAI BasicUNetPlusPlus, eager torch": _eager(module, square),
+        "MONAI BasicUNetPlusPlus, onnxruntime fp32": lambda: session.run(None, {"image": square}),
+    }
+
+
+def _settings(threads: int) -> onnxruntime.SessionOptions:
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    return settings
+
+
+def _peaks(threads: int) -> dict[str, float]:
+    """The most multiply-adds a second seen here, of large products that fit these engines best."""
+    a, b = torch.rand(SIDE_MM, SIDE_MM), torch.rand(SIDE_MM, SIDE_MM)
+    shape = (1, CHANNELS, SIDE, SIDE)
+    film = np.random.default_rng(0).random(shape, dtype=np.float32)
+    conv = {
+        kind: onnxruntime.InferenceSession(_convolution(kind), _settings(threads))
+        for kind in ("fp32", "int8")
+    }
+    levels = (255 * film).astype(np.uint8)
+    calls: dict[str, Callable[[], object]] = {
+        "matrix product fp32": lambda: torch.mm(a, b),
+        "convolution fp32": lambda: conv["fp32"].run(None, {"x": film}),
+        "convolution int8": lambda: conv["int8"].run(None, {"x": levels}),
+    }
+    work = dict.fromkeys(calls, CHANNELS**2 * 9 * SIDE**2) | {"matrix product fp32": SIDE_MM**3}
+    times = interleaved(calls, rounds=25)
+    return {name: work[name] / min(each) / 1e9 for name, each in times.items()}
+
+
+def _convolution(kind: str) -> bytes:
+    """A 3 x 3 convolution of CHANNELS to CHANNELS."""
+    rng = np.random.default_rng(0)
+    shape = [1, CHANNELS, SIDE, SIDE]
+    if kind == "fp32":
+        kernel = rng.standard_normal((CHANNELS, CHANNELS, 3, 3)).astype(np.float32)
+        node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+        given, type_ = {"w": kernel}, TensorProto.FLOAT
+    else:
+        one, zero = np.float32(0.01), np.uint8(0)
+        given = {
+            "w": rng.integers(-64, 64, (CHANNELS, CHANNELS, 3, 3)).astype(np.int8),
+            **{name: np.array(one) for name in ("xs", "ws", "ys")},
+            **{"xz": np.array(zero), "wz": np.array(np.int8(0)), "yz": np.array(zero)},
+        }
+        inputs = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
+        node = helper.make_node("QLinearConv", inputs, ["y"], pads=[1, 1, 1, 1])
+        type_ = TensorProto.UINT8
+    graph = helper.make_graph(
+        [node],
+        kind,
+        [helper.make_tensor_value_info("x", type_, shape)],
+        [helper.make_tensor_value_info("y", type_, shape)],
+        [numpy_helper.from_array(value, name) for name, value in given.items()],
+    )
+    opset = helper.make_opsetid("", 18)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
+
+
+def _multiplications(weights: bytes) -> int:
+    """Of one film, in the convolutions, the transposed ones included."""
+    model = onnx.load(BytesIO(weights))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    model = onnx.shape_inference.infer_shapes(model)
+    kernels = {each.name: list(each.dims) for each in model.graph.initializer}
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    }
+    total = 0
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            at = node.output[0] if node.op_type == "Conv" else node.input[0]
+            total += int(np.prod(kernels[node.input[1]]) * np.prod(shapes[at][2:]))
+    return total

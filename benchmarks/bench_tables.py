@@ -1,0 +1,115 @@
+"""Results -> one page of tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench_parts import RESULTS
+
+from pleura.io.whole import written_whole
+
+Result = dict[str, Any]
+
+
+def write_tables() -> Path:
+    """Write `speed.md` from every result there is."""
+    lines = ["# Speed, as measured", ""]
+    for name, tell in TELL.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            result = json.loads(path.read_text())
+            lines += [f"## {name}", "", _where(result), "", *tell(result), ""]
+    target = RESULTS / "speed.md"
+    with written_whole(target, "w") as file:
+        file.write("\n".join(lines))
+    return target
+
+
+def _where(result: Result) -> str:
+    told = result["machine"]
+    return (
+        f"{told['cpu']}, {told['threads']} of {told['cpus']} CPUs, {', '.join(told['features'])}; "
+        f"load {told['load_before']} when it began."
+    )
+
+
+def _network(result: Result) -> Iterator[str]:
+    table = result["table"]
+    torch_ms = table["eager torch"]["min_ms"]
+    monai = table.get("MONAI BasicUNetPlusPlus, eager torch", {}).get("min_ms")
+    work, peaks = result["giga_multiply_adds"], result["peak_giga_multiply_adds_a_second"]
+    yield "| variant | least ms | median ms | times eager torch | times MONAI eager | of the peak |"
+    yield "|---|---|---|---|---|---|"
+    for name, each in table.items():
+        against = f"{monai / each['min_ms']:.1f}" if monai else "-"
+        peak = (
+            peaks["convolution int8"]
+            if "int8" in name
+            else max(peaks["convolution fp32"], peaks["matrix product fp32"])
+        )
+        whole = "MONAI" not in name and "--fast" not in name
+        share = f"{work / (each['min_ms'] / 1e3) / peak:.0%}" if whole else "-"
+        yield (
+            f"| {name} | {each['min_ms']:.0f} | {each['p50_ms']:.0f} "
+            f"| {torch_ms / each['min_ms']:.1f} | {against} | {share} |"
+        )
+    told = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items())
+    yield ""
+    yield f"The network is {work:.1f} G multiply-adds; peak measured, G a second: {told}."
+
+
+def _heads(result: Result) -> Iterator[str]:
+    yield "| head | side | films | Dice | worst | HD95 px | ms |"
+    yield "|---|---|---|---|---|---|---|"
+    for each in result["table"]:
+        yield (
+            f"| {each['head']} | {each['side']} | {each['films']} | {each['dice']:.4f} "
+            f"| {each['worst']:.4f} | {each['hd95_px']:.1f} | {each['ms']:.0f} |"
+        )
+
+
+def _film(result: Result) -> Iterator[str]:
+    yield f"{result['engine']}; from a PNG on disk to a mask on disk."
+    yield ""
+    yield "| film | p50 ms | p95 ms |"
+    yield "|---|---|---|"
+    for name, each in result["table"].items():
+        yield f"| {name} | {each['p50_ms']:.0f} | {each['p95_ms']:.0f} |"
+
+
+def _folder(result: Result) -> Iterator[str]:
+    alone = result["network_films_a_second"]
+    yield f"{result['films']} films of 512 px; the network alone does {alone:.2f} a second."
+    yield ""
+    yield "| | films a second | of the network alone |"
+    yield "|---|---|---|"
+    for name, each in result["table"].items():
+        yield f"| {name} | {each['films_a_second']:.2f} | {each['of_the_network_alone']:.0%} |"
+
+
+def _plain(key: str, unit: str, form: str) -> Callable[[Result], Iterator[str]]:
+    def tell(result: Result) -> Iterator[str]:
+        yield f"| | {unit} |"
+        yield "|---|---|"
+        for name, value in result[key].items():
+            yield f"| {name} | {format(value, form)} |"
+
+    return tell
+
+
+def _size(result: Result) -> Iterator[str]:
+    yield f"Base {result['base_mb']:.0f} MB; the extra `openvino` {result['openvino_mb']:.0f} more."
+
+
+TELL: dict[str, Callable[[Result], Iterator[str]]] = {
+    "network": _network,
+    "heads": _heads,
+    "film": _film,
+    "folder": _folder,
+    "memory": _plain("peak_mb", "peak MB", ".0f"),
+    "start": _plain("seconds", "seconds", ".2f"),
+    "size": _size,
+}

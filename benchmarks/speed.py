@@ -1,0 +1,49 @@
+"""`make bench`: how fast Pleura is here, against what it could be compared with, in one run.
+
+    python benchmarks/speed.py [--threads 2] [--rounds 9] [--only network,film,...]
+
+Writes benchmarks/results/speed/PART.json for each part, and speed.md with the tables of all that
+are there. Variants of one part are timed in turn in one process, so that ratios hold even where
+the machine is not quiet; a benchmark runner that times one after the other could not say that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench_network import network
+from bench_parts import machine, write_result
+from bench_path import film, folder, memory, size, start
+from bench_tables import write_tables
+
+PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
+    "network": network,
+    "film": film,
+    "folder": folder,
+    "memory": memory,
+    "start": start,
+    "size": size,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, help="by default all that this process may use")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--films", type=int, default=100, help="of the folder that is segmented")
+    parser.add_argument("--only", help=f"of {', '.join(PARTS)}; commas between")
+    parser.add_argument("--no-monai", action="store_true", help="leave MONAI's network out: slow")
+    options = parser.parse_args()
+    for name in options.only.split(",") if options.only else PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            before = machine(options.threads)
+            print(write_result(name, {"machine": before, **PARTS[name](options, Path(folder))}))
+    print(write_tables())
+
+
+if __name__ == "__main__":
+    main()
