@@ -293,6 +293,9 @@ def test_the_picture_is_the_overlay() -> None:
     sc, found = one("dicom-sc", PatientOrientation=["R", "F"])
     assert np.array_equal(sc.pixel_array, overlay_image(found))
     assert list(sc.PatientOrientation) == ["R", "F"]
+    assert "BurnedInAnnotation" not in sc
+    burnt, _ = one("dicom-sc", BurnedInAnnotation="YES")
+    assert burnt.BurnedInAnnotation == "YES"
     with pytest.raises(UnsuitableFilm, match="a picture that Pleura made itself"):
         read_radiograph(dicom_bytes(sc))
 

@@ -111,6 +111,9 @@ def _film(given: Dataset) -> Dataset:
     spacing = pair(given, "PixelSpacing")
     if spacing is not None:
         film.PixelSpacing = [DS(each, auto_format=True) for each in spacing]
+    burnt = word(given, "BurnedInAnnotation")
+    if burnt in ("YES", "NO"):
+        film.BurnedInAnnotation = burnt
     lossy = word(given, "LossyImageCompression")
     film.LossyImageCompression = lossy if lossy in ("00", "01") else "00"
     _take(given, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))

@@ -18,8 +18,8 @@ __all__ = ["dicom_sc"]
 def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> Dataset:
     """The overlay in RGB, 8 bits, uncompressed, of the film's own rows and columns.
 
-    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text
-    is burnt in.
+    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text is
+    burnt in that is not in the film.
     """
     sc: Dataset = SCImage.from_ref_dataset(
         film,
@@ -35,7 +35,8 @@ def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> D
     sc.PatientOrientation = film.PatientOrientation
     sc.Laterality = None
     sc.ConversionType = "WSD"
-    sc.BurnedInAnnotation = "NO"
+    if "BurnedInAnnotation" in film:  # what is burnt into the film is in the picture too
+        sc.BurnedInAnnotation = film.BurnedInAnnotation
     sc.DerivationDescription = NOT_FOR_DIAGNOSIS
     sc.SourceImageSequence = [_source(film)]
     lossy_as(film, sc)
