@@ -18,8 +18,8 @@ __all__ = ["dicom_sc"]
 def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> Dataset:
     """The overlay in RGB, 8 bits, uncompressed, of the film's own rows and columns.
 
-    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text is
-    burnt in that is not in the film.
+    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text
+    is burnt in that is not in the film.
     """
     sc: Dataset = SCImage.from_ref_dataset(
         film,
