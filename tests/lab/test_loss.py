@@ -47,12 +47,22 @@ def test_an_empty_target_answered_with_nothing_costs_nothing() -> None:
     assert bce_dice(maps(-50, -50, -50, -50), maps(0, 0, 0, 0), ONES).item() < 1e-6
 
 
+def test_where_nothing_is_to_be_found_no_pixel_is_punished_harder_than_by_cross_entropy() -> None:
+    """Smoothed Dice would add about 1 / (1 + p) ** 2 for the last false pixel of any film."""
+    logits = torch.full((1, 1, 64, 64), -9.0, requires_grad=True)
+    nothing = torch.zeros(1, 1, 64, 64)
+    bce_dice(logits, nothing, torch.ones(1, 1, 64, 64)).backward()
+    assert logits.grad is not None
+    p = 1 / (1 + math.exp(9))
+    torch.testing.assert_close(logits.grad, torch.full_like(nothing, p / 64**2))
+
+
 def test_each_labelled_pair_of_film_and_channel_counts_the_same() -> None:
     logits = torch.zeros(2, 2, 2, 2)
     target, weight = torch.zeros(2, 2, 2, 2), torch.zeros(2, 2, 2, 2)
-    weight[0, 0] = 1  # no lung: overlap 0, sums 2: 1 - 1/3
+    weight[0, 0] = 1  # no lung: cross-entropy alone
     target[1, 1], weight[1, 1] = 1, 1  # all lung: overlap 2, sums 6: 1 - 5/7
-    expected = math.log(2) + (2 / 3 + 2 / 7) / 2
+    expected = math.log(2) + (0 + 2 / 7) / 2
     assert bce_dice(logits, target, weight).item() == pytest.approx(expected, abs=1e-6)
 
 
