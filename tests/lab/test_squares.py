@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from pleura.lab import squares as squares_module
 from pleura.lab.films import Film, Labels, MaskPart
 from pleura.lab.recipe import Augment
 from pleura.lab.squares import (
+    Form,
     Shuffled,
     Squares,
     VariedSquares,
@@ -77,7 +79,7 @@ CHANNELS = ("right_field", "left_field", "field", "right_whole", "heart")
 
 def test_a_square_holds_what_the_network_will_see(make_film, tmp_path) -> None:
     film = make_film()
-    prepared = prepare([film], tmp_path / "cache", side=SIDE, channels=CHANNELS)
+    prepared = prepare([film], tmp_path / "cache", Form(side=SIDE, channels=CHANNELS))
     assert len(prepared) == 1
     sample = prepared.sample(0)
     pixels = film.read_image().pixels
@@ -99,7 +101,7 @@ def test_a_square_holds_what_the_network_will_see(make_film, tmp_path) -> None:
 
 
 def test_squares_lie_on_the_disk_and_not_in_memory(make_film, tmp_path) -> None:
-    prepared = prepare([make_film()], tmp_path / "cache", side=SIDE, channels=("field",))
+    prepared = prepare([make_film()], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
     for array, dtype in ((prepared.images, np.uint16), (prepared.targets, np.uint8)):
         assert isinstance(array, np.memmap)
         assert array.dtype == dtype
@@ -123,8 +125,7 @@ def test_films_are_decoded_once(make_film, tmp_path, monkeypatch) -> None:
         return prepare(
             which,
             tmp_path / "cache",
-            side=side,
-            channels=("field",),
+            Form(side=side, channels=("field",)),
             on_film=lambda: ticks.append(1),
         )
 
@@ -146,14 +147,15 @@ def test_films_are_decoded_once(make_film, tmp_path, monkeypatch) -> None:
 def test_the_key_follows_films_files_labels_side_and_channels(make_film) -> None:
     film = make_film()
 
-    def key(each: Film = film, side: int = SIDE, channels: tuple[str, ...] = ("field",)) -> str:
-        return cache_key([each], side=side, channels=channels)
+    def key(each: Film = film, **said: Any) -> str:
+        return cache_key([each], Form(**{"side": SIDE, "channels": ("field",)} | said))
 
     now = key()
     assert key() == now
     others = [
         key(side=16),
         key(channels=("heart",)),
+        key(hints=True),
         key(replace(film, id="b")),
         key(replace(film, masks=(replace(film.masks[0], value=2), *film.masks[1:]))),
         key(replace(film, masks=film.masks[:2])),
@@ -161,7 +163,7 @@ def test_the_key_follows_films_files_labels_side_and_channels(make_film) -> None
     stat = film.masks[0].path.stat()
     os.utime(film.masks[0].path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     others.append(key())
-    assert len({now, *others}) == 7
+    assert len({now, *others}) == 8
 
 
 @pytest.mark.parametrize("which", ["image", "mask"])
@@ -169,12 +171,12 @@ def test_a_missing_file_names_the_film(make_film, tmp_path, which) -> None:
     film = make_film("lost")
     (film.image if which == "image" else film.masks[0].path).unlink()
     with pytest.raises(DataError, match=r"lost: .*\.png cannot be read .*`pleura data check`"):
-        prepare([film], tmp_path / "cache", side=SIDE, channels=("field",))
+        prepare([film], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
 
 
 def test_no_film_at_all_is_an_error(tmp_path) -> None:
     with pytest.raises(DataError, match="no film with a mask"):
-        prepare([], tmp_path / "cache", side=SIDE, channels=("field",))
+        prepare([], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
 
 
 def test_a_bad_film_ends_it_soon_and_leaves_nothing(make_film, tmp_path) -> None:
@@ -186,15 +188,14 @@ def test_a_bad_film_ends_it_soon_and_leaves_nothing(make_film, tmp_path) -> None
         prepare(
             films,
             tmp_path / "cache",
-            side=SIDE,
-            channels=("field",),
+            Form(side=SIDE, channels=("field",)),
             on_film=lambda: ticks.append(1),
         )
     assert len(ticks) < 15, "it does not go on with the rest"
     assert list((tmp_path / "cache").iterdir()) == []
     assert threading.active_count() == threads
     films[0] = make_film("bad")
-    assert len(prepare(films, tmp_path / "cache", side=SIDE, channels=("field",))) == 31
+    assert len(prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))) == 31
 
 
 # --- what follows from what is labelled -----------------------------------------------------
@@ -310,7 +311,7 @@ def test_processes_share_an_epoch_without_overlap(count: int, world: int, epoch:
 
 def test_what_is_shown_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -> None:
     films = [make_film("a"), make_film("b", grey=60)]
-    prepared = prepare(films, tmp_path / "cache", side=SIDE, channels=("field",))
+    prepared = prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))
     augment = Augment(shift=0.2, noise=0.1)
     shown = VariedSquares(prepared, augment, seed=4)
     assert len(shown) == 2
@@ -331,7 +332,7 @@ def test_what_is_shown_depends_on_seed_epoch_and_film_alone(make_film, tmp_path)
 
 
 def test_without_augmentation_films_are_shown_as_they_are(make_film, tmp_path) -> None:
-    prepared = prepare([make_film()], tmp_path / "cache", side=SIDE, channels=("field",))
+    prepared = prepare([make_film()], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
     image, target, weight = VariedSquares(prepared, Augment(), seed=0)[7, 0, 0]
     sample = prepared.sample(0)
     assert torch.equal(image, sample.image)

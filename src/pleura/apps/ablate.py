@@ -30,15 +30,16 @@ def ablate(
     Long: each arm is a training run. What is done is kept; the same command goes on.
     OUT/study.json holds every figure; the table goes to stdout.
     """
-    from pleura.lab.ablation import load_study, run_study, study_table
+    from pleura.lab.ablation import Place, load_study, run_study, study_table
     from pleura.lab.train import Machine
 
     asked = load_study(study)
     screen = console()
     machine = Machine(workers=workers, progress=not quiet)
+    place = Place(root=data, out=out, machine=machine)
 
     def say(title: str) -> None:
         screen.print(title, markup=False)
 
-    told = run_study(asked, data, out, machine=machine, on_run=say)
+    told = run_study(asked, place, on_run=say)
     typer.echo(study_table(told), nl=False)

@@ -25,7 +25,7 @@ from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 
-__all__ = ["Arm", "Study", "load_study", "run_study", "study_table"]
+__all__ = ["Arm", "Place", "Study", "load_study", "run_study", "study_table"]
 
 METRICS = ("dice", "hd95_px", "assd_px")
 
@@ -57,6 +57,15 @@ class Study:
     trained_on: tuple[str, ...]
     tested_on: str
     seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where films are, where runs go, and what computes them."""
+
+    root: Path
+    out: Path
+    machine: Machine | None = None
 
 
 def load_study(path: Path) -> Study:
@@ -99,10 +108,8 @@ def _arm(path: Path, table: dict[str, Any]) -> Arm:
 
 def run_study(
     study: Study,
-    root: Path,
-    out: Path,
+    place: Place,
     *,
-    machine: Machine | None = None,
     on_run: Callable[[str], None] = lambda _title: None,
 ) -> dict[str, Any]:
     """Train and score what is not there yet; write `study.json` and give what it holds.
@@ -117,28 +124,28 @@ def run_study(
     for seed in study.seeds:
         for arm in study.arms:
             on_run(f"{arm.title}, seed {seed}")
-            weights = _trained(arm, study, root, out, seed, machine)
+            weights = _trained(arm, study, place, seed)
             for title, each in _variants(arm, weights):
                 scores = each.parent.parent / f"scores_{each.stem}"
-                rows = _scored(each, root / study.tested_on, scores)
+                rows = _scored(each, place.root / study.tested_on, scores)
                 found.setdefault(title, {})[str(seed)] = rows
             told = {"tested_on": study.tested_on, "rows": _rows(found)}
-            with written_whole(out / "study.json", "w") as file:
+            with written_whole(place.out / "study.json", "w") as file:
                 file.write(json.dumps(told, indent=1, allow_nan=False) + "\n")
     return told
 
 
-def _trained(
-    arm: Arm, study: Study, root: Path, out: Path, seed: int, machine: Machine | None
-) -> Path:
+def _trained(arm: Arm, study: Study, place: Place, seed: int) -> Path:
     """The ONNX file of an arm's run."""
     recipe = replace(arm.recipe, seed=seed)
     if arm.pretrained_with is not None:
         before = replace(arm.pretrained_with, seed=seed)
-        films = _films(root, arm.pretrained_on)
-        first = _run(before, films, out / f"{before.name}_of_{arm.name}-{seed}", machine)
+        films = _films(place.root, arm.pretrained_on)
+        folder = place.out / f"{before.name}_of_{arm.name}-{seed}"
+        first = _run(before, films, folder, place.machine)
         recipe = replace(recipe, init=str(first.with_suffix(".safetensors")))
-    return _run(recipe, _films(root, study.trained_on), out / f"{arm.name}-{seed}", machine)
+    films = _films(place.root, study.trained_on)
+    return _run(recipe, films, place.out / f"{arm.name}-{seed}", place.machine)
 
 
 def _run(recipe: Recipe, films: list[Film], out: Path, machine: Machine | None) -> Path:

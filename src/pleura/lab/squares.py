@@ -27,7 +27,7 @@ from pleura.lab.films import Film, Labels
 from pleura.lab.hints import hint
 from pleura.lab.recipe import Augment
 
-__all__ = ["Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
+__all__ = ["Form", "Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
 
 LEVELS = 65535
 """Greys of a stored square; 16 bits lose nothing that a film holds."""
@@ -144,15 +144,24 @@ class Shuffled(Sampler[tuple[int, int, int]]):
         return 0, 1
 
 
-def cache_key(
-    films: Sequence[Film], *, side: int, channels: Sequence[str], hints: bool = False
-) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What squares are made like."""
+
+    side: int
+    channels: tuple[str, ...]
+    hints: bool = False
+    """Fill in what follows from the other definition of a lung (`lab.hints`): for training,
+    never for scores."""
+
+
+def cache_key(films: Sequence[Film], form: Form) -> str:
     """SHA-256 over ids, labels, sizes and times of the films' files, and how they are prepared.
 
     Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
     file is missing.
     """
-    facts: list[object] = [pleura.__version__, side, list(channels), hints]
+    facts: list[object] = [pleura.__version__, form.side, list(form.channels), form.hints]
     for film in films:
         labels = [(part.channel, part.value) for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
@@ -170,36 +179,32 @@ def cache_key(
 def prepare(
     films: Sequence[Film],
     folder: Path,
+    form: Form,
     *,
-    side: int,
-    channels: tuple[str, ...],
-    hints: bool = False,
     on_film: Callable[[], None] = lambda: None,
 ) -> Squares:
     """Decode films into `folder`, or take what lies there from the same films; in their order.
 
-    `hints` fills in what follows from the other definition of a lung (`lab.hints`): for
-    training, never for scores. `on_film` is called after each film, from any thread. Raises
-    `DataError` if there is no film, or if one of their files is missing or cannot be decoded.
+    `on_film` is called after each film, from any thread. Raises `DataError`
+    if there is no film, or if one of their files is missing or cannot be decoded.
     """
     if not films:
         raise DataError("no film with a mask to prepare; see `pleura data check`")
-    stem = folder / cache_key(films, side=side, channels=channels, hints=hints)[:16]
+    stem = folder / cache_key(films, form)[:16]
     paths = stem.with_suffix(".images.npy"), stem.with_suffix(".targets.npy")
     if not all(path.exists() for path in paths):
         folder.mkdir(parents=True, exist_ok=True)
         # Written under a name of its own, so that two processes or a killed one do no harm.
         parts = [path.with_suffix(f".{os.getpid()}.part") for path in paths]
         try:
-            make = partial(_both, side=side, channels=channels, hints=hints)
-            _decode(films, (parts[0], parts[1]), make, on_film)
+            _decode(films, (parts[0], parts[1]), partial(_both, form=form), on_film)
             for part, path in zip(parts, paths, strict=True):
                 part.replace(path)
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)
     images, targets = (np.load(path, mmap_mode="r") for path in paths)
-    return Squares(images, targets, channels)
+    return Squares(images, targets, form.channels)
 
 
 def _decode(
@@ -229,16 +234,14 @@ def _decode(
     targets.flush()
 
 
-def _both(
-    film: Film, *, side: int, channels: tuple[str, ...], hints: bool
-) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     """(S, S) film and (C, S, S) target."""
     try:
-        image = square_image(film, side)
+        image = square_image(film, form.side)
     except FilmError as error:
         raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
-    target = square_target(film.read_labels(), side, channels)
-    return image, hint(target, channels) if hints else target
+    target = square_target(film.read_labels(), form.side, form.channels)
+    return image, hint(target, form.channels) if form.hints else target
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:

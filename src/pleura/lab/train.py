@@ -31,7 +31,7 @@ from pleura.lab.module import Learner
 from pleura.lab.outcome import Outcome, export_checkpoint, provenance, read_facts, write_curves
 from pleura.lab.recipe import Augment, Recipe, parse_recipe
 from pleura.lab.split import carve_validation, without_copies
-from pleura.lab.squares import Shuffled, Squares, VariedSquares, prepare
+from pleura.lab.squares import Form, Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.start import fresh_network
 
 __all__ = ["Machine", "balance", "divide", "train"]
@@ -200,9 +200,7 @@ def _prepared(
         return prepare(
             films,
             out / "cache",
-            side=recipe.side,
-            channels=recipe.channels,
-            hints=hints,
+            Form(side=recipe.side, channels=recipe.channels, hints=hints),
             on_film=lambda: progress.advance(task),
         )
 
