@@ -178,7 +178,7 @@ def commands() -> dict[str, set[str]]:
     """Command -> its sub-commands, as the command line has them."""
     from typer.main import get_command
 
-    from pleura.apps.cli import app
+    from pleura.apps.commands import app
 
     tree = get_command(app).commands  # type: ignore[attr-defined]
     return {name: set(getattr(each, "commands", ())) for name, each in tree.items()}

@@ -1,84 +1,19 @@
-"""The command line: what the commands are called, and how every one of them ends."""
+"""The command line's door: how every command begins and ends.
+
+What `pleura --help` and `--version` say is said before anything else is loaded.
+"""
 
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Annotated
-
-import typer
-from typer.main import get_command
 
 import pleura
-from pleura.apps.ablate import ablate
-from pleura.apps.answers import Exit, answer
-from pleura.apps.bench import bench, card
-from pleura.apps.calibrate import calibrate
-from pleura.apps.data import data_app
-from pleura.apps.dicomweb import dicomweb
-from pleura.apps.doctor import doctor
-from pleura.apps.evaluate import evaluate
-from pleura.apps.export import export
-from pleura.apps.extras import missing_package
-from pleura.apps.info import info
-from pleura.apps.node.command import node_app
-from pleura.apps.phantom import phantom
-from pleura.apps.quantise import quantise
-from pleura.apps.robustness import robustness
-from pleura.apps.segment import segment
-from pleura.apps.serve.command import serve
-from pleura.apps.train import train
-from pleura.core.errors import PleuraError
 
-__all__ = ["app", "main"]
+TYPE_CHECKING = False  # as typing has it, whose import would double the time of `pleura --help`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-app = typer.Typer(
-    name="pleura",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pleura {pleura.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _pleura(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")
-    ] = False,
-) -> None:
-    """Finds the lungs in frontal chest radiographs, on a plain CPU.
-
-    pleura segment films/ -o lungs   masks and a table, for a folder of films
-    pleura serve                     the same in the browser, and over HTTP
-    pleura node                      the same for a PACS, over DICOM
-    pleura phantom -o film.png       a drawn film to try it on
-    pleura doctor                    is everything here?
-
-    Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 some films failed and
-    the rest is written, 5 weights missing or altered, 130 interrupted.
-    """
-
-
-LEARN = "Learn (pip install pleura\\[train])"
-
-COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use": (segment, serve, dicomweb, phantom, info, doctor),
-    LEARN: (train, ablate, evaluate, robustness, calibrate, bench, card, export, quantise),
-}
-
-for panel, commands in COMMANDS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-app.add_typer(node_app, name="node", rich_help_panel="Use")
-app.add_typer(data_app, name="data", rich_help_panel=LEARN)
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,27 +21,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     The one place where errors become exit codes; their text goes to stderr.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given in (["--help"], ["-h"]):
+            from pleura.apps.contents import page
+
+            return _say(page())
+        if given == ["--version"]:
+            return _say(f"pleura {pleura.__version__}")
+        return _run(given)
+    except (KeyboardInterrupt, Exception) as error:
+        return _end(error)
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(f"{text}\n")
+    return 0
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from typer.main import get_command
+
+    from pleura.apps.commands import app
+
     try:
         get_command(app)(arguments, prog_name="pleura")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    except ModuleNotFoundError as error:
-        return _end(missing_package(error) or error)
-    except (KeyboardInterrupt, Exception) as error:
-        return _end(error)
-    return Exit.DONE
+    return 0
 
 
 def _end(error: BaseException) -> int:
     """Say what went wrong, for people; a traceback only where the fault is ours."""
+    import traceback
+
+    from pleura.apps.answers import answer
+    from pleura.apps.extras import missing_package
+    from pleura.core.errors import PleuraError
+
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_package(error) or error
     if isinstance(error, PleuraError | OSError):
-        typer.echo(f"pleura: {error}", err=True)
+        said = f"pleura: {error}"
     elif isinstance(error, KeyboardInterrupt):
-        typer.echo("pleura: interrupted", err=True)
+        said = "pleura: interrupted"
     else:
         traceback.print_exception(error, file=sys.stderr)
-        typer.echo(
-            f"pleura {pleura.__version__}: this is a defect; please report it with the lines above",
-            err=True,
+        said = (
+            f"pleura {pleura.__version__}: this is a defect; please report it with the lines above"
         )
+    print(said, file=sys.stderr)  # noqa: T201 - the door's own word, before typer is there
     return answer(error).exit_code

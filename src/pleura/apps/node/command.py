@@ -147,7 +147,10 @@ def status(
     folder: Folder = HOME,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """What a node has done, has yet to do, and cannot do; it may be running or not."""
+    """What a node has done, has yet to do, and cannot do; it may be running or not.
+
+    pleura node status
+    """
     from pleura.apps.node.place import NodeFolder
     from pleura.apps.node.status import read_status, tell, told
 
