@@ -401,6 +401,18 @@ def test_a_report_without_spacing_has_no_centimetres() -> None:
     assert {unit for _, unit, _ in numbers(sr)} == {"{pixels}", "{ratio}"}
 
 
+def test_a_report_tells_what_was_noted_of_the_film(tmp_path: Path) -> None:
+    data = as_bytes(film(PatientOrientation=["R", "F"]))
+    found = found_in(data)
+    (note,) = found.radiograph.notes
+    assert "mirrored" in note
+    (sr,) = dicom_results(data, replace(found, notes=(note, "another note")), ["dicom-sr"])
+    last = dcmread(BytesIO(dicom_bytes(sr))).ContentSequence[-2:]
+    assert [each.TextValue for each in last] == [note, "another note"]
+    assert note in html(sr, tmp_path / "sr.dcm")
+    assert errors(sr, tmp_path / "sr.dcm") == []
+
+
 def test_a_report_refers_to_the_segments_made_with_it(tmp_path: Path) -> None:
     sr, (seg,), _ = report("dicom-seg", "dicom-sr")
     segments = [

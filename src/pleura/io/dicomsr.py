@@ -19,8 +19,10 @@ from highdicom.sr import (
     ObserverContext,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     ReferencedSegmentationFrame,
+    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceImageForSegmentation,
+    TextContentItem,
     TrackingIdentifier,
 )
 from pydicom.dataset import Dataset
@@ -43,6 +45,7 @@ from pleura.io.masks import HEART, LEFT, RIGHT
 
 __all__ = ["dicom_sr"]
 
+COMMENT = Code("121106", "DCM", "Comment")
 AREA = Code("42798000", "SCT", "Area")
 CARDIOTHORACIC = Code("cardiothoracic", OUR_SCHEME, "Cardiothoracic ratio of widths")
 RIGHT_TO_LEFT = Code("right-over-left", OUR_SCHEME, "Area of right lung over left lung")
@@ -59,7 +62,7 @@ def dicom_sr(
 
     A group of measurements for each part: both lungs, right lung, left lung and, where the weights
     have one, the heart. With `seg`, a Segmentation of the same film, a part's group refers to its
-    segment; without one, to the film alone. What is undefined is left out.
+    segment; without one, to the film alone. What is undefined is left out. Notes are comments.
     """
     sr: Dataset = ComprehensiveSR(
         evidence=[film] if seg is None else [film, seg],
@@ -78,12 +81,18 @@ class _Report:
     seg: Dataset | None
 
     def content(self) -> MeasurementReport:
-        return MeasurementReport(
+        report = MeasurementReport(
             observation_context=self._observer(),
             procedure_reported=PLAIN_FILM,
             imaging_measurements=list(self._groups()),
             title=codes.DCM.ImagingMeasurementReport,
         )
+        # TID 1500 is extensible: what there is to know of the film goes with its numbers
+        report[0].ContentSequence.extend(
+            TextContentItem(COMMENT, note, RelationshipTypeValues.CONTAINS)
+            for note in self.found.notes
+        )
+        return report
 
     def _observer(self) -> ObservationContext:
         device = DeviceObserverIdentifyingAttributes(
