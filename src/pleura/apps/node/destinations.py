@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,12 +65,27 @@ class CStore:
             tls_args=(self.tls, self.address.host) if self.tls else None,
         )
         if not opened.is_established:
-            raise Unreachable(_not_opened(opened))
+            raise Unreachable(_not_opened(opened) or self._not_connected())
         try:
             for each in objects:
                 _store(opened, each)
         finally:
             opened.release()
+
+    def _not_connected(self) -> str:
+        """Why there is no association, by connecting once more: pynetdicom tells only its log."""
+        try:
+            peer = (self.address.host, self.address.port)
+            with socket.create_connection(peer, CONNECT_S) as plain:
+                if self.tls is not None:
+                    self.tls.wrap_socket(plain, server_hostname=self.address.host).close()
+        except ssl.SSLCertVerificationError as error:
+            return f"its certificate is not trusted ({error.verify_message}); see --tls-ca"
+        except ssl.SSLError as error:
+            return f"no TLS there ({error.reason})"
+        except OSError as error:
+            return f"no connection ({error.strerror or error})"
+        return "it ended the association before it began"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +120,8 @@ def _store(opened: Any, each: Any) -> None:
         raise Refused(f"{each.SOPClassUID.name} refused with status {status:#06x}")
 
 
-def _not_opened(opened: Any) -> str:
-    if opened.is_rejected:
-        said = opened.acceptor.primitive
-        return f"the association was rejected: {said.result_str}, {said.reason_str}"
-    if opened.is_aborted:
-        return "no connection, or the association was aborted"
-    return "no association"
+def _not_opened(opened: Any) -> str | None:
+    if not opened.is_rejected:
+        return None
+    said = opened.acceptor.primitive
+    return f"the association was rejected: {said.result_str}, {said.reason_str}"

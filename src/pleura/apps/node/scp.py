@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 from pynetdicom import AE, evt
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
@@ -22,12 +23,19 @@ from pleura.apps.node.queue import Accepted, Queue
 from pleura.apps.node.settings import Senders, Settings
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.arrival import FILM_CLASSES, check_arrival, transfer_syntaxes
+from pleura.io.suitable import MOST_PIXELS
 
 __all__ = ["Reception", "Scp", "Status"]
 
 ASSOCIATIONS = 16
 HANDSHAKE_S = 10.0
 IDLE_S = 60.0
+MOST_BYTES = 3 * MOST_PIXELS + 16_000_000
+"""Of an object: the largest film that is read at three bytes a pixel, and room for its header."""
+
+PDU_BYTES = 1_048_576
+"""A sender's pieces: a limit to a film is only seen between two of them."""
+
 DISK = "disk"
 """The trouble's name when no film can be taken."""
 
@@ -109,19 +117,23 @@ class Reception:
 class Scp:
     """The listening side; stops when told to, after what is on its way."""
 
-    def __init__(self, settings: Settings, reception: Reception) -> None:
-        """Listen.
+    def __init__(
+        self, settings: Settings, reception: Reception, *, most_bytes: int = MOST_BYTES
+    ) -> None:
+        """Listen; what is larger than `most_bytes` is cut off while it comes.
 
         Raises:
             UsageError: the port is taken, or the TLS files cannot be used.
         """
         self._entity = _entity(settings)
         self._reception, self._senders = reception, settings.senders
+        self._most_bytes = most_bytes
         handlers: list[Any] = [
             (evt.EVT_C_ECHO, lambda _: Status.STORED.value),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_REQUESTED, self._check),
             (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_PDU_RECV, self._weigh),
         ]
         tls = settings.tls.serving()
         try:
@@ -169,6 +181,17 @@ class Scp:
             self._reception.queue.count("refused")
             event.assoc.acse.send_reject(*_REJECTED)
             event.assoc.kill()
+
+    def _weigh(self, event: evt.Event) -> None:
+        """Cut off an object larger than any film while it comes: it is held in memory."""
+        coming = getattr(event.assoc.dimse.message, "data_set", None)  # None before the first
+        if not isinstance(event.pdu, P_DATA_TF) or coming is None or event.assoc.is_aborted:
+            return
+        if coming.tell() > self._most_bytes:
+            title = _shown(event.assoc.requestor.ae_title)
+            LOG.warning("cut off, from %s: an object of over %d bytes", title, self._most_bytes)
+            self._reception.queue.count("too_large")
+            event.assoc.abort(block=False)
 
     def _rejected(self, event: evt.Event) -> None:
         LOG.warning(
@@ -220,7 +243,7 @@ def _entity(settings: Settings) -> AE:
     entity = AE(settings.ae)
     entity.require_called_aet = True
     entity.maximum_associations = ASSOCIATIONS
-    entity.maximum_pdu_size = 0  # as large as the sender likes: films are
+    entity.maximum_pdu_size = PDU_BYTES
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = IDLE_S
     entity.add_supported_context(Verification)
     for each in FILM_CLASSES:

@@ -77,6 +77,11 @@ class Tls:
             UsageError: a file is missing, or does not hold what it should.
         """
         if self.cert is None:
+            if self.key is not None:
+                raise UsageError(
+                    "a key without its certificate would let films come in the clear; give "
+                    "--tls-cert too, or leave --tls-key out"
+                )
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self.ca is not None:
