@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,6 +143,7 @@ def _day(since: str | None, study: list[str] | None) -> str | None:
             raise UsageError(f"'{uid}' is no UID; expected digits and dots, 64 at most")
     if since is None:
         return None
-    if not re.fullmatch(r"\d{4}-?\d\d-?\d\d", since):
-        raise UsageError(f"'{since}' is no date; expected one like 2026-11-23")
-    return since.replace("-", "")
+    try:
+        return f"{date.fromisoformat(since):%Y%m%d}"
+    except ValueError as error:
+        raise UsageError(f"'{since}' is no date; expected one like 2026-11-23") from error

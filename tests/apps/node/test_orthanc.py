@@ -181,6 +181,7 @@ def test_films_are_pulled_and_pushed_back(
     [
         (["http://127.0.0.1:1/dicom-web"], "either --study UID or --since DATE"),
         (["http://127.0.0.1:1", "--since", "yesterday"], "'yesterday' is no date"),
+        (["http://127.0.0.1:1", "--since", "2026-13-45"], "'2026-13-45' is no date"),
         (["http://127.0.0.1:1", "--study", "1.2/../x"], "is no UID"),
         (["PACS@host:104", "--since", "2026-01-01"], "is no DICOMweb service"),
         (["http://me:secret@host", "--since", "2026-01-01"], "PLEURA_DICOMWEB_AUTH"),
