@@ -79,3 +79,35 @@ def test_large_pieces_by_hand() -> None:
     assert pieces.count == 3
     assert pieces.label_at(19, 0) == 0
     assert pieces.label_at(5, 5) == pieces.large[0].label
+
+
+@given(masks, st.floats(0, 1), st.data())
+def test_chosen_pieces_are_those_of_their_own_mask(
+    mask: Mask, share: float, data: st.DataObject
+) -> None:
+    pieces = split_pieces(mask, share=0.0)
+    labels = data.draw(st.sets(st.sampled_from(range(1, pieces.count + 1)))) if mask.any() else []
+    if not labels:
+        return
+    made = pieces.chosen(sorted(labels), share=share)
+    expected = split_pieces(pieces.mask(sorted(labels)), share=share)
+    assert (made.shape, made.box) == (expected.shape, expected.box)
+    np.testing.assert_array_equal(made.labels, expected.labels)
+    np.testing.assert_array_equal(made.areas, expected.areas)
+    for one, other in zip(made.large, expected.large, strict=True):
+        assert (one.label, one.area, one.box) == (other.label, other.area, other.box)
+        assert abs(one.x - other.x) < 1e-9
+
+
+@given(masks)
+def test_holes_are_the_same_where_the_pieces_are_known(mask: Mask) -> None:
+    known = fill_holes(mask, pieces=split_pieces(mask, share=0.0).count)
+    filled, *counts = fill_holes(mask)
+    np.testing.assert_array_equal(known[0], filled)
+    assert [*known[1:]] == counts
+
+
+def test_holes_across_strips_are_counted() -> None:
+    mask = np.ones((600, 3), np.bool_)
+    mask[255:257, 1] = mask[400, 1] = False  # two holes, one of them across two strips of 256
+    assert fill_holes(mask, pieces=1)[1:] == (2, 3)

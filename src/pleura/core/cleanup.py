@@ -91,10 +91,10 @@ def clean(
     notes: list[str] = []
     at = [channels.index(each) for each in lungs]
     if len(at) == 2:
-        right, left = _by_channel(probabilities, (at[0], at[1]), notes)
+        sides = _split(*_by_channel(probabilities, (at[0], at[1]), notes))
     else:
-        right, left = _by_place(above(probabilities, at[0], THRESHOLD), notes)
-    right, left = _settle(right, left, notes)
+        sides = _by_place(above(probabilities, at[0], THRESHOLD), notes)
+    right, left = _settle(sides, notes)
     heart = None
     if "heart" in channels:
         heart = _largest(above(probabilities, channels.index("heart"), THRESHOLD), notes)
@@ -158,17 +158,28 @@ def _by_channel(
     return right, left
 
 
-def _by_place(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask]:
-    """A mask of both lungs -> right and left by where they lie in the film."""
+def _split(right: Mask, left: Mask) -> dict[str, Pieces]:
+    """The pieces of each lung."""
+    return {
+        "right": split_pieces(right, share=PIECE_SHARE),
+        "left": split_pieces(left, share=PIECE_SHARE),
+    }
+
+
+def _by_place(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
+    """A mask of both lungs -> the pieces of right and left, by where they lie in the film."""
     pieces = split_pieces(lungs, share=LUNG_SHARE)
     air = _air_beside_patient(pieces, notes)
     large = [each for each in pieces.large if each not in air]
     _note_islands(pieces, [*large, *air], "", notes)
     right, left = _sides(large)
     if right and left:
-        return _mask(pieces, right), _mask(pieces, left)
+        return {
+            side: pieces.chosen([each.label for each in own], share=PIECE_SHARE)
+            for side, own in (("right", right), ("left", left))
+        }
     kept = _mask(pieces, large)
-    return _cut(kept, notes) or _one_lung(kept, large, notes)
+    return _split(*(_cut(kept, notes) or _one_lung(kept, large, notes)))
 
 
 def _air_beside_patient(pieces: Pieces, notes: list[str]) -> list[Piece]:
@@ -237,16 +248,13 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
     return (kept, nothing) if on_left else (nothing, kept)
 
 
-def _settle(right: Mask, left: Mask, notes: list[str]) -> tuple[Mask, Mask]:
+def _settle(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:
     """Give strays to the lung they touch, drop islands, fill holes; still disjoint."""
-    pieces = {
-        "right": split_pieces(right, share=PIECE_SHARE),
-        "left": split_pieces(left, share=PIECE_SHARE),
-    }
     pieces = _trade(pieces, notes)
+    kept = {side: len(each.large) for side, each in pieces.items()}
     right, left = (_keep(each, f" of the {side} lung", notes) for side, each in pieces.items())
-    right = _fill(right, left, "right lung", notes)
-    left = _fill(left, right, "left lung", notes)
+    right = _fill(right, left, "right lung", notes, pieces=kept["right"])
+    left = _fill(left, right, "left lung", notes, pieces=kept["left"])
     _note_sides(right, left, notes)
     return right, left
 
@@ -270,7 +278,7 @@ def _trade(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Pieces]:
     lungs = {side: each.mask(np.arange(1, each.count + 1)) for side, each in pieces.items()}
     for (side, other), moved in moves.items():
         lungs[side], lungs[other] = lungs[side] & ~moved, lungs[other] | moved
-    return {side: split_pieces(each, share=PIECE_SHARE) for side, each in lungs.items()}
+    return _split(lungs["right"], lungs["left"])
 
 
 def _keep(pieces: Pieces, of: str, notes: list[str]) -> Mask:
@@ -287,12 +295,12 @@ def _largest(mask: Mask, notes: list[str]) -> Mask:
         return mask
     heart = pieces.large[:1]
     _note_islands(pieces, heart, " of the heart", notes)
-    return _fill(_mask(pieces, heart), np.zeros_like(mask), "heart", notes)
+    return _fill(_mask(pieces, heart), np.zeros_like(mask), "heart", notes, pieces=1)
 
 
-def _fill(mask: Mask, other: Mask, name: str, notes: list[str]) -> Mask:
-    """Fill the holes of `mask`, but for what `other` has there."""
-    filled, holes, area = fill_holes(mask)
+def _fill(mask: Mask, other: Mask, name: str, notes: list[str], *, pieces: int) -> Mask:
+    """Fill the holes of a mask of so many pieces, but for what `other` has there."""
+    filled, holes, area = fill_holes(mask, pieces=pieces)
     if not holes:
         return mask
     notes.append(f"filled {_count(holes, 'hole')} of the {name} ({_pixels(area)})")

@@ -7,7 +7,8 @@ corners joins to the outside.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +74,40 @@ class Pieces:
         wanted = np.zeros(len(self.areas), dtype=np.bool_)
         wanted[labels] = True
         whole = np.zeros(self.shape, dtype=np.bool_)
-        whole[window(self.box)] = wanted[self.labels]
+        inside = whole[window(self.box)]
+        if wanted[1:].all():
+            np.not_equal(self.labels, 0, out=inside)
+        elif np.count_nonzero(wanted) == 1:
+            np.equal(self.labels, wanted.argmax(), out=inside)
+        else:
+            np.take(wanted, self.labels, out=inside)
         return whole
+
+    def chosen(self, labels: Sequence[int], *, share: float) -> Pieces:
+        """What `split_pieces` gives for the mask of these labels, with nothing labelled again."""
+        kept = [each for each in self.large if each.label in labels]
+        if not kept or len(kept) < len(labels):
+            raise ValueError(f"expected labels of large pieces, got {labels}")
+        boxes = [each.box for each in kept]
+        box = Box(
+            min(each.top for each in boxes),
+            min(each.left for each in boxes),
+            max(each.bottom for each in boxes),
+            max(each.right for each in boxes),
+        )
+        order = {label: new for new, label in enumerate(sorted(labels), start=1)}
+        table = np.zeros(len(self.areas), dtype=np.int32)
+        for label, new in order.items():
+            table[label] = new
+        top, left = box.top - self.box.top, box.left - self.box.left
+        inside = self.labels[top : top + box.height, left : left + box.width]
+        areas = np.array([0, *(self.areas[label] for label in order)], dtype=np.intp)
+        large = [
+            replace(each, label=order[each.label])
+            for each in kept
+            if each.area >= share * areas.max()
+        ]
+        return Pieces(self.shape, box, np.take(table, inside), areas, tuple(large))
 
     def touching(self, other: Mask) -> NDArray[np.intp]:
         """Labels of the pieces that share a pixel edge with `other`, (H, W) bool."""
@@ -142,12 +175,16 @@ def _piece(labels: NDArray[np.int32], label: int, at: tuple[slice, slice], box: 
     return Piece(label, area, own, left + x)
 
 
-def fill_holes(mask: Mask) -> tuple[Mask, int, int]:
-    """Fill what `mask` encloses -> the filled mask, the number of holes, their pixels."""
+def fill_holes(mask: Mask, *, pieces: int | None = None) -> tuple[Mask, int, int]:
+    """Fill what `mask` encloses -> the filled mask, the number of holes, their pixels.
+
+    Where the number of its `pieces` is known, they are counted first, and looked for only if
+    there are any.
+    """
     from scipy import ndimage
 
     box = bounding_box(mask)
-    if box is None:
+    if box is None or (pieces is not None and _euler(mask[window(box)]) == pieces):
         return mask, 0, 0
     around = np.pad(~mask[window(box)], 1, constant_values=True)
     labels, count = ndimage.label(around, structure=np.ones((3, 3)), output=np.int32)
@@ -158,3 +195,19 @@ def fill_holes(mask: Mask) -> tuple[Mask, int, int]:
     filled = mask.copy()
     filled[window(box)] |= inside[1:-1, 1:-1]
     return filled, holes, int(np.count_nonzero(inside))
+
+
+def _euler(mask: Mask) -> int:
+    """Pieces less holes: pixels, less pairs of neighbours, plus full squares of four.
+
+    Gray 1971, IEEE Trans. Computers C-20:551, for pieces that hang together by edges.
+    """
+    number = 0
+    for top in range(0, len(mask), BLOCK):
+        rows = mask[top : top + BLOCK + 1]  # one more, for the pairs across
+        own, below = rows[:BLOCK], rows[1:]
+        beside = own[:, 1:] & own[:, :-1]
+        under = own[: len(below)] & below
+        number += np.count_nonzero(own) - np.count_nonzero(beside) - np.count_nonzero(under)
+        number += np.count_nonzero(under[:, 1:] & under[:, :-1])
+    return number
