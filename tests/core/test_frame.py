@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from pleura.core.frame import Frame, normalise
+from pleura.core.frame import (
+    DARK_PERCENTILE,
+    LIGHT_PERCENTILE,
+    Frame,
+    dark_and_light,
+    normalise,
+)
 
 sizes = st.integers(1, 600)
 sides = st.integers(1, 96)
@@ -108,3 +115,19 @@ def test_normalise_forgets_gain_and_offset(gain: float, offset: float) -> None:
     square = np.random.default_rng(0).random((1, 32, 32), dtype=np.float32)
     changed = (gain * square + offset).astype(np.float32)
     np.testing.assert_allclose(normalise(changed), normalise(square), atol=1e-4)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 400), elements=st.floats(-1e6, 1e6, width=32)),
+)
+def test_percentiles_are_numpy_s_to_the_bit(values: NDArray[np.float32]) -> None:
+    expected = np.percentile(values, (DARK_PERCENTILE, LIGHT_PERCENTILE))
+    assert dark_and_light(np.sort(values)) == tuple(expected)
+
+
+def test_a_film_of_the_square_s_size_is_taken_as_it_is() -> None:
+    pixels = np.random.default_rng(0).random((8, 8), dtype=np.float32)
+    frame = Frame(8, 8, 8)
+    np.testing.assert_array_equal(frame.fit(pixels)[0], pixels)
+    assert not np.shares_memory(frame.fit(pixels), pixels)
+    np.testing.assert_array_equal(frame.above(pixels, 0.5), frame.restore(pixels[None])[0] >= 0.5)

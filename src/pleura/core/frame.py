@@ -20,7 +20,7 @@ from pleura.core.types import Mask, Pixels, Probabilities, Square
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "normalise"]
+__all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "dark_and_light", "normalise"]
 
 DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
 """Clips the collimator's edge and burnt-in letters, which would flatten the lungs."""
@@ -65,6 +65,9 @@ class Frame:
         A restored value is a mean of its neighbours in the square, so it is looked for only
         around those that reach the threshold.
         """
+        if small.shape == (self.height, self.width):
+            same: Mask = small >= threshold
+            return same
         mask = np.zeros((self.height, self.width), dtype=np.bool_)
         near = small >= threshold - NEARLY
         first, last = self._reached(near, 0), self._reached(near, 1)
@@ -101,18 +104,35 @@ class Frame:
             yield top, rows[top : min(top + BLOCK, inside.stop)] @ wide
 
 
+def dark_and_light(values: NDArray[np.float32]) -> tuple[np.float64, np.float64]:
+    """The two percentiles of (N,) sorted values, N > 0, to the bit as `numpy.percentile` has them.
+
+    Sorting first and looking them up takes a fifth of the time of `numpy.percentile`.
+    """
+    at = (len(values) - 1) * (np.array((DARK_PERCENTILE, LIGHT_PERCENTILE)) / 100)
+    before = np.floor(at).astype(np.intp)
+    low, high = values[before], values[np.minimum(before + 1, len(values) - 1)]
+    share, step = at - before, high - low
+    dark, light = np.where(share >= 0.5, high - step * (1 - share), low + step * share)
+    return dark, light
+
+
 def normalise(square: Square) -> Square:
     """Scale to [0, 1] between two percentiles of the square; a flat square becomes 0."""
-    dark, light = np.percentile(square, (DARK_PERCENTILE, LIGHT_PERCENTILE))
+    dark, light = dark_and_light(np.sort(square, axis=None))
     if light - dark <= ROUNDING * max(abs(dark), abs(light)):
         return np.zeros_like(square)
-    scaled: Square = np.clip((square - dark) / (light - dark), 0, 1).astype(np.float32)
-    return scaled
+    scaled = square - dark
+    scaled /= light - dark
+    np.clip(scaled, 0, 1, out=scaled)
+    return scaled.astype(np.float32, copy=False)
 
 
 def _resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """(H, W) -> `size` with a triangle filter, widened when shrinking so nothing aliases."""
     height, width = image.shape
+    if (height, width) == size:
+        return np.array(image, dtype=np.float32)  # every weight is 1
     rows, columns = _weights(height, size[0]), _weights(width, size[1])
     if size[0] * width <= height * size[1]:  # the cheaper order first
         return np.ascontiguousarray((columns @ (rows @ image).T).T, dtype=np.float32)

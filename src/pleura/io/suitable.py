@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pleura.core.errors import UnsuitableFilm
-from pleura.core.frame import DARK_PERCENTILE, LIGHT_PERCENTILE
+from pleura.core.frame import dark_and_light
 from pleura.core.types import Pixels, Spacing
 
 __all__ = ["MOST_PIXELS", "check_contrast", "check_size", "plausible_spacing"]
@@ -57,17 +57,18 @@ def check_contrast(pixels: Pixels) -> None:
     if not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
         raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
     step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
-    sample = pixels[::step, ::step]
-    dark, light = np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE))
+    sample = np.sort(pixels[::step, ::step], axis=None)
+    dark, light = dark_and_light(sample)
     if light <= dark:
         raise UnsuitableFilm(
             f"the film shows no contrast: nearly every pixel has the value {dark:g}; "
             "it is blank, or was exported with a wrong window: export it again"
         )
-    levels = np.unique(sample[(sample >= dark) & (sample <= light)])
-    if len(levels) < LEAST_LEVELS:
+    shown = sample[(sample >= dark) & (sample <= light)]
+    levels = np.count_nonzero(shown[1:] > shown[:-1]) + 1 if len(shown) else 0
+    if levels < LEAST_LEVELS:
         raise UnsuitableFilm(
-            f"the image holds {len(levels)} grey values, too few for a film with contrast; "
+            f"the image holds {levels} grey values, too few for a film with contrast; "
             "a mask or a black-and-white copy cannot be segmented: give the film itself"
         )
 
