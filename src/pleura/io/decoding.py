@@ -10,15 +10,14 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from pleura.core.errors import PleuraError, UnreadableFilm
 
 __all__ = ["Decoding", "decoding"]
 
-# `catch_warnings` swaps a list that belongs to the whole process: two threads inside it at once
-# could leave the host's filters changed for good.
+# pydicom's and nibabel's decoders do not promise to work side by side; Pillow's do.
 _one_at_a_time = threading.RLock()
 
 
@@ -30,21 +29,63 @@ class Decoding:
     """Of the file, as shown to people: `PNG`, `DICOM`, ..."""
 
     warned: int = 0
-    """Warnings raised in the block; known after it ended."""
+    """Warnings raised in the block so far, by its own thread."""
 
     notes: list[str] = field(default_factory=list)
     """For the reader to fill: what the user should know of this film."""
 
 
+class _Listening:
+    """Warnings of all threads in `decoding` blocks, each counted for its own thread's block.
+
+    Python's filters belong to the whole process, so the first thread in puts them aside and the
+    last one out puts them back: each doing so for itself could leave the host's changed for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._aside = warnings.catch_warnings()
+        self._own = threading.local()
+
+    @contextmanager
+    def __call__(self, state: Decoding) -> Iterator[None]:
+        """Count this thread's warnings in `state`, unless a block inside this one does."""
+        with self._lock:
+            if not self._inside:
+                self._aside = warnings.catch_warnings()
+                self._aside.__enter__()
+                warnings.simplefilter("always")
+                warnings.showwarning = self._hear
+            self._inside += 1
+        outer, self._own.state = getattr(self._own, "state", None), state
+        try:
+            yield
+        finally:
+            self._own.state = outer
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._aside.__exit__(None, None, None)
+
+    def _hear(self, *_: object, **__: object) -> None:
+        state: Decoding | None = getattr(self._own, "state", None)
+        if state is not None:
+            state.warned += 1
+
+
+_listening = _Listening()
+
+
 @contextmanager
-def decoding(kind: str, *, quote: bool = True) -> Iterator[Decoding]:
+def decoding(kind: str, *, quote: bool = True, alone: bool = True) -> Iterator[Decoding]:
     """Run a decoder: collect its warnings, turn its errors into `UnreadableFilm`.
 
     `quote` lets the decoder's own words into the message; off for formats whose values name people.
+    `alone` keeps other threads' decoders waiting; off for those that work side by side.
     """
     state = Decoding(kind)
-    with _one_at_a_time, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with _one_at_a_time if alone else nullcontext(), _listening(state):
         try:
             yield state
         except PleuraError:
@@ -56,7 +97,6 @@ def decoding(kind: str, *, quote: bool = True) -> Iterator[Decoding]:
             ) from None
         except Exception as error:  # decoders fail on foreign bytes with errors of any class
             raise _unreadable(kind, error, quote=quote) from (error if quote else None)
-        state.warned = len(caught)
 
 
 def _unreadable(kind: str, error: Exception, *, quote: bool) -> UnreadableFilm:

@@ -58,7 +58,7 @@ def read_image(
     pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
     `UnsuitableFilm`.
     """
-    with decoding(kind) as state:
+    with decoding(kind, alone=False) as state:
         image = PLUGINS[kind](stream)
         check_size(image.height, image.width, most=most_pixels)
         _check_mode(image)

@@ -53,10 +53,10 @@ def read_radiograph(
 
     Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
     chest film we can work on), with a sentence that says what to do. May be called from several
-    threads; decoders then take turns.
+    threads; decoders of DICOM and NIfTI then take turns.
     """
     with _opened(source) as stream:
-        with decoding("image"):  # a disk may fail, too
+        with decoding("image", alone=False):  # a disk may fail, too
             head = stream.read(_HEAD)
             stream.seek(0)
         return _reader(head, photographs=photographs)(stream, most_pixels=most_pixels)
