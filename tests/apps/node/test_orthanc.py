@@ -142,6 +142,26 @@ def test_what_pleura_made_is_not_segmented_again(
     assert tools.results_in(orthanc) == {film.SOPInstanceUID: Counter({"OT": 1})}
 
 
+def test_results_are_sent_by_hand_as_the_page_says(
+    small_films: Callable[[int], list[Dataset]],
+    tools: SimpleNamespace,
+    tiny_weights: Path,
+    start_orthanc: Callable[..., Any],
+    run: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    orthanc, film = start_orthanc(), tmp_path / "film.dcm"
+    small_films(1)[0].save_as(film)
+    formats = ["--format", "dicom-seg,dicom-sr,dicom-sc"]
+    run("segment", film, "-o", tmp_path / "lungs", "--weights", tiny_weights, *formats)
+    page = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "dicom.md"
+    (line,) = [each for each in page.read_text().splitlines() if each.startswith("storescu ")]
+    assert "ARCHIVE archive.example 104" in line
+    here = line.replace("ARCHIVE archive.example 104", f"ORTHANC 127.0.0.1 {orthanc.dicom_port}")
+    subprocess.run(here.split(), check=True, cwd=tmp_path)
+    assert len(orthanc.instances()) == 3
+
+
 def pull(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pleura", "dicomweb", *arguments]
     return subprocess.run(command, capture_output=True, text=True)
