@@ -220,6 +220,7 @@ def test_addresses_are_read_as_written() -> None:
     assert senders.may_send("A ", "192.0.2.7")
     assert senders.may_send("B", "127.0.0.1")
     assert not senders.may_send("B", "192.0.2.7")
+    assert senders.may_send("B", "::ffff:127.0.0.1")  # as a listener on :: is told
     assert not senders.may_send("C", "127.0.0.1")
     with pytest.raises(UsageError, match="nobody may send"):
         read_senders([])

@@ -107,6 +107,8 @@ def test_films_come_and_results_go_over_tls(
     assert storescu(node.port, film, "+tla", *known) != 0  # it shows no certificate
     assert storescu(node.port, film, *stray, *known) != 0  # it shows one of nobody we know
     assert node.has(waiting=0, segmented=0, delivered=0)
+    assert "no TLS with 127.0.0.1 (PEER_DID_NOT_RETURN_A_CERTIFICATE)" in node.log()
+    assert "no TLS with 127.0.0.1 (CERTIFICATE_VERIFY_FAILED)" in node.log()
     assert storescu(node.port, film, *ours, *known) == 0
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
     assert Counter(each.name.partition(".")[0] for each in into.iterdir()) == {

@@ -221,7 +221,7 @@ class _Server(ThreadedAssociationServer):
             try:
                 request = self._greeted(request, self._tls)
             except OSError as error:  # SSLError and a timeout are
-                kind = type(error).__name__
+                kind = getattr(error, "reason", None) or type(error).__name__
                 LOG.warning("refused: no TLS with %s (%s)", client_address[0], kind)
                 self.shutdown_request(request)
                 return

@@ -51,13 +51,13 @@ class Senders:
     def may_connect(self, address: str) -> bool:
         """Whether somebody may come from there at all."""
         return self.anyone or any(
-            not each.addresses or address in each.addresses for each in self.listed
+            not each.addresses or _plain(address) in each.addresses for each in self.listed
         )
 
     def may_send(self, ae: str, address: str) -> bool:
         """Whether this AE title may send from there."""
         return self.anyone or any(
-            each.ae == ae.strip() and (not each.addresses or address in each.addresses)
+            each.ae == ae.strip() and (not each.addresses or _plain(address) in each.addresses)
             for each in self.listed
         )
 
@@ -192,4 +192,10 @@ def _addresses(host: str) -> frozenset[str]:
         raise UsageError(
             f"the address of '{host}' is not known ({error.strerror or error}); give the number"
         ) from error
-    return frozenset(str(ipaddress.ip_address(each[4][0])) for each in found)
+    return frozenset(_plain(str(each[4][0])) for each in found)
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address as such where a listener on `::` is told of it as ::ffff:192.0.2.1."""
+    read = ipaddress.ip_address(address)
+    return str(getattr(read, "ipv4_mapped", None) or read)
