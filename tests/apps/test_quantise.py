@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -125,3 +126,24 @@ def test_an_engine_that_is_not_installed_names_its_extra(
     ended = run("segment", films, "-o", tmp_path / "out", "--engine", "openvino")
     assert ended.code == 2
     assert 'pip install "pleura[openvino]"' in ended.err
+
+
+def test_channels_that_are_not_good_enough_can_be_left_out(
+    run: Run, weights: Path, tmp_path: Path
+) -> None:
+    kept = ("left_field", "right_field")
+    options = [word for each in kept for word in ("--channel", each)]
+    source = weights.with_suffix(".safetensors")
+    ended = run("export", source, "-o", tmp_path / "out", "--name", "two", *options)
+    assert ended.code == 0, ended.err
+    engines = [
+        OnnxEngine(path.read_bytes(), threads=1) for path in (weights, tmp_path / "out/two.onnx")
+    ]
+    assert engines[1].card.channels == kept
+    batch = np.random.default_rng(0).random((1, 1, 64, 64), dtype=np.float32)
+    whole, cut = (engine.predict(batch) for engine in engines)
+    indices = [CHANNELS.index(each) for each in kept]
+    np.testing.assert_allclose(cut, whole[:, indices], atol=1e-6)
+    wrong = run("export", source, "-o", tmp_path / "out", "--channel", "spleen")
+    assert wrong.code == 2
+    assert "some of right_field" in wrong.err

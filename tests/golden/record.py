@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pleura.core.phantom import draw
+from pleura.core.types import Definition
 from pleura.lab.films import Film
 from pleura.lab.layouts import read_films
 from pleura.runtime.engine import OnnxEngine
@@ -23,14 +24,14 @@ from pleura.runtime.weights import shipped
 
 RECORDED = Path(__file__).with_name("recorded.json")
 PHANTOM_SEEDS = (0, 1, 2)
-SOURCES = {"shenzhen_montgomery": 6, "jsrt": 2, "openist": 2}
+SOURCES = {"shenzhen_montgomery": 4, "jsrt": 2, "covid": 2, "pediatric": 2}
 """Films taken of each set: spread evenly over those that the weights never saw."""
 
 
 @cache
-def segmenter() -> Segmenter:
-    """The shipped weights, opened once."""
-    return Segmenter(OnnxEngine(shipped()))
+def segmenter(definition: Definition = "field") -> Segmenter:
+    """The shipped weights, opened once for each definition."""
+    return Segmenter(OnnxEngine(shipped()), definition=definition)
 
 
 def phantom_areas() -> dict[str, list[int]]:
@@ -57,14 +58,12 @@ def _chosen(root: Path) -> list[Film]:
 
 
 def _dice(film: Film) -> float:
-    truth = np.logical_or.reduce(list(_lungs(film)))
-    found = segmenter()(film.read_image()).mask
+    labelled = film.read_labels().targets
+    definition: Definition = "whole" if "whole" in labelled else "field"
+    lungs = [mask for channel, mask in labelled.items() if channel.endswith(definition)]
+    truth = np.logical_or.reduce(lungs)
+    found = segmenter(definition)(film.read_image()).mask
     return float(2 * (truth & found).sum() / (truth.sum() + found.sum()))
-
-
-def _lungs(film: Film) -> list[np.ndarray]:
-    targets = film.read_labels().targets
-    return [mask for channel, mask in targets.items() if channel.endswith("field")]
 
 
 if __name__ == "__main__":

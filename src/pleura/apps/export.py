@@ -24,6 +24,9 @@ def export(
     side: Annotated[
         int | None, typer.Option(min=1, help="Have the network see films at this size, px.")
     ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Keep this channel; more than once; all of them.")
+    ] = None,
 ) -> None:
     """Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.
 
@@ -37,6 +40,7 @@ def export(
 
     pleura export weights/first.safetensors -o weights --name quick --side 256
     """
-    from pleura.lab.outcome import export_checkpoint
+    from pleura.lab.outcome import Cut, export_checkpoint
 
-    typer.echo(export_checkpoint(checkpoint, out, name=name, head=head, side=side))
+    cut = Cut(head=head, side=side, channels=tuple(channel or ()))
+    typer.echo(export_checkpoint(checkpoint, out, name=name, cut=cut))

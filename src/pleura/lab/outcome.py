@@ -24,6 +24,7 @@ from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 
 __all__ = [
+    "Cut",
     "Outcome",
     "export_checkpoint",
     "read_checkpoint",
@@ -94,35 +95,49 @@ def _held(path: Path) -> dict[str, Any]:
     return held
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What of a network is exported; all of it if nothing is said."""
+
+    head: int | None = None
+    """End it at head L1, L2, ..."""
+
+    side: int | None = None
+    """Have it see films at another size, px."""
+
+    channels: tuple[str, ...] = ()
+    """Leave out all channels but these."""
+
+
 def export_checkpoint(
-    source: Path,
-    folder: Path,
-    *,
-    name: str | None = None,
-    head: int | None = None,
-    side: int | None = None,
+    source: Path, folder: Path, *, name: str | None = None, cut: Cut | None = None
 ) -> Path:
     """Write weights into `folder`; returns the ONNX file.
 
     `source` is a run's checkpoint, or a .safetensors file. The files are named after the recipe,
-    or `name`. `head` ends the network at head L1, L2, ...; `side` has it see films at another size.
+    or `name`.
 
     Raises:
-        UsageError: no such file, no such head, or a side that the poolings do not divide.
+        UsageError: no such file, head or channel, or a side that the poolings do not divide.
         WeightsError: the file is damaged.
     """
+    cut = cut or Cut()
     network, card = _weights_of(source)
-    if head is not None:
-        network = _pruned(network, head)
-    if side is not None and side % network.architecture.stride:
+    if cut.head is not None:
+        network = _pruned(network, cut.head)
+    if cut.channels:
+        network = _selected(network, card.channels, cut.channels)
+    if cut.side is not None and cut.side % network.architecture.stride:
         raise UsageError(
-            f"side must be a multiple of {network.architecture.stride} for this network, got {side}"
+            f"side must be a multiple of {network.architecture.stride} for this network, "
+            f"got {cut.side}"
         )
-    if head is not None or side is not None:
+    if cut != Cut():
         card = replace(
             card,
             name=name or card.name,
-            side=side or card.side,
+            channels=cut.channels or card.channels,
+            side=cut.side or card.side,
             architecture=network.architecture.as_dict(),
             scores={},
             made_from=hashlib.sha256(source.read_bytes()).hexdigest(),
@@ -152,6 +167,26 @@ def _pruned(network: UNetPlusPlus | UNet, head: int) -> UNetPlusPlus:
     if not isinstance(network, UNetPlusPlus):
         raise UsageError("a plain U-Net has one head; leave --head out, or train a UNet++")
     return network.pruned(head).eval()
+
+
+def _selected(
+    network: UNetPlusPlus | UNet, given: tuple[str, ...], kept: tuple[str, ...]
+) -> UNetPlusPlus | UNet:
+    """The network with heads for the channels `kept` of those `given`, in the order of `kept`."""
+    unknown = set(kept) - set(given)
+    if unknown or len(set(kept)) < len(kept):
+        raise UsageError(
+            f"channels must be some of {', '.join(given)}, each once; got {', '.join(kept)}"
+        )
+    smaller = build(replace(network.architecture, channels_out=len(kept)))
+    each = network.architecture.fold**2  # a head's outputs for one channel lie together
+    rows = [given.index(name) * each + i for name in kept for i in range(each)]
+    state = network.state_dict()
+    for name in state:
+        if name.startswith("head."):
+            state[name] = state[name][rows]
+    smaller.load_state_dict(state)
+    return smaller.eval()
 
 
 def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:
