@@ -31,6 +31,8 @@ FILM_SUFFIXES = (
 )
 """What is taken for a film inside folders and globs; a file named outright is taken as it is."""
 
+_LONGEST_FIRST = tuple(sorted(FILM_SUFFIXES, key=len, reverse=True))
+
 _SKIPPED_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN"})
 
 
@@ -177,8 +179,9 @@ def _is_film(path: Path) -> bool:
 
 def _split_suffix(name: str) -> tuple[str, str]:
     """('a', '.nii.gz'); a suffix that marks no film, as the end of a UID, stays in the stem."""
-    for suffix in sorted(FILM_SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
+    lower = name.lower()
+    for suffix in _LONGEST_FIRST:
+        if lower.endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)], name[-len(suffix) :]
     return name, ""
 
@@ -187,11 +190,10 @@ def _told_apart(films: Iterable[_Named]) -> list[_Named]:
     """Change all names that clash, in rounds, until none do."""
     films = sorted(films, key=lambda film: film.path)
     while True:
-        times = Counter(film.key for film in films)
-        groups: dict[str, list[_Named]] = {}
+        sharing: dict[str, list[_Named]] = {}
         for film in films:
-            if times[film.key] > 1:
-                groups.setdefault(film.key, []).append(film)
+            sharing.setdefault(film.key, []).append(film)
+        groups = {key: group for key, group in sharing.items() if len(group) > 1}
         if not groups:
             return films
         changed = {film.path: film for group in groups.values() for film in _next_names(group)}
@@ -212,7 +214,8 @@ def _next_names(group: list[_Named]) -> list[_Named]:
 
 def _depth(path: Path, base: Path) -> int:
     """How many folders of `path` lie below `base`; 0 where it lies elsewhere."""
-    return len(path.relative_to(base).parts) - 1 if path.is_relative_to(base) else 0
+    own, above = path.parts, base.parts
+    return len(own) - len(above) - 1 if own[: len(above)] == above else 0
 
 
 def _absolute(path: str | Path) -> Path:

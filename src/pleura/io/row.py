@@ -75,12 +75,14 @@ class Row:
     @classmethod
     def from_cells(cls, cells: Mapping[str, str]) -> Row:
         """The inverse of `cells`, by column name. Raises `ValueError` for what is no row."""
-        values = {each.name: _value(cells[each.name], str(each.type)) for each in fields(cls)}
+        values = {name: _value(cells[name], kind) for name, kind in _KINDS.items()}
         return cls(**values)
 
 
 COLUMNS = tuple(each.name for each in fields(Row))
 """Of `results.csv`, in order."""
+
+_KINDS = {each.name: str(each.type) for each in fields(Row)}
 
 
 def done_row(
@@ -136,6 +138,8 @@ def _cell(value: str | float | None) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.{_DIGITS}g}"
+    if isinstance(value, int):
+        return str(value)
     return " ".join(str(value).split("\n")).replace("\r", " ").replace("\0", " ")
 
 

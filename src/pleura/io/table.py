@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
@@ -40,14 +41,19 @@ class Table:
         """
         self.path = out / RESULTS
         self.rows: dict[str, Row] = {}
+        tidy = False
         if resume and self.path.exists():
-            self.rows = {row.film: row for row in read_rows(self.path)}
+            found, tidy = _read(self.path)
+            self.rows = {row.film: row for row in found}
         sweep(out)
-        self._rewrite()
+        if not tidy:
+            self._rewrite()
+        self._added = False
         self._file: IO[bytes] = self._opened()
 
     def add(self, row: Row) -> None:
         """Append a film's row, or replace its earlier one; it is on the disk on return."""
+        self._added = True
         try:
             self._file.write(_line(row.cells()))
             self._file.flush()
@@ -60,7 +66,8 @@ class Table:
         """Write the table anew, sorted by film, each film once; closing again does nothing."""
         if not self._file.closed:
             self._file.close()
-            self._rewrite()
+            if self._added:
+                self._rewrite()
 
     def __enter__(self) -> Table:
         """The table itself."""
@@ -82,10 +89,9 @@ class Table:
             raise cannot_write(self.path, error) from error
 
     def _rewrite(self) -> None:
+        rows = (self.rows[film].cells() for film in sorted(self.rows))
         with written_whole(self.path) as file:
-            file.write(_line(COLUMNS))
-            for film in sorted(self.rows):
-                file.write(_line(self.rows[film].cells()))
+            file.write(_lines([COLUMNS, *rows]))
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -94,22 +100,25 @@ def read_rows(path: Path) -> list[Row]:
     A last line without its line end was torn off by a kill, and left out; so are lines that are no
     rows. Raises `UsageError` for a table with other columns, as of another version.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[list[Row], bool]:
+    """The rows, and whether the file is what `_rewrite` makes of them."""
     lines = path.read_bytes().decode("utf-8", errors="surrogateescape").split("\n")
     header = next(csv.reader(lines[:1]), [])
     whole = lines[:-1]  # what follows the last line end is nothing, or torn
     if not whole:
-        return []
+        return [], False
     if tuple(header) != COLUMNS:
         raise UsageError(
             f"{path} has other columns than this version writes; "
             "give a new output folder, or run again without --resume"
         )
-    rows = {}
-    for cells in csv.reader(whole[1:]):
-        row = _row(cells)
-        if row is not None:
-            rows[row.film] = row
-    return list(rows.values())
+    found = [_row(cells) for cells in csv.reader(whole[1:])]
+    rows = {row.film: row for row in found if row is not None}
+    tidy = not lines[-1] and len(rows) == len(found) and list(rows) == sorted(rows)
+    return list(rows.values()), tidy
 
 
 def _row(cells: list[str]) -> Row | None:
@@ -121,7 +130,11 @@ def _row(cells: list[str]) -> Row | None:
         return None
 
 
-def _line(cells: tuple[str, ...] | list[str]) -> bytes:
+def _line(cells: Sequence[str]) -> bytes:
+    return _lines([cells])
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> bytes:
     text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8", errors="surrogateescape")
