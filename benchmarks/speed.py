@@ -19,6 +19,7 @@ from bench_network import network
 from bench_parts import machine, write_result
 from bench_path import film, folder, memory, size, start
 from bench_tables import write_tables
+from bench_train import training
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
     "network": network,
@@ -27,6 +28,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
     "memory": memory,
     "start": start,
     "size": size,
+    "training": training,
 }
 
 

@@ -1,0 +1,113 @@
+"""Training: films a second, against the same convolutions by themselves; the loader's share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from pleura.core.phantom import draw
+from pleura.lab.loss import supervise
+from pleura.lab.recipe import Recipe, load_recipe
+from pleura.lab.squares import LEVELS, Shuffled, Squares, VariedSquares
+from pleura.lab.start import fresh_network
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
+BATCH, FILMS, STEPS = 2, 8, 3
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution as the network does it: its layer and what it was given."""
+
+    layer: nn.Conv2d | nn.ConvTranspose2d
+    shape: tuple[int, ...]
+
+
+def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
+    """Steps of recipes/default.toml on drawn films, the loader in the same process."""
+    torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
+    recipe = replace(load_recipe(RECIPE), batch=BATCH, init="")
+    network = fresh_network(recipe).train()
+    found = _convolutions(network, recipe.side)
+    loader = _loader(recipe)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
+    step_s, load_s, alone_s = [], [], []
+    batches = iter(loader)
+    for turn in range(STEPS + 1):  # the first warms up
+        began = time.perf_counter()
+        batch = next(batches)
+        loaded = time.perf_counter()
+        _step(network, optimiser, batch)
+        ended = time.perf_counter()
+        alone = sum(_alone(each) for each in found)
+        if turn:
+            load_s.append(loaded - began)
+            step_s.append(ended - loaded)
+            alone_s.append(alone)
+    step, load, alone = min(step_s), min(load_s), min(alone_s)
+    return {
+        "batch": BATCH,
+        "side": recipe.side,
+        "films_a_second": BATCH / (step + load),
+        "of_the_convolutions_alone": alone / (step + load),
+        "loader_share_without_workers": load / (step + load),
+        "seconds": {"step": step, "load": load, "convolutions alone": alone},
+    }
+
+
+def _step(network: nn.Module, optimiser: torch.optim.Optimizer, batch: list[Tensor]) -> None:
+    image, target, weight = batch
+    optimiser.zero_grad()
+    supervise(network(image), target, weight).backward()
+    optimiser.step()
+
+
+def _loader(recipe: Recipe) -> DataLoader[Any]:
+    images = np.zeros((FILMS, recipe.side, recipe.side), np.uint16)
+    targets = np.zeros((FILMS, len(recipe.channels), recipe.side, recipe.side), np.uint8)
+    for number in range(FILMS):
+        pixels = draw(recipe.side, recipe.side, seed=number).radiograph.pixels
+        images[number] = LEVELS * (pixels - pixels.min()) / np.ptp(pixels)
+        targets[number] = pixels < np.median(pixels)
+    squares = Squares(images, targets, recipe.channels)
+    order = Shuffled(FILMS, seed=0)
+    varied = VariedSquares(squares, recipe.augment, recipe.seed)
+    return DataLoader(varied, batch_size=BATCH, sampler=order)
+
+
+def _convolutions(network: nn.Module, side: int) -> list[Convolution]:
+    """Every convolution of one pass, in order."""
+    found: list[Convolution] = []
+    hooks = [
+        layer.register_forward_hook(
+            lambda layer, given, _: found.append(Convolution(layer, tuple(given[0].shape)))
+        )
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    with torch.no_grad():
+        network(torch.zeros(BATCH, 1, side, side))
+    for each in hooks:
+        each.remove()
+    return found
+
+
+def _alone(convolution: Convolution) -> float:
+    """Seconds of one convolution, forward and backward, on arrays that are there already."""
+    given = torch.rand(convolution.shape, requires_grad=True)
+    made = convolution.layer(given)
+    slope = torch.rand_like(made)
+    began = time.perf_counter()
+    convolution.layer(given).backward(slope)
+    taken = time.perf_counter() - began
+    convolution.layer.zero_grad()
+    return taken
