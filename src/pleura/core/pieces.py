@@ -208,6 +208,7 @@ def _euler(mask: Mask) -> int:
         own, below = rows[:BLOCK], rows[1:]
         beside = own[:, 1:] & own[:, :-1]
         under = own[: len(below)] & below
-        number += np.count_nonzero(own) - np.count_nonzero(beside) - np.count_nonzero(under)
-        number += np.count_nonzero(under[:, 1:] & under[:, :-1])
+        counted = (own, beside, under, under[:, 1:] & under[:, :-1])
+        pixels, pairs_across, pairs_down, squares = (int(np.count_nonzero(c)) for c in counted)
+        number += pixels - pairs_across - pairs_down + squares
     return number
