@@ -25,7 +25,7 @@ from pleura.runtime.engines import open_weights
 from pleura.runtime.segmenter import Segmenter
 
 SIDES = (512, 2000, 4000)
-FILM_ROUNDS = 15
+FILM_ROUNDS = 10
 """A round takes 2 to 4 seconds, and the part should take no more than a minute or two."""
 
 LARGE = (5000, 4000)
