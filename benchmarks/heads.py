@@ -18,7 +18,7 @@ from bench_parts import interleaved, machine, write_result
 
 from pleura.lab.evaluation import Trial, choose, judge_films
 from pleura.lab.judge import Judge, Row
-from pleura.lab.outcome import export_checkpoint
+from pleura.lab.outcome import Cut, export_checkpoint
 from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
@@ -33,8 +33,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for head in (int(name) for name in network.head):
             for side in options.side or (card.side, card.side // 2):
+                cut = Cut(head=head, side=side)
                 path = export_checkpoint(
-                    options.weights, Path(folder), name=f"L{head}-{side}", head=head, side=side
+                    options.weights, Path(folder), name=f"L{head}-{side}", cut=cut
                 )
                 engines[head, side] = OnnxEngine(path.read_bytes(), threads=options.threads)
     rows = {key: _judged(engine, options) for key, engine in engines.items()}

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -86,6 +86,14 @@ def whole_run(films: list[Film], tmp_path_factory: pytest.TempPathFactory) -> tu
     return train(RECIPE, films, out, machine=QUIET), out
 
 
+@pytest.fixture(autouse=True)
+def heeding_ctrl_c() -> Iterator[None]:
+    """As in a terminal; a shell has what it runs in the background ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """For runs whose exported files nobody looks at; they take longest."""
@@ -156,7 +164,7 @@ def test_a_run_learns(films: list[Film], tmp_path: Path) -> None:
     assert outcome.val_dice > 0.9
     # And so does what was exported: the engine finds the lungs of a film it was not taught.
     engine = OnnxEngine(outcome.weights.read_bytes(), threads=1)
-    squares = train_module._prepared(divide(films, recipe)[1], recipe, tmp_path, QUIET)
+    squares = train_module._prepared(divide(films, recipe)[1], recipe, tmp_path, QUIET, hints=False)
     sample = squares.sample(0)
     found = engine.predict(sample.image.numpy()[None])[0] >= 0.5
     truth = sample.target.numpy() == 1
