@@ -114,7 +114,7 @@ def test_split_writes_a_csv_that_check_takes(
     again = run("data", "split", clinic, "--test", 0.25, "--val", 0.3, "--seed", 1, "-o", path)
     assert again.out == ""
     assert path.read_text() == ended.out
-    report = json.loads(run("data", "check", clinic, "--split", path, "--json").out)
+    report = json.loads(run("data", "check", clinic, "--splits", path, "--json").out)
     assert report["counts"] == {"clinic": {"unlabelled": 1, "train": 4, "val": 2, "test": 2}}
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pleura.apps.options import BatchWorkers, NoBar
 from pleura.apps.progress import console
 
 __all__ = ["ablate"]
@@ -18,10 +19,8 @@ def ablate(
     ],
     data: Annotated[Path, typer.Option(help="The folder that holds the sets it names.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the runs are kept.")],
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that prepare batches; 0 is none.")
-    ] = 0,
-    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+    workers: BatchWorkers = 0,
+    quiet: NoBar = False,
 ) -> None:
     """Train every arm of a study once a seed, score all on the same test films, compare.
 

@@ -9,14 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pleura.apps.engines import (
-    Choice,
-    DeviceOption,
-    EngineOption,
-    FastOption,
-    PrecisionOption,
-    open_engine,
-)
+from pleura.apps.engines import Choice, open_engine
+from pleura.apps.options import Device, Engine, Fast, Precision, Weights
 from pleura.apps.progress import console
 
 __all__ = ["bench", "card"]
@@ -42,13 +36,11 @@ def bench(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Calibrate each set that has films of split val.")
     ] = False,
-    weights: Annotated[
-        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
-    ] = None,
-    engine: EngineOption = "onnxruntime",
-    device: DeviceOption = "cpu",
-    precision: PrecisionOption = "auto",
-    fast: FastOption = False,
+    weights: Weights = None,
+    engine: Engine = "onnxruntime",
+    device: Device = "cpu",
+    precision: Precision = "auto",
+    fast: Fast = False,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
 ) -> None:
     """Score every split of every set under a folder, into results that can be kept.

@@ -7,13 +7,23 @@ import shlex
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from pleura.apps.answers import Exit
 from pleura.apps.engines import open_engine
+from pleura.apps.options import (
+    Films,
+    Layout,
+    MostFilms,
+    NoBar,
+    Split,
+    Splits,
+    TrialLungs,
+    Weights,
+)
 from pleura.apps.progress import console
 from pleura.apps.robustness import film_bar
 
@@ -21,35 +31,23 @@ __all__ = ["calibrate"]
 
 
 def calibrate(
-    data: Annotated[
-        list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
-    ],
+    data: Films,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where the figures and their picture go.")
     ] = Path("report"),
-    split: Annotated[str, typer.Option(help="The films to judge on.")] = "test",
+    split: Split = "test",
     tune: Annotated[str, typer.Option(help="The films to choose the temperature on.")] = "val",
-    splits: Annotated[
-        str | None,
-        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
-    ] = None,
-    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
-    weights: Annotated[
-        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
-    ] = None,
-    lungs: Annotated[
-        Literal["field", "whole"] | None,
-        typer.Option(help="Predict this definition always; as each film labels it."),
-    ] = None,
+    splits: Splits = None,
+    layout: Layout = "auto",
+    weights: Weights = None,
+    lungs: TrialLungs = None,
     write: Annotated[
         Path | None, typer.Option(help="Write the weights with the temperature on their card.")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take so many films of each split, at random.")
-    ] = None,
+    limit: MostFilms = None,
     seed: Annotated[int, typer.Option(help="Of every draw: films, pixels.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+    quiet: NoBar = False,
 ) -> None:
     """Hold probabilities against masks, before and after a temperature chosen on other films.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.answers import Exit
+from pleura.apps.options import Layout, NoBar, Splits
 from pleura.apps.progress import FilmProgress, console
 
 if TYPE_CHECKING:
@@ -46,22 +47,7 @@ class Unit(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
-Layout = Annotated[
-    str,
-    typer.Option(
-        help="How it is laid out: auto, manifest, montgomery, shenzhen-montgomery, shenzhen, "
-        "folder or jsrt."
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
-Quiet = Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")]
-Parts = Annotated[
-    str | None,
-    typer.Option(
-        help="A CSV with columns id and split, or 'shenzhen-montgomery-published'; else the "
-        "set's own."
-    ),
-]
 
 
 @data_app.command()
@@ -73,7 +59,7 @@ def fetch(
         str | None, typer.Option(help="What the file's SHA-256 must be, if you know it.")
     ] = None,
     as_json: Json = False,
-    quiet: Quiet = False,
+    quiet: NoBar = False,
 ) -> None:
     """Download a public set of films from the US National Library of Medicine, and unpack it.
 
@@ -113,7 +99,7 @@ def fetch(
 def check(
     path: Data,
     layout: Layout = "auto",
-    split: Parts = None,
+    splits: Splits = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Draw films with their masks into this PNG, flagged first.")
     ] = None,
@@ -122,7 +108,7 @@ def check(
         bool, typer.Option("--all", help=f"List every finding, not {EXAMPLES} of a kind.")
     ] = False,
     as_json: Json = False,
-    quiet: Quiet = False,
+    quiet: NoBar = False,
 ) -> None:
     """Open every film and mask of a set, compare them all, and say what is wrong.
 
@@ -138,7 +124,7 @@ def check(
     from pleura.lab.check import check as run
     from pleura.lab.layouts import read_films
 
-    films = read_films(path, layout=layout, split=split)
+    films = read_films(path, layout=layout, split=splits)
     with FilmProgress(len(films), quiet=quiet) as bar:
         report = run(films, on_film=bar.advance)
     if as_json:
@@ -169,7 +155,7 @@ def split(
     """Divide a set into films to train on, to select on and to test on.
 
     pleura data split films --test 0.2 --val 0.1 --seed 42 --by patient -o split.csv
-    pleura data check films --split split.csv
+    pleura data check films --splits split.csv
 
     The same films and seed give the same split on every machine. Each source and condition is
     represented alike; films without a mask are left out.
@@ -208,8 +194,8 @@ def sheet(
     side: Annotated[int, typer.Option(min=32, help="Side of a picture, px.")] = 200,
     seed: Annotated[int, typer.Option(help="Other variations.")] = 0,
     layout: Layout = "auto",
-    split: Parts = None,
-    quiet: Quiet = False,
+    splits: Splits = None,
+    quiet: NoBar = False,
 ) -> None:
     """Draw films with the outlines of their masks, as they are or as training varies them.
 
@@ -220,7 +206,7 @@ def sheet(
     from pleura.lab.layouts import read_films
     from pleura.lab.sheet import choose, contact_sheet, film_tiles
 
-    films = read_films(path, layout=layout, split=split)
+    films = read_films(path, layout=layout, split=splits)
     if recipe is None:
         chosen = choose(films, tiles)
         with FilmProgress(len(chosen), quiet=quiet) as bar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pleura.apps.answers import Exit
-from pleura.apps.segment import Lungs
+from pleura.apps.options import SAID, Lungs, LungsOption, Threads, Weights
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["dicomweb"]
 
 _WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
-_NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
-_SAYS: dict[str, Any] = {"rich_help_panel": "What is said"}
 
 
 def dicomweb(
@@ -55,23 +53,14 @@ def dicomweb(
     ca: Annotated[
         Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
     ] = None,
-    lungs: Annotated[
-        Lungs,
-        typer.Option(help="field leaves the heart out; whole has the lung behind it.", **_NETWORK),
-    ] = Lungs.field,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="An .onnx file of `pleura export`, not the shipped one.", **_NETWORK),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPUs the network takes; by default all it may.", **_NETWORK),
-    ] = None,
+    lungs: LungsOption = Lungs.field,
+    weights: Weights = None,
+    threads: Threads = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a film on stdout.", **_SAYS)
+        bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
     ] = False,
     uids: Annotated[
-        bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **_SAYS)
+        bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **SAID)
     ] = False,
 ) -> None:
     """Pull films from a DICOMweb service, segment them, push the results back.

@@ -1,4 +1,4 @@
-"""From options to an engine: every door opens its own here, by the same options."""
+"""From options to an engine: every door opens its own here."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from pleura.core.errors import WeightsError
 from pleura.runtime.choice import ENGINES, Choice
@@ -19,34 +17,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ENGINES",
     "Choice",
-    "DeviceOption",
-    "EngineOption",
-    "FastOption",
-    "PrecisionOption",
     "open_engine",
     "read_weights",
-]
-
-_NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
-
-EngineOption = Annotated[
-    str,
-    typer.Option("--engine", help="What computes: onnxruntime, openvino.", **_NETWORK),
-]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="Where: cpu, cuda, coreml.", **_NETWORK)
-]
-PrecisionOption = Annotated[
-    str,
-    typer.Option(
-        "--precision",
-        help="int8, bf16 (openvino) or fp32; auto takes int8 where this CPU is faster at it.",
-        **_NETWORK,
-    ),
-]
-FastOption = Annotated[
-    bool,
-    typer.Option("--fast", help="A smaller network: quicker, a little less exact.", **_NETWORK),
 ]
 
 

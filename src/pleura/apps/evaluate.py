@@ -8,20 +8,27 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from pleura.apps.answers import Exit
-from pleura.apps.engines import (
-    Choice,
-    DeviceOption,
-    EngineOption,
-    FastOption,
-    PrecisionOption,
-    open_engine,
+from pleura.apps.engines import Choice, open_engine
+from pleura.apps.options import (
+    Device,
+    Engine,
+    Fast,
+    Films,
+    Layout,
+    MostFilms,
+    NoBar,
+    Precision,
+    Split,
+    Splits,
+    TrialLungs,
+    Weights,
 )
 from pleura.apps.progress import FilmProgress, console
 
@@ -31,44 +38,29 @@ _STAGES = {"score": "scoring", "draw": "drawing for the report:"}
 
 
 def evaluate(
-    data: Annotated[
-        list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
-    ],
+    data: Films,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where scores, summary and report go.")
     ] = Path("report"),
-    split: Annotated[str, typer.Option(help="Which films: test, val, train, ... or all.")] = "test",
-    splits: Annotated[
-        str | None,
-        typer.Option(
-            help="A CSV of id and split, or a published split's name; by default the data's own."
-        ),
-    ] = None,
-    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="An .onnx file that `pleura export` wrote; by default the shipped."),
-    ] = None,
-    engine: EngineOption = "onnxruntime",
-    device: DeviceOption = "cpu",
-    precision: PrecisionOption = "auto",
-    fast: FastOption = False,
-    lungs: Annotated[
-        Literal["field", "whole"] | None,
-        typer.Option(help="Predict this definition always; by default each film's."),
-    ] = None,
+    split: Split = "test",
+    splits: Splits = None,
+    layout: Layout = "auto",
+    weights: Weights = None,
+    engine: Engine = "onnxruntime",
+    device: Device = "cpu",
+    precision: Precision = "auto",
+    fast: Fast = False,
+    lungs: TrialLungs = None,
     cleaned: Annotated[
         bool, typer.Option(help="Judge what ships, or the bare threshold before it is cleaned.")
     ] = True,
     compare: Annotated[
         Path | None, typer.Option(help="The scores.csv of another run, to hold this one against.")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Score so many films, drawn at random.")
-    ] = None,
+    limit: MostFilms = None,
     seed: Annotated[int, typer.Option(help="Of every draw: films, intervals, pictures.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+    quiet: NoBar = False,
 ) -> None:
     """Score the whole path, as shipped, on films whose masks are known.
 

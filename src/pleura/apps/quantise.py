@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pleura.apps.options import Layout, NoBar, Splits
 from pleura.apps.progress import FilmProgress
 
 __all__ = ["quantise"]
@@ -23,12 +24,10 @@ def quantise(
         typer.Option("--out", "-o", help="The file to write; by default NAME-int8.onnx."),
     ] = None,
     films: Annotated[int, typer.Option(min=1, help="So many to calibrate on.")] = 60,
-    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
-    splits: Annotated[
-        str | None, typer.Option(help="A CSV of id and split, or a published split's name.")
-    ] = None,
+    layout: Layout = "auto",
+    splits: Splits = None,
     seed: Annotated[int, typer.Option(help="Of the draw of films.")] = 0,
-    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+    quiet: NoBar = False,
 ) -> None:
     """Make int8 weights: a quarter of the size, and faster on most CPUs.
 

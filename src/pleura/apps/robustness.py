@@ -8,44 +8,42 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from pleura.apps.answers import Exit
 from pleura.apps.engines import open_engine
+from pleura.apps.options import (
+    Films,
+    Layout,
+    MostFilms,
+    NoBar,
+    Split,
+    Splits,
+    TrialLungs,
+    Weights,
+)
 from pleura.apps.progress import FilmProgress, console
 
 __all__ = ["film_bar", "robustness"]
 
 
 def robustness(
-    data: Annotated[
-        list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
-    ],
+    data: Films,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where the table and its picture go.")
     ] = Path("report"),
-    split: Annotated[str, typer.Option(help="Which films: test, val, train, ... or all.")] = "test",
-    splits: Annotated[
-        str | None,
-        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
-    ] = None,
-    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
-    weights: Annotated[
-        Path | None, typer.Option(help="An .onnx file that `pleura export` wrote; the shipped one.")
-    ] = None,
-    lungs: Annotated[
-        Literal["field", "whole"] | None,
-        typer.Option(help="Predict this definition always; as each film labels it."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Try so many films, drawn at random.")
-    ] = None,
+    split: Split = "test",
+    splits: Splits = None,
+    layout: Layout = "auto",
+    weights: Weights = None,
+    lungs: TrialLungs = None,
+    limit: MostFilms = None,
     seed: Annotated[int, typer.Option(help="Of every draw: films, intervals.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+    quiet: NoBar = False,
 ) -> None:
     """Score films as they are, and mirrored, inverted, turned, stretched, pale, small and large.
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.engines import DeviceOption, EngineOption, FastOption, PrecisionOption
+from pleura.apps.options import (
+    COMPUTED,
+    SAID,
+    Device,
+    Engine,
+    Fast,
+    Lungs,
+    LungsOption,
+    Precision,
+    Threads,
+    Weights,
+)
 
 __all__ = ["segment"]
 
 
 _WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
-_NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
-_SAYS: dict[str, Any] = {"rich_help_panel": "What is said"}
-
-
-class Lungs(StrEnum):
-    """The definitions of lung, as options."""
-
-    field = "field"
-    whole = "whole"
 
 
 def segment(
@@ -65,37 +66,28 @@ def segment(
         bool, typer.Option("--uid", help="Also DICOM films' UIDs in results.csv.", **_WRITES)
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also colour photographs of films.", **_NETWORK)
+        bool, typer.Option("--force", help="Also colour photographs of films.", **COMPUTED)
     ] = False,
-    lungs: Annotated[
-        Lungs,
-        typer.Option(help="field leaves the heart out; whole has the lung behind it.", **_NETWORK),
-    ] = Lungs.field,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="An .onnx file of `pleura export`, not the shipped one.", **_NETWORK),
-    ] = None,
-    engine: EngineOption = "onnxruntime",
-    device: DeviceOption = "cpu",
-    precision: PrecisionOption = "auto",
-    fast: FastOption = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPUs the network takes; by default all it may.", **_NETWORK),
-    ] = None,
+    lungs: LungsOption = Lungs.field,
+    weights: Weights = None,
+    engine: Engine = "onnxruntime",
+    device: Device = "cpu",
+    precision: Precision = "auto",
+    fast: Fast = False,
+    threads: Threads = None,
     batch: Annotated[
         int,
-        typer.Option("--batch-size", min=1, help="Films the network takes at a time.", **_NETWORK),
+        typer.Option("--batch-size", min=1, help="Films the network takes at a time.", **COMPUTED),
     ] = 1,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads that read, and as many that write.", **_NETWORK),
+        typer.Option(min=1, help="Threads that read, and as many that write.", **COMPUTED),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a film on stdout.", **_SAYS)
+        bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--no-progress", "-q", help="Only errors on stderr.", **_SAYS)
+        bool, typer.Option("--no-progress", "-q", help="Only errors on stderr.", **SAID)
     ] = False,
 ) -> None:
     """Find the lungs in films: a mask each, and a table of measurements.

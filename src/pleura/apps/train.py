@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pleura.apps.options import BatchWorkers, Layout, NoBar, Splits
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,11 +30,8 @@ def train(
         list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the run is kept.")],
-    splits: Annotated[
-        str | None,
-        typer.Option(help="A CSV of id and split, or a published split's name; the data's own."),
-    ] = None,
-    layout: Annotated[str, typer.Option(help="How the data is laid out on disk.")] = "auto",
+    splits: Splits = None,
+    layout: Layout = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     max_time: Annotated[
         str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
@@ -43,10 +41,8 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
     strategy: Annotated[str, typer.Option(help="As Lightning names it, e.g. ddp.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that prepare batches; 0 is none.")
-    ] = 0,
-    quiet: Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")] = False,
+    workers: BatchWorkers = 0,
+    quiet: NoBar = False,
 ) -> None:
     """Train a network after a recipe.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.segment import Lungs
+from pleura.apps.options import Lungs, LungsOption, Threads, Weights
 from pleura.core.errors import UsageError
 
 __all__ = ["node_app"]
@@ -18,7 +18,6 @@ node_app = typer.Typer(invoke_without_command=True)
 
 _WHO: dict[str, Any] = {"rich_help_panel": "Who may send"}
 _WHERE: dict[str, Any] = {"rich_help_panel": "Where results go"}
-_NETWORK: dict[str, Any] = {"rich_help_panel": "How it is computed"}
 _DISK: dict[str, Any] = {"rich_help_panel": "Disk"}
 _TLS: dict[str, Any] = {"rich_help_panel": "TLS"}
 
@@ -80,18 +79,9 @@ def node(
     quota: Annotated[
         int | None, typer.Option(min=1, help="MB that the folder may take.", **_DISK)
     ] = None,
-    lungs: Annotated[
-        Lungs,
-        typer.Option(help="field leaves the heart out; whole has the lung behind it.", **_NETWORK),
-    ] = Lungs.field,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="An .onnx file of `pleura export`, not the shipped one.", **_NETWORK),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPUs the network takes; by default all it may.", **_NETWORK),
-    ] = None,
+    lungs: LungsOption = Lungs.field,
+    weights: Weights = None,
+    threads: Threads = None,
     tls_cert: Annotated[
         Path | None, typer.Option(help="Our certificate, PEM; films come over TLS then.", **_TLS)
     ] = None,

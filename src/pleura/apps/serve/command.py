@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pleura.apps.engines import DeviceOption, EngineOption, FastOption, PrecisionOption
+from pleura.apps.options import COMPUTED, Device, Engine, Fast, Precision, Threads, Weights
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,20 +39,18 @@ def serve(
     no_key: Annotated[
         bool, typer.Option("--no-key", help="Bind wider than this machine without a key.", **_WHO)
     ] = False,
-    weights: Annotated[
-        Path | None, typer.Option(help="An .onnx file of `pleura export`, not the shipped one.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPUs the network takes; by default all it may.")
-    ] = None,
-    engine: EngineOption = "onnxruntime",
-    device: DeviceOption = "cpu",
-    precision: PrecisionOption = "auto",
-    fast: FastOption = False,
+    weights: Weights = None,
+    threads: Threads = None,
+    engine: Engine = "onnxruntime",
+    device: Device = "cpu",
+    precision: Precision = "auto",
+    fast: Fast = False,
     jobs: Annotated[
         int,
         typer.Option(
-            min=1, help="Films worked on at a time; those that wait share one call of the network."
+            min=1,
+            help="Films worked on at a time; those that wait share one call of the network.",
+            **COMPUTED,
         ),
     ] = 4,
     megabytes: Annotated[int, typer.Option(min=1, help="Of one request.", **_BOUNDS)] = 128,

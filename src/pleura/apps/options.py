@@ -1,0 +1,118 @@
+"""Options that several commands share: one name and one wording for one thing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+__all__ = [
+    "COMPUTED",
+    "SAID",
+    "BatchWorkers",
+    "Device",
+    "Engine",
+    "Fast",
+    "Films",
+    "Layout",
+    "Lungs",
+    "LungsOption",
+    "MostFilms",
+    "NoBar",
+    "Precision",
+    "Split",
+    "Splits",
+    "Threads",
+    "TrialLungs",
+    "Weights",
+]
+
+COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
+SAID: dict[str, Any] = {"rich_help_panel": "What is said"}
+
+
+class Lungs(StrEnum):
+    """The definitions of lung, as options."""
+
+    field = "field"
+    whole = "whole"
+
+
+LungsOption = Annotated[
+    Lungs,
+    typer.Option(
+        "--lungs", help="field leaves the heart out; whole has the lung behind it.", **COMPUTED
+    ),
+]
+TrialLungs = Annotated[
+    Literal["field", "whole"] | None,
+    typer.Option(
+        "--lungs",
+        help="Predict this definition always; by default the one each film is labelled by.",
+        **COMPUTED,
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="An .onnx file that `pleura export` wrote; by default the shipped one.",
+        **COMPUTED,
+    ),
+]
+Engine = Annotated[
+    str, typer.Option("--engine", help="What computes: onnxruntime, openvino.", **COMPUTED)
+]
+Device = Annotated[str, typer.Option("--device", help="Where: cpu, cuda, coreml.", **COMPUTED)]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="int8, bf16 (openvino) or fp32; auto takes int8 where this CPU is faster at it.",
+        **COMPUTED,
+    ),
+]
+Fast = Annotated[
+    bool,
+    typer.Option("--fast", help="A smaller network: quicker, a little less exact.", **COMPUTED),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="CPUs the network takes; by default all it may.", **COMPUTED
+    ),
+]
+BatchWorkers = Annotated[
+    int, typer.Option("--workers", min=0, help="Processes that prepare batches; 0 is none.")
+]
+
+Films = Annotated[
+    list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
+]
+Split = Annotated[
+    str, typer.Option("--split", help="The films to judge on: test, val, train, ... or all.")
+]
+Splits = Annotated[
+    str | None,
+    typer.Option(
+        "--splits",
+        metavar="FILE|NAME",
+        help="A CSV with columns id and split, or a published split's name, such as "
+        "'shenzhen-montgomery-published'; by default the data's own.",
+    ),
+]
+Layout = Annotated[
+    str,
+    typer.Option(
+        "--layout",
+        help="How the data is laid out on disk: auto, manifest, montgomery, shenzhen-montgomery, "
+        "shenzhen, folder or jsrt.",
+    ),
+]
+MostFilms = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Take so many films of a split, drawn at random."),
+]
+NoBar = Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")]
