@@ -14,15 +14,16 @@ from PIL import Image
 
 from pleura.core.paint import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Mask, Segmentation, Spacing
+from pleura.io.png import flat_png
 from pleura.io.whole import written_whole
 
 __all__ = [
     "HEART",
     "LEFT",
     "RIGHT",
-    "label_image",
     "label_map",
-    "mask_image",
+    "labels_png",
+    "mask_png",
     "write_labels",
     "write_mask",
     "write_nifti",
@@ -48,34 +49,30 @@ def label_map(segmentation: Segmentation) -> NDArray[np.uint8]:
 
 def write_mask(segmentation: Segmentation, stem: Path) -> list[Path]:
     """Both lungs: 8-bit grey PNG, 0 and 255, at the film's size."""
-    return [_save_mask(segmentation.mask, _ending(stem, "_mask.png"))]
+    return [_save(mask_png(segmentation.mask), _ending(stem, "_mask.png"))]
 
 
 def write_split(segmentation: Segmentation, stem: Path) -> list[Path]:
     """One PNG of 0 and 255 a lung; right and left are the patient's."""
     return [
-        _save_mask(segmentation.right, _ending(stem, "_right.png")),
-        _save_mask(segmentation.left, _ending(stem, "_left.png")),
+        _save(mask_png(segmentation.right), _ending(stem, "_right.png")),
+        _save(mask_png(segmentation.left), _ending(stem, "_left.png")),
     ]
 
 
 def write_labels(segmentation: Segmentation, stem: Path) -> list[Path]:
     """The label map as a palette PNG: the values are 0 to 3, and colours show."""
-    return [save_png(label_image(segmentation), _ending(stem, "_labels.png"))]
+    return [_save(labels_png(segmentation), _ending(stem, "_labels.png"))]
 
 
-def label_image(segmentation: Segmentation) -> Image.Image:
+def labels_png(segmentation: Segmentation) -> bytes:
     """The label map as a palette picture."""
-    labels = label_map(segmentation)
-    height, width = labels.shape
-    image = Image.frombytes("P", (width, height), labels.tobytes())
-    image.putpalette(_PALETTE)
-    return image
+    return flat_png(label_map(segmentation), palette=_PALETTE)
 
 
-def mask_image(mask: Mask) -> Image.Image:
+def mask_png(mask: Mask) -> bytes:
     """A mask as an 8-bit grey picture, 0 and 255."""
-    return Image.fromarray(mask.astype(np.uint8) * 255)
+    return flat_png(np.multiply(mask, 255, dtype=np.uint8))
 
 
 def write_npy(segmentation: Segmentation, stem: Path) -> list[Path]:
@@ -113,8 +110,10 @@ def save_png(image: Image.Image, path: Path, **options: Any) -> Path:
     return path
 
 
-def _save_mask(mask: Mask, path: Path) -> Path:
-    return save_png(mask_image(mask), path)
+def _save(data: bytes, path: Path) -> Path:
+    with written_whole(path) as file:
+        file.write(data)
+    return path
 
 
 def _ending(stem: Path, ending: str) -> Path:

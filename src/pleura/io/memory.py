@@ -12,7 +12,7 @@ from PIL import Image
 from pleura.core.contours import rle
 from pleura.core.paint import display
 from pleura.core.types import Mask, Radiograph, Segmentation
-from pleura.io.masks import label_image, mask_image
+from pleura.io.masks import labels_png, mask_png
 from pleura.io.pictures import overlay_image
 from pleura.io.row import COLUMNS, Row
 
@@ -25,8 +25,8 @@ def film_png(film: Radiograph) -> bytes:
 
 
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
-    "mask": lambda found: _png(mask_image(found.mask)),
-    "labels": lambda found: _png(label_image(found)),
+    "mask": lambda found: mask_png(found.mask),
+    "labels": labels_png,
     "overlay": lambda found: _png(overlay_image(found)),
     "film": lambda found: film_png(found.radiograph),
 }

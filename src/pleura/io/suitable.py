@@ -64,7 +64,7 @@ def check_contrast(pixels: Pixels) -> None:
             f"the film shows no contrast: nearly every pixel has the value {dark:g}; "
             "it is blank, or was exported with a wrong window: export it again"
         )
-    shown = sample[(sample >= dark) & (sample <= light)]
+    shown = sample[np.searchsorted(sample, dark) : np.searchsorted(sample, light, side="right")]
     levels = np.count_nonzero(shown[1:] > shown[:-1]) + 1 if len(shown) else 0
     if levels < LEAST_LEVELS:
         raise UnsuitableFilm(

@@ -1,0 +1,59 @@
+"""PNG of pictures with few, flat areas, as masks and label maps are.
+
+Pillow tries five filters on every row and lets zlib look for repeats anywhere. Here each row is
+written as what it changes in the row above (the filter `up`, which leaves next to nothing of a
+mask), and zlib looks for runs only: a fifth of the time, and the files of lungs are smaller as a rule.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["flat_png"]
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY, _PALETTE = 0, 3  # colour types
+_UP = 2  # filter type
+_BLOCK = 256  # rows filtered and packed at a time: no second picture in memory
+
+
+def flat_png(levels: NDArray[np.uint8], *, palette: tuple[int, ...] = ()) -> bytes:
+    """(H, W) uint8 -> the bytes of an 8-bit grey PNG, or one of colours if given a `palette`.
+
+    `palette` holds red, green, blue of 0, 1, 2, ... one after the other. Any picture comes out
+    right; one without flat areas comes out large.
+    """
+    height, width = levels.shape
+    colour = _PALETTE if palette else _GREY
+    head = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    parts = [_SIGNATURE, _chunk(b"IHDR", head)]
+    if palette:
+        parts.append(_chunk(b"PLTE", bytes(palette)))
+    parts += [_chunk(b"IDAT", _packed(levels)), _chunk(b"IEND", b"")]
+    return b"".join(parts)
+
+
+def _packed(levels: NDArray[np.uint8]) -> bytes:
+    """Rows as differences from the row above, modulo 256, each behind its filter's number."""
+    height, width = levels.shape
+    packer = zlib.compressobj(strategy=zlib.Z_RLE)
+    rows = np.full((min(_BLOCK, height), width + 1), _UP, dtype=np.uint8)
+    above = np.zeros((1, width), dtype=np.uint8)
+    parts = []
+    for top in range(0, height, _BLOCK):
+        own = levels[top : top + _BLOCK]
+        filtered = rows[: len(own)]
+        np.subtract(own[:1], above, out=filtered[:1, 1:])
+        np.subtract(own[1:], own[:-1], out=filtered[1:, 1:])
+        parts.append(packer.compress(filtered))
+        above = own[-1:]
+    return b"".join([*parts, packer.flush()])
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    checked = kind + data
+    return struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked))
