@@ -2,7 +2,7 @@
 
 Pillow tries five filters on every row and lets zlib look for repeats anywhere. Here each row is
 written as what it changes in the row above (the filter `up`, which leaves next to nothing of a
-mask), and zlib looks for runs only: a fifth of the time, and the files of lungs are smaller as a rule.
+mask), and zlib looks for runs only: a fifth of the time, and files of lungs are mostly smaller.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _packed(levels: NDArray[np.uint8]) -> bytes:
         filtered = rows[: len(own)]
         np.subtract(own[:1], above, out=filtered[:1, 1:])
         np.subtract(own[1:], own[:-1], out=filtered[1:, 1:])
-        parts.append(packer.compress(filtered))
+        parts.append(packer.compress(filtered.data))
         above = own[-1:]
     return b"".join([*parts, packer.flush()])
 
