@@ -30,7 +30,16 @@ from pleura.core.errors import (
     WeightsError,
 )
 from pleura.core.paint import paint
-from pleura.core.types import Box, Definition, Measurements, Provenance, Radiograph, Spacing
+from pleura.core.types import (
+    Box,
+    Definition,
+    Doubt,
+    Measurements,
+    Provenance,
+    Quality,
+    Radiograph,
+    Spacing,
+)
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.io.suitable import check_contrast, check_size
@@ -42,12 +51,14 @@ __all__ = [
     "Box",
     "Card",
     "DataError",
+    "Doubt",
     "Engine",
     "FilmError",
     "Measurements",
     "OnnxEngine",
     "PleuraError",
     "Provenance",
+    "Quality",
     "Radiograph",
     "Segmentation",
     "Segmenter",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pleura.core.measure import measure
-from pleura.core.types import Provenance, Radiograph, Segmentation, Spacing
+from pleura.core.types import Provenance, Quality, Radiograph, Segmentation, Spacing
 
 
 @pytest.fixture
@@ -34,5 +34,6 @@ def segmentation(film: np.ndarray) -> Segmentation:
         channels=channels,
         measurements=measure(**masks, spacing=spacing),
         provenance=Provenance("0", "by hand", "0" * 64, "none", "field"),
+        quality=Quality("ok", 0.97),
         notes=("a note", "another"),
     )

@@ -22,7 +22,7 @@ from pydicom.uid import UID
 from pleura.core.contours import fill_outlines
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.measure import measure
-from pleura.core.types import Provenance, Segmentation
+from pleura.core.types import Provenance, Quality, Segmentation
 from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results, result_uids
 from pleura.io.dicomgsps import MOST_POINTS
 from pleura.io.pictures import overlay_image
@@ -95,6 +95,7 @@ def found_in(data: bytes | Path, *, heart: bool = True) -> Segmentation:
             right, left, heart=middle if heart else None, spacing=radiograph.spacing
         ),
         provenance=Provenance("0.1.0", "by hand", "ab" * 32, "none", "field"),
+        quality=Quality("ok", 0.97),
     )
 
 

@@ -67,11 +67,11 @@ def test_an_error_reaches_all_that_shared_it_and_no_later_one(engine: OnnxEngine
 def test_another_definition_needs_no_second_prediction(engine: OnnxEngine) -> None:
     film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
     field, whole = (Segmenter(engine, definition=each)(film) for each in ("field", "whole"))
-    again = redefine(field, "whole")
+    again = redefine(field, "whole", engine.card)
     assert np.array_equal(again.right, whole.right)
     assert np.array_equal(again.left, whole.left)
     assert (again.provenance, again.measurements) == (whole.provenance, whole.measurements)
-    assert again.notes == whole.notes
+    assert (again.notes, again.quality) == (whole.notes, whole.quality)
 
 
 def test_a_definition_that_weights_lack_is_refused(dark_weights: Callable[..., bytes]) -> None:
@@ -79,4 +79,4 @@ def test_a_definition_that_weights_lack_is_refused(dark_weights: Callable[..., b
     segmenter = Segmenter(OnnxEngine(dark_weights(card.to_json()), threads=1))
     film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
     with pytest.raises(UsageError, match="whole"):
-        redefine(segmenter(film), "whole")
+        redefine(segmenter(film), "whole", card)

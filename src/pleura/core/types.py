@@ -39,6 +39,9 @@ KNOWN_CHANNELS = (*CHANNELS, "field", "whole")
 Definition: TypeAlias = Literal["field", "whole"]
 """`field`: heart and mediastinum left out. `whole`: the lung behind the heart included."""
 
+Verdict: TypeAlias = Literal["ok", "review", "refused"]
+"""Of a result: take it, look at it first, or do not use it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
@@ -146,6 +149,30 @@ class Provenance:
     definition: Definition
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A reason not to trust a result unseen."""
+
+    code: str
+    """One of `core.quality.DOUBTS`, for machines: stable."""
+
+    text: str
+    """One sentence for people: what is odd, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What Pleura thinks of its own result."""
+
+    verdict: Verdict
+    estimated_dice: float | None
+    """What Dice the lungs would have with a reader's mask, in [0, 1]; None where the weights' card
+    does not say how to estimate it, or no lung was found."""
+
+    doubts: tuple[Doubt, ...] = ()
+    """Why the verdict is not `ok`, gravest first; empty if it is."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
     """The lungs of one film, at its native size."""
@@ -159,6 +186,9 @@ class Segmentation:
     channels: tuple[str, ...]
     measurements: Measurements
     provenance: Provenance
+    quality: Quality
+    """The verdict; a mask whose verdict is not `ok` must not pass for a good one."""
+
     heart: Mask | None = None
     notes: tuple[str, ...] = ()
 

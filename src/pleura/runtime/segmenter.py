@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pleura
+from pleura.core.card import Card
 from pleura.core.cleanup import Cleaned, check_definition, clean, leave
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import Frame, normalise
 from pleura.core.measure import measure
 from pleura.core.native import NativeMaps
+from pleura.core.quality import judge
 from pleura.core.temperature import temper
 from pleura.core.types import (
     Definition,
@@ -32,7 +34,7 @@ SMALLEST_SIDE = 32
 
 
 class Segmenter:
-    """Fit, predict, restore, clean, measure. Safe to call from several threads."""
+    """Fit, predict, restore, clean, judge, measure. Safe to call from several threads."""
 
     def __init__(
         self, engine: Engine, *, definition: Definition = "field", cleaned: bool = True
@@ -82,43 +84,42 @@ class Segmenter:
         return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
 
     def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
-        channels = self.engine.card.channels
-        return _lungs_of(
-            film, NativeMaps(frame, maps), channels, made_by=self.provenance, tidy=self.tidy
-        )
+        card, small = self.engine.card, NativeMaps(frame, maps)
+        return _lungs_of(film, small, card, made_by=self.provenance, tidy=self.tidy)
 
 
-def redefine(segmentation: Segmentation, definition: Definition) -> Segmentation:
+def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
     """The same film's lungs by another definition, without asking the network again.
 
-    Equal to what a `Segmenter` of that definition gives.
+    Equal to what a `Segmenter` of that definition gives; `card` is that of the same weights.
 
     Raises:
         UsageError: these weights do not give that definition.
     """
-    check_definition(segmentation.channels, definition)
+    check_definition(card.channels, definition)
     made_by = replace(segmentation.provenance, definition=definition)
     film, maps = segmentation.radiograph, segmentation.probabilities
-    return _lungs_of(film, maps, segmentation.channels, made_by=made_by)
+    return _lungs_of(film, maps, card, made_by=made_by)
 
 
 def _lungs_of(
     film: Radiograph,
     maps: Probabilities | NativeMaps,
-    channels: tuple[str, ...],
+    card: Card,
     *,
     made_by: Provenance,
     tidy: Callable[..., Cleaned] = clean,
 ) -> Segmentation:
-    """Clean and measure: probabilities of the film's size -> its lungs by `made_by.definition`."""
-    lungs = tidy(maps, channels, definition=made_by.definition)
+    """Clean, judge, measure: probabilities of the film's size -> lungs by `made_by.definition`."""
+    lungs = tidy(maps, card.channels, definition=made_by.definition)
     return Segmentation(
         radiograph=film,
         right=lungs.right,
         left=lungs.left,
         heart=lungs.heart,
         probabilities=maps,
-        channels=channels,
+        channels=card.channels,
+        quality=judge(maps, lungs, card, definition=made_by.definition),
         measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
         provenance=made_by,
         notes=(*film.notes, *lungs.notes),

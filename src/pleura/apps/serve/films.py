@@ -79,7 +79,7 @@ def answer_film(
     found = segmenter(
         read_radiograph(content, most_pixels=most_pixels, photographs=wish.photographs)
     )
-    by_definition = {first: found, **{each: redefine(found, each) for each in others}}
+    by_definition = {first: found, **{each: redefine(found, each, engine.card) for each in others}}
     film = _Answered(name, by_definition, content)
     if wish.kind == "json":
         return _told(film, wish.include)

@@ -1,0 +1,214 @@
+"""What can be seen of a result without knowing the truth: how sure, how large, of what shape.
+
+Everything is looked at in the network's square, so that the cost does not grow with the film. The
+square's pixels are all of one size in the film, and stretching changes no Dice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.card import lung_channels
+from pleura.core.cleanup import THRESHOLD, Cleaned
+from pleura.core.native import NativeMaps
+from pleura.core.types import Definition, Mask, Probabilities
+
+__all__ = ["SHAPE", "Traits", "expected_dice", "look"]
+
+_OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
+
+SHAPE = (*(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG), "area", "aspect")
+"""Names of the numbers in `Traits.shape`."""
+
+LARGEST_SIDE = 512
+"""Pixels to which maps of a film's size are sampled, where there is no smaller square."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Of one film's lungs by one definition. None where there is nothing to measure."""
+
+    expected_dice: float | None
+    """Of both lungs, if every pixel came true as often as its probability says."""
+
+    worse_lung: float | None
+    """The same of the lung that is worse off."""
+
+    unsure: float | None
+    """Sum of p (1 - p) over the lungs' pixels: their number's variance, if pixels were apart."""
+
+    cleaned: float
+    """Pixels that clean-up took or gave, over those the network marked or that are left."""
+
+    border: float
+    """Pixels of the lungs along the film's edge, over the root of their area."""
+
+    disagreement: float | None
+    """Share of the field's probability that lies outside of the whole lung; None without both."""
+
+    right_share: float
+    """Share of the film that is right lung; 0 where it is missing."""
+
+    left_share: float
+    exchanged: bool
+    """The right lung lies on the viewer's right."""
+
+    shape: NDArray[np.float64] | None
+    """(14,), as `SHAPE` names them; None unless both lungs are there."""
+
+
+def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
+    """Dice that `mask` has on average with truths drawn from `probabilities`, both (S, S).
+
+    2 E|M and T| / (|M| + E|T|): the ratio of the means stands for the mean of the ratio, which
+    is the same to a part in the number of pixels. None where both sides are empty.
+    """
+    marked, likely = int(np.count_nonzero(mask)), float(probabilities.sum(dtype=np.float64))
+    if not marked + likely:
+        return None
+    return 2 * float(probabilities.sum(where=mask, dtype=np.float64)) / (marked + likely)
+
+
+def look(
+    maps: Probabilities | NativeMaps,
+    lungs: Cleaned,
+    channels: tuple[str, ...],
+    *,
+    definition: Definition,
+) -> Traits:
+    """The traits of `lungs`, which were made of `maps`, (C, H, W) or smaller."""
+    small = _small(maps)
+    side = small.shape[-2:]
+    right, left = _sampled(lungs.right, side), _sampled(lungs.left, side)
+    names = lung_channels(channels, definition)
+    own = [small[channels.index(each)] for each in names]
+    both, mask = _joined(own), right | left
+    said = both >= THRESHOLD
+    changed, marked = np.count_nonzero(said ^ mask), np.count_nonzero(said | mask)
+    area = int(np.count_nonzero(mask))
+    pairs = list(zip(own, (right, left), strict=True)) if len(own) == 2 else []
+    each = [d for p, m in pairs if m.any() and (d := expected_dice(p, m)) is not None]
+    height, width = lungs.right.shape
+    places = _place(right), _place(left)
+    return Traits(
+        expected_dice=expected_dice(both, mask) if area else None,
+        worse_lung=min(each) if each else None,
+        unsure=float((both * (1 - both)).sum()) / area if area else None,
+        cleaned=float(changed / marked) if marked else 0.0,
+        border=_border(mask) / np.sqrt(area) if area else 0.0,
+        disagreement=_disagreement(small, channels),
+        right_share=float(right.mean()),
+        left_share=float(left.mean()),
+        exchanged=bool(places[0] and places[1] and places[0].column > places[1].column),
+        shape=_shape(*places, aspect=(height * side[1]) / (width * side[0]), pixels=mask.size),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a lung lies in the square: px of it, rows and columns from 0."""
+
+    area: int
+    top: int
+    bottom: int
+    first: int
+    last: int
+    row: float
+    column: float
+    slant: float
+    """Correlation of row and column."""
+
+
+def _small(maps: Probabilities | NativeMaps) -> Probabilities:
+    """(C, S, S): the square that maps were made of, or a sample of maps in a film's size."""
+    if isinstance(maps, NativeMaps):
+        return maps.small
+    size = min(LARGEST_SIDE, maps.shape[1]), min(LARGEST_SIDE, maps.shape[2])
+    rows, columns = _middles(maps.shape[1], size[0]), _middles(maps.shape[2], size[1])
+    sampled: Probabilities = maps[:, rows[:, None], columns]
+    return sampled
+
+
+def _middles(old: int, new: int) -> NDArray[np.intp]:
+    """Of `old` pixels those under the middles of `new` ones."""
+    return (2 * np.arange(new) + 1) * old // (2 * new)
+
+
+def _sampled(mask: Mask, size: tuple[int, int]) -> Mask:
+    """(H, W) bool -> `size`."""
+    if mask.shape == size:
+        return mask
+    rows, columns = _middles(mask.shape[0], size[0]), _middles(mask.shape[1], size[1])
+    return mask[rows][:, columns]
+
+
+def _joined(maps: list[Probabilities]) -> Probabilities:
+    """(S, S): the likelier lung's probability in each pixel."""
+    return maps[0] if len(maps) == 1 else np.maximum(maps[0], maps[1])
+
+
+def _border(mask: Mask) -> int:
+    """Pixels of `mask` in the first and last row and column."""
+    edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    return sum(int(np.count_nonzero(each)) for each in edges)
+
+
+def _disagreement(small: Probabilities, channels: tuple[str, ...]) -> float | None:
+    """The field is a part of the whole lung: what lies outside of it over all of it."""
+    field, whole = (lung_channels(channels, each) for each in ("field", "whole"))
+    if not field or not whole:
+        return None
+    inner, outer = (_joined([small[channels.index(c)] for c in each]) for each in (field, whole))
+    total = float(inner.sum(dtype=np.float64))
+    return float(np.maximum(inner - outer, 0).sum(dtype=np.float64)) / total if total else None
+
+
+def _place(mask: Mask) -> _Place | None:
+    by_row, by_column = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
+    area = int(by_row.sum())
+    if not area:
+        return None
+    rows, columns = np.arange(len(by_row)) + 0.5, np.arange(len(by_column)) + 0.5
+    row, column = float(by_row @ rows) / area, float(by_column @ columns) / area
+    spread = np.sqrt((by_row @ (rows - row) ** 2) * (by_column @ (columns - column) ** 2))
+    product = float((mask @ (columns - column)) @ (rows - row))
+    at, across = np.flatnonzero(by_row), np.flatnonzero(by_column)
+    return _Place(
+        area=area,
+        top=int(at[0]),
+        bottom=int(at[-1]) + 1,
+        first=int(across[0]),
+        last=int(across[-1]) + 1,
+        row=row,
+        column=column,
+        slant=product / float(spread) if spread else 0.0,
+    )
+
+
+def _shape(
+    right: _Place | None, left: _Place | None, *, aspect: float, pixels: int
+) -> NDArray[np.float64] | None:
+    """Both lungs in the box that holds them; `aspect` is that of a pixel."""
+    if right is None or left is None:
+        return None
+    top, bottom = min(right.top, left.top), max(right.bottom, left.bottom)
+    first, last = min(right.first, left.first), max(right.last, left.last)
+    height, width = bottom - top, last - first
+    numbers = [
+        number
+        for each in (right, left)
+        for number in (
+            each.area / (height * width),
+            (each.bottom - each.top) / height,
+            (each.last - each.first) / width,
+            (each.row - top) / height,
+            (each.column - first) / width,
+            each.slant,
+        )
+    ]
+    return np.array(
+        [*numbers, np.log((right.area + left.area) / pixels), np.log(aspect * height / width)]
+    )
