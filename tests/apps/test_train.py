@@ -12,6 +12,7 @@ from pleura.apps.train import duration
 from pleura.core.errors import UsageError
 from pleura.core.phantom import draw
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 Run = Callable[..., Any]
 
 RECIPE = """
@@ -51,6 +52,7 @@ def test_train_resume_export_and_segment_with_what_was_trained(
     assert told.code == 0, told.err
     assert told.out.strip() == str(out / "weights/small.onnx")
     assert "epochs 1, best validation Dice 0." in told.err
+    assert "device cpu" in told.err  # -q drops the bar, and nothing else
 
     again = run("train", recipe, *options)
     assert again.code == 2
@@ -74,6 +76,19 @@ def test_a_recipe_that_is_not_there_is_wrong_usage(run: Run, drawn: Path, tmp_pa
     told = run("train", tmp_path / "gone.toml", "--data", drawn, "--out", tmp_path / "run")
     assert told.code == 2
     assert "gone.toml" in told.err
+
+
+def test_the_recipes_that_ship_are_told_and_trained_by_name(run: Run, tmp_path: Path) -> None:
+    told = run("train", "--list")
+    assert told.code == 0, told.err
+    ours = sorted(path.stem for path in (CHECKOUT / "recipes").glob("*.toml"))
+    assert [line.split()[0] for line in told.out.splitlines()] == ours
+    assert "The published protocol the project began with" in told.out
+    assert str(CHECKOUT / "recipes") in told.err
+
+    begun = run("train", "seed", "--data", tmp_path / "gone", "--out", tmp_path / "run")
+    assert begun.code == 2
+    assert "gone" in begun.err  # the recipe was found; the films were not
 
 
 def test_data_that_is_not_there_is_wrong_usage(run: Run, tmp_path: Path) -> None:

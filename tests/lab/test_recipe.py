@@ -142,7 +142,7 @@ def test_a_file_is_read_and_named_after_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no such recipe .*; see the folder recipes/"),
+        (None, r"no such recipe .*; give a TOML file, or the name of one that ships: .*\bseed\b"),
         (b"epochs: 3", "not a TOML file"),
         (b"\xff\xfe", "not a TOML file"),
     ],
@@ -193,3 +193,20 @@ def test_a_recipe_survives_plain_values_and_json(recipe: Recipe) -> None:
 )
 def test_the_recipes_that_ship_are_valid(path: Path) -> None:
     assert load_recipe(path).name == path.stem
+
+
+@pytest.mark.parametrize("name", ["seed", "ablation/unet"])
+def test_a_recipe_that_ships_is_found_by_its_name_anywhere(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seed").mkdir()  # a folder of that name is no recipe
+    assert load_recipe(Path(name)) == load_recipe(CHECKOUT / f"recipes/{name}.toml")
+
+
+def test_a_file_goes_before_the_recipe_that_ships_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seed").write_text("epochs = 77\n", encoding="utf-8")
+    assert load_recipe(Path("seed")).epochs == 77

@@ -15,7 +15,8 @@ __all__ = ["ablate"]
 
 def ablate(
     study: Annotated[
-        Path, typer.Argument(help="A TOML file of arms, such as recipes/ablation/study.toml.")
+        Path,
+        typer.Argument(help="A TOML file of arms, or the project's own: ablation/study."),
     ],
     data: Annotated[Path, typer.Option(help="The folder that holds the sets it names.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the runs are kept.")],
@@ -24,7 +25,7 @@ def ablate(
 ) -> None:
     """Train every arm of a study once a seed, score all on the same test films, compare.
 
-    pleura ablate recipes/ablation/study.toml --data films/ -o runs/ablation
+    pleura ablate ablation/study --data films/ -o runs/ablation
 
     Long: each arm is a training run. What is done is kept; the same command goes on.
     OUT/study.json holds every figure; the table goes to stdout.

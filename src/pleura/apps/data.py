@@ -185,7 +185,10 @@ def sheet(
     path: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")],
     recipe: Annotated[
-        Path | None, typer.Option(help="Show films as this recipe varies them in training.")
+        Path | None,
+        typer.Option(
+            help="Show films as training varies them by this recipe: a file, or one that ships."
+        ),
     ] = None,
     tiles: Annotated[int, typer.Option(min=1, help="Pictures on the sheet.")] = 48,
     each: Annotated[
@@ -200,7 +203,7 @@ def sheet(
     """Draw films with the outlines of their masks, as they are or as training varies them.
 
     pleura data sheet films -o films.png
-    pleura data sheet films -o varied.png --recipe recipes/default.toml
+    pleura data sheet films -o varied.png --recipe default
     """
     from pleura.lab.films import with_masks
     from pleura.lab.layouts import read_films

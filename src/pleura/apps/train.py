@@ -24,8 +24,25 @@ __all__ = ["duration", "train"]
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
+def _list(wanted: bool) -> None:
+    """Tell the recipes that ship, and end."""
+    if not wanted:
+        return
+    from pleura.lab.recipe_files import recipes_folder, shipped_recipes
+
+    found = shipped_recipes()
+    width = max(map(len, found))
+    for name, said in found.items():
+        typer.echo(f"{name:{width}}  {said}")
+    typer.echo(f"They lie in {recipes_folder()}; copy one to make your own.", err=True)
+    raise typer.Exit
+
+
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A TOML file, such as recipes/seed.toml.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="A TOML file, or the name of a recipe that ships, such as seed."),
+    ],
     data: Annotated[
         list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
     ],
@@ -43,11 +60,18 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
     workers: BatchWorkers = 0,
     quiet: NoBar = False,
+    shipped: Annotated[  # noqa: ARG001 - its callback ends before
+        bool,
+        typer.Option(
+            "--list", callback=_list, is_eager=True, help="Name the recipes that ship, and end."
+        ),
+    ] = False,
 ) -> None:
     """Train a network after a recipe.
 
-    pleura train recipes/seed.toml --data films/ --out runs/first
-    pleura train recipes/seed.toml --data films/ --out runs/first --resume --max-time 2h
+    pleura train --list
+    pleura train seed --data films/ --out runs/first
+    pleura train my.toml --data films/ --out runs/mine --resume --max-time 2h
 
     OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
     """
@@ -69,7 +93,7 @@ def train(
         max_time=limit,
         progress=not quiet,
     )
-    with _speaking(quiet):
+    with _speaking():
         outcome = run(chosen, films, out, resume=resume, machine=machine)
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
@@ -98,11 +122,11 @@ def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
 
 
 @contextmanager
-def _speaking(quiet: bool) -> Iterator[None]:
+def _speaking() -> Iterator[None]:
     """Show what the lab logs on stderr, for as long as the block lasts."""
     log, handler = logging.getLogger("pleura"), logging.StreamHandler()
     before = log.level
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
         yield

@@ -19,6 +19,7 @@ from pleura.lab.judge import Row
 from pleura.lab.layouts import read_films
 from pleura.lab.outcome import write_weights
 from pleura.lab.recipe import Recipe, load_recipe
+from pleura.lab.recipe_files import find_recipe
 from pleura.lab.summary import describe
 from pleura.lab.train import Machine, train
 from pleura.net.checkpoint import from_safetensors
@@ -73,6 +74,7 @@ def load_study(path: Path) -> Study:
 
     Raises `UsageError` if it, or a recipe, cannot be read, or a key is missing or unknown.
     """
+    path = find_recipe(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         arms = tuple(_arm(path, each) for each in table.pop("arm"))

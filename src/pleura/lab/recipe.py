@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pleura.core.card import lung_channels
 from pleura.core.errors import UsageError
 from pleura.core.types import KNOWN_CHANNELS
+from pleura.lab.recipe_files import find_recipe, shipped_recipes
 from pleura.net.unetplusplus import Architecture
 
 __all__ = ["Augment", "Recipe", "load_recipe", "parse_recipe"]
@@ -218,12 +219,14 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file whose keys are the fields of `Recipe`."""
+    """Read a TOML file whose keys are the fields of `Recipe`, or the shipped one of that name."""
+    path = find_recipe(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
-            f"{path}: no such recipe ({error.strerror}); see the folder recipes/"
+            f"{path}: no such recipe ({error.strerror}); give a TOML file, or the name of one that "
+            f"ships: {', '.join(shipped_recipes())}"
         ) from error
     except ValueError as error:  # not TOML, or not even text
         raise UsageError(f"{path}: not a TOML file: {error}") from error
