@@ -384,6 +384,7 @@ def test_a_report_holds_the_measurements_with_their_units(tmp_path: Path) -> Non
         (area, cm2, pytest.approx(measured.lungs_area_cm2)),
         (area, px, measured.lungs_area_px),
         ("right-over-left", "{ratio}", pytest.approx(measured.right_to_left_ratio, rel=1e-5)),
+        ("estimated-dice", "{ratio}", 0.97),
         (area, cm2, pytest.approx(measured.right_area_cm2)),
         (area, px, measured.right_area_px),
         (area, cm2, pytest.approx(measured.left_area_cm2)),

@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from pleura.core.types import Definition, Provenance
+from pleura.core.types import Definition, Provenance, Segmentation
+from pleura.io.dicom_verdict import series_suffix
 
 __all__ = [
     "DEFINED_AS",
@@ -51,15 +52,16 @@ def result_uid(film_uid: str, made_by: Provenance, name: str) -> UID:
     return UID(f"2.25.{uuid5(_NAMES, told).int}")
 
 
-def stamp(film_uid: str, made_by: Provenance, name: str) -> dict[str, Any]:
+def stamp(film_uid: str, found: Segmentation, name: str) -> dict[str, Any]:
     """The arguments that highdicom's objects share: instance, series, equipment."""
+    made_by = found.provenance
     number, description = _SERIES[name.partition("+")[0]]
     return {
         "sop_instance_uid": result_uid(film_uid, made_by, name),
         "instance_number": 1,
         "series_instance_uid": result_uid(film_uid, made_by, f"{name}/series"),
         "series_number": number,
-        "series_description": f"{MAKER}: {description}",
+        "series_description": f"{MAKER}: {description}{series_suffix(found)}",
         "manufacturer": MAKER,
         "manufacturer_model_name": MAKER,
         "software_versions": made_by.version,

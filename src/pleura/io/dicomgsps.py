@@ -55,7 +55,7 @@ def dicom_gsps(film: Dataset, found: Segmentation, *, name: str = "dicom-gsps") 
         graphic_layers=[layer for layer, _ in layers] or None,
         graphic_annotations=[lines for _, lines in layers] or None,
         presentation_lut_transformation=PresentationLUTTransformation(_shape(film)),
-        **stamp(film.SOPInstanceUID, found.provenance, name),
+        **stamp(film.SOPInstanceUID, found, name),
     )
     gsps.Laterality = None
     return gsps

@@ -10,7 +10,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pleura.core.types import Segmentation
 from pleura.io.dicom_stamp import NOT_FOR_DIAGNOSIS, lossy_as, stamp
+from pleura.io.dicom_verdict import comment
 from pleura.io.pictures import overlay_image
+from pleura.io.warning_strip import marked
 
 __all__ = ["dicom_sc"]
 
@@ -18,19 +20,20 @@ __all__ = ["dicom_sc"]
 def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> Dataset:
     """The overlay in RGB, 8 bits, uncompressed, of the film's own rows and columns.
 
-    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`; no text
-    is burnt in that is not in the film.
+    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`. Where
+    the verdict is not `ok` its lower edge says so; no other text is burnt in that is not in the
+    film.
     """
     sc: Dataset = SCImage.from_ref_dataset(
         film,
-        pixel_array=np.array(overlay_image(found)),
+        pixel_array=np.array(marked(overlay_image(found), found.quality)),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
         pixel_spacing=film.get("PixelSpacing"),
         patient_orientation=film.PatientOrientation or ("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **stamp(film.SOPInstanceUID, found.provenance, name),
+        **stamp(film.SOPInstanceUID, found, name),
     )
     sc.PatientOrientation = film.PatientOrientation
     sc.Laterality = None
@@ -40,6 +43,7 @@ def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> D
     sc.DerivationDescription = NOT_FOR_DIAGNOSIS
     sc.SourceImageSequence = [_source(film)]
     lossy_as(film, sc)
+    comment(sc, found)
     return sc
 
 

@@ -18,6 +18,7 @@ from pleura.core.parts import part_probabilities
 from pleura.core.types import Provenance, Segmentation
 from pleura.io.dicom_codes import AI, ANATOMY, COLOURS, LABELS, PARTS, SIDES
 from pleura.io.dicom_stamp import DEFINED_AS, MAKER, NOT_FOR_DIAGNOSIS, parameters, stamp
+from pleura.io.dicom_verdict import SAID, comment
 from pleura.io.masks import HEART, label_map
 
 __all__ = ["algorithm", "dicom_seg"]
@@ -47,9 +48,10 @@ def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") ->
         content_label="LUNGS",
         content_description=NOT_FOR_DIAGNOSIS,
         omit_empty_frames=False,
-        **stamp(film.SOPInstanceUID, found.provenance, name),
+        **stamp(film.SOPInstanceUID, found, name),
     )
     seg.PatientOrientation = film.PatientOrientation
+    comment(seg, found)
     return seg
 
 
@@ -94,8 +96,10 @@ def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
             algorithm_identification=algorithm(found.provenance),
             display_color=CIELabColor.from_rgb(*COLOURS[number]),
         )
+        verdict = SAID[found.quality.verdict]
+        segment.SegmentDescription = verdict
         if number in SIDES:  # highdicom has no argument for the modifier
-            segment.SegmentDescription = DEFINED_AS[found.provenance.definition]
+            segment.SegmentDescription = f"{DEFINED_AS[found.provenance.definition]}. {verdict}"
             segment.SegmentedPropertyTypeCodeSequence[
                 0
             ].SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(SIDES[number])]

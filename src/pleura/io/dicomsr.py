@@ -18,6 +18,7 @@ from highdicom.sr import (
     ObservationContext,
     ObserverContext,
     PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
     ReferencedSegmentationFrame,
     RelationshipTypeValues,
     SourceImageForMeasurementGroup,
@@ -29,7 +30,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from pleura.core.types import Segmentation
+from pleura.core.types import Segmentation, Verdict
 from pleura.io.dicom_codes import (
     AI,
     ANATOMY,
@@ -41,6 +42,7 @@ from pleura.io.dicom_codes import (
     SIDES,
 )
 from pleura.io.dicom_stamp import MAKER, parameters, result_uid, stamp
+from pleura.io.dicom_verdict import remarks
 from pleura.io.masks import HEART, LEFT, RIGHT
 
 __all__ = ["dicom_sr"]
@@ -48,6 +50,14 @@ __all__ = ["dicom_sr"]
 COMMENT = Code("121106", "DCM", "Comment")
 AREA = Code("42798000", "SCT", "Area")
 CARDIOTHORACIC = Code("cardiothoracic", OUR_SCHEME, "Cardiothoracic ratio of widths")
+ESTIMATED_DICE = Code("estimated-dice", OUR_SCHEME, "Estimated Dice with a reader's outline")
+VERDICT = Code("verdict", OUR_SCHEME, "Verdict of the software on its own result")
+VERDICTS: dict[Verdict, Code] = {
+    "ok": Code("ok", OUR_SCHEME, "No reason to doubt it was found"),
+    "review": Code("review", OUR_SCHEME, "To be reviewed before use"),
+    "refused": Code("refused", OUR_SCHEME, "Not to be used"),
+}
+DOUBT = Code("doubt", OUR_SCHEME, "Reason to doubt the result")
 RIGHT_TO_LEFT = Code("right-over-left", OUR_SCHEME, "Area of right lung over left lung")
 PIXELS = Code("{pixels}", "UCUM", "pixels")
 CM2 = Code("cm2", "UCUM", "square centimeter")
@@ -61,15 +71,16 @@ def dicom_sr(
     """A Comprehensive SR of the areas and ratios; `film` is of `io.dicom_source.FilmHeader`.
 
     A group of measurements for each part: both lungs, right lung, left lung and, where the weights
-    have one, the heart. With `seg`, a Segmentation of the same film, a part's group refers to its
-    segment; without one, to the film alone. What is undefined is left out. Notes are comments.
+    have one, the heart; the first also holds Pleura's verdict on the result, with its reasons. With
+    `seg`, a Segmentation of the same film, a part's group refers to its segment; without one, to
+    the film alone. What is undefined is left out. Verdict, doubts and notes are comments, too.
     """
     sr: Dataset = ComprehensiveSR(
         evidence=[film] if seg is None else [film, seg],
         content=_Report(film, found, seg).content(),
         is_complete=True,
         coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
-        **stamp(film.SOPInstanceUID, found.provenance, name),
+        **stamp(film.SOPInstanceUID, found, name),
     )
     return sr
 
@@ -90,7 +101,7 @@ class _Report:
         # TID 1500 is extensible: what there is to know of the film goes with its numbers
         report[0].ContentSequence.extend(
             TextContentItem(COMMENT, note, RelationshipTypeValues.CONTAINS)
-            for note in self.found.notes
+            for note in remarks(self.found)
         )
         return report
 
@@ -110,13 +121,22 @@ class _Report:
         both = _areas(measured.lungs_area_px, measured.lungs_area_cm2)
         both += _ratios(RIGHT_TO_LEFT, measured.right_to_left_ratio)
         site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
-        yield self._of_film("Both lungs", site=site, values=both)
+        both += _ratios(ESTIMATED_DICE, self.found.quality.estimated_dice)
+        yield self._of_film("Both lungs", site=site, values=both, judged=list(self._judged()))
         yield self._of_part(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
         yield self._of_part(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
         if measured.heart_area_px is not None:
             heart = _areas(measured.heart_area_px, None)
             heart += _ratios(CARDIOTHORACIC, measured.cardiothoracic_ratio)
             yield self._of_part(HEART, heart)
+
+    def _judged(self) -> Iterator[QualitativeEvaluation]:
+        """The verdict on the whole result and the reasons for it, each as a code."""
+        quality = self.found.quality
+        yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
+        for doubt in quality.doubts:
+            value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
+            yield QualitativeEvaluation(DOUBT, value)
 
     def _of_part(self, part: int, values: list[Measurement]) -> Any:
         """A part's group: of its segment, or of the film where there is no Segmentation."""
@@ -129,11 +149,18 @@ class _Report:
         )
 
     def _of_film(
-        self, label: str, *, site: FindingSite, values: list[Measurement]
+        self,
+        label: str,
+        *,
+        site: FindingSite,
+        values: list[Measurement],
+        judged: list[QualitativeEvaluation] | None = None,
     ) -> MeasurementsAndQualitativeEvaluations:
         film = SourceImageForMeasurementGroup(self.film.SOPClassUID, self.film.SOPInstanceUID)
         return MeasurementsAndQualitativeEvaluations(
-            source_images=[film], **self._group(label, site=site, values=values)
+            source_images=[film],
+            qualitative_evaluations=judged,
+            **self._group(label, site=site, values=values),
         )
 
     def _group(self, label: str, *, site: FindingSite, values: list[Measurement]) -> dict[str, Any]:
