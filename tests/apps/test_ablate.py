@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,16 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
     again = run("ablate", study, "--data", tmp_path / "data", "-o", out, "-q")
     assert again.out == ended.out
     assert kept == {path: path.stat().st_mtime_ns for path in out.rglob("*.ckpt")}
+    # One arm with a seed more: the others are still set against the seed that they share with it.
+    text = study.read_text().replace("seeds = [0]", "seeds = [0, 1]")
+    study.write_text(re.sub(r'(title = "(?:U-Net|pretrained)")', r"\1\nseeds = [0]", text))
+    more = run("ablate", study, "--data", tmp_path / "data", "-o", out, "-q")
+    assert more.code == 0, more.err
+    assert "| UNet++ | 2 |" in more.out
+    assert "| U-Net | 1 |" in more.out
+    now = {row["title"]: row for row in json.loads((out / "study.json").read_text())["rows"]}
+    for title in ("U-Net", "pretrained"):
+        assert now[title]["metrics"] == rows[title]["metrics"]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +103,11 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
         ("not toml", "not a study"),
         ('[[arm]]\nrecipe = "none.toml"\ntitle = "x"', "no such recipe"),
         ('[[arm]]\nrecipe = "plus.toml"\ntitle = "x"\ncolour = 1', "colour"),
+        (
+            'tested_on = "here"\ntrained_on = ["here"]\nseeds = [0]\n'
+            '[[arm]]\nrecipe = "plus.toml"\ntitle = "x"\nseeds = [7]',
+            "seed 7",
+        ),
     ],
 )
 def test_a_study_that_makes_no_sense_is_wrong_usage(run, study, tmp_path, text, said):

@@ -44,6 +44,9 @@ class Arm:
     pretrained_on: tuple[str, ...] = ()
     """Folders under the data's root."""
 
+    seeds: tuple[int, ...] = ()
+    """Of the study's, those that this arm runs with; empty is all."""
+
     @property
     def name(self) -> str:
         """Names its folder."""
@@ -90,6 +93,9 @@ def load_study(path: Path) -> Study:
         raise UsageError(
             f"{path}: needs arms and seeds, and nothing else; unknown: {', '.join(table) or '-'}"
         )
+    strange = {seed for arm in arms for seed in arm.seeds} - set(seeds)
+    if strange:
+        raise UsageError(f"{path}: an arm has seed {min(strange)}, which is not among {seeds}")
     return Study(arms=arms, trained_on=trained_on, tested_on=tested_on, seeds=seeds)
 
 
@@ -105,6 +111,7 @@ def _arm(path: Path, table: dict[str, Any]) -> Arm:
         heads=bool(table.get("heads", False)),
         pretrained_with=load_recipe(path.parent / before) if before else None,
         pretrained_on=tuple(table.get("pretrained_on", ())),
+        seeds=tuple(map(int, table.get("seeds", ()))),
     )
 
 
@@ -124,7 +131,7 @@ def run_study(
     found: dict[str, dict[str, list[Row]]] = {}
     told: dict[str, Any] = {}
     for seed in study.seeds:
-        for arm in study.arms:
+        for arm in (each for each in study.arms if not each.seeds or seed in each.seeds):
             on_run(f"{arm.title}, seed {seed}")
             weights = _trained(arm, study, place, seed)
             for title, each in _variants(arm, weights):
