@@ -3,13 +3,16 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from pleura.apps.engines import open_engine
@@ -17,6 +20,7 @@ from pleura.apps.pipeline import Failed, Loaded, Pipeline, ahead
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
 from pleura.io.find import Found
+from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter
 
 JOBS, BATCH = 2, 3
@@ -74,10 +78,11 @@ def width(_: Found, segmentation: Segmentation) -> int:
     return segmentation.mask.shape[1]
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
 def test_every_film_comes_out_once_in_order_with_its_own_result(
-    found: list[Found], segmenter: Segmenter
+    found: list[Found], segmenter: Segmenter, lanes: int
 ) -> None:
-    pipeline = Pipeline(segmenter=segmenter, write=width, jobs=JOBS, batch=BATCH)
+    pipeline = Pipeline(segmenter=segmenter, write=width, jobs=JOBS, batch=BATCH, lanes=lanes)
     ends = list(pipeline.run(found))
     assert [each.found for each in ends] == found
     for number, each in enumerate(ends):
@@ -145,3 +150,41 @@ def test_once_stopped_no_further_film_is_segmented(
     ends = list(pipeline.run(found[1:7]))
     assert 3 <= len(ends) <= 5
     assert [each.found.relative.name for each in ends] == written
+
+
+class Meeting:
+    """An engine that answers once so many calls have come."""
+
+    def __init__(self, engine: Engine, calls: int) -> None:
+        self.engine, self.calls = engine, threading.Barrier(calls, timeout=30)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.calls.wait()
+        return self.engine.predict(batch)
+
+
+def test_lanes_work_at_the_same_time(found: list[Found], tiny_weights: Path) -> None:
+    segmenter = Segmenter(Meeting(open_engine(tiny_weights, threads=1), 3))
+    pipeline = Pipeline(segmenter=segmenter, write=width, jobs=1, batch=1, lanes=3)
+    ends = list(pipeline.run(found[1:4]))
+    assert [isinstance(each, Loaded) for each in ends] == [True] * 3
+
+
+def test_once_stopped_no_further_film_is_read(found: list[Found], segmenter: Segmenter) -> None:
+    stopped = threading.Event()
+    looked_at: list[Found] = []
+
+    def films() -> Iterator[Found]:
+        for each in found:
+            looked_at.append(each)
+            yield each
+
+    def write(_: Found, __: Segmentation) -> None:
+        stopped.set()
+
+    pipeline = Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1, stopped=stopped.is_set)
+    list(pipeline.run(films()))
+    assert len(looked_at) < 12  # of 30: what was on its way

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pleura.runtime import threads
-from pleura.runtime.threads import _quota, usable_cpus
+from pleura.runtime.threads import _quota, lanes, usable_cpus
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -89,3 +89,11 @@ def test_affinity_is_followed() -> None:
         assert usable_cpus() == 1
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "side_by_side"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 2), (6, 3), (8, 4), (64, 4)]
+)
+def test_lanes_leave_few_cpus_idle(cpus: int, side_by_side: int) -> None:
+    assert lanes(cpus) == side_by_side
+    assert side_by_side * (cpus // side_by_side) >= 0.8 * cpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,9 @@ class Task:
     batch: int
     """Films the network takes at a time."""
 
+    lanes: int = 1
+    """Batches that may be segmented side by side."""
+
     photographs: bool = False
     """Colour photographs of films are segmented too."""
 
@@ -53,17 +56,22 @@ class Task:
     """As given, for the report."""
 
 
-def segment_films(inputs: Sequence[str], task: Task, segmenter: Segmenter) -> Exit:
+def segment_films(
+    inputs: Sequence[str], task: Task, open_segmenter: Callable[[int], Segmenter]
+) -> Exit:
     """Segment every film that `inputs` name; `results.csv` and `run.json` tell how it went.
 
-    A film's files are written whole or not at all, and its row only after them, so that a run may
-    be stopped in any way at any moment and gone on with.
+    `open_segmenter` is told how many films will be segmented side by side. A film's files are
+    written whole or not at all, and its row only after them, so that a run may be stopped in any
+    way at any moment and gone on with.
 
     Raises:
         UsageError: no films; or the place holds results, films, or another run's work.
         WeightsError: the network answers nonsense.
     """
     films = find_films(inputs, leave_out=task.place.leave_out(inputs))
+    lanes = min(task.lanes, len(films))
+    segmenter = open_segmenter(lanes)
     report = _begun(task, segmenter, len(films))
     task.place.check(films, report)
     start = time.monotonic()
@@ -75,6 +83,7 @@ def segment_films(inputs: Sequence[str], task: Task, segmenter: Segmenter) -> Ex
             write=task.place.write,
             jobs=task.jobs,
             batch=task.batch,
+            lanes=lanes,
             photographs=task.photographs,
             stopped=lambda: interrupt.requested,
         )

@@ -1,5 +1,8 @@
 """Many films through one network, on threads: read ahead, segment, write behind.
 
+On several CPUs films are segmented side by side, on few CPUs each: a network that takes all of them
+for one film waits at each layer for the slowest, and does nothing while a film is cleaned.
+
 Nothing is held but the films on their way, so memory does not grow with their number. Threads,
 not processes: decoding, ONNX Runtime and writing all let go of Python's lock.
 """
@@ -12,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from pleura.core.errors import FilmError, PleuraError
@@ -58,6 +61,9 @@ class Pipeline(Generic[B]):
     batch: int
     """Films the network takes at a time."""
 
+    lanes: int = 1
+    """Batches that are fitted, predicted and cleaned side by side."""
+
     photographs: bool = False
     """Colour photographs of films are segmented too."""
 
@@ -71,44 +77,52 @@ class Pipeline(Generic[B]):
             WeightsError: the network answers nonsense; every further film would fail.
             UsageError: the results cannot be written: the disk is full or closed to us.
         """
-        with ThreadPoolExecutor(self.jobs) as readers, ThreadPoolExecutor(self.jobs) as writers:
+        with (
+            ThreadPoolExecutor(self.jobs) as readers,
+            ThreadPoolExecutor(self.lanes) as network,
+            ThreadPoolExecutor(self.jobs) as writers,
+        ):
             read = ahead(readers, self._read, films, depth=self.jobs + self.batch)
-            segmented = self._segment(read)
+            # A batch always waits, so that the network does not while a row is put on the disk.
+            segmented = ahead(network, self._segment, self._batches(read), depth=self.lanes + 1)
+            each = chain.from_iterable(segmented)
             try:
-                yield from ahead(writers, self._write, segmented, depth=self.jobs + 1)
+                yield from ahead(writers, self._write, each, depth=self.jobs + 1)
             finally:
-                readers.shutdown(wait=False, cancel_futures=True)
+                for pool in (readers, network):
+                    pool.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, found: Found) -> Loaded[Radiograph] | Failed:
         read = partial(read_radiograph, photographs=self.photographs)
         return _attempt(Loaded(found, found.path, 0.0), read)
 
-    def _segment(
-        self, read: Iterable[Loaded[Radiograph] | Failed]
-    ) -> Iterator[Loaded[Segmentation] | Failed]:
-        films = iter(read)
-        while group := list(islice(films, self.batch)):
-            if self.stopped():
-                return
-            yield from self._segment_group(group)
+    def _batches(
+        self, read: Iterator[Loaded[Radiograph] | Failed]
+    ) -> Iterator[list[Loaded[Radiograph] | Failed]]:
+        while not self.stopped() and (group := list(islice(read, self.batch))):
+            yield group
 
-    def _segment_group(
+    def _segment(
         self, group: list[Loaded[Radiograph] | Failed]
-    ) -> Iterator[Loaded[Segmentation] | Failed]:
+    ) -> list[Loaded[Segmentation] | Failed]:
+        if self.stopped():  # since this batch was put in line
+            return []
         loaded = [each for each in group if isinstance(each, Loaded)]
         start = time.perf_counter()
         try:
             made = iter(self.segmenter.segment([each.value for each in loaded]))
         except Exception:  # the edge of a batch: one film must not take the others with it
-            made = None
+            return [
+                each if isinstance(each, Failed) else _attempt(each, self.segmenter)
+                for each in group
+            ]
         share = (time.perf_counter() - start) / max(1, len(loaded))
-        for each in group:
-            if isinstance(each, Failed):
-                yield each
-            elif made is None:
-                yield _attempt(each, self.segmenter)
-            else:
-                yield Loaded(each.found, next(made), each.seconds + share)
+        return [
+            each
+            if isinstance(each, Failed)
+            else Loaded(each.found, next(made), each.seconds + share)
+            for each in group
+        ]
 
     def _write(self, each: Loaded[Segmentation] | Failed) -> Loaded[B] | Failed:
         if isinstance(each, Failed):

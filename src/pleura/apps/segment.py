@@ -105,7 +105,7 @@ def segment(
     from pleura.apps.engines import Choice, open_engine
     from pleura.apps.place import Place
     from pleura.runtime.segmenter import Segmenter
-    from pleura.runtime.threads import usable_cpus
+    from pleura.runtime.threads import lanes, usable_cpus
 
     wanted = _formats(formats, {"overlay": overlay, "split": split})
     task = Task(
@@ -113,6 +113,7 @@ def segment(
         photographs=force,
         jobs=jobs or min(MOST_JOBS, usable_cpus()),
         batch=batch,
+        lanes=lanes(threads or usable_cpus()) if (engine, device) == SIDE_BY_SIDE else 1,
         as_json=as_json,
         quiet=quiet,
         options={
@@ -124,9 +125,16 @@ def segment(
         },
     )
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
-    opened = open_engine(weights, choice)
-    segmenter = Segmenter(opened, definition=lungs.value)
-    raise typer.Exit(segment_films(inputs, task, segmenter))
+
+    def opened(side_by_side: int) -> Segmenter:
+        each = max(1, (threads or usable_cpus()) // side_by_side)
+        return Segmenter(open_engine(weights, choice, threads=each), definition=lungs.value)
+
+    raise typer.Exit(segment_films(inputs, task, opened))
+
+
+SIDE_BY_SIDE = ("onnxruntime", "cpu")
+"""The engine and device that compute several films at once, each on CPUs of its own."""
 
 
 MOST_JOBS = 4

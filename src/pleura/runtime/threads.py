@@ -6,7 +6,16 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["usable_cpus"]
+__all__ = ["lanes", "usable_cpus"]
+
+MOST_LANES = 4
+"""Each holds the network's maps of a film, some 60 MB."""
+
+
+def lanes(cpus: int) -> int:
+    """How many films to compute side by side on so many CPUs: each on one, or on a few of many."""
+    each = math.ceil(cpus / MOST_LANES)
+    return cpus // each
 
 
 def usable_cpus() -> int:
