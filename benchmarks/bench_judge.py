@@ -1,0 +1,72 @@
+"""Several networks judged on the same films, each film and its masks read once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Hashable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pleura.lab.evaluation import Trial, choose
+from pleura.lab.films import Film
+from pleura.lab.judge import Judge, Pair
+from pleura.runtime.engine import Engine
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Held:
+    """A `Film` whose files are read once, however often it is asked for them."""
+
+    def __init__(self, film: Film) -> None:
+        self._film = film
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._film, name)
+
+    @cached_property
+    def _image(self) -> Any:
+        return self._film.read_image()
+
+    @cached_property
+    def _labels(self) -> Any:
+        return self._film.read_labels()
+
+    def read_image(self) -> Any:
+        return self._image
+
+    def read_labels(self) -> Any:
+        return self._labels
+
+
+def films_of(options: argparse.Namespace, split: str) -> list[Film]:
+    """The films of a split with a mask; of each set no more than `--limit`."""
+    return [
+        film
+        for data in options.data
+        for film in choose(Trial(data=(data,), split=split, limit=options.limit)).films
+    ]
+
+
+def judged(
+    films: list[Film], engines: Mapping[Key, Engine]
+) -> Iterator[tuple[Film, dict[Key, Pair]]]:
+    """Each film with both lungs as labelled and as every engine finds them, by the definition
+    that the film labels, at the masks' own size; films of another definition are left out."""
+    judges = {key: Judge(engine) for key, engine in engines.items()}
+    for film in films:
+        held: Any = Held(film)
+        found: dict[Key, Pair] = {}
+        for key, judge in judges.items():
+            examined = judge.examine(held)
+            if examined.definition == examined.predicted_definition:
+                found[key] = next(each for each in examined.pairs if each.structure == "lungs")
+        if found:
+            yield film, found
+
+
+def add_film_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, action="append", required=True, help="repeatable")
+    parser.add_argument("--limit", type=int, help="films of each set")
+    parser.add_argument("--threads", type=int, default=None)
