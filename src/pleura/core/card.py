@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pleura.core.errors import WeightsError
+from pleura.core.norms import check_norms
 from pleura.core.types import KNOWN_CHANNELS, Definition
 
 __all__ = ["CARD_KEY", "Card"]
@@ -52,6 +53,9 @@ class Card:
     temperature: float = 1.0
     """Divides the logits, so that probabilities come true as often as they say; see `calibrate`."""
 
+    norms: dict[str, Any] = field(default_factory=dict)
+    """What is usual of results, by definition: `core.norms`; made by `pleura calibrate --write`."""
+
     precision: str = "fp32"
     """What the graph computes in: `fp32` or `int8`."""
 
@@ -67,6 +71,7 @@ class Card:
                 "export the weights again"
             )
         _check_temperature(self.temperature)
+        check_norms(self.norms)
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
@@ -114,6 +119,7 @@ _KINDS: dict[str, type] = {
     "recipe": dict,
     "scores": dict,
     "data": dict,
+    "norms": dict,
     "licence": str,
     "precision": str,
 }

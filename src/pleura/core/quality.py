@@ -5,10 +5,11 @@ from __future__ import annotations
 from pleura.core.card import Card
 from pleura.core.cleanup import Cleaned
 from pleura.core.native import NativeMaps
+from pleura.core.norms import Norms, read_norms
 from pleura.core.traits import Traits, look
-from pleura.core.types import Definition, Doubt, Probabilities, Quality, Verdict
+from pleura.core.types import Definition, Doubt, Probabilities, Quality
 
-__all__ = ["DOUBTS", "REFUSING", "judge"]
+__all__ = ["DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
 
 DOUBTS = {
     "no_lungs": "No lung was found: do not use this result; is it a frontal chest film?",
@@ -30,7 +31,7 @@ DOUBTS = {
 REFUSING = ("no_lungs", "not_a_chest_film")
 """Codes with which a result is refused; any other asks for a review."""
 
-BORDER = 1.0
+BORDER = 0.1
 """Pixels of the lungs on the film's edge over the root of their area, at the most."""
 
 CLEANED = 0.15
@@ -43,30 +44,58 @@ UNEQUAL = 2.5
 def judge(
     maps: Probabilities | NativeMaps, lungs: Cleaned, card: Card, *, definition: Definition
 ) -> Quality:
-    """The verdict on `lungs`, which were made of `maps` by weights with this card."""
+    """The verdict on `lungs`, which were made of `maps` by weights with this card.
+
+    What the card's norms do not tell is left undecided: without any, no Dice is estimated, and
+    only lungs that are missing, exchanged, cut off, unequal or much cleaned are doubted.
+    """
     seen = look(maps, lungs, card.channels, definition=definition)
-    codes = _structural(seen)
-    doubts = tuple(Doubt(code, text) for code, text in DOUBTS.items() if code in codes)
-    return Quality(_verdict(codes), None, doubts)
+    return conclude(seen, read_norms(card.norms, definition))
 
 
-def _verdict(codes: set[str]) -> Verdict:
-    """The verdict that doubts of these codes come to."""
-    if codes & set(REFUSING):
-        return "refused"
-    return "review" if codes else "ok"
+def conclude(seen: Traits, norms: Norms) -> Quality:
+    """The verdict on a result with these traits."""
+    dice = estimated_dice(seen, norms)
+    codes = _structural(seen) | _beyond(seen, norms)
+    if norms.estimate and dice is not None and dice < norms.estimate.poor:
+        codes.add("unsure_edges")
+    if codes & set(REFUSING):  # of what is no chest film there is no true mask to agree with
+        return Quality("refused", None, _doubts(codes))
+    return Quality("review" if codes else "ok", dice, _doubts(codes))
+
+
+def estimated_dice(seen: Traits, norms: Norms) -> float | None:
+    """What Dice such a result has on average; None where the norms do not tell, or no lung is."""
+    if norms.estimate is None or seen.doubt is None:
+        return None
+    return norms.estimate.dice(seen.doubt)
+
+
+def _doubts(codes: set[str]) -> tuple[Doubt, ...]:
+    return tuple(Doubt(code, text) for code, text in DOUBTS.items() if code in codes)
 
 
 def _structural(seen: Traits) -> set[str]:
     """What needs no norms to be seen."""
-    shares = sorted((seen.right_share, seen.left_share))
-    if not shares[1]:
+    smaller, larger = sorted((seen.right_share, seen.left_share))
+    if not larger:
         return {"no_lungs"}
     found = {
-        "one_lung_missing": not shares[0],
+        "one_lung_missing": not smaller,
         "sides_exchanged": seen.exchanged,
         "touches_border": seen.border > BORDER,
         "much_cleaned": seen.cleaned > CLEANED,
-        "unequal_lungs": shares[1] > UNEQUAL * shares[0] > 0,
+        "unequal_lungs": larger > UNEQUAL * smaller > 0,
     }
     return {code for code, true in found.items() if true}
+
+
+def _beyond(seen: Traits, norms: Norms) -> set[str]:
+    """What is farther from the usual than the norms' limits."""
+    usual = norms.usual
+    if usual is None or seen.unsure is None:
+        return set()
+    distance = 0.0 if seen.numbers is None else usual.distance(seen.numbers)
+    if seen.unsure > usual.unsure or distance > usual.strange:
+        return {"not_a_chest_film"}
+    return {"unusual_shape"} if distance > usual.unusual else set()

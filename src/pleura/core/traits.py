@@ -1,7 +1,7 @@
 """What can be seen of a result without knowing the truth: how sure, how large, of what shape.
 
-Everything is looked at in the network's square, so that the cost does not grow with the film. The
-square's pixels are all of one size in the film, and stretching changes no Dice.
+Everything is looked at in a sample of the network's square, so that the cost does not grow with
+the film. The square's pixels are all of one size in the film, and stretching changes no Dice.
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ from pleura.core.cleanup import THRESHOLD, Cleaned
 from pleura.core.native import NativeMaps
 from pleura.core.types import Definition, Mask, Probabilities
 
-__all__ = ["SHAPE", "Traits", "expected_dice", "look"]
+__all__ = ["Traits", "expected_dice", "look"]
 
-_OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
-
-SHAPE = (*(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG), "area", "aspect")
-"""Names of the numbers in `Traits.shape`."""
-
-LARGEST_SIDE = 512
-"""Pixels to which maps of a film's size are sampled, where there is no smaller square."""
+MOST = 256
+"""Pixels a side that are looked at: a quarter of a square of 512, in a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +30,16 @@ class Traits:
     """Of both lungs, if every pixel came true as often as its probability says."""
 
     worse_lung: float | None
-    """The same of the lung that is worse off."""
+    """The same of the lung that is worse off; of both where one map holds both."""
 
     unsure: float | None
-    """Sum of p (1 - p) over the lungs' pixels: their number's variance, if pixels were apart."""
+    """Sum of p (1 - p) of all pixels over the number in the lungs; 0 if every p is 0 or 1."""
 
     cleaned: float
     """Pixels that clean-up took or gave, over those the network marked or that are left."""
 
     border: float
     """Pixels of the lungs along the film's edge, over the root of their area."""
-
-    disagreement: float | None
-    """Share of the field's probability that lies outside of the whole lung; None without both."""
 
     right_share: float
     """Share of the film that is right lung; 0 where it is missing."""
@@ -57,7 +49,33 @@ class Traits:
     """The right lung lies on the viewer's right."""
 
     shape: NDArray[np.float64] | None
-    """(14,), as `SHAPE` names them; None unless both lungs are there."""
+    """(14,), the first of `norms.TRAITS`; None unless both lungs are there."""
+
+    @property
+    def doubt(self) -> float | None:
+        """How unsure the network is of the lungs, as a logarithm; None where there are none.
+
+        The mean of two: the Dice that the worse lung lacks, and the share of unsure pixels. Of
+        what was tried on validation films the two together tell the true Dice best.
+        """
+        if self.worse_lung is None or self.unsure is None:
+            return None
+        return (_log(1 - self.worse_lung) + _log(self.unsure)) / 2
+
+    @property
+    def numbers(self) -> NDArray[np.float64] | None:
+        """(16,), as `norms.TRAITS` names them; None unless both lungs are there."""
+        if self.shape is None or self.expected_dice is None or self.unsure is None:
+            return None
+        return np.array([*self.shape, _log(1 - self.expected_dice), _log(self.unsure)])
+
+
+SUREST = 1e-4
+"""Doubts are taken to be at least so large where a logarithm is needed."""
+
+
+def _log(doubt: float) -> float:
+    return float(np.log(max(doubt, SUREST)))
 
 
 def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
@@ -80,26 +98,23 @@ def look(
     definition: Definition,
 ) -> Traits:
     """The traits of `lungs`, which were made of `maps`, (C, H, W) or smaller."""
-    small = _small(maps)
-    side = small.shape[-2:]
-    right, left = _sampled(lungs.right, side), _sampled(lungs.left, side)
     names = lung_channels(channels, definition)
-    own = [small[channels.index(each)] for each in names]
+    own = [_small(maps, channels.index(each)) for each in names]
+    side = own[0].shape[0], own[0].shape[1]
+    right, left = _sampled(lungs.right, side), _sampled(lungs.left, side)
     both, mask = _joined(own), right | left
     said = both >= THRESHOLD
     changed, marked = np.count_nonzero(said ^ mask), np.count_nonzero(said | mask)
     area = int(np.count_nonzero(mask))
-    pairs = list(zip(own, (right, left), strict=True)) if len(own) == 2 else []
-    each = [d for p, m in pairs if m.any() and (d := expected_dice(p, m)) is not None]
+    total = expected_dice(both, mask) if area else None
     height, width = lungs.right.shape
     places = _place(right), _place(left)
     return Traits(
-        expected_dice=expected_dice(both, mask) if area else None,
-        worse_lung=min(each) if each else None,
-        unsure=float((both * (1 - both)).sum()) / area if area else None,
+        expected_dice=total,
+        worse_lung=_worse(own, (right, left)) if len(own) == 2 else total,
+        unsure=float((both - both * both).sum()) / area if area else None,
         cleaned=float(changed / marked) if marked else 0.0,
-        border=_border(mask) / np.sqrt(area) if area else 0.0,
-        disagreement=_disagreement(small, channels),
+        border=_border(mask) / area**0.5 if area else 0.0,
         right_share=float(right.mean()),
         left_share=float(left.mean()),
         exchanged=bool(places[0] and places[1] and places[0].column > places[1].column),
@@ -122,13 +137,12 @@ class _Place:
     """Correlation of row and column."""
 
 
-def _small(maps: Probabilities | NativeMaps) -> Probabilities:
-    """(C, S, S): the square that maps were made of, or a sample of maps in a film's size."""
-    if isinstance(maps, NativeMaps):
-        return maps.small
-    size = min(LARGEST_SIDE, maps.shape[1]), min(LARGEST_SIDE, maps.shape[2])
-    rows, columns = _middles(maps.shape[1], size[0]), _middles(maps.shape[2], size[1])
-    sampled: Probabilities = maps[:, rows[:, None], columns]
+def _small(maps: Probabilities | NativeMaps, channel: int) -> Probabilities:
+    """(h, w), h and w at most `MOST`: a sample of the network's square, or of native maps."""
+    known = (maps.small if isinstance(maps, NativeMaps) else maps)[channel]
+    height, width = known.shape
+    rows, columns = _middles(height, min(MOST, height)), _middles(width, min(MOST, width))
+    sampled: Probabilities = known[rows][:, columns]
     return sampled
 
 
@@ -150,20 +164,17 @@ def _joined(maps: list[Probabilities]) -> Probabilities:
     return maps[0] if len(maps) == 1 else np.maximum(maps[0], maps[1])
 
 
+def _worse(maps: list[Probabilities], masks: tuple[Mask, Mask]) -> float | None:
+    """The smaller expected Dice of the lungs that are there."""
+    pairs = zip(maps, masks, strict=True)
+    found = [expected_dice(each, mask) for each, mask in pairs if mask.any()]
+    return min((each for each in found if each is not None), default=None)
+
+
 def _border(mask: Mask) -> int:
     """Pixels of `mask` in the first and last row and column."""
     edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     return sum(int(np.count_nonzero(each)) for each in edges)
-
-
-def _disagreement(small: Probabilities, channels: tuple[str, ...]) -> float | None:
-    """The field is a part of the whole lung: what lies outside of it over all of it."""
-    field, whole = (lung_channels(channels, each) for each in ("field", "whole"))
-    if not field or not whole:
-        return None
-    inner, outer = (_joined([small[channels.index(c)] for c in each]) for each in (field, whole))
-    total = float(inner.sum(dtype=np.float64))
-    return float(np.maximum(inner - outer, 0).sum(dtype=np.float64)) / total if total else None
 
 
 def _place(mask: Mask) -> _Place | None:
