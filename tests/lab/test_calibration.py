@@ -19,7 +19,7 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError, WeightsError
 from pleura.lab import calibration
 from pleura.lab.calibration import Tempered, best_temperature, draw_pixels, joined, reliability
-from pleura.lab.calibration_report import calibrate, write_tempered
+from pleura.lab.calibration_report import Tuning, calibrate, write_tempered
 from pleura.lab.evaluation import Trial, choose
 from pleura.lab.judge import Judge
 from pleura.runtime.engine import OnnxEngine
@@ -149,7 +149,7 @@ def test_the_whole_run(data, tmp_path, monkeypatch):
     assert after["pixels"] == before["pixels"] == SIDE**2
     assert list(told["by_source"]) == ["s"]
     assert list(told["by_channel"]) == ["field"]
-    assert steps[-1] == (4, 4)  # two tuned on, one judged twice
+    assert steps[-1] == (6, 6)  # two tuned on and one judged, each twice
     assert told == json.loads((tmp_path / "out" / "calibration.json").read_text())
     page = (tmp_path / "out" / "calibration.html").read_text()
     assert "http" not in page
@@ -183,7 +183,7 @@ def test_areas_to_ignore_are_never_drawn(data):
 
 def test_one_split_cannot_judge_itself(data, tmp_path):
     with pytest.raises(UsageError, match="chosen on 'test' says nothing when judged on 'test'"):
-        calibrate(Trial(data=(data,)), Doubtful(), tmp_path, tune="test")
+        calibrate(Trial(data=(data,)), Doubtful(), tmp_path, tuning=Tuning("test"))
 
 
 def test_a_film_that_fails_is_told_once(data, tmp_path):

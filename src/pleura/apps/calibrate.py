@@ -36,27 +36,40 @@ def calibrate(
         Path, typer.Option("--out", "-o", help="Where the figures and their picture go.")
     ] = Path("report"),
     split: Split = "test",
-    tune: Annotated[str, typer.Option(help="The films to choose the temperature on.")] = "val",
+    tune: Annotated[
+        str, typer.Option(help="The films to choose temperature and norms on.")
+    ] = "val",
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option(help="What is no frontal chest film, to be refused; repeatable."),
+    ] = None,
     splits: Splits = None,
     layout: Layout = "auto",
     weights: Weights = None,
     lungs: TrialLungs = None,
     write: Annotated[
-        Path | None, typer.Option(help="Write the weights with the temperature on their card.")
+        Path | None,
+        typer.Option(help="Write the weights with temperature and norms on their card."),
     ] = None,
     limit: MostFilms = None,
     seed: Annotated[int, typer.Option(help="Of every draw: films, pixels.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures on stdout.")] = False,
     quiet: NoBar = False,
 ) -> None:
-    """Hold probabilities against masks, before and after a temperature chosen on other films.
+    """Make probabilities and verdicts come true: tune both on some films, judge them on others.
+
+    The temperature is chosen by the pixels; the norms, by which a result's Dice is
+    estimated and its verdict given, by the films' traits. Sources without films of split
+    val get those that training chose its epoch on.
 
     pleura calibrate films/ --tune val --split test -o report
-    pleura calibrate films/ --write mine.onnx
+    pleura calibrate films/ --weights mine.onnx --write mine-calibrated.onnx
+    pleura calibrate films/ --negatives laterals/ -o report
 
     OUT receives calibration.json, .png and .html. The shipped weights are never changed.
     """
     engine = open_engine(weights)
+    from pleura.lab.calibration_report import Tuning
     from pleura.lab.calibration_report import calibrate as run
     from pleura.lab.evaluation import Trial
 
@@ -70,10 +83,11 @@ def calibrate(
         seed=seed,
         command=shlex.join(["pleura", *sys.argv[1:]]),
     )
+    tuning = Tuning(tune, tuple(negatives or ()))
     with ExitStack() as stack:
-        told = run(trial, engine, out, tune=tune, on_film=film_bar(stack, quiet))
+        told = run(trial, engine, out, tuning=tuning, on_film=film_bar(stack, quiet))
     if write is not None:
-        _write(weights, write, told["temperature"])
+        _write(weights, write, told)
     if as_json:
         typer.echo(json.dumps(told, indent=1, allow_nan=False))
     _tell(told, out)
@@ -81,12 +95,14 @@ def calibrate(
         raise typer.Exit(Exit.FILMS_FAILED)
 
 
-def _write(weights: Path | None, target: Path, temperature: float) -> None:
+def _write(weights: Path | None, target: Path, told: dict[str, Any]) -> None:
     from pleura.lab.calibration_report import write_tempered
     from pleura.runtime.weights import shipped
 
-    write_tempered(shipped() if weights is None else weights.read_bytes(), temperature, target)
-    console().print(f"{target}: temperature {temperature:g}", markup=False)
+    content = shipped() if weights is None else weights.read_bytes()
+    write_tempered(content, told["temperature"], target, norms=told["norms"])
+    norms = " and ".join(told["norms"]) or "none: too few films"
+    console().print(f"{target}: temperature {told['temperature']:g}, norms {norms}", markup=False)
 
 
 def _tell(told: dict[str, Any], out: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from pleura.core.card import COLDEST, HOTTEST, Card
 from pleura.core.errors import DataError, FilmError
 from pleura.lab.evaluation import Failure
 from pleura.lab.films import Film
-from pleura.lab.judge import Judge
+from pleura.lab.judge import Examined, Judge
 from pleura.lab.squares import target_for
 from pleura.lab.summary import rounded
 from pleura.runtime.engine import Engine
@@ -64,10 +64,11 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Tempered:
-    """An engine whose card says another temperature; the `Segmenter` applies it."""
+    """An engine whose card says another temperature and norms; the `Segmenter` applies them."""
 
     engine: Engine
     temperature: float
+    norms: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -81,8 +82,8 @@ class Tempered:
 
     @property
     def card(self) -> Card:
-        """The engine's, but for the temperature."""
-        return replace(self.engine.card, temperature=self.temperature)
+        """The engine's, but for the temperature and the norms."""
+        return replace(self.engine.card, temperature=self.temperature, norms=self.norms)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """As the engine itself."""
@@ -95,21 +96,27 @@ def draw_pixels(
     *,
     seed: int = 0,
     failures: list[Failure],
-    on_film: Callable[[], None] = lambda: None,
+    on_film: Callable[[Examined | None], None] = lambda _: None,
 ) -> list[Drawn]:
-    """The same pixels of the same films for the same seed; films that fail go to `failures`."""
+    """The same pixels of the same films for the same seed; films that fail go to `failures`.
+
+    `on_film` gets each film when it is done, or None in place of one that failed.
+    """
     drawn: list[Drawn] = []
     for film in films:
+        examined = None
         try:
-            drawn += _draw(film, judge, seed)
+            examined = judge.examine(film)
+            drawn += _draw(examined, seed)
         except (FilmError, DataError) as error:
             failures.append(Failure(film.id, film.source, str(error)))
-        on_film()
+        on_film(examined)
     return drawn
 
 
-def _draw(film: Film, judge: Judge, seed: int) -> list[Drawn]:
-    labels, found = film.read_labels(), judge.examine(film).found
+def _draw(examined: Examined, seed: int) -> list[Drawn]:
+    film, found = examined.film, examined.found
+    labels = film.read_labels()
     size, native = labels.size, found.radiograph.size
     counted = np.arange(size[0] * size[1])
     if labels.ignore is not None:

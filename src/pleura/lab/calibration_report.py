@@ -6,13 +6,14 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from pleura.core.card import Card
 from pleura.core.errors import UsageError
 from pleura.io.whole import written_whole
 from pleura.lab.calibration import (
@@ -26,15 +27,18 @@ from pleura.lab.calibration import (
     reliability,
 )
 from pleura.lab.evaluate import provenance
-from pleura.lab.evaluation import Failure, Trial, choose
+from pleura.lab.evaluation import Failure, Trial, choose, fingerprint
 from pleura.lab.figures import COLOURS
-from pleura.lab.judge import Judge
-from pleura.lab.page import Page, Table, number
+from pleura.lab.films import Film
+from pleura.lab.judge import Examined, Judge
+from pleura.lab.norms import Seen, fit_norms, see
+from pleura.lab.page import Page, Table, number, percent
 from pleura.lab.robustness_report import made_by
+from pleura.lab.verdicts import figures, judge_seen, negatives
 from pleura.net.export import with_card
 from pleura.runtime.engine import Engine, OnnxEngine
 
-__all__ = ["calibrate", "calibration_table", "write_tempered"]
+__all__ = ["Tuning", "calibrate", "calibration_table", "write_tempered"]
 
 SCHEMA = 1
 """Of calibration.json; it grows when a key changes its meaning or goes."""
@@ -56,54 +60,92 @@ NOTES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """On what temperature and norms are chosen, besides the films that they are judged on."""
+
+    split: str = "val"
+    negatives: tuple[Path, ...] = ()
+    """Folders and files of what is no frontal chest film, to judge the verdict on."""
+
+
 def calibrate(
     trial: Trial,
     engine: Engine,
     out: Path,
     *,
-    tune: str = "val",
+    tuning: Tuning = Tuning(),
     on_film: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Any]:
-    """Choose a temperature on split `tune`, judge it on the trial's; write and give the figures.
+    """Choose temperature and norms on one split, judge them on the trial's; give the figures.
 
     Writes `calibration.json`, `.png` and `.html`. `on_film` is called with how many films are
-    done, and of how many; those of the trial count twice, before and after.
+    done, and of how many; each counts twice: before and after the temperature.
 
     Raises:
         DataError: no such data, or no film with a mask in one of the splits.
         UsageError: the two splits are one.
         WeightsError: the engine's weights answer nonsense.
     """
-    _check_splits(tune, trial.split)
-    tuning, judging = choose(replace(trial, split=tune)), choose(trial)
-    total = len(tuning.films) + 2 * len(judging.films)
-    done = iter(range(1, total + 1))
+    _check_splits(tuning.split, trial.split)
+    carve = _carving(engine.card) if tuning.split == "val" else None
+    tuned_on, judged_on = choose(replace(trial, split=tuning.split, carve=carve)), choose(trial)
+    done = iter(range(1, 2 * (len(tuned_on.films) + len(judged_on.films)) + 1))
+    total = 2 * (len(tuned_on.films) + len(judged_on.films))
     failures: list[Failure] = []
 
-    def step() -> None:
-        on_film(next(done), total)
+    def look(films: Sequence[Film], tempered: Tempered, told: list[Failure]) -> _Looked:
+        looked = _Looked([], [])
 
-    def look(films: Sequence[Any], temperature: float, told: list[Failure]) -> list[Drawn]:
-        judge = Judge(Tempered(engine, temperature), lungs=trial.lungs)
-        return draw_pixels(films, judge, seed=trial.seed, failures=told, on_film=step)
+        def step(examined: Examined | None) -> None:
+            looked.seen.extend(see(examined, tempered.card) if examined else [])
+            on_film(next(done), total)
+
+        judge = Judge(tempered, lungs=trial.lungs)
+        looked.drawn.extend(draw_pixels(films, judge, seed=trial.seed, failures=told, on_film=step))
+        return looked
 
     on_film(0, total)
-    tuned = look(tuning.films, 1.0, failures)
+    tuned = look(tuned_on.films, Tempered(engine, 1.0), failures).drawn
     temperature = best_temperature(*joined(tuned))
-    before = look(judging.films, 1.0, failures)
-    after = look(judging.films, temperature, [])  # the same films fail again: told once
+    norms = fit_norms(look(tuned_on.films, Tempered(engine, temperature), []).seen)
+    before = look(judged_on.films, Tempered(engine, 1.0), failures).drawn
+    after = look(judged_on.films, Tempered(engine, temperature), [])  # failures are told once
+    judged = Tempered(engine, temperature, norms)
     told = {
         "schema": SCHEMA,
-        "provenance": provenance(trial, engine, judging),
+        "provenance": provenance(trial, engine, judged_on),
         "temperature": temperature,
         "card_temperature": engine.card.temperature,
-        "tuning": {"split": tune, "films": len(tuning.films), **_figures(tuned)},
-        "films": {"judged": len(judging.films), "failed": len(failures)},
+        "norms": norms,
+        "tuning": {
+            "split": tuning.split,
+            "films": len(tuned_on.films),
+            "fingerprint": fingerprint(tuned_on.films),
+            **_figures(tuned),
+        },
+        "films": {"judged": len(judged_on.films), "failed": len(failures)},
         "failures": [{"id": f.id, "source": f.source, "error": f.error} for f in failures],
-        **_judged(before, after),
+        **_judged(before, after.drawn),
+        "verdicts": figures(judge_seen(after.seen, norms)),
+        "negatives": negatives(tuning.negatives, judged) if tuning.negatives else None,
     }
     _write(told, out)
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What one pass over films gives."""
+
+    drawn: list[Drawn]
+    seen: list[Seen]
+
+
+def _carving(card: Card) -> tuple[float, int] | None:
+    """Share and seed by which training carved the films it chose its epoch on."""
+    share, seed = (card.recipe.get(key) for key in ("validation_share", "seed"))
+    return (share, seed) if isinstance(share, float) and isinstance(seed, int) else None
 
 
 def _judged(before: Sequence[Drawn], after: Sequence[Drawn]) -> dict[str, Any]:
@@ -124,13 +166,17 @@ def _check_splits(tune: str, judge: str) -> None:
         )
 
 
-def write_tempered(weights: bytes, temperature: float, target: Path) -> None:
-    """Write the ONNX file `weights` with this temperature on its card, a .sha256 beside it.
+def write_tempered(
+    weights: bytes, temperature: float, target: Path, *, norms: dict[str, Any] | None = None
+) -> None:
+    """Write the ONNX file `weights` with temperature and norms on its card, a .sha256 beside it.
+
+    Without `norms` the card has none: those it had were of another temperature.
 
     Raises:
-        WeightsError: these are no weights, or no temperature.
+        WeightsError: these are no weights, no temperature, or no norms.
     """
-    card = replace(OnnxEngine(weights).card, temperature=temperature)
+    card = replace(OnnxEngine(weights).card, temperature=temperature, norms=norms or {})
     content = with_card(weights, card)
     digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n"
     with written_whole(target) as file:
@@ -186,6 +232,28 @@ def _cells(title: str, both: dict[str, Any]) -> tuple[str, ...]:
     return (title, f"{both['before']['pixels']:,}", *pairs)
 
 
+def verdict_table(told: dict[str, Any]) -> Table:
+    """What the verdicts are worth, on films and on what is none."""
+    head = ("verdicts", "films", "review", "refused", "MAE of Dice", "correlation", "AUROC",
+            "poor", "of them sent")  # fmt: skip
+    found = told["verdicts"]
+    rows = {"all that are labelled": found["labelled"], **found["by_source"]}
+    for name, each in found["by_definition"].items():
+        rows |= {f"{name}, labelled": each["labelled"], f"{name}, others": each["others"]}
+    for name, parts in (told["negatives"] or {"by_definition": {}})["by_definition"].items():
+        rows |= {f"no chest film, {part}, {name}": each for part, each in parts.items()}
+    return Table(
+        "What the verdicts are worth", head, tuple(_verdict(*each) for each in rows.items())
+    )
+
+
+def _verdict(title: str, each: dict[str, Any]) -> tuple[str, ...]:
+    numbers = (number(each.get(key), 4) for key in ("mae", "correlation", "auroc"))
+    counts = (str(each.get(key, "–")) for key in ("poor", "poor_sent"))
+    shares = percent(each["review"]), percent(each["refused"])
+    return (title, str(each["films"]), *shares, *numbers, *counts)
+
+
 def _page(told: dict[str, Any], picture: bytes) -> Page:
     return Page(
         title="Pleura: do its probabilities come true?",
@@ -193,7 +261,7 @@ def _page(told: dict[str, Any], picture: bytes) -> Page:
         f"of split {told['tuning']['split']}, judged on {told['films']['judged']} films of split "
         f"{told['provenance']['data']['split']}. The weights' own card says "
         f"{told['card_temperature']:g}.",
-        tables=(calibration_table(told),),
+        tables=(calibration_table(told), verdict_table(told)),
         notes=told["notes"],
         made=made_by(told["provenance"]),
         picture=picture,

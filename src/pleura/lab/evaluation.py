@@ -18,6 +18,7 @@ from pleura.lab.films import Film, fingerprint, with_masks
 from pleura.lab.judge import Judge, Row, rows
 from pleura.lab.layouts import read_films
 from pleura.lab.scores import METRICS, Scores
+from pleura.lab.split import carve_validation, without_copies
 
 __all__ = [
     "ALL",
@@ -62,6 +63,10 @@ class Trial:
     layout: str = "auto"
     lungs: Definition | None = None
     """Predict this definition always; None: as each film labels it, where the weights can."""
+
+    carve: tuple[float, int] | None = None
+    """Share and seed by which sources without films of split `val` get some of their `train`, as
+    training does; None: only the splits as they are."""
 
     cleaned: bool = True
     """False judges the bare threshold, to measure what cleaning is worth."""
@@ -158,7 +163,7 @@ def _read(trial: Trial) -> list[Film]:
             f"{len(repeated)} films are there twice (first: {'/'.join(repeated[0])}); "
             "name each data set once"
         )
-    return films
+    return films if trial.carve is None else carve_validation(without_copies(films), *trial.carve)
 
 
 def judge_films(
