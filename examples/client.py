@@ -56,7 +56,9 @@ def main(paths: list[Path]) -> int:
             continue
         mask = path.with_name(f"{path.stem}_mask.png")
         mask.write_bytes(base64.b64decode(lungs["mask_png"]))
-        print(f"{mask.name}: the lungs are {lungs['measurements']['lungs_share']:.0%} of the film")
+        quality = lungs["quality"]
+        doubts = " ".join(doubt["text"] for doubt in quality["doubts"])
+        print(f"{mask.name}: {quality['verdict']}. {doubts}".rstrip())
     return failed
 
 

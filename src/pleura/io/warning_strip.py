@@ -16,7 +16,7 @@ _SAYS: dict[Verdict, str] = {
 }
 _STRIP = (20, 20, 20, 190)  # the film shows through: whatever is written there can still be read
 _INK = (255, 255, 255, 255)
-_LETTERS_A_LINE = 52
+_LETTERS_A_LINE = 80
 _SMALLEST_PX = 8
 
 

@@ -65,11 +65,12 @@ SIDE = 64
 CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
 
 
-def five_channels() -> bytes:
+def five_channels(*, level: float = 0.5) -> bytes:
     """Weights for `draw_film`: what is dark is lung, by the half of the film it lies on.
 
     In 64ths of the film's sides: the heart lies in rows 24 to 40 and columns 26 to 46, and the left
-    lung by `whole` has, in the same rows, columns 36 to 40 besides.
+    lung by `whole` has, in the same rows, columns 36 to 40 besides. At a `level` of -1 nothing is
+    dark, so that there is no lung by `field`, and by `whole` this part of the left one only.
     """
     rows, columns = np.mgrid[:SIDE, :SIDE]
     beside = (rows >= 24) & (rows < 40)
@@ -79,7 +80,10 @@ def five_channels() -> bytes:
         "behind": beside & (columns >= 36) & (columns < 40),
         "heart": beside & (columns >= 26) & (columns < 46),
     }
-    level, steep = (helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in _SIGMOID)
+    dark, steep = (
+        helper.make_tensor(name, TensorProto.FLOAT, [], [value])
+        for name, value in (("level", level), ("steep", 20.0))
+    )
     node = helper.make_node
     graph = helper.make_graph(
         [
@@ -98,7 +102,7 @@ def five_channels() -> bytes:
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, SIDE, SIDE])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 5, SIDE, SIDE])],
         [
-            level,
+            dark,
             steep,
             *(
                 numpy_helper.from_array(each[None, None].astype(np.float32), name)
@@ -113,14 +117,19 @@ def five_channels() -> bytes:
     return bytes(model.SerializeToString())
 
 
-_SIGMOID = (("level", 0.5), ("steep", 20.0))
-
-
 @pytest.fixture(scope="session")
 def five_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights with both definitions, each lung apart, and the heart."""
     path = tmp_path_factory.mktemp("weights") / "five.onnx"
     path.write_bytes(five_channels())
+    return path
+
+
+@pytest.fixture(scope="session")
+def refusing_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that find no lung by `field`, and a part of one by `whole`."""
+    path = tmp_path_factory.mktemp("weights") / "refusing.onnx"
+    path.write_bytes(five_channels(level=-1.0))
     return path
 
 

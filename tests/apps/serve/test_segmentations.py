@@ -62,6 +62,82 @@ def test_json_holds_measurements_and_exact_masks(client: httpx.Client, films: Pa
 RIGHT_LEFT = ("right", "left")
 
 
+def png(film: np.ndarray[Any, Any]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(film).save(file, "PNG")
+    return file.getvalue()
+
+
+def pale(*dark: slice) -> bytes:
+    """A film of 160 x 128 px, a ramp of light greys; rows 40 to 120 of these columns are dark."""
+    film = np.tile(np.linspace(200, 240, 128).astype(np.uint8), (160, 1))
+    for columns in dark:
+        film[40:120, columns] = 40
+    return png(film)
+
+
+RIGHT, LEFT = slice(16, 48), slice(80, 112)
+
+
+@pytest.fixture(scope="module")
+def five(start: Callable[..., httpx.Client], five_weights: Path) -> httpx.Client:
+    """Of a service with both definitions; by `whole` a part of the left lung is always there."""
+    return start(engine=OnnxEngine(five_weights.read_bytes(), threads=1))
+
+
+@pytest.mark.parametrize(
+    ("dark", "verdict", "codes"),
+    [
+        ((RIGHT, LEFT), "ok", []),
+        ((RIGHT,), "review", ["one_lung_missing"]),
+    ],
+)
+def test_a_verdict_comes_with_every_answer(
+    five: httpx.Client, dark: tuple[slice, ...], verdict: str, codes: list[str]
+) -> None:
+    film = pale(*dark)
+    quality = five.post(WHERE, content=film).json()["lungs"]["field"]["quality"]
+    assert quality["verdict"] == verdict
+    assert [each["code"] for each in quality["doubts"]] == codes
+    assert all(each["text"].endswith((".", "?")) for each in quality["doubts"])
+    for kind in ("mask", "overlay"):
+        headers = five.post(WHERE, params={"format": kind}, content=film).headers
+        assert headers["pleura-verdict"] == verdict
+        assert headers.get("pleura-doubts", "") == ", ".join(codes)
+    both = {"film": ("a.png", film)}
+    (told,) = five.post(WHERE, files=both).json()["results"]
+    assert told["lungs"]["field"]["quality"] == quality
+
+
+def test_each_definition_has_a_verdict_of_its_own_and_is_counted(
+    start: Callable[..., httpx.Client], refusing_weights: Path
+) -> None:
+    client = start(engine=OnnxEngine(refusing_weights.read_bytes(), threads=1))
+    told = client.post(WHERE, params={"lungs": "all"}, content=pale(RIGHT)).json()["lungs"]
+    verdicts = {name: lungs["quality"]["verdict"] for name, lungs in told.items()}
+    assert verdicts == {"field": "refused", "whole": "review"}
+    assert [each["code"] for each in told["field"]["quality"]["doubts"]] == ["no_lungs"]
+    assert told["field"]["quality"]["estimated_dice"] is None
+    mask = client.post(WHERE, headers={"Accept": "image/png"}, content=pale(RIGHT))
+    assert mask.headers["pleura-verdict"] == "refused"
+    assert "pleura-estimated-dice" not in mask.headers
+    assert verdicts_counted(client) == {"ok": 0, "review": 0, "refused": 2}  # by the first asked
+
+
+def verdicts_counted(client: httpx.Client) -> dict[str, float]:
+    lines = client.get("/metrics").text.splitlines()
+    pairs = [line.split(" ") for line in lines if line.startswith("pleura_verdicts_total")]
+    return {name.split('"')[1]: float(number) for name, number in pairs}
+
+
+def test_verdicts_are_counted(start: Callable[..., httpx.Client], five_weights: Path) -> None:
+    client = start(engine=OnnxEngine(five_weights.read_bytes(), threads=1))
+    assert verdicts_counted(client) == {"ok": 0, "review": 0, "refused": 0}
+    films = [pale(RIGHT, LEFT), pale(RIGHT), pale(LEFT), b"no film"]
+    client.post(WHERE, files=[("film", (f"{n}.png", film)) for n, film in enumerate(films)])
+    assert verdicts_counted(client) == {"ok": 1, "review": 2, "refused": 0}
+
+
 def test_json_holds_the_pictures_that_were_asked_for(
     client: httpx.Client, films: Path, written: Path
 ) -> None:

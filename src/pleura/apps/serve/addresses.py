@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 import pleura
 from pleura.apps.serve.bodies import Upload, drain, is_multipart, receive
 from pleura.apps.serve.figures import CONTENT_TYPE_LATEST
-from pleura.apps.serve.films import Payload, Wish, no_row
+from pleura.apps.serve.films import Told, Wish, no_row
 from pleura.apps.serve.problems import problem, respond
 from pleura.apps.serve.refusals import CutOff, Refusal, TooSlow
 from pleura.apps.serve.schemas import SEGMENTATIONS
@@ -20,6 +20,7 @@ from pleura.apps.serve.service import Outcome, Service
 from pleura.apps.serve.wishes import parameters, wish_of
 from pleura.core.errors import UsageError
 from pleura.core.phantom import draw
+from pleura.core.types import Quality
 from pleura.io.dicom_results import DICOM_FORMATS
 from pleura.io.memory import film_png, table_csv
 from pleura.io.row import Row
@@ -122,13 +123,23 @@ def _example_png() -> bytes:
     return film_png(draw(768, 672).radiograph)
 
 
-def _one(outcome: Payload, wish: Wish) -> Response:
-    if isinstance(outcome, bytes):
-        is_dicom = wish.kind in DICOM_FORMATS
-        return Response(outcome, media_type="application/dicom" if is_dicom else "image/png")
-    if isinstance(outcome, list):
-        return _table(outcome)
-    return JSONResponse(outcome)
+def _one(told: Told, wish: Wish) -> Response:
+    if isinstance(told.payload, bytes):
+        media_type = "application/dicom" if wish.kind in DICOM_FORMATS else "image/png"
+        return Response(told.payload, headers=_verdict(told.quality), media_type=media_type)
+    if isinstance(told.payload, list):
+        return _table(told.payload)
+    return JSONResponse(told.payload)
+
+
+def _verdict(quality: Quality) -> dict[str, str]:
+    """The headers of a file, which has no other place for it."""
+    headers: dict[str, str] = {"Pleura-Verdict": quality.verdict}
+    if quality.estimated_dice is not None:
+        headers["Pleura-Estimated-Dice"] = f"{quality.estimated_dice:.4g}"
+    if quality.doubts:
+        headers["Pleura-Doubts"] = ", ".join(doubt.code for doubt in quality.doubts)
+    return headers
 
 
 def _many(uploads: list[Upload], outcomes: list[Outcome], wish: Wish) -> Response:
@@ -141,15 +152,15 @@ def _many(uploads: list[Upload], outcomes: list[Outcome], wish: Wish) -> Respons
 def _rows(upload: Upload, outcome: Outcome) -> list[Row]:
     if isinstance(outcome, Exception):
         return [no_row(upload.name, problem(outcome)["detail"])]
-    assert isinstance(outcome, list)
-    return outcome
+    assert isinstance(outcome.payload, list)
+    return outcome.payload
 
 
 def _result(upload: Upload, outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Exception):
         return {"film": upload.name, "status": "failed", "problem": problem(outcome)}
-    assert isinstance(outcome, dict)
-    return outcome
+    assert isinstance(outcome.payload, dict)
+    return outcome.payload
 
 
 def _table(rows: list[Row]) -> Response:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from pleura.apps.serve.hold import Hold
 from pleura.apps.serve.line import Line
+from pleura.core.types import Verdict
 
 __all__ = ["CONTENT_TYPE_LATEST", "Figures"]
 
@@ -21,6 +24,14 @@ class Figures:
             "pleura_requests", "Requests answered.", ["method", "status"], registry=own
         )
         self.films = Counter("pleura_films", "Films, by outcome.", ["outcome"], registry=own)
+        self.verdicts = Counter(
+            "pleura_verdicts",
+            "Films segmented, by Pleura's verdict on its own result.",
+            ["verdict"],
+            registry=own,
+        )
+        for each in get_args(Verdict):
+            self.verdicts.labels(each)  # there from the start, as zero
         self.seconds = Histogram(
             "pleura_answer_seconds",
             "From the end of an upload to its answer.",

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from pleura.core.errors import FilmError
-from pleura.core.types import Definition, Segmentation
+from pleura.core.types import Definition, Quality, Segmentation
 from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results
 from pleura.io.dicom_source import film_header
 from pleura.io.memory import PICTURES, run_lengths
@@ -18,7 +18,7 @@ from pleura.io.row import Row, done_row, failed_row
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
 
-__all__ = ["FILES", "INCLUDES", "Include", "Payload", "Wish", "answer_film", "no_row"]
+__all__ = ["FILES", "INCLUDES", "Include", "Payload", "Told", "Wish", "answer_film", "no_row"]
 
 Include = Literal["rle", "mask", "labels", "overlay", "film", "row"]
 INCLUDES: tuple[Include, ...] = get_args(Include)
@@ -46,6 +46,15 @@ Payload = dict[str, Any] | bytes | list[Row]
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The answer on one film."""
+
+    payload: Payload
+    quality: Quality
+    """By the first definition asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Answered:
     """The lungs of one film, by each definition that was asked for."""
 
@@ -61,7 +70,7 @@ class _Answered:
 
 def answer_film(
     content: bytes, engine: Engine, wish: Wish, *, name: str = "", most_pixels: int
-) -> Payload:
+) -> Told:
     """Decode and segment a film; the network is asked once, whatever the number of definitions.
 
     `name` is only ever given back.
@@ -81,12 +90,16 @@ def answer_film(
     )
     by_definition = {first: found, **{each: redefine(found, each, engine.card) for each in others}}
     film = _Answered(name, by_definition, content)
+    return Told(_payload(film, wish), film.first.quality)
+
+
+def _payload(film: _Answered, wish: Wish) -> Payload:
     if wish.kind == "json":
         return _told(film, wish.include)
     if wish.kind == "csv":
         return [_row(film, definition) for definition in film.found]
     if wish.kind in DICOM_FORMATS:
-        return dicom_bytes(dicom_results(content, film.first, [wish.kind])[0])
+        return dicom_bytes(dicom_results(film.content, film.first, [wish.kind])[0])
     return PICTURES[wish.kind](film.first)
 
 
@@ -129,6 +142,7 @@ def _lungs(answered: _Answered, definition: Definition, wanted: set[str]) -> dic
     found = answered.found[definition]
     masks = {"right": found.right, "left": found.left, "heart": found.heart}
     lungs: dict[str, Any] = {
+        "quality": asdict(found.quality),
         "measurements": asdict(found.measurements),
         "notes": list(found.notes[len(found.radiograph.notes) :]),
     }

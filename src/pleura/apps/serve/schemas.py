@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pleura.apps.serve.problems import MEDIA_TYPE, PROBLEM_SCHEMA
+from pleura.core.quality import DOUBTS
+from pleura.core.types import Verdict
 
 __all__ = ["SEGMENTATIONS"]
+
+_VERDICTS = list(get_args(Verdict))
+
+_QUALITY: dict[str, Any] = {
+    "type": "object",
+    "description": "Pleura's verdict on its own result.",
+    "required": ["verdict", "estimated_dice", "doubts"],
+    "additionalProperties": False,
+    "properties": {
+        "verdict": {
+            "enum": _VERDICTS,
+            "description": "`ok`; `review`: look at the masks first; `refused`: do not use them.",
+        },
+        "estimated_dice": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "With a reader's outline; null where it cannot be told.",
+        },
+        "doubts": {
+            "type": "array",
+            "description": "Why the verdict is not `ok`, gravest first.",
+            "items": {
+                "type": "object",
+                "required": ["code", "text"],
+                "additionalProperties": False,
+                "properties": {"code": {"enum": list(DOUBTS)}, "text": {"type": "string"}},
+            },
+        },
+    },
+}
+
+_HEADERS: dict[str, Any] = {
+    "Pleura-Verdict": {
+        "description": "Of a PNG or DICOM file: `quality.verdict` of the JSON.",
+        "schema": {"enum": _VERDICTS},
+    },
+    "Pleura-Estimated-Dice": {
+        "description": "Of a file, where it is known.",
+        "schema": {"type": "string", "pattern": r"^[0-9.]+$"},
+    },
+    "Pleura-Doubts": {
+        "description": "Of a file: the doubts' codes, with commas, where there are any.",
+        "schema": {"type": "string"},
+    },
+}
 
 _RESULT: dict[str, Any] = {
     "type": "object",
@@ -27,9 +75,13 @@ _RESULT: dict[str, Any] = {
         "provenance": {"type": "object"},
         "lungs": {
             "type": "object",
-            "description": "By definition, `field` or `whole`: `measurements`, `notes`, and what "
-            "`include` asked for: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
-            "additionalProperties": {"type": "object"},
+            "description": "By definition, `field` or `whole`: `quality`, `measurements`, `notes`, "
+            "and what `include` asked for: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["quality", "measurements", "notes"],
+                "properties": {"quality": _QUALITY},
+            },
         },
         "film_png": {"type": "string", "contentEncoding": "base64"},
         "problem": PROBLEM_SCHEMA,
@@ -74,6 +126,7 @@ SEGMENTATIONS: dict[str, Any] = {
     "responses": {
         "200": {
             "description": "What was found.",
+            "headers": _HEADERS,
             "content": {
                 "application/json": {
                     "schema": {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pleura.apps.serve.bodies import Upload
 from pleura.apps.serve.figures import Figures
-from pleura.apps.serve.films import Payload, Wish, answer_film
+from pleura.apps.serve.films import Told, Wish, answer_film
 from pleura.apps.serve.hold import Hold
 from pleura.apps.serve.limits import Limits
 from pleura.apps.serve.line import Line
@@ -23,7 +23,7 @@ from pleura.runtime.shared import SharedEngine
 
 __all__ = ["Outcome", "Service"]
 
-Outcome = Payload | Exception
+Outcome = Told | Exception
 """Of one film: what is told of it, or why there is nothing to tell."""
 
 
@@ -84,7 +84,7 @@ class Service:
         self.line.close()
         self.shared.close()
 
-    def _film(self, upload: Upload, wish: Wish) -> Payload:
+    def _film(self, upload: Upload, wish: Wish) -> Told:
         return answer_film(
             upload.content,
             self.shared,
@@ -93,9 +93,10 @@ class Service:
             most_pixels=self.limits.film_pixels,
         )
 
-    def _counted(self, outcome: Payload | BaseException) -> Outcome:
+    def _counted(self, outcome: Told | BaseException) -> Outcome:
         if not isinstance(outcome, BaseException):
             self.figures.films.labels("done").inc()
+            self.figures.verdicts.labels(outcome.quality.verdict).inc()
             return outcome
         if not isinstance(outcome, Exception):
             raise outcome
