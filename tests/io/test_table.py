@@ -55,6 +55,9 @@ def test_a_done_row_says_what_was_measured(segmentation: Segmentation) -> None:
         "path": "/data/film.png",
         "status": "done",
         "mask": "sub/film_mask.png",
+        "verdict": "ok",
+        "estimated_dice": "0.97",
+        "doubts": "",
         "height": "64",
         "width": "48",
         "view": "PA",
@@ -159,7 +162,9 @@ def test_lines_that_are_no_rows_are_left_out(tmp_path: Path) -> None:
     with Table(tmp_path) as table:
         table.add(some_rows(1)[0])
     good = table.path.read_bytes()
-    broken = ",".join(["x", "y", "done", "", "tall"] + [""] * (len(COLUMNS) - 5))
+    broken = ",".join(
+        {"film": "x", "path": "y", "height": "tall"}.get(name, "") for name in COLUMNS
+    )
     table.path.write_bytes(good + b"a,b\n" + broken.encode() + b"\n\0\0\n\n")
     assert read_rows(table.path) == some_rows(1)
 

@@ -30,7 +30,7 @@ __all__ = ["Answer", "Exit", "answer"]
 
 
 class Exit(IntEnum):
-    """The exit codes of the command line; 4 is kept for a verdict on quality."""
+    """The exit codes of the command line."""
 
     DONE = 0
     UNEXPECTED = 1
@@ -41,6 +41,9 @@ class Exit(IntEnum):
 
     FILMS_FAILED = 3
     """Some films could not be segmented; all others are written."""
+
+    DOUBTED = 4
+    """With `--strict`: some films are to be reviewed or were refused; all are written."""
 
     WEIGHTS = 5
     """Weights are missing, altered, or made for another network."""

@@ -19,7 +19,7 @@ from pleura.apps.pipeline import Failed, Loaded, Pipeline
 from pleura.apps.place import Place
 from pleura.apps.progress import FilmProgress
 from pleura.io.find import find_films
-from pleura.io.row import DONE, FAILED, Row, failed_row
+from pleura.io.row import DONE, FAILED, Row, explained, failed_row
 from pleura.io.run import Run, write_run
 from pleura.io.table import RESULTS, Table
 from pleura.runtime.segmenter import Segmenter
@@ -48,6 +48,9 @@ class Task:
 
     as_json: bool = False
     """One JSON object a film on stdout."""
+
+    strict: bool = False
+    """A verdict that is not `ok` makes the exit code."""
 
     quiet: bool = False
     """Nothing on stderr but errors."""
@@ -89,14 +92,17 @@ def segment_films(
         )
         skipped = len(films) - len(left)
         with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
-            counts = _work(pipeline.run(left), table, progress, as_json=task.as_json)
+            counts = _work(pipeline.run(left), table, progress, task=task)
+        names = {each.relative.as_posix() for each in films}
+        verdicts = Counter(row.verdict for name, row in table.rows.items() if name in names)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
+    report = replace(report, review=verdicts["review"], refused=verdicts["refused"])
     write_run(task.place.out, report)
     return _concluded(report, task)
 
 
 def _work(
-    ends: Iterator[Loaded[Row] | Failed], table: Table, progress: FilmProgress, *, as_json: bool
+    ends: Iterator[Loaded[Row] | Failed], table: Table, progress: FilmProgress, *, task: Task
 ) -> Counter[str]:
     """Take up each film as it is finished; how many ended in which way."""
     counts: Counter[str] = Counter()
@@ -107,7 +113,9 @@ def _work(
         progress.advance()
         if row.status == FAILED:
             progress.say(f"failed: {row.path}: {row.error}")
-        if as_json:
+        elif row.doubts and not task.quiet:
+            progress.say(f"{row.verdict}: {row.path}: {explained(row.doubts)}")
+        if task.as_json:
             typer.echo(json.dumps(asdict(row)))
     return counts
 
@@ -158,6 +166,8 @@ def _concluded(report: Run, task: Task) -> Exit:
     parts = [f"{report.done} segmented"]
     parts += [f"{report.failed} failed"] if report.failed else []
     parts += [f"{report.skipped} finished before"] if report.skipped else []
+    parts += [f"{report.review} to review"] if report.review else []
+    parts += [f"{report.refused} refused"] if report.refused else []
     if not task.quiet:
         typer.echo(
             f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s"
@@ -171,7 +181,9 @@ def _concluded(report: Run, task: Task) -> Exit:
             err=True,
         )
         return Exit.INTERRUPTED
-    return Exit.FILMS_FAILED if report.failed else Exit.DONE
+    if report.failed:
+        return Exit.FILMS_FAILED
+    return Exit.DOUBTED if task.strict and report.review + report.refused else Exit.DONE
 
 
 def _rate(films: int, seconds: float) -> str:

@@ -86,6 +86,10 @@ def segment(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 4 if a film is to review or refused.", **SAID),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--no-progress", "-q", help="Only errors on stderr.", **SAID)
     ] = False,
@@ -99,7 +103,8 @@ def segment(
     OUT receives NAME_mask.png (0 and 255, the film's own size) and what else
     is asked for, results.csv with one row a film, and run.json. A film that
     fails is a row with its reason, and the run goes on. A run that was stopped,
-    in whatever way, goes on with --resume.
+    in whatever way, goes on with --resume. Each row has a verdict: ok, review or
+    refused; the masks are written all the same.
     """
     from pleura.apps.batch import Task, segment_films
     from pleura.apps.engines import Choice, open_engine
@@ -115,6 +120,7 @@ def segment(
         batch=batch,
         lanes=lanes(threads or usable_cpus()) if (engine, device) == SIDE_BY_SIDE else 1,
         as_json=as_json,
+        strict=strict,
         quiet=quiet,
         options={
             "inputs": inputs,

@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from pleura.core.paint import paint
 from pleura.core.types import Box, Pixels, Segmentation
 from pleura.io.masks import save_png
+from pleura.io.warning_strip import marked
 
 __all__ = ["CROP_MARGIN", "crop_box", "overlay_image", "write_crop", "write_overlay"]
 
@@ -22,9 +23,12 @@ _FINE_ENOUGH = 64  # grey values; with fewer, rounding to integers would show
 
 
 def write_overlay(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """The film with the lungs outlined and lightly filled: right #0072B2, left #D55E00."""
+    """The film with the lungs outlined and lightly filled: right #0072B2, left #D55E00.
+
+    A verdict that is not `ok` is written over its lower edge.
+    """
     path = stem.with_name(f"{stem.name}_overlay.png")
-    return [save_png(overlay_image(segmentation), path)]
+    return [save_png(marked(overlay_image(segmentation), segmentation.quality), path)]
 
 
 def overlay_image(segmentation: Segmentation) -> Image.Image:

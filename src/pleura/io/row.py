@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import PurePath
 from typing import Any
 
+from pleura.core.quality import DOUBTS
 from pleura.core.types import Box, Measurements, Segmentation
 
-__all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "failed_row"]
+__all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "explained", "failed_row"]
 
 DONE, FAILED = "done", "failed"
 """What `Row.status` may be."""
@@ -36,6 +37,15 @@ class Row:
 
     mask: str | None = None
     """The mask's path under the output folder."""
+
+    verdict: str = ""
+    """`ok`, `review` or `refused`; empty for a film that failed."""
+
+    estimated_dice: float | None = None
+    """What the lungs' Dice with a reader's mask would be."""
+
+    doubts: str = ""
+    """Codes of the reasons to doubt the result, with `; ` between."""
 
     height: int | None = None
     width: int | None = None
@@ -102,6 +112,9 @@ def done_row(
         path=str(path),
         status=DONE,
         mask=None if mask is None else mask.as_posix(),
+        verdict=segmentation.quality.verdict,
+        estimated_dice=segmentation.quality.estimated_dice,
+        doubts="; ".join(each.code for each in segmentation.quality.doubts),
         height=height,
         width=width,
         view=radiograph.view,
@@ -120,6 +133,11 @@ def done_row(
 def failed_row(film: PurePath, *, path: PurePath, error: str, seconds: float | None = None) -> Row:
     """The row of a film that could not be segmented, with its reason."""
     return Row(film=film.as_posix(), path=str(path), status=FAILED, error=error, seconds=seconds)
+
+
+def explained(doubts: str) -> str:
+    """The sentences of a row's `doubts`."""
+    return " ".join(DOUBTS[code] for code in doubts.split("; ") if code in DOUBTS)
 
 
 _MEASURED = tuple(

@@ -45,6 +45,12 @@ class Run:
     skipped: int
     """Finished by an earlier run, with `--resume`."""
 
+    review: int = 0
+    """Of the films in the table, those whose verdict is `review`."""
+
+    refused: int = 0
+    """Of the films in the table, those whose verdict is `refused`."""
+
     started: str
     """Date and time with the time zone, ISO 8601."""
 

@@ -1,0 +1,206 @@
+"""Expected Dice by hand, what must not change it, and which doubts lead to which verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pleura.core.card import Card
+from pleura.core.cleanup import Cleaned
+from pleura.core.errors import WeightsError
+from pleura.core.norms import TRAITS, read_norms
+from pleura.core.quality import DOUBTS, REFUSING, judge
+from pleura.core.traits import expected_dice, look
+from pleura.core.types import Quality
+
+SIDE = 64
+CHANNELS = ("right_field", "left_field")
+KNOWN = len(TRAITS)
+
+
+def card(**norms: Any) -> Card:
+    return Card(name="by hand", version="0", channels=CHANNELS, side=SIDE, norms={"field": norms})
+
+
+def estimate(**changed: float) -> dict[str, float]:
+    return {"intercept": 0.0, "slope": 1.0, "poor": 0.9, **changed}
+
+
+def usual(**changed: Any) -> dict[str, Any]:
+    """Around the drawn film's own numbers, with a spread of 0.1 in each."""
+    maps, lungs = drawn()
+    numbers = look(maps, lungs, CHANNELS, definition="field").numbers
+    assert numbers is not None
+    limits = {"unusual": 3.0, "strange": 9.0, "unsure": 0.5}
+    made = {"mean": numbers.tolist(), "precision": (np.eye(KNOWN) * 100).tolist()}
+    return {**made, **limits, **changed}
+
+
+def boxes(right: slice, left: slice, *, rows: slice = slice(16, 48)) -> np.ndarray:
+    masks = np.zeros((2, SIDE, SIDE), bool)
+    masks[0, rows, right] = masks[1, rows, left] = True
+    return masks
+
+
+def drawn(
+    right: slice = slice(8, 24), left: slice = slice(40, 56), *, sure: float = 0.9, **rows: slice
+) -> tuple[np.ndarray, Cleaned]:
+    masks = boxes(right, left, **rows)
+    return (masks * sure).astype(np.float32), Cleaned(masks[0], masks[1], None, ())
+
+
+def codes(quality: Quality) -> list[str]:
+    return [each.code for each in quality.doubts]
+
+
+def verdict(*drawing: slice, sure: float = 0.9, norms: Any = None, **rows: slice) -> Quality:
+    maps, lungs = drawn(*drawing, sure=sure, **rows)
+    return judge(maps, lungs, card(**(norms or {})), definition="field")
+
+
+def test_expected_dice_by_hand():
+    # Marked: 2 pixels at 0.75; beside them 1 at 0.5. 2 x 1.5 / (2 + 2.0) = 0.75.
+    said = np.array([[0.75, 0.75, 0.5, 0.0]], np.float32)
+    assert expected_dice(said, said > 0.6) == pytest.approx(0.75)
+    # Certain and marked whole: 1. Certain and half marked: 2 x 1 / (1 + 2).
+    sure = np.array([[1, 1, 0]], np.float32)
+    assert expected_dice(sure, sure > 0) == 1
+    assert expected_dice(sure, np.array([[True, False, False]])) == pytest.approx(2 / 3)
+    assert expected_dice(np.zeros((2, 2), np.float32), np.zeros((2, 2), bool)) is None
+
+
+def test_expected_dice_is_the_mean_over_truths():
+    rng = np.random.default_rng(0)
+    said = rng.random((40, 40)).astype(np.float32)
+    mask = said > 0.5
+    truths = rng.random((400, 40, 40)) < said
+    dice = [2 * (mask & each).sum() / (mask.sum() + each.sum()) for each in truths]
+    assert expected_dice(said, mask) == pytest.approx(np.mean(dice), abs=2e-3)
+
+
+def test_traits_by_hand():
+    maps, lungs = drawn()  # 2 lungs of 32 x 16 = 512 px at 0.9 in 4096
+    seen = look(maps, lungs, CHANNELS, definition="field")
+    assert seen.expected_dice == pytest.approx(2 * 0.9 / 1.9)
+    assert seen.worse_lung == pytest.approx(2 * 0.9 / 1.9)
+    assert seen.unsure == pytest.approx(0.09)
+    assert (seen.right_share, seen.left_share) == (0.125, 0.125)
+    assert (seen.cleaned, seen.border, seen.exchanged) == (0.0, 0.0, False)
+    # Their box is 32 high, 48 wide: each lung a third of it, as high, a third as wide; middles at
+    # row 1/2 and columns 8/48 and 40/48; an upright box has no slant.
+    assert seen.shape == pytest.approx(
+        [1 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 0, 1 / 3, 1, 1 / 3, 1 / 2, 5 / 6, 0,
+         np.log(0.25), np.log(32 / 48)], abs=1e-9
+    )  # fmt: skip
+
+
+@given(st.floats(0.55, 0.99), st.integers(0, 8), st.integers(2, 20))
+def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int) -> None:
+    maps, lungs = drawn(sure=sure, rows=slice(top + 1, top + 1 + height))
+    flipped = maps[:, ::-1], Cleaned(lungs.right[::-1], lungs.left[::-1], None, ())
+    one, other = (look(*each, CHANNELS, definition="field") for each in ((maps, lungs), flipped))
+    for name in ("expected_dice", "worse_lung", "unsure", "cleaned", "border", "doubt"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
+
+
+@given(st.integers(2, 5))
+def test_a_film_of_more_pixels_is_the_same_film(times: int) -> None:
+    def scaled(array: np.ndarray) -> np.ndarray:
+        return array.repeat(times, axis=-1).repeat(times, axis=-2)
+
+    maps, lungs = drawn()
+    large = scaled(maps), Cleaned(scaled(lungs.right), scaled(lungs.left), None, ())
+    one, other = (look(*each, CHANNELS, definition="field") for each in ((maps, lungs), large))
+    assert other.expected_dice == pytest.approx(one.expected_dice, abs=1e-6)
+    assert other.unsure == pytest.approx(one.unsure, abs=1e-6)
+    # A sample of 256 pixels of 5 x 64 has its borders off by less than a pixel in 64.
+    assert other.shape == pytest.approx(one.shape, abs=0.03)
+
+
+def drawings() -> Iterator[tuple[list[str], Quality]]:
+    near, far = slice(8, 24), slice(40, 56)
+    yield [], verdict(near, far)
+    yield ["sides_exchanged"], verdict(far, near)
+    yield ["one_lung_missing"], verdict(slice(0, 0), far)
+    yield ["no_lungs"], verdict(slice(0, 0), slice(0, 0))
+    yield ["touches_border"], verdict(slice(0, 16), far)
+    yield ["unequal_lungs"], verdict(slice(2, 32), slice(50, 56))
+
+
+@pytest.mark.parametrize(("expected", "quality"), list(drawings()), ids=lambda each: str(each)[:30])
+def test_what_needs_no_norms(expected: list[str], quality: Quality) -> None:
+    assert codes(quality) == expected
+    graver = "refused" if set(expected) & set(REFUSING) else "review"
+    assert quality.verdict == (graver if expected else "ok")
+    assert quality.estimated_dice is None
+    assert [each.text for each in quality.doubts] == [DOUBTS[code] for code in expected]
+
+
+def test_much_that_was_cleaned_away_is_doubted() -> None:
+    maps, lungs = drawn()
+    maps[0, 50:62, 8:30] = 0.8  # 264 px more, of which nothing is left: 264 / 1288 = 0.2
+    quality = judge(maps, lungs, card(), definition="field")
+    assert codes(quality) == ["much_cleaned"]
+
+
+def test_the_estimate_is_the_cards_line() -> None:
+    # doubt = (log(1 - 1.8 / 1.9) + log(0.09)) / 2, a lack of sqrt(0.05263 x 0.09) = 0.06882
+    quality = verdict(norms={"estimate": estimate()})
+    assert quality.estimated_dice == pytest.approx(1 - 0.0688247, abs=1e-5)
+    assert quality.verdict == "ok"
+    doubted = verdict(norms={"estimate": estimate(poor=0.95)})
+    assert (doubted.verdict, codes(doubted)) == ("review", ["unsure_edges"])
+    hopeless = verdict(norms={"estimate": estimate(intercept=9.0)})
+    assert hopeless.estimated_dice == 0.0
+
+
+@given(st.floats(0.55, 0.98), st.floats(0.001, 0.01))
+def test_the_surer_the_better(sure: float, more: float) -> None:
+    less, better = (
+        verdict(sure=each, norms={"estimate": estimate()}) for each in (sure, sure + more)
+    )
+    assert less.estimated_dice is not None
+    assert better.estimated_dice is not None
+    assert less.estimated_dice < better.estimated_dice
+
+
+def test_far_from_the_usual_is_reviewed_and_very_far_is_refused() -> None:
+    norms = {"usual": usual(), "estimate": estimate()}
+    assert verdict(norms=norms).verdict == "ok"
+    # Half as high: log area and log aspect are off by log 2, 6.9 spreads each: 9.8 in all.
+    low = {"rows": slice(16, 32)}
+    strange = verdict(norms=norms, **low)
+    assert (strange.verdict, codes(strange)) == ("refused", ["not_a_chest_film"])
+    assert strange.estimated_dice is None
+    unusual = verdict(norms={"usual": usual(strange=20.0)}, **low)
+    assert (unusual.verdict, codes(unusual)) == ("review", ["unusual_shape"])
+    unsure = verdict(sure=0.6, norms={"usual": usual(unsure=0.2, strange=99.0)})
+    assert "not_a_chest_film" in codes(unsure)  # 0.6 x 0.4 = 0.24 a pixel
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"estimate": estimate(slope=-1.0)},
+        {"estimate": estimate(poor=2.0)},
+        {"estimate": estimate(intercept=float("nan"))},
+        {"estimate": {"slope": 1.0}},
+        {"usual": {"mean": [0.0], "precision": [[1.0]], "unusual": 1, "strange": 2, "unsure": 1}},
+        {"estimate": "none"},
+    ],
+)
+def test_a_card_whose_norms_are_none_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(WeightsError, match=r"norms of 'field' cannot be used .*calibrate --write"):
+        card(**wrong)
+
+
+def test_norms_travel_through_the_cards_json() -> None:
+    whole = card(estimate=estimate(), usual=usual())
+    again = Card.from_json(whole.to_json())
+    assert read_norms(again.norms, "field") == read_norms(whole.norms, "field")
+    assert read_norms(again.norms, "whole").estimate is None
