@@ -27,7 +27,7 @@ from pleura.lab.calibration import (
     reliability,
 )
 from pleura.lab.evaluate import provenance
-from pleura.lab.evaluation import Failure, Trial, choose, fingerprint
+from pleura.lab.evaluation import Failure, Selection, Trial, choose, fingerprint
 from pleura.lab.figures import COLOURS
 from pleura.lab.films import Film
 from pleura.lab.judge import Examined, Judge
@@ -90,40 +90,21 @@ def calibrate(
     _check_splits(tuning.split, trial.split)
     carve = _carving(engine.card) if tuning.split == "val" else None
     tuned_on, judged_on = choose(replace(trial, split=tuning.split, carve=carve)), choose(trial)
-    done = iter(range(1, 2 * (len(tuned_on.films) + len(judged_on.films)) + 1))
-    total = 2 * (len(tuned_on.films) + len(judged_on.films))
+    watch = _Watch(trial, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
-
-    def look(films: Sequence[Film], tempered: Tempered, told: list[Failure]) -> _Looked:
-        looked = _Looked([], [])
-
-        def step(examined: Examined | None) -> None:
-            looked.seen.extend(see(examined, tempered.card) if examined else [])
-            on_film(next(done), total)
-
-        judge = Judge(tempered, lungs=trial.lungs)
-        looked.drawn.extend(draw_pixels(films, judge, seed=trial.seed, failures=told, on_film=step))
-        return looked
-
-    on_film(0, total)
-    tuned = look(tuned_on.films, Tempered(engine, 1.0), failures).drawn
+    tuned = watch.look(tuned_on.films, Tempered(engine, 1.0), failures).drawn
     temperature = best_temperature(*joined(tuned))
-    norms = fit_norms(look(tuned_on.films, Tempered(engine, temperature), []).seen)
-    before = look(judged_on.films, Tempered(engine, 1.0), failures).drawn
-    after = look(judged_on.films, Tempered(engine, temperature), [])  # failures are told once
+    norms = fit_norms(watch.look(tuned_on.films, Tempered(engine, temperature), []).seen)
+    before = watch.look(judged_on.films, Tempered(engine, 1.0), failures).drawn
     judged = Tempered(engine, temperature, norms)
+    after = watch.look(judged_on.films, judged, [])  # the same films fail again: told once
     told = {
         "schema": SCHEMA,
         "provenance": provenance(trial, engine, judged_on),
         "temperature": temperature,
         "card_temperature": engine.card.temperature,
         "norms": norms,
-        "tuning": {
-            "split": tuning.split,
-            "films": len(tuned_on.films),
-            "fingerprint": fingerprint(tuned_on.films),
-            **_figures(tuned),
-        },
+        "tuning": _tuned(tuning, tuned_on, tuned),
         "films": {"judged": len(judged_on.films), "failed": len(failures)},
         "failures": [{"id": f.id, "source": f.source, "error": f.error} for f in failures],
         **_judged(before, after.drawn),
@@ -134,12 +115,39 @@ def calibrate(
     return told
 
 
+def _tuned(tuning: Tuning, chosen: Selection, drawn: Sequence[Drawn]) -> dict[str, Any]:
+    """On what temperature and norms were chosen."""
+    films = {"films": len(chosen.films), "fingerprint": fingerprint(chosen.films)}
+    return {"split": tuning.split, **films, **_figures(drawn)}
+
+
 @dataclass(frozen=True, slots=True)
 class _Looked:
     """What one pass over films gives."""
 
     drawn: list[Drawn]
     seen: list[Seen]
+
+
+class _Watch:
+    """Looks at films, again and again, and counts them."""
+
+    def __init__(self, trial: Trial, total: int, on_film: Callable[[int, int], None]) -> None:
+        self.trial, self.total, self.done, self.on_film = trial, total, 0, on_film
+        on_film(0, total)
+
+    def look(self, films: Sequence[Film], engine: Tempered, failures: list[Failure]) -> _Looked:
+        """Pixels and traits of every film; what failed goes to `failures`."""
+        seen: list[Seen] = []
+
+        def step(examined: Examined | None) -> None:
+            seen.extend(see(examined, engine.card) if examined else [])
+            self.done += 1
+            self.on_film(self.done, self.total)
+
+        judge, seed = Judge(engine, lungs=self.trial.lungs), self.trial.seed
+        drawn = draw_pixels(films, judge, seed=seed, failures=failures, on_film=step)
+        return _Looked(drawn, seen)
 
 
 def _carving(card: Card) -> tuple[float, int] | None:

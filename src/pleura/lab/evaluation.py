@@ -35,8 +35,9 @@ __all__ = [
 ALL = "all"
 """In place of a split's name: every film."""
 
-_FACTS = tuple(each.name for each in fields(Row) if each.name not in ("scores", "notes"))
-COLUMNS = (*_FACTS, *METRICS, "notes")
+_JUDGED = ("verdict", "estimated_dice")
+_FACTS = tuple(each.name for each in fields(Row) if each.name not in ("scores", "notes", *_JUDGED))
+COLUMNS = (*_FACTS, *METRICS, *_JUDGED, "notes")
 """Of scores.csv, in this order."""
 
 
@@ -119,7 +120,9 @@ class Evaluation:
         for row in self.rows:
             facts = [getattr(row, name) for name in _FACTS]
             values = row.scores.as_dict().values()
-            writer.writerow(["" if v is None else v for v in (*facts, *values, row.notes)])
+            judged = [getattr(row, name) for name in _JUDGED]
+            cells = (*facts, *values, *judged, row.notes)
+            writer.writerow(["" if cell is None else cell for cell in cells])
         return text.getvalue()
 
 
@@ -194,7 +197,8 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            wanted = (name for name in COLUMNS if name not in _JUDGED)  # older tables lack these
+            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
             table = [] if missing else list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: cannot be read as a table of scores ({error})") from error
@@ -210,6 +214,9 @@ def _row(path: Path, number: int, record: dict[str, str]) -> Row:
     try:
         values = {name: float(record[name]) if record[name] else None for name in METRICS}
         facts: dict[str, Any] = {name: record[name] for name in (*_FACTS, "notes")}
+        facts["verdict"] = record.get("verdict") or ""
+        estimate = record.get("estimated_dice")
+        facts["estimated_dice"] = float(estimate) if estimate else None
         for name in ("height", "width", "truth_px", "predicted_px", "ignored_px"):
             facts[name] = int(record[name])
         for name in ("row_mm", "col_mm"):

@@ -99,6 +99,12 @@ class Row:
     predicted_px: int
     ignored_px: int
     scores: Scores
+    verdict: str = ""
+    """On the film, the same in each of its rows."""
+
+    estimated_dice: float | None = None
+    """Of the film's lungs, by its result alone."""
+
     notes: str = ""
 
     @property
@@ -194,6 +200,8 @@ def _row(examined: Examined, pair: Pair) -> Row:
         predicted_px=int(pair.predicted.sum()),
         ignored_px=examined.ignored_px,
         scores=score(pair.predicted, pair.truth, spacing=spacing),
+        verdict=examined.found.quality.verdict,
+        estimated_dice=examined.found.quality.estimated_dice,
         notes="; ".join(examined.notes),
     )
 
