@@ -140,6 +140,7 @@ def export_checkpoint(
             side=cut.side or card.side,
             architecture=network.architecture.as_dict(),
             scores={},
+            norms={},
             made_from=hashlib.sha256(source.read_bytes()).hexdigest(),
         )
     return write_weights(network, card, folder / (name or card.name))
