@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,16 +13,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 import numpy as np
 import onnx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pleura.apps.serve.command import server_of
 from pleura.apps.serve.limits import Limits
@@ -201,3 +206,96 @@ def serve(tiny_weights: Path) -> Iterator[Callable[..., Served]]:
 @pytest.fixture
 def halting(engine: Engine) -> Halting:
     return Halting(engine)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SHOTS = os.environ.get("PLEURA_SCREENSHOTS")
+"""A folder to write what the browser shows to, for people to look at."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=30_000)  # a busy machine is no failure
+    assert CHROMIUM, "no chromium here: apt-get install chromium (`make test` does it)"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def address(start: Callable[..., httpx.Client]) -> str:
+    return str(start().base_url)
+
+
+@contextmanager
+def opened(browser: Browser, address: str, name: str) -> Iterator[Page]:
+    """The page, loaded; a script error or a request to elsewhere fails the test."""
+    sheet = browser.new_page(viewport={"width": 1280, "height": 820})
+    sheet.set_default_timeout(30_000)
+    wrong: list[str] = []
+    sheet.on("pageerror", lambda error: wrong.append(str(error)))
+    sheet.on("console", lambda said: wrong.append(said.text) if "Policy" in said.text else None)
+    sheet.on("request", lambda made: outside(made.url, address, wrong))
+    sheet.goto(address)
+    yield sheet
+    if SHOTS:
+        sheet.screenshot(path=Path(SHOTS) / f"{name}.png")
+    sheet.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with opened(browser, address, request.node.name) as sheet:
+        yield sheet
+
+
+@pytest.fixture(scope="session")
+def five_address(start: Callable[..., httpx.Client], five_weights: Path) -> str:
+    """Of a service whose weights have both definitions and the heart."""
+    return str(start(engine=OnnxEngine(five_weights.read_bytes(), threads=1)).base_url)
+
+
+@pytest.fixture
+def five(browser: Browser, five_address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with opened(browser, five_address, request.node.name) as sheet:
+        yield sheet
+
+
+@pytest.fixture(scope="session")
+def open_page(browser: Browser) -> Callable[..., AbstractContextManager[Page]]:
+    """`open_page(address, name)`: the page, loaded, for a block; `name` is its screenshot's."""
+    return partial(opened, browser)
+
+
+def outside(url: str, address: str, wrong: list[str]) -> None:
+    if not url.startswith((address, "blob:")):
+        wrong.append(f"asked elsewhere: {url}")
+
+
+@pytest.fixture(scope="session")
+def give() -> Callable[..., None]:
+    """`give(page, *films)`: choose films, and wait until each is done or has failed."""
+
+    def choose(page: Page, *films: Path) -> None:
+        page.set_input_files("#files", list(films))
+        tiles = page.locator("#films button")
+        settled = page.locator("#films button[data-status]")
+        expect(settled).to_have_count(tiles.count(), timeout=60_000)
+
+    return choose
+
+
+@pytest.fixture(scope="session")
+def mended() -> Callable[[Page], list[str]]:
+    """What axe-core would have mended of a page: rules, with the elements that break them."""
+
+    def find(page: Page) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found]
+
+    return find

@@ -6,11 +6,8 @@ import base64
 import csv
 import io
 import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,80 +15,11 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Download, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Download, Page, expect
 
-from pleura.runtime.engine import OnnxEngine
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SHOTS = os.environ.get("PLEURA_SCREENSHOTS")
-"""A folder to write what the browser shows to, for people to look at."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=30_000)  # a busy machine is no failure
-    assert CHROMIUM, "no chromium here: apt-get install chromium (`make test` does it)"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def address(start: Callable[..., httpx.Client]) -> str:
-    return str(start().base_url)
-
-
-@contextmanager
-def opened(browser: Browser, address: str, name: str) -> Iterator[Page]:
-    """The page, loaded; a script error or a request to elsewhere fails the test."""
-    sheet = browser.new_page(viewport={"width": 1280, "height": 820})
-    sheet.set_default_timeout(30_000)
-    wrong: list[str] = []
-    sheet.on("pageerror", lambda error: wrong.append(str(error)))
-    sheet.on("console", lambda said: wrong.append(said.text) if "Policy" in said.text else None)
-    sheet.on("request", lambda made: outside(made.url, address, wrong))
-    sheet.goto(address)
-    yield sheet
-    if SHOTS:
-        sheet.screenshot(path=Path(SHOTS) / f"{name}.png")
-    sheet.close()
-    assert wrong == []
-
-
-@pytest.fixture
-def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with opened(browser, address, request.node.name) as sheet:
-        yield sheet
-
-
-@pytest.fixture(scope="module")
-def five_address(start: Callable[..., httpx.Client], five_weights: Path) -> str:
-    """Of a service whose weights have both definitions and the heart."""
-    return str(start(engine=OnnxEngine(five_weights.read_bytes(), threads=1)).base_url)
-
-
-@pytest.fixture
-def five(browser: Browser, five_address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with opened(browser, five_address, request.node.name) as sheet:
-        yield sheet
-
-
-def outside(url: str, address: str, wrong: list[str]) -> None:
-    if not url.startswith((address, "blob:")):
-        wrong.append(f"asked elsewhere: {url}")
-
-
-def give(page: Page, *films: Path) -> None:
-    """Choose films, and wait until each is done or has failed."""
-    page.set_input_files("#files", list(films))
-    tiles = page.locator("#films button")
-    expect(page.locator("#films button[data-status]")).to_have_count(tiles.count(), timeout=60_000)
+Give = Callable[..., None]
+Mended = Callable[[Page], list[str]]
 
 
 def saved(page: Page, what: str) -> Download:
@@ -114,7 +42,7 @@ def written(films: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: 
 
 
 def test_a_film_is_shown_measured_and_saved_as_the_command_line_does(
-    page: Page, films: Path, written: Path
+    page: Page, films: Path, written: Path, give: Give
 ) -> None:
     give(page, films / "b.png")
     expect(page.locator("#name")).to_have_text("b.png")
@@ -142,7 +70,7 @@ def pixels(page: Page, canvas: str) -> np.ndarray[Any, Any]:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 
 
-def test_what_is_painted_is_the_mask(page: Page, films: Path, written: Path) -> None:
+def test_what_is_painted_is_the_mask(page: Page, films: Path, written: Path, give: Give) -> None:
     give(page, films / "b.png")
     for canvas in ("film", "overlay"):  # painted after the answer, once the pictures are decoded
         page.wait_for_function(
@@ -174,7 +102,9 @@ def is_bar(colours: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return here
 
 
-def test_the_cardiothoracic_widths_are_drawn_sharp_where_they_lie(five: Page, films: Path) -> None:
+def test_the_cardiothoracic_widths_are_drawn_sharp_where_they_lie(
+    five: Page, films: Path, give: Give
+) -> None:
     """On 160 x 128 px: lungs in rows 40 to 120, columns 16 to 112; the heart in rows 60 to 100,
     columns 52 to 92. So the thorax is 96 px wide, the heart 40, and their ratio 0.417."""
     give(five, films / "a.png")
@@ -196,7 +126,7 @@ def test_the_cardiothoracic_widths_are_drawn_sharp_where_they_lie(five: Page, fi
 
 
 def test_field_and_whole_are_switched_without_a_request(
-    five: Page, films: Path, five_weights: Path, run: Callable[..., Any], tmp_path: Path
+    five: Page, films: Path, five_weights: Path, run: Callable[..., Any], tmp_path: Path, give: Give
 ) -> None:
     """The left lung is 80 x 32 = 2,560 px by field, and 40 x 8 = 320 px more by whole."""
     give(five, films / "a.png")
@@ -226,7 +156,9 @@ NAME_OF_FOCUS = """() => {
 }"""
 
 
-def test_a_result_is_saved_by_keyboard_alone(five: Page, films: Path, written: Path) -> None:
+def test_a_result_is_saved_by_keyboard_alone(
+    five: Page, films: Path, written: Path, give: Give
+) -> None:
     give(five, films / "b.png")
     expect(five.locator("#result")).to_be_visible()
     order: list[str] = []
@@ -247,7 +179,7 @@ def test_the_drawn_example_is_segmented(page: Page) -> None:
     expect(page.locator("#facts")).to_contain_text("672 × 768 px")
 
 
-def test_many_films_and_a_bad_one(page: Page, films: Path) -> None:
+def test_many_films_and_a_bad_one(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png", films / "notes.txt", films / "b.png", films / "deep/a.png")
     states = page.locator("#films button").evaluate_all("(all) => all.map((b) => b.dataset.status)")
     assert states == ["done", "failed", "done", "done"]
@@ -262,7 +194,7 @@ def test_many_films_and_a_bad_one(page: Page, films: Path) -> None:
     assert len(json.loads(content(page, "all-json"))["results"]) == 3
 
 
-def test_a_photograph_is_segmented_if_one_insists(page: Page, tmp_path: Path) -> None:
+def test_a_photograph_is_segmented_if_one_insists(page: Page, tmp_path: Path, give: Give) -> None:
     colours = np.zeros((160, 128, 3), np.uint8)
     colours[:, :, 0] = np.arange(128) * 2
     colours[:, :, 1] = np.arange(160)[:, None]
@@ -316,7 +248,7 @@ def test_it_is_used_by_keyboard_alone(page: Page, films: Path) -> None:
     expect(page.locator("#name")).to_have_text("a.png")
 
 
-def test_dragging_moves_or_windows(page: Page, films: Path) -> None:
+def test_dragging_moves_or_windows(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png")
 
     def drag() -> None:
@@ -338,7 +270,9 @@ def test_dragging_moves_or_windows(page: Page, films: Path) -> None:
     expect(page.locator("#film")).to_have_css("filter", re.compile(r"contrast\(1\.1111"))
 
 
-def test_a_narrow_dark_window_needs_no_sideways_scrolling(page: Page, films: Path) -> None:
+def test_a_narrow_dark_window_needs_no_sideways_scrolling(
+    page: Page, films: Path, give: Give
+) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.emulate_media(color_scheme="dark")
     give(page, films / "a.png", films / "b.png", films / "deep/a.png", films / "notes.txt")
@@ -360,7 +294,7 @@ def test_it_promises_what_it_keeps(page: Page, address: str) -> None:
 
 
 def test_a_key_is_asked_for(
-    browser: Browser, start: Callable[..., httpx.Client], films: Path
+    browser: Browser, start: Callable[..., httpx.Client], films: Path, give: Give
 ) -> None:
     sheet = browser.new_page()
     sheet.goto(str(start(key="s3cret").base_url))
@@ -374,7 +308,12 @@ def test_a_key_is_asked_for(
 
 
 def test_dicom_is_shown_as_it_was_segmented(
-    page: Page, films_root: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: Path
+    page: Page,
+    films_root: Path,
+    tiny_weights: Path,
+    run: Callable[..., Any],
+    tmp_path: Path,
+    give: Give,
 ) -> None:
     film = films_root / "dicom" / "CR-MONO1-10-chest_nopreamble.dcm"
     options = ["--weights", tiny_weights, "-f", "mask,overlay", "--no-progress", "--threads", 1]
@@ -394,7 +333,9 @@ def test_dicom_is_shown_as_it_was_segmented(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_mend(five: Page, films: Path, scheme: Any) -> None:
+def test_axe_finds_nothing_to_mend(
+    five: Page, films: Path, scheme: Any, give: Give, mended: Mended
+) -> None:
     """At rest, with a result, with a failure; every rule that axe-core has for WCAG and beyond."""
     five.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half-way
     assert mended(five) == []
@@ -408,13 +349,7 @@ def test_axe_finds_nothing_to_mend(five: Page, films: Path, scheme: Any) -> None
     assert mended(five) == []
 
 
-def mended(page: Page) -> list[str]:
-    """What axe-core would have mended: rules, with the elements that break them."""
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found]
-
-
-def test_axe_would_be_heard(page: Page) -> None:
+def test_axe_would_be_heard(page: Page, mended: Mended) -> None:
     page.evaluate("() => document.querySelector('#files').hidden = false")
     page.evaluate("() => document.querySelector('#files').removeAttribute('aria-label')")
     assert [each for each in mended(page) if each.startswith("label:")]

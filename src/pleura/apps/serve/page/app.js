@@ -46,7 +46,8 @@ async function work(item) {
     delete item.result.film_png;
     await drawThumbnail(item);
     item.status = "done";
-    announce(`${item.name}: lungs found`);
+    const quality = qualityOf(item);
+    announce(`${item.name}: ${quality.verdict === "refused" ? "" : "lungs found. "}${panel.verdictOf(quality)}`);
   } catch (problem) {
     item.status = "failed";
     item.problem = problem.detail ? problem : { title: "Something unexpected happened", detail: String(problem) };
@@ -99,6 +100,13 @@ async function drawThumbnail(item) {
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
   item.tile.querySelector(".blank").replaceWith(canvas);
+  mark(item);
+}
+
+/** The verdict on a thumbnail, by the definition on show. */
+function mark(item) {
+  item.tile.querySelector(".badge")?.remove();
+  item.tile.append(panel.badge(qualityOf(item)));
 }
 
 // ---- one film on show
@@ -117,6 +125,7 @@ async function refresh() {
   const done = item.status === "done";
   $("result").hidden = !done;
   $("failure").hidden = item.status !== "failed";
+  $("veil").hidden = true;
   $("facts").textContent = done ? panel.facts(item.result) : { failed: "Not segmented" }[item.status] ?? "Under way";
   showWait(item);
   if (item.problem) {
@@ -156,6 +165,16 @@ function definitionOf(item) {
   return wanted in item.result.lungs ? wanted : Object.keys(item.result.lungs)[0];
 }
 
+const qualityOf = (item) => item.result.lungs[definitionOf(item)].quality;
+
+/** Outlines of a refused film stay hidden until somebody insists. */
+const isVeiled = () => selected?.status === "done" && qualityOf(selected).verdict === "refused" && !selected.revealed;
+
+function applyOpacity() {
+  $("veil").hidden = !isVeiled();
+  $("overlay").style.opacity = isVeiled() ? 0 : opacity;
+}
+
 function showLungs() {
   if (selected?.status !== "done") return;
   const definition = definitionOf(selected);
@@ -166,7 +185,8 @@ function showLungs() {
   const widths = measurements.cardiothoracic_ratio !== null;
   viewer.lungs(rle, { filled: checked("style") === "fill", widths });
   panel.tell(selected.result, definition);
-  $("stage").setAttribute("aria-label", `${selected.name} with its lungs`);
+  applyOpacity();
+  $("stage").setAttribute("aria-label", `${selected.name} ${isVeiled() ? "without the outlines, which are refused" : "with its lungs"}`);
   $("screen").dataset.shown = `${selected.name} ${definition}`;
 }
 
@@ -176,8 +196,16 @@ const announce = (text) => { $("status").textContent = text; };
 
 function flip(name, [one, other]) {
   check(name, checked(name) === one ? other : one);
+  restyle(name);
+}
+
+/** Show the lungs as the switches now say. */
+function restyle(name) {
   if (name === "definition") wanted = checked(name);
   showLungs();
+  if (name !== "definition") return;
+  done().forEach(mark);
+  if (selected?.status === "done") announce(`${definitionOf(selected)}: ${panel.verdictOf(qualityOf(selected))}`);
 }
 
 // ---- downloads
@@ -237,6 +265,10 @@ const DO = {
     button.disabled = false;
     button.textContent = "Try a drawn example";
   },
+  reveal: () => {
+    setOpacity(opacity || 1);
+    $("screen").focus(); // the button is gone
+  },
   force: () => {
     selected.force = true;
     again([selected]);
@@ -254,8 +286,9 @@ function step(by) {
 
 function setOpacity(share) {
   opacity = share;
-  $("overlay").style.opacity = share;
+  if (isVeiled()) selected.revealed = true;
   $("opacity").value = 100 * share;
+  applyOpacity();
 }
 
 const KEYS = {
@@ -276,7 +309,7 @@ const KEYS = {
   ".": () => viewer.window(0, 0.03),
   o: () => flip("style", ["fill", "outline"]),
   d: () => flip("definition", ["field", "whole"]),
-  l: () => setOpacity(opacity ? 0 : 1),
+  l: () => setOpacity(opacity && !isVeiled() ? 0 : 1),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -296,12 +329,11 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("change", ({ target }) => {
-  if (target.name === "definition") wanted = target.value;
   if (target.name === "drag") {
     viewer.mode = target.value;
     $("screen").classList.toggle("window", target.value === "window");
   }
-  if (target.name === "definition" || target.name === "style") showLungs();
+  if (target.name === "definition" || target.name === "style") restyle(target.name);
 });
 
 $("opacity").addEventListener("input", ({ target }) => setOpacity(target.value / 100));

@@ -26,10 +26,45 @@ export function sentence(text) {
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
 }
 
+const VERDICTS = {
+  ok: { sign: "✓", name: "OK", text: "Nothing was found to doubt these outlines. They are still a machine's." },
+  review: { sign: "!", name: "Please review", text: "Look at the outlines before you use them:" },
+  refused: { sign: "✕", name: "Refused", text: "Do not use these outlines, nor what they measure:" },
+};
+
+/** What a screen reader says of a verdict: its name, and why. */
+export const verdictOf = ({ verdict, doubts }) => [VERDICTS[verdict].name, ...doubts.map((each) => each.text)].join(". ");
+
+/** A mark for a thumbnail: a sign to see and a name to hear. */
+export function badge({ verdict }) {
+  const mark = text("span", VERDICTS[verdict].sign);
+  mark.setAttribute("aria-hidden", "true");
+  const name = text("span", ` ${VERDICTS[verdict].name}`);
+  name.className = "unseen";
+  const element = wrap("span", mark, name);
+  element.className = "badge";
+  element.dataset.verdict = verdict;
+  return element;
+}
+
+function tellVerdict({ verdict, doubts, estimated_dice: dice }) {
+  const { sign, name, text: says } = VERDICTS[verdict];
+  $("verdict").dataset.verdict = verdict;
+  document.querySelector("#verdict .sign").textContent = sign;
+  $("verdict-name").textContent = name;
+  $("verdict-text").textContent = says;
+  $("doubts").replaceChildren(...doubts.map((each) => text("li", each.text)));
+  $("estimate").hidden = dice === null;
+  if (dice !== null) {
+    $("estimate").textContent = `Expected overlap with a reader's outline: ${whole.format(100 * dice)} % (Dice ${two.format(dice)}). Two readers of one film come to 94 to 97 %.`;
+  }
+}
+
 /** Fill the panel with a result by one definition. */
 export function tell(result, definition) {
   const lungs = result.lungs[definition];
   const m = lungs.measurements;
+  tellVerdict(lungs.quality);
   $("areas").replaceChildren(
     ...(m.lungs_area_cm2 === null ? [] : [row("Area, cm²", one, m.right_area_cm2, m.left_area_cm2, m.lungs_area_cm2)]),
     row("Area, px", whole, m.right_area_px, m.left_area_px, m.lungs_area_px),
