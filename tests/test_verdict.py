@@ -1,0 +1,37 @@
+"""Verdicts of the shipped weights on real pictures, whether or not their card has norms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pleura
+from pleura.core.quality import DOUBTS
+from pleura.io.find import find_films
+from pleura.runtime.engines import open_weights
+
+LOOKED_AT = 4
+
+
+def test_what_is_no_chest_film_never_passes_where_the_card_has_norms(films_root: Path) -> None:
+    known = bool(open_weights().card.norms)
+    paths = sorted(each.path for each in find_films([films_root / "negatives"]))
+    kept = paths[1::2][:LOOKED_AT]  # the half that no limit was chosen on
+    verdicts = []
+    for path in kept:
+        film = pleura.read_radiograph(path, photographs=True)
+        found = pleura.segment(film.pixels)
+        assert all(doubt.text == DOUBTS[doubt.code] for doubt in found.quality.doubts)
+        assert bool(found.quality.doubts) == (found.quality.verdict != "ok")
+        assert known or found.quality.estimated_dice is None
+        verdicts.append(found.quality.verdict)
+    assert not known or "ok" not in verdicts
+    assert not known or verdicts.count("refused") >= LOOKED_AT - 1
+
+
+def test_a_good_film_is_not_refused_and_half_a_film_is_doubted(films_root: Path) -> None:
+    path = sorted((films_root / "shenzhen_montgomery" / "CXR_png").glob("MCUCXR_*.png"))[0]
+    film = pleura.read_radiograph(path)
+    whole = pleura.segment(film.pixels).quality
+    assert whole.verdict != "refused"
+    half = pleura.segment(film.pixels[:, : film.size[1] // 4]).quality
+    assert half.verdict != "ok"
