@@ -62,12 +62,14 @@ def _network(result: Result) -> Iterator[str]:
 
 
 def _heads(result: Result) -> Iterator[str]:
-    yield "| head | side | films | Dice | worst | HD95 px | ms |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| head | side | films | Dice | worst | HD95 px | ms | times as fast |"
+    yield "|---|---|---|---|---|---|---|---|"
+    whole = max(result["table"], key=lambda each: (each["side"], each["head"]))
     for each in result["table"]:
         yield (
             f"| {each['head']} | {each['side']} | {each['films']} | {each['dice']:.4f} "
-            f"| {each['worst']:.4f} | {each['hd95_px']:.1f} | {each['ms']:.0f} |"
+            f"| {each['worst']:.4f} | {each['hd95_px']:.1f} | {each['ms']:.0f} "
+            f"| {whole['ms'] / each['ms']:.1f} |"
         )
 
 
@@ -81,14 +83,64 @@ def _film(result: Result) -> Iterator[str]:
 
 
 def _folder(result: Result) -> Iterator[str]:
-    yield f"{result['films']} films of 512 px; the network alone is timed before and after each."
+    yield f"{result['films']} films of 512 px, up to {result['lanes']} side by side."
+    yield "The network alone is timed before and after: a film at a time on all CPUs, or side by side."
     yield ""
-    yield "| | films a second | the network alone | share |"
-    yield "|---|---|---|---|"
+    yield (
+        "| | films a second | the network alone | side by side | share | share | CPU ms a film "
+        "| of it the network |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for name, each in result["table"].items():
         yield (
-            f"| {name} | {each['films_a_second']:.2f} | {each['network_films_a_second']:.2f} "
-            f"| {each['of_the_network_alone']:.0%} |"
+            f"| {name} | {each['films_a_second']:.2f} | {each['one_at_a_time']:.2f} "
+            f"| {each['side_by_side']:.2f} | {each['of_one_at_a_time']:.0%} "
+            f"| {each['of_side_by_side']:.0%} | {each['cpu_ms_a_film']:.0f} "
+            f"| {each['network_share_of_cpu']:.0%} |"
+        )
+
+
+def _stages(result: Result) -> Iterator[str]:
+    table = result["cpu_ms"]
+    yield f"{result['engine']}, one thread; CPU ms, medians."
+    yield ""
+    yield f"| | {' | '.join(table)} |"
+    yield "|---|" + "---|" * len(table)
+    for step in next(iter(table.values())):
+        form = ".0%" if "network" in step and step != "network" else ".1f"
+        yield f"| {step} | {' | '.join(format(each[step], form) for each in table.values())} |"
+
+
+def _resume(result: Result) -> Iterator[str]:
+    seconds = result["seconds"]
+    yield (
+        f"`--resume` over {result['films']} finished films, less the same over one: "
+        f"{seconds['wall_s']:.2f} s (median {seconds['median_wall_s']:.2f}), "
+        f"{seconds['cpu_s']:.2f} s of CPU."
+    )
+
+
+def _start(result: Result) -> Iterator[str]:
+    yield from _plain("seconds", "seconds", ".2f")(result)
+    if "parts" in result:
+        yield ""
+        yield "A cold `pleura segment film.png` taken apart:"
+        yield ""
+        yield from _plain("parts", "seconds", ".2f")(result)
+
+
+def _precision(result: Result) -> Iterator[str]:
+    limit = f", {result['limit']} films of each set" if result["limit"] else ""
+    yield f"Split `{result['split']}`{limit}; Dice of both lungs."
+    yield ""
+    yield "| graph | against | source | films | Dice | difference | 95 % interval | worst film |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for each in result["table"]:
+        low, high = each["interval"] or (None, None)
+        span = "-" if low is None else f"{low:+.5f} to {high:+.5f}"
+        yield (
+            f"| {each['graph']} | {each['against']} | {each['source']} | {each['films']} "
+            f"| {each['dice']:.4f} | {each['difference']:+.5f} | {span} | {each['worst']:+.4f} |"
         )
 
 
@@ -123,9 +175,12 @@ TELL: dict[str, Callable[[Result], Iterator[str]]] = {
     "network": _network,
     "heads": _heads,
     "film": _film,
+    "precision": _precision,
+    "stages": _stages,
     "folder": _folder,
+    "resume": _resume,
     "memory": _plain("peak_mb", "peak MB", ".0f"),
-    "start": _plain("seconds", "seconds", ".2f"),
+    "start": _start,
     "size": _size,
     "training": _training,
 }

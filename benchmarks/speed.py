@@ -15,17 +15,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench_folder import folder, memory, resume
 from bench_network import network
 from bench_parts import machine, write_result
-from bench_path import film, folder, memory, size, start
+from bench_path import film, size, start
+from bench_stages import stages
 from bench_tables import write_tables
 from bench_train import training
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
     "network": network,
     "film": film,
+    "stages": stages,
     "folder": folder,
     "memory": memory,
+    "resume": resume,
     "start": start,
     "size": size,
     "training": training,
