@@ -60,7 +60,7 @@ def conclude(seen: Traits, norms: Norms) -> Quality:
     if norms.estimate and dice is not None and dice < norms.estimate.poor:
         codes.add("unsure_edges")
     if codes & set(REFUSING):  # of what is no chest film there is no true mask to agree with
-        return Quality("refused", None, _doubts(codes))
+        return Quality("refused", None, _doubts(codes & set(REFUSING)))
     return Quality("review" if codes else "ok", dice, _doubts(codes))
 
 
