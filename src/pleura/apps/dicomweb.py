@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pleura.apps.answers import Exit
-from pleura.apps.options import SAID, Lungs, LungsOption, Threads, Weights
+from pleura.apps.options import SAID, Lungs, LungsOption, OfRefused, RefusedOption, Threads, Weights
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def dicomweb(
             "of `pleura segment`; repeatable, or with commas.",
         ),
     ] = None,
+    refused: RefusedOption = OfRefused.marked,
     ca: Annotated[
         Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
     ] = None,
@@ -77,7 +78,7 @@ def dicomweb(
     from pleura.apps.engines import open_engine
     from pleura.apps.node.log import only_us
     from pleura.apps.node.pull import Pull, find_films
-    from pleura.apps.node.results import read_formats
+    from pleura.apps.node.results import Maker, read_formats
     from pleura.apps.node.web import web_client
     from pleura.runtime.segmenter import Segmenter
 
@@ -85,7 +86,7 @@ def dicomweb(
     names = read_formats(formats)
     source, target = (web_client(_service(each), ca) for each in (url, to or url))
     segmenter = Segmenter(open_engine(weights, threads=threads), definition=lungs.value)
-    pull = Pull(source, target, segmenter, names)
+    pull = Pull(source, target, Maker(segmenter, names, refused.value))
     say = functools.partial(_say, as_json=as_json, uids=uids)
     failed = number = 0
     with only_us():
@@ -104,8 +105,8 @@ def _say(number: int, film: Film, pulled: Pulled, *, as_json: bool, uids: bool) 
         typer.echo(json.dumps(named | pulled._asdict()))
     else:
         name = film.uid if uids else number
-        reason = f": {pulled.reason}" if pulled.reason else ""
-        typer.echo(f"film {name}: {pulled.status}{reason}")
+        said = pulled.reason or pulled.verdict
+        typer.echo(f"film {name}: {pulled.status}{f': {said}' if said else ''}")
 
 
 def _service(url: str) -> str:

@@ -21,7 +21,9 @@ __all__ = [
     "LungsOption",
     "MostFilms",
     "NoBar",
+    "OfRefused",
     "Precision",
+    "RefusedOption",
     "Split",
     "Splits",
     "Threads",
@@ -38,6 +40,13 @@ class Lungs(StrEnum):
 
     field = "field"
     whole = "whole"
+
+
+class OfRefused(StrEnum):
+    """What is sent of a film whose verdict is `refused`, as options."""
+
+    marked = "marked"
+    report = "report"
 
 
 LungsOption = Annotated[
@@ -86,6 +95,14 @@ Threads = Annotated[
 ]
 BatchWorkers = Annotated[
     int, typer.Option("--workers", min=0, help="Processes that prepare batches; 0 is none.")
+]
+
+RefusedOption = Annotated[
+    OfRefused,
+    typer.Option(
+        "--refused",
+        help="Of a film with this verdict: all results, marked as refused, or the report alone.",
+    ),
 ]
 
 Films = Annotated[

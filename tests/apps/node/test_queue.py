@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,10 @@ from hypothesis import strategies as st
 from pleura.apps.node.delivery import pause_s
 from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Accepted, Queue
+from pleura.apps.node.results import Made
 from pleura.apps.node.worker import MOST_ATTEMPTS, Worker
 from pleura.core.errors import UsageError, WeightsError
+from pleura.core.types import Quality
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_a_film_goes_through_every_state(folder: NodeFolder) -> None:
     queue = Queue(folder.queue)
     number = take(folder, queue)
     assert queue.add("1.2", "other", sender="CR1", size=6) == (Accepted.duplicate, number)
-    queue.segmented(number, ["A", "B"])
+    queue.segmented(number, ["A", "B"], verdict="ok")
     assert queue.next_film() is None
     assert queue.delivered(number, "A") is None
     assert queue.due("A") is None
@@ -63,8 +64,8 @@ def test_a_film_goes_through_every_state(folder: NodeFolder) -> None:
 def test_what_is_refused_waits_and_holds_up_nothing(folder: NodeFolder) -> None:
     queue = Queue(folder.queue)
     first, second = take(folder, queue, "1.1"), take(folder, queue, "1.2")
-    queue.segmented(first, ["A"])
-    queue.segmented(second, ["A"])
+    queue.segmented(first, ["A"], verdict="ok")
+    queue.segmented(second, ["A"], verdict="ok")
     queue.refused(first, "A", "status 0xa900", wait_s=3600)
     due = queue.due("A")
     assert due is not None
@@ -93,8 +94,8 @@ def test_a_disk_that_takes_no_results_is_not_the_films_fault(folder: NodeFolder)
     film = queue.next_film()
     assert film is not None
 
-    def make(_: Path) -> Mapping[str, bytes]:
-        return {"1-dicom-seg.dcm": b"result"}
+    def make(_: Path) -> Made:
+        return Made({"1-dicom-seg.dcm": b"result"}, Quality("ok", None))
 
     with pytest.raises(UsageError, match="too little free space"):
         worker(folder, queue, make, keep_free=10**18)._segment(film)
@@ -110,7 +111,7 @@ def test_weights_that_answer_nonsense_stop_the_node_and_fail_no_film(folder: Nod
     queue = Queue(folder.queue)
     take(folder, queue)
 
-    def make(_: Path) -> Mapping[str, bytes]:
+    def make(_: Path) -> Made:
         raise WeightsError("nan")
 
     with pytest.raises(WeightsError):
@@ -125,7 +126,7 @@ def test_what_a_killed_node_left_is_removed(folder: NodeFolder) -> None:
     queue = Queue(folder.queue)
     done, half = take(folder, queue, "1.1"), take(folder, queue, "1.2")
     folder.keep_results(done, {"1.dcm": b""})
-    queue.segmented(done, ["A"])
+    queue.segmented(done, ["A"], verdict="ok")
     folder.keep_results(half, {"1.dcm": b""})  # and killed before the queue knew
     (folder.results / "7.part").mkdir()
     folder.keep_film("orphan.dcm", b"never acknowledged")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.options import Lungs, LungsOption, Threads, Weights
+from pleura.apps.options import Lungs, LungsOption, OfRefused, RefusedOption, Threads, Weights
 from pleura.core.errors import UsageError
 
 __all__ = ["node_app"]
@@ -69,6 +69,7 @@ def node(
             **_WHERE,
         ),
     ] = None,
+    refused: RefusedOption = OfRefused.marked,
     retry: Annotated[
         float, typer.Option(min=0.1, help="Longest pause between two tries, seconds.", **_WHERE)
     ] = 300.0,
@@ -129,7 +130,7 @@ def node(
         keep_free=keep_free * 1_000_000,
         quota=None if quota is None else quota * 1_000_000,
     )
-    _run(settings, place, space, (weights, threads, lungs.value))
+    _run(settings, place, space, (weights, threads, lungs.value, refused.value))
 
 
 @node_app.command()
@@ -152,20 +153,18 @@ def status(
 
 
 def _run(
-    settings: Any, place: Any, space: Any, network: tuple[Path | None, int | None, Any]
+    settings: Any, place: Any, space: Any, network: tuple[Path | None, int | None, Any, Any]
 ) -> None:
-    import functools
-
     from pleura.apps.engines import open_engine
     from pleura.apps.interrupt import Interrupt
     from pleura.apps.node.log import logging_to_stderr
     from pleura.apps.node.node import run_node
-    from pleura.apps.node.results import results_of
+    from pleura.apps.node.results import Maker
     from pleura.runtime.segmenter import Segmenter
 
-    weights, threads, definition = network
+    weights, threads, definition, refused = network
     segmenter = Segmenter(open_engine(weights, threads=threads), definition=definition)
-    make = functools.partial(results_of, segmenter=segmenter, formats=settings.formats)
+    make = Maker(segmenter, settings.formats, refused).files
     with place.held(), logging_to_stderr(), Interrupt() as interrupt:
         run_node(settings, place, space=space, make=make, stopped=lambda: interrupt.requested)
     typer.echo("pleura: ended; whatever is left is done at the next start", err=True)

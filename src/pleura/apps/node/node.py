@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pleura.apps.node.delivery import Delivery
@@ -12,6 +12,7 @@ from pleura.apps.node.destinations import open_destination
 from pleura.apps.node.log import LOG
 from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Queue
+from pleura.apps.node.results import Made
 from pleura.apps.node.scp import DISK, Reception, Scp
 from pleura.apps.node.settings import Settings
 from pleura.apps.node.worker import SPACE, Worker
@@ -30,12 +31,12 @@ def run_node(
     folder: NodeFolder,
     *,
     space: Space,
-    make: Callable[[Path], Mapping[str, bytes]],
+    make: Callable[[Path], Made],
     stopped: Callable[[], bool],
 ) -> None:
     """Run a node in `folder`, which is held, until `stopped()`.
 
-    `make` takes a film's file to the files of its results.
+    `make` takes a film's file to its results.
 
     Raises:
         UsageError: the port is taken, the TLS files or the queue cannot be used.

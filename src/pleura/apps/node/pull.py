@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pleura.apps.node.destinations import Stow
-from pleura.apps.node.results import made_of
+from pleura.apps.node.results import Maker, in_short
 from pleura.apps.node.web import Refused, answered
 from pleura.core.errors import FilmError, UnsuitableFilm
 from pleura.io.arrival import check_arrival, read_json
-from pleura.io.dicom_results import dicom_bytes, result_uids
-from pleura.runtime.segmenter import Segmenter
+from pleura.io.dicom_results import dicom_bytes
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
@@ -41,6 +40,8 @@ class Pulled(NamedTuple):
     """`done`, `there` (its results were there already), `no film`, or `failed`."""
 
     reason: str | None = None
+    verdict: str | None = None
+    """On the results, with the doubts' codes; of a film that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ class Pull:
 
     source: DICOMwebClient
     target: DICOMwebClient
-    segmenter: Segmenter
-    formats: Sequence[str]
+    maker: Maker
 
     def __call__(self, film: Film) -> Pulled:
         """Segment a film and store its results, unless they are there.
@@ -63,21 +63,20 @@ class Pull:
                 return Pulled("there")
             content = self._content(film)
             check_arrival(content)
-            results = made_of(content, self.segmenter, self.formats)
-            Stow(self.target).send_objects(results)
+            results, quality = self.maker.objects(content)
+            Stow(self.target).send_objects(list(results.values()))
         except UnsuitableFilm as error:
             return Pulled("no film", str(error))
         except (FilmError, Refused) as error:
             return Pulled("failed", str(error))
-        return Pulled("done")
+        return Pulled("done", verdict=in_short(quality))
 
     def _is_there(self, film: Film) -> bool:
         with answered():
             told = self.source.retrieve_instance_metadata(*film)
             found = self.target.search_for_instances(film.study)
         stored = {_value(each, _INSTANCE) for each in found}
-        wanted = result_uids(read_json(told), self.segmenter.provenance, self.formats)
-        return stored.issuperset(map(str, wanted))
+        return any(stored >= wanted for wanted in self.maker.sets_of_uids(read_json(told)))
 
     def _content(self, film: Film) -> bytes:
         with answered():

@@ -22,7 +22,7 @@ from typing import Any
 
 from pleura.core.errors import UsageError
 
-__all__ = ["Accepted", "Entry", "Queue", "State", "hash_uid"]
+__all__ = ["VERDICT", "Accepted", "Entry", "Queue", "State", "hash_uid"]
 
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -57,6 +57,10 @@ CREATE TABLE IF NOT EXISTS troubles (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS counts (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
 """
+
+
+VERDICT = "verdict "
+"""Before a verdict, among the counts: of films segmented, one each time."""
 
 
 class State(StrEnum):
@@ -164,10 +168,11 @@ class Queue:
         with self._change() as base:
             base.execute("UPDATE films SET attempts = attempts - 1 WHERE number = ?", (number,))
 
-    def segmented(self, number: int, destinations: Iterable[str]) -> None:
+    def segmented(self, number: int, destinations: Iterable[str], *, verdict: str) -> None:
         """The results are on the disk; they are to go to these destinations."""
         with self._change() as base:
             self._move(base, number, State.segmented)
+            self._count(base, f"{VERDICT}{verdict}")
             base.executemany(
                 "INSERT OR IGNORE INTO deliveries (number, destination) VALUES (?, ?)",
                 [(number, each) for each in destinations],

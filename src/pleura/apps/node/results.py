@@ -3,16 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pleura.io.dicom_results import check_dicom_formats, dicom_bytes, dicom_results
+from pleura.core.types import Quality
+from pleura.io.dicom_results import check_dicom_formats, dicom_bytes, dicom_results, result_uids
 from pleura.io.read import read_radiograph
 from pleura.runtime.segmenter import Segmenter
 
-__all__ = ["DEFAULT_FORMATS", "made_of", "read_formats", "results_of"]
+__all__ = ["DEFAULT_FORMATS", "Made", "Maker", "OfRefused", "in_short", "read_formats"]
 
 DEFAULT_FORMATS = ("dicom-seg", "dicom-sr", "dicom-sc")
+
+OfRefused = Literal["marked", "report"]
+"""What is sent of a film whose verdict is `refused`: all that was asked for, each marked as
+refused, or the report alone."""
+
+_REPORT = ("dicom-sr",)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The results of a film, and what Pleura thinks of them."""
+
+    files: dict[str, bytes]
+    """By names that sort in the order in which they are to be sent."""
+
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes the DICOM results of a film."""
+
+    segmenter: Segmenter
+    formats: Sequence[str]
+    of_refused: OfRefused = "marked"
+
+    def objects(self, film: Path | bytes) -> tuple[dict[str, Any], Quality]:
+        """DICOM objects by format, in the order of `check_dicom_formats`.
+
+        Raises:
+            UnreadableFilm: the film is damaged.
+            UnsuitableFilm: it is none that can be segmented, or that results can refer to.
+        """
+        found = self.segmenter(read_radiograph(film))
+        alone = found.quality.verdict == "refused" and self.of_refused == "report"
+        names = _REPORT if alone else check_dicom_formats(self.formats)
+        made = dicom_results(film, found, names)
+        return dict(zip(names, made, strict=True)), found.quality
+
+    def files(self, film: Path | bytes) -> Made:
+        """The same as files."""
+        made, quality = self.objects(film)
+        files = {
+            f"{place}-{name}.dcm": dicom_bytes(each)
+            for place, (name, each) in enumerate(made.items(), 1)
+        }
+        return Made(files, quality)
+
+    def sets_of_uids(self, film: Any) -> list[set[str]]:
+        """The SOPInstanceUIDs of each set of results that this film may have."""
+        sets = [self.formats] + [_REPORT] * (self.of_refused == "report")
+        return [set(map(str, result_uids(film, self.segmenter.provenance, each))) for each in sets]
 
 
 def read_formats(given: Sequence[str] | None) -> tuple[str, ...]:
@@ -21,23 +75,7 @@ def read_formats(given: Sequence[str] | None) -> tuple[str, ...]:
     return check_dicom_formats(names or DEFAULT_FORMATS)
 
 
-def made_of(film: Path | bytes, segmenter: Segmenter, formats: Sequence[str]) -> list[Any]:
-    """DICOM objects, in the order of `check_dicom_formats`.
-
-    Raises:
-        UnreadableFilm: the film is damaged.
-        UnsuitableFilm: it is none that can be segmented, or that results can refer to.
-    """
-    return list(dicom_results(film, segmenter(read_radiograph(film)), formats))
-
-
-def results_of(
-    film: Path | bytes, segmenter: Segmenter, formats: Sequence[str]
-) -> dict[str, bytes]:
-    """The same as files, by names that sort in the order in which they are to be sent."""
-    made = made_of(film, segmenter, formats)
-    names = check_dicom_formats(formats)
-    return {
-        f"{place}-{name}.dcm": dicom_bytes(each)
-        for place, (name, each) in enumerate(zip(names, made, strict=True), 1)
-    }
+def in_short(quality: Quality) -> str:
+    """The verdict with the doubts' codes: `review (touches_border)`."""
+    codes = ", ".join(doubt.code for doubt in quality.doubts)
+    return f"{quality.verdict} ({codes})" if codes else quality.verdict

@@ -7,11 +7,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pleura.apps.node.place import NodeFolder
-from pleura.apps.node.queue import State
+from pleura.apps.node.queue import VERDICT, State
 from pleura.core.errors import UsageError
+from pleura.core.types import Verdict
 
 __all__ = ["NodeStatus", "read_status", "tell", "told"]
 
@@ -26,6 +27,9 @@ class NodeStatus:
 
     counts: dict[str, int]
     """Duplicates, objects that are no films, unreadable ones, refused associations."""
+
+    verdicts: dict[str, int]
+    """Films segmented, by Pleura's verdict on the result."""
 
     oldest_s: float | None
     """Since the oldest film came whose results are not all delivered."""
@@ -75,6 +79,7 @@ def tell(status: NodeStatus) -> Iterator[str]:
     """The same in lines, for people."""
     yield f"node      {'running' if status.running else 'not running'}"
     yield f"films     {_listed(status.films)}"
+    yield f"verdicts  {_listed(status.verdicts)}"
     yield f"met       {_listed(status.counts)}"
     if status.oldest_s is not None:
         yield f"oldest    waits since {status.oldest_s:.0f} s"
@@ -101,13 +106,15 @@ def _read(base: sqlite3.Connection, folder: NodeFolder) -> NodeStatus:
     now = time.time()
     states = dict.fromkeys(map(str, State), 0)
     states |= dict(map(tuple, base.execute("SELECT state, COUNT(*) FROM films GROUP BY state")))
+    counts = dict(map(tuple, base.execute("SELECT what, number FROM counts ORDER BY what")))
     oldest = base.execute(
         "SELECT MIN(received) FROM films WHERE state IN ('waiting', 'segmented')"
     ).fetchone()[0]
     return NodeStatus(
         running=folder.is_held(),
         films=states,
-        counts=dict(map(tuple, base.execute("SELECT what, number FROM counts ORDER BY what"))),
+        counts={what: n for what, n in counts.items() if not what.startswith(VERDICT)},
+        verdicts={each: counts.get(f"{VERDICT}{each}", 0) for each in get_args(Verdict)},
         oldest_s=None if oldest is None else max(0.0, now - oldest),
         waiting=dict(
             map(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pleura.apps.node.log import LOG, defect
 from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Entry, Queue
+from pleura.apps.node.results import Made, in_short
 from pleura.core.errors import FilmError, UsageError, WeightsError
 
 __all__ = ["MOST_ATTEMPTS", "Worker"]
@@ -29,8 +30,8 @@ class Worker:
 
     queue: Queue
     folder: NodeFolder
-    make: Callable[[Path], Mapping[str, bytes]]
-    """A film's file -> the files of its results."""
+    make: Callable[[Path], Made]
+    """A film's file -> its results."""
 
     destinations: Sequence[str]
     wake: threading.Event
@@ -69,9 +70,9 @@ class Worker:
             return
         self.queue.begin(film.number)
         try:
-            files = self.make(self.folder.films / str(film.file))
-            self._check_room(sum(map(len, files.values())))
-            self.folder.keep_results(film.number, files)
+            made = self.make(self.folder.films / str(film.file))
+            self._check_room(sum(map(len, made.files.values())))
+            self.folder.keep_results(film.number, made.files)
         except FilmError as error:
             self._fail(film, str(error))
             return
@@ -84,8 +85,9 @@ class Worker:
         except Exception as error:  # the edge: one film must not take the others with it
             self._fail(film, defect(error))
             return
-        self.queue.segmented(film.number, self.destinations)
-        LOG.info("film %d segmented, %d results", film.number, len(files))
+        self.queue.segmented(film.number, self.destinations, verdict=made.quality.verdict)
+        said = in_short(made.quality)
+        LOG.info("film %d segmented, %d results, %s", film.number, len(made.files), said)
         self.made()
 
     def _check_room(self, size: int) -> None:
