@@ -84,7 +84,7 @@ def _film(result: Result) -> Iterator[str]:
 
 def _folder(result: Result) -> Iterator[str]:
     yield f"{result['films']} films of 512 px, up to {result['lanes']} side by side."
-    yield "The network alone is timed before and after: a film at a time on all CPUs, or side by side."
+    yield "The network alone is timed before and after: a film at a time on all CPUs, or so."
     yield ""
     yield (
         "| | films a second | the network alone | side by side | share | share | CPU ms a film "

@@ -14,9 +14,11 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -58,19 +60,19 @@ class _Named:
     with_digest: bool = False
 
     @property
-    def relative(self) -> PurePath:
+    def parts(self) -> tuple[str, ...]:
         """The name as it stands."""
         stem, suffix = _split_suffix(self.path.name)
         if self.with_suffix and suffix:
             stem = f"{stem}_{suffix.lstrip('.').replace('.', '_')}"
         if self.with_digest:
             stem = f"{stem}_{hashlib.sha256(self.path.as_posix().encode()).hexdigest()[:12]}"
-        return PurePath(*self.folders[len(self.folders) - self.depth :], stem)
+        return *self.folders[len(self.folders) - self.depth :], stem
 
     @property
     def key(self) -> str:
         """What a file system that ignores case and accents' encoding makes of the name."""
-        return unicodedata.normalize("NFC", self.relative.as_posix().casefold())
+        return unicodedata.normalize("NFC", "/".join(self.parts).casefold())
 
 
 def find_films(inputs: Sequence[str | Path], *, leave_out: str | Path | None = None) -> list[Found]:
@@ -93,7 +95,7 @@ def find_films(inputs: Sequence[str | Path], *, leave_out: str | Path | None = N
         _Named(path, tuple(part for part in path.parent.parts if part != path.anchor), depth)
         for path, depth in deepest.items()
     ]
-    films = [Found(each.path, each.relative) for each in _told_apart(named)]
+    films = [Found(each.path, PurePath(*each.parts)) for each in _told_apart(named)]
     return sorted(films, key=lambda film: (film.relative.as_posix(), film.path))
 
 
@@ -164,8 +166,9 @@ def _walk(folder: Path, skipped: Path | None) -> Iterator[Path]:
 def _is_film(path: Path) -> bool:
     """By suffix; a file without one, or whose suffix is a number as in UIDs, by DICOM's mark."""
     name = path.name.lower()
-    if path.exists() and not path.is_file():  # a pipe or a device; reading it could wait for ever
-        return False
+    with suppress(OSError):
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe could be waited for for ever
+            return False
     if name.endswith(FILM_SUFFIXES):
         return True
     if (path.suffix and not path.suffix[1:].isdigit()) or name == "dicomdir":
