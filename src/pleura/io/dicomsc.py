@@ -11,8 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pleura.core.types import Segmentation
 from pleura.io.dicom_stamp import NOT_FOR_DIAGNOSIS, lossy_as, stamp
 from pleura.io.dicom_verdict import comment
-from pleura.io.pictures import overlay_image
-from pleura.io.warning_strip import marked
+from pleura.io.pictures import marked_overlay
 
 __all__ = ["dicom_sc"]
 
@@ -26,7 +25,7 @@ def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> D
     """
     sc: Dataset = SCImage.from_ref_dataset(
         film,
-        pixel_array=np.array(marked(overlay_image(found), found.quality)),
+        pixel_array=np.array(marked_overlay(found)),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",

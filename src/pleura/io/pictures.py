@@ -14,7 +14,14 @@ from pleura.core.types import Box, Pixels, Segmentation
 from pleura.io.masks import save_png
 from pleura.io.warning_strip import marked
 
-__all__ = ["CROP_MARGIN", "crop_box", "overlay_image", "write_crop", "write_overlay"]
+__all__ = [
+    "CROP_MARGIN",
+    "crop_box",
+    "marked_overlay",
+    "overlay_image",
+    "write_crop",
+    "write_overlay",
+]
 
 CROP_MARGIN = 0.05
 """Around the lungs' box, as a share of its longer side; the film's edge ends it."""
@@ -28,7 +35,12 @@ def write_overlay(segmentation: Segmentation, stem: Path) -> list[Path]:
     A verdict that is not `ok` is written over its lower edge.
     """
     path = stem.with_name(f"{stem.name}_overlay.png")
-    return [save_png(marked(overlay_image(segmentation), segmentation.quality), path)]
+    return [save_png(marked_overlay(segmentation), path)]
+
+
+def marked_overlay(segmentation: Segmentation) -> Image.Image:
+    """The overlay as it leaves Pleura: with its verdict, unless that is `ok`."""
+    return marked(overlay_image(segmentation), segmentation.quality)
 
 
 def overlay_image(segmentation: Segmentation) -> Image.Image:

@@ -79,6 +79,18 @@ def pale(*dark: slice) -> bytes:
 RIGHT, LEFT = slice(16, 48), slice(80, 112)
 
 
+def test_the_overlay_of_a_doubtful_film_is_marked_as_the_command_line_does(
+    five: httpx.Client, five_weights: Path, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "one.png").write_bytes(pale(RIGHT))
+    options = ["--weights", five_weights, "-f", "overlay", "-q", "--threads", 1]
+    assert run("segment", tmp_path / "one.png", "-o", tmp_path / "out", *options).code == 0
+    told = five.post(WHERE, params={"format": "overlay"}, content=pale(RIGHT))
+    assert told.content == (tmp_path / "out/one_overlay.png").read_bytes()
+    lowest = np.asarray(Image.open(io.BytesIO(told.content)))[-1]
+    assert (lowest < 100).all()  # the film is pale there; the strip is not
+
+
 @pytest.fixture(scope="module")
 def five(start: Callable[..., httpx.Client], five_weights: Path) -> httpx.Client:
     """Of a service with both definitions; by `whole` a part of the left lung is always there."""
