@@ -3,11 +3,12 @@
     python benchmarks/serve_load.py FILMS -o benchmarks/results/serve_load.json
     python benchmarks/serve_load.py FILMS --overflow -o benchmarks/results/serve_overflow.json
 
-Every mask must be the file that `pleura segment` writes of the same film, byte for byte. What is
-written: films answered, wrong and lost; latency and throughput, beside those of the engine alone
-and of the command line on the same films; the memory of the service's process. CPU seconds a film
-are told too: they hold on a machine that does other work at the same time, where rates do not. With
-`--overflow` the queue has 4 places and no client waits its turn: every answer must be 200 or 503.
+Every mask must be the file that `pleura segment` writes of the same film, byte for byte, and every
+verdict the one in its table. What is written: films answered, wrong and lost; latency and
+throughput, beside those of the engine alone and of the command line on the same films; the memory
+of the service's process. CPU seconds a film are told too: they hold on a machine that does other
+work at the same time, where rates do not. With `--overflow` the queue has 4 places and no client
+waits its turn: every answer must be 200 or 503.
 
 FILMS is a folder of PNG films. The exit code is 1 if any answer was wrong. Linux only (/proc).
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import http.client
 import json
 import os
@@ -47,11 +49,22 @@ PLEURA = (sys.executable, "-m", "pleura")
 
 @dataclass(frozen=True)
 class Film:
-    """A film to send, and the mask that must come back."""
+    """A film to send, and the mask and verdict that must come back."""
 
     name: str
     content: bytes
     mask: bytes
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service said of a film."""
+
+    status: int
+    retry_after: str | None
+    verdict: str | None
+    body: bytes
 
 
 @dataclass
@@ -64,16 +77,15 @@ class Tally:
     without_retry_after: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, film: Film, told: tuple[int, str | None, bytes], seconds: float) -> None:
+    def add(self, film: Film, told: Answer, seconds: float) -> None:
         """Count one answer."""
-        status, retry_after, body = told
         with self.lock:
-            self.statuses[status] += 1
-            if status == 200:
+            self.statuses[told.status] += 1
+            if told.status == 200:
                 self.seconds.append(seconds)
-                if body != film.mask:
+                if (told.body, told.verdict) != (film.mask, film.verdict):
                     self.wrong.append(film.name)
-            elif retry_after is None:
+            elif told.retry_after is None:
                 self.without_retry_after += 1
 
 
@@ -84,8 +96,15 @@ def by_command_line(folder: Path, weights: list[str], threads: int) -> tuple[lis
         began = time.perf_counter()
         subprocess.run([*command, "--threads", str(threads)], check=True)
         seconds = time.perf_counter() - began
+        with (Path(out) / "results.csv").open(newline="", encoding="utf-8") as table:
+            verdicts = {row["film"]: row["verdict"] for row in csv.DictReader(table)}
         films = [
-            Film(path.name, path.read_bytes(), (Path(out) / f"{path.stem}_mask.png").read_bytes())
+            Film(
+                path.name,
+                path.read_bytes(),
+                (Path(out) / f"{path.stem}_mask.png").read_bytes(),
+                verdicts[path.stem],
+            )
             for path in sorted(folder.glob("*.png"))
         ]
     return films, len(films) / seconds
@@ -136,11 +155,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def ask(connection: http.client.HTTPConnection, film: Film) -> tuple[int, str | None, bytes]:
-    """Send one film: status, Retry-After, body."""
+def ask(connection: http.client.HTTPConnection, film: Film) -> Answer:
+    """Send one film."""
     connection.request("POST", "/v1/segmentations?format=mask", film.content)
     answer = connection.getresponse()
-    return answer.status, answer.getheader("Retry-After"), answer.read()
+    header = answer.getheader
+    return Answer(answer.status, header("Retry-After"), header("Pleura-Verdict"), answer.read())
 
 
 def load(where: str, films: list[Film], *, clients: int, requests: int) -> tuple[Tally, float]:
@@ -236,6 +256,7 @@ def main() -> int:
         films, command_line = by_command_line(Path(chosen), weights, asked.threads)
     engine = open_engine(asked.weights, threads=1)
     alone_per_s, alone_cpu_s = engine_alone(films, asked.weights, asked.threads)
+    found = measured(asked, films)
     told = {
         "pleura": pleura.__version__,
         "weights": {"name": engine.card.name, "sha256": engine.weights_sha256},
@@ -246,7 +267,8 @@ def main() -> int:
         "engine_alone_films_per_s": round(alone_per_s, 2),
         "engine_alone_cpu_s_per_film": round(alone_cpu_s, 3),
         "command_line_films_per_s": round(command_line, 2),
-        **measured(asked, films),
+        **found,
+        "share_of_engine_alone": round(found["films_per_s"] / alone_per_s, 2),
     }
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(told, indent=1) + "\n")

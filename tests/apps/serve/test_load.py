@@ -29,6 +29,9 @@ def test_32_clients_all_get_the_masks_of_the_command_line(films: Path, tiny_weig
     told = loaded(films, tiny_weights, "--clients", "32", "--films", "160")
     assert told["statuses"] == {"200": 160}
     assert (told["wrong"], told["lost"], told["films"]["different"]) == (0, 0, 2)
+    assert told["films_per_s"] > 0
+    assert told["share_of_engine_alone"] > 0
+    assert told["latency_s"]["p95"] >= told["latency_s"]["p50"] > 0
     assert told["memory_mb"]["most"] < told["memory_mb"]["before"] + 100
 
 

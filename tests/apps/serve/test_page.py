@@ -248,6 +248,25 @@ def test_it_is_used_by_keyboard_alone(page: Page, films: Path) -> None:
     expect(page.locator("#name")).to_have_text("a.png")
 
 
+def test_the_slider_fades_the_lungs(page: Page, films: Path, give: Give) -> None:
+    give(page, films / "a.png")
+    page.locator("#opacity").fill("40")
+    expect(page.locator("#overlay")).to_have_css("opacity", "0.4")
+
+
+def test_progress_is_told_while_the_network_works(
+    open_page: Callable[..., Any], start: Callable[..., httpx.Client], halting: Any, films: Path
+) -> None:
+    with open_page(str(start(engine=halting).base_url), "progress") as sheet:
+        sheet.set_input_files("#files", [films / "a.png"])
+        expect(sheet.locator("#wait-text")).to_have_text("Looking for the lungs…")
+        expect(sheet.locator("#wait-bar")).to_be_visible()
+        expect(sheet.locator("#result")).to_be_hidden()
+        halting.go.set()
+        expect(sheet.locator("#result")).to_be_visible()
+        expect(sheet.locator("#wait")).to_be_hidden()
+
+
 def test_dragging_moves_or_windows(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png")
 
