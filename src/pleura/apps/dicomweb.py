@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pleura.apps.answers import Exit
-from pleura.apps.options import SAID, Lungs, LungsOption, OfRefused, RefusedOption, Threads, Weights
+from pleura.apps.options import (
+    SAID,
+    SENT,
+    DicomFormats,
+    Lungs,
+    LungsOption,
+    OfRefused,
+    RefusedOption,
+    Threads,
+    Weights,
+)
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,17 +49,11 @@ def dicomweb(
     ] = "CR,DX",
     to: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Another service for the results.", show_default=False),
-    ] = None,
-    formats: Annotated[
-        list[str] | None,
         typer.Option(
-            "--format",
-            "-f",
-            help="dicom-seg, dicom-sr, dicom-sc (these three by default), or another DICOM format "
-            "of `pleura segment`; repeatable, or with commas.",
+            metavar="URL", help="Another service for the results.", show_default=False, **SENT
         ),
     ] = None,
+    formats: DicomFormats = None,
     refused: RefusedOption = OfRefused.marked,
     ca: Annotated[
         Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")

@@ -11,8 +11,10 @@ import typer
 __all__ = [
     "COMPUTED",
     "SAID",
+    "SENT",
     "BatchWorkers",
     "Device",
+    "DicomFormats",
     "Engine",
     "Fast",
     "Films",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
+SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
 SAID: dict[str, Any] = {"rich_help_panel": "What is said"}
 
 
@@ -102,6 +105,17 @@ RefusedOption = Annotated[
     typer.Option(
         "--refused",
         help="Of a film with this verdict: all results, marked as refused, or the report alone.",
+        **SENT,
+    ),
+]
+DicomFormats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="dicom-seg, dicom-sr, dicom-sc (these three by default), or another DICOM format of "
+        "`pleura segment`; repeatable, or with commas.",
+        **SENT,
     ),
 ]
 

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.options import Lungs, LungsOption, OfRefused, RefusedOption, Threads, Weights
+from pleura.apps.options import (
+    SENT,
+    DicomFormats,
+    Lungs,
+    LungsOption,
+    OfRefused,
+    RefusedOption,
+    Threads,
+    Weights,
+)
 from pleura.core.errors import UsageError
 
 __all__ = ["node_app"]
@@ -17,7 +26,6 @@ __all__ = ["node_app"]
 node_app = typer.Typer(invoke_without_command=True)
 
 _WHO: dict[str, Any] = {"rich_help_panel": "Who may send"}
-_WHERE: dict[str, Any] = {"rich_help_panel": "Where results go"}
 _DISK: dict[str, Any] = {"rich_help_panel": "Disk"}
 _TLS: dict[str, Any] = {"rich_help_panel": "TLS"}
 
@@ -56,22 +64,13 @@ def node(
             metavar="AE@HOST:PORT|URL",
             help="Where results go: a DICOM node (tls:AE@HOST:PORT over TLS), or a DICOMweb "
             "service by its URL; repeatable.",
-            **_WHERE,
+            **SENT,
         ),
     ] = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="dicom-seg, dicom-sr, dicom-sc (these three by default), or another DICOM format "
-            "of `pleura segment`; repeatable, or with commas.",
-            **_WHERE,
-        ),
-    ] = None,
+    formats: DicomFormats = None,
     refused: RefusedOption = OfRefused.marked,
     retry: Annotated[
-        float, typer.Option(min=0.1, help="Longest pause between two tries, seconds.", **_WHERE)
+        float, typer.Option(min=0.1, help="Longest pause between two tries, seconds.", **SENT)
     ] = 300.0,
     folder: Folder = HOME,
     keep_free: Annotated[
