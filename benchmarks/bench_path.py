@@ -38,8 +38,8 @@ import onnxruntime
 tell("import onnxruntime")
 import scipy.ndimage, scipy.sparse
 tell("import scipy")
-import pydicom, highdicom, nibabel, PIL.Image
-tell("import pydicom, highdicom, nibabel, pillow")
+import pydicom.pixels, nibabel, PIL.Image
+tell("import pydicom, nibabel, pillow")
 import typer, pleura.apps.cli, pleura.apps.segment, pleura.apps.batch, pleura.runtime.segmenter
 tell("import pleura, typer")
 from pleura.apps.engines import Choice, open_engine
