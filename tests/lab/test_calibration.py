@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -158,13 +159,14 @@ def test_the_whole_run(data, tmp_path, monkeypatch):
         assert picture.width > 800
 
 
-def test_the_card_decides_the_temperature_of_the_shipped_path(data):
+def test_a_temperature_is_counted_from_the_one_that_the_graph_has(data):
     film = choose(Trial(data=(data,))).films[0]
-    hot = Doubtful(replace(CARD, temperature=2.0))
+    hot = Doubtful(replace(CARD, temperature=2.0))  # it says 0.8, odds of 4, at temperature 2
     for engine, expected in (
-        (hot, 2 / 3),
-        (Tempered(hot, 1.0), 0.8),
-        (Tempered(hot, 0.5), 16 / 17),
+        (hot, 0.8),
+        (Tempered(hot, 4.0), 2 / 3),
+        (Tempered(hot, 2.0), 0.8),
+        (Tempered(hot, 1.0), 16 / 17),
     ):
         found = Judge(engine).examine(film).found
         assert found.probabilities[0, 60, 24] == pytest.approx(expected, abs=1e-6)
@@ -194,13 +196,34 @@ def test_a_film_that_fails_is_told_once(data, tmp_path):
     assert joined([])[0].size == 0
 
 
-def test_weights_take_the_temperature_on_their_card(dark_weights, tmp_path):
-    weights, target = dark_weights(CARD.to_json(), side=SIDE), tmp_path / "hot.onnx"
-    write_tempered(weights, 1.5, target)
-    written = OnnxEngine(target.read_bytes())
-    assert written.card == replace(CARD, temperature=1.5)
-    assert (tmp_path / "hot.onnx.sha256").read_text() == f"{written.weights_sha256}  hot.onnx\n"
+def ending_with_a_sigmoid(weights: bytes) -> bytes:
+    """The same graph, but that its answer is the sigmoid of what it was."""
+    model = onnx.load_model_from_string(weights)
+    model.graph.node[-1].output[0] = "logits"
+    model.graph.node.append(onnx.helper.make_node("Sigmoid", ["logits"], ["probabilities"]))
+    return bytes(model.SerializeToString())
+
+
+def test_weights_take_the_temperature_in_graph_and_card(dark_weights, tmp_path):
+    weights = ending_with_a_sigmoid(dark_weights(CARD.to_json(), side=SIDE))
+    target = tmp_path / "hot.onnx"
     square = np.full((1, 1, SIDE, SIDE), 0.25, np.float32)
-    assert (written.predict(square) == OnnxEngine(weights).predict(square)).all()
+    # The second replaces the first: what is divided is the logit, 0.75, and once only.
+    for temperature in (3.0, 1.5):
+        write_tempered(weights, temperature, target)
+        weights = target.read_bytes()
+        written = OnnxEngine(weights)
+        assert written.card == replace(CARD, temperature=temperature)
+        digest = f"{written.weights_sha256}  hot.onnx\n"
+        assert (tmp_path / "hot.onnx.sha256").read_text() == digest
+        expected = 1 / (1 + np.exp(-0.75 / temperature))
+        assert written.predict(square) == pytest.approx(np.full(square.shape, expected), abs=1e-6)
+
+
+def test_what_cannot_be_tempered_is_told_and_nothing_is_written(dark_weights, tmp_path):
+    weights, target = dark_weights(CARD.to_json(), side=SIDE), tmp_path / "hot.onnx"
+    with pytest.raises(WeightsError, match="do not end with a sigmoid"):
+        write_tempered(weights, 1.5, target)
     with pytest.raises(WeightsError, match=r"temperature must be a number from 0\.05 to 20, got 0"):
         write_tempered(weights, 0, target)
+    assert not target.exists()

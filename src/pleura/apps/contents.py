@@ -95,7 +95,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         LEARN,
         "pleura.apps.calibrate",
         "calibrate",
-        "Hold probabilities against masks, before and after a temperature chosen on other films.",
+        "Make probabilities and verdicts come true: tune both on some films, judge them on others.",
     ),
     "bench": (
         LEARN,

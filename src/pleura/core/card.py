@@ -51,7 +51,7 @@ class Card:
 
     licence: str = "research use only"
     temperature: float = 1.0
-    """Divides the logits, so that probabilities come true as often as they say; see `calibrate`."""
+    """What the graph divides its logits by, so that probabilities come true; see `calibrate`."""
 
     norms: dict[str, Any] = field(default_factory=dict)
     """What is usual of results, by definition: `core.norms`; made by `pleura calibrate --write`."""

@@ -18,6 +18,7 @@ from scipy.special import expit, logit
 
 from pleura.core.card import COLDEST, HOTTEST, Card
 from pleura.core.errors import DataError, FilmError
+from pleura.core.temperature import temper
 from pleura.lab.evaluation import Failure
 from pleura.lab.films import Film
 from pleura.lab.judge import Examined, Judge
@@ -64,7 +65,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Tempered:
-    """An engine whose card says another temperature and norms; the `Segmenter` applies them."""
+    """An engine of another temperature and norms; what it answers is what would be shipped."""
 
     engine: Engine
     temperature: float
@@ -86,8 +87,8 @@ class Tempered:
         return replace(self.engine.card, temperature=self.temperature, norms=self.norms)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As the engine itself."""
-        return self.engine.predict(batch)
+        """As the engine's own, once its graph divided by this temperature instead."""
+        return temper(self.engine.predict(batch), self.temperature / self.engine.card.temperature)
 
 
 def draw_pixels(

@@ -35,7 +35,7 @@ from pleura.lab.norms import Seen, fit_norms, see
 from pleura.lab.page import Page, Table, number, percent
 from pleura.lab.robustness_report import made_by
 from pleura.lab.verdicts import figures, judge_seen, negatives
-from pleura.net.export import with_card
+from pleura.net.export import with_temperature
 from pleura.runtime.engine import Engine, OnnxEngine
 
 __all__ = ["Tuning", "calibrate", "calibration_table", "write_tempered"]
@@ -177,7 +177,9 @@ def _check_splits(tune: str, judge: str) -> None:
 def write_tempered(
     weights: bytes, temperature: float, target: Path, *, norms: dict[str, Any] | None = None
 ) -> None:
-    """Write the ONNX file `weights` with temperature and norms on its card, a .sha256 beside it.
+    """Write the ONNX file `weights` with temperature in its graph and norms on its card.
+
+    Its .sha256 goes beside it.
 
     Without `norms` the card has none: those it had were of another temperature.
 
@@ -185,7 +187,7 @@ def write_tempered(
         WeightsError: these are no weights, no temperature, or no norms.
     """
     card = replace(OnnxEngine(weights).card, temperature=temperature, norms=norms or {})
-    content = with_card(weights, card)
+    content = with_temperature(weights, card)
     digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n"
     with written_whole(target) as file:
         file.write(content)

@@ -136,7 +136,8 @@ def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     covariance = np.cov(table.T)
     alone = np.diag(np.maximum(np.diag(covariance), 1e-8))
     mixed = (1 - APART) * covariance + APART * alone
-    return table.mean(axis=0), np.linalg.inv(mixed)
+    mean: NDArray[np.float64] = table.mean(axis=0)
+    return mean, np.linalg.inv(mixed)
 
 
 def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,6 @@ from pleura.core.frame import Frame, normalise
 from pleura.core.measure import measure
 from pleura.core.native import NativeMaps
 from pleura.core.quality import judge
-from pleura.core.temperature import temper
 from pleura.core.types import (
     Definition,
     Probabilities,
@@ -80,7 +79,7 @@ class Segmenter:
             return []
         frames = [Frame(*film.size, self.engine.card.side) for film in films]
         squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
-        maps = temper(self.engine.predict(np.stack(squares)), self.engine.card.temperature)
+        maps = self.engine.predict(np.stack(squares))
         return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
 
     def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
