@@ -137,7 +137,8 @@ def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     alone = np.diag(np.maximum(np.diag(covariance), 1e-8))
     mixed = (1 - APART) * covariance + APART * alone
     mean: NDArray[np.float64] = table.mean(axis=0)
-    return mean, np.linalg.inv(mixed)
+    precision = np.asarray(np.linalg.inv(mixed), np.float64)
+    return mean, precision
 
 
 def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
