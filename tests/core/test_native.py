@@ -38,7 +38,7 @@ def test_the_threshold_is_that_of_the_restored_map(maps: NativeMaps) -> None:
         np.testing.assert_array_equal(above(whole, index, 0.5), whole[index] >= 0.5)
 
 
-@pytest.mark.parametrize("size", [(700, 300), (40, 51), (64, 64), (33, 999)])
+@pytest.mark.parametrize("size", [(1500, 300), (40, 51), (64, 64), (33, 999)])
 def test_a_threshold_looks_wherever_it_must(size: tuple[int, int]) -> None:
     """Blobs at edges and corners, nothing at all, one pixel alone; films larger and smaller."""
     frame = Frame(*size, 64)

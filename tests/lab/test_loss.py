@@ -57,11 +57,20 @@ def test_where_nothing_is_to_be_found_no_pixel_is_punished_harder_than_by_cross_
     torch.testing.assert_close(logits.grad, torch.full_like(nothing, p / 64**2))
 
 
-def test_each_labelled_pair_of_film_and_channel_counts_the_same() -> None:
-    logits = torch.zeros(2, 2, 2, 2)
-    target, weight = torch.zeros(2, 2, 2, 2), torch.zeros(2, 2, 2, 2)
-    weight[0, 0] = 1  # no lung: cross-entropy alone
-    target[1, 1], weight[1, 1] = 1, 1  # all lung: overlap 2, sums 6: 1 - 5/7
+def test_each_labelled_channel_counts_the_same_however_many_films_label_it() -> None:
+    logits = torch.zeros(3, 2, 2, 2)
+    target, weight = torch.zeros(3, 2, 2, 2), torch.zeros(3, 2, 2, 2)
+    weight[:, 0] = 1  # on all three films, no lung: cross-entropy alone
+    target[1, 1], weight[1, 1] = 1, 1  # on one, all lung: overlap 2, sums 6: 1 - 5/7
+    expected = math.log(2) + (0 + 2 / 7) / 2
+    assert bce_dice(logits, target, weight).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_films_of_a_channel_count_the_same() -> None:
+    logits = torch.zeros(3, 2, 2, 2)
+    target, weight = torch.zeros(3, 2, 2, 2), torch.zeros(3, 2, 2, 2)
+    weight[:2, 0] = 1
+    target[1, 0] = 1  # 2/7 on one film, nothing on the other; the third knows nothing
     expected = math.log(2) + (0 + 2 / 7) / 2
     assert bce_dice(logits, target, weight).item() == pytest.approx(expected, abs=1e-6)
 

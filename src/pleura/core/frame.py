@@ -26,7 +26,7 @@ DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
 """Clips the collimator's edge and burnt-in letters, which would flatten the lungs."""
 
 BLOCK = 256
-"""Rows restored at a time: what stays in the cache takes an eighth of the time on a large film."""
+"""Rows restored or compared at a time: what stays in the cache takes an eighth of the time."""
 
 NEARLY = 1e-4
 """Beyond what rounding adds to a mean of probabilities."""
@@ -62,46 +62,55 @@ class Frame:
     def above(self, small: Probabilities, threshold: float) -> Mask:
         """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.
 
-        A restored value is a mean of its neighbours in the square, so it is looked for only
-        around those that reach the threshold.
+        A restored value is a mean of its neighbours in the square: where all of these reach the
+        threshold, or none does, it is not computed.
         """
         if small.shape == (self.height, self.width):
             same: Mask = small >= threshold
             return same
         mask = np.zeros((self.height, self.width), dtype=np.bool_)
-        near = small >= threshold - NEARLY
-        first, last = self._reached(near, 0), self._reached(near, 1)
-        if first[0] == first[1]:
+        near, sure = small >= threshold - NEARLY, small >= threshold + NEARLY
+        if not near.any():
             return mask
-        for top, block in self._blocks(small, range(*first), range(*last)):
-            at = slice(top, top + len(block)), slice(*last)
-            np.greater_equal(block, threshold, out=mask[at])
+        columns = _weights(self.side, self.width)
+        wide = (columns @ small.T).T
+        for top, around, strip in _strips(self.side, self.height):
+            reached = near[around].any(axis=0)
+            if not reached.any():
+                continue
+            part = mask[top : top + BLOCK]
+            known = np.add(reached, sure[around].all(axis=0), dtype=np.int8)  # 0 none, 2 all
+            done = 0
+            for begin, end, all_reach in [*_settled(known, columns), (self.width, self.width, 0)]:
+                if done < begin:
+                    block = strip @ wide[around, done:begin]
+                    np.greater_equal(block, threshold, out=part[:, done:begin])
+                part[:, begin:end] = all_reach
+                done = end
         return mask
 
-    def _reached(self, near: Mask, axis: int) -> tuple[int, int]:
-        """(S, S) bool -> begin and end of the film's rows (axis 0) or columns that it reaches."""
-        found = np.flatnonzero(near.any(axis=1 - axis))
-        if not found.size:
-            return 0, 0
-        length = (self.height, self.width)[axis]
-        scale = self.side / length
-        reach = max(scale, 1.0)
-        begin = int(np.floor((found[0] - reach) / scale)) - 1
-        end = int(np.ceil((found[-1] + 1 + reach) / scale)) + 1
-        return max(0, begin), min(length, end)
-
-    def _blocks(
-        self, small: Probabilities, inside: range | None = None, across: range | None = None
-    ) -> Iterator[tuple[int, Probabilities]]:
-        """(S, S) -> the first row and (up to BLOCK, W) of each strip of the restored map.
-
-        Of rows `inside` and columns `across` only, or of all.
-        """
-        inside, across = inside or range(self.height), across or range(self.width)
+    def _blocks(self, small: Probabilities) -> Iterator[tuple[int, Probabilities]]:
+        """(S, S) -> the first row and (up to BLOCK, W) of each strip of the restored map."""
         rows, columns = _weights(self.side, self.height), _weights(self.side, self.width)
-        wide = np.ascontiguousarray((columns[across.start : across.stop] @ small.T).T)
-        for top in range(inside.start, inside.stop, BLOCK):
-            yield top, rows[top : min(top + BLOCK, inside.stop)] @ wide
+        wide = np.ascontiguousarray((columns @ small.T).T)
+        for top in range(0, self.height, BLOCK):
+            yield top, rows[top : top + BLOCK] @ wide
+
+
+def _settled(known: NDArray[np.int8], columns: sparse.csr_array) -> list[tuple[int, int, bool]]:
+    """(S,) 0 none, 1 some, 2 all -> begin, end and answer of the runs of columns that settles."""
+    ends = np.flatnonzero(np.diff(known)) + 1
+    begins, ends = np.concatenate(([0], ends)), np.append(ends, len(known))
+    pick = known[begins] != 1
+    begins, ends = begins[pick], ends[pick]
+    first, last = columns.indices[columns.indptr[:-1]], columns.indices[columns.indptr[1:] - 1]
+    runs = zip(
+        np.searchsorted(first, begins).tolist(),
+        np.searchsorted(last, ends).tolist(),
+        (known[begins] == 2).tolist(),
+        strict=True,
+    )
+    return [run for run in runs if run[0] < run[1]]
 
 
 def dark_and_light(values: NDArray[np.float32]) -> tuple[np.float64, np.float64]:
@@ -156,3 +165,15 @@ def _weights(old: int, new: int) -> sparse.csr_array:
     keep = weight.ravel() > 0
     triplet = (weight.ravel()[keep].astype(np.float32), (row[keep], column.ravel()[keep]))
     return sparse.csr_array(triplet, shape=(new, old))
+
+
+@lru_cache(maxsize=64)
+def _strips(old: int, new: int) -> tuple[tuple[int, slice, sparse.csr_array], ...]:
+    """`_weights` by strips of BLOCK rows: the first, the old pixels they need, these weights."""
+    weights = _weights(old, new)
+    strips = []
+    for top in range(0, new, BLOCK):
+        part = weights[top : top + BLOCK]
+        around = slice(int(part.indices.min()), int(part.indices.max()) + 1)
+        strips.append((top, around, part[:, around]))
+    return tuple(strips)

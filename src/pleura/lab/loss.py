@@ -15,10 +15,12 @@ SMOOTH = 1.0
 
 
 def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over the labelled (film, channel) pairs of cross-entropy + (1 - Dice).
+    """Mean over labelled channels, of the mean over their films, of cross-entropy + (1 - Dice).
 
     All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where nothing is known.
-    Zero, with a gradient of zero, where nothing at all is labelled. Where the known pixels hold
+    Channels count alike, as they do in the validation score: a heart that one film of four shows
+    is not drowned by the lungs of all four. Zero, with a gradient of zero, where nothing at all
+    is labelled. Where the known pixels hold
     none of the structure, Dice is left out: smoothed, it would punish the last few false pixels
     thousands of times harder than it rewards a true one, and teach the network to stay silent.
     """
@@ -32,7 +34,9 @@ def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     total = likely.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
     present = (truth.sum(dim=(2, 3)) > 0).float()
     missed = (1 - (2 * overlap + SMOOTH) / (total + SMOOTH)) * present
-    return ((entropy + missed) * known).sum() / known.sum().clamp(min=1)
+    films = known.sum(dim=0)  # (C,)
+    per_channel = ((entropy + missed) * known).sum(dim=0) / films.clamp(min=1)
+    return per_channel.sum() / (films > 0).sum().clamp(min=1)
 
 
 def supervise(heads: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
