@@ -554,6 +554,19 @@ def test_validation_is_carved_where_there_is_none(films: list[Film]) -> None:
     assert {film.id for film in [*training, *validation]} == {f"f{i}" for i in range(6)}
 
 
+def test_a_chain_of_recipes_validates_on_the_same_films(films: list[Film]) -> None:
+    """Another seed must not choose weights on films that the run before was trained on."""
+    bare = [film for film in films if film.split == "train"]
+    first = divide(bare, replace(RECIPE, validation_share=0.3))
+    for seed in range(1, 9):
+        assert divide(bare, replace(RECIPE, validation_share=0.3, seed=seed)) == first
+    others = [
+        divide(bare, replace(RECIPE, validation_share=0.3, validation_seed=each))
+        for each in range(8)
+    ]
+    assert any(each != first for each in others)
+
+
 @pytest.mark.parametrize(
     ("keep", "processes", "message"),
     [

@@ -152,7 +152,9 @@ class _Watch:
 
 def _carving(card: Card) -> tuple[float, int] | None:
     """Share and seed by which training carved the films it chose its epoch on."""
-    share, seed = (card.recipe.get(key) for key in ("validation_share", "seed"))
+    share, seed = card.recipe.get("validation_share"), card.recipe.get("validation_seed")
+    if seed is None:  # weights of before there was one
+        seed = card.recipe.get("seed")
     return (share, seed) if isinstance(share, float) and isinstance(seed, int) else None
 
 

@@ -152,6 +152,10 @@ class Recipe:
     validation_share: float = 0.1
     """Carved from the training films, by patient, where a set brings no validation split."""
 
+    validation_seed: int = 42
+    """Draws that share. It stays the same along a chain of recipes: films that one run was
+    trained on must not choose the weights of the next."""
+
     seed: int = 0
     """Seeds weights, order and augmentation."""
 

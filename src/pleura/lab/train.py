@@ -137,7 +137,7 @@ def divide(
     Raises `DataError` if there are not enough of either for every process to have one.
     """
     usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
-    usable = carve_validation(usable, recipe.validation_share, recipe.seed)
+    usable = carve_validation(usable, recipe.validation_share, recipe.validation_seed)
     parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
     for name, part in parts.items():
         if len(part) < processes:
