@@ -293,6 +293,15 @@ def test_the_heart_is_one_piece_without_holes() -> None:
     )
 
 
+def test_a_large_island_of_the_heart_is_not_called_a_lung() -> None:
+    island = block((10, 30), (120, 150))  # 600 px
+    found = clean(maps(RIGHT, LEFT, HEART | island), ("right_field", "left_field", "heart"))
+    same(found.heart, HEART)
+    assert found.notes == (
+        "removed 1 island of the heart (600 pixels); the largest, of 600 pixels, may belong to it",
+    )
+
+
 def test_a_heart_channel_without_a_heart() -> None:
     found = clean(maps(RIGHT | LEFT, NOTHING), ("field", "heart"))
     assert found.heart is not None

@@ -294,7 +294,7 @@ def _largest(mask: Mask, notes: list[str]) -> Mask:
         notes.append("no heart was found")
         return mask
     heart = pieces.large[:1]
-    _note_islands(pieces, heart, " of the heart", notes)
+    _note_islands(pieces, heart, " of the heart", notes, owner="it")
     return _fill(_mask(pieces, heart), np.zeros_like(mask), "heart", notes, pieces=1)
 
 
@@ -312,14 +312,16 @@ def _mask(pieces: Pieces, chosen: Sequence[Piece]) -> Mask:
     return pieces.mask([each.label for each in chosen])
 
 
-def _note_islands(pieces: Pieces, kept: Sequence[Piece], of: str, notes: list[str]) -> None:
-    """Say how many pieces go and how large they are; of one as large as a lung, its size."""
+def _note_islands(
+    pieces: Pieces, kept: Sequence[Piece], of: str, notes: list[str], *, owner: str = "a lung"
+) -> None:
+    """Say how many pieces go and how large they are; of a large one, its size."""
     areas = np.delete(pieces.areas, [0, *(each.label for each in kept)])
     if not areas.size:
         return
     note = f"removed {_count(areas.size, 'island')}{of} ({_pixels(int(areas.sum()))})"
     if areas.max() >= LUNG_SHARE * pieces.areas.max():
-        note += f"; the largest, of {_pixels(int(areas.max()))}, may belong to a lung"
+        note += f"; the largest, of {_pixels(int(areas.max()))}, may belong to {owner}"
     notes.append(note)
 
 
