@@ -8,6 +8,7 @@ import os
 import statistics
 import warnings
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,6 @@ def network(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def _ours(threads: int) -> dict[str, Callable[[], object]]:
     eager, card = from_safetensors(shipped(SAFETENSORS))
-    square = np.random.default_rng(0).random((1, 1, card.side, card.side), dtype=np.float32)
     choices = {
         f"{engine} {precision}{' --fast' if fast else ''}": Choice(
             engine=engine, precision=precision, fast=fast, threads=threads
@@ -60,9 +60,16 @@ def _ours(threads: int) -> dict[str, Callable[[], object]]:
     }
     engines = {name: open_weights(None, choice) for name, choice in choices.items()}
     return {
-        "eager torch": _eager(eager, square),
-        **{name: (lambda e=engine: e.predict(square)) for name, engine in engines.items()},
+        "eager torch": _eager(eager, _square(card.side)),
+        **{
+            name: partial(engine.predict, _square(engine.card.side))
+            for name, engine in engines.items()
+        },
     }
+
+
+def _square(side: int) -> np.ndarray:
+    return np.random.default_rng(0).random((1, 1, side, side), dtype=np.float32)
 
 
 def _eager(module: torch.nn.Module, square: np.ndarray) -> Callable[[], object]:
@@ -82,7 +89,7 @@ def _monai(threads: int, folder: Path) -> dict[str, Callable[[], object]]:
         from monai.networks.nets import BasicUNetPlusPlus
 
         module = BasicUNetPlusPlus(spatial_dims=2, in_channels=1, out_channels=1).eval()
-        square = np.random.default_rng(0).random((1, 1, 512, 512), dtype=np.float32)
+        square = _square(512)
         path = folder / "monai.onnx"
         torch.onnx.export(
             module, (torch.from_numpy(square),), path, input_names=["image"], verbose=False
