@@ -94,10 +94,14 @@ def _kind(annotation: Any) -> str:
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     if text.startswith("tuple["):
         return f"list of {names[text[6:].split(',')[0]]}s".replace("texts", "names")
+    if text.startswith("dict["):
+        return "table of numbers"
     return names.get(text, text)
 
 
 def _default(each: Any) -> str:
+    if each.default is MISSING and each.default_factory is not MISSING:
+        return "`{}`"
     if each.default is MISSING:
         return "the file's stem" if each.name == "name" else "needed"
     value = list(each.default) if isinstance(each.default, tuple) else each.default

@@ -63,6 +63,8 @@ def test_an_unknown_key_is_an_error_with_a_remedy(table: dict[str, Any], message
         ({"network": {"batch_norm": 1}}, "batch_norm must be true or false, got 1"),
         ({"network": 3}, r"network must be a table \[network\], got 3"),
         ({"augment": [0.1]}, r"augment must be a table \[augment\], got \[0.1\]"),
+        ({"sources": ["jsrt"]}, r"recipe: sources must be a table, got \['jsrt'\]"),
+        ({"sources": {"jsrt": "often"}}, "sources.jsrt must be a number, got 'often'"),
         ({"schedule": "onecycle"}, "must be one of 'one-cycle', 'cosine', 'constant'; got 'onecy"),
         ({"network": {"kind": "unet+++"}}, r"must be one of 'unet\+\+', 'unet'; got 'unet\+\+\+'"),
         ({"network": {"encoder": "vgg16"}}, "must be one of 'plain', 'vgg13_bn'; got 'vgg16'"),
@@ -90,6 +92,7 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
         # 4 poolings halve the side 4 times; folding by 2 halves it once more.
         ({"side": 500}, r"multiple of 16 for this network \(4 poolings, fold 1\), got 500"),
         ({"side": 48, "network": {"fold": 2}}, r"multiple of 32 .*\(4 poolings, fold 2\), got 48"),
+        ({"sources": {"jsrt": 0}}, "sources.jsrt must be above 0, got 0"),
         ({"channels": ["lung"]}, "channels must be some of right_field, .*; got .'lung'"),
         ({"channels": []}, "channels must hold the lungs"),
         ({"channels": ["heart"]}, r"channels must hold the lungs: .*; got \['heart'\]"),
@@ -169,6 +172,7 @@ recipes = st.builds(
     learning_rate=st.floats(1e-6, 1),
     schedule=st.sampled_from(["one-cycle", "cosine", "constant"]),
     seed=st.integers(0, 2**31),
+    sources=st.dictionaries(st.sampled_from(["a", "b c"]), st.floats(0.1, 9)),
     init=st.sampled_from(["", "shipped", "x.safetensors"]),
     network=st.builds(
         Architecture,

@@ -513,6 +513,18 @@ def test_small_sources_are_brought_up(films: list[Film]) -> None:
     assert shares[:9].sum() == pytest.approx(15)
     assert shares[9] == pytest.approx(5)
     assert balance(twelve, RECIPE) == pytest.approx(1)
+    # 9 : 1 without balance; three times the second is 9 : 3, of 20 films.
+    shares = balance(twelve, replace(RECIPE, sources={"small": 3.0}, films_per_epoch=20))
+    assert shares[:9].sum() == pytest.approx(15)
+    assert shares[9] == pytest.approx(5)
+
+
+def test_a_source_that_no_film_is_from_is_named(films: list[Film]) -> None:
+    with pytest.raises(UsageError, match="names mall, but these films are from small"):
+        balance(
+            [replace(film, source="small") for film in films],
+            replace(RECIPE, sources={"mall": 2.0}),
+        )
 
 
 def test_averaging_and_balance_survive_an_interruption(

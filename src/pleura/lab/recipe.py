@@ -143,6 +143,10 @@ class Recipe:
     """How far small sources are brought up: a source of n films is shown in proportion to
     n ** (1 - balance). 0: every film as often; 1: every source as often."""
 
+    sources: dict[str, float] = field(default_factory=dict)
+    """A table [sources], by name of source: shown so many times as often as `balance` says.
+    For one that alone labels some channel; one that is not named counts 1."""
+
     films_per_epoch: int = 0
     """Films shown in an epoch; 0 is as many as there are."""
 
@@ -186,6 +190,9 @@ class Recipe:
         for name, least in LEAST.items():
             if not least <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be {least:g} or more, got {getattr(self, name)}")
+        for name, times in self.sources.items():
+            if not 0 < times < math.inf:
+                raise UsageError(f"sources.{name} must be above 0, got {times}")
         for name in ("validation_share", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -287,6 +294,11 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise UsageError(f"{where} must be a list, got {value!r}")
         return tuple(_typed(each, get_args(hint)[0], f"each of {where}") for each in value)
+    if get_origin(hint) is dict:
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{where} must be a table, got {value!r}")
+        inner = get_args(hint)[1]
+        return {key: _typed(each, inner, f"{where}.{key}") for key, each in value.items()}
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:  # bool is an int to Python, but not to a recipe

@@ -150,9 +150,19 @@ def divide(
 
 
 def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
-    """How often each film is shown in an epoch, by the recipe's `balance`."""
+    """How often each film is shown in an epoch, by the recipe's `balance` and `sources`.
+
+    Raises `UsageError` if the recipe names a source that no film is from.
+    """
     sizes = Counter(film.source for film in films)
-    shares = np.array([sizes[film.source] ** -recipe.balance for film in films])
+    strange = set(recipe.sources) - set(sizes)
+    if strange:
+        raise UsageError(
+            f"the recipe's [sources] names {', '.join(sorted(strange))}, but these films are from "
+            f"{', '.join(sorted(sizes))}; correct it, or add the films with --data"
+        )
+    often = {name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()}
+    shares = np.array([often[film.source] for film in films])
     whole = recipe.films_per_epoch or len(films)
     return np.asarray(shares * (whole / shares.sum()))
 
