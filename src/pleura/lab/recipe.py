@@ -187,6 +187,13 @@ class Recipe:
                 f"side must be a multiple of {self.network.stride} for this network "
                 f"({self.network.levels} poolings, fold {self.network.fold}), got {self.side}"
             )
+        self._check_numbers()
+        if self.init and self.encoder_weights != "none":
+            raise UsageError(
+                "init and encoder_weights both say where the encoder starts; leave one out"
+            )
+
+    def _check_numbers(self) -> None:
         for name, least in LEAST.items():
             if not least <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be {least:g} or more, got {getattr(self, name)}")
@@ -198,10 +205,6 @@ class Recipe:
                 raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if not 0 <= self.balance <= 1:
             raise UsageError(f"balance must be in [0, 1], got {self.balance}")
-        if self.init and self.encoder_weights != "none":
-            raise UsageError(
-                "init and encoder_weights both say where the encoder starts; leave one out"
-            )
 
     def _check_channels(self) -> None:
         unknown = set(self.channels) - set(KNOWN_CHANNELS)
