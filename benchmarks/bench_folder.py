@@ -69,7 +69,7 @@ class _Alone:
     def __init__(self, cpus: int) -> None:
         self.lanes = lanes(cpus)
         self.whole = open_weights(None, Choice(threads=cpus))
-        self.part = open_weights(None, Choice(threads=cpus // self.lanes))
+        self.part = open_weights(None, Choice(threads=cpus, streams=self.lanes))
         self.square = np.random.default_rng(0).random((1, 1, 512, 512), dtype=np.float32)
 
     def rates(self) -> dict[str, float]:

@@ -155,7 +155,8 @@ def _plain(key: str, unit: str, form: str) -> Callable[[Result], Iterator[str]]:
 
 
 def _size(result: Result) -> Iterator[str]:
-    yield f"Base {result['base_mb']:.0f} MB; the extra `openvino` {result['openvino_mb']:.0f} more."
+    more = result["onnxruntime_mb"]
+    yield f"Base {result['base_mb']:.0f} MB; the extra `onnxruntime` {more:.0f} more."
 
 
 def _training(result: Result) -> Iterator[str]:

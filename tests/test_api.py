@@ -188,13 +188,13 @@ def test_what_is_no_image(tmp_path: Path, weights: bytes) -> None:
 def test_the_network_is_loaded_once(weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
 
-    class Counting(pleura.OnnxEngine):
+    class Counting(pleura.OpenVinoEngine):
         def __init__(self, content: bytes, **options: Any) -> None:
             loaded.append(len(content))
             super().__init__(content, **options)
 
     api._loaded_engine.cache_clear()
-    monkeypatch.setattr("pleura.runtime.engines.OnnxEngine", Counting)
+    monkeypatch.setattr("pleura.runtime.openvino_engine.OpenVinoEngine", Counting)
     with ThreadPoolExecutor(4) as pool:
         masks = list(pool.map(lambda _: pleura.segment(film(), weights=weights).mask, range(8)))
     assert loaded == [len(weights)]

@@ -45,6 +45,7 @@ from pleura.io.read import read_radiograph
 from pleura.io.suitable import check_contrast, check_size
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.engines import open_weights
+from pleura.runtime.openvino_engine import OpenVinoEngine
 from pleura.runtime.segmenter import Segmenter
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "FilmError",
     "Measurements",
     "OnnxEngine",
+    "OpenVinoEngine",
     "PleuraError",
     "Provenance",
     "Quality",

@@ -25,7 +25,7 @@ def test_info_for_machines(run: Run) -> None:
     assert 1 <= facts["cpus"]["usable"] <= facts["cpus"]["machine"]
     engines = {name: version(name) for name in ("onnxruntime", "openvino")}
     assert facts["engines"] == engines
-    assert facts["weights"]["engine"].startswith("onnxruntime ")
+    assert facts["weights"]["engine"].startswith("openvino ")
     assert facts["extras"]["train"]["torch"] == version("torch")
     assert facts["devices"]["segment"] == "cpu"
 

@@ -114,18 +114,18 @@ def test_options_of_the_engine_are_checked_at_the_door(
     ):
         ended = run(*given, *options)
         assert (ended.code, said in ended.err) == (2, True), ended.err
-    ended = run(*given, "--engine", "openvino")
+    ended = run(*given, "--engine", "onnxruntime")
     assert ended.code == 0, ended.err
-    assert '"engine": "openvino ' in (tmp_path / "out" / "run.json").read_text()
+    assert '"engine": "onnxruntime ' in (tmp_path / "out" / "run.json").read_text()
 
 
 def test_an_engine_that_is_not_installed_names_its_extra(
     run: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    ended = run("segment", films, "-o", tmp_path / "out", "--engine", "openvino")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    ended = run("segment", films, "-o", tmp_path / "out", "--engine", "onnxruntime")
     assert ended.code == 2
-    assert 'pip install "pleura[openvino]"' in ended.err
+    assert 'pip install "pleura[onnxruntime]"' in ended.err
 
 
 def test_channels_that_are_not_good_enough_can_be_left_out(

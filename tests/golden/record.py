@@ -18,9 +18,8 @@ from pleura.core.phantom import draw
 from pleura.core.types import Definition
 from pleura.lab.films import Film
 from pleura.lab.layouts import read_films
-from pleura.runtime.engine import OnnxEngine
+from pleura.runtime.engines import open_weights
 from pleura.runtime.segmenter import Segmenter
-from pleura.runtime.weights import shipped
 
 RECORDED = Path(__file__).with_name("recorded.json")
 PHANTOM_SEEDS = (0, 1, 2)
@@ -31,7 +30,7 @@ SOURCES = {"shenzhen_montgomery": 4, "jsrt": 2, "covid": 2, "pediatric": 2}
 @cache
 def segmenter(definition: Definition = "field") -> Segmenter:
     """The shipped weights, opened once for each definition."""
-    return Segmenter(OnnxEngine(shipped()), definition=definition)
+    return Segmenter(open_weights(), definition=definition)
 
 
 def phantom_areas() -> dict[str, list[int]]:

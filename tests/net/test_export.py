@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -99,6 +100,8 @@ def test_exporting_changes_neither_the_network_nor_the_log(
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert levels == {name: logging.getLogger(name).level for name in levels}
     assert capfd.readouterr() == ("", "")
+    assert b"stack_trace" not in given, "the exporter's notes name files of this machine"
+    assert str(Path(__file__).parents[2]).encode() not in given
     # What is exported is the evaluating network: running statistics, not the batch's.
     answer = OnnxEngine(given, threads=1).predict(squares(1))
     np.testing.assert_allclose(answer, torchs_answer(network.eval(), squares(1)), rtol=0, atol=1e-5)

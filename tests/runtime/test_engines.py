@@ -25,11 +25,12 @@ Make = Callable[..., bytes]
     ("options", "said"),
     [
         ({"engine": "onxruntime"}, "did you mean 'onnxruntime'"),
-        ({"engine": "zzz"}, "known are onnxruntime, openvino"),
+        ({"engine": "zzz"}, "known are auto, openvino, onnxruntime"),
         ({"device": "cpus"}, "did you mean 'cpu'"),
         ({"precision": "int9"}, "did you mean 'int8'"),
         ({"engine": "openvino", "device": "cuda"}, "take onnxruntime"),
-        ({"precision": "bf16"}, "take --engine openvino"),
+        ({"engine": "onnxruntime", "precision": "bf16"}, "take --engine openvino"),
+        ({"device": "cuda", "precision": "bf16"}, "take --engine openvino"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(options: dict[str, str], said: str) -> None:

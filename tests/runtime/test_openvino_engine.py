@@ -1,4 +1,4 @@
-"""The second engine gives what the first gives, and reports to nobody."""
+"""The engine of the base install gives what the other gives, and reports to nobody."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ def test_both_engines_see_the_same_lungs() -> None:
     np.testing.assert_allclose(theirs.probabilities, ours.probabilities, atol=1e-3)
     assert theirs.provenance.engine.startswith("openvino ")
     assert theirs.provenance.weights_sha256 == ours.provenance.weights_sha256
+
+
+def test_streams_give_what_one_call_after_the_other_gives() -> None:
+    rng = np.random.default_rng(1)
+    batches = [rng.random((1, 1, 512, 512), dtype=np.float32) for _ in range(4)]
+    alone = OpenVinoEngine(shipped(), threads=1)
+    side_by_side = OpenVinoEngine(shipped(), threads=2, streams=2)
+    with ThreadPoolExecutor(2) as pool:
+        for batch, given in zip(batches, pool.map(side_by_side.predict, batches), strict=True):
+            np.testing.assert_allclose(given, alone.predict(batch), atol=1e-6)
 
 
 def test_what_was_compiled_is_kept_where_it_is_told(dark_weights: Make, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def bench(
         bool, typer.Option("--calibrated", help="Calibrate each set that has films of split val.")
     ] = False,
     weights: Weights = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = "auto",
     device: Device = "cpu",
     precision: Precision = "auto",
     fast: Fast = False,

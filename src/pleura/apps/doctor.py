@@ -68,8 +68,8 @@ def weights() -> Iterator[Check]:
     except PleuraError as error:
         yield Check("weights", False, str(error), "pip install --force-reinstall pleura")
     except ImportError as error:
-        remedy = "pip install --force-reinstall onnxruntime"
-        yield Check("weights", False, f"ONNX Runtime does not load: {error}", remedy)
+        remedy = "pip install --force-reinstall openvino"
+        yield Check("weights", False, f"OpenVINO does not load: {error}", remedy)
     else:
         found = f"{engine.card.name}, sha256 {engine.weights_sha256[:12]}, {engine.name}"
         yield Check("weights", True, found)

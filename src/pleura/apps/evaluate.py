@@ -46,7 +46,7 @@ def evaluate(
     splits: Splits = None,
     layout: Layout = "auto",
     weights: Weights = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = "auto",
     device: Device = "cpu",
     precision: Precision = "auto",
     fast: Fast = False,

@@ -47,7 +47,7 @@ def facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": {"machine": os.cpu_count(), "usable": usable_cpus()},
         "packages": {name: installed_version(name) for name in BASE_PACKAGES},
-        "engines": {name: installed_version(name) for name in ENGINES},
+        "engines": {name: installed_version(name) for name in ENGINES[1:]},
         "devices": _devices(),
         "precision": {"int8_pays": int8_pays(), "cpu": _features()},
         "weights": _weights(),

@@ -75,7 +75,12 @@ Weights = Annotated[
     ),
 ]
 Engine = Annotated[
-    str, typer.Option("--engine", help="What computes: onnxruntime, openvino.", **COMPUTED)
+    str,
+    typer.Option(
+        "--engine",
+        help="What computes: openvino, onnxruntime; auto takes openvino on the cpu.",
+        **COMPUTED,
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where: cpu, cuda, coreml.", **COMPUTED)]
 Precision = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,7 +71,7 @@ def segment(
     ] = False,
     lungs: LungsOption = Lungs.field,
     weights: Weights = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = "auto",
     device: Device = "cpu",
     precision: Precision = "auto",
     fast: Fast = False,
@@ -118,7 +119,7 @@ def segment(
         photographs=force,
         jobs=jobs or min(MOST_JOBS, usable_cpus()),
         batch=batch,
-        lanes=lanes(threads or usable_cpus()) if (engine, device) == SIDE_BY_SIDE else 1,
+        lanes=lanes(threads or usable_cpus()) if device == "cpu" else 1,
         as_json=as_json,
         strict=strict,
         quiet=quiet,
@@ -133,14 +134,10 @@ def segment(
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
 
     def opened(side_by_side: int) -> Segmenter:
-        each = max(1, (threads or usable_cpus()) // side_by_side)
-        return Segmenter(open_engine(weights, choice, threads=each), definition=lungs.value)
+        streams = replace(choice, streams=side_by_side)
+        return Segmenter(open_engine(weights, streams), definition=lungs.value)
 
     raise typer.Exit(segment_films(inputs, task, opened))
-
-
-SIDE_BY_SIDE = ("onnxruntime", "cpu")
-"""The engine and device that compute several films at once, each on CPUs of its own."""
 
 
 MOST_JOBS = 4

@@ -59,7 +59,15 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     network.train(was_training)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    return _carrying(program.model_proto, card)
+    return _carrying(_without_traces(program.model_proto), card)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without the exporter's notes, which hold stack traces and paths of this machine."""
+    graph = model.graph
+    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        del noted.metadata_props[:]
+    return model
 
 
 def with_card(weights: bytes, card: Card) -> bytes:

@@ -10,8 +10,9 @@ from pleura.core.errors import UsageError
 
 __all__ = ["DEVICES", "ENGINES", "PRECISIONS", "Choice"]
 
-ENGINES = ("onnxruntime", "openvino")
-"""What can compute; the first is the default and comes with the base install."""
+ENGINES = ("auto", "openvino", "onnxruntime")
+"""What can compute. `auto` is the quickest for the device: openvino, which comes with the base
+install, on the cpu; onnxruntime elsewhere."""
 
 DEVICES = ("cpu", "cuda", "coreml")
 """Where; the last two need an onnxruntime that was built for them."""
@@ -35,7 +36,10 @@ class Choice:
     """Take the smaller shipped network."""
 
     threads: int | None = None
-    """CPUs that one call may use; None takes all this process may."""
+    """CPUs that the network may use; None takes all this process may."""
+
+    streams: int = 1
+    """Calls computed at the same time, each on its share of the threads; more wait their turn."""
 
     cache: str = ""
     """A folder for compiled graphs; none if empty."""
@@ -48,8 +52,15 @@ class Choice:
             raise UsageError(
                 f"openvino computes on the cpu here; for {self.device} take onnxruntime"
             )
-        if self.engine == "onnxruntime" and self.precision == "bf16":
+        if self.library == "onnxruntime" and self.precision == "bf16":
             raise UsageError("onnxruntime does not compute in bf16; take --engine openvino")
+
+    @property
+    def library(self) -> str:
+        """The engine, once `auto` is resolved."""
+        if self.engine != "auto":
+            return self.engine
+        return "openvino" if self.device == "cpu" else "onnxruntime"
 
 
 def _check(given: str, known: Sequence[str], what: str) -> None:

@@ -6,6 +6,7 @@ from pleura.core.errors import UsageError
 from pleura.runtime.choice import Choice
 from pleura.runtime.cpu import int8_pays
 from pleura.runtime.engine import Engine, OnnxEngine
+from pleura.runtime.threads import usable_cpus
 from pleura.runtime.weights import has_shipped, shipped, shipped_digest, shipped_name
 
 __all__ = ["open_weights"]
@@ -36,14 +37,19 @@ def open_weights(weights: bytes | None = None, choice: Choice | None = None) -> 
 
 
 def _open(weights: bytes, choice: Choice) -> Engine:
-    if choice.engine == "openvino":
+    threads = choice.threads or usable_cpus()
+    if choice.library == "openvino":
         from pleura.runtime.openvino_engine import OpenVinoEngine
 
-        precision = "bf16" if choice.precision == "bf16" else None
         return OpenVinoEngine(
-            weights, threads=choice.threads, precision=precision, cache=choice.cache
+            weights,
+            threads=threads,
+            streams=choice.streams,
+            precision="bf16" if choice.precision == "bf16" else None,
+            cache=choice.cache,
         )
-    return OnnxEngine(weights, threads=choice.threads, device=choice.device)
+    each = max(1, threads // choice.streams)  # a call takes its own threads here
+    return OnnxEngine(weights, threads=each, device=choice.device)
 
 
 def _open_best(choice: Choice) -> Engine:

@@ -1,4 +1,4 @@
-"""OpenVINO, where the extra `openvino` brought it."""
+"""OpenVINO: the engine of the base install."""
 
 from __future__ import annotations
 
@@ -34,16 +34,19 @@ class OpenVinoEngine:
         weights: bytes,
         *,
         threads: int | None = None,
+        streams: int = 1,
         precision: str | None = None,
         cache: str = "",
     ) -> None:
         """Load the ONNX graph in `weights`; its card lies in `metadata_props["pleura"]`.
 
+        `threads` is how many CPUs it may use, None takes `usable_cpus()`; `streams` is how many
+        calls it computes at the same time, each on its share of them.
         `precision` is `bf16` to compute an fp32 graph so; None takes the graph's own. `cache` is
         a folder for what was compiled, so that the next start is quicker; none if empty.
 
         Raises:
-            ModuleNotFoundError: OpenVINO is not installed; the doors name its extra.
+            ModuleNotFoundError: OpenVINO is not installed.
             UsageError: this CPU has no bf16.
             WeightsError: as `OnnxEngine`.
         """
@@ -57,6 +60,7 @@ class OpenVinoEngine:
         model.reshape([1, 1, self.card.side, self.card.side])
         settings = {
             "INFERENCE_NUM_THREADS": threads or usable_cpus(),
+            "NUM_STREAMS": streams,
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             **({"CACHE_DIR": cache} if cache else {}),

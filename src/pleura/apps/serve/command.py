@@ -41,7 +41,7 @@ def serve(
     ] = False,
     weights: Weights = None,
     threads: Threads = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = "auto",
     device: Device = "cpu",
     precision: Precision = "auto",
     fast: Fast = False,
