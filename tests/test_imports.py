@@ -75,3 +75,9 @@ def test_the_segmenting_side_needs_no_torch() -> None:
 
 def test_a_heavy_import_would_be_seen() -> None:
     assert heavy("import onnxruntime") == {"onnxruntime"}
+
+
+def test_a_png_needs_neither_pydicom_nor_nibabel() -> None:
+    rooms = "pleura.apps.segment, pleura.apps.batch, pleura.io.read, pleura.io.outputs"
+    loaded = loaded_after(f"import {rooms}")
+    assert not loaded & {"pydicom", "nibabel", "gdcm", "_gdcm", "highdicom"}

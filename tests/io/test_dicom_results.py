@@ -23,7 +23,8 @@ from pleura.core.contours import fill_outlines
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.measure import measure
 from pleura.core.types import Provenance, Quality, Segmentation
-from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results, result_uids
+from pleura.io.dicom_formats import DICOM_FORMATS
+from pleura.io.dicom_results import dicom_bytes, dicom_results, result_uids
 from pleura.io.dicomgsps import MOST_POINTS
 from pleura.io.pictures import overlay_image
 from pleura.io.read import read_radiograph

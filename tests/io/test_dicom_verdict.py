@@ -15,7 +15,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ComputedRadiographyImageStorage
 
 from pleura.core.types import Doubt, Quality, Segmentation
-from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results
+from pleura.io.dicom_formats import DICOM_FORMATS
+from pleura.io.dicom_results import dicom_bytes, dicom_results
 from pleura.io.pictures import overlay_image
 
 BORDER = Doubt("touches_border", "A lung reaches the edge of the film: check that none is cut.")

@@ -16,7 +16,7 @@ from pleura.core.contours import fill_outlines, mask_from_rle
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.measure import measure, transverse_widths
 from pleura.core.types import Box, Radiograph, Segmentation
-from pleura.io.dicom_results import DICOM_FORMATS
+from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.outputs import FORMATS, check_formats, output_paths, write_outputs
 from pleura.io.pictures import CROP_MARGIN
 from pleura.io.read import read_radiograph

@@ -11,7 +11,6 @@ from typing import Any
 
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
-from pleura.io.dicom_source import film_uid
 from pleura.io.find import Found
 from pleura.io.outputs import output_paths, write_outputs
 from pleura.io.row import DONE, Row, done_row
@@ -93,7 +92,11 @@ class Place:
         written = write_outputs(segmentation, stem, self.formats, film=found.path)
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
         row = done_row(segmentation, found.relative, path=found.path, mask=mask)
-        return replace(row, uid=film_uid(found.path)) if self.uid else row
+        if not self.uid:
+            return row
+        from pleura.io.dicom_source import film_uid  # pydicom, where UIDs are asked for
+
+        return replace(row, uid=film_uid(found.path))
 
     def _is_finished(self, film: Found, rows: Mapping[str, Row]) -> bool:
         row = rows.get(film.relative.as_posix())

@@ -40,30 +40,13 @@ from pleura.io.dicom_values import brightness, stored_values
 from pleura.io.jpeg12 import add_jpeg12, is_available
 from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
 
-__all__ = ["is_dicom", "read_dicom"]
+__all__ = ["read_dicom"]
 
 _NATIVE = {  # (implicit VR, little endian) -> transfer syntax
     (True, True): ImplicitVRLittleEndian,
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
-_VRS = frozenset({b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"})  # that may come first
-
-
-def is_dicom(head: bytes) -> bool:
-    """Whether a file that begins with `head` (at least 132 bytes) is DICOM.
-
-    Without the preamble a file must begin with an element of group 0002 or 0008 whose VR, or else
-    whose length, makes sense there.
-    """
-    if head[128:132] == b"DICM":
-        return True
-    if head[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
-        return False
-    order = "big" if head[:1] == b"\x00" else "little"
-    element = int.from_bytes(head[2:4], order)  # type: ignore[arg-type]
-    length = int.from_bytes(head[4:8], order)  # type: ignore[arg-type]
-    return element < 0x0100 and (head[4:6] in _VRS or length <= 64)
 
 
 def read_dicom(

@@ -14,20 +14,11 @@ from pydicom.uid import UID
 
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Provenance, Segmentation
+from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.dicom_source import film_header
 from pleura.io.dicom_stamp import result_uid
 
-__all__ = ["DICOM_FORMATS", "check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
-
-DICOM_FORMATS: dict[str, str] = {
-    "dicom-seg": "DICOM Segmentation, a bit a pixel",
-    "dicom-seg-fractional": "DICOM Segmentation of the probabilities",
-    "dicom-seg-labelmap": "DICOM label map, a kind of 2024 that few viewers know",
-    "dicom-sr": "DICOM report of the measurements",
-    "dicom-sc": "DICOM picture of the overlay",
-    "dicom-gsps": "DICOM presentation state with the outlines",
-}
-"""By name, what it is; in the order in which results are made."""
+__all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
 
 _SEGS = ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap")
 

@@ -23,9 +23,9 @@ from pydicom.valuerep import DS, PersonName, validate_value
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
-from pleura.io.dicom import is_dicom
 from pleura.io.dicom_display import add_display
 from pleura.io.dicom_tags import orientation, pair, word
+from pleura.io.kinds import is_dicom
 
 __all__ = ["FilmHeader", "film_header", "film_uid"]
 

@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -91,6 +90,8 @@ def write_nifti(segmentation: Segmentation, stem: Path) -> list[Path]:
     """
     path = _ending(stem, "_labels.nii.gz")
     spacing = segmentation.radiograph.spacing or Spacing(1.0, 1.0, "unknown")
+    import nibabel  # for this format alone
+
     affine = np.diag([-spacing.col_mm, -spacing.row_mm, 1.0, 1.0])
     voxels = np.ascontiguousarray(label_map(segmentation).T[..., None])
     image: Any = nibabel.Nifti1Image(voxels, affine)  # type: ignore[no-untyped-call]

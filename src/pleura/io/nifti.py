@@ -9,7 +9,6 @@ meaning for a projection, is not used, its scale included: spacing is pixdim.
 from __future__ import annotations
 
 import gzip
-import zlib
 from typing import IO, Any
 
 import nibabel
@@ -18,28 +17,13 @@ import numpy as np
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph, Spacing
 from pleura.io.decoding import decoding
+from pleura.io.kinds import NIFTI_MAGICS
 from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size, plausible_spacing
 
-__all__ = ["gzip_head", "is_nifti", "read_nifti"]
+__all__ = ["read_nifti"]
 
-_HEADERS = {  # size of the header -> (class, place of the magic, the magic of a single file)
-    348: (nibabel.Nifti1Header, slice(344, 348), b"n+1\0", b"ni1\0"),
-    540: (nibabel.Nifti2Header, slice(4, 8), b"n+2\0", b"ni2\0"),
-}
+_KINDS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _UNIT_MM = {"meter": 1000.0, "micron": 0.001}
-
-
-def is_nifti(head: bytes) -> bool:
-    """Whether a file that begins with `head` (at least 348 bytes) is NIfTI-1 or NIfTI-2."""
-    return any(head[where] in magics for _, where, *magics in _HEADERS.values())
-
-
-def gzip_head(head: bytes, size: int) -> bytes:
-    """The first bytes inside a gzip file that begins with `head`; empty if it is none."""
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, size)  # 31: with gzip's header
-    except zlib.error:
-        return b""
 
 
 def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiograph:
@@ -66,9 +50,9 @@ def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiogra
 def _header(stream: IO[bytes]) -> Any:
     """The header, read without nibabel's checks, which speak through a log of their own."""
     block = stream.read(540)
-    for size, (kind, where, single, _) in _HEADERS.items():
+    for size, (where, single, _) in NIFTI_MAGICS.items():
         if block[where] == single:
-            return kind(block[:size], check=False)  # type: ignore[no-untyped-call]
+            return _KINDS[size](block[:size], check=False)  # type: ignore[no-untyped-call]
     raise UnreadableFilm(
         "this is the header of a NIfTI pair (.hdr and .img); convert it to a single .nii file"
     )

@@ -14,7 +14,7 @@ import numpy as np
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
 from pleura.io.coco import write_coco
-from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results
+from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.masks import write_labels, write_mask, write_nifti, write_npy, write_split
 from pleura.io.pictures import write_crop, write_overlay
 from pleura.io.whole import written_whole
@@ -130,6 +130,8 @@ def _made(
             f"{names[0]} refers to the DICOM film that was segmented: give it as `film`, "
             "or ask for other formats"
         )
+    from pleura.io.dicom_results import dicom_bytes, dicom_results  # pydicom, for these alone
+
     results = dicom_results(film, segmentation, names)
     return {name: dicom_bytes(each) for name, each in zip(names, results, strict=True)}
 

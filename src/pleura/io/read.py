@@ -11,9 +11,8 @@ from typing import IO, Protocol
 from pleura.core.errors import UnreadableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoding import decoding
-from pleura.io.dicom import is_dicom, read_dicom
 from pleura.io.images import read_image
-from pleura.io.nifti import gzip_head, is_nifti, read_nifti
+from pleura.io.kinds import gzip_head, is_dicom, is_nifti
 from pleura.io.suitable import MOST_PIXELS
 
 __all__ = ["read_radiograph"]
@@ -85,19 +84,26 @@ def _reader(head: bytes, *, photographs: bool) -> _Reader:
     """The reader for a file that begins with `head`."""
     if not head:
         raise UnreadableFilm("the file is empty; copy or export it again")
-    dicom = partial(read_dicom, photographs=photographs)
     if head[128:132] == b"DICM":  # first: a preamble may make the file a TIFF as well
-        return dicom
+        return _dicom_reader(photographs=photographs)
     for start, kind in _STARTS:
         if head.startswith(start):
             return partial(read_image, kind=kind, photographs=photographs)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return partial(read_image, kind="WebP", photographs=photographs)
     if is_nifti(head) or is_nifti(gzip_head(head, _HEAD)):
+        from pleura.io.nifti import read_nifti  # nibabel, for these films alone
+
         return read_nifti
     if is_dicom(head):
-        return dicom
+        return _dicom_reader(photographs=photographs)
     raise UnreadableFilm(f"this is {_name_stranger(head)}; expected {KNOWN}: export it as one")
+
+
+def _dicom_reader(*, photographs: bool) -> _Reader:
+    from pleura.io.dicom import read_dicom  # pydicom and its decoders, for these films alone
+
+    return partial(read_dicom, photographs=photographs)
 
 
 def _name_stranger(head: bytes) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 from pleura.core.errors import FilmError
 from pleura.core.types import Definition, Quality, Segmentation
-from pleura.io.dicom_results import DICOM_FORMATS, dicom_bytes, dicom_results
+from pleura.io.dicom_formats import DICOM_FORMATS
+from pleura.io.dicom_results import dicom_bytes, dicom_results
 from pleura.io.dicom_source import film_header
 from pleura.io.memory import PICTURES, run_lengths
 from pleura.io.read import read_radiograph

@@ -1,0 +1,44 @@
+"""What a file is, by its first bytes; told without loading the library that reads it."""
+
+from __future__ import annotations
+
+import zlib
+
+__all__ = ["NIFTI_MAGICS", "gzip_head", "is_dicom", "is_nifti"]
+
+NIFTI_MAGICS = {
+    348: (slice(344, 348), b"n+1\0", b"ni1\0"),
+    540: (slice(4, 8), b"n+2\0", b"ni2\0"),
+}
+"""Size of the header -> place of the magic, that of a single file, that of a pair."""
+
+_VRS = frozenset({b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"})  # that may come first
+
+
+def is_dicom(head: bytes) -> bool:
+    """Whether a file that begins with `head` (at least 132 bytes) is DICOM.
+
+    Without the preamble a file must begin with an element of group 0002 or 0008 whose VR, or else
+    whose length, makes sense there.
+    """
+    if head[128:132] == b"DICM":
+        return True
+    if head[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
+        return False
+    order = "big" if head[:1] == b"\x00" else "little"
+    element = int.from_bytes(head[2:4], order)  # type: ignore[arg-type]
+    length = int.from_bytes(head[4:8], order)  # type: ignore[arg-type]
+    return element < 0x0100 and (head[4:6] in _VRS or length <= 64)
+
+
+def is_nifti(head: bytes) -> bool:
+    """Whether a file that begins with `head` (at least 348 bytes) is NIfTI-1 or NIfTI-2."""
+    return any(head[where] in magics for where, *magics in NIFTI_MAGICS.values())
+
+
+def gzip_head(head: bytes, size: int) -> bytes:
+    """The first bytes inside a gzip file that begins with `head`; empty if it is none."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, size)  # 31: with gzip's header
+    except zlib.error:
+        return b""
