@@ -7,12 +7,13 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pleura.lab.loss import supervise
 from pleura.lab.recipe import Recipe
 from pleura.net.unetplusplus import UNet, UNetPlusPlus
 
-__all__ = ["Learner", "dice_per_film"]
+__all__ = ["Learner", "dice_per_film", "shrunk"]
 
 WARM_UP = 0.15
 """Share of a one-cycle schedule in which the rate rises (Smith and Topin 2018)."""
@@ -30,6 +31,12 @@ def dice_per_film(probabilities: Tensor, target: Tensor, weight: Tensor) -> Tens
     return torch.where(total > 0, dice, torch.nan)
 
 
+def shrunk(batch: Batch, side: int) -> Batch:
+    """The batch at (side, side): greys by mean, targets by majority, known where all was known."""
+    image, target, weight = (F.interpolate(each, (side, side), mode="area") for each in batch)
+    return image, (target > 0.5).float(), (weight > 1 - 1e-4).float()
+
+
 class Learner(L.LightningModule):
     """A network being trained after a recipe."""
 
@@ -40,8 +47,10 @@ class Learner(L.LightningModule):
         self.facts: dict[str, Any] = {}
         """What the checkpoint says of its making, in plain values."""
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch, number: int) -> Tensor:
         """Forward all heads; the loss is their mean."""
+        if self.recipe.small_side and number % 2:
+            batch = shrunk(batch, self.recipe.small_side)
         image, target, weight = batch
         loss = supervise(self.network(image), target, weight)
         self.log(

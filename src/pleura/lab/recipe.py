@@ -31,6 +31,7 @@ LEAST: dict[str, float] = {
     "gradient_clip": 0,
     "early_stop": 0,
     "films_per_epoch": 0,
+    "small_side": 0,
     "seed": 0,
 }
 """The least each number of a recipe may be."""
@@ -118,6 +119,10 @@ class Recipe:
     side: int = 512
     """Side S of the network's square, px."""
 
+    small_side: int = 0
+    """Side of every other batch, px, for weights that serve at two sides; 0 is off. Validation is
+    at `side`."""
+
     epochs: int = 10
     """Passes over the training films."""
 
@@ -182,11 +187,13 @@ class Recipe:
                 f"network.channels_in is {self.network.channels_in} but a film has one channel; "
                 "leave channels_in out"
             )
-        if self.side % self.network.stride:
-            raise UsageError(
-                f"side must be a multiple of {self.network.stride} for this network "
-                f"({self.network.levels} poolings, fold {self.network.fold}), got {self.side}"
-            )
+        for name in ("side", "small_side"):
+            if getattr(self, name) % self.network.stride:
+                raise UsageError(
+                    f"{name} must be a multiple of {self.network.stride} for this network "
+                    f"({self.network.levels} poolings, fold {self.network.fold}), "
+                    f"got {getattr(self, name)}"
+                )
         self._check_numbers()
         if self.init and self.encoder_weights != "none":
             raise UsageError(
