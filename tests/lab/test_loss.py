@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pleura.lab.loss import bce_dice, supervise
-from pleura.lab.module import dice_per_film
+from pleura.lab.module import dice_per_film, shrunk
 
 
 def maps(*values: float) -> Tensor:
@@ -143,3 +143,16 @@ def test_dice_is_undefined_where_there_is_nothing_to_find_and_nothing_found() ->
     low, none = maps(0, 0, 0, 0), maps(0, 0, 0, 0)
     assert dice_per_film(low, none, ONES).isnan().all()
     assert dice_per_film(maps(1, 1, 1, 1), maps(1, 1, 1, 1), none).isnan().all()
+
+
+def test_a_batch_at_half_its_side() -> None:
+    # Each 2 x 2 becomes a pixel. Greys: means of 1, 2, 3, 6 and so on. Target: three of four
+    # pixels, one, two (no majority), four. Known: only where all four were.
+    image = [[1, 2, 0, 0], [3, 6, 0, 4], [8, 8, 5, 5], [8, 8, 5, 5]]
+    target = [[1, 1, 0, 0], [1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]]
+    weight = [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+    batch = [torch.tensor(each).float().view(1, 1, 4, 4) for each in (image, target, weight)]
+    smaller = shrunk((batch[0], batch[1], batch[2]), 2)
+    expected = (maps(3, 1, 8, 5), maps(1, 0, 0, 1), maps(1, 0, 0, 1))
+    for got, wanted in zip(smaller, expected, strict=True):
+        assert torch.equal(got, wanted)

@@ -92,6 +92,8 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
         # 4 poolings halve the side 4 times; folding by 2 halves it once more.
         ({"side": 500}, r"multiple of 16 for this network \(4 poolings, fold 1\), got 500"),
         ({"side": 48, "network": {"fold": 2}}, r"multiple of 32 .*\(4 poolings, fold 2\), got 48"),
+        ({"small_side": 336, "network": {"fold": 2}}, "small_side must be a multiple of 32"),
+        ({"small_side": -32}, "small_side must be 0 or more, got -32"),
         ({"sources": {"jsrt": 0}}, "sources.jsrt must be above 0, got 0"),
         ({"channels": ["lung"]}, "channels must be some of right_field, .*; got .'lung'"),
         ({"channels": []}, "channels must hold the lungs"),
