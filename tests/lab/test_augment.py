@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pleura.lab.augment import Line, Opacity, Patch, Sample, Stamp, Variation, draw, vary
+from pleura.lab.augment import GENTLY, Line, Opacity, Patch, Sample, Stamp, Variation, draw, vary
 from pleura.lab.recipe import Augment
 
 SIDE = 64
@@ -92,7 +92,9 @@ def test_an_augmentation_of_zeros_changes_nothing(seed: int) -> None:
         assert torch.equal(getattr(varied, name), getattr(sample, name))
 
 
-@pytest.mark.parametrize("field", [each.name for each in fields(Augment)])
+@pytest.mark.parametrize(
+    "field", [each.name for each in fields(Augment) if each.name != "gentle_chance"]
+)
 def test_every_setting_has_an_effect_of_its_own(field: str) -> None:
     most = {"rotation_deg": 20.0, "blur_px": 2.0, "gamma": 1.0}.get(field, 0.5)
     augment = Augment(**{field: 1.0 if field.endswith("_chance") else most})
@@ -117,6 +119,22 @@ def test_what_is_drawn_keeps_to_its_limits(seed: int) -> None:
     assert 0 <= variation.noise <= 0.05
     assert 0 <= variation.blur_px <= 2
     assert (variation.patch, variation.stamp, variation.jpeg_quality) == (None, None, None)
+
+
+@given(st.integers(0, 2**31))
+def test_a_film_shown_gently_moves_little_and_is_neither_mirrored_nor_painted(seed: int) -> None:
+    seen = draw(replace(EVERYTHING, gentle_chance=1.0), generator(seed))
+    assert abs(seen.rotation_deg) <= GENTLY * EVERYTHING.rotation_deg
+    assert abs(seen.gain - 1) <= GENTLY * EVERYTHING.contrast
+    assert seen.noise <= GENTLY * EVERYTHING.noise
+    assert (seen.flip, seen.invert, seen.coarse, seen.lines) == (False, False, 1.0, ())
+    assert (seen.patch, seen.stamp, seen.jpeg_quality, seen.opacity) == (None, None, None, None)
+
+
+def test_so_many_films_are_shown_gently_as_the_chance_says() -> None:
+    often = replace(EVERYTHING, gentle_chance=0.6, flip_chance=1.0)
+    mirrored = sum(draw(often, generator(seed)).flip for seed in range(500))
+    assert 160 <= mirrored <= 240  # 200 expected, 11 standard deviation
 
 
 @given(st.integers(0, 2**31))

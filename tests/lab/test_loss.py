@@ -123,6 +123,16 @@ def test_deep_supervision_is_the_mean_over_the_heads() -> None:
     assert supervise(heads, target, ONES).item() == pytest.approx(sum(each) / 3, abs=1e-6)
 
 
+def test_heads_count_by_their_shares() -> None:
+    target = maps(1, 1, 0, 0)
+    heads = [maps(0, 0, 0, 0), maps(2, 1, -1, 0)]
+    early, last = (bce_dice(head, target, ONES).item() for head in heads)
+    loss = supervise(heads, target, ONES, [1, 3])
+    assert loss.item() == pytest.approx(0.25 * early + 0.75 * last, abs=1e-6)
+    with pytest.raises(ValueError, match="shorter"):
+        supervise(heads, target, ONES, [1])
+
+
 def test_half_precision_logits_are_judged_in_full() -> None:
     logits, target = torch.randn(1, 1, 64, 64).bfloat16(), torch.ones(1, 1, 64, 64)
     loss = supervise([logits], target, target)

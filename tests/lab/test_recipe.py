@@ -94,6 +94,9 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
         ({"side": 48, "network": {"fold": 2}}, r"multiple of 32 .*\(4 poolings, fold 2\), got 48"),
         ({"small_side": 336, "network": {"fold": 2}}, "small_side must be a multiple of 32"),
         ({"small_side": -32}, "small_side must be 0 or more, got -32"),
+        ({"head_shares": [1, 1]}, r"head_shares must be 4 numbers, .* got \[1.0, 1.0\]"),
+        ({"head_shares": [0, 0, 1, 0]}, "none below 0 and the last above"),
+        ({"head_shares": [1, 1], "network": {"kind": "unet"}}, "head_shares must be 1 numbers"),
         ({"sources": {"jsrt": 0}}, "sources.jsrt must be above 0, got 0"),
         ({"channels": ["lung"]}, "channels must be some of right_field, .*; got .'lung'"),
         ({"channels": []}, "channels must hold the lungs"),
@@ -191,6 +194,12 @@ recipes = st.builds(
 
 @given(recipes)
 def test_a_recipe_survives_plain_values_and_json(recipe: Recipe) -> None:
+    assert parse_recipe(json.loads(json.dumps(recipe.as_dict()))) == recipe
+
+
+def test_what_heads_count_survives_plain_values_and_json() -> None:
+    recipe = parse(head_shares=[0, 0.1, 0.5, 1])
+    assert recipe.head_shares == (0.0, 0.1, 0.5, 1.0)
     assert parse_recipe(json.loads(json.dumps(recipe.as_dict()))) == recipe
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -136,8 +136,27 @@ class Variation:
         )
 
 
+GENTLY = 0.3
+"""What is left of every extent where a film is varied gently."""
+
+
+def gentle(augment: Augment) -> Augment:
+    """The same at a fraction of every extent, and without all that has a chance."""
+    return replace(
+        augment,
+        **{
+            each.name: 0.0
+            if each.name.endswith("_chance")
+            else GENTLY * getattr(augment, each.name)
+            for each in fields(augment)
+        },
+    )
+
+
 def draw(augment: Augment, rng: Generator) -> Variation:
     """Sample a variation; the same generator state gives the same one."""
+    if augment.gentle_chance and rng.random() < augment.gentle_chance:
+        augment = gentle(augment)
 
     def spread(most: float) -> float:
         return float(rng.uniform(-most, most))

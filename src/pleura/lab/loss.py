@@ -39,6 +39,17 @@ def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return per_channel.sum() / (films > 0).sum().clamp(min=1)
 
 
-def supervise(heads: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
-    """Deep supervision: the mean of `bce_dice` over the heads (Zhou et al. 2018, section 3.2)."""
-    return torch.stack([bce_dice(head.float(), target, weight) for head in heads]).mean()
+def supervise(
+    heads: Sequence[Tensor], target: Tensor, weight: Tensor, shares: Sequence[float] = ()
+) -> Tensor:
+    """Deep supervision: the mean of `bce_dice` over the heads, in proportion to `shares`.
+
+    Without shares all heads count alike, as in Zhou et al. 2018, section 3.2. The early heads read
+    the same finest row as the last one, and hold it to what serves them.
+    """
+    counted = shares or [1.0] * len(heads)
+    each = [
+        share * bce_dice(head.float(), target, weight)
+        for head, share in zip(heads, counted, strict=True)
+    ]
+    return torch.stack(each).sum() / sum(counted)

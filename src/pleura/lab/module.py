@@ -52,7 +52,7 @@ class Learner(L.LightningModule):
         if self.recipe.small_side and number % 2:
             batch = shrunk(batch, self.recipe.small_side)
         image, target, weight = batch
-        loss = supervise(self.network(image), target, weight)
+        loss = supervise(self.network(image), target, weight, self.recipe.head_shares)
         self.log(
             "loss",
             loss,
@@ -69,7 +69,10 @@ class Learner(L.LightningModule):
         image, target, weight = batch
         heads = self.network(image)
         self.log(
-            "val_loss", supervise(heads, target, weight), batch_size=len(image), sync_dist=True
+            "val_loss",
+            supervise(heads, target, weight, self.recipe.head_shares),
+            batch_size=len(image),
+            sync_dist=True,
         )
         likely = torch.sigmoid(heads[-1].float())
         self.validation.append(dice_per_film(likely, target, weight))

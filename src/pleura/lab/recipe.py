@@ -98,6 +98,10 @@ class Augment:
     coarse_chance: float = 0.0
     """Show the film as if it had been stored at 0.25 to 0.75 of the square's size."""
 
+    gentle_chance: float = 0.0
+    """Show the film nearly as it is: 0.3 of every extent, and nothing that has a chance. What
+    a network sees varied all the time, it draws less exactly where nothing is varied."""
+
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
@@ -136,6 +140,9 @@ class Recipe:
     """Of AdamW (Loshchilov and Hutter 2019)."""
 
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+
+    head_shares: tuple[float, ...] = ()
+    """What each head L1 to Ln counts in the loss; empty: all alike."""
 
     gradient_clip: float = 1.0
     """Largest norm of the gradient; 0 is off."""
@@ -210,8 +217,18 @@ class Recipe:
         for name in ("validation_share", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        self._check_heads()
         if not 0 <= self.balance <= 1:
             raise UsageError(f"balance must be in [0, 1], got {self.balance}")
+
+    def _check_heads(self) -> None:
+        shares, network = self.head_shares, self.network
+        heads = network.levels if network.kind == "unet++" and network.deep_supervision else 1
+        if shares and (len(shares) != heads or min(shares) < 0 or shares[-1] == 0):
+            raise UsageError(
+                f"head_shares must be {heads} numbers, one for each head of this network, none "
+                f"below 0 and the last above, got {list(shares)}"
+            )
 
     def _check_channels(self) -> None:
         unknown = set(self.channels) - set(KNOWN_CHANNELS)
@@ -235,6 +252,7 @@ class Recipe:
         """Plain values, as `parse_recipe` reads them back."""
         table = asdict(self)
         table["channels"] = list(self.channels)
+        table["head_shares"] = list(self.head_shares)
         table["network"] = self.network.as_dict()
         return table
 

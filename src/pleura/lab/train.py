@@ -117,7 +117,8 @@ def train(
     ]
     learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
     learner.facts = _facts(training, validation, recipe)
-    if machine.device == "cuda":
+    if machine.device == "cuda" or machine.digits != "32-true":
+        # 16-bit convolutions of CPUs take 0.6 of the time so (oneDNN, AVX-512 BF16).
         learner = learner.to(memory_format=torch.channels_last)
     with _calm(), _interruptible():
         trainer.fit(
