@@ -45,11 +45,8 @@ def _network(result: Result) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for name, each in table.items():
         against = f"{monai / each['min_ms']:.1f}" if monai else "-"
-        peak = (
-            peaks["convolution int8"]
-            if "int8" in name
-            else max(peaks["convolution fp32"], peaks["matrix product fp32"])
-        )
+        kind = next((kind for kind in ("int8", "bf16") if kind in name), "fp32")
+        peak = max(value for peaked, value in peaks.items() if kind in peaked)
         whole = "MONAI" not in name and "--fast" not in name
         share = f"{work / (each['min_ms'] / 1e3) / peak:.0%}" if whole else "-"
         yield (
