@@ -1,0 +1,97 @@
+"""How often drawn masks of the lung field take in the heart, and what that does to a mean Dice.
+
+    python benchmarks/label_noise.py --data FILMS/shenzhen_montgomery --data FILMS/jsrt
+
+By definition the heart is no part of a lung field. For each film the share of the heart, as the
+shipped weights find it, that lies under the drawn mask. Where masks follow the definition (JSRT,
+Montgomery) nearly nothing of it does; a mask with more than `TAKEN` of the heart has taken it
+in, whatever the network says of the lungs. Writes benchmarks/results/accuracy/label_noise.json:
+for each source and split how many do, and the mean Dice of these films and of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bench_judge import add_film_options, films_of
+
+from pleura.io.whole import written_whole
+from pleura.lab.films import Film
+from pleura.lab.judge import Judge
+from pleura.lab.scores import overlap
+from pleura.runtime.engines import open_weights
+
+RESULT = Path(__file__).parent / "results" / "accuracy" / "label_noise.json"
+TAKEN = 0.25
+"""Share of the heart under a mask; three times what the widest mask of JSRT has."""
+
+Record = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_film_options(parser)
+    options = parser.parse_args()
+    engine = open_weights()
+    judge = Judge(engine)
+    films = [
+        {"id": film.id, "source": film.source, "split": film.split, **_looked_at(film, judge)}
+        for film in films_of(options, "all")
+        if not any(channel.endswith("whole") for channel in film.channels)
+    ]
+    table = list(_table(films))
+    told = {"weights_sha256": engine.weights_sha256, "taken": TAKEN, "table": table}
+    with written_whole(RESULT, "w") as file:
+        file.write(json.dumps(told, indent=1) + "\n")
+    for row in table:
+        print(" | ".join(f"{name} {value}" for name, value in row.items()))
+    print(RESULT)
+
+
+def _looked_at(film: Film, judge: Judge) -> Record:
+    """Dice of the lungs, and the share of the found heart under the drawn lungs."""
+    examined = judge.examine(film)
+    lungs = next(each for each in examined.pairs if each.structure == "lungs")
+    heart = examined.found.heart
+    if heart is None or not heart.any() or heart.shape != lungs.truth.shape:
+        return {"dice": overlap(lungs.predicted, lungs.truth), "share": None}
+    share = np.count_nonzero(heart & lungs.truth) / np.count_nonzero(heart)
+    return {"dice": overlap(lungs.predicted, lungs.truth), "share": float(share)}
+
+
+def _table(films: list[Record]) -> Any:
+    """A row for each source and split."""
+    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for film in films:
+        groups[film["source"], film["split"]].append(film)
+    for (source, split), group in groups.items():
+        shares = [film["share"] for film in group if film["share"] is not None]
+        taken = [film for film in group if film["share"] is not None and film["share"] > TAKEN]
+        others = [film for film in group if film not in taken]
+        yield {
+            "source": source,
+            "split": split,
+            "films": len(group),
+            "median_share": round(statistics.median(shares), 4),
+            "largest_share": round(max(shares), 4),
+            "taken_in": len(taken),
+            "dice": _mean(group),
+            "dice_taken_in": _mean(taken),
+            "dice_others": _mean(others),
+            "under_0.90": sum(film["dice"] < 0.9 for film in group),
+            "under_0.90_others": sum(film["dice"] < 0.9 for film in others),
+        }
+
+
+def _mean(films: list[Record]) -> float | None:
+    return round(statistics.fmean(film["dice"] for film in films), 4) if films else None
+
+
+if __name__ == "__main__":
+    main()
