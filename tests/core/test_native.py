@@ -25,6 +25,12 @@ def test_every_way_of_looking_gives_the_same_numbers(maps: NativeMaps) -> None:
     np.testing.assert_array_equal(np.asarray(maps), whole)
     np.testing.assert_array_equal(maps[3], whole[3])
     np.testing.assert_array_equal(maps[-1, 5:9, 7], whole[-1, 5:9, 7])
+    for part in (
+        (slice(200, 531), slice(7, 250)),
+        (slice(None), slice(-9, None)),
+        (slice(0), slice(3)),
+    ):
+        np.testing.assert_array_equal(maps[2, *part], whole[2, *part])
     np.testing.assert_array_equal(maps[1:3], whole[1:3])
     np.testing.assert_array_equal(maps.astype(np.float16), whole.astype(np.float16))
     np.testing.assert_array_equal(np.stack(list(maps)), whole)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
+from pleura.core import runs
 from pleura.core.pieces import bounding_box, fill_holes, split_pieces, window
 from pleura.core.types import Box, Mask
 
@@ -45,7 +47,7 @@ def test_pieces_make_up_the_mask(mask: Mask) -> None:
 @given(masks)
 def test_holes_are_filled_as_scipy_fills_them(mask: Mask) -> None:
     # scipy lets the outside in over edges alone; ours, over corners too.
-    filled, holes, area = fill_holes(mask)
+    filled, holes, area = fill_holes(split_pieces(mask, share=1.0))
     expected = ndimage.binary_fill_holes(mask, structure=np.ones((3, 3)))
     np.testing.assert_array_equal(filled, expected)
     assert area == (expected & ~mask).sum()
@@ -64,6 +66,18 @@ def test_touching_is_sharing_an_edge(mask: Mask, other: Mask) -> None:
         if bounding_box(mask) is not None and (pieces.mask([label]) & near).any()
     ]
     assert pieces.touching(other).tolist() == expected
+
+
+@given(masks)
+def test_a_mask_from_which_nothing_goes_is_not_made_anew(mask: Mask) -> None:
+    pieces = split_pieces(mask, share=0.0)
+    assert pieces.mask() is pieces.mask(list(range(1, pieces.count + 1))) is mask
+    if pieces.count > 1:
+        part = pieces.mask([1])
+        assert not np.shares_memory(part, mask)
+    filled, holes, _ = fill_holes(pieces)
+    assert (filled is mask) == (not holes)
+    assert filled is mask or not np.shares_memory(filled, mask)
 
 
 def test_large_pieces_by_hand() -> None:
@@ -93,6 +107,10 @@ def test_chosen_pieces_are_those_of_their_own_mask(
     expected = split_pieces(pieces.mask(sorted(labels)), share=share)
     assert (made.shape, made.box) == (expected.shape, expected.box)
     np.testing.assert_array_equal(made.labels, expected.labels)
+    np.testing.assert_array_equal(made.runs.begins, expected.runs.begins)
+    np.testing.assert_array_equal(made.runs.ends, expected.runs.ends)
+    np.testing.assert_array_equal(made.holes, expected.holes)
+    np.testing.assert_array_equal(made.mask(), expected.mask())
     np.testing.assert_array_equal(made.areas, expected.areas)
     for one, other in zip(made.large, expected.large, strict=True):
         assert (one.label, one.area, one.box) == (other.label, other.area, other.box)
@@ -101,13 +119,17 @@ def test_chosen_pieces_are_those_of_their_own_mask(
 
 @given(masks)
 def test_holes_are_the_same_where_the_pieces_are_known(mask: Mask) -> None:
-    known = fill_holes(mask, pieces=split_pieces(mask, share=0.0).count)
-    filled, *counts = fill_holes(mask)
-    np.testing.assert_array_equal(known[0], filled)
-    assert [*known[1:]] == counts
+    pieces = split_pieces(mask, share=0.0)
+    if not pieces.count:
+        return
+    known = pieces.chosen([pieces.large[0].label], share=0.0)
+    filled, *counts = fill_holes(split_pieces(known.mask(), share=0.0))
+    np.testing.assert_array_equal(fill_holes(known)[0], filled)
+    assert [*fill_holes(known)[1:]] == counts
 
 
-def test_holes_across_strips_are_counted() -> None:
+def test_holes_across_strips_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "BLOCK", 8 * 256)
     mask = np.ones((600, 3), np.bool_)
     mask[255:257, 1] = mask[400, 1] = False  # two holes, one of them across two strips of 256
-    assert fill_holes(mask, pieces=1)[1:] == (2, 3)
+    assert fill_holes(split_pieces(mask, share=0.0))[1:] == (2, 3)

@@ -146,16 +146,31 @@ def _by_channel(
 ) -> tuple[Mask, Mask]:
     """Two of the maps -> disjoint masks: where both claim a pixel, the larger has it."""
     right, left = (above(maps, each, THRESHOLD) for each in channels)
-    both = right & left
-    box = bounding_box(both)
+    box = _claimed_twice(right, left)
     if box is not None:
         at = window(box)
-        to_right = maps[channels[0]][at] >= maps[channels[1]][at]
-        right[at] &= ~both[at] | to_right
-        left[at] &= ~both[at] | ~to_right
-        shared = int(np.count_nonzero(both[at]))
+        both = right[at] & left[at]
+        to_right = maps[channels[0], *at] >= maps[channels[1], *at]
+        right[at] &= ~both | to_right
+        left[at] &= ~(both & to_right)
+        shared = int(np.count_nonzero(both))
         notes.append(f"{_pixels(shared)} claimed by both lungs went to the likelier one")
     return right, left
+
+
+def _claimed_twice(right: Mask, left: Mask) -> Box | None:
+    """The smallest box that holds what is in both masks; None if nothing is."""
+    one, other = bounding_box(right), bounding_box(left)
+    if one is None or other is None:
+        return None
+    top, bottom = max(one.top, other.top), min(one.bottom, other.bottom)
+    start, end = max(one.left, other.left), min(one.right, other.right)
+    if top >= bottom or start >= end:
+        return None
+    box = bounding_box(right[top:bottom, start:end] & left[top:bottom, start:end])
+    if box is None:
+        return None
+    return Box(top + box.top, start + box.left, top + box.bottom, start + box.right)
 
 
 def _split(right: Mask, left: Mask) -> dict[str, Pieces]:
@@ -174,10 +189,7 @@ def _by_place(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
     _note_islands(pieces, [*large, *air], "", notes)
     right, left = _sides(large)
     if right and left:
-        return {
-            side: pieces.chosen([each.label for each in own], share=PIECE_SHARE)
-            for side, own in (("right", right), ("left", left))
-        }
+        return {side: _chosen(pieces, own) for side, own in (("right", right), ("left", left))}
     kept = _mask(pieces, large)
     return _split(*(_cut(kept, notes) or _one_lung(kept, large, notes)))
 
@@ -251,11 +263,10 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
 def _settle(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:
     """Give strays to the lung they touch, drop islands, fill holes; still disjoint."""
     pieces = _trade(pieces, notes)
-    kept = {side: len(each.large) for side, each in pieces.items()}
-    right, left = (_keep(each, f" of the {side} lung", notes) for side, each in pieces.items())
-    right = _fill(right, left, "right lung", notes, pieces=kept["right"])
-    left = _fill(left, right, "left lung", notes, pieces=kept["left"])
-    _note_sides(right, left, notes)
+    kept = {side: _keep(each, f" of the {side} lung", notes) for side, each in pieces.items()}
+    right = _fill(kept["right"], kept["left"].mask(), "right lung", notes)
+    left = _fill(kept["left"], right, "left lung", notes)
+    _note_sides(kept, notes)
     return right, left
 
 
@@ -268,23 +279,24 @@ def _trade(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Pieces]:
             touching = own.touching(_mask(pieces[other], pieces[other].large[:1]))
             strays = touching[touching != own.large[0].label]
             if strays.size:
-                moves[side, other] = own.mask(strays)
+                moves[side, other] = own.pick(strays)
                 area = _pixels(int(own.areas[strays].sum()))
                 notes.append(
                     f"{area} marked as {side} lung touched only the {other} lung and went to it"
                 )
     if not moves:
         return pieces
-    lungs = {side: each.mask(np.arange(1, each.count + 1)) for side, each in pieces.items()}
+    lungs = {side: each.mask().copy() for side, each in pieces.items()}
     for (side, other), moved in moves.items():
-        lungs[side], lungs[other] = lungs[side] & ~moved, lungs[other] | moved
+        moved.paint(lungs[side], False)
+        moved.paint(lungs[other], True)
     return _split(lungs["right"], lungs["left"])
 
 
-def _keep(pieces: Pieces, of: str, notes: list[str]) -> Mask:
+def _keep(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
     """The largest piece and those of at least `PIECE_SHARE` of it."""
     _note_islands(pieces, pieces.large, of, notes)
-    return _mask(pieces, pieces.large)
+    return _chosen(pieces, pieces.large)
 
 
 def _largest(mask: Mask, notes: list[str]) -> Mask:
@@ -295,17 +307,25 @@ def _largest(mask: Mask, notes: list[str]) -> Mask:
         return mask
     heart = pieces.large[:1]
     _note_islands(pieces, heart, " of the heart", notes, owner="it")
-    return _fill(_mask(pieces, heart), np.zeros_like(mask), "heart", notes, pieces=1)
+    return _fill(_chosen(pieces, heart), None, "heart", notes)
 
 
-def _fill(mask: Mask, other: Mask, name: str, notes: list[str], *, pieces: int) -> Mask:
-    """Fill the holes of a mask of so many pieces, but for what `other` has there."""
-    filled, holes, area = fill_holes(mask, pieces=pieces)
-    if not holes:
-        return mask
-    notes.append(f"filled {_count(holes, 'hole')} of the {name} ({_pixels(area)})")
-    filled &= ~other
+def _fill(pieces: Pieces, other: Mask | None, name: str, notes: list[str]) -> Mask:
+    """The mask of these pieces with its holes filled, but for what `other` has there."""
+    filled, holes, area = fill_holes(pieces)
+    if holes:
+        notes.append(f"filled {_count(holes, 'hole')} of the {name} ({_pixels(area)})")
+        if other is not None:
+            at = window(pieces.box)
+            filled[at] &= ~other[at]
     return filled
+
+
+def _chosen(pieces: Pieces, kept: Sequence[Piece]) -> Pieces:
+    """The pieces that are `kept`, as the pieces of their own mask."""
+    if not kept:
+        return pieces
+    return pieces.chosen([each.label for each in kept], share=PIECE_SHARE)
 
 
 def _mask(pieces: Pieces, chosen: Sequence[Piece]) -> Mask:
@@ -325,15 +345,14 @@ def _note_islands(
     notes.append(note)
 
 
-def _note_sides(right: Mask, left: Mask, notes: list[str]) -> None:
+def _note_sides(lungs: dict[str, Pieces], notes: list[str]) -> None:
     """Say what a reader would look twice at: a lung that is not there, or on the wrong side."""
-    boxes = {"right": bounding_box(right), "left": bounding_box(left)}
-    missing = [side for side, box in boxes.items() if box is None]
+    missing = [side for side, pieces in lungs.items() if not pieces.count]
     if len(missing) == 2:
         notes.append("no lung was found")
     elif missing:
         notes.append(f"the {missing[0]} lung was not found")
-    elif boxes["right"] and boxes["left"] and _middle(boxes["right"]) > _middle(boxes["left"]):
+    elif _middle(lungs["right"].box) > _middle(lungs["left"].box):
         notes.append(
             "the right lung lies on the viewer's right: the film may be mirrored, or the "
             "heart may lie on the right"

@@ -59,6 +59,14 @@ class Frame:
                 large[top : top + BLOCK] = block
         return restored
 
+    def restore_part(self, small: Probabilities, rows: slice, columns: slice) -> Probabilities:
+        """(S, S) -> `restore(...)[rows, columns]`, with nothing made of the rest."""
+        across = _weights(self.side, self.width)[columns] @ small.T
+        part: Probabilities = _weights(self.side, self.height)[rows] @ np.ascontiguousarray(
+            across.T
+        )
+        return part
+
     def above(self, small: Probabilities, threshold: float) -> Mask:
         """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.
 

@@ -39,6 +39,8 @@ class NativeMaps:
     def __getitem__(self, index: Any) -> Probabilities:
         channel, *inside = index if isinstance(index, tuple) else (index,)
         if isinstance(channel, int | np.integer):
+            if len(inside) == 2 and all(isinstance(each, slice) for each in inside):
+                return self.frame.restore_part(self.small[channel], *inside)
             restored: Probabilities = self.frame.restore(self.small[channel][None])[0]
             part: Probabilities = restored[tuple(inside)]
             return part

@@ -1,8 +1,8 @@
-"""Connected pieces of a mask: labelled, chosen, filled, only where the mask has pixels.
+"""Connected pieces of a mask: told apart, chosen, filled, by way of its runs.
 
-A film may have 20 million pixels and more, so each function works inside the smallest box that
-holds the mask. Pieces hang together by pixel edges; a hole is what no path over edges and
-corners joins to the outside.
+A film may have 20 million pixels and more: each function looks at them once, inside the smallest
+box that holds the mask, and reckons with runs from there. Pieces hang together by pixel edges; a
+hole is what no path over edges and corners joins to the outside.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.runs import Runs, find_gaps, find_runs, join
 from pleura.core.types import Box, Mask
 
 __all__ = ["Piece", "Pieces", "bounding_box", "fill_holes", "split_pieces", "window"]
-
-BLOCK = 256
-"""Rows counted at a time, so that copies stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Piece:
     """One connected piece of a mask."""
 
     label: int
-    """Its number in `Pieces.labels`."""
+    """Its number; pieces are counted from 1, by their first pixels, row by row."""
 
     area: int
     """Pixels."""
@@ -42,20 +40,31 @@ class Piece:
 class Pieces:
     """The connected pieces of a mask."""
 
-    shape: tuple[int, int]
-    """(H, W) of the film."""
-
     box: Box
-    """Holds every piece."""
+    """The smallest that holds every piece; of no size where there is none."""
 
-    labels: NDArray[np.int32]
-    """The box's pixels: 0 outside the mask, else the number of a piece."""
+    runs: Runs
+    """All of the mask's."""
+
+    labels: NDArray[np.intp]
+    """The number of the piece that each run belongs to."""
 
     areas: NDArray[np.intp]
     """Pixels of every piece by label; 0 at label 0, which is the outside."""
 
+    holes: NDArray[np.intp]
+    """Holes of every piece by label."""
+
     large: tuple[Piece, ...]
     """The pieces worth a look, largest first; specks stand in `areas` alone."""
+
+    whole: Mask | None = None
+    """(H, W) bool: all of them, where such an array is there already."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of the film."""
+        return self.runs.shape
 
     @property
     def count(self) -> int:
@@ -64,27 +73,33 @@ class Pieces:
 
     def label_at(self, row: int, column: int) -> int:
         """The label of one of the film's pixels; 0 outside the mask."""
-        box = self.box
-        if box.top <= row < box.bottom and box.left <= column < box.right:
-            return int(self.labels[row - box.top, column - box.left])
-        return 0
+        place = row * self.runs.step + column
+        run = int(np.searchsorted(self.runs.ends, place, side="right"))
+        inside = run < len(self.runs) and self.runs.begins[run] <= place
+        return int(self.labels[run]) if inside else 0
 
-    def mask(self, labels: NDArray[np.intp] | list[int]) -> Mask:
-        """(H, W) bool: the pieces of these labels at their place in the film."""
+    def pick(self, labels: NDArray[np.intp] | list[int] | None = None) -> Runs:
+        """The runs of the pieces of these labels, or of all."""
+        if labels is None:
+            return self.runs
         wanted = np.zeros(len(self.areas), dtype=np.bool_)
         wanted[labels] = True
-        whole = np.zeros(self.shape, dtype=np.bool_)
-        inside = whole[window(self.box)]
-        if wanted[1:].all():
-            np.not_equal(self.labels, 0, out=inside)
-        elif np.count_nonzero(wanted) == 1:
-            np.equal(self.labels, wanted.argmax(), out=inside)
-        else:
-            np.take(wanted, self.labels, out=inside)
-        return whole
+        return self.runs.pick(wanted[self.labels])
+
+    def mask(self, labels: NDArray[np.intp] | list[int] | None = None) -> Mask:
+        """(H, W) bool: the pieces of these labels, or all, at their place in the film.
+
+        All of them may be the very array that was split: do not write into it.
+        """
+        runs = self.pick(labels)
+        if self.whole is not None and len(runs) == len(self.runs):
+            return self.whole
+        painted = np.zeros(self.shape, dtype=np.bool_)
+        runs.paint(painted)
+        return painted
 
     def chosen(self, labels: Sequence[int], *, share: float) -> Pieces:
-        """What `split_pieces` gives for the mask of these labels, with nothing labelled again."""
+        """What `split_pieces` gives for the mask of these labels, with nothing looked at again."""
         kept = [each for each in self.large if each.label in labels]
         if not kept or len(kept) < len(labels):
             raise ValueError(f"expected labels of large pieces, got {labels}")
@@ -95,31 +110,34 @@ class Pieces:
             max(each.bottom for each in boxes),
             max(each.right for each in boxes),
         )
-        order = {label: new for new, label in enumerate(sorted(labels), start=1)}
-        table = np.zeros(len(self.areas), dtype=np.int32)
-        for label, new in order.items():
-            table[label] = new
-        top, left = box.top - self.box.top, box.left - self.box.left
-        inside = self.labels[top : top + box.height, left : left + box.width]
-        areas = np.array([0, *(self.areas[label] for label in order)], dtype=np.intp)
+        order = [0, *sorted(labels)]
+        table = np.zeros(len(self.areas), dtype=np.intp)
+        table[order] = np.arange(len(order))
+        numbers = table[self.labels]
+        areas, holes = self.areas[order], self.holes[order]
         large = [
-            replace(each, label=order[each.label])
+            replace(each, label=int(table[each.label]))
             for each in kept
             if each.area >= share * areas.max()
         ]
-        return Pieces(self.shape, box, np.take(table, inside), areas, tuple(large))
+        runs = self.runs.pick(numbers > 0)
+        whole = self.whole if len(runs) == len(self.runs) else None
+        return Pieces(box, runs, numbers[numbers > 0], areas, holes, tuple(large), whole)
 
     def touching(self, other: Mask) -> NDArray[np.intp]:
         """Labels of the pieces that share a pixel edge with `other`, (H, W) bool."""
         (height, width), box = self.shape, self.box
-        near = np.zeros((box.height + 2, box.width + 2), dtype=np.bool_)  # a pixel more all round
-        top, left = max(box.top - 1, 0), max(box.left - 1, 0)
-        part = other[top : min(box.bottom + 1, height), left : min(box.right + 1, width)]
-        row, column = top - box.top + 1, left - box.left + 1
-        near[row : row + part.shape[0], column : column + part.shape[1]] = part
-        beside = (near[:-2, 1:-1], near[2:, 1:-1], near[1:-1, :-2], near[1:-1, 2:])
-        met = np.unique(np.concatenate([self.labels[each] for each in beside]))
-        return met[met > 0].astype(np.intp)
+        near = Box(
+            max(box.top - 1, 0),
+            max(box.left - 1, 0),
+            min(box.bottom + 1, height),
+            min(box.right + 1, width),
+        )
+        beside, met = find_runs(other, near), np.zeros(len(self.runs), dtype=np.bool_)
+        for step in (-self.runs.step, self.runs.step, -1, 1):
+            first, past = self.runs.meet(beside, step)
+            met |= first < past
+        return np.unique(self.labels[met])
 
 
 def window(box: Box) -> tuple[slice, slice]:
@@ -139,76 +157,60 @@ def bounding_box(mask: Mask) -> Box | None:
 
 def split_pieces(mask: Mask, *, share: float) -> Pieces:
     """The pieces of `mask`; those of at least `share` of the largest one's area are `large`."""
-    from scipy import ndimage
-
-    height, width = mask.shape
-    box = bounding_box(mask)
-    if box is None:
-        nothing = np.zeros((0, 0), np.int32)
-        return Pieces((height, width), Box(0, 0, 0, 0), nothing, np.zeros(1, np.intp), ())
-    labels, count = ndimage.label(mask[window(box)], output=np.int32)
-    areas = _areas(labels, count)
-    large = np.flatnonzero(areas >= share * areas.max())
-    large = large[large > 0]
-    places = ndimage.find_objects(labels)
-    found = [_piece(labels, int(label), places[label - 1], box) for label in large]
-    found.sort(key=lambda each: (-each.area, each.label))
-    return Pieces((height, width), box, labels, areas, tuple(found))
+    box = bounding_box(mask) or Box(0, 0, 0, 0)
+    runs = find_runs(mask, box)
+    labels, joints = join(runs)
+    count = int(labels.max(initial=0)) + 1
+    areas = _sums(labels, runs.lengths, count)
+    # Runs and their joints make a graph, whose cycles go around the holes.
+    holes = _sums(labels, joints - 1, count)
+    holes[1:] += 1
+    large = areas >= share * areas.max()
+    large[0] = False
+    found = _measured(runs, labels, areas, large)
+    return Pieces(box, runs, labels, areas, holes, tuple(found), mask)
 
 
-def _areas(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
-    """(count + 1,) pixels of each label, 0 for label 0; in blocks, for bincount copies to int64."""
-    areas = np.zeros(count + 1, dtype=np.intp)
-    for top in range(0, len(labels), BLOCK):
-        areas += np.bincount(labels[top : top + BLOCK].ravel(), minlength=count + 1)
-    areas[0] = 0
-    return areas
+def _sums(labels: NDArray[np.intp], values: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """(count,) sums of `values` by label; exact, for they stay far below 2**53."""
+    return np.bincount(labels, values, minlength=count).astype(np.intp)
 
 
-def _piece(labels: NDArray[np.int32], label: int, at: tuple[slice, slice], box: Box) -> Piece:
-    rows, columns = at
-    counts = np.count_nonzero(labels[at] == label, axis=0)
-    area = int(counts.sum())
-    x = float(counts @ (np.arange(columns.start, columns.stop) + 0.5)) / area
-    top, left = box.top, box.left
-    own = Box(top + rows.start, left + columns.start, top + rows.stop, left + columns.stop)
-    return Piece(label, area, own, left + x)
+def _measured(
+    runs: Runs, labels: NDArray[np.intp], areas: NDArray[np.intp], large: NDArray[np.bool_]
+) -> list[Piece]:
+    """The pieces that are `large`, by label, largest first."""
+    picked = large[labels]
+    runs, labels, count = runs.pick(picked), labels[picked], len(areas)
+    rows = runs.rows
+    begins, ends = runs.begins - rows * runs.step, runs.ends - rows * runs.step
+    moments = _sums(labels, (ends - begins) * (begins + ends), count) / 2
+    low = np.full((2, count), max(runs.step, runs.shape[0]))
+    high = np.zeros((2, count), dtype=np.intp)
+    for side, (first, past) in enumerate(((rows, rows + 1), (begins, ends))):
+        np.minimum.at(low[side], labels, first)
+        np.maximum.at(high[side], labels, past)
+    order = np.flatnonzero(large)
+    order = order[np.argsort(-areas[order], kind="stable")]
+    x = moments[order] / areas[order]
+    boxes = np.concatenate((low, high))[:, order].T
+    told = zip(order.tolist(), areas[order].tolist(), boxes.tolist(), x.tolist(), strict=True)
+    return [Piece(label, area, Box(*box), column) for label, area, box, column in told]
 
 
-def fill_holes(mask: Mask, *, pieces: int | None = None) -> tuple[Mask, int, int]:
-    """Fill what `mask` encloses -> the filled mask, the number of holes, their pixels.
+def fill_holes(pieces: Pieces) -> tuple[Mask, int, int]:
+    """Their mask with what it encloses filled, the number of holes, their pixels.
 
-    Where the number of its `pieces` is known, they are counted first, and looked for only if
-    there are any.
+    Without a hole it is `pieces.mask()`, so do not write into it.
     """
-    from scipy import ndimage
-
-    box = bounding_box(mask)
-    if box is None or (pieces is not None and _euler(mask[window(box)]) == pieces):
+    mask = pieces.mask()
+    if not pieces.holes.any():
         return mask, 0, 0
-    around = np.pad(~mask[window(box)], 1, constant_values=True)
-    labels, count = ndimage.label(around, structure=np.ones((3, 3)), output=np.int32)
-    holes = count - 1  # the padding makes one piece of all that lies outside
-    if not holes:
-        return mask, 0, 0
-    inside = (labels > 0) & (labels != labels[0, 0])
-    filled = mask.copy()
-    filled[window(box)] |= inside[1:-1, 1:-1]
-    return filled, holes, int(np.count_nonzero(inside))
-
-
-def _euler(mask: Mask) -> int:
-    """Pieces less holes: pixels, less pairs of neighbours, plus full squares of four.
-
-    Gray 1971, IEEE Trans. Computers C-20:551, for pieces that hang together by edges.
-    """
-    number = 0
-    for top in range(0, len(mask), BLOCK):
-        rows = mask[top : top + BLOCK + 1]  # one more, for the pairs across
-        own, below = rows[:BLOCK], rows[1:]
-        beside = own[:, 1:] & own[:, :-1]
-        under = own[: len(below)] & below
-        counted = (own, beside, under, under[:, 1:] & under[:, :-1])
-        pixels, pairs_across, pairs_down, squares = (int(np.count_nonzero(c)) for c in counted)
-        number += pixels - pairs_across - pairs_down + squares
-    return number
+    gaps = find_gaps(pieces.runs)
+    labels, _ = join(gaps, corners=True)
+    enclosed = gaps.pick(labels != labels[0])  # the first gap is a part of all that lies outside
+    if mask is pieces.whole:
+        mask = np.zeros_like(mask)
+        mask[window(pieces.box)] = pieces.whole[window(pieces.box)]
+    enclosed.paint(mask)
+    return mask, int(pieces.holes.sum()), int(enclosed.lengths.sum())
