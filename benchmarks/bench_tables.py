@@ -61,7 +61,7 @@ def _network(result: Result) -> Iterator[str]:
 def _heads(result: Result) -> Iterator[str]:
     yield "| head | side | films | Dice | worst | HD95 px | ms | times as fast |"
     yield "|---|---|---|---|---|---|---|---|"
-    whole = max(result["table"], key=lambda each: (each["side"], each["head"]))
+    whole = result["whole"]
     for each in result["table"]:
         yield (
             f"| {each['head']} | {each['side']} | {each['films']} | {each['dice']:.4f} "

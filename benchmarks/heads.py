@@ -27,7 +27,7 @@ from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 
-SIDES = (256, 320, 352, 384, 512)
+SIDES = (224, 256, 288, 320, 384, 448, 512)
 FASTER = 3.0
 """What `--fast` is to be, times."""
 
@@ -36,7 +36,10 @@ Key = tuple[int, int]
 
 def main() -> None:
     options = _options()
-    engines = _engines(options)
+    network, card = from_safetensors(options.weights)
+    if not isinstance(network, UNetPlusPlus):
+        raise SystemExit("only a UNet++ has heads")
+    engines = _engines(options, sorted(int(name) for name in network.head))
     scores: dict[Key, list[Scores]] = {key: [] for key in engines}
     for _, found in judged(films_of(options, "val"), engines):
         for key, pair in found.items():
@@ -44,7 +47,8 @@ def main() -> None:
     calls = {key: lambda each=each: each.predict(_square(each)) for key, each in engines.items()}
     times = interleaved(calls, rounds=options.rounds)
     table = [_row(key, scores[key], min(times[key])) for key in sorted(engines)]
-    whole = max(table, key=lambda each: (each["side"], each["head"]))
+    shipped = f"L{network.architecture.levels}", card.side
+    whole = next(each for each in table if (each["head"], each["side"]) == shipped)
     for each in table:
         each["times_as_fast"] = whole["ms"] / each["ms"]
         each["lower"] = whole["dice"] - each["dice"]
@@ -55,14 +59,11 @@ def main() -> None:
     print(write_tables())
 
 
-def _engines(options: argparse.Namespace) -> dict[Key, OnnxEngine]:
+def _engines(options: argparse.Namespace, heads: list[int]) -> dict[Key, OnnxEngine]:
     """By head and side."""
-    network, _ = from_safetensors(options.weights)
-    if not isinstance(network, UNetPlusPlus):
-        raise SystemExit("only a UNet++ has heads")
     engines = {}
     with tempfile.TemporaryDirectory() as folder:
-        for head in sorted(int(name) for name in network.head):
+        for head in heads:
             for side in options.side or SIDES:
                 cut, name = Cut(head=head, side=side), f"L{head}-{side}"
                 path = export_checkpoint(options.weights, Path(folder), name=name, cut=cut)

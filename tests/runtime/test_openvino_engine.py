@@ -53,8 +53,9 @@ def test_both_engines_see_the_same_lungs() -> None:
 
 def test_streams_give_what_one_call_after_the_other_gives() -> None:
     rng = np.random.default_rng(1)
-    batches = [rng.random((1, 1, 512, 512), dtype=np.float32) for _ in range(4)]
     alone = OpenVinoEngine(shipped(), threads=1)
+    shape = (1, 1, alone.card.side, alone.card.side)
+    batches = [rng.random(shape, dtype=np.float32) for _ in range(4)]
     side_by_side = OpenVinoEngine(shipped(), threads=2, streams=2)
     with ThreadPoolExecutor(2) as pool:
         for batch, given in zip(batches, pool.map(side_by_side.predict, batches), strict=True):
