@@ -5,7 +5,7 @@
 By definition the heart is no part of a lung field. For each film the share of the heart, as the
 shipped weights find it, that lies under the drawn mask. Where masks follow the definition (JSRT,
 Montgomery) nearly nothing of it does; a mask with more than `TAKEN` of the heart has taken it
-in, whatever the network says of the lungs. Writes benchmarks/results/accuracy/label_noise.json:
+in, whatever the network says of the lungs. Writes benchmarks/results/label_noise.json:
 for each source and split how many do, and the mean Dice of these films and of the others.
 """
 
@@ -27,9 +27,9 @@ from pleura.lab.judge import Judge
 from pleura.lab.scores import overlap
 from pleura.runtime.engines import open_weights
 
-RESULT = Path(__file__).parent / "results" / "accuracy" / "label_noise.json"
+RESULT = Path(__file__).parent / "results" / "label_noise.json"
 TAKEN = 0.25
-"""Share of the heart under a mask; three times what the widest mask of JSRT has."""
+"""Share of the heart under a mask; no mask of Montgomery or JSRT has so much."""
 
 Record = dict[str, Any]
 
