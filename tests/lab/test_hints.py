@@ -48,6 +48,35 @@ def test_far_from_the_lungs_there_is_neither_lung_nor_heart() -> None:
         assert (out[:, 5, 5] == 0).all()
         assert out[4, 60 - int(FAR_PX) + 1, 60] == 2
         assert out[4, 60 - int(FAR_PX) - 1, 60] == 0
+        assert out[4, 100, 40 - int(FAR_PX) - 1] == 0  # beside the patient's right
+
+
+def far_apart() -> np.ndarray:
+    """Lungs 80 px apart, farther than twice FAR_PX: rows 60 to 139, so 79 rows of height."""
+    state = labelled("field")
+    state[:2] = 0
+    state[0, 60:140, 20:60] = 1
+    state[1, 60:140, 140:180] = 1
+    return state
+
+
+def test_between_the_lungs_there_may_be_heart_however_far_they_are() -> None:
+    heart = hint(far_apart(), CHANNELS)[4]
+    assert heart[110, 100] == 2  # 50 / 79: unknown whether it has begun
+    assert heart[130, 100] == 2  # it may have ended
+    assert heart[60 + 58, 100] == 1  # 58 / 79 = 0.73
+    assert heart[60 + 20, 100] == 0  # 20 / 79 = 0.25
+    assert heart[60 + 58, 60 + int(NEAR_PX) - 1] == 2  # at the lung's edge people differ
+    assert heart[60 + 58, 60 + int(NEAR_PX)] == 1
+    assert heart[60 + 58, 40] == 2  # in the lung
+
+
+def test_what_is_to_be_ignored_says_nothing_of_the_heart() -> None:
+    state = far_apart()
+    state[:2, 110:130, 90:110] = 2
+    heart = hint(state, CHANNELS)[4]
+    assert heart[60 + 58, 100] == 2
+    assert heart[60 + 58, 80] == 1
 
 
 def test_what_is_labelled_stays_as_it_is() -> None:
