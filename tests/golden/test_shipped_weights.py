@@ -39,3 +39,15 @@ def test_real_films_keep_their_dice(record: ModuleType, recorded: dict, films_ro
     assert len(dice) == 10
     for film, value in dice.items():
         assert value >= recorded["film_dice"][film] - 0.001, film
+
+
+def test_drawn_hearts_keep_their_dice(record: ModuleType, recorded: dict) -> None:
+    for seed, dice in record.phantom_hearts().items():
+        assert dice >= recorded["phantom_hearts"][seed] - 0.005, seed
+
+
+def test_hearts_of_other_hospitals_are_whole(record: ModuleType, films_root: Path) -> None:
+    """Weights that knew hearts of one hospital cut all others at the spine."""
+    shares = record.hearts_between(films_root)
+    assert len(shares) == 8
+    assert sum(share > 0.9 for share in shares.values()) >= 7, shares
