@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,9 +40,12 @@ def test_each_caller_gets_its_own_maps_in_shared_batches(engine: OnnxEngine) -> 
     shared = SharedEngine(engine, most=4, seen=seen)
     batches = [squares(number) for number in range(12)]
     with ThreadPoolExecutor(12) as callers:
-        asked = [callers.submit(shared.predict, each) for each in batches]
-        while not sizes or shared._waiting.__len__() < 11:
-            assert not any(each.done() for each in asked)
+        asked = [callers.submit(shared.predict, batches[0])]
+        while not sizes:  # alone in its batch: no other may join it
+            time.sleep(0.001)
+        asked += [callers.submit(shared.predict, each) for each in batches[1:]]
+        while len(shared._waiting) < 11:
+            time.sleep(0.001)
         gate.set()
         for batch, each in zip(batches, asked, strict=True):
             assert np.array_equal(each.result(), engine.predict(batch))
