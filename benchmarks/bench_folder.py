@@ -70,7 +70,8 @@ class _Alone:
         self.lanes = lanes(cpus)
         self.whole = open_weights(None, Choice(threads=cpus))
         self.part = open_weights(None, Choice(threads=cpus, streams=self.lanes))
-        self.square = np.random.default_rng(0).random((1, 1, 512, 512), dtype=np.float32)
+        side = self.whole.card.side
+        self.square = np.random.default_rng(0).random((1, 1, side, side), dtype=np.float32)
 
     def rates(self) -> dict[str, float]:
         """Films a second either way, and the CPU ms of a film side by side."""
