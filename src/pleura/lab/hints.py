@@ -97,9 +97,7 @@ def _certain(channel: str, known: dict[str, NDArray[np.uint8]]) -> NDArray[np.ui
     """(S, S) of 0, 1 and 2: what the other definition says of this channel."""
     out = np.full_like(next(iter(known.values())), UNKNOWN)
     side, _, definition = channel.rpartition("_")
-    other = {"field": "whole", "whole": "field"}.get(definition)
-    if other is None:
-        return out
+    other = {"field": "whole", "whole": "field"}[definition]
     near = NEAR_SHARE * out.shape[-1]
     name = f"{side}_{other}" if side else other
     if name in known:
