@@ -231,6 +231,19 @@ def test_one_bit_and_masks_are_refused(film: np.ndarray) -> None:
         read_radiograph(encoded(mask, "PNG"))
 
 
+@pytest.mark.parametrize("eighth", [True, False])
+def test_eight_grey_values_are_enough_however_rare_one_is(eighth: bool) -> None:
+    """The eighth is in one pixel of 8,000, where a look at every so many would miss it."""
+    levels = (np.arange(8000).reshape(100, 80) % 7 * 30).astype(np.uint8)
+    levels[50, 33] = 100 if eighth else levels[50, 33]
+    data = encoded(Image.fromarray(levels), "PNG")
+    if eighth:
+        assert read_radiograph(data).pixels[50, 33] == 100
+        return
+    with pytest.raises(UnsuitableFilm, match="holds 7 grey values"):
+        read_radiograph(data)
+
+
 @pytest.mark.parametrize("level", [0, 77, 255])
 def test_a_flat_film_has_no_contrast(level: int) -> None:
     flat = np.full((80, 64), level, np.uint8)

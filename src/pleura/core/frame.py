@@ -80,8 +80,8 @@ class Frame:
         near, sure = small >= threshold - NEARLY, small >= threshold + NEARLY
         if not near.any():
             return mask
-        columns = _weights(self.side, self.width)
-        wide = (columns @ small.T).T
+        wide = (_weights(self.side, self.width) @ small.T).T
+        reach = _reach(self.side, self.width)
         for top, around, strip in _strips(self.side, self.height):
             reached = near[around].any(axis=0)
             if not reached.any():
@@ -89,11 +89,12 @@ class Frame:
             part = mask[top : top + BLOCK]
             known = np.add(reached, sure[around].all(axis=0), dtype=np.int8)  # 0 none, 2 all
             done = 0
-            for begin, end, all_reach in [*_settled(known, columns), (self.width, self.width, 0)]:
+            for begin, end, all_reach in [*_settled(known, *reach), (self.width, self.width, 0)]:
                 if done < begin:
                     block = strip @ wide[around, done:begin]
                     np.greater_equal(block, threshold, out=part[:, done:begin])
-                part[:, begin:end] = all_reach
+                if all_reach:
+                    part[:, begin:end] = True
                 done = end
         return mask
 
@@ -105,13 +106,17 @@ class Frame:
             yield top, rows[top : top + BLOCK] @ wide
 
 
-def _settled(known: NDArray[np.int8], columns: sparse.csr_array) -> list[tuple[int, int, bool]]:
-    """(S,) 0 none, 1 some, 2 all -> begin, end and answer of the runs of columns that settles."""
+def _settled(
+    known: NDArray[np.int8], first: NDArray[np.intp], last: NDArray[np.intp]
+) -> list[tuple[int, int, bool]]:
+    """(S,) 0 none, 1 some, 2 all -> begin, end and answer of the runs of columns that settles.
+
+    `first` and `last` are `_reach` of the columns.
+    """
     ends = np.flatnonzero(np.diff(known)) + 1
     begins, ends = np.concatenate(([0], ends)), np.append(ends, len(known))
     pick = known[begins] != 1
     begins, ends = begins[pick], ends[pick]
-    first, last = columns.indices[columns.indptr[:-1]], columns.indices[columns.indptr[1:] - 1]
     runs = zip(
         np.searchsorted(first, begins).tolist(),
         np.searchsorted(last, ends).tolist(),
@@ -122,13 +127,15 @@ def _settled(known: NDArray[np.int8], columns: sparse.csr_array) -> list[tuple[i
 
 
 def dark_and_light(values: NDArray[np.float32]) -> tuple[np.float64, np.float64]:
-    """The two percentiles of (N,) sorted values, N > 0, to the bit as `numpy.percentile` has them.
+    """The two percentiles of (N,) values, N > 0, to the bit as `numpy.percentile` has them.
 
-    Sorting first and looking them up takes a fifth of the time of `numpy.percentile`.
+    Only what stands at their places is looked for: a quarter of the time of sorting all.
     """
     at = (len(values) - 1) * (np.array((DARK_PERCENTILE, LIGHT_PERCENTILE)) / 100)
     before = np.floor(at).astype(np.intp)
-    low, high = values[before], values[np.minimum(before + 1, len(values) - 1)]
+    after = np.minimum(before + 1, len(values) - 1)
+    placed = np.partition(values, np.unique((before, after)))
+    low, high = placed[before], placed[after]
     share, step = at - before, high - low
     dark, light = np.where(share >= 0.5, high - step * (1 - share), low + step * share)
     return dark, light
@@ -136,7 +143,7 @@ def dark_and_light(values: NDArray[np.float32]) -> tuple[np.float64, np.float64]
 
 def normalise(square: Square) -> Square:
     """Scale to [0, 1] between two percentiles of the square; a flat square becomes 0."""
-    dark, light = dark_and_light(np.sort(square, axis=None))
+    dark, light = dark_and_light(square.ravel())
     if light - dark <= ROUNDING * max(abs(dark), abs(light)):
         return np.zeros_like(square)
     scaled = square - dark
@@ -173,6 +180,13 @@ def _weights(old: int, new: int) -> sparse.csr_array:
     keep = weight.ravel() > 0
     triplet = (weight.ravel()[keep].astype(np.float32), (row[keep], column.ravel()[keep]))
     return sparse.csr_array(triplet, shape=(new, old))
+
+
+@lru_cache(maxsize=64)
+def _reach(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(new,) each: the first and the last of `old` pixels that `_weights` reads for a new one."""
+    weights = _weights(old, new)
+    return weights.indices[weights.indptr[:-1]], weights.indices[weights.indptr[1:] - 1]
 
 
 @lru_cache(maxsize=64)

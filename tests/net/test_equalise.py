@@ -1,0 +1,63 @@
+"""Channels of like size, and not a word of difference in the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+
+from pleura.core.card import Card
+from pleura.net.equalise import equalise
+from pleura.net.export import to_onnx
+from pleura.net.graph import SIDES, Graph, values_of
+from pleura.net.quantise import without_transposed
+from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
+
+KINDS = {
+    "unet++": Architecture(widths=(8, 16, 24), channels_out=2, fold=2),
+    "unet": Architecture(kind="unet", widths=(8, 16), channels_out=1, fold=1, batch_norm=False),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_channels_reach_equally_far_and_answers_stay(
+    kind: str,
+    make_card: Callable[..., Card],
+    trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
+) -> None:
+    shape = KINDS[kind]
+    weights = to_onnx(trained_like(shape), make_card(shape))
+    model, before = (without_transposed(onnx.load_from_string(weights)) for _ in range(2))
+    films = list(np.random.default_rng(1).random((3, 1, 64, 64), dtype=np.float32))
+    equalise(model, films)
+    end = model.graph.output[0].name
+    for new, old in zip(
+        values_of(model, [end], films), values_of(before, [end], films), strict=True
+    ):
+        assert np.ptp(old[end]) > 0.05, "a flat answer would agree with anything"
+        np.testing.assert_allclose(new[end], old[end], atol=1e-5)
+    inner = [node.output[0] for node in model.graph.node if node.op_type == "Relu"]
+    assert len(inner) > 3
+    peaks = [
+        {name: np.abs(each).max(axis=(0, *SIDES)) for name, each in values.items()}
+        for values in values_of(model, inner, films)
+    ]
+    for name in inner:
+        peak = np.max([each[name] for each in peaks], axis=0)
+        live = peak[peak > 0]
+        assert live.min() > 0.99 * live.max() or live.size < 2, name
+
+
+def test_what_a_tensor_is_made_of_is_found(
+    make_card: Callable[..., Card],
+    trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
+) -> None:
+    """Every convolution but the first reads as many channels as its sources have."""
+    shape = KINDS["unet++"]
+    weights = to_onnx(trained_like(shape), make_card(shape))
+    graph = Graph(without_transposed(onnx.load_from_string(weights)))
+    for node in graph.convolutions[1:]:
+        row = list(graph.sources(node.input[0]))
+        assert sum(map(graph.channels, row)) == graph.read(node.input[1]).shape[1]

@@ -1,0 +1,100 @@
+"""Weights on whole steps, and answers nearer to the unrounded ones than the nearest steps give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pleura.core.card import Card
+from pleura.net.export import to_onnx
+from pleura.net.graph import Graph, values_of
+from pleura.net.quantise import without_transposed
+from pleura.net.rounding import round_rows, round_weights
+from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
+
+SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)
+
+
+def moments(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of (N, D) inputs and the bias's 1."""
+    seen = np.concatenate((inputs, np.ones((len(inputs), 1))), axis=1)
+    found: NDArray[np.float64] = seen.T @ seen / len(seen)
+    return found
+
+
+def test_the_next_weight_makes_good_where_two_inputs_are_the_same() -> None:
+    """Steps of 1/2. Rounded to the nearest, 0.35 twice would become 0.5 twice, 0.3 too much; here
+    the second is told of the 0.15 too much, is 0.2 then, and becomes 0. The bias pays nothing:
+    inputs are 0 on average."""
+    signs = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, 1], [-1, -1, -1]])
+    made = round_rows(np.array([[1.0, 0.35, 0.35, 0.0]]), moments(signs), steps=2)
+    assert sorted(made[0, :3].tolist()) == [0.0, 0.5, 1.0]
+    assert made[0, 0] == 1.0
+    assert made[0, 3] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_bias_takes_what_an_input_that_never_changes_is_rounded_by() -> None:
+    """0.3 becomes 0.5, on an input that is always 1: the bias falls by 0.2."""
+    inputs = np.array([[1.0, 1], [-1, 1]])
+    made = round_rows(np.array([[1.0, 0.3, 0.7]]), moments(inputs), steps=2)
+    np.testing.assert_allclose(made, [[1.0, 0.5, 0.5]], atol=0.01)  # damping believes in it less
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(2, 30))
+def test_rows_lie_on_their_steps_and_the_largest_weight_stays(
+    seed: int, rows: int, size: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    given_rows = rng.normal(size=(rows, size + 1))
+    made = round_rows(given_rows, moments(rng.normal(size=(4 * size, size))), steps=64)
+    scale = np.abs(given_rows[:, :-1]).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.abs(made[:, :-1]).max(axis=1, keepdims=True), scale)
+    on_steps = made[:, :-1] / scale * 64
+    np.testing.assert_allclose(on_steps, np.round(on_steps), atol=1e-9)
+
+
+def test_answers_are_nearer_than_those_of_the_nearest_steps() -> None:
+    """On inputs that hang together, as those of a convolution do."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(2000, 8)) @ rng.normal(size=(8, 40)) + 0.3
+    rows = rng.normal(size=(16, 41))
+    seen = np.concatenate((inputs, np.ones((2000, 1))), axis=1)
+    step = np.abs(rows[:, :-1]).max(axis=1, keepdims=True) / 64
+    nearest = np.concatenate((np.round(rows[:, :-1] / step) * step, rows[:, -1:]), axis=1)
+    off = [
+        float(np.sqrt(np.mean((seen @ (each - rows).T) ** 2)))
+        for each in (round_rows(rows, moments(inputs), steps=64), nearest)
+    ]
+    assert off[0] < off[1] / 3
+
+
+def test_a_row_of_zeros_stays_one() -> None:
+    assert not round_rows(np.zeros((2, 5)), np.eye(5), steps=64).any()
+
+
+def test_of_a_network_all_but_the_named_convolutions_are_rounded(
+    make_card: Callable[..., Card],
+    trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
+) -> None:
+    weights = to_onnx(trained_like(SMALL), make_card(SMALL))
+    model, before = (without_transposed(onnx.load_from_string(weights)) for _ in range(2))
+    films = list(np.random.default_rng(1).random((6, 1, 64, 64), dtype=np.float32))
+    graph, old = Graph(model), Graph(before)
+    kept = graph.convolutions[0].name
+    round_weights(model, films, steps=64, keep=[kept])
+    for node in graph.convolutions:
+        now, then = graph.read(node.input[1]), old.read(node.input[1])
+        if node.name == kept:
+            np.testing.assert_array_equal(now, then)
+            continue
+        steps = now / np.abs(then).max(axis=(1, 2, 3), keepdims=True) * 64
+        np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
+    end = before.graph.output[0].name
+    answers = [next(values_of(each, [end], films[:1]))[end] for each in (before, model)]
+    assert 0 < np.abs(answers[0] - answers[1]).max() < 0.05
