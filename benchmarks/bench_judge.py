@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 from pleura.lab.evaluation import Trial, choose
 from pleura.lab.films import Film
 from pleura.lab.judge import Judge, Pair
+from pleura.lab.layouts import read_films
+from pleura.lab.recipe import load_recipe
+from pleura.lab.train import divide
 from pleura.runtime.engine import Engine
 
 Key = TypeVar("Key", bound=Hashable)
@@ -47,6 +50,18 @@ def films_of(options: argparse.Namespace, split: str) -> list[Film]:
         for data in options.data
         for film in choose(Trial(data=(data,), split=split, limit=options.limit)).films
     ]
+
+
+def validation_films(options: argparse.Namespace) -> list[Film]:
+    """The films that training chooses its epochs on, carved where a set brings none; of each
+    source no more than `--limit`."""
+    recipe = load_recipe(Path("default"))
+    read = [film for data in options.data for film in read_films(data, layout="auto", split=None)]
+    _, held = divide(read, recipe)
+    by_source: dict[str, list[Film]] = {}
+    for film in held:
+        by_source.setdefault(film.source, []).append(film)
+    return [film for films in by_source.values() for film in films[: options.limit]]
 
 
 def judged(

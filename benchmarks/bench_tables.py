@@ -59,14 +59,14 @@ def _network(result: Result) -> Iterator[str]:
 
 
 def _heads(result: Result) -> Iterator[str]:
-    yield "| head | side | films | Dice | worst | HD95 px | ms | times as fast |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| weights | head | side | films | Dice | worst | HD95 px | ms | times as fast |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     whole = result["whole"]
     for each in result["table"]:
         yield (
-            f"| {each['head']} | {each['side']} | {each['films']} | {each['dice']:.4f} "
-            f"| {each['worst']:.4f} | {each['hd95_px']:.1f} | {each['ms']:.0f} "
-            f"| {whole['ms'] / each['ms']:.1f} |"
+            f"| {each['weights']} | {each['head']} | {each['side']} | {each['films']} "
+            f"| {each['dice']:.4f} | {each['worst']:.4f} | {each['hd95_px']:.1f} "
+            f"| {each['ms']:.0f} | {whole['ms'] / each['ms']:.1f} |"
         )
 
 

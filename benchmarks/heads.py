@@ -1,11 +1,12 @@
 """Head x side -> Dice, HD95, time: what `--fast` is chosen by.
 
-    python benchmarks/heads.py src/pleura/weights/pleura.safetensors --data FILMS [--data ...]
+    python benchmarks/heads.py WEIGHTS.safetensors [MORE.safetensors ...] --data FILMS [--data ...]
 
-Films of split `val`, never test; each is read once and shown to every network. Each network is
-exported, opened and judged as `pleura evaluate` does it; the times are of the network alone, in
-fp32, the networks in turn, the least of the rounds. Of those that are 3 times as fast as the whole
-network or more, the one with the highest Dice is named: `pleura export --head --side` makes it.
+Films that training chose its epochs on, never test; each is read once and shown to every network:
+the first weights, the whole network, and others to hold against it. Each is cut, exported, opened
+and judged as `pleura evaluate` does it; the times are of the network alone, in fp32, the networks
+in turn, the least of the rounds. Of those that are 3 times as fast as the whole network or more,
+the one with the highest Dice is named: `pleura export --head --side` makes it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_judge import add_film_options, films_of, judged
+from bench_judge import add_film_options, judged, validation_films
 from bench_parts import interleaved, machine, write_result
 from bench_tables import write_tables
 
@@ -31,24 +32,23 @@ SIDES = (224, 256, 288, 320, 384, 448, 512)
 FASTER = 3.0
 """What `--fast` is to be, times."""
 
-Key = tuple[int, int]
+Key = tuple[str, int, int]
+"""Name of the weights, head, side."""
 
 
 def main() -> None:
     options = _options()
-    network, card = from_safetensors(options.weights)
-    if not isinstance(network, UNetPlusPlus):
-        raise SystemExit("only a UNet++ has heads")
-    engines = _engines(options, sorted(int(name) for name in network.head))
+    engines = _engines(options)
     scores: dict[Key, list[Scores]] = {key: [] for key in engines}
-    for _, found in judged(films_of(options, "val"), engines):
+    for _, found in judged(validation_films(options), engines):
         for key, pair in found.items():
             scores[key].append(score(pair.predicted, pair.truth))
     calls = {key: lambda each=each: each.predict(_square(each)) for key, each in engines.items()}
     times = interleaved(calls, rounds=options.rounds)
-    table = [_row(key, scores[key], min(times[key])) for key in sorted(engines)]
-    shipped = f"L{network.architecture.levels}", card.side
-    whole = next(each for each in table if (each["head"], each["side"]) == shipped)
+    table = [_row(key, scores[key], min(times[key])) for key in engines]
+    network, card = from_safetensors(options.weights[0])
+    shipped = options.weights[0].stem, f"L{network.architecture.levels}", card.side
+    whole = next(row for row in table if (row["weights"], row["head"], row["side"]) == shipped)
     for each in table:
         each["times_as_fast"] = whole["ms"] / each["ms"]
         each["lower"] = whole["dice"] - each["dice"]
@@ -59,15 +59,21 @@ def main() -> None:
     print(write_tables())
 
 
-def _engines(options: argparse.Namespace, heads: list[int]) -> dict[Key, OnnxEngine]:
-    """By head and side."""
+def _engines(options: argparse.Namespace) -> dict[Key, OnnxEngine]:
+    """Of all weights in turn, by head and side."""
     engines = {}
     with tempfile.TemporaryDirectory() as folder:
-        for head in heads:
-            for side in options.side or SIDES:
-                cut, name = Cut(head=head, side=side), f"L{head}-{side}"
-                path = export_checkpoint(options.weights, Path(folder), name=name, cut=cut)
-                engines[head, side] = OnnxEngine(path.read_bytes(), threads=options.threads)
+        for weights in options.weights:
+            network, _ = from_safetensors(weights)
+            if not isinstance(network, UNetPlusPlus):
+                raise SystemExit(f"{weights}: only a UNet++ has heads")
+            for head in sorted(int(name) for name in network.head):
+                stride = network.pruned(head).architecture.stride
+                for side in (each for each in options.side or SIDES if each % stride == 0):
+                    cut, name = Cut(head=head, side=side), f"{weights.stem}-L{head}-{side}"
+                    path = export_checkpoint(weights, Path(folder), name=name, cut=cut)
+                    engine = OnnxEngine(path.read_bytes(), threads=options.threads)
+                    engines[weights.stem, head, side] = engine
     return engines
 
 
@@ -75,8 +81,9 @@ def _row(key: Key, scores: list[Scores], seconds: float) -> dict[str, Any]:
     dice = [each.dice for each in scores if each.dice is not None]
     hd95 = [each.hd95_px for each in scores if each.hd95_px is not None]
     return {
-        "head": f"L{key[0]}",
-        "side": key[1],
+        "weights": key[0],
+        "head": f"L{key[1]}",
+        "side": key[2],
         "films": len(dice),
         "dice": statistics.fmean(dice),
         "worst": min(dice),
@@ -92,7 +99,7 @@ def _square(engine: OnnxEngine) -> np.ndarray:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+")
     add_film_options(parser)
     parser.add_argument("--side", type=int, action="append", help=f"by default {SIDES}")
     parser.add_argument("--rounds", type=int, default=7)
