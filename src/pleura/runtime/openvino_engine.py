@@ -87,7 +87,9 @@ class OpenVinoEngine:
         side = self.card.side
         maps = np.empty((len(batch), len(self.card.channels), side, side), np.float32)
         for film, into in zip(batch, maps, strict=True):
-            into[:] = self._own.request.infer({INPUT_NAME: film[None]})[OUTPUT_NAME][0]
+            given = {INPUT_NAME: film[None]}
+            told = self._own.request.infer(given, share_inputs=True, share_outputs=True)
+            into[:] = told[OUTPUT_NAME][0]  # the request's own memory: copied before its next call
         return check_maps(maps)
 
 
