@@ -37,12 +37,11 @@ tell("import numpy")
 sys.modules["openvino_telemetry"] = None  # as `runtime.openvino_engine` leaves it out
 import openvino
 tell("import openvino")
-import scipy.ndimage, scipy.sparse
-tell("import scipy")
-import pydicom.pixels, nibabel, PIL.Image
-tell("import pydicom, nibabel, pillow")
-import typer, pleura.apps.cli, pleura.apps.segment, pleura.apps.batch, pleura.runtime.segmenter
-tell("import pleura, typer")
+import typer, pleura.apps.cli
+tell("import typer")
+import pleura.apps.segment, pleura.apps.batch, pleura.runtime.segmenter
+import pleura.io.read, pleura.io.outputs
+tell("import pleura and pillow")
 from pleura.apps.engines import Choice, open_engine
 engine = open_engine(None, Choice(threads=THREADS))
 tell("open the weights")
@@ -55,6 +54,8 @@ segmenter = Segmenter(engine)
 for name in ("first film", "second film"):
     write_outputs(segmenter(read_radiograph(film)), film.with_suffix(""))
     tell(name)
+import pydicom.pixels, nibabel
+tell("import pydicom, nibabel: for DICOM and NIfTI films only")
 """
 """A cold `pleura segment film.png` taken apart; a line a part: its name, seconds."""
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.resample import Band, band, bands, reach, resample, resample_columns
 from pleura.core.types import Mask, Pixels, Probabilities, Square
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 __all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "dark_and_light", "normalise"]
 
@@ -49,23 +46,25 @@ class Frame:
 
     def fit(self, pixels: Pixels) -> Square:
         """(H, W) -> (1, S, S), area-averaged where the film is larger than the square."""
-        return _resample(pixels, (self.side, self.side))[None]
+        return resample(pixels, (self.side, self.side))[None]
 
     def restore(self, maps: Probabilities) -> Probabilities:
         """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
         restored = np.empty((len(maps), self.height, self.width), dtype=np.float32)
         for small, large in zip(maps, restored, strict=True):
-            for top, block in self._blocks(small):
-                large[top : top + BLOCK] = block
+            for place, block in self._blocks(small):
+                large[place] = block
         return restored
 
     def restore_part(self, small: Probabilities, rows: slice, columns: slice) -> Probabilities:
-        """(S, S) -> `restore(...)[rows, columns]`, with nothing made of the rest."""
-        across = _weights(self.side, self.width)[columns] @ small.T
-        part: Probabilities = _weights(self.side, self.height)[rows] @ np.ascontiguousarray(
-            across.T
-        )
-        return part
+        """(S, S) -> `restore(...)[rows, columns]`, to rounding, with nothing made of the rest."""
+        top, bottom, _ = rows.indices(self.height)
+        first, last, _ = columns.indices(self.width)
+        if top >= bottom or first >= last:
+            return np.zeros((max(0, bottom - top), max(0, last - first)), np.float32)
+        down = band(self.side, self.height, slice(top, bottom))
+        across = band(self.side, self.width, slice(first, last))
+        return down.rows(np.ascontiguousarray(across.rows(small.T).T))
 
     def above(self, small: Probabilities, threshold: float) -> Mask:
         """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.
@@ -80,30 +79,38 @@ class Frame:
         near, sure = small >= threshold - NEARLY, small >= threshold + NEARLY
         if not near.any():
             return mask
-        wide = (_weights(self.side, self.width) @ small.T).T
-        reach = _reach(self.side, self.width)
-        for top, around, strip in _strips(self.side, self.height):
+        wide = resample_columns(small, self.width)
+        read = reach(self.side, self.width)
+        for strip in _strips(self.side, self.height):
+            around = slice(strip[0].around.start, strip[-1].around.stop)
             reached = near[around].any(axis=0)
             if not reached.any():
                 continue
-            part = mask[top : top + BLOCK]
+            rows = slice(strip[0].place.start, strip[-1].place.stop)
             known = np.add(reached, sure[around].all(axis=0), dtype=np.int8)  # 0 none, 2 all
             done = 0
-            for begin, end, all_reach in [*_settled(known, *reach), (self.width, self.width, 0)]:
-                if done < begin:
-                    block = strip @ wide[around, done:begin]
-                    np.greater_equal(block, threshold, out=part[:, done:begin])
+            for begin, end, all_reach in [*_settled(known, *read), (self.width, self.width, 0)]:
+                for each in strip if done < begin else ():
+                    block = each.rows(wide[:, done:begin])
+                    np.greater_equal(block, threshold, out=mask[each.place, done:begin])
                 if all_reach:
-                    part[:, begin:end] = True
+                    mask[rows, begin:end] = True
                 done = end
         return mask
 
-    def _blocks(self, small: Probabilities) -> Iterator[tuple[int, Probabilities]]:
-        """(S, S) -> the first row and (up to BLOCK, W) of each strip of the restored map."""
-        rows, columns = _weights(self.side, self.height), _weights(self.side, self.width)
-        wide = np.ascontiguousarray((columns @ small.T).T)
-        for top in range(0, self.height, BLOCK):
-            yield top, rows[top : top + BLOCK] @ wide
+    def _blocks(self, small: Probabilities) -> Iterator[tuple[slice, Probabilities]]:
+        """(S, S) -> rows of the restored map, and which they are."""
+        wide = resample_columns(small, self.width)
+        for each in bands(self.side, self.height):
+            yield each.place, each.rows(wide)
+
+
+@lru_cache(maxsize=64)
+def _strips(old: int, new: int) -> tuple[tuple[Band, ...], ...]:
+    """The bands of a line, as many together as make `BLOCK` pixels or a little less."""
+    every = bands(old, new)
+    each = max(1, BLOCK // (every[0].place.stop - every[0].place.start))
+    return tuple(every[at : at + each] for at in range(0, len(every), each))
 
 
 def _settled(
@@ -111,7 +118,7 @@ def _settled(
 ) -> list[tuple[int, int, bool]]:
     """(S,) 0 none, 1 some, 2 all -> begin, end and answer of the runs of columns that settles.
 
-    `first` and `last` are `_reach` of the columns.
+    `first` and `last` are `reach` of the columns.
     """
     ends = np.flatnonzero(np.diff(known)) + 1
     begins, ends = np.concatenate(([0], ends)), np.append(ends, len(known))
@@ -150,52 +157,3 @@ def normalise(square: Square) -> Square:
     scaled /= light - dark
     np.clip(scaled, 0, 1, out=scaled)
     return scaled.astype(np.float32, copy=False)
-
-
-def _resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) -> `size` with a triangle filter, widened when shrinking so nothing aliases."""
-    height, width = image.shape
-    if (height, width) == size:
-        return np.array(image, dtype=np.float32)  # every weight is 1
-    rows, columns = _weights(height, size[0]), _weights(width, size[1])
-    if size[0] * width <= height * size[1]:  # the cheaper order first
-        return np.ascontiguousarray((columns @ (rows @ image).T).T, dtype=np.float32)
-    return np.ascontiguousarray(rows @ (columns @ image.T).T, dtype=np.float32)
-
-
-@lru_cache(maxsize=64)
-def _weights(old: int, new: int) -> sparse.csr_array:
-    """(new, old) matrix that resamples a line of `old` pixels to `new`; each row sums to 1."""
-    from scipy import sparse  # here, for it takes longer to load than all of core
-
-    scale = old / new
-    reach = max(scale, 1.0)
-    centre = (np.arange(new) + 0.5) * scale  # in old pixels, edge to edge
-    taps = 2 * int(np.ceil(reach)) + 1
-    column = np.floor(centre)[:, None].astype(np.int64) + np.arange(taps) - taps // 2
-    weight = np.maximum(0, 1 - np.abs(column + 0.5 - centre[:, None]) / reach)
-    weight[(column < 0) | (column >= old)] = 0
-    weight /= weight.sum(axis=1, keepdims=True)
-    row = np.repeat(np.arange(new), taps)
-    keep = weight.ravel() > 0
-    triplet = (weight.ravel()[keep].astype(np.float32), (row[keep], column.ravel()[keep]))
-    return sparse.csr_array(triplet, shape=(new, old))
-
-
-@lru_cache(maxsize=64)
-def _reach(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(new,) each: the first and the last of `old` pixels that `_weights` reads for a new one."""
-    weights = _weights(old, new)
-    return weights.indices[weights.indptr[:-1]], weights.indices[weights.indptr[1:] - 1]
-
-
-@lru_cache(maxsize=64)
-def _strips(old: int, new: int) -> tuple[tuple[int, slice, sparse.csr_array], ...]:
-    """`_weights` by strips of BLOCK rows: the first, the old pixels they need, these weights."""
-    weights = _weights(old, new)
-    strips = []
-    for top in range(0, new, BLOCK):
-        part = weights[top : top + BLOCK]
-        around = slice(int(part.indices.min()), int(part.indices.max()) + 1)
-        strips.append((top, around, part[:, around]))
-    return tuple(strips)
