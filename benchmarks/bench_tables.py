@@ -158,7 +158,8 @@ def _size(result: Result) -> Iterator[str]:
 
 def _training(result: Result) -> Iterator[str]:
     seconds = result["seconds"]
-    yield f"A batch of {result['batch']} squares of {result['side']} px, loaded without workers."
+    squares = f"{result['batch']} squares of {result['side']} px"
+    yield f"A batch of {squares}, {result['precision']}, loaded without workers."
     yield ""
     yield "| films a second | of the convolutions alone | loader's share | s a step | s a load |"
     yield "|---|---|---|---|---|"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from pleura.core.phantom import draw
@@ -19,9 +19,10 @@ from pleura.lab.loss import supervise
 from pleura.lab.recipe import Recipe, load_recipe
 from pleura.lab.squares import LEVELS, Shuffled, Squares, VariedSquares
 from pleura.lab.start import fresh_network
+from pleura.lab.train import Machine
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
-BATCH, FILMS, STEPS = 2, 8, 3
+FILMS, STEPS = 16, 3
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,18 @@ class Convolution:
 
 
 def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
-    """Steps of recipes/default.toml on drawn films, the loader in the same process."""
+    """Steps of recipes/default.toml on drawn films, the loader in the same process.
+
+    At the precision that `pleura train` takes on this CPU by itself.
+    """
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
-    recipe = replace(load_recipe(RECIPE), batch=BATCH, init="")
+    recipe = replace(load_recipe(RECIPE), init="")
+    precision = Machine(accelerator="cpu").digits
+    mixed = precision == "bf16-mixed"
     network = fresh_network(recipe).train()
-    found = _convolutions(network, recipe.side)
+    if mixed:
+        network = network.to(memory_format=torch.channels_last)
+    found = _convolutions(network, recipe)
     loader = _loader(recipe)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
     step_s, load_s, alone_s = [], [], []
@@ -46,29 +54,27 @@ def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
         batch = next(batches)
         loaded = time.perf_counter()
-        _step(network, optimiser, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            loss = supervise(network(batch[0]), batch[1], batch[2], recipe.head_shares)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
         ended = time.perf_counter()
-        alone = sum(_alone(each) for each in found)
+        alone = sum(_alone(each, mixed=mixed) for each in found)
         if turn:
             load_s.append(loaded - began)
             step_s.append(ended - loaded)
             alone_s.append(alone)
     step, load, alone = min(step_s), min(load_s), min(alone_s)
     return {
-        "batch": BATCH,
+        "batch": recipe.batch,
         "side": recipe.side,
-        "films_a_second": BATCH / (step + load),
+        "precision": precision,
+        "films_a_second": recipe.batch / (step + load),
         "of_the_convolutions_alone": alone / (step + load),
         "loader_share_without_workers": load / (step + load),
         "seconds": {"step": step, "load": load, "convolutions alone": alone},
     }
-
-
-def _step(network: nn.Module, optimiser: torch.optim.Optimizer, batch: list[Tensor]) -> None:
-    image, target, weight = batch
-    optimiser.zero_grad()
-    supervise(network(image), target, weight).backward()
-    optimiser.step()
 
 
 def _loader(recipe: Recipe) -> DataLoader[Any]:
@@ -81,10 +87,10 @@ def _loader(recipe: Recipe) -> DataLoader[Any]:
     squares = Squares(images, targets, recipe.channels)
     order = Shuffled(FILMS, seed=0)
     varied = VariedSquares(squares, recipe.augment, recipe.seed)
-    return DataLoader(varied, batch_size=BATCH, sampler=order)
+    return DataLoader(varied, batch_size=recipe.batch, sampler=order)
 
 
-def _convolutions(network: nn.Module, side: int) -> list[Convolution]:
+def _convolutions(network: nn.Module, recipe: Recipe) -> list[Convolution]:
     """Every convolution of one pass, in order."""
     found: list[Convolution] = []
     hooks = [
@@ -95,19 +101,23 @@ def _convolutions(network: nn.Module, side: int) -> list[Convolution]:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     ]
     with torch.no_grad():
-        network(torch.zeros(BATCH, 1, side, side))
+        network(torch.zeros(recipe.batch, 1, recipe.side, recipe.side))
     for each in hooks:
         each.remove()
     return found
 
 
-def _alone(convolution: Convolution) -> float:
+def _alone(convolution: Convolution, *, mixed: bool) -> float:
     """Seconds of one convolution, forward and backward, on arrays that are there already."""
-    given = torch.rand(convolution.shape, requires_grad=True)
-    made = convolution.layer(given)
-    slope = torch.rand_like(made)
-    began = time.perf_counter()
-    convolution.layer(given).backward(slope)
+    given = torch.rand(convolution.shape)
+    if mixed:
+        given = given.bfloat16().to(memory_format=torch.channels_last)
+    given.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        slope = torch.rand_like(convolution.layer(given))
+        began = time.perf_counter()
+        made = convolution.layer(given)
+    made.backward(slope)
     taken = time.perf_counter() - began
     convolution.layer.zero_grad()
     return taken

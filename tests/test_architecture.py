@@ -157,14 +157,14 @@ class TestEveryModule:
 
 
 def test_the_engine_is_imported_in_one_place() -> None:
-    """To compute with, that is: `net` also writes int8 graphs with its quantiser."""
+    """To segment with, that is: `net` also looks at graphs and writes int8 ones with it."""
     found = {
         str(module.relative_to(PACKAGE))
         for module in modules()
         for _, name, _ in _imports(ast.parse(module.read_text()))
         if name.partition(".")[0] == "onnxruntime"
     }
-    assert found == {"runtime/engine.py", "net/quantise.py"}
+    assert found == {"runtime/engine.py", "net/graph.py", "net/quantise.py"}
 
 
 def test_core_opens_no_file_and_reads_no_environment() -> None:

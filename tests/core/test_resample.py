@@ -12,7 +12,7 @@ from pleura.core.resample import band, bands, reach, resample, resample_columns,
 
 
 def test_enlarging_goes_in_straight_lines_between_pixel_centres() -> None:
-    """Two pixels to four: new centres at 0.25, 0.75, 1.25, 1.75 old pixels, old ones at 0.5, 1.5."""
+    """Two pixels to four: new centres at 0.25, 0.75, 1.25, 1.75 old pixels, old at 0.5, 1.5."""
     line = np.array([[0.0], [4.0]], np.float32)
     np.testing.assert_allclose(resample_rows(line, 4)[:, 0], [0, 1, 3, 4])
 

@@ -106,7 +106,6 @@ def test_a_definition_the_weights_lack_is_refused_at_once() -> None:
         (np.where(np.eye(200) > 0, np.inf, 1).astype(np.float32), "not finite"),
     ],
 )
-@pytest.mark.filterwarnings("default::RuntimeWarning")
 def test_films_with_nothing_to_segment(pixels: NDArray[np.float32], said: str) -> None:
     with pytest.raises(UnsuitableFilm, match=said):
         Segmenter(Darkness())(Radiograph(pixels))

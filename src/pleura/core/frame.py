@@ -46,7 +46,8 @@ class Frame:
 
     def fit(self, pixels: Pixels) -> Square:
         """(H, W) -> (1, S, S), area-averaged where the film is larger than the square."""
-        return resample(pixels, (self.side, self.side))[None]
+        with np.errstate(invalid="ignore"):  # what is not finite stays so, and is for the caller
+            return resample(pixels, (self.side, self.side))[None]
 
     def restore(self, maps: Probabilities) -> Probabilities:
         """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
