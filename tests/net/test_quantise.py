@@ -67,6 +67,18 @@ def test_what_is_sensitive_stays_in_fp32(fp32: bytes) -> None:
     assert len(convolutions) == 12 + 3 + 1
 
 
+def test_two_products_fit_into_16_bits(fp32: bytes) -> None:
+    """As a CPU without VNNI adds them: 2 x 255 x 64 is below 2 ** 15, 2 x 255 x 65 is not."""
+    graph = onnx.load_from_string(quantise(fp32, list(squares(2, 2)))).graph
+    kernels = [
+        np.abs(onnx.numpy_helper.to_array(each).astype(int)).max()
+        for each in graph.initializer
+        if each.data_type == onnx.TensorProto.INT8 and len(each.dims) == 4
+    ]
+    assert len(kernels) == 12 + 3 + 1 - 4
+    assert max(kernels) == 64
+
+
 def test_the_card_is_carried_over(fp32: bytes) -> None:
     made = OnnxEngine(quantise(fp32, list(squares(2, 2))), threads=1)
     assert made.card == OnnxEngine(fp32, threads=1).card

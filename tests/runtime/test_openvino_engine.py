@@ -123,3 +123,29 @@ def test_it_reports_to_nobody(dark_weights: Make, tmp_path: Path) -> None:
     )
     assert done.stdout.split() == ["False"]
     assert list(home.iterdir()) == []
+
+
+TWO_AT_ONCE = """
+import sys, threading
+from pleura.runtime.openvino_engine import _openvino
+openvino = _openvino()
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(2)
+def ask():
+    start.wait()
+    openvino.Type.f32.to_dtype()
+both = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+for each in both: each.start()
+for each in both: each.join(20)
+print(sum(each.is_alive() for each in both), flush=True)
+import os; os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_the_first_two_films_at_once_do_not_wait_for_each_other(turn: int) -> None:
+    """Of processes that had not asked OpenVINO for a type before, seven of eight hung here."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_AT_ONCE], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.split() == ["0"], f"turn {turn}: threads that never came back"

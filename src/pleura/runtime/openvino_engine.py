@@ -93,10 +93,24 @@ class OpenVinoEngine:
         return check_maps(maps)
 
 
+_once = threading.Lock()
+
+
 def _openvino() -> Any:
+    """OpenVINO, fit for threads.
+
+    Asked for a numpy type the first time, OpenVINO fills a table, and lets go of Python's lock
+    meanwhile: a second thread that asks takes that lock and waits for the table, and both wait
+    forever (2026.4). So it is asked here, before there is a second thread.
+    """
+    with _once:
+        loaded = sys.modules.get("openvino") or _imported()
+        loaded.Type.f32.to_dtype()
+    return loaded
+
+
+def _imported() -> Any:
     """OpenVINO without its telemetry, which otherwise reports to its makers on import."""
-    if loaded := sys.modules.get("openvino"):
-        return loaded
     before = sys.modules.get("openvino_telemetry")
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # "not to be found"
     try:
