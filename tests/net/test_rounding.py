@@ -78,6 +78,12 @@ def test_a_row_of_zeros_stays_one() -> None:
     assert not round_rows(np.zeros((2, 5)), np.eye(5), steps=64).any()
 
 
+def test_inputs_that_are_0_on_every_film_are_rounded_to_the_nearest() -> None:
+    nothing = np.diag([0.0, 0, 1])
+    made = round_rows(np.array([[1.0, 0.3, 0.7]]), nothing, steps=2)
+    np.testing.assert_allclose(made, [[1.0, 0.5, 0.7]])
+
+
 def test_of_a_network_all_but_the_named_convolutions_are_rounded(
     make_card: Callable[..., Card],
     trained_like: Callable[[Architecture], UNetPlusPlus | UNet],

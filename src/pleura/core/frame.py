@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.resample import Band, band, bands, reach, resample, resample_columns
+from pleura.core.resample import Band, bands, reach, resample, resample_columns
 from pleura.core.types import Mask, Pixels, Probabilities, Square
 
 __all__ = ["DARK_PERCENTILE", "LIGHT_PERCENTILE", "Frame", "dark_and_light", "normalise"]
@@ -58,14 +58,19 @@ class Frame:
         return restored
 
     def restore_part(self, small: Probabilities, rows: slice, columns: slice) -> Probabilities:
-        """(S, S) -> `restore(...)[rows, columns]`, to rounding, with nothing made of the rest."""
+        """(S, S) -> `restore(...)[rows, columns]`, to rounding, with little made of the rest."""
         top, bottom, _ = rows.indices(self.height)
         first, last, _ = columns.indices(self.width)
         if top >= bottom or first >= last:
             return np.zeros((max(0, bottom - top), max(0, last - first)), np.float32)
-        down = band(self.side, self.height, slice(top, bottom))
-        across = band(self.side, self.width, slice(first, last))
-        return down.rows(np.ascontiguousarray(across.rows(small.T).T))
+        part = np.empty((bottom - top, last - first), np.float32)
+        wide = resample_columns(small, self.width)[:, first:last]
+        for each in bands(self.side, self.height):
+            begin, end = max(top, each.place.start), min(bottom, each.place.stop)
+            if begin < end:
+                start = each.place.start
+                part[begin - top : end - top] = each.rows(wide)[begin - start : end - start]
+        return part
 
     def above(self, small: Probabilities, threshold: float) -> Mask:
         """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.

@@ -35,7 +35,7 @@ def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
     """Scale the channels between convolutions, in place; the answers stay the same.
 
     `model` is one of `without_transposed`, `squares` are (1, S, S) of training films. All channels
-    of a tensor then reach equally far on them.
+    of a tensor then reach equally far on them, but for those that hardly live.
     """
     graph = Graph(model)
     uses = _uses(graph)
@@ -50,17 +50,23 @@ def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
 
 
 def _uses(graph: Graph) -> dict[str, list[Use]]:
-    """Who reads each tensor, of those between convolutions."""
+    """Who reads each tensor, of those between convolutions and nothing else."""
     found: dict[str, list[Use]] = {}
+    kept: set[str] = set()
     for node in graph.convolutions:
         row = list(graph.sources(node.input[0]))
         if any(graph.convolution_of(each) is None for each in row):
+            kept.update(row)  # read together with what cannot be scaled
             continue
         first = 0
         for each in row:
             found.setdefault(each, []).append(Use(node.input[1], first))
             first += graph.channels(each)
-    return {name: each for name, each in found.items() if not graph.read_by_others(name)}
+    return {
+        name: each
+        for name, each in found.items()
+        if name not in kept and not graph.read_by_others(name)
+    }
 
 
 def _scale(graph: Graph, tensor: str, users: Sequence[Use], scale: Values) -> None:

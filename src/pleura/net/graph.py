@@ -62,12 +62,13 @@ class Graph:
             yield tensor
 
     def convolution_of(self, tensor: str) -> onnx.NodeProto | None:
-        """The convolution behind a ReLU or an unfolding; None if `tensor` is something else."""
+        """The convolution that nothing but a ReLU or an unfolding, which gives `tensor`, reads."""
         node = self.maker.get(tensor)
         if node is None or node.op_type not in ("Relu", "DepthToSpace"):
             return None
         before = self.maker.get(node.input[0])
-        return before if before is not None and before.op_type == "Conv" else None
+        alone = sum(node.input[0] in each.input for each in self.model.graph.node) == 1
+        return before if alone and before is not None and before.op_type == "Conv" else None
 
     def channels(self, tensor: str) -> int:
         """How many such a tensor has; of a convolution that is unfolded, a quarter of its own."""

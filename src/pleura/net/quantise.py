@@ -4,8 +4,7 @@ Static quantisation with quantise and dequantise nodes around what is computed i
 which ONNX Runtime and OpenVINO both read. Weights are symmetric, one scale a channel, and take 7
 of the 8 bits: without VNNI a CPU adds two products in 16 bits, and 8-bit weights would overflow
 there. Activations take 8, over the whole range that the films gave: cutting off the last
-0.001 % brought the probabilities nearer to fp32's on average, but films with something bright
-in them farther off.
+0.001 % puts films with something bright in them farther off.
 
 Kept in fp32: the scaling of the film, the first two convolutions, which see it, and the last two
 with the sigmoid; nowhere else does an error show as much. What comes between is made ready first:
@@ -74,7 +73,8 @@ def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
 def without_transposed(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with each 2 x 2 transposed convolution of stride 2 as a 1 x 1 one that is unfolded.
 
-    The same sums in another order of storage. Engines compute the one in 8 bits, the other not.
+    The same sums in another order of storage, in place. Engines compute the one in 8 bits, the
+    other not.
     """
     graph = model.graph
     given = {each.name: each for each in graph.initializer}

@@ -24,6 +24,9 @@ PLACES = 256
 DAMPING = 0.01
 """Added to each input's mean square, of all their mean: what is seldom seen is not believed."""
 
+LEAST = 1e-9
+"""Added at least, where inputs are 0 on every film."""
+
 
 def round_weights(
     model: onnx.ModelProto, squares: Sequence[Values], *, steps: int, keep: Collection[str]
@@ -54,7 +57,8 @@ def round_rows(
     """
     size, every = rows.shape[1] - 1, np.arange(len(rows))
     power = np.diag(moments)[:-1]
-    damped = moments + np.diag(np.append(np.full(size, DAMPING * power.mean()), 0.0))
+    added = np.full(size, max(DAMPING * power.mean(), LEAST))
+    damped = moments + np.diag(np.append(added, 0.0))
     order = np.append(np.argsort(-power, kind="stable"), size)  # what counts most comes first
     spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     made = rows[:, order].astype(np.float64)
