@@ -13,7 +13,7 @@ from pleura.core.contours import rle
 from pleura.core.paint import display
 from pleura.core.types import Mask, Radiograph, Segmentation
 from pleura.io.masks import labels_png, mask_png
-from pleura.io.pictures import marked_overlay
+from pleura.io.pictures import COMPRESSION, marked_overlay
 from pleura.io.row import COLUMNS, Row
 
 __all__ = ["PICTURES", "film_png", "run_lengths", "table_csv"]
@@ -27,7 +27,7 @@ def film_png(film: Radiograph) -> bytes:
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
     "mask": lambda found: mask_png(found.mask),
     "labels": labels_png,
-    "overlay": lambda found: _png(marked_overlay(found)),
+    "overlay": lambda found: _png(marked_overlay(found), compress_level=COMPRESSION),
     "film": lambda found: film_png(found.radiograph),
 }
 """By name: the PNG of a result; `mask`, `labels` and `overlay` as in `io.outputs.FORMATS`."""
@@ -47,7 +47,7 @@ def table_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def _png(image: Image.Image) -> bytes:
+def _png(image: Image.Image, **options: Any) -> bytes:
     stream = BytesIO()
-    image.save(stream, "PNG")
+    image.save(stream, "PNG", **options)
     return stream.getvalue()

@@ -15,6 +15,7 @@ from pleura.io.masks import save_png
 from pleura.io.warning_strip import marked
 
 __all__ = [
+    "COMPRESSION",
     "CROP_MARGIN",
     "crop_box",
     "marked_overlay",
