@@ -278,6 +278,7 @@ def test_dragging_moves_or_windows(page: Page, films: Path, give: Give) -> None:
         page.mouse.move(box["x"] + 160, box["y"] + 200)
         page.mouse.up()
 
+    expect(page.locator("#film")).to_have_css("filter", re.compile(r"contrast\(1\)"))  # it is drawn
     where, look = (page.locator(each).get_attribute("style") for each in ("#stage", "#film"))
     drag()
     moved = page.locator("#stage").get_attribute("style")
