@@ -35,7 +35,7 @@ ROOMS = {
         "numpy scipy",
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
-    "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs"),
+    "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
     "runtime": _room("core runtime pleura", "numpy onnxruntime openvino"),
     "net": _room(
         "core net pleura", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"

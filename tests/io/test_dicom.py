@@ -30,7 +30,7 @@ from pydicom.uid import (
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoders import decoders
-from pleura.io.read import read_radiograph
+from pleura.io.read import read_here, read_radiograph
 
 NAME = "Secretname^Person"
 ROWS, COLUMNS = 64, 48
@@ -535,7 +535,7 @@ def test_12_bit_jpeg_without_its_extra_names_the_remedy(monkeypatch: pytest.Monk
     monkeypatch.setattr("pleura.io.dicom.is_available", lambda _: False)
     data = compressed(JPEGExtended12Bit, b"\xff\xd8\xff" + bytes(99))
     with pytest.raises(UnreadableFilm, match=r"pip install 'pleura\[jpeg12\]'` for 12 bits"):
-        read_radiograph(data)
+        read_here(data)
 
 
 def test_decoders_here_are_complete() -> None:

@@ -26,13 +26,12 @@ _SAMPLE = 1_000_000  # pixels looked at
 def to_grey(
     image: Image.Image, *, photographs: bool = False
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """An RGB picture -> (the same in mode L, notes).
+    """An RGB or opaque RGBA picture -> (the same in mode L, notes).
 
     Raises `UnsuitableFilm` where more than a tenth of the pixels are coloured in several hues;
     with `photographs` that becomes a note.
     """
-    step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
-    rgb = np.asarray(image)[::step, ::step].astype(np.float32)
+    rgb = _sample(image)
     coloured = rgb[np.ptp(rgb, axis=2) > COLOURED]
     share = len(coloured) / (rgb.shape[0] * rgb.shape[1])
     if share <= COLOURED_SHARE:
@@ -49,6 +48,15 @@ def to_grey(
             "a photograph of a film is segmented all the same with --force"
         )
     return image.convert("L"), ("the picture was tinted; it was read as grey",)
+
+
+def _sample(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """(h, w, 3) float32: every so manieth row and column, about `_SAMPLE` pixels."""
+    step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
+    size = -(-image.width // step), -(-image.height // step)
+    shift = (1 - step) / 2  # Pillow takes the middle of a pixel: so the first is (0, 0)
+    part = image.transform(size, Image.Transform.AFFINE, (step, 0, shift, 0, step, shift))
+    return np.asarray(part)[..., :3].astype(np.float32)
 
 
 def _hue_unity(coloured: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:

@@ -15,10 +15,14 @@ from dataclasses import dataclass, field
 
 from pleura.core.errors import PleuraError, UnreadableFilm
 
-__all__ = ["Decoding", "decoding"]
+__all__ = ["Decoding", "NeedsDecoderProcess", "decoding", "out_of_memory"]
 
 # pydicom's and nibabel's decoders do not promise to work side by side; Pillow's do.
 _one_at_a_time = threading.RLock()
+
+
+class NeedsDecoderProcess(PleuraError):
+    """Raised by a reader: this film's decoder can crash, hang or use too much memory."""
 
 
 @dataclass(slots=True)
@@ -91,12 +95,17 @@ def decoding(kind: str, *, quote: bool = True, alone: bool = True) -> Iterator[D
         except PleuraError:
             raise
         except MemoryError:
-            raise UnreadableFilm(
-                f"this {kind} file needs more memory than this machine has left; "
-                "close other programs or make the film smaller"
-            ) from None
+            raise out_of_memory(kind) from None
         except Exception as error:  # decoders fail on foreign bytes with errors of any class
             raise _unreadable(kind, error, quote=quote) from (error if quote else None)
+
+
+def out_of_memory(kind: str) -> UnreadableFilm:
+    """The error for a file of the format `kind` that takes too much memory."""
+    return UnreadableFilm(
+        f"this {kind} file takes more memory to read than it may, or than is left; "
+        "make the film smaller, or close other programs"
+    )
 
 
 def _unreadable(kind: str, error: Exception, *, quote: bool) -> UnreadableFilm:

@@ -11,7 +11,6 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
@@ -25,8 +24,10 @@ from pydicom.uid import (
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
+from pleura.io.codestream import check_codestream
 from pleura.io.colour import to_grey
-from pleura.io.decoding import decoding
+from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.dicom_parse import parse_dicom
 from pleura.io.dicom_tags import (
     check_is_film,
     number,
@@ -50,16 +51,24 @@ _NATIVE = {  # (implicit VR, little endian) -> transfer syntax
 
 
 def read_dicom(
-    stream: IO[bytes], *, most_pixels: int = MOST_PIXELS, photographs: bool = False
+    stream: IO[bytes],
+    *,
+    most_pixels: int = MOST_PIXELS,
+    photographs: bool = False,
+    here: bool = True,
 ) -> Radiograph:
     """Read a film from an open DICOM file, with or without the preamble.
 
-    Raises `UnsuitableFilm` for other modalities, body parts, lateral views, several frames and
-    colour photographs (unless `photographs`); `UnreadableFilm` for damage and for compressions
-    without a decoder.
+    Without `here` only films without compression and palette are decoded.
+
+    Raises:
+        UnsuitableFilm: another modality or body part, a lateral view, several frames, or a colour
+            photograph (unless `photographs`).
+        UnreadableFilm: damage, or a compression without a decoder.
+        NeedsDecoderProcess: a film that is not decoded here.
     """
     with decoding("DICOM", quote=False) as state:
-        dataset = dcmread(stream, force=True)
+        dataset = parse_dicom(stream, inflate=here)
         if "SOPClassUID" not in dataset and "Rows" not in dataset:
             raise UnreadableFilm(
                 "the file begins as DICOM does, but no image can be read in it: it is cut short, "
@@ -68,7 +77,11 @@ def read_dicom(
         check_is_film(dataset)
         check_size(int(dataset.Rows), int(dataset.Columns), most=most_pixels)
         _name_syntax(dataset)
+        if not here and _needs_decoder_process(dataset):
+            raise NeedsDecoderProcess
         _check_decoder(dataset)
+        if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            check_codestream(dataset)
         pixels = _film_pixels(dataset, state.notes, photographs=photographs)
         check_contrast(pixels)
         spacing = spacing_of(dataset, state.notes)
@@ -124,6 +137,13 @@ def _name_syntax(dataset: Dataset) -> None:
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         dataset.file_meta.TransferSyntaxUID = _NATIVE[bool(implicit), bool(little)]
+
+
+def _needs_decoder_process(dataset: Dataset) -> bool:
+    """Whether decoding runs a library's compiled decoder, or expands a palette."""
+    syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
+    is_palette = word(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+    return is_palette or not syntax.is_transfer_syntax or syntax.is_encapsulated
 
 
 def _check_decoder(dataset: Dataset) -> None:

@@ -7,8 +7,8 @@ chest was: spacing is None.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, cast
 
 import numpy as np
 from PIL import (
@@ -22,8 +22,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from pleura.core.errors import UnsuitableFilm
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
+from pleura.io.bounded_reads import BoundedReads
 from pleura.io.colour import to_grey
 from pleura.io.decoding import decoding
 from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
@@ -39,6 +40,13 @@ PLUGINS: dict[str, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
 }
 """Opened by class: `Image.open` would try every format and warn of sizes that are fine here."""
 
+MOST_SCANS = 100
+"""Of a progressive JPEG; encoders write about ten."""
+
+_SCAN = b"\xff\xda"  # the marker that begins a scan; the pixels' own bytes never look like it
+_BLOCK = 1 << 20  # bytes
+_BAND = 4_000_000  # pixels
+_READ_BY_PILLOW = ("PNG", "JPEG")  # in Python, piece by piece; other formats may want a real file
 _ORIENTATION = 0x0112  # the EXIF and TIFF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
 _GREY = ("L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -59,21 +67,24 @@ def read_image(
     `UnsuitableFilm`.
     """
     with decoding(kind, alone=False) as state:
-        image = PLUGINS[kind](stream)
+        in_pieces = cast(IO[bytes], BoundedReads(stream)) if kind in _READ_BY_PILLOW else stream
+        image = PLUGINS[kind](in_pieces)
         check_size(image.height, image.width, most=most_pixels)
         _check_mode(image)
+        if image.info.get("progressive"):
+            _check_scans(stream)
         state.notes += _page_notes(image)
         if image.getexif().get(_ORIENTATION, 1) != 1:
             state.notes.append("turned as the file asks (EXIF orientation); so are the masks")
-        inverted = _is_white_zero(image)
+        inverted, is_float = _is_white_zero(image), image.mode == "F"
         image.load()
         ImageOps.exif_transpose(image, in_place=True)  # TIFF turned itself while loading
         pixels, notes = _grey_pixels(image, photographs=photographs)
         state.notes += notes
-        if image.mode == "F":
+        if is_float:
             pixels = _finite(pixels, state.notes)
         if inverted:
-            pixels = pixels.max() + pixels.min() - pixels
+            np.subtract(pixels.max() + pixels.min(), pixels, out=pixels)
         check_contrast(pixels)
     return Radiograph(pixels, notes=tuple(state.notes))
 
@@ -101,24 +112,77 @@ def _is_white_zero(image: ImageFile.ImageFile) -> bool:
     return image.mode != "L" and image.mode in _GREY and tags.get(_PHOTOMETRIC) == 0
 
 
+def _check_scans(stream: IO[bytes]) -> None:
+    """Raise `UnreadableFilm` for a progressive JPEG of so many scans that it takes minutes.
+
+    A decoder goes over the whole picture once for each scan. Leaves the stream where it is.
+    """
+    at = stream.tell()
+    stream.seek(0)
+    scans, end = 0, b""
+    while block := stream.read(_BLOCK):
+        scans += (end + block).count(_SCAN)
+        end = block[-1:]
+    stream.seek(at)
+    if scans > MOST_SCANS:
+        raise UnreadableFilm(
+            f"the progressive JPEG has {scans} scans, films have ten or so, {MOST_SCANS} are read; "
+            "save the film again as PNG or as a plain JPEG"
+        )
+
+
 def _grey_pixels(image: Image.Image, *, photographs: bool) -> tuple[Pixels, list[str]]:
-    """A loaded picture of any mode -> (H, W) float32 in its own grey values, and notes."""
+    """A loaded picture of any mode -> (H, W) float32 in its own grey values, and notes.
+
+    The picture is closed as soon as it is converted: of a large film there are few copies at once.
+    """
     notes: list[str] = []
     if image.mode in _GREY:
-        return np.asarray(image, dtype=np.float32), notes
+        return _as_float(image), notes
     if image.mode in _WITH_ALPHA or (image.mode == "P" and "transparency" in image.info):
-        image, notes = _over_black(image.convert("RGBA"))
-    grey, more = to_grey(image.convert("RGB"), photographs=photographs)
-    return np.asarray(grey, dtype=np.float32), [*notes, *more]
+        image = _converted(image, "RGBA")
+        notes += _lay_over_black(image)
+    elif image.mode != "RGB":
+        image = _converted(image, "RGB")
+    grey, more = to_grey(image, photographs=photographs)
+    image.close()
+    return _as_float(grey), [*notes, *more]
 
 
-def _over_black(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Lay an RGBA picture over black, the colour of air on a film."""
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    """The picture in another mode; the first is closed."""
+    if image.mode == mode:
+        return image
+    converted = image.convert(mode)
+    image.close()
+    return converted
+
+
+def _as_float(image: Image.Image) -> Pixels:
+    """A grey picture -> (H, W) float32; closed after it."""
+    pixels = np.empty((image.height, image.width), np.float32)
+    for top, bottom in _bands(image):
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    image.close()
+    return pixels
+
+
+def _lay_over_black(image: Image.Image) -> list[str]:
+    """Lay an RGBA picture over black, the colour of air on a film, in place; a note if it shows."""
     lowest, _ = image.getchannel("A").getextrema()
     if lowest == 255:
-        return image, []
-    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-    return Image.alpha_composite(black, image), ["transparent parts were laid over black"]
+        return []
+    for top, bottom in _bands(image):
+        band = image.crop((0, top, image.width, bottom))
+        black = Image.new("RGBA", band.size, (0, 0, 0, 255))
+        image.paste(Image.alpha_composite(black, band), (0, top))
+    return ["transparent parts were laid over black"]
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, int]]:
+    """Rows (top, bottom) of parts of a picture, each of about `_BAND` pixels."""
+    rows = max(1, _BAND // image.width)
+    return ((top, min(image.height, top + rows)) for top in range(0, image.height, rows))
 
 
 def _finite(pixels: Pixels, notes: list[str]) -> Pixels:

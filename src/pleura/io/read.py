@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from pleura.core.errors import UnreadableFilm
 from pleura.core.types import Radiograph
-from pleura.io.decoding import decoding
+from pleura.io.decoder_process import read_in_process
+from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.images import read_image
 from pleura.io.kinds import gzip_head, is_dicom, is_nifti
-from pleura.io.suitable import MOST_PIXELS
+from pleura.io.suitable import MOST_BYTES, MOST_PIXELS, check_bytes
 
-__all__ = ["read_radiograph"]
+__all__ = ["read_here", "read_radiograph"]
+
+_DECODED_HERE = ("PNG", "JPEG", "DICOM")
+"""Formats whose usual films are decoded in the caller's process; each reader makes exceptions."""
 
 _HEAD = 1024  # bytes that tell every format apart
 
@@ -50,15 +54,43 @@ def read_radiograph(
     it has more than `most_pixels` is refused before it is decoded; so is a colour photograph, after
     that, unless `photographs` are wanted.
 
+    PNG, JPEG and uncompressed DICOM films are decoded in this process, all others in a decoder
+    process (`io.decoder_process`), which a damaged film cannot take further with it.
+
     Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
     chest film we can work on), with a sentence that says what to do. May be called from several
-    threads; decoders of DICOM and NIfTI then take turns.
+    threads.
     """
     with _opened(source) as stream:
-        with decoding("image", alone=False):  # a disk may fail, too
-            head = stream.read(_HEAD)
-            stream.seek(0)
-        return _reader(head, photographs=photographs)(stream, most_pixels=most_pixels)
+        try:
+            kind = _kind(_head(stream))
+            if kind in _DECODED_HERE:
+                return _read(
+                    stream, kind, here=False, most_pixels=most_pixels, photographs=photographs
+                )
+        except NeedsDecoderProcess:
+            pass
+        film = stream.getvalue() if isinstance(stream, BytesIO) else source
+    return read_in_process(film, most_pixels=most_pixels, photographs=photographs)
+
+
+def read_here(
+    source: Path | str | bytes, *, most_pixels: int = MOST_PIXELS, photographs: bool = False
+) -> Radiograph:
+    """What `read_radiograph` does, in this process whatever the format."""
+    with _opened(source) as stream:
+        kind = _kind(_head(stream))
+        return _read(stream, kind, here=True, most_pixels=most_pixels, photographs=photographs)
+
+
+def _head(stream: IO[bytes]) -> bytes:
+    """The first bytes of a file, which say what it is."""
+    with decoding("image", alone=False):  # a disk may fail, too
+        check_bytes(stream.seek(0, os.SEEK_END))
+        stream.seek(0)
+        head = stream.read(_HEAD)
+        stream.seek(0)
+    return head
 
 
 def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
@@ -68,42 +100,48 @@ def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
     if path.is_dir():
         raise UnreadableFilm(f"{path} is a folder; give one film, or segment the whole folder")
     try:
-        stream = path.open("rb")
-        return stream if stream.seekable() else BytesIO(stream.read())  # a pipe is read at once
+        stream: IO[bytes] = path.open("rb")
+        if not stream.seekable():  # a pipe is read at once
+            with stream:
+                stream = BytesIO(stream.read(MOST_BYTES + 1))
     except OSError as error:
         raise UnreadableFilm(
             f"cannot open {path}: {error.strerror or error}; check the name and the permissions"
         ) from error
+    return stream
 
 
-class _Reader(Protocol):
-    def __call__(self, stream: IO[bytes], *, most_pixels: int) -> Radiograph: ...
-
-
-def _reader(head: bytes, *, photographs: bool) -> _Reader:
-    """The reader for a file that begins with `head`."""
+def _kind(head: bytes) -> str:
+    """The format of a file that begins with `head`, as shown to people."""
     if not head:
         raise UnreadableFilm("the file is empty; copy or export it again")
     if head[128:132] == b"DICM":  # first: a preamble may make the file a TIFF as well
-        return _dicom_reader(photographs=photographs)
+        return "DICOM"
     for start, kind in _STARTS:
         if head.startswith(start):
-            return partial(read_image, kind=kind, photographs=photographs)
+            return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return partial(read_image, kind="WebP", photographs=photographs)
+        return "WebP"
     if is_nifti(head) or is_nifti(gzip_head(head, _HEAD)):
-        from pleura.io.nifti import read_nifti  # nibabel, for these films alone
-
-        return read_nifti
+        return "NIfTI"
     if is_dicom(head):
-        return _dicom_reader(photographs=photographs)
+        return "DICOM"
     raise UnreadableFilm(f"this is {_name_stranger(head)}; expected {KNOWN}: export it as one")
 
 
-def _dicom_reader(*, photographs: bool) -> _Reader:
-    from pleura.io.dicom import read_dicom  # pydicom and its decoders, for these films alone
+def _read(
+    stream: IO[bytes], kind: str, *, here: bool, most_pixels: int, photographs: bool
+) -> Radiograph:
+    """Read a film of the format `kind`; `here` is whether any film may be decoded here."""
+    if kind == "NIfTI":
+        from pleura.io.nifti import read_nifti  # nibabel, for these films alone
 
-    return partial(read_dicom, photographs=photographs)
+        return read_nifti(stream, most_pixels=most_pixels)
+    if kind == "DICOM":
+        from pleura.io.dicom import read_dicom  # pydicom, for these films alone
+
+        return read_dicom(stream, most_pixels=most_pixels, photographs=photographs, here=here)
+    return read_image(stream, kind=kind, most_pixels=most_pixels, photographs=photographs)
 
 
 def _name_stranger(head: bytes) -> str:

@@ -9,11 +9,22 @@ from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import dark_and_light
 from pleura.core.types import Pixels, Spacing
 
-__all__ = ["MOST_PIXELS", "check_contrast", "check_size", "plausible_spacing"]
+__all__ = [
+    "MOST_BYTES",
+    "MOST_PIXELS",
+    "check_bytes",
+    "check_contrast",
+    "check_size",
+    "plausible_spacing",
+]
 
-MOST_PIXELS = 160_000_000
-"""Of a film, checked in the header before anything is decoded; 12,649 x 12,649. The largest
-detectors and film scanners stay below 40 million; at this limit a film takes 0.6 GB in memory."""
+MOST_PIXELS = 144_000_000
+"""Of a film, checked in the header before anything is decoded; 12,000 x 12,000. The largest
+detectors and film scanners stay below 40 million. A film takes up to 9 bytes a pixel while it is
+read, segmented and drawn: 1.4 GB at this limit, with the program itself."""
+
+MOST_BYTES = 500_000_000
+"""Of a film's file."""
 
 LEAST_SIDE = 32
 """Pixels; below it nobody can see a lung."""
@@ -47,6 +58,15 @@ def check_size(height: int, width: int, *, most: int = MOST_PIXELS) -> None:
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, longer than {MOST_ASPECT:g} to 1; "
             "no chest film is: cut the film out of the picture"
+        )
+
+
+def check_bytes(size: int) -> None:
+    """Raise `UnsuitableFilm` for a file of more bytes than a film has; call it before reading."""
+    if size > MOST_BYTES:
+        raise UnsuitableFilm(
+            f"the file has {size / 1e6:.0f} MB, the limit is {MOST_BYTES / 1e6:.0f}: "
+            "give one film, or make it smaller"
         )
 
 

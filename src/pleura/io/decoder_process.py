@@ -1,0 +1,230 @@
+"""Decoder processes: films whose decoder can crash, hang or use too much memory are read in one.
+
+Decoders of compressed DICOM, TIFF and WebP films are written in C and C++. Some damaged files make
+them end the whole process, hold Python's lock for seconds, or allocate gigabytes. Such films are
+read in a process of their own, which is kept for the next film. If it ends, that film fails with
+the reason, and the next film gets a new process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
+from pleura.core.types import Pixels, Radiograph, Spacing
+from pleura.io.decoder_worker import (
+    CPU_S,
+    MEMORY_BYTES,
+    read_exactly,
+    read_header,
+    write_message,
+)
+
+__all__ = ["read_in_process", "start_decoder", "stop_decoders"]
+
+WALL_S = 60.0
+"""Time after which a decoder process is ended, s. Its processor time ends it earlier (`CPU_S`)
+where the system counts that; this limit leaves room for a busy machine."""
+
+_PIPE_BYTES = 1 << 20  # of the reply's pipe, where the system lets us choose: fewer turns a film
+_ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm, UnsuitableFilm)}
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from pleura.io.decoder_worker import main; main()"
+
+
+def read_in_process(source: Path | str | bytes, **options: Any) -> Radiograph:
+    """Read a film as `io.read.read_here` does, in a decoder process; takes the same options.
+
+    A path is opened by the process itself. As many films are read at a time as there are CPUs;
+    further callers wait.
+
+    Raises:
+        UnreadableFilm, UnsuitableFilm: as `read_here` does.
+        UnreadableFilm: the process crashed, or took more than its time or memory.
+    """
+    is_path = isinstance(source, str | Path)
+    request = {
+        "path": str(Path(cast(str, source)).absolute()) if is_path else None,
+        "options": options,
+    }
+    with _POOL.borrowed() as worker:
+        header, pixels = worker.answer(request, b"" if is_path else cast(bytes, source))
+    if "error" in header:
+        raise _ERRORS[header["error"]](header["message"])
+    spacing = header["spacing"] and Spacing(**header["spacing"])
+    return Radiograph(pixels, spacing=spacing, view=header["view"], notes=tuple(header["notes"]))
+
+
+def start_decoder() -> None:
+    """Start a decoder process ahead of the first film; does not wait for it."""
+    with contextlib.suppress(UnreadableFilm), _POOL.borrowed():
+        pass
+
+
+def stop_decoders() -> None:
+    """End all decoder processes; films in them fail. The next film starts a new one."""
+    _POOL.stop()
+
+
+class _Worker:
+    """One decoder process, used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._answering = self._timed_out = False
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM.format(path=sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            raise UnreadableFilm(
+                f"this film is read in a process of its own, which cannot be started: {error}; "
+                "close other programs, or export the film uncompressed"
+            ) from error
+        _enlarge(self._process.stdout)
+
+    def answer(self, request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], Pixels]:
+        """The header of the reply, and its pixels (H, W) float32; (0, 0) with an error."""
+        timer = threading.Timer(WALL_S, self._stop_late)
+        timer.start()
+        self._answering = True
+        try:
+            write_message(cast(IO[bytes], self._process.stdin), request, content)
+            header = read_header(cast(IO[bytes], self._process.stdout))
+            pixels = np.empty(header.get("size", (0, 0)), np.float32)
+            if pixels.size:
+                read_exactly(self._process.stdout, pixels.data.cast("B"))
+        except (OSError, EOFError):  # it has ended, or was ended
+            self._process.wait()
+            raise UnreadableFilm(self._why_it_ended()) from None
+        finally:
+            timer.cancel()
+        self._answering = False
+        return header, pixels
+
+    def is_ready(self) -> bool:
+        """Whether it lives and is not in the middle of a film."""
+        return not self._answering and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it; who waits for its answer gets an error."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """End it and leave nothing of it behind."""
+        self.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                cast(IO[bytes], stream).close()
+
+    def _stop_late(self) -> None:
+        self._timed_out = True
+        self.kill()
+
+    def _why_it_ended(self) -> str:
+        code = self._process.returncode
+        if self._timed_out or code == -getattr(signal, "SIGXCPU", 0):
+            return (
+                f"the decoder was stopped after {CPU_S} s: the file is damaged, or far too large; "
+                "copy or export it again, uncompressed if possible"
+            )
+        with contextlib.suppress(ValueError):
+            code = signal.Signals(-code).name
+        return (
+            f"the decoder crashed on this film ({code}): the file is damaged, its header and its "
+            f"pixels disagree, or it needs more than {MEMORY_BYTES / 1e9:g} GB of memory; "
+            "copy or export it again, uncompressed if possible"
+        )
+
+
+class _Pool:
+    """The decoder processes of this process: at most one for each CPU, kept for the next film."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(_cpus())
+
+    @contextmanager
+    def borrowed(self) -> Iterator[_Worker]:
+        with self._turns:
+            worker = self._take()
+            try:
+                yield worker
+            finally:
+                self._give_back(worker)
+
+    def stop(self) -> None:
+        with self._lock:
+            idle, busy = self._idle, tuple(self._busy)
+            self._idle = []
+        for worker in busy:
+            worker.kill()
+        for worker in idle:
+            worker.close()
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is not None and not worker.is_ready():  # it was ended while nobody used it
+            worker.close()
+            return self._take()
+        worker = worker or _Worker()
+        with self._lock:
+            self._busy.add(worker)
+        return worker
+
+    def _give_back(self, worker: _Worker) -> None:
+        ready = worker.is_ready()
+        with self._lock:
+            self._busy.discard(worker)
+            if ready:
+                self._idle.append(worker)
+        if not ready:
+            worker.close()
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _enlarge(pipe: IO[bytes] | None) -> None:
+    """Let more bytes lie in a pipe, where the system lets us."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(cast(IO[bytes], pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _forget() -> None:
+    """After a fork: the decoder processes belong to the parent, and stay referred to."""
+    global _POOL
+    _INHERITED.append(_POOL)
+    _POOL = _Pool()
+
+
+_POOL = _Pool()
+_INHERITED: list[_Pool] = []
+atexit.register(stop_decoders)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

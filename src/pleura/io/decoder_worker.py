@@ -1,0 +1,142 @@
+"""The program of a decoder process: it reads requests, decodes films and writes replies.
+
+A request names a file or brings its bytes; a reply brings the pixels or an error. The program ends
+when its input ends, when a film takes more processor time than `CPU_S`, or when a decoder crashes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from pleura.core.errors import FilmError
+from pleura.core.types import Radiograph
+from pleura.io.decoding import out_of_memory
+
+__all__ = ["CPU_S", "MEMORY_BYTES", "main", "read_exactly", "read_header", "write_message"]
+
+CPU_S = 12
+"""Processor time that one film may take, s. A JPEG 2000 film of 20 megapixels takes 1 to 2."""
+
+MEMORY_BYTES = 1_150_000_000
+"""Memory that one film may take, beside what the program needs itself."""
+
+
+_LENGTH = struct.Struct(">I")  # of a message's header, bytes
+
+
+def main() -> None:
+    """Answer requests from standard input on standard output until the input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the process that started this one decides
+        signal.signal(number, signal.SIG_IGN)
+    requests, replies = os.fdopen(os.dup(0), "rb", buffering=0), _only_replies()
+    _load_decoders()
+    _limit_memory()
+    with contextlib.suppress(EOFError, BrokenPipeError):  # nobody asks any more
+        while True:
+            request = read_header(requests)
+            content = bytearray(request["bytes"])
+            read_exactly(requests, memoryview(content))
+            _limit_time()
+            header, pixels = _answered(request, bytes(content))
+            write_message(replies, header, pixels)
+
+
+def write_message(stream: IO[bytes], header: Mapping[str, Any], content: Any = b"") -> None:
+    """Write a JSON header and `content`, any contiguous buffer, to an unbuffered stream."""
+    body = memoryview(content).cast("B") if len(content) else memoryview(b"")
+    text = json.dumps({**header, "bytes": len(body)}).encode()
+    for part in (memoryview(_LENGTH.pack(len(text)) + text), body):
+        while part:
+            part = part[stream.write(part) :]
+
+
+def read_header(stream: IO[bytes]) -> dict[str, Any]:
+    """The header of the next message; its content follows in the stream. `EOFError` at the end."""
+    length = bytearray(_LENGTH.size)
+    read_exactly(stream, memoryview(length))
+    text = bytearray(_LENGTH.unpack(length)[0])
+    read_exactly(stream, memoryview(text))
+    header: dict[str, Any] = json.loads(text)
+    return header
+
+
+def read_exactly(stream: Any, buffer: memoryview) -> None:
+    """Fill `buffer` (bytes) from an unbuffered stream; `EOFError` where the stream ends before."""
+    while buffer:
+        count = stream.readinto(buffer)
+        if not count:
+            raise EOFError
+        buffer = buffer[count:]
+
+
+def _only_replies() -> IO[bytes]:
+    """The stream for replies; what libraries print on standard output goes nowhere from now on."""
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    return replies
+
+
+def _load_decoders() -> None:
+    """Load what nearly every film needs, before the limits count."""
+    from pleura.io import dicom  # noqa: F401
+
+    with contextlib.suppress(Exception):  # its absence is said where a film needs it
+        import gdcm  # noqa: F401
+
+
+def _limit_memory() -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+        own = int(pages) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (own + MEMORY_BYTES,) * 2)
+
+
+def _limit_time() -> None:
+    """Give the next film its processor time; the system ends this process if it takes more."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        used = int(usage.ru_utime + usage.ru_stime) + 1
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_S, most))
+
+
+def _answered(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+    """The reply's header and the pixels, (H, W) float32; or an error and no bytes."""
+    from pleura.io.read import read_here
+
+    source = content if request["path"] is None else request["path"]
+    try:
+        film = read_here(source, **request["options"])
+    except FilmError as error:
+        return _failed(error), b""
+    except MemoryError:
+        return _failed(out_of_memory("film's")), b""
+    return _header(film), film.pixels
+
+
+def _failed(error: FilmError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": str(error)}
+
+
+def _header(film: Radiograph) -> dict[str, Any]:
+    return {
+        "size": film.size,
+        "spacing": None if film.spacing is None else asdict(film.spacing),
+        "view": film.view,
+        "notes": film.notes,
+    }
