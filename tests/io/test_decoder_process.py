@@ -125,9 +125,7 @@ def test_films_and_refusals_come_back_as_they_are() -> None:
         read_radiograph(blank.getvalue())
 
 
-def test_a_path_is_opened_by_the_decoder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_is_opened_by_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fïlm \udce9.tif").write_bytes(tiff())
     start_decoder()  # it stays in the folder that is current now
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
+from pleura.io.dicom_parse import parse_dicom
 from pleura.io.dicom_stamp import MAKER
 from pleura.io.dicom_tags import FILM_CLASSES, check_is_film, number, word
 from pleura.io.suitable import MOST_PIXELS, check_size
@@ -52,7 +53,7 @@ def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
         UnsuitableFilm: an object that is no frontal chest film, or a result of our own.
     """
     with decoding("DICOM", quote=False):
-        film = dcmread(BytesIO(content), force=True)
+        film = parse_dicom(BytesIO(content))
         if "SOPClassUID" not in film or "SOPInstanceUID" not in film:
             raise UnreadableFilm("the object has no SOP class or instance; it is damaged, or none")
         if word(film, "ManufacturerModelName") == MAKER.upper():

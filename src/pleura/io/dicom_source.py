@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import config, dcmread
+from pydicom import config
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -24,6 +24,7 @@ from pydicom.valuerep import DS, PersonName, validate_value
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom_display import add_display
+from pleura.io.dicom_parse import parse_dicom
 from pleura.io.dicom_tags import orientation, pair, word
 from pleura.io.kinds import is_dicom
 
@@ -149,7 +150,7 @@ def _read(source: bytes | Path | str) -> Dataset:
             "ask for other formats, or give the film as DICOM"
         )
     with decoding("DICOM", quote=False):
-        return dcmread(BytesIO(data), stop_before_pixels=True, force=True)
+        return parse_dicom(BytesIO(data), stop_before_pixels=True)
 
 
 def _bytes(source: bytes | Path | str) -> bytes:
