@@ -6,7 +6,8 @@
 
 The same seed gives the same inputs. Each input is read as every door of Pleura reads a film, in a
 process that this program watches. It prints a table, and exits with 1 if any input ended the
-process, took over 20 s of processor time or 2 GB, raised an error outside Pleura's own, or printed anything.
+process, took over 20 s of processor time or 2 GB, raised an error outside Pleura's own, or
+printed anything.
 """
 
 from __future__ import annotations
