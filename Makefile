@@ -31,7 +31,7 @@ demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, 
 	@echo
 	@echo "make demo: done in $(TOOK). Look at:"
 	@echo "  demo/film.png          a chest film drawn by pleura"
-	@echo "  demo/film_overlay.png  the same with the lungs: the right one blue, the left one orange"
+	@echo "  demo/film_overlay.png  the same with the lungs, heart and their legend: right blue, left orange"
 	@echo "  demo/film_mask.png     the mask, 0 and 255, of the film's own size"
 	@echo "  demo/results.csv       areas, boxes and ratios"
 

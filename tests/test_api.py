@@ -70,15 +70,22 @@ def test_a_result_is_the_cores_noun_and_more(weights: bytes) -> None:
 
 
 def test_overlay(weights: bytes) -> None:
-    picture = pleura.segment(film(), weights=weights).overlay()
+    found = pleura.segment(film(), weights=weights)
+    picture = found.overlay(legend=False)
     assert (picture.mode, picture.size) == ("RGB", (128, 256))
     assert picture.getpixel((16, 100)) == (0x00, 0x72, 0xB2)  # the patient's right lung
     assert picture.getpixel((80, 100)) == (0xD5, 0x5E, 0x00)
+    explained = found.overlay()
+    assert explained.width == 128
+    assert explained.height > 256
+    np.testing.assert_array_equal(np.asarray(explained)[:256], np.asarray(picture))
 
 
 def test_a_notebook_shows_the_overlay_smaller(weights: bytes) -> None:
     shown = pleura.segment(film(1600, 800), weights=weights)._repr_png_()
-    assert Image.open(BytesIO(shown)).size == (api.NOTEBOOK_SIDE // 2, api.NOTEBOOK_SIDE)
+    width, height = Image.open(BytesIO(shown)).size
+    assert height == api.NOTEBOOK_SIDE
+    assert 0.45 < width / height < 0.5  # 800 x 1600 px, and the legend's rows
 
 
 def test_save(tmp_path: Path, weights: bytes) -> None:

@@ -29,7 +29,6 @@ from pleura.core.errors import (
     UsageError,
     WeightsError,
 )
-from pleura.core.paint import paint
 from pleura.core.types import (
     Box,
     Definition,
@@ -41,6 +40,7 @@ from pleura.core.types import (
     Spacing,
 )
 from pleura.io.outputs import write_outputs
+from pleura.io.pictures import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
 from pleura.io.suitable import check_contrast, check_size
 from pleura.runtime.engine import Engine, OnnxEngine
@@ -86,13 +86,15 @@ _LOADING = threading.Lock()
 class Segmentation(types.Segmentation):
     """The lungs of one film, at its native size; a notebook shows it as an overlay."""
 
-    def overlay(self) -> Image.Image:
+    def overlay(self, *, legend: bool = True) -> Image.Image:
         """The film in RGB with the lungs outlined and lightly filled, at native size.
 
-        The patient's right lung is blue (#0072B2), the left one vermillion (#D55E00).
+        The patient's right lung is blue (#0072B2), the left one vermillion (#D55E00). The heart,
+        if the weights have one, is outlined in purple (#CC79A7), and dashed bars show the two
+        widths of the cardiothoracic ratio. With `legend`, rows below the film explain that, and
+        give the verdict if it is not `ok`; without, the picture has the film's size.
         """
-        film = self.radiograph.pixels
-        return Image.fromarray(paint(film, self.right, self.left, heart=self.heart))
+        return marked_overlay(self) if legend else overlay_image(self)
 
     def save(
         self,

@@ -30,8 +30,7 @@ def test_every_way_of_looking_gives_the_same_numbers(maps: NativeMaps) -> None:
         (slice(None), slice(-9, None)),
         (slice(0), slice(3)),
     ):
-        # in other bands, and so rounded in another order
-        np.testing.assert_allclose(maps[2, *part], whole[2, *part], rtol=0, atol=3e-7)
+        np.testing.assert_array_equal(maps[2, *part], whole[2, *part])
     np.testing.assert_array_equal(maps[1:3], whole[1:3])
     np.testing.assert_array_equal(maps.astype(np.float16), whole.astype(np.float16))
     np.testing.assert_array_equal(np.stack(list(maps)), whole)
@@ -55,6 +54,29 @@ def test_a_threshold_looks_wherever_it_must(size: tuple[int, int]) -> None:
     for small, whole in zip(squares, frame.restore(squares), strict=True):
         np.testing.assert_array_equal(frame.above(small, 0.5), whole >= 0.5)
     assert not frame.above(squares[4], 0.5).any()
+
+
+@pytest.mark.parametrize("size", [(1500, 300), (40, 51), (33, 999), (513, 640)])
+def test_a_tie_has_one_answer_however_it_is_looked_at(size: tuple[int, int]) -> None:
+    """Maps of eighths: between two neighbours many restored values are exactly the threshold."""
+    frame = Frame(*size, 64)
+    maps = np.random.default_rng(1).integers(0, 9, (3, 64, 64)).astype(np.float32) / 8
+    maps[2, 20:40, 20:40] = 0.5
+    whole = frame.restore(maps)
+    for channel, restored in enumerate(whole):
+        np.testing.assert_array_equal(frame.above(maps[channel], 0.5), restored >= 0.5)
+    part = slice(size[0] // 3, size[0] // 2), slice(size[1] // 5, size[1])
+    np.testing.assert_array_equal(frame.restore_part(maps[0], *part), whole[0][part])
+    inside = [slice(s * 22 // 64, s * 38 // 64) for s in size]
+    assert frame.above(maps[2], 0.5)[*inside].all()  # where all are 0.5, so is their mean
+
+
+def test_a_threshold_met_exactly_by_hand() -> None:
+    """Two pixels to four: 0, 1/4, 3/4 and 1 of the way, as in `test_resample`."""
+    small = np.array([[0.0, 1.0]] * 2, np.float32)
+    frame = Frame(4, 4, 2)
+    assert frame.above(small, 0.25)[0].tolist() == [False, True, True, True]
+    assert frame.above(small, 0.75)[0].tolist() == [False, False, True, True]
 
 
 def test_cleaning_sees_no_difference() -> None:

@@ -26,7 +26,7 @@ from pleura.core.types import Provenance, Quality, Segmentation
 from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.dicom_results import dicom_bytes, dicom_results, result_uids
 from pleura.io.dicomgsps import MOST_POINTS
-from pleura.io.pictures import overlay_image
+from pleura.io.pictures import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
 
 READABLE = (
@@ -250,7 +250,9 @@ def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
     invented = {"FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient"}
     assert not invented & {each.keyword for each in every(result)}
     if "Rows" in result:
-        assert (result.Rows, result.Columns) == found.radiograph.size
+        rows, columns = found.radiograph.size
+        assert result.Columns == columns
+        assert result.Rows > rows if kind == "dicom-sc" else result.Rows == rows
 
 
 def every(dataset: Dataset) -> Iterator[Any]:
@@ -293,7 +295,10 @@ def test_the_label_map_has_a_value_a_part() -> None:
 
 def test_the_picture_is_the_overlay() -> None:
     sc, found = one("dicom-sc", PatientOrientation=["R", "F"])
-    assert np.array_equal(sc.pixel_array, overlay_image(found))
+    assert np.array_equal(sc.pixel_array, marked_overlay(found))
+    assert np.array_equal(sc.pixel_array[:ROWS], overlay_image(found))
+    assert (sc.Rows > ROWS, sc.Columns) == (True, COLUMNS)
+    assert sc.PixelSpacing == [2, 2]  # the film's: rows are added, none is squeezed
     assert list(sc.PatientOrientation) == ["R", "F"]
     assert "BurnedInAnnotation" not in sc
     burnt, _ = one("dicom-sc", BurnedInAnnotation="YES")

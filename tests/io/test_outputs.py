@@ -221,13 +221,15 @@ def test_coco_gives_the_masks_back_holes_and_all(
         assert annotation["iscrowd"] == 0
 
 
-def test_the_overlay_is_in_colour_at_the_film_s_size(
+def test_the_overlay_is_in_colour_and_says_what_of_it_is_the_film(
     segmentation: Segmentation, tmp_path: Path
 ) -> None:
     (path,) = write_outputs(segmentation, tmp_path / "film", ["overlay"])
     image = opened(path)
-    assert (image.mode, image.size) == ("RGB", (48, 64))
-    values = np.asarray(image).astype(int)
+    assert (image.mode, image.width) == ("RGB", 48)
+    assert image.info["pleura:film"] == "64,48"
+    assert image.height > 64
+    values = np.asarray(image).astype(int)[:64]
     assert tuple(values[10, 10]) == (0x00, 0x72, 0xB2)  # on the right lung's outline
     grey = ~(segmentation.mask | segmentation.heart)
     for bar in transverse_widths(segmentation.right, segmentation.left, segmentation.heart):

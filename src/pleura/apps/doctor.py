@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from pleura.apps.answers import Exit
-from pleura.apps.engines import open_engine
+from pleura.apps.engines import cache_folder, open_engine
 from pleura.apps.extras import extras, installed_version, required_by
 from pleura.core.errors import PleuraError
 
@@ -115,6 +115,25 @@ def writing() -> Iterator[Check]:
             yield Check(f"write {name}", True, str(folder), essential=False)
 
 
+def kept_graphs() -> Iterator[Check]:
+    """What the engine compiles can be kept for the next start."""
+    folder = cache_folder()
+    remedy = "all works, but each start is slower; set XDG_CACHE_HOME to a folder you may write to"
+    if folder is None:
+        found = "nowhere to keep compiled graphs: this user has no home folder"
+        yield Check("cache", False, found, remedy, False)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"pleura")
+    except OSError as error:
+        found = f"cannot keep compiled graphs in {folder}: {error.strerror}"
+        yield Check("cache", False, found, remedy, False)
+    else:
+        yield Check("cache", True, f"compiled graphs are kept in {folder}", essential=False)
+
+
 def cpus() -> Iterator[Check]:
     """How many threads the engine takes."""
     from pleura.runtime.threads import usable_cpus
@@ -174,6 +193,7 @@ CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (
     python,
     cpus,
     writing,
+    kept_graphs,
     weights,
     engine,
     dicom,

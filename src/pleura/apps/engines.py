@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENGINES",
     "Choice",
+    "cache_folder",
     "open_engine",
     "read_weights",
 ]
@@ -34,20 +35,25 @@ def open_engine(
     """
     from pleura.runtime.engines import open_weights
 
-    choice = replace(choice or Choice(), cache=str(cache_folder()))
+    choice = replace(choice or Choice(), cache=str(cache_folder() or ""))
     if threads is not None:
         choice = replace(choice, threads=threads)
     return open_weights(None if weights is None else read_weights(weights), choice)
 
 
-def cache_folder() -> Path:
-    """Where this platform keeps what can be made again."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def cache_folder() -> Path | None:
+    """Where what can be made again is kept; None without XDG_CACHE_HOME and without a home."""
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named) / "pleura"
+    try:
+        if sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = Path.home() / ".cache"
+    except RuntimeError:  # no HOME, and a user that the system does not know
+        return None
     return base / "pleura"
 
 

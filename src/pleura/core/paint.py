@@ -10,7 +10,15 @@ from pleura.core.measure import TransverseWidth, transverse_widths
 from pleura.core.pieces import bounding_box, window
 from pleura.core.types import Mask, Pixels
 
-__all__ = ["HEART_COLOUR", "LEFT_COLOUR", "RIGHT_COLOUR", "display", "outline_width", "paint"]
+__all__ = [
+    "BAR_GROUND",
+    "HEART_COLOUR",
+    "LEFT_COLOUR",
+    "RIGHT_COLOUR",
+    "display",
+    "outline_width",
+    "paint",
+]
 
 RIGHT_COLOUR = (0x00, 0x72, 0xB2)
 LEFT_COLOUR = (0xD5, 0x5E, 0x00)

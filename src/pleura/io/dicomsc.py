@@ -17,11 +17,11 @@ __all__ = ["dicom_sc"]
 
 
 def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> Dataset:
-    """The overlay in RGB, 8 bits, uncompressed, of the film's own rows and columns.
+    """The overlay in RGB, 8 bits, uncompressed, of the film's own scale and columns.
 
-    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`. Where
-    the verdict is not `ok` its lower edge says so; no other text is burnt in that is not in the
-    film.
+    `film` is of `io.dicom_source.FilmHeader`. The picture is that of the format `overlay`: the
+    film's rows, then those of the legend and of a verdict that is not `ok`. Nothing is written
+    over the film, and its spacing holds.
     """
     sc: Dataset = SCImage.from_ref_dataset(
         film,

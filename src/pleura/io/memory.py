@@ -13,7 +13,7 @@ from pleura.core.contours import rle
 from pleura.core.paint import display
 from pleura.core.types import Mask, Radiograph, Segmentation
 from pleura.io.masks import labels_png, mask_png
-from pleura.io.pictures import COMPRESSION, marked_overlay
+from pleura.io.pictures import marked_overlay, overlay_options
 from pleura.io.row import COLUMNS, Row
 
 __all__ = ["PICTURES", "film_png", "run_lengths", "table_csv"]
@@ -27,7 +27,7 @@ def film_png(film: Radiograph) -> bytes:
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
     "mask": lambda found: mask_png(found.mask),
     "labels": labels_png,
-    "overlay": lambda found: _png(marked_overlay(found), compress_level=COMPRESSION),
+    "overlay": lambda found: _png(marked_overlay(found), **overlay_options(found)),
     "film": lambda found: film_png(found.radiograph),
 }
 """By name: the PNG of a result; `mask`, `labels` and `overlay` as in `io.outputs.FORMATS`."""

@@ -11,8 +11,8 @@ from PIL import Image, PngImagePlugin
 
 from pleura.core.paint import paint
 from pleura.core.types import Box, Pixels, Segmentation
+from pleura.io.caption import captioned
 from pleura.io.masks import save_png
-from pleura.io.warning_strip import marked
 
 __all__ = [
     "COMPRESSION",
@@ -20,6 +20,7 @@ __all__ = [
     "crop_box",
     "marked_overlay",
     "overlay_image",
+    "overlay_options",
     "write_crop",
     "write_overlay",
 ]
@@ -36,19 +37,27 @@ _FINE_ENOUGH = 64  # grey values; with fewer, rounding to integers would show
 def write_overlay(segmentation: Segmentation, stem: Path) -> list[Path]:
     """The film with the lungs outlined and lightly filled: right #0072B2, left #D55E00.
 
-    A verdict that is not `ok` is written over its lower edge.
+    Rows below the film hold a legend, and the verdict if that is not `ok`. The PNG's text field
+    `pleura:film` holds the rows and columns that are the film's, which come first.
     """
     path = stem.with_name(f"{stem.name}_overlay.png")
-    return [save_png(marked_overlay(segmentation), path, compress_level=COMPRESSION)]
+    return [save_png(marked_overlay(segmentation), path, **overlay_options(segmentation))]
+
+
+def overlay_options(segmentation: Segmentation) -> dict[str, Any]:
+    """How an overlay is saved as PNG, the same at every door."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("pleura:film", "{},{}".format(*segmentation.radiograph.size))
+    return {"compress_level": COMPRESSION, "pnginfo": text}
 
 
 def marked_overlay(segmentation: Segmentation) -> Image.Image:
-    """The overlay as it leaves Pleura: with its verdict, unless that is `ok`."""
-    return marked(overlay_image(segmentation), segmentation.quality)
+    """The overlay as it leaves Pleura: the film's rows, then those of its legend and verdict."""
+    return captioned(overlay_image(segmentation), segmentation)
 
 
 def overlay_image(segmentation: Segmentation) -> Image.Image:
-    """The film in RGB with the lungs outlined and lightly filled."""
+    """The film in RGB with the lungs outlined and lightly filled, of the film's own size."""
     film = segmentation.radiograph.pixels
     painted = paint(film, segmentation.right, segmentation.left, heart=segmentation.heart)
     return Image.fromarray(painted)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import threading
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +24,14 @@ from pleura.runtime.contract import (
     check_shapes,
     read_card,
 )
+from pleura.runtime.cpu import cpu_features
+from pleura.runtime.kept_graphs import KeptGraph, keep, kept
 from pleura.runtime.threads import usable_cpus
 
 __all__ = ["OpenVinoEngine"]
+
+_ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Take instruction sets away from OpenVINO, and so decide what it compiles."""
 
 
 class OpenVinoEngine:
@@ -43,7 +51,8 @@ class OpenVinoEngine:
         `threads` is how many CPUs it may use, None takes `usable_cpus()`; `streams` is how many
         calls it computes at the same time, each on its share of them.
         `precision` is `bf16` to compute an fp32 graph so; None takes the graph's own. `cache` is
-        a folder for what was compiled, so that the next start is quicker; none if empty.
+        a folder for what was compiled, so that the next start is quicker; none if empty. One that
+        takes no file does no harm, and what was damaged in it is compiled and kept anew.
 
         Raises:
             ModuleNotFoundError: OpenVINO is not installed.
@@ -56,20 +65,23 @@ class OpenVinoEngine:
             "CPU", "OPTIMIZATION_CAPABILITIES"
         ):
             raise UsageError("this CPU does not compute in bf16; take --precision int8 or fp32")
-        model, self.card = _read(core, weights)
-        model.reshape([1, 1, self.card.side, self.card.side])
+        exactly = "bf16" if precision == "bf16" else "f32"
         settings = {
             "INFERENCE_NUM_THREADS": threads or usable_cpus(),
             "NUM_STREAMS": streams,
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": exactly,
             "PERFORMANCE_HINT": "LATENCY",
-            **({"CACHE_DIR": cache} if cache else {}),
         }
-        self._model = core.compile_model(model, "CPU", settings)
+        self.weights_sha256 = hashlib.sha256(weights).hexdigest()
+        key = _key(core, self.weights_sha256, exactly)
+        opened = _open_kept(core, settings, cache, key) if cache else None
+        self.was_kept = opened is not None
+        """Whether what computes was read from `cache`, and not compiled at this start."""
+
+        self._model, self.card = opened or _compile(core, weights, settings, (cache, key))
         self._own = threading.local()
         version = openvino.__version__.partition("-")[0]
         self.name = f"openvino {version} cpu {precision or self.card.precision}"
-        self.weights_sha256 = hashlib.sha256(weights).hexdigest()
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, S, S) float32 in [0, 1] -> (N, C, S, S) float32 in [0, 1]; C as in the card.
@@ -122,8 +134,50 @@ def _imported() -> Any:
     return openvino
 
 
-def _read(core: Any, weights: bytes) -> tuple[Any, Card]:
-    """The graph, checked against its card."""
+def _key(core: Any, weights_sha256: str, precision: str) -> str:
+    """A digest of all that decides what is compiled: weights, library, precision, CPU."""
+    decides = (
+        weights_sha256,
+        sys.modules["openvino"].__version__,
+        precision,
+        core.get_property("CPU", "FULL_DEVICE_NAME"),
+        sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        sorted(cpu_features()),
+        [os.environ.get(name) for name in _ISA_VARIABLES],
+    )
+    return hashlib.sha256(repr(decides).encode()).hexdigest()
+
+
+def _open_kept(
+    core: Any, settings: dict[str, Any], cache: str, key: str
+) -> tuple[Any, Card] | None:
+    """What was compiled at an earlier start; None if there is none that is whole."""
+    graph = kept(Path(cache), key)
+    if graph is None:
+        return None
+    try:
+        return core.import_model(graph.compiled, "CPU", settings), read_card(graph.card)
+    except RuntimeError:  # whole, but of a library that looks at it in another way
+        return None
+
+
+def _compile(
+    core: Any, weights: bytes, settings: dict[str, Any], into: tuple[str, str]
+) -> tuple[Any, Card]:
+    """Compile the graph, and keep it `into` a folder under a key, unless the folder is empty."""
+    model, told, card = _read(core, weights)
+    model.reshape([1, 1, card.side, card.side])
+    compiled = core.compile_model(model, "CPU", settings)
+    cache, key = into
+    if cache:
+        stream = BytesIO()
+        compiled.export_model(stream)
+        keep(Path(cache), key, KeptGraph(card=told, compiled=stream.getvalue()))
+    return compiled, card
+
+
+def _read(core: Any, weights: bytes) -> tuple[Any, str, Card]:
+    """The graph and its card, as text and read, checked against each other."""
     try:
         model = core.read_model(weights)
     except RuntimeError as error:
@@ -133,9 +187,10 @@ def _read(core: Any, weights: bytes) -> tuple[Any, Card]:
             "`pleura export`"
         ) from error
     path = ["framework", CARD_KEY]
-    card = read_card(str(model.get_rt_info(path).value) if model.has_rt_info(path) else None)
+    told = str(model.get_rt_info(path).value) if model.has_rt_info(path) else None
+    card = read_card(told)
     check_shapes({end.get_any_name(): _shape(end) for end in (*model.inputs, *model.outputs)}, card)
-    return model, card
+    return model, told or "", card
 
 
 def _shape(end: Any) -> Shape:

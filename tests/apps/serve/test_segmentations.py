@@ -87,8 +87,10 @@ def test_the_overlay_of_a_doubtful_film_is_marked_as_the_command_line_does(
     assert run("segment", tmp_path / "one.png", "-o", tmp_path / "out", *options).code == 0
     told = five.post(WHERE, params={"format": "overlay"}, content=pale(RIGHT))
     assert told.content == (tmp_path / "out/one_overlay.png").read_bytes()
-    lowest = np.asarray(Image.open(io.BytesIO(told.content)))[-1]
-    assert (lowest < 100).all()  # the film is pale there; the strip is not
+    overlay = Image.open(io.BytesIO(told.content))
+    rows, _ = map(int, overlay.info["pleura:film"].split(","))
+    below = np.asarray(overlay)[rows:]
+    assert (below == (0xF0, 0xE4, 0x42)).all(axis=-1).any()  # the warning, outside the film
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,80 @@
+"""Compiled graphs kept in a folder between runs, each beside the digest that it must have."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["KeptGraph", "keep", "kept"]
+
+_MAGIC = b"pleura graph 1\n"
+_DIGEST = 32  # bytes of a SHA-256
+_LENGTH = 8  # bytes of the card's length, big-endian
+_STALE_S = 3600.0  # what a killed process began to write is dead after that
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGraph:
+    """What the engine compiled, and the card of the weights it was compiled from."""
+
+    card: str
+    compiled: bytes
+
+
+def kept(folder: Path, key: str) -> KeptGraph | None:
+    """The graph that was kept under `key`; None if there is none, or its bytes are not those.
+
+    `key` is a hex digest of all that decides what is compiled.
+    """
+    try:
+        content = _place(folder, key).read_bytes()
+    except OSError:
+        return None
+    start = len(_MAGIC) + _DIGEST
+    digest, body = content[len(_MAGIC) : start], memoryview(content)[start:]
+    if not content.startswith(_MAGIC) or digest != _digest(key, body):
+        return None
+    end = _LENGTH + int.from_bytes(body[:_LENGTH], "big")
+    return KeptGraph(card=str(body[_LENGTH:end], "utf-8"), compiled=bytes(body[end:]))
+
+
+def keep(folder: Path, key: str, graph: KeptGraph) -> None:
+    """Keep `graph` under `key`, in place of what was there; nothing if the folder takes no file.
+
+    Readers and other writers at the same time see the old file or the new one.
+    """
+    card = graph.card.encode()
+    body = len(card).to_bytes(_LENGTH, "big") + card + graph.compiled
+    part = folder / f".graph-{os.getpid()}-{secrets.token_hex(4)}.part"
+    with contextlib.suppress(OSError):  # a start that is slower is no reason to fail
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        try:
+            part.write_bytes(_MAGIC + _digest(key, body) + body)
+            part.replace(_place(folder, key))
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _place(folder: Path, key: str) -> Path:
+    return folder / f"graph-{key[:32]}.blob"
+
+
+def _digest(key: str, body: bytes | memoryview) -> bytes:
+    """Of the content and of what it is for: another graph's file under this name is none."""
+    digest = hashlib.sha256(key.encode())
+    digest.update(body)
+    return digest.digest()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half written."""
+    for part in folder.glob(".graph-*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE_S:
+                part.unlink()
