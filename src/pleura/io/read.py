@@ -13,6 +13,7 @@ from pleura.core.types import Radiograph
 from pleura.io.decoding import decoding
 from pleura.io.images import read_image
 from pleura.io.kinds import gzip_head, is_dicom, is_nifti
+from pleura.io.opening import open_file
 from pleura.io.suitable import MOST_PIXELS
 
 __all__ = ["read_radiograph"]
@@ -65,11 +66,12 @@ def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
     if isinstance(source, bytes | bytearray | memoryview):
         return BytesIO(source)
     path = Path(source)
-    if path.is_dir():
-        raise UnreadableFilm(f"{path} is a folder; give one film, or segment the whole folder")
     try:
-        stream = path.open("rb")
-        return stream if stream.seekable() else BytesIO(stream.read())  # a pipe is read at once
+        return open_file(path)
+    except IsADirectoryError as error:
+        raise UnreadableFilm(
+            f"{path} is a folder; give one film, or segment the whole folder"
+        ) from error
     except OSError as error:
         raise UnreadableFilm(
             f"cannot open {path}: {error.strerror or error}; check the name and the permissions"
