@@ -14,7 +14,7 @@ LOOKED_AT = 4
 
 def test_what_is_no_chest_film_never_passes_where_the_card_has_norms(films_root: Path) -> None:
     known = bool(open_weights().card.norms)
-    paths = sorted(each.path for each in find_films([films_root / "negatives"]))
+    paths = sorted(each.path for each in find_films([films_root / "negatives"]).films)
     kept = paths[1::2][:LOOKED_AT]  # the half that no limit was chosen on
     verdicts = []
     for path in kept:

@@ -22,7 +22,9 @@ from pleura.core import types
 from pleura.core.card import Card
 from pleura.core.errors import (
     DataError,
+    DiskFull,
     FilmError,
+    OutputError,
     PleuraError,
     UnreadableFilm,
     UnsuitableFilm,
@@ -52,12 +54,14 @@ __all__ = [
     "Box",
     "Card",
     "DataError",
+    "DiskFull",
     "Doubt",
     "Engine",
     "FilmError",
     "Measurements",
     "OnnxEngine",
     "OpenVinoEngine",
+    "OutputError",
     "PleuraError",
     "Provenance",
     "Quality",
@@ -113,7 +117,8 @@ class Segmentation(types.Segmentation):
 
         Raises:
             UsageError: no such format, a DICOM format without `film`, a stem that is a folder or
-                has a file's suffix, or a place where nothing can be written.
+                has a file's suffix.
+            OutputError: the file cannot be written there.
             UnsuitableFilm: `film` is no DICOM film that a result can refer to.
         """
         given, stem = stem, Path(stem)

@@ -82,7 +82,7 @@ class TestOneFilm:
             (["--format", "npy, nifti"], ["a_labels.nii.gz", "a_labels.npy"]),
             (
                 ["-f", "coco", "-f", "mask", "--overlay"],
-                ["a_coco.json", "a_mask.png", "a_overlay.png"],
+                ["a_coco.json", "a_mask.png", "a_overlay.png", "coco.json"],
             ),
             (["--format", "crop"], ["a_crop.png"]),
         ],
@@ -291,16 +291,22 @@ class TestResume:
         assert rows(out)["a"]["right_to_left_ratio"] == ""  # undefined, not zero
         assert "1 finished before" in run(*command, "--resume").err
 
-    @pytest.mark.parametrize(
-        ("options", "said"), [(["--overlay"], "formats"), (["--format", "labels"], "formats")]
-    )
-    def test_other_options_are_refused(
-        self, segment: Run, films: Path, tmp_path: Path, options: list[str], said: str
-    ) -> None:
+    def test_a_format_less_is_refused(self, segment: Run, films: Path, tmp_path: Path) -> None:
         segment(films, "-o", tmp_path / "out")
-        told = segment(films, "-o", tmp_path / "out", "--resume", *options)
+        told = segment(films, "-o", tmp_path / "out", "--resume", "--format", "labels")
         assert told.code == 2
-        assert f"begun with {said}" in told.err
+        assert "begun with formats" in told.err
+
+    def test_a_format_more_is_written_for_every_film(
+        self, segment: Run, films: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        segment(films, "-o", out)
+        before = {path: path.read_bytes() for path in out.rglob("*_mask.png")}
+        assert segment(films, "-o", out, "--resume", "--overlay").code == 0
+        assert {path: path.read_bytes() for path in out.rglob("*_mask.png")} == before
+        assert len(list(out.rglob("*_overlay.png"))) == len(before) == 3
+        assert "3 finished before" in segment(films, "-o", out, "--resume", "--overlay").err
 
     def test_another_film_of_the_same_name_is_refused(
         self, segment: Run, films: Path, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from pleura.apps import place
 
 FILMS = 40
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -91,7 +94,7 @@ def uninterrupted(
     )
     assert done.returncode == 3, done.stderr
     found = tree(out)
-    assert len(found) == 4 * (FILMS - 2) + 1
+    assert len(found) == 4 * (FILMS - 2) + 2
     return found
 
 
@@ -144,18 +147,58 @@ def test_ctrl_c_finishes_the_film_in_hand_and_says_how_to_go_on(
     assert tree(out) == uninterrupted
 
 
-def test_a_disk_that_takes_no_more_stops_the_run_with_a_clear_line(
-    run: Callable[..., Any], many: Path, tiny_weights: Path, tmp_path: Path
+def test_a_disk_that_is_full_stops_the_run_and_says_what_to_do(
+    run: Callable[..., Any],
+    many: Path,
+    tiny_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: dict[str, bytes],
 ) -> None:
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "odd").write_text("a file where a folder is needed")
-    told = run("segment", many, "-o", out, "--weights", tiny_weights, "--threads", 1)
-    assert told.code == 2
-    assert "cannot write" in told.err
-    assert "--resume" in told.err
+    line = command(many, out, tiny_weights)[3:]
+    room, sync = [20], os.fsync
+
+    def full_after_a_while(handle: int) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_after_a_while)
+        told = run(*line)
+    assert told.code == 1
+    assert "No space left on device; free space there" in told.err
+    assert "--resume goes on from here" in told.err
     assert "Traceback" not in told.err
-    (out / "odd").unlink()
-    again = run("segment", many, "-o", out, "--weights", tiny_weights, "--threads", 1, "--resume")
+    assert 0 < masks(out) < FILMS - 2
+    again = run(*line, "--resume")
     assert again.code == 3
-    assert masks(out) == FILMS - 2
+    assert tree(out) == uninterrupted
+
+
+def test_an_output_folder_that_is_closed_stops_the_run(
+    run: Callable[..., Any],
+    many: Path,
+    tiny_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out"
+    make = Path.mkdir
+
+    def closed(self: Path, *arguments: Any, **options: Any) -> None:
+        if self == out / "odd":  # the last of the folder's rights are gone by now
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        make(self, *arguments, **options)
+
+    def no_file(**_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", closed)
+    monkeypatch.setattr(place, "TemporaryFile", no_file)
+    told = run(*command(many, out, tiny_weights)[3:])
+    assert told.code == 1
+    assert f"cannot write {out}: Permission denied; allow writing there" in told.err
+    assert "--resume" in told.err

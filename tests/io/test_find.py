@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pleura.core.errors import UsageError
-from pleura.io.find import _Named, _told_apart, find_films
+from pleura.io.find import find_films
+from pleura.io.naming import Named, told_apart
 
 DICOM = bytes(128) + b"DICM"
 
@@ -24,14 +25,16 @@ def touch(root: Path, *names: str, content: bytes = b"x") -> list[Path]:
 
 def names(*inputs: str | Path, **options: Path) -> dict[str, str]:
     """relative -> file name"""
-    return {film.relative.as_posix(): film.path.name for film in find_films(inputs, **options)}
+    return {
+        film.relative.as_posix(): film.path.name for film in find_films(inputs, **options).films
+    }
 
 
 def test_a_folder_is_mirrored(tmp_path: Path) -> None:
     touch(tmp_path, "b.PNG", "a/x.jpg", "a/deep/er/y.nii.gz", "a/z.tif")
     touch(tmp_path, "notes.md", "manifest.csv", "a/mask.npy")
     touch(tmp_path, ".hidden.png", ".git/x.png", "__MACOSX/x.png", "a/._x.jpg")
-    found = find_films([tmp_path])
+    found = find_films([tmp_path]).films
     assert [film.relative.as_posix() for film in found] == ["a/deep/er/y", "a/x", "a/z", "b"]
     assert all(film.path.is_absolute() and film.path.is_file() for film in found)
 
@@ -179,13 +182,13 @@ def test_no_two_films_ever_share_a_name(paths: set[str], chance: random.Random) 
     films = []
     for path in sorted(paths):
         *folders, _ = path[1:].split("/")
-        films.append(_Named(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
-    named = {film.path: PurePath(*film.parts) for film in _told_apart(films)}
+        films.append(Named(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
+    named = {film.path: PurePath(*film.parts) for film in told_apart(films)}
     assert set(named) == {Path(path) for path in paths}
     assert len({relative.as_posix().casefold() for relative in named.values()}) == len(paths)
     assert not any(relative.is_absolute() or ".." in relative.parts for relative in named.values())
     chance.shuffle(films)
-    assert {film.path: PurePath(*film.parts) for film in _told_apart(films)} == named
+    assert {film.path: PurePath(*film.parts) for film in told_apart(films)} == named
 
 
 def test_outputs_of_different_films_never_meet(tmp_path: Path) -> None:

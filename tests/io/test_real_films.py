@@ -53,7 +53,7 @@ def test_what_is_no_chest_film_is_refused_with_the_reason(films_root: Path, name
 
 
 def test_every_file_of_the_folder_is_accounted_for(films_root: Path) -> None:
-    found = {film.path.name for film in find_films([films_root / "dicom"])}
+    found = {film.path.name for film in find_films([films_root / "dicom"]).films}
     assert found == {*READABLE, *REFUSED}
 
 
@@ -114,7 +114,7 @@ def test_truncated_dicom_is_one_clear_sentence(films_root: Path, name: str) -> N
 def test_a_film_of_each_source_is_read(
     films_root: Path, folder: str, size: tuple[int, int] | None
 ) -> None:
-    found = find_films([films_root / folder])
+    found = find_films([films_root / folder]).films
     assert len(found) > 100
     film = read_radiograph(found[len(found) // 2].path)
     assert film.pixels.dtype == np.float32
@@ -124,6 +124,6 @@ def test_a_film_of_each_source_is_read(
 
 
 def test_a_manifest_is_a_list_of_films(films_root: Path) -> None:
-    found = find_films([films_root / "openist" / "manifest.csv"])
+    found = find_films([films_root / "openist" / "manifest.csv"]).films
     assert len(found) == 137
     assert all(film.relative.parts[0] == "images" for film in found)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pleura.core.errors import UsageError
+from pleura.core.errors import OutputError, UsageError
 from pleura.core.types import Segmentation
 from pleura.io.row import COLUMNS, Row, done_row, failed_row
 from pleura.io.run import Run, write_run
@@ -178,7 +178,7 @@ def test_a_table_of_another_version_is_not_mixed_with_ours(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file in the way")
-    with pytest.raises(UsageError, match=r"cannot write .*results\.csv"):
+    with pytest.raises(OutputError, match=r"cannot write .*results\.csv"):
         Table(tmp_path / "out")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pleura.core.errors import UsageError
+from pleura.core.errors import OutputError
 from pleura.io.find import find_films
 from pleura.io.whole import sweep, written_whole
 
@@ -56,7 +56,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
 def test_a_place_that_takes_no_file_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "film.png"
-    expected = pytest.raises(UsageError, match=r"cannot write .*film\.png: .*choose another")
+    expected = pytest.raises(OutputError, match=r"cannot write .*film\.png: .*choose another")
     with expected, written_whole(path):
         pass
 
@@ -84,7 +84,7 @@ def test_kill_9_leaves_the_old_file_or_the_new_one(tmp_path: Path, seconds: floa
     content = path.read_bytes()
     assert len(content) == SIZE
     assert len(set(content)) == 1
-    assert [film.path for film in find_films([tmp_path])] == [path]  # a leftover is no film
+    assert [film.path for film in find_films([tmp_path]).films] == [path]  # a leftover is no film
     leftovers = len(list(tmp_path.iterdir())) - 1
     assert sweep(tmp_path) == leftovers
     assert list(tmp_path.iterdir()) == [path]

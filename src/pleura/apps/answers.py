@@ -19,6 +19,7 @@ from pleura.apps.serve.refusals import (
 )
 from pleura.core.errors import (
     FilmError,
+    OutputError,
     PleuraError,
     UnreadableFilm,
     UnsuitableFilm,
@@ -40,7 +41,7 @@ class Exit(IntEnum):
     """An option, a path or a recipe is wrong."""
 
     FILMS_FAILED = 3
-    """Some films could not be segmented; all others are written."""
+    """Some films could not be segmented, or some places not be read; all others are written."""
 
     DOUBTED = 4
     """With `--strict`: some films are to be reviewed or were refused; all are written."""
@@ -50,6 +51,9 @@ class Exit(IntEnum):
 
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; `--resume` goes on."""
+
+    UNHEARD = 141
+    """Whoever read stdout has gone, as `head` does; `--resume` goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ _ANSWERS: dict[type[BaseException], Answer] = {
     FilmError: Answer(Exit.FILMS_FAILED, 422),
     UsageError: Answer(Exit.USAGE, 400),
     WeightsError: Answer(Exit.WEIGHTS, 503),
+    OutputError: Answer(Exit.UNEXPECTED, 507),
     CutOff: Answer(Exit.USAGE, 400),
     KeyNeeded: Answer(Exit.USAGE, 401),
     NotOffered: Answer(Exit.USAGE, 406),

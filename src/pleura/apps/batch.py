@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +17,12 @@ from pleura.apps.answers import Exit
 from pleura.apps.interrupt import Interrupt
 from pleura.apps.pipeline import Failed, Loaded, Pipeline
 from pleura.apps.place import Place
-from pleura.apps.progress import FilmProgress
-from pleura.io.find import find_films
+from pleura.apps.progress import FilmProgress, say
+from pleura.core.errors import OutputError
+from pleura.io.cells import printable
+from pleura.io.find import Search, find_films
+from pleura.io.left_out import LeftOut
+from pleura.io.lock import held
 from pleura.io.row import DONE, FAILED, Row, explained, failed_row
 from pleura.io.run import Run, write_run
 from pleura.io.table import RESULTS, Table
@@ -69,40 +73,87 @@ def segment_films(
     way at any moment and gone on with.
 
     Raises:
-        UsageError: no films; or the place holds results, films, or another run's work.
+        UsageError: no films; or the place holds results, films, or another run's work, or another
+            run is writing there.
+        OutputError: the disk is full, or the place takes no file; what is finished stays.
         WeightsError: the network answers nonsense.
     """
-    films = find_films(inputs, leave_out=task.place.leave_out(inputs))
+    task.place.check_options()
+    leave_out = task.place.leave_out(inputs)
+    with held(task.place.out) as locked:
+        if not locked:
+            say(f"{task.place.out} lies on a file system without locks: start no second run there")
+        search = find_films(inputs, leave_out=leave_out, known=task.place.names())
+        try:
+            return _segmented(search, task, open_segmenter)
+        except OutputError as error:
+            raise type(error)(f"{error}; --resume goes on from here") from error
+
+
+def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segmenter]) -> Exit:
+    """Segment what was found, in a folder that is held."""
+    films, place = search.films, task.place
     lanes = min(task.lanes, len(films))
     segmenter = open_segmenter(lanes)
-    report = _begun(task, segmenter, len(films))
-    task.place.check(films, report)
+    report = _begun(task, segmenter, search)
+    place.check(films, report)
     start = time.monotonic()
-    write_run(task.place.out, report)  # says `interrupted` until the end says otherwise
-    with Table(task.place.out, resume=task.place.resume) as table, Interrupt() as interrupt:
-        left = task.place.unfinished(films, table.rows)
+    write_run(place.out, report)  # says `interrupted` until the end says otherwise
+    with Table(place.out, resume=place.resume) as table, Interrupt() as interrupt:
+        left = place.unfinished(films, table.rows)
         pipeline = Pipeline(
             segmenter=segmenter,
-            write=task.place.write,
+            write=place.write,
             jobs=task.jobs,
             batch=task.batch,
             lanes=lanes,
             photographs=task.photographs,
             stopped=lambda: interrupt.requested,
+            overdue=lambda: interrupt.overdue,
         )
         skipped = len(films) - len(left)
         with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
-            counts = _work(pipeline.run(left), table, progress, task=task)
+            telling = _Telling(task, progress, interrupt)
+            counts = _work(pipeline.run(left), table, telling)
         names = {each.relative.as_posix() for each in films}
         verdicts = Counter(row.verdict for name, row in table.rows.items() if name in names)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
     report = replace(report, review=verdicts["review"], refused=verdicts["refused"])
-    write_run(task.place.out, report)
-    return _concluded(report, task)
+    if report.status == COMPLETE:
+        place.finish(table.rows, version=report.version)
+    write_run(place.out, report)
+    return _concluded(report, task, search.left_out) if telling.heard else Exit.UNHEARD
+
+
+class _Telling:
+    """What is said of each film, on stderr and on stdout."""
+
+    def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
+        self.heard = True
+        """Somebody reads stdout, as far as it is written to."""
+        self._task, self._progress, self._interrupt = task, progress, interrupt
+
+    def __call__(self, row: Row) -> None:
+        self._progress.advance()
+        name = printable(row.path)
+        if row.status == FAILED:
+            self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
+        elif row.doubts and not self._task.quiet:
+            self._progress.say(f"{row.verdict}: {name}: {explained(row.doubts)}")
+        if self._task.as_json and self.heard:
+            self._speak(json.dumps(row.as_json()))
+
+    def _speak(self, line: str) -> None:
+        """A line on stdout; where its reader has gone, the run stops as by Ctrl-C."""
+        try:
+            typer.echo(line)
+        except BrokenPipeError:
+            self.heard = False
+            self._interrupt.request()
 
 
 def _work(
-    ends: Iterator[Loaded[Row] | Failed], table: Table, progress: FilmProgress, *, task: Task
+    ends: Iterator[Loaded[Row] | Failed], table: Table, tell: Callable[[Row], None]
 ) -> Counter[str]:
     """Take up each film as it is finished; how many ended in which way."""
     counts: Counter[str] = Counter()
@@ -110,13 +161,7 @@ def _work(
         row = _row(each)
         table.add(row)
         counts[row.status] += 1
-        progress.advance()
-        if row.status == FAILED:
-            progress.say(f"failed: {row.path}: {row.error}")
-        elif row.doubts and not task.quiet:
-            progress.say(f"{row.verdict}: {row.path}: {explained(row.doubts)}")
-        if task.as_json:
-            typer.echo(json.dumps(asdict(row)))
+        tell(row)
     return counts
 
 
@@ -128,7 +173,7 @@ def _row(each: Loaded[Row] | Failed) -> Row:
     return replace(each.value, seconds=seconds)
 
 
-def _begun(task: Task, segmenter: Segmenter, found: int) -> Run:
+def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
     """The report as it stands if the run is killed before its end."""
     return Run(
         version=pleura.__version__,
@@ -138,7 +183,9 @@ def _begun(task: Task, segmenter: Segmenter, found: int) -> Run:
         definition=segmenter.definition,
         options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
-        found=found,
+        found=len(search.films),
+        left_out=search.left_out.as_json(),
+        unreadable=search.left_out.unreadable,
         done=0,
         failed=0,
         skipped=0,
@@ -159,7 +206,7 @@ def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -
     )
 
 
-def _concluded(report: Run, task: Task) -> Exit:
+def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
     """Say how the run went; its exit code."""
     out = task.place.out
     worked = report.done + report.failed
@@ -169,19 +216,20 @@ def _concluded(report: Run, task: Task) -> Exit:
     parts += [f"{report.review} to review"] if report.review else []
     parts += [f"{report.refused} refused"] if report.refused else []
     if not task.quiet:
-        typer.echo(
+        for line in left_out.lines():
+            say(line)
+    for line in left_out.complaints():
+        say(line)
+    if not task.quiet:
+        say(
             f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s"
-            f"{_rate(worked, report.seconds)}; see {out / RESULTS}",
-            err=True,
+            f"{_rate(worked, report.seconds)}; see {out / RESULTS}"
         )
     if report.status == INTERRUPTED:
         left = report.found - report.skipped - worked
-        typer.echo(
-            f"interrupted with {_films(left)} to go; run the same command with --resume to go on",
-            err=True,
-        )
+        say(f"interrupted with {_films(left)} to go; run the same command with --resume to go on")
         return Exit.INTERRUPTED
-    if report.failed:
+    if report.failed or left_out.unreadable:
         return Exit.FILMS_FAILED
     return Exit.DOUBTED if task.strict and report.review + report.refused else Exit.DONE
 

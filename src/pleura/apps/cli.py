@@ -5,6 +5,7 @@ What `pleura --help` and `--version` say is said before anything else is loaded.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pleura
@@ -12,6 +13,7 @@ import pleura
 TYPE_CHECKING = False  # as typing has it, whose import would double the time of `pleura --help`
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 __all__ = ["main"]
 
@@ -21,17 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     The one place where errors become exit codes; their text goes to stderr.
     """
+    _open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if given in (["--help"], ["-h"]):
             from pleura.apps.contents import page
 
-            return _say(page())
-        if given == ["--version"]:
-            return _say(f"pleura {pleura.__version__}")
-        return _run(given)
+            code = _say(page())
+        elif given == ["--version"]:
+            code = _say(f"pleura {pleura.__version__}")
+        else:
+            code = _run(given)
     except (KeyboardInterrupt, Exception) as error:
-        return _end(error)
+        code = _end(error)
+    return _flushed(code)
 
 
 def _say(text: str) -> int:
@@ -47,6 +52,8 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         get_command(app)(arguments, prog_name="pleura")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes 1 of it
+            raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return 0
 
@@ -55,20 +62,80 @@ def _end(error: BaseException) -> int:
     """Say what went wrong, for people; a traceback only where the fault is ours."""
     import traceback
 
-    from pleura.apps.answers import answer
+    from pleura.apps.answers import Exit, answer
     from pleura.apps.extras import missing_package
+    from pleura.apps.memory import OUT_OF_MEMORY, is_out_of_memory
+    from pleura.apps.progress import say
     from pleura.core.errors import PleuraError
 
     if isinstance(error, ModuleNotFoundError):
         error = missing_package(error) or error
-    if isinstance(error, PleuraError | OSError):
-        said = f"pleura: {error}"
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
+        return Exit.UNHEARD
+    if isinstance(error, PleuraError):
+        say(f"pleura: {error}")
+    elif is_out_of_memory(error):
+        say(f"pleura: {OUT_OF_MEMORY}")
+    elif isinstance(error, OSError):
+        say(f"pleura: {error}")
     elif isinstance(error, KeyboardInterrupt):
-        said = "pleura: interrupted"
+        say("pleura: interrupted")
     else:
-        traceback.print_exception(error, file=sys.stderr)
-        said = (
-            f"pleura {pleura.__version__}: this is a defect; please report it with the lines above"
-        )
-    print(said, file=sys.stderr)  # noqa: T201 - the door's own word, before typer is there
+        say("".join(traceback.format_exception(error)).rstrip())
+        say(f"pleura {pleura.__version__}: this is a defect; please report it with the lines above")
     return answer(error).exit_code
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where a standard stream is closed (`2>&-`, pythonw, services).
+
+    Otherwise the next file that is opened takes the stream's number, and what libraries print goes
+    into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            handle = os.open(os.devnull, os.O_RDWR)
+            if handle != number:
+                os.dup2(handle, number)
+                os.close(handle)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+def _reader_is_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads: what could not be written is still to go."""
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except BrokenPipeError:
+        return True
+    return False
+
+
+def _flushed(code: int) -> int:
+    """Bring the streams to their end; the exit code, which stdout may change."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError as error:
+            if stream is sys.__stdout__ and code in (0, 1):
+                code = _end(error)
+            _lose_the_rest(stream)
+    if "pleura.apps.interrupt" in sys.modules:
+        from pleura.apps.interrupt import leave_if_stuck
+
+        leave_if_stuck(code)
+    return code
+
+
+def _lose_the_rest(stream: TextIO) -> None:
+    """What is left in a stream's buffer would fail again, and loudly, when Python ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+    stream.flush()

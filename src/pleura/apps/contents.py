@@ -16,7 +16,8 @@ pleura phantom -o film.png       a drawn film to try it on
 pleura doctor                    is everything here?
 
 Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 some films failed and
-the rest is written, 5 weights missing or altered, 130 interrupted."""
+the rest is written, 4 with --strict some are to review, 5 weights missing
+or altered, 130 interrupted, 141 nobody reads stdout any more."""
 
 OPTIONS = {
     "--version": "Say which one.",

@@ -1,13 +1,23 @@
-"""Ctrl-C as a wish, not an accident."""
+"""Ctrl-C as a wish, not an accident; and a way out where a thread does not come back."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
+import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["Interrupt"]
+__all__ = ["FILM_THREADS", "Interrupt", "leave_if_stuck"]
+
+GRACE_S = 1.0
+"""How long films that are under way may take to be finished, once a stop is asked for, s."""
+
+FILM_THREADS = "pleura-film"
+"""What the names of threads that work on films begin with."""
 
 
 class Interrupt:
@@ -18,7 +28,18 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
         self._before: dict[int, Any] = {}
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the stop was asked for so long ago that nothing is waited for any more."""
+        return self.requested and time.monotonic() - self._since > GRACE_S
+
+    def request(self) -> None:
+        """Ask for a stop, as Ctrl-C does."""
+        self._since = time.monotonic()
+        self.requested = True
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
@@ -33,4 +54,16 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.requested:
             raise KeyboardInterrupt
-        self.requested = True
+        self.request()
+
+
+def leave_if_stuck(code: int) -> None:
+    """End the process here and now if a thread still works on a film.
+
+    Python waits for its threads at the end, and one that is inside a decoder cannot be stopped.
+    """
+    if any(each.name.startswith(FILM_THREADS) for each in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(code)

@@ -9,15 +9,18 @@ not processes: decoding, ONNX Runtime and writing all let go of Python's lock.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Generic, TypeVar
 
+from pleura.apps.interrupt import FILM_THREADS
+from pleura.apps.memory import OUT_OF_MEMORY, is_out_of_memory
 from pleura.core.errors import FilmError, PleuraError
 from pleura.core.types import Radiograph, Segmentation
 from pleura.io.find import Found
@@ -28,6 +31,14 @@ __all__ = ["Failed", "Loaded", "Pipeline", "ahead"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+POLL_S = 0.1
+"""How often a wait for a thread looks whether it should end, s."""
+
+PATIENCE_S = 2.0
+"""How long the threads of a run that an error ended may take to end, s."""
+
+_runs = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +81,39 @@ class Pipeline(Generic[B]):
     stopped: Callable[[], bool] = lambda: False
     """Asked before each batch: films that were only read are then dropped."""
 
+    overdue: Callable[[], bool] = lambda: False
+    """Asked while waiting: films that are still worked on are then given up."""
+
     def run(self, films: Iterable[Found]) -> Iterator[Loaded[B] | Failed]:
         """Read, segment and write every film; one that fails is `Failed` and the run goes on.
 
         Raises:
             WeightsError: the network answers nonsense; every further film would fail.
-            UsageError: the results cannot be written: the disk is full or closed to us.
+            OutputError: the disk is full, or the output folder takes no file.
         """
-        with (
-            ThreadPoolExecutor(self.jobs) as readers,
-            ThreadPoolExecutor(self.lanes) as network,
-            ThreadPoolExecutor(self.jobs) as writers,
-        ):
-            read = ahead(readers, self._read, films, depth=self.jobs + self.batch)
-            # A batch always waits, so that the network does not while a row is put on the disk.
-            segmented = ahead(network, self._segment, self._batches(read), depth=self.lanes + 1)
-            each = chain.from_iterable(segmented)
-            try:
-                yield from ahead(writers, self._write, each, depth=self.jobs + 1)
-            finally:
-                for pool in (readers, network):
-                    pool.shutdown(wait=False, cancel_futures=True)
+        name = f"{FILM_THREADS}-{next(_runs)}-"
+        readers, network, writers = (
+            ThreadPoolExecutor(threads, thread_name_prefix=name)
+            for threads in (self.jobs, self.lanes, self.jobs)
+        )
+        read = ahead(
+            readers, self._read, films, depth=self.jobs + self.batch, given_up=self.stopped
+        )
+        # A batch always waits, so that the network does not while a row is put on the disk.
+        segmented = ahead(
+            network,
+            self._segment,
+            self._batches(read),
+            depth=self.lanes + 1,
+            given_up=self.overdue,
+        )
+        each = chain.from_iterable(segmented)
+        try:
+            yield from ahead(writers, self._write, each, depth=self.jobs + 1, given_up=self.overdue)
+        finally:
+            for pool in (readers, network, writers):
+                pool.shutdown(wait=False, cancel_futures=True)
+            _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
 
     def _read(self, found: Found) -> Loaded[Radiograph] | Failed:
         read = partial(read_radiograph, photographs=self.photographs)
@@ -131,16 +154,45 @@ class Pipeline(Generic[B]):
 
 
 def ahead(
-    pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], *, depth: int
+    pool: ThreadPoolExecutor,
+    function: Callable[[A], B],
+    items: Iterable[A],
+    *,
+    depth: int,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[B]:
-    """`map` on a pool, in order, with at most `depth` items under way."""
+    """`map` on a pool, in order, with at most `depth` items under way.
+
+    Once `given_up` says so, nothing that is still under way is waited for.
+    """
     pending: deque[Future[B]] = deque()
     for item in items:
         pending.append(pool.submit(function, item))
         while pending and (len(pending) >= depth or pending[0].done()):
+            if not _done(pending[0], given_up):
+                yield from (each.result() for each in pending if each.done())
+                return
             yield pending.popleft().result()
-    while pending:
+    while pending and _done(pending[0], given_up):
         yield pending.popleft().result()
+    yield from (each.result() for each in pending if each.done())
+
+
+def _done(future: Future[B], given_up: Callable[[], bool]) -> bool:
+    """Wait for the end of `future`; false if it was given up. Signals are heard meanwhile."""
+    while not future.done():
+        if given_up():
+            return False
+        wait([future], POLL_S)
+    return True
+
+
+def _join(name: str, *, patience_s: float) -> None:
+    """Wait for the threads whose names begin with `name`, for so long in all."""
+    end = time.monotonic() + patience_s
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
@@ -153,6 +205,7 @@ def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
     except PleuraError:
         raise
     except Exception as error:  # the edge of a batch: a defect met on one film
-        reason = f"unexpected {type(error).__name__}: {error}"
+        unexpected = f"unexpected {type(error).__name__}: {error}"
+        reason = OUT_OF_MEMORY if is_out_of_memory(error) else unexpected
         return Failed(each.found, reason, each.seconds + time.perf_counter() - start)
     return Loaded(each.found, value, each.seconds + time.perf_counter() - start)

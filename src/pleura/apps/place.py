@@ -6,16 +6,21 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from tempfile import TemporaryFile
 from typing import Any
 
-from pleura.core.errors import UsageError
+from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
+from pleura.io.coco import MERGED, merge_coco
+from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.find import Found
+from pleura.io.opening import open_file
 from pleura.io.outputs import output_paths, write_outputs
 from pleura.io.row import DONE, Row, done_row
 from pleura.io.run import RUN, Run
-from pleura.io.table import RESULTS
+from pleura.io.table import RESULTS, read_rows
+from pleura.io.whole import cannot_write
 
 __all__ = ["Place"]
 
@@ -50,16 +55,37 @@ class Place:
             )
         return None if any(place.is_relative_to(out) for place in places) else out
 
+    def check_options(self) -> None:
+        """Refuse what cannot be meant, before anything is made.
+
+        Raises:
+            UsageError: says which option is wrong.
+        """
+        if self.resume and self.overwrite:
+            raise UsageError("--resume keeps what is there, --overwrite does not: give only one")
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"the output {self.out} is a file; give a folder")
+
+    def names(self) -> dict[str, str]:
+        """With `resume`, the names that earlier runs gave, by the film's path: these are kept.
+
+        Raises:
+            UsageError: the table there is none of ours.
+        """
+        table = self.out / RESULTS
+        if not (self.resume and table.exists()):
+            return {}
+        names: dict[str, str] = {}
+        for row in read_rows(table):
+            names.setdefault(row.path, row.film)
+        return names
+
     def check(self, films: Sequence[Found], report: Run) -> None:
         """Refuse to overwrite films, results that nobody said to overwrite, or another run's.
 
         Raises:
             UsageError: says which file, and which option helps.
         """
-        if self.resume and self.overwrite:
-            raise UsageError("--resume keeps what is there, --overwrite does not: give only one")
-        if self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"the output {self.out} is a file; give a folder")
         begun = any((self.out / name).exists() for name in (RESULTS, RUN))
         if begun and not (self.resume or self.overwrite):
             raise UsageError(
@@ -72,7 +98,7 @@ class Place:
         for path in self._outputs(films):
             if path in sources:
                 raise UsageError(f"the result {path} would overwrite a film; give another --out")
-            if not begun and not self.overwrite and path.exists():
+            if not begun and not self.overwrite and os.path.isfile(path):  # noqa: PTH113
                 raise UsageError(
                     f"{path} exists and is no result of an earlier run; "
                     "give another --out, or --overwrite to replace it"
@@ -87,9 +113,22 @@ class Place:
         return [film for film in films if not self._is_finished(film, rows)]
 
     def write(self, found: Found, segmentation: Segmentation) -> Row:
-        """Write a film's files; its row, without the seconds."""
+        """Write a film's files; its row, without the seconds.
+
+        Raises:
+            FilmError: a file of this film cannot be written: its name is too long, for one.
+            OutputError: no file can be written here any more.
+        """
         stem = self.out / found.relative
-        written = write_outputs(segmentation, stem, self.formats, film=found.path)
+        try:
+            if self.uid or any(name in DICOM_FORMATS for name in self.formats):
+                self._check_is_there(found.path)
+            written = write_outputs(segmentation, stem, self.formats, film=found.path)
+        except DiskFull:
+            raise
+        except OutputError as error:
+            self._check_takes_files()
+            raise FilmError(str(error)) from error
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
         row = done_row(segmentation, found.relative, path=found.path, mask=mask)
         if not self.uid:
@@ -98,21 +137,57 @@ class Place:
 
         return replace(row, uid=film_uid(found.path))
 
+    def finish(self, rows: Mapping[str, Row], *, version: str) -> None:
+        """Write what is made of all films together: of COCO, one file for the run.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if "coco" in self.formats:
+            done = (rows[name] for name in sorted(rows) if rows[name].status == DONE)
+            names = ((row.film, _image_name(row)) for row in done)
+            merge_coco(self.out, names, version=version)
+
+    def _check_is_there(self, film: Path) -> None:
+        """Raise `FilmError` where the film, which is read again, is no file any more."""
+        try:
+            open_file(film).close()
+        except OSError as error:
+            raise FilmError(
+                f"cannot open {film} again: {error.strerror or error}; it changed during the run"
+            ) from error
+
+    def _check_takes_files(self) -> None:
+        """Raise `OutputError` where the folder takes no file at all."""
+        try:
+            with TemporaryFile(dir=self.out):
+                pass
+        except OSError as error:
+            raise cannot_write(self.out, error) from error
+
     def _is_finished(self, film: Found, rows: Mapping[str, Row]) -> bool:
         row = rows.get(film.relative.as_posix())
-        if row is None or row.status != DONE:
+        if row is None:
             return False
         if row.path != str(film.path):
             raise UsageError(
                 f"{self.out} holds the result '{row.film}' of another film, {row.path}; "
                 f"give another --out for {film.path}, or --overwrite"
             )
+        if row.status != DONE:
+            return False
         formats = self.formats if row.lungs_area_px else _without_crop(self.formats)
-        return all(path.exists() for path in output_paths(self.out / film.relative, formats))
+        paths = output_paths(self.out / film.relative, formats)
+        return all(os.path.isfile(path) for path in paths)  # noqa: PTH113 - no error where it is odd
 
     def _check_same_run(self, report: Run) -> None:
-        """Results of other weights or options must not stand beside each other unnoticed."""
+        """Results of other weights or options must not stand beside each other unnoticed.
+
+        Formats may be added: films that lack a file are then done again.
+        """
         before = _read_run(self.out / RUN)
+        if set(before.get("formats", ())) <= set(self.formats):
+            before.pop("formats", None)
         now: dict[str, Any] = {
             "version": report.version,
             "weights_sha256": report.weights_sha256,
@@ -128,7 +203,15 @@ class Place:
 
     def _outputs(self, films: Iterable[Found]) -> Iterator[Path]:
         out = _absolute(self.out)
-        return (p for film in films for p in output_paths(out / film.relative, self.formats))
+        if "coco" in self.formats:
+            yield out / MERGED
+        for film in films:
+            yield from output_paths(out / film.relative, self.formats)
+
+
+def _image_name(row: Row) -> str:
+    """A film's own file name, in its folder as the output mirrors it."""
+    return (PurePath(row.film).parent / PurePath(row.path).name).as_posix()
 
 
 def _without_crop(formats: Iterable[str]) -> tuple[str, ...]:

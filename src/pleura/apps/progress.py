@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["FilmProgress", "console"]
+__all__ = ["FilmProgress", "console", "say"]
+
+LINE_EVERY_S = 60.0
+"""Where there is no terminal, how often a line says how far the run is, s."""
+
+
+def say(text: str) -> None:
+    """A line on stderr; where nobody can read it, closed or with its reader gone, it is lost."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - rich is loaded for a bar only
 
 
 def console() -> Console:
@@ -20,34 +33,82 @@ def console() -> Console:
 
 
 class FilmProgress:
-    """A bar with rate and remaining time on a terminal; nothing in a pipe or if `quiet`."""
+    """A bar with rate and remaining time on a terminal, else a line a minute; none if `quiet`."""
 
     def __init__(self, total: int, *, done: int = 0, quiet: bool = False) -> None:
         """Show `done` of `total` films at the start."""
-        self._bar = None if quiet or not sys.stderr.isatty() else _bar()
+        self._bar = _bar() if not quiet and _on_terminal() else None
+        self._lines = None if quiet or self._bar is not None else _Lines(total, done)
         if self._bar is not None:
             self._task = self._bar.add_task("films", total=total, completed=done)
 
     def __enter__(self) -> FilmProgress:
-        if self._bar is not None:
-            self._bar.start()
+        for shown in (self._bar, self._lines):
+            if shown is not None:
+                shown.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        for shown in (self._bar, self._lines):
+            if shown is not None:
+                shown.stop()
 
     def advance(self) -> None:
         """One film more is finished."""
         if self._bar is not None:
             self._bar.advance(self._task)
+        if self._lines is not None:
+            self._lines.done += 1
 
     def say(self, text: str) -> None:
         """A line above the bar; it stays."""
         if self._bar is None:
-            print(text, file=sys.stderr)  # noqa: T201 - rich is loaded only where a bar is drawn
+            say(text)
         else:
-            self._bar.console.print(text, markup=False)
+            with suppress(OSError, ValueError):
+                self._bar.console.print(text, markup=False)
+
+
+class _Lines:
+    """A line every `LINE_EVERY_S`, from a thread, so that one film that takes long is seen too."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._before, self.done = total, done, done
+        self._over = threading.Event()
+        self._since = time.monotonic()
+
+    def start(self) -> None:
+        self._since = time.monotonic()
+        threading.Thread(target=self._run, name="pleura-progress", daemon=True).start()
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _run(self) -> None:
+        while not self._over.wait(LINE_EVERY_S):
+            say(self._line(time.monotonic() - self._since))
+
+    def _line(self, seconds: float) -> str:
+        """`12 of 400 films, 0.2 a second, about 32 min left`, after so many seconds."""
+        counted = f"{self.done} of {self._total} films"
+        new = self.done - self._before
+        if not new:
+            return f"{counted}, none new in {seconds / 60:.0f} min"
+        left = (self._total - self.done) * seconds / new
+        return f"{counted}, {new / seconds:.2g} a second, about {_lasting(left)} left"
+
+
+def _lasting(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _on_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # closed
+        return False
 
 
 def _bar() -> Progress:

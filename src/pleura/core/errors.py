@@ -6,6 +6,8 @@ PleuraError
 │   └── UnsuitableFilm  readable, but not a frontal chest radiograph we can work on
 ├── UsageError          an option, a path or a recipe is wrong
 │   └── DataError       a data set on disk is not what its layout promises
+├── OutputError         a file cannot be written: its name, its folder or the disk refuses it
+│   └── DiskFull        no space is left, or a quota is used up: no other file can be written either
 └── WeightsError        weights are missing, altered, or made for another network
 
 A message says what was met, what was expected, and what to do. `FilmError` is what a
@@ -16,7 +18,9 @@ from __future__ import annotations
 
 __all__ = [
     "DataError",
+    "DiskFull",
     "FilmError",
+    "OutputError",
     "PleuraError",
     "UnreadableFilm",
     "UnsuitableFilm",
@@ -47,6 +51,14 @@ class UsageError(PleuraError):
 
 class DataError(UsageError):
     """A data set does not hold what its layout promises."""
+
+
+class OutputError(PleuraError):
+    """A file cannot be written where it belongs."""
+
+
+class DiskFull(OutputError):
+    """No space is left for any file, or a quota is used up."""
 
 
 class WeightsError(PleuraError):

@@ -1,8 +1,9 @@
-"""COCO JSON: the lungs of one film as instances, each as polygons and as run lengths."""
+"""COCO JSON: lungs as instances, each as polygons and as run lengths; a file a film, one a run."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,63 @@ import numpy as np
 from pleura.core.contours import outlines, rle
 from pleura.core.types import Mask, Segmentation
 from pleura.io.masks import HEART, LEFT, RIGHT
+from pleura.io.opening import open_file
 from pleura.io.whole import written_whole
 
-__all__ = ["coco", "write_coco"]
+__all__ = ["ENDING", "MERGED", "coco", "merge_coco", "write_coco"]
+
+ENDING = "_coco.json"
+"""Of one film's file."""
+
+MERGED = "coco.json"
+"""The file of a whole run, in the output folder."""
 
 CATEGORIES = {RIGHT: "right lung", LEFT: "left lung", HEART: "heart"}
 """By the label map's values."""
 
 
-def write_coco(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """One COCO file a film."""
-    path = stem.with_name(f"{stem.name}_coco.json")
+def write_coco(segmentation: Segmentation, stem: Path, *, name: str | None = None) -> list[Path]:
+    """One COCO file a film; `name` is the film's own file name, the stem's where it has none."""
+    path = stem.with_name(stem.name + ENDING)
     with written_whole(path, "w") as file:
-        json.dump(coco(segmentation, name=stem.name), file)
+        json.dump(coco(segmentation, name=stem.name if name is None else name), file)
         file.write("\n")
     return [path]
+
+
+def merge_coco(out: Path, films: Iterable[tuple[str, str]], *, version: str) -> Path:
+    """Write `out/coco.json`: the COCO files of all `films` as one, with ids of their own.
+
+    `films` are (name of its results, file name for the image); one whose COCO file is not there is
+    left out. One film at a time is in memory, but for its entry among the images.
+    """
+    images: list[dict[str, Any]] = []
+    path, number = out / MERGED, 0
+    with written_whole(path, "w") as file:
+        head = json.dumps({"info": _info(version), "categories": _categories()})
+        file.write(f'{head[:-1]}, "annotations": [')
+        for stem, name in films:
+            film = _read_coco(out / (stem + ENDING))
+            if film is None:
+                continue
+            images.append({**film["images"][0], "id": len(images) + 1, "file_name": name})
+            for each in film["annotations"]:
+                comma, number = "," if number else "", number + 1
+                file.write(f"{comma}\n")
+                json.dump({**each, "id": number, "image_id": len(images)}, file)
+        file.write('], "images": ')
+        json.dump(images, file)
+        file.write("}\n")
+    return path
+
+
+def _read_coco(path: Path) -> dict[str, Any] | None:
+    try:
+        with open_file(path) as file:
+            content: dict[str, Any] = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return content
 
 
 def coco(segmentation: Segmentation, *, name: str) -> dict[str, Any]:
@@ -39,16 +82,23 @@ def coco(segmentation: Segmentation, *, name: str) -> dict[str, Any]:
     height, width = segmentation.radiograph.size
     masks = {RIGHT: segmentation.right, LEFT: segmentation.left, HEART: segmentation.heart}
     present = {value: mask for value, mask in masks.items() if mask is not None and mask.any()}
-    version = segmentation.provenance.version
     return {
-        "info": {"description": "lungs found by Pleura", "version": version},
+        "info": _info(segmentation.provenance.version),
         "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
-        "categories": [
-            {"id": value, "name": category, "supercategory": "thorax"}
-            for value, category in CATEGORIES.items()
-        ],
+        "categories": _categories(),
         "annotations": [_annotation(value, mask) for value, mask in present.items()],
     }
+
+
+def _info(version: str) -> dict[str, str]:
+    return {"description": "lungs found by Pleura", "version": version}
+
+
+def _categories() -> list[dict[str, Any]]:
+    return [
+        {"id": value, "name": category, "supercategory": "thorax"}
+        for value, category in CATEGORIES.items()
+    ]
 
 
 def _annotation(category: int, mask: Mask) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from pleura.core.errors import UsageError
+from pleura.io.opening import open_file
 
 __all__ = ["LIST_SUFFIXES", "listed_paths"]
 
@@ -26,14 +28,15 @@ def listed_paths(path: Path) -> list[Path]:
     Raises `UsageError` for an empty list, a CSV without such a column, and missing films.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with open_file(path) as file:
+            text = file.read().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the list {path}: {error}; save it as UTF-8 text") from error
     names = _csv_names(path, text) if path.suffix.lower() == ".csv" else _text_names(text)
     films = [path.parent / Path(name).expanduser() for name in names]
     if not films:
         raise UsageError(f"the list {path} names no film; write one path a line")
-    missing = [str(film) for film in films if not film.is_file()]
+    missing = [str(film) for film in films if not os.path.lexists(film)]
     if missing:
         some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
         raise UsageError(

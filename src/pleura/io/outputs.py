@@ -13,6 +13,7 @@ import numpy as np
 
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
+from pleura.io.coco import ENDING as COCO_ENDING
 from pleura.io.coco import write_coco
 from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.masks import write_labels, write_mask, write_nifti, write_npy, write_split
@@ -57,7 +58,7 @@ FORMATS: dict[str, Format] = {
     "labels": Format(write_labels, ("_labels.png",), "PNG: 1 right, 2 left, 3 heart"),
     "npy": Format(write_npy, ("_labels.npy",), "the labels as a numpy array"),
     "nifti": Format(write_nifti, ("_labels.nii.gz",), "the labels as NIfTI"),
-    "coco": Format(write_coco, ("_coco.json",), "COCO JSON, polygons and RLE"),
+    "coco": Format(write_coco, (COCO_ENDING,), "COCO JSON, polygons and RLE"),
     "crop": Format(write_crop, ("_crop.png",), "the film cut to the lungs, 5% margin"),
     "probabilities": Format(
         _write_probabilities, ("_probabilities.npz",), "the network's maps, 16-bit floats"
@@ -100,11 +101,12 @@ def write_outputs(
 
     `stem` is a path without suffix: `out/film` gives `out/film_mask.png`. Folders are made. Each
     file appears whole or not at all, in the order of `FORMATS`. DICOM formats need `film`, the
-    DICOM file that was segmented, since they refer to it and lie in its study.
+    DICOM file that was segmented, since they refer to it and lie in its study; COCO files have its
+    file name.
 
     Raises:
-        UsageError: an unknown format, or a DICOM one without `film`, before anything is written;
-            or the disk takes no file.
+        UsageError: an unknown format, or a DICOM one without `film`, before anything is written.
+        OutputError: a file cannot be written there.
         UnreadableFilm, UnsuitableFilm: `film` is no DICOM film that a result can refer to; nothing
             is written.
     """
@@ -115,6 +117,8 @@ def write_outputs(
         write = FORMATS[name].write
         if write is None:
             write = partial(_write_dicom, data=made[name], ending=FORMATS[name].endings[0])
+        elif write is write_coco and isinstance(film, Path | str):
+            write = partial(write_coco, name=Path(film).name)
         written += write(segmentation, Path(stem))
     return written
 

@@ -14,7 +14,8 @@ from pleura.io.decoder_process import read_in_process
 from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.images import read_image
 from pleura.io.kinds import gzip_head, is_dicom, is_nifti
-from pleura.io.suitable import MOST_BYTES, MOST_PIXELS, check_bytes
+from pleura.io.opening import open_file
+from pleura.io.suitable import MOST_PIXELS, check_bytes
 
 __all__ = ["read_here", "read_radiograph"]
 
@@ -97,18 +98,16 @@ def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
     if isinstance(source, bytes | bytearray | memoryview):
         return BytesIO(source)
     path = Path(source)
-    if path.is_dir():
-        raise UnreadableFilm(f"{path} is a folder; give one film, or segment the whole folder")
     try:
-        stream: IO[bytes] = path.open("rb")
-        if not stream.seekable():  # a pipe is read at once
-            with stream:
-                stream = BytesIO(stream.read(MOST_BYTES + 1))
+        return open_file(path)
+    except IsADirectoryError as error:
+        raise UnreadableFilm(
+            f"{path} is a folder; give one film, or segment the whole folder"
+        ) from error
     except OSError as error:
         raise UnreadableFilm(
             f"cannot open {path}: {error.strerror or error}; check the name and the permissions"
         ) from error
-    return stream
 
 
 def _kind(head: bytes) -> str:

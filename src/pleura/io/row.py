@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath
 from typing import Any
 
 from pleura.core.quality import DOUBTS
 from pleura.core.types import Box, Measurements, Segmentation
+from pleura.io.cells import name_cell, name_in, text_cell, text_in
 
 __all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "explained", "failed_row"]
 
@@ -79,13 +80,20 @@ class Row:
     """Why a failed film failed."""
 
     def cells(self) -> list[str]:
-        """The row as text, in the order of `COLUMNS`; every cell on one line."""
-        return [_cell(getattr(self, name)) for name in COLUMNS]
+        """The row as text, in the order of `COLUMNS`; every cell on one line, none a formula."""
+        return [_cell(getattr(self, name), name) for name in COLUMNS]
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as JSON has it: as in the table, but boxes are arrays of numbers."""
+        values = asdict(self)
+        for name in _BOXES:
+            values[name] = None if values[name] is None else [int(n) for n in values[name].split()]
+        return values
 
     @classmethod
     def from_cells(cls, cells: Mapping[str, str]) -> Row:
         """The inverse of `cells`, by column name. Raises `ValueError` for what is no row."""
-        values = {name: _value(cells[name], kind) for name, kind in _KINDS.items()}
+        values = {name: _value(cells[name], name) for name in COLUMNS}
         return cls(**values)
 
 
@@ -151,18 +159,27 @@ def _box(box: Box | None) -> str | None:
     return None if box is None else f"{box.top} {box.left} {box.bottom} {box.right}"
 
 
-def _cell(value: str | float | None) -> str:
+_NAMES = frozenset({"film", "path", "mask"})
+"""Columns from whose cells a name must come back as it was."""
+
+_BOXES = tuple(name for name in COLUMNS if name.endswith("_box"))
+
+
+def _cell(value: str | float | None, column: str) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.{_DIGITS}g}"
     if isinstance(value, int):
         return str(value)
-    return " ".join(str(value).split("\n")).replace("\r", " ").replace("\0", " ")
+    return name_cell(value) if column in _NAMES else text_cell(value)
 
 
-def _value(cell: str, kind: str) -> Any:
-    """The value of a cell of a field annotated `kind`."""
+def _value(cell: str, column: str) -> Any:
+    """The value of a cell of `column`."""
+    kind = _KINDS[column]
     if cell == "":
         return "" if kind == "str" else None
-    return int(cell) if "int" in kind else float(cell) if "float" in kind else cell
+    if "int" in kind or "float" in kind:
+        return int(cell) if "int" in kind else float(cell)
+    return name_in(cell) if column in _NAMES else text_in(cell)

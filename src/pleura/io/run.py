@@ -51,6 +51,12 @@ class Run:
     refused: int = 0
     """Of the films in the table, those whose verdict is `refused`."""
 
+    left_out: Mapping[str, Any] = field(default_factory=dict)
+    """By kind, what lies among the films and is none: how many, and the first paths."""
+
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Folders and files that could not be looked at, and why."""
+
     started: str
     """Date and time with the time zone, ISO 8601."""
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Sequence
-from io import StringIO
+from io import FileIO, StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
-from pleura.core.errors import UsageError
+from pleura.core.errors import OutputError, UsageError
+from pleura.io.opening import open_file
 from pleura.io.row import COLUMNS, Row
 from pleura.io.whole import cannot_write, sweep, written_whole
 
@@ -36,8 +36,8 @@ class Table:
     def __init__(self, out: Path, *, resume: bool = False) -> None:
         """Open `out/results.csv`; without `resume` an older one is replaced.
 
-        Leftovers of killed runs under `out` are removed. Raises `UsageError` where the folder takes
-        no file, or where the table to resume is none of ours.
+        Leftovers of killed runs under `out` are removed. Raises `OutputError` where the folder
+        takes no file, and `UsageError` where the table to resume is none of ours.
         """
         self.path = out / RESULTS
         self.rows: dict[str, Row] = {}
@@ -49,14 +49,13 @@ class Table:
         if not tidy:
             self._rewrite()
         self._added = False
-        self._file: IO[bytes] = self._opened()
+        self._file: FileIO = self._opened()
 
     def add(self, row: Row) -> None:
         """Append a film's row, or replace its earlier one; it is on the disk on return."""
         self._added = True
         try:
-            self._file.write(_line(row.cells()))
-            self._file.flush()
+            _write_all(self._file, _line(row.cells()))
             os.fsync(self._file.fileno())
         except OSError as error:
             raise cannot_write(self.path, error) from error
@@ -79,12 +78,15 @@ class Table:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close, whatever ended the run."""
-        self.close()
+        """Close, whatever ended the run; a disk that took no more is not asked again."""
+        if isinstance(error, OutputError):
+            self._file.close()
+        else:
+            self.close()
 
-    def _opened(self) -> IO[bytes]:
+    def _opened(self) -> FileIO:
         try:
-            return self.path.open("ab")
+            return self.path.open("ab", buffering=0)
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
@@ -105,7 +107,14 @@ def read_rows(path: Path) -> list[Row]:
 
 def _read(path: Path) -> tuple[list[Row], bool]:
     """The rows, and whether the file is what `_rewrite` makes of them."""
-    lines = path.read_bytes().decode("utf-8", errors="surrogateescape").split("\n")
+    try:
+        with open_file(path) as file:
+            lines = file.read().decode("utf-8", errors="surrogateescape").split("\n")
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror or error}; give a new output folder, "
+            "or run again without --resume"
+        ) from error
     header = next(csv.reader(lines[:1]), [])
     whole = lines[:-1]  # what follows the last line end is nothing, or torn
     if not whole:
@@ -128,6 +137,11 @@ def _row(cells: list[str]) -> Row | None:
         return Row.from_cells(dict(zip(COLUMNS, cells, strict=True)))
     except ValueError:
         return None
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
 
 
 def _line(cells: Sequence[str]) -> bytes:

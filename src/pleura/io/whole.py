@@ -9,6 +9,7 @@ included, readers find the old file or the new one. What a killed run leaves beh
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -18,9 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, overload
 
-from pleura.core.errors import UsageError
+from pleura.core.errors import DiskFull, OutputError
+from pleura.io.walk import walk
 
-__all__ = ["cannot_write", "settle", "sweep", "written_whole"]
+__all__ = ["OWN", "cannot_write", "is_full", "make_folders", "settle", "sweep", "written_whole"]
+
+OWN = ".pleura-"
+"""What the names of files begin with that are there while a run goes on."""
 
 STALE_S = 3600.0
 """Where a process cannot be asked whether it lives (Windows), a leftover this old is dead, s."""
@@ -39,11 +44,12 @@ def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[An
     r"""Open a file that takes its name only when the block ends without an error.
 
     Folders on the way are made. Text is UTF-8 with `\n` line ends on every system. An error in
-    the block leaves an older file as it was. A disk that is full or closed to us is a `UsageError`.
+    the block leaves an older file as it was. What the file system refuses is an `OutputError`, a
+    full disk among them a `DiskFull`.
     """
     part = path.parent / f".pleura-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         with _opened(part, mode) as file:
             yield file
             file.flush()
@@ -54,6 +60,18 @@ def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[An
     finally:
         with contextlib.suppress(OSError):  # gone already when all went well
             part.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path) -> None:
+    """Make `folder` and those above it, however many; `Path.mkdir` calls itself for each."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+        if folder == folder.parent:
+            break
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
 
 
 def settle(folder: Path) -> None:
@@ -73,7 +91,7 @@ def sweep(folder: Path) -> int:
     Returns how many files were removed.
     """
     removed = 0
-    for place, _, names in os.walk(folder):
+    for place, _, names in walk(str(folder)):
         for name in names:
             match = _PART.fullmatch(name)
             if match and _is_dead(Path(place, name), int(match[1])):
@@ -83,13 +101,37 @@ def sweep(folder: Path) -> int:
     return removed
 
 
-def cannot_write(path: Path, error: OSError) -> UsageError:
+def is_full(error: OSError) -> bool:
+    """Whether the disk is full, or a quota used up."""
+    return error.errno in _FULL or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
     """The error for a place that takes no file, with what to do about it."""
     reason = error.strerror or str(error)
-    return UsageError(
-        f"cannot write {path}: {reason}; free space there or choose another output folder, "
-        "then run again with --resume to go on from here"
-    )
+    if is_full(error):
+        return DiskFull(
+            f"cannot write {path}: {reason}; free space there, or choose another output folder"
+        )
+    remedy = _REMEDIES.get(error.errno or 0, "choose another output folder")
+    return OutputError(f"cannot write {path}: {reason}; {remedy}")
+
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_FULL_ON_WINDOWS = frozenset({39, 112, 1295})
+"""ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED."""
+
+_IN_THE_WAY = "move away what is there, or choose another output folder"
+_REMEDIES = {
+    errno.ENAMETOOLONG: "give the film a shorter name, or choose an output folder with a shorter "
+    "path",
+    errno.EACCES: "allow writing there, or choose another output folder",
+    errno.EPERM: "allow writing there, or choose another output folder",
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.ENOTEMPTY: _IN_THE_WAY,
+}
 
 
 def _opened(part: Path, mode: Literal["w", "wb"]) -> IO[Any]:

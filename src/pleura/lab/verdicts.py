@@ -163,5 +163,7 @@ def _parted(inputs: Sequence[Path]) -> list[tuple[Path, str]]:
     return [
         (each.path, PARTS[index % 2])
         for given in inputs
-        for index, each in enumerate(sorted(find_films([given]), key=lambda found: found.path.name))
+        for index, each in enumerate(
+            sorted(find_films([given]).films, key=lambda found: found.path.name)
+        )
     ]

@@ -37,7 +37,7 @@ class NodeFolder:
         """Make what is not there yet, closed to all but its owner.
 
         Raises:
-            UsageError: it cannot be made.
+            OutputError: it cannot be made.
         """
         try:
             for each in (self.root, self.films, self.results):
@@ -83,7 +83,7 @@ class NodeFolder:
         """Write a film so that it is there after a loss of power.
 
         Raises:
-            UsageError: the disk takes no more.
+            OutputError: the disk takes no more.
         """
         with written_whole(self.films / name) as file:
             file.write(content)
@@ -98,7 +98,7 @@ class NodeFolder:
         """Write a film's results, name -> content: all of them, or none.
 
         Raises:
-            UsageError: the disk takes no more.
+            OutputError: the disk takes no more.
         """
         part, whole = self.results / f"{number}.part", self.results / str(number)
         try:

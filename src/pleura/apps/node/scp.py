@@ -21,7 +21,7 @@ from pleura.apps.node.log import LOG, defect
 from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Accepted, Queue
 from pleura.apps.node.settings import Senders, Settings
-from pleura.core.errors import UnreadableFilm, UnsuitableFilm, UsageError
+from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.arrival import FILM_CLASSES, check_arrival, transfer_syntaxes
 from pleura.io.suitable import MOST_PIXELS
 
@@ -79,7 +79,7 @@ class Reception:
             self.queue.count("unreadable")
             LOG.warning("not readable, from %s: %s", sender, error)
             return Status.UNREADABLE
-        except (UsageError, sqlite3.Error, OSError) as error:
+        except (OutputError, UsageError, sqlite3.Error, OSError) as error:
             return self._no_room(sender, error)
         except Exception as error:  # the edge: the sender must get an answer
             LOG.error("not stored, from %s: %s", sender, defect(error))

@@ -12,7 +12,7 @@ from pleura.apps.node.log import LOG, defect
 from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Entry, Queue
 from pleura.apps.node.results import Made, in_short
-from pleura.core.errors import FilmError, UsageError, WeightsError
+from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
 
 __all__ = ["MOST_ATTEMPTS", "Worker"]
 
@@ -56,7 +56,12 @@ class Worker:
                 if film is not None:
                     self._segment(film)
                     self.queue.no_trouble(SPACE)
-            except (UsageError, sqlite3.Error, OSError) as error:  # the disk, and not the film
+            except (
+                OutputError,
+                UsageError,
+                sqlite3.Error,
+                OSError,
+            ) as error:  # the disk, and not the film
                 self.queue.trouble(SPACE, f"results cannot be written: {error}", wait_s=PAUSE_S)
                 LOG.error("results cannot be written, next try in %g s: %s", PAUSE_S, error)
                 self.stopping.wait(PAUSE_S)
@@ -76,7 +81,7 @@ class Worker:
         except FilmError as error:
             self._fail(film, str(error))
             return
-        except (UsageError, sqlite3.Error, OSError):
+        except (OutputError, UsageError, sqlite3.Error, OSError):
             self.queue.put_back(film.number)
             raise
         except WeightsError:  # every further film would fail

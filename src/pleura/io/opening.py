@@ -1,0 +1,48 @@
+"""Opening what must be a file: a pipe or a device in its place is refused, never waited for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+__all__ = ["open_file"]
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a regular file to read it.
+
+    Judged by what was opened, so that a pipe put in a file's place a moment ago is seen too. Raises
+    `OSError`: it is a folder, a pipe, a socket or a device, or cannot be opened.
+    """
+    try:
+        handle = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what opening a socket gives
+            raise _no_file("a socket or a device") from error
+        raise
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise _no_file(_KINDS.get(stat.S_IFMT(mode), "no regular file"))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _no_file(kind: str) -> OSError:
+    return OSError(errno.EINVAL, f"it is {kind}, where a file is expected")
