@@ -118,7 +118,7 @@ def _lungs_of(
         heart=lungs.heart,
         probabilities=maps,
         channels=card.channels,
-        quality=judge(maps, lungs, card, definition=made_by.definition),
+        quality=judge(maps, lungs, card, definition=made_by.definition, doubts=film.doubts),
         measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
         provenance=made_by,
         notes=(*film.notes, *lungs.notes),
