@@ -238,16 +238,14 @@ UNSAID = "RIBCAGE RIBS WHOLEBODY TRUNK HEART SÉ JANE_ROE_4711 XYZ"
 
 
 def test_words_for_parts_of_the_body_in_several_languages() -> None:
-    for value in CHESTS.replace("_", " ").split("\n")[0].split() + ["KLATKA PIERSIOWA"]:
-        assert is_chest(value), value
     for value in CHESTS.split():
         plain = value.replace("_", " ")
-        assert is_chest(plain) and another_part(plain) is None, plain
+        assert (is_chest(plain), another_part(plain)) == (True, None), plain
     for value in OTHERS.split():
         assert another_part(value.replace("_", " ")), value
     for value in UNSAID.split():
         plain = value.replace("_", " ")
-        assert not is_chest(plain) and another_part(plain) is None, plain
+        assert (is_chest(plain), another_part(plain)) == (False, None), plain
 
 
 @pytest.mark.parametrize("part", ["RIBCAGE", "RIBS", "WHOLEBODY", "JANE ROE 4711"])
@@ -259,7 +257,7 @@ def test_an_unknown_part_is_a_note_that_does_not_quote_it(part: str) -> None:
 
 def test_force_reads_another_part_and_a_photograph() -> None:
     data = as_bytes(made(ramp(), BodyPartExamined="GENOU"))
-    with pytest.raises(UnsuitableFilm, match="BodyPartExamined is GENOU.*--force"):
+    with pytest.raises(UnsuitableFilm, match=r"BodyPartExamined is GENOU.*--force"):
         read_radiograph(data)
     film = read_radiograph(data, photographs=True)
     assert film.notes == (
@@ -273,7 +271,7 @@ def test_force_reads_another_part_and_a_photograph() -> None:
     film.BitsAllocated, film.BitsStored, film.HighBit = 8, 8, 7
     film.PixelData = photo.tobytes()
     data = as_bytes(film)
-    with pytest.raises(UnsuitableFilm, match="VL Photographic.*--force"):
+    with pytest.raises(UnsuitableFilm, match=r"VL Photographic.*--force"):
         read_radiograph(data)
     assert "colour photograph" in read_radiograph(data, photographs=True).notes[0]
     with pytest.raises(UnsuitableFilm, match="modality CT"):

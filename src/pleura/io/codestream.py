@@ -1,4 +1,4 @@
-"""What the header of a compressed picture says of it: size, depth, components; nothing is decoded."""
+"""What the header of a compressed picture says: size, depth, components; nothing is decoded."""
 
 from __future__ import annotations
 
