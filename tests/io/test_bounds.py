@@ -125,21 +125,21 @@ class TestCodestreams:
 
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"comment": "x" * 900}])
     def test_jpeg(self, options: dict[str, object]) -> None:
-        assert read_codestream(saved("JPEG", **options)) == Codestream(64, 48, 1, 8)
+        assert read_codestream(saved("JPEG", **options)) == Codestream(64, 48, 8, 1)
 
     def test_jpeg_in_colour(self) -> None:
         image = Image.fromarray(grey()).convert("RGB")
-        assert read_codestream(saved("JPEG", image)) == Codestream(64, 48, 3, 8)
+        assert read_codestream(saved("JPEG", image)) == Codestream(64, 48, 8, 3)
 
     @pytest.mark.parametrize("bare", [True, False])
     def test_jpeg_2000(self, bare: bool) -> None:
         image = Image.fromarray(grey().astype(np.uint16) * 16)
         stream = saved("JPEG2000", image, no_jp2=bare)
-        assert read_codestream(stream) == Codestream(64, 48, 1, 16)
+        assert read_codestream(stream) == Codestream(64, 48, 16, 1)
 
     def test_jpeg_ls(self) -> None:  # written by hand after ISO 14495-1, C.2.2
         header = b"\xff\xd8\xff\xf7\x00\x0b\x0c\x00\x40\x00\x30\x01\x01\x11\x00"
-        assert read_codestream(header) == Codestream(64, 48, 1, 12)
+        assert read_codestream(header) == Codestream(64, 48, 12, 1)
 
     @pytest.mark.parametrize(
         "content", [b"", b"\xff\xd8", b"\xff\x4f\xff\x51", b"RLE", b"\xff\xd8\xff\xe0\xff"]

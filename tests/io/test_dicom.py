@@ -231,9 +231,10 @@ def test_voi_lut_is_applied_whole(vr: str, syntax: str) -> None:
 def test_8_bit_lut_data_packed_in_bytes() -> None:
     table = lut(0, 8, [0])
     table.LUTDescriptor = [256, 0, 8]
-    table.add_new("LUTData", "OW", bytes(range(256)))
-    film = read(ramp(), VOILUTSequence=[table])
-    assert np.array_equal(film.pixels, np.minimum(ramp(), 255))
+    table.add_new("LUTData", "OW", bytes(range(255, -1, -1)))
+    grey = ramp() // 13  # 0 .. 236
+    film = read(grey, VOILUTSequence=[table])
+    assert np.array_equal(film.pixels, 255 - grey)
 
 
 def test_voi_lut_after_a_rescale_into_negative_values() -> None:

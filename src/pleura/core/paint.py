@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.burnt_in import without_burnt_in
 from pleura.core.frame import DARK_PERCENTILE, LIGHT_PERCENTILE
 from pleura.core.measure import TransverseWidth, transverse_widths
 from pleura.core.pieces import bounding_box, window
@@ -44,6 +45,7 @@ def display(pixels: Pixels) -> NDArray[np.uint8]:
     The window runs between the same two percentiles that the network's input is clipped at, so
     that a burnt-in letter does not darken the film.
     """
+    pixels = without_burnt_in(pixels)
     step = max(1, int((pixels.size / SAMPLES) ** 0.5))
     sample = pixels[::step, ::step]
     dark, light = (float(x) for x in np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE)))

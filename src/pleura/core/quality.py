@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pleura.core.card import Card
 from pleura.core.cleanup import Cleaned
 from pleura.core.native import NativeMaps
@@ -18,6 +20,10 @@ DOUBTS = {
     "one_lung_missing": "Only one lung was found: check the film for the other one.",
     "sides_exchanged": "The right lung lies on the viewer's right: check whether the film is "
     "mirrored.",
+    "said_mirrored": "The file says that the film is mirrored, and it was not turned: check which "
+    "lung is the right one.",
+    "said_turned": "The file says that the film does not stand upright, and it was not turned: "
+    "check the masks, and which lung is the right one.",
     "touches_border": "A lung reaches the edge of the film: check that no part of it was cut off.",
     "much_cleaned": "Clean-up changed much of what was marked: check the masks for parts that "
     "are missing or too much.",
@@ -42,21 +48,27 @@ UNEQUAL = 2.5
 
 
 def judge(
-    maps: Probabilities | NativeMaps, lungs: Cleaned, card: Card, *, definition: Definition
+    maps: Probabilities | NativeMaps,
+    lungs: Cleaned,
+    card: Card,
+    *,
+    definition: Definition,
+    doubts: Iterable[str] = (),
 ) -> Quality:
     """The verdict on `lungs`, which were made of `maps` by weights with this card.
 
-    What the card's norms do not tell is left undecided: without any, no Dice is estimated, and
-    only lungs that are missing, exchanged, cut off, unequal or much cleaned are doubted.
+    `doubts` are codes of what was doubted before, such as `Radiograph.doubts`. What the card's
+    norms do not tell is left undecided: without any, no Dice is estimated, and only lungs that are
+    missing, exchanged, cut off, unequal or much cleaned are doubted.
     """
     seen = look(maps, lungs, card.channels, definition=definition)
-    return conclude(seen, read_norms(card.norms, definition))
+    return conclude(seen, read_norms(card.norms, definition), doubts)
 
 
-def conclude(seen: Traits, norms: Norms) -> Quality:
-    """The verdict on a result with these traits."""
+def conclude(seen: Traits, norms: Norms, doubts: Iterable[str] = ()) -> Quality:
+    """The verdict on a result with these traits, and with what was doubted before."""
     dice = estimated_dice(seen, norms)
-    codes = _structural(seen) | _beyond(seen, norms)
+    codes = _structural(seen) | _beyond(seen, norms) | set(doubts)
     if norms.estimate and dice is not None and dice < norms.estimate.poor:
         codes.add("unsure_edges")
     if codes & set(REFUSING):  # of what is no chest film there is no true mask to agree with

@@ -76,6 +76,10 @@ class Radiograph:
     notes: tuple[str, ...] = ()
     """What was found or assumed while decoding, for the user to read."""
 
+    doubts: tuple[str, ...] = ()
+    """Why a result of this film needs a look, as codes of `core.quality.DOUBTS`: what the file says
+    of itself, such as that it is mirrored."""
+
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
             raise ValueError(

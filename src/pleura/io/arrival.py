@@ -15,7 +15,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom_parse import parse_dicom
 from pleura.io.dicom_stamp import MAKER
-from pleura.io.dicom_tags import FILM_CLASSES, check_is_film, number, word
+from pleura.io.dicom_tags import FILM_CLASSES, check_is_film, number, text, word
 from pleura.io.suitable import MOST_PIXELS, check_size
 
 __all__ = ["FILM_CLASSES", "check_arrival", "read_json", "read_objects", "transfer_syntaxes"]
@@ -56,7 +56,7 @@ def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
         film = parse_dicom(BytesIO(content))
         if "SOPClassUID" not in film or "SOPInstanceUID" not in film:
             raise UnreadableFilm("the object has no SOP class or instance; it is damaged, or none")
-        if word(film, "ManufacturerModelName") == MAKER.upper():
+        if text(film, "ManufacturerModelName") == MAKER.upper():
             raise UnsuitableFilm("a result of Pleura; it is not segmented again")
         check_is_film(film)
         check_size(int(film.Rows), int(film.Columns), most=most_pixels)

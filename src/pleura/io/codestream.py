@@ -1,98 +1,69 @@
-"""What a compressed picture says of itself: size, components and depth, before it is decoded.
-
-JPEG (ISO 10918-1, B.2.2), JPEG-LS (ISO 14495-1, C.2.2) and JPEG 2000 (ISO 15444-1, A.5.1) begin
-with a header that a decoder trusts. Where it contradicts the DICOM attributes beside it, a decoder
-may write outside its memory, so the two are compared first.
-"""
+"""What the header of a compressed picture says: size, depth, components; nothing is decoded."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
-from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+__all__ = ["Codestream", "begins_one", "read_codestream"]
 
-from pleura.core.errors import UnreadableFilm
-from pleura.io.dicom_tags import number
-
-__all__ = ["Codestream", "check_codestream", "read_codestream"]
-
-_JPEG, _JPEG_2000, _JP2 = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "
-_FRAME_MARKERS = frozenset(
-    (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
-)
-"""Second bytes of the markers that begin a frame header: SOF0 to SOF15, and JPEG-LS's SOF55."""
-
-_MOST_SEGMENTS = 500  # looked through before the frame header; a file has ten
+_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # JPEG and JPEG-LS, J2K, JP2
+_FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, SOF55
+_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
 
 @dataclass(frozen=True, slots=True)
 class Codestream:
-    """The header of a compressed picture."""
+    """A compressed picture, by its header."""
 
-    height: int
-    width: int
-    components: int
+    rows: int
+    columns: int
     bits: int
-    """Of a sample, the deepest component's."""
+    """Of a sample."""
+
+    components: int
 
 
-def read_codestream(content: bytes) -> Codestream | None:
-    """The header of a JPEG, JPEG-LS or JPEG 2000 stream; None for other or cut ones."""
-    try:
-        if content.startswith(_JP2):  # a JP2 file, against the standard: the stream lies inside
-            content = content[max(0, content.find(_JPEG_2000)) :]
-        if content.startswith(_JPEG_2000):
-            return _jpeg_2000(content)
-        return _jpeg(content) if content.startswith(_JPEG) else None
-    except (struct.error, IndexError):
-        return None
+def begins_one(data: bytes) -> bool:
+    """Whether a JPEG, JPEG-LS, JPEG 2000 or RLE picture begins here."""
+    if data.startswith(_STARTS):
+        return True
+    segments, first = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4))
+    return len(data) >= 64 and 1 <= segments <= 15 and first == 64  # RLE, PS3.5 G.5
 
 
-def check_codestream(dataset: Dataset) -> None:
-    """Raise `UnreadableFilm` where the compressed pixels contradict the header of the film."""
-    stream = read_codestream(get_frame(dataset.PixelData, 0, number_of_frames=1))
-    if stream is None:
-        return
-    said = int(dataset.Rows), int(dataset.Columns), int(number(dataset, "SamplesPerPixel") or 1)
-    held = stream.height, stream.width, stream.components
-    if said != held:
-        raise UnreadableFilm(
-            f"the header says {_described(*said)}, the compressed pixels are {_described(*held)}; "
-            "the file is damaged: export it again"
-        )
-    allocated = int(number(dataset, "BitsAllocated") or 8)
-    if stream.bits > allocated:
-        raise UnreadableFilm(
-            f"the header says {allocated} bits a pixel, the compressed pixels have {stream.bits}; "
-            "the file is damaged: export it again"
-        )
+def read_codestream(data: bytes) -> Codestream | None:
+    """The header of a JPEG, JPEG-LS or JPEG 2000 picture; None for others and for damaged ones."""
+    if data.startswith(b"\xff\xd8"):
+        return _jpeg(data)
+    at = data.find(b"\xff\x4f\xff\x51", 0, 4096)
+    return _jpeg_2000(data[at + 4 : at + 64]) if at >= 0 else None
 
 
-def _jpeg(content: bytes) -> Codestream | None:
+def _jpeg(data: bytes) -> Codestream | None:
     at = 2
-    for _ in range(_MOST_SEGMENTS):
-        marker = content[at + 1]
-        if content[at] != 0xFF or marker == 0xDA:  # no marker, or the pixels begin
-            return None
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF or marker in _BARE:
             at += 1 if marker == 0xFF else 2
             continue
-        if marker in _FRAME_MARKERS:
-            bits, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
-            return Codestream(height, width, components, bits)
-        at += 2 + struct.unpack_from(">H", content, at + 2)[0]
+        if marker in _FRAMES:
+            frame = data[at + 4 : at + 10]
+            if len(frame) < 6:
+                return None
+            rows, columns = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+            return Codestream(rows, columns, frame[0], frame[5])
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
 
 
-def _jpeg_2000(content: bytes) -> Codestream:
-    right, bottom, left, top = struct.unpack_from(">IIII", content, 8)
-    (components,) = struct.unpack_from(">H", content, 40)
-    depths = content[42 : 42 + 3 * components : 3]
-    bits = max(((depth & 0x7F) + 1 for depth in depths), default=0)
-    return Codestream(bottom - top, right - left, components, bits)
-
-
-def _described(height: int, width: int, components: int) -> str:
-    return f"{width} x {height} pixels of {components} component{'s' if components != 1 else ''}"
+def _jpeg_2000(size: bytes) -> Codestream | None:
+    """From behind the SIZ marker: Lsiz, Rsiz, Xsiz, Ysiz, XOsiz, YOsiz, four of tiles, Csiz."""
+    if len(size) < 39:
+        return None
+    right, bottom, left, top = (int.from_bytes(size[n : n + 4], "big") for n in (4, 8, 12, 16))
+    return Codestream(
+        rows=bottom - top,
+        columns=right - left,
+        bits=(size[38] & 0x7F) + 1,
+        components=int.from_bytes(size[36:38], "big"),
+    )

@@ -63,7 +63,13 @@ def read_in_process(source: Path | str | bytes, **options: Any) -> Radiograph:
     if "error" in header:
         raise _ERRORS[header["error"]](header["message"])
     spacing = header["spacing"] and Spacing(**header["spacing"])
-    return Radiograph(pixels, spacing=spacing, view=header["view"], notes=tuple(header["notes"]))
+    return Radiograph(
+        pixels,
+        spacing=spacing,
+        view=header["view"],
+        notes=tuple(header["notes"]),
+        doubts=tuple(header["doubts"]),
+    )
 
 
 def start_decoder() -> None:

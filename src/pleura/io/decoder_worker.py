@@ -139,4 +139,5 @@ def _header(film: Radiograph) -> dict[str, Any]:
         "spacing": None if film.spacing is None else asdict(film.spacing),
         "view": film.view,
         "notes": film.notes,
+        "doubts": film.doubts,
     }

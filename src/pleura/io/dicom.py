@@ -24,16 +24,19 @@ from pydicom.uid import (
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
-from pleura.io.codestream import check_codestream
 from pleura.io.colour import to_grey
 from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.dicom_fragments import put_right
 from pleura.io.dicom_parse import parse_dicom
+from pleura.io.dicom_samples import check_stream, count_samples
 from pleura.io.dicom_tags import (
     check_is_film,
     number,
-    orientation_notes,
+    orientation_doubts,
+    part_notes,
     side_notes,
     spacing_of,
+    text,
     view_of,
     word,
 )
@@ -74,27 +77,38 @@ def read_dicom(
                 "the file begins as DICOM does, but no image can be read in it: it is cut short, "
                 "or none; copy or export it again"
             )
-        check_is_film(dataset)
+        check_is_film(dataset, forced=photographs)
         check_size(int(dataset.Rows), int(dataset.Columns), most=most_pixels)
         _name_syntax(dataset)
         if not here and _needs_decoder_process(dataset):
             raise NeedsDecoderProcess
         _check_decoder(dataset)
-        if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-            check_codestream(dataset)
+        _name_one_frame(dataset)
+        put_right(dataset, state.notes)
         pixels = _film_pixels(dataset, state.notes, photographs=photographs)
         check_contrast(pixels)
         spacing = spacing_of(dataset, state.notes)
         view = view_of(dataset)
-        state.notes += orientation_notes(dataset) + side_notes(dataset) + _intent_notes(dataset)
+        doubted = orientation_doubts(dataset)
+        state.notes += [*part_notes(dataset), *(each.note for each in doubted)]
+        state.notes += side_notes(dataset) + _intent_notes(dataset)
     if state.warned:
         state.notes.append(
             "the file departs from the DICOM standard; it could be read all the same"
         )
-    return Radiograph(pixels, spacing=spacing, view=view, notes=tuple(state.notes))
+    return Radiograph(
+        pixels,
+        spacing=spacing,
+        view=view,
+        notes=tuple(state.notes),
+        doubts=tuple(each.code for each in doubted),
+    )
 
 
 def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:
+    called = word(dataset, "PhotometricInterpretation")
+    called_grey = count_samples(dataset, notes)
+    check_stream(dataset)
     stored = _decoded(dataset)
     if word(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         stored = np.asarray(apply_color_lut(stored, dataset))
@@ -103,7 +117,9 @@ def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pi
         rgb = (stored >> (_depth(stored) - 8) if deep else stored).astype(np.uint8)
         grey, more = to_grey(Image.fromarray(rgb), photographs=photographs)
         notes += more
-        return np.asarray(grey, dtype=np.float32)
+        if not called_grey:
+            return np.asarray(grey, dtype=np.float32)
+        stored, dataset.PhotometricInterpretation = np.asarray(grey), called
     if stored.ndim != 2:
         raise UnsuitableFilm(f"the DICOM pixels have the shape {stored.shape}; expected one film")
     if number(dataset, "BitsStored") == 1:
@@ -123,6 +139,12 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
             f"the pixels ({name}) could not be decoded: the file is damaged or cut short, or of a "
             f"variant without a decoder here; copy it again{remedy}, or export it uncompressed"
         ) from None
+
+
+def _name_one_frame(dataset: Dataset) -> None:
+    """Leave out a number of frames that is none; more than one were refused before."""
+    if "NumberOfFrames" in dataset and number(dataset, "NumberOfFrames") != 1:
+        del dataset.NumberOfFrames
 
 
 def _depth(rgb: NDArray[Any]) -> int:
@@ -163,6 +185,6 @@ def _check_decoder(dataset: Dataset) -> None:
 
 
 def _intent_notes(dataset: Dataset) -> list[str]:
-    if word(dataset, "PresentationIntentType") != "FOR PROCESSING":
+    if text(dataset, "PresentationIntentType") != "FOR PROCESSING":
         return []
     return ["raw detector values (FOR PROCESSING); the film for presentation is the better input"]

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.valuerep import DS
 
-from pleura.io.dicom_tags import number, word
-from pleura.io.dicom_values import lut_table
+from pleura.io.dicom_luts import lut_table
+from pleura.io.dicom_tags import number, text
 
 __all__ = ["add_display"]
 
@@ -39,14 +40,15 @@ def _add_windows(given: Dataset, film: Dataset) -> None:
     if centre is None or width is None or width < 1:
         return
     film.WindowCenter, film.WindowWidth = _ds(centre), _ds(width)
-    function = word(given, "VOILUTFunction")
+    function = text(given, "VOILUTFunction")
     if function in FUNCTIONS:
         film.VOILUTFunction = function
 
 
 def _tables(given: Dataset, keyword: str) -> list[Dataset]:
     """Items of a LUT sequence, made anew in little endian; those that make no sense left out."""
-    made = (_table_item(item, given) for item in given.get(keyword) or ())
+    items = given.get(keyword)
+    made = (_table_item(item, given) for item in (items if isinstance(items, Sequence) else ()))
     return [item for item in made if item is not None]
 
 
@@ -56,8 +58,10 @@ def _table_item(item: Dataset, given: Dataset) -> Dataset | None:
         return None
     entries, first, depth = (int(each) for each in descriptor)
     big = not given.file_meta.TransferSyntaxUID.is_little_endian
-    table = lut_table(item, entries or 2**16, big_endian=big)
+    table = lut_table(item, entries or 2**16, big_endian=big, depth=depth)
     if len(table) != (entries or 2**16) or depth not in DEPTHS or table.max() >= 2**depth:
+        return None
+    if table.min() == table.max():  # nothing to see
         return None
     made = Dataset()
     made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, depth])

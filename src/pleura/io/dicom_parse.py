@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
+from io import BytesIO
 from typing import IO, Any
 
 from pydicom import dcmread
@@ -17,6 +19,7 @@ from pydicom.dataset import Dataset
 from pleura.core.errors import UnreadableFilm
 from pleura.io.bounded_reads import BoundedReads
 from pleura.io.decoding import NeedsDecoderProcess
+from pleura.io.dicom_fragments import closed
 
 __all__ = ["items_of", "parse_dicom", "raw_length"]
 
@@ -36,26 +39,25 @@ def parse_dicom(
 ) -> Dataset:
     """Parse a DICOM file, with or without the preamble, from its beginning.
 
+    Compressed pixels that end without a delimiter get theirs.
+
     Raises:
         UnreadableFilm: the file has too many elements, or inflates to too much.
         NeedsDecoderProcess: the file is deflated, and `inflate` is off.
         Exception: whatever pydicom raises for damage; callers use `io.decoding`.
     """
-    try:
-        return dcmread(
-            _DicomReads(stream),
-            force=True,
-            stop_before_pixels=stop_before_pixels,
-        )
-    except _IsDeflated:
-        if not inflate:
-            raise NeedsDecoderProcess from None
+    options = {"inflate": inflate, "stop_before_pixels": stop_before_pixels}
+    dataset = _parsed(stream, **options)
+    if "Rows" in dataset or "SOPClassUID" in dataset:
+        return dataset
     stream.seek(0)
-    return dcmread(
-        _DicomReads(stream, inflate=True),
-        force=True,
-        stop_before_pixels=stop_before_pixels,
-    )
+    whole = closed(stream.read())
+    return dataset if whole is None else _parsed(BytesIO(whole), **options)
+
+
+def _parsed(stream: IO[bytes], *, inflate: bool, stop_before_pixels: bool) -> Dataset:
+    reads = _DicomReads(stream, inflate=inflate)
+    return dcmread(reads, force=True, stop_before_pixels=stop_before_pixels)
 
 
 def raw_length(dataset: Dataset, keyword: str) -> int:
@@ -83,19 +85,17 @@ def items_of(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
             f"the DICOM attribute {keyword} holds far more items than a film needs: "
             "the file is damaged; copy or export it again"
         )
-    items: Any = dataset.get(keyword)
+    items: Any = None
+    with suppress(Exception):  # a value that is no sequence may fail in any way
+        items = dataset.get(keyword)
     is_sequence = isinstance(items, Sequence) and not isinstance(items, str | bytes)
     return [item for item in items if isinstance(item, Dataset)] if is_sequence else []
-
-
-class _IsDeflated(Exception):
-    """pydicom asked for all the rest of a file, which it does to inflate it."""
 
 
 class _DicomReads(BoundedReads):
     """A bounded stream that inflates only where it is told to, and within a bound."""
 
-    def __init__(self, stream: IO[bytes], *, inflate: bool = False) -> None:
+    def __init__(self, stream: IO[bytes], *, inflate: bool) -> None:
         super().__init__(stream)
         self._inflate = inflate
 
@@ -104,7 +104,7 @@ class _DicomReads(BoundedReads):
         if size is not None and size >= 0:
             return super().read(size)
         if not self._inflate:
-            raise _IsDeflated
+            raise NeedsDecoderProcess
         deflated = super().read()
         _check_inflated_size(deflated)
         return deflated

@@ -5,6 +5,7 @@ Only attributes that describe the picture are read; none that name a person.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -14,17 +15,22 @@ from pydicom.uid import UID
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Spacing
+from pleura.io.body_parts import another_part, is_chest
+from pleura.io.dicom_parse import items_of, raw_length
 from pleura.io.dicom_stamp import MAKER
 from pleura.io.suitable import plausible_spacing
 
 __all__ = [
+    "Doubted",
     "check_is_film",
     "number",
     "orientation",
-    "orientation_notes",
+    "orientation_doubts",
     "pair",
+    "part_notes",
     "side_notes",
     "spacing_of",
+    "text",
     "view_of",
     "word",
 ]
@@ -38,11 +44,8 @@ FILM_CLASSES = frozenset(
 FILM_MODALITIES = frozenset({"CR", "DX", "DR", "RG", "XR", "SC", "OT", "HC"})
 """Ways to make a plain film; SC, OT and HC say only how it came into the archive."""
 
-CHEST_WORDS = ("CHEST", "THORA", "TORAX", "TÓRAX", "LUNG", "PULM", "POUMON", "BRUST")
-"""A part of BodyPartExamined that means the chest; the standard says CHEST, devices say more."""
-
-NO_WORDS = frozenset({"", "UNKNOWN", "UNDEFINED", "OTHER", "NONE", "N/A", "NA", "UNSPECIFIED"})
-"""Values of BodyPartExamined that say nothing."""
+PHOTOGRAPH_CLASS, PHOTOGRAPH_MODALITY = _IMAGE + "77.1.4", "XC"
+"""Visible light: a photograph of a film, read only where that is asked for."""
 
 LATERAL_VIEWS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
 OBLIQUE_VIEWS = frozenset({"RLO", "LLO", "RAO", "LAO", "RPO", "LPO", "OBLIQUE"})
@@ -56,25 +59,59 @@ VIEW_CODES = {  # of CID 4010, in SNOMED CT and in its older form
 }
 SIDES = {"R": "right", "L": "left"}
 
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A reason in the header to doubt the result."""
+
+    code: str
+    """One of `core.quality.DOUBTS`."""
+
+    note: str
+    """What the file says, for the user to read."""
+
+
+_FIELD = "FieldOfView"
+_SWAPPED = "the film is mirrored: right and left are swapped in it"
+_MIRRORED = Doubted("said_mirrored", f"PatientOrientation says {_SWAPPED}")
+_TURNED = Doubted("said_turned", "PatientOrientation says the film does not stand upright")
 _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
+UNREADABLE = "?"
+"""Stands for a value that is there and cannot be read."""
+
 LONGEST_WORD = 64
 """Characters; no attribute read here may have more (PS3.5 table 6.2-1)."""
+
+MOST_NUMBER_BYTES = 1_000
+"""Of an attribute that holds a number or a few; a longer one is damaged, and slow to convert."""
 
 MOST_MAGNIFICATION = 3.0
 """Larger values of EstimatedRadiographicMagnificationFactor are mistakes."""
 
 
-def check_is_film(dataset: Dataset) -> None:
-    """Raise `UnsuitableFilm` for objects that are no frontal chest film; missing tags pass."""
-    modality, part = word(dataset, "Modality"), word(dataset, "BodyPartExamined")
-    uid = word(dataset, "SOPClassUID")
-    if uid and uid not in FILM_CLASSES:
-        _refuse(f"a DICOM object of the kind {UID(uid).name}", "a plain film: CR, DX or SC")
-    if modality and modality not in FILM_MODALITIES:
-        _refuse(f"a DICOM image of modality {modality}", "a plain film: CR or DX")
-    if part not in NO_WORDS and not any(each in part for each in CHEST_WORDS):
-        _refuse(f"a film of another body part, BodyPartExamined is {part}", "CHEST")
-    if word(dataset, "Manufacturer") == MAKER.upper():
+def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
+    """Raise `UnsuitableFilm` for objects that are no frontal chest film; missing tags pass.
+
+    `forced` lets DICOM photographs and films of another body part through.
+    """
+    modality, uid = word(dataset, "Modality"), word(dataset, "SOPClassUID")
+    photograph = forced and (uid == PHOTOGRAPH_CLASS or modality == PHOTOGRAPH_MODALITY)
+    if uid and uid not in FILM_CLASSES and not (photograph and uid == PHOTOGRAPH_CLASS):
+        _refuse(
+            f"a DICOM object of the kind {UID(uid).name}",
+            "a plain film: CR, DX or SC",
+            force=uid == PHOTOGRAPH_CLASS,
+        )
+    if modality and modality not in FILM_MODALITIES and not photograph:
+        _refuse(
+            f"a DICOM image of modality {modality}",
+            "a plain film: CR or DX",
+            force=modality == PHOTOGRAPH_MODALITY,
+        )
+    part = another_part(text(dataset, "BodyPartExamined"))
+    if part and not forced:
+        _refuse(f"a film of another body part, BodyPartExamined is {part}", "CHEST", force=True)
+    if text(dataset, "Manufacturer") == MAKER.upper():
         _refuse(f"a picture that {MAKER} made itself", "the film it was made of")
     frames = number(dataset, "NumberOfFrames")
     if frames is not None and frames > 1:
@@ -84,16 +121,26 @@ def check_is_film(dataset: Dataset) -> None:
         raise UnsuitableFilm("the DICOM file holds no pixels; export it again, image included")
 
 
+def part_notes(dataset: Dataset) -> list[str]:
+    """A note where BodyPartExamined does not say that the film shows the chest."""
+    said = text(dataset, "BodyPartExamined")
+    if is_chest(said) and another_part(said) is None:
+        return []
+    if part := another_part(said):
+        return [f"BodyPartExamined is {part}; the film was read because that was asked for"]
+    return ["BodyPartExamined is no word known here; the film was taken for one of the chest"]
+
+
 def view_of(dataset: Dataset) -> str | None:
     """`PA`, `AP`, `LL`, ... from ViewPosition, else from the view's coded name; None if unsaid."""
-    view = word(dataset, "ViewPosition")
-    if view:
+    view = text(dataset, "ViewPosition")
+    if view and view != UNREADABLE:
         return view
-    codes = dataset.get("ViewCodeSequence") or [Dataset()]
-    coded = VIEW_CODES.get(word(codes[0], "CodeValue"))
+    code = next(iter(items_of(dataset, "ViewCodeSequence")), Dataset())
+    coded = VIEW_CODES.get(text(code, "CodeValue"))
     if coded is not None:
         return coded
-    meaning = word(codes[0], "CodeMeaning").replace("-", "").replace(" ", "")
+    meaning = text(code, "CodeMeaning").replace("-", "").replace(" ", "")
     if "OBLIQUE" in meaning:
         return "OBLIQUE"
     if "POSTEROANTERIOR" in meaning:
@@ -105,23 +152,27 @@ def view_of(dataset: Dataset) -> str | None:
     return "LATERAL" if "LATERAL" in meaning else None
 
 
-def orientation_notes(dataset: Dataset) -> list[str]:
-    """Notes where PatientOrientation says that the film does not lie as films are read."""
+def orientation_doubts(dataset: Dataset) -> list[Doubted]:
+    """What the file says against the usual position: upright, the patient's right on the left.
+
+    PatientOrientation, where it is there, tells how the film lies. Without it the detector's field
+    of view does: a film that was flipped or turned there lies otherwise than it was taken.
+    """
     rows_run, columns_run = orientation(dataset)
-    notes = []
-    if rows_run.startswith("R"):
-        notes.append(
-            "PatientOrientation says the film is mirrored: right and left are swapped in it"
-        )
-    if rows_run[:1] in ("H", "F") or columns_run.startswith("H"):
-        notes.append("PatientOrientation says the film does not stand upright")
-    return notes
+    if rows_run or columns_run:
+        lies = rows_run[:1] or "L", columns_run[:1] or "F"
+        doubted = _MIRRORED if lies == ("R", "F") else _TURNED
+        return [] if lies == ("L", "F") else [doubted]
+    flip, turn = text(dataset, f"{_FIELD}HorizontalFlip"), number(dataset, f"{_FIELD}Rotation")
+    mirrored = Doubted("said_mirrored", f"{_FIELD}HorizontalFlip says {_SWAPPED}")
+    turned = Doubted("said_turned", f"{_FIELD}Rotation says the film was turned by {turn} degrees")
+    return [mirrored] * (flip == "YES") + [turned] * bool(turn and turn % 360)
 
 
 def side_notes(dataset: Dataset) -> list[str]:
     """A note where the file says that the film shows one side of the body only."""
     for keyword in ("ImageLaterality", "Laterality"):
-        side = SIDES.get(word(dataset, keyword))
+        side = SIDES.get(text(dataset, keyword))
         if side is not None:
             return [f"{keyword} says the film shows the {side} side; both lungs were looked for"]
     return []
@@ -162,6 +213,17 @@ def word(dataset: Dataset, keyword: str) -> str:
     return text.strip("\0 ").upper()
 
 
+def text(dataset: Dataset, keyword: str) -> str:
+    """As `word`, for what a film can be read without: `UNREADABLE` in place of an error.
+
+    It is so for text in a character set that the file does not declare, or declares wrongly.
+    """
+    try:
+        return word(dataset, keyword)
+    except Exception:  # pydicom's errors for text that cannot be decoded are of many classes
+        return UNREADABLE
+
+
 def number(dataset: Dataset, keyword: str) -> float | None:
     """The (first) value as a number; None if missing or no number."""
     found = _numbers(dataset, keyword)
@@ -170,6 +232,8 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
     try:
+        if raw_length(dataset, keyword) > MOST_NUMBER_BYTES:
+            return ()
         value = dataset.get(keyword)
         if value is None or value == "" or isinstance(value, bytes):
             return ()
@@ -180,8 +244,13 @@ def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         return ()
 
 
+def _calibration(dataset: Dataset) -> str:
+    said = text(dataset, "PixelSpacingCalibrationType")
+    return "" if said == UNREADABLE else said
+
+
 def _stated_spacing(dataset: Dataset) -> Spacing | None:
-    calibration = word(dataset, "PixelSpacingCalibrationType")
+    calibration = _calibration(dataset)
     plain, imager = (pair(dataset, each) for each in ("PixelSpacing", "ImagerPixelSpacing"))
     if plain and (calibration or (imager and imager != plain)):
         return Spacing(*plain, "PixelSpacing" + (f"/{calibration}" if calibration else ""))
@@ -225,8 +294,9 @@ def _check_view(view: str | None, *, rows_run: str) -> None:
         )
 
 
-def _refuse(got: str, expected: str) -> NoReturn:
+def _refuse(got: str, expected: str, *, force: bool = False) -> NoReturn:
+    more = ", or segment it with --force" if force else ""
     raise UnsuitableFilm(
         f"this is {got}; expected {expected}. If the file's tags are wrong, "
-        "export the film as PNG and give that"
+        f"export the film as PNG and give that{more}"
     )

@@ -18,12 +18,17 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
 from pleura.core.types import Mask, Pixels
-from pleura.io.dicom_tags import number, word
+from pleura.io.dicom_luts import look_up, luts
+from pleura.io.dicom_tags import number, text, word
+from pleura.io.suitable import leaves_enough
 
-__all__ = ["brightness", "lut_table", "stored_values"]
+__all__ = ["brightness", "stored_values"]
 
 MOST_CLIPPED = 0.5
 """Share of the pixels that a linear window may clip."""
+
+MOST_PADDING = 0.9
+"""Share of the pixels that can be padding: a film of an arm in a large frame has less."""
 
 
 def stored_values(dataset: Dataset) -> NDArray[Any]:
@@ -44,8 +49,8 @@ def stored_values(dataset: Dataset) -> NDArray[Any]:
 
 def brightness(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Pixels:
     """(H, W) stored values -> (H, W) float32, brighter = denser."""
-    padding = _padding(stored, dataset)
-    values = _modality(stored.astype(np.float32), dataset)
+    padding = _padding(stored, dataset, notes)
+    values = _modality(stored.astype(np.float32), dataset, notes)
     values = _voi(values, dataset, notes)
     if _is_inverted(dataset, notes):
         values = values.max() + values.min() - values
@@ -55,21 +60,36 @@ def brightness(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Pixe
     return values
 
 
-def _padding(stored: NDArray[Any], dataset: Dataset) -> Mask | None:
+def _padding(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Mask | None:
     """Pixels with PixelPaddingValue, or between it and PixelPaddingRangeLimit; None if none."""
     value = number(dataset, "PixelPaddingValue")
     if value is None:
         return None
     limit = number(dataset, "PixelPaddingRangeLimit")
-    low, high = sorted((value, value if limit is None else limit))
-    padding: Mask = (stored >= low) & (stored <= high)
+    ends = [_as_stored(end, dataset) for end in (value, value if limit is None else limit)]
+    padding: Mask = (stored >= min(ends)) & (stored <= max(ends))
+    if padding.mean() > MOST_PADDING:
+        notes.append("PixelPaddingValue would leave nothing to see; it was ignored")
+        return None
     return padding if padding.any() else None
 
 
-def _modality(values: Pixels, dataset: Dataset) -> Pixels:
-    tables = dataset.get("ModalityLUTSequence")
-    if tables:
-        return _look_up(values, tables[0], dataset)
+def _as_stored(value: float, dataset: Dataset) -> float:
+    """A stated value that the pixels' bits cannot hold, as the same bits read as the pixels are.
+
+    Devices write it unsigned beside signed pixels, and the reverse.
+    """
+    bits, signed = int(dataset.BitsStored), bool(number(dataset, "PixelRepresentation"))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
+    if low <= value < high:
+        return value
+    return float((int(value) - low) % 2**bits + low)
+
+
+def _modality(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
+    shown = _first_of_use(values, dataset, "ModalityLUTSequence", notes)
+    if shown is not None:
+        return shown
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0.0, 1.0) and not intercept:
         return values
@@ -77,15 +97,23 @@ def _modality(values: Pixels, dataset: Dataset) -> Pixels:
 
 
 def _voi(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
-    tables = dataset.get("VOILUTSequence")
-    if tables:
-        shown, name = _look_up(values, tables[0], dataset), "VOILUTSequence"
-    else:
-        shown, name = _windowed(values, dataset, notes), "the file's window"
-    if shown is not values and np.ptp(shown[::4, ::4]) == 0 < np.ptp(values[::4, ::4]):
-        notes.append(f"{name} leaves nothing to see; it was ignored")
-        return values
-    return shown
+    shown = _first_of_use(values, dataset, "VOILUTSequence", notes)
+    return _windowed(values, dataset, notes) if shown is None else shown
+
+
+def _first_of_use(
+    values: Pixels, dataset: Dataset, keyword: str, notes: list[str]
+) -> Pixels | None:
+    """The first LUT of a sequence that leaves something to see, applied; None without one."""
+    for lut in luts(dataset, keyword):
+        if lut is None:
+            notes.append(f"{keyword} holds no table; it was ignored")
+            continue
+        shown = look_up(values, lut)
+        if leaves_enough(values, shown):
+            return shown
+        notes.append(f"{keyword} leaves nothing to see; it was ignored")
+    return None
 
 
 def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
@@ -93,11 +121,14 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
     if centre is None or width is None or width <= 0:
         return values
-    function = word(dataset, "VOILUTFunction") or "LINEAR"
+    function = text(dataset, "VOILUTFunction") or "LINEAR"
     if function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
         power = np.clip(-4 * (values - np.float32(centre)) / np.float32(width), -80, 80)
         curve: Pixels = 1 / (1 + np.exp(power))
-        return curve
+        if leaves_enough(values, curve):
+            return curve
+        notes.append("the file's window leaves nothing to see; it was ignored")
+        return values
     if function == "LINEAR":  # PS3.3 C.11.2.1.2.1: the outer pixels' centres
         centre, width = centre - 0.5, width - 1
     low, high = np.float32(centre - width / 2), np.float32(centre + width / 2)
@@ -108,31 +139,6 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     return np.clip(values, low, high)
 
 
-def _look_up(values: Pixels, item: Dataset, dataset: Dataset) -> Pixels:
-    """Map values through a LUT item; those below or above its range take its ends."""
-    entries, first = (int(each) for each in item.LUTDescriptor[:2])
-    table = lut_table(item, entries or 2**16, big_endian=_is_big_endian(dataset))
-    if first >= 2**15 and values.min() < 0:  # signed, but read as unsigned
-        first -= 2**16
-    index = np.clip(np.rint(values) - first, 0, len(table) - 1).astype(np.intp)
-    mapped: Pixels = table[index]
-    return mapped
-
-
-def lut_table(item: Dataset, entries: int, *, big_endian: bool) -> Pixels:
-    """LUTData as float32; its VR may be US (numbers) or OW (bytes, one or two an entry)."""
-    data = item.LUTData
-    if not isinstance(data, bytes):
-        return np.atleast_1d(np.asarray(data, dtype=np.float32))
-    if len(data) < 2 * entries:
-        return np.frombuffer(data, np.uint8)[:entries].astype(np.float32)
-    return np.frombuffer(data, ">u2" if big_endian else "<u2")[:entries].astype(np.float32)
-
-
-def _is_big_endian(dataset: Dataset) -> bool:
-    return not dataset.file_meta.TransferSyntaxUID.is_little_endian
-
-
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
     """Whether low values are bright.
 
@@ -140,7 +146,7 @@ def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
     for MONOCHROME1 (PS3.3 C.11.6) and is only compared with it.
     """
     inverted = word(dataset, "PhotometricInterpretation") == "MONOCHROME1"
-    shape = word(dataset, "PresentationLUTShape")
+    shape = text(dataset, "PresentationLUTShape")
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         notes.append(
             "PresentationLUTShape contradicts PhotometricInterpretation, which was followed; "

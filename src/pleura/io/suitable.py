@@ -15,6 +15,7 @@ __all__ = [
     "check_bytes",
     "check_contrast",
     "check_size",
+    "leaves_enough",
     "plausible_spacing",
 ]
 
@@ -34,6 +35,12 @@ MOST_ASPECT = 4.0
 
 LEAST_LEVELS = 8
 """Grey values between the dark and the light percentile; a mask or a blank plate has fewer."""
+
+LEAST_LEFT = 0.25
+"""Of the pixels that show something, as many must do so behind a window or a table."""
+
+GREYS = 256
+"""Of a screen: what lies within one of them of black or white shows nothing."""
 
 SMALLEST_FILM_MM, LARGEST_FILM_MM = 40.0, 600.0
 """Sides a chest film can have: a cropped newborn, a 43 cm detector magnified."""
@@ -78,8 +85,7 @@ def check_contrast(pixels: Pixels) -> None:
     """
     if not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
         raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
-    step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
-    sample = pixels[::step, ::step].ravel()
+    sample = _sample(pixels)
     dark, light = dark_and_light(sample)
     if light <= dark:
         raise UnsuitableFilm(
@@ -92,6 +98,30 @@ def check_contrast(pixels: Pixels) -> None:
             f"the image holds {levels} grey values, too few for a film with contrast; "
             "a mask or a black-and-white copy cannot be segmented: give the film itself"
         )
+
+
+def leaves_enough(before: Pixels, after: Pixels) -> bool:
+    """Whether `after`, a film's values behind a window or a table, still shows the film.
+
+    It does not where three of four pixels that showed something became as good as black or white.
+    """
+    return _shown(after) >= LEAST_LEFT * _shown(before)
+
+
+def _shown(pixels: Pixels) -> float:
+    """Share of the pixels that are neither black nor white on a screen; 0 for too few greys."""
+    sample = _sample(pixels)
+    dark, light = dark_and_light(sample)
+    if _levels(sample, dark, light) < LEAST_LEVELS:
+        return 0.0
+    grey = (light - dark) / GREYS
+    return float(np.mean((sample > dark + grey) & (sample < light - grey)))
+
+
+def _sample(pixels: Pixels) -> NDArray[np.float32]:
+    """(N,) pixels, evenly spread: 65,000 or more of a large film."""
+    step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
+    return pixels[::step, ::step].ravel()
 
 
 def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.burnt_in import without_burnt_in
 from pleura.core.cleanup import THRESHOLD
 from pleura.core.errors import DataError
 from pleura.core.frame import Frame, normalise
@@ -126,7 +127,8 @@ def _squares(
     """(1, S, S) of each film, as the network is shown it."""
     for film in films:
         radiograph = film.read_image()
-        yield normalise(Frame(*radiograph.size, side).fit(radiograph.pixels))
+        pixels = without_burnt_in(radiograph.pixels)
+        yield normalise(Frame(*radiograph.size, side).fit(pixels))
         on_film()
 
 

@@ -18,6 +18,7 @@ from torch import distributed
 from torch.utils.data import Dataset, Sampler
 
 import pleura
+from pleura.core.burnt_in import without_burnt_in
 from pleura.core.cleanup import split_lungs
 from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
@@ -247,7 +248,8 @@ def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:
     """A film as the network will see it: (S, S), fitted, normalised, 16 bits."""
     radiograph = film.read_image()
-    square = normalise(Frame(*radiograph.size, side).fit(radiograph.pixels))[0]
+    pixels = without_burnt_in(radiograph.pixels)
+    square = normalise(Frame(*radiograph.size, side).fit(pixels))[0]
     levels: NDArray[np.uint16] = np.rint(square * LEVELS).astype(np.uint16)
     return levels
 

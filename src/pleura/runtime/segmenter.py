@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pleura
+from pleura.core.burnt_in import without_burnt_in
 from pleura.core.card import Card
 from pleura.core.cleanup import Cleaned, check_definition, clean, leave
 from pleura.core.errors import UnsuitableFilm
@@ -118,7 +119,7 @@ def _lungs_of(
         heart=lungs.heart,
         probabilities=maps,
         channels=card.channels,
-        quality=judge(maps, lungs, card, definition=made_by.definition),
+        quality=judge(maps, lungs, card, definition=made_by.definition, doubts=film.doubts),
         measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
         provenance=made_by,
         notes=(*film.notes, *lungs.notes),
@@ -132,7 +133,7 @@ def _square(frame: Frame, film: Radiograph) -> Square:
         raise UnsuitableFilm(
             f"the picture is {height} x {width} pixels; expected at least {SMALLEST_SIDE} each way"
         )
-    fitted = frame.fit(film.pixels)
+    fitted = frame.fit(without_burnt_in(film.pixels))
     if not np.isfinite(fitted).all():
         raise UnsuitableFilm("some pixels are not finite numbers; replace nan and inf first")
     square = normalise(fitted)

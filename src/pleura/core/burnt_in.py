@@ -1,0 +1,62 @@
+"""Letters burnt into a film that are far brighter, or far darker, than anything on it.
+
+Between two percentiles of all pixels such a film would be a narrow band, and its lungs black. They
+are known by the gap: next to nothing lies between the film and them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.types import Pixels
+
+__all__ = ["own_range", "without_burnt_in"]
+
+MOST_LETTERS = 0.1
+"""Of the pixels; more are a part of the film."""
+
+LEAST_LETTERS = 0.003
+"""Of the pixels; fewer do not reach the percentiles at which a film is clipped."""
+
+FAR_ABOVE, FAR_BELOW = 1.5, 4.0
+"""Times the film's own range from its other end. Black is wider: borders and collimators are
+black, and the network knows films with them."""
+
+BETWEEN = 0.25
+"""Of the pixels beyond the film's own, those that may lie in the gap: edges of letters."""
+
+_SAMPLE = 16_384  # pixels looked at, or up to four times as many
+
+
+def without_burnt_in(pixels: Pixels) -> Pixels:
+    """(H, W) film -> the same, with such letters at the film's own white or black.
+
+    The array itself where there are none, as in nearly every film.
+    """
+    step = max(1, int((pixels.size / _SAMPLE) ** 0.5))
+    low, high = own_range(pixels[::step, ::step].ravel())
+    if low == -np.inf and high == np.inf:
+        return pixels
+    return np.clip(pixels, np.float32(low), np.float32(high))
+
+
+def own_range(values: NDArray[np.float32]) -> tuple[float, float]:
+    """(N,) pixels -> the darkest and the brightest value of the film; infinite without letters."""
+    if not np.isfinite(values).all():  # for the caller to refuse
+        return -np.inf, np.inf
+    rising = np.sort(values)
+    return -_white(-rising[::-1], FAR_BELOW), _white(rising, FAR_ABOVE)
+
+
+def _white(rising: NDArray[np.float32], far: float) -> float:
+    """The brightest of the film's own values, (N,) in rising order; infinite without letters."""
+    count = len(rising)
+    first, last = int(count * (1 - MOST_LETTERS)), int(count * (1 - LEAST_LETTERS))
+    dark = rising[int(count * LEAST_LETTERS)]
+    candidates = rising[first:last] - dark
+    above = count - 1 - np.arange(first, last)
+    beyond = count - np.searchsorted(rising, dark + far * candidates, side="right")
+    settled = (candidates > 0) & (beyond >= LEAST_LETTERS * count)
+    settled &= beyond >= (1 - BETWEEN) * above
+    return float(rising[first + int(settled.argmax())]) if settled.any() else np.inf

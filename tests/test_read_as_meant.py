@@ -1,0 +1,117 @@
+"""Real films as devices spoil them, through the doors people use: the same lungs, or a look."""
+
+from __future__ import annotations
+
+import csv
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+
+import pleura
+from pleura.apps.cli import main
+
+SAME = 0.98
+"""Dice of two readings of one film."""
+
+
+@pytest.fixture(scope="module")
+def film(films_root: Path) -> np.ndarray:
+    path = films_root / "shenzhen_montgomery" / "CXR_png" / "CHNCXR_0318_0.png"
+    return np.asarray(Image.open(path).convert("L"))
+
+
+@pytest.fixture(scope="module")
+def lungs(film: np.ndarray) -> np.ndarray:
+    return pleura.segment(film).mask
+
+
+def dicom(pixels: np.ndarray, **tags: Any) -> bytes:
+    """A DX film of 16 bits."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID, made.SOPInstanceUID = DigitalXRayImageStorageForPresentation, "1.2.3"
+    made.Modality, made.BodyPartExamined, made.ViewPosition = "DX", "CHEST", "PA"
+    made.Rows, made.Columns = pixels.shape
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated = made.BitsStored = 16
+    made.HighBit, made.PixelRepresentation = 15, 0
+    made.PixelData = pixels.astype("<u2").tobytes()
+    made["PixelData"].VR = "OW"
+    for keyword, value in tags.items():
+        setattr(made, keyword, value)
+    file = BytesIO()
+    dcmwrite(file, made, enforce_file_format=True)
+    return file.getvalue()
+
+
+def agree(one: np.ndarray, other: np.ndarray) -> float:
+    """Dice."""
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_letters_at_the_end_of_the_range_do_not_darken_the_lungs(
+    film: np.ndarray, lungs: np.ndarray, photometric: str
+) -> None:
+    deep = film.astype(int) * 16
+    if photometric == "MONOCHROME1":
+        deep = deep.max() - deep
+    deep[:60, :160] = 65_535  # 4% of the film
+    result = pleura.segment(dicom(deep, PhotometricInterpretation=photometric))
+    assert agree(result.mask, lungs) > SAME
+    assert np.asarray(result.overlay())[300:, 250:].mean() > 60  # people see the film too
+
+
+def test_letters_in_a_dark_jpeg_do_not_darken_the_lungs(
+    film: np.ndarray, lungs: np.ndarray
+) -> None:
+    image = Image.fromarray((film // 4).astype(np.uint8))
+    drawn = ImageDraw.Draw(image)
+    for line in range(4):
+        drawn.text((5, 2 + 30 * line), "PORTABLE AP 12:30", fill=255, font_size=28)
+    file = BytesIO()
+    image.save(file, "JPEG", quality=95)
+    assert agree(pleura.segment(file.getvalue()).mask, lungs) > SAME
+
+
+def segmented(folder: Path, films: dict[str, bytes]) -> dict[str, dict[str, str]]:
+    """The rows of `pleura segment`, by film."""
+    for name, data in films.items():
+        (folder / "films").mkdir(exist_ok=True)
+        (folder / "films" / f"{name}.dcm").write_bytes(data)
+    assert main(["segment", str(folder / "films"), "-o", str(folder / "out"), "-q"]) == 0
+    with (folder / "out" / "results.csv").open() as table:
+        return {row["film"]: row for row in csv.DictReader(table)}
+
+
+def test_what_the_file_says_against_its_position_is_to_review(
+    film: np.ndarray, tmp_path: Path
+) -> None:
+    deep = film.astype(int) * 16
+    rows = segmented(
+        tmp_path,
+        {
+            "usual": dicom(deep, PatientOrientation=["L", "F"]),
+            "mirrored": dicom(deep[:, ::-1], PatientOrientation=["R", "F"]),
+            "flipped": dicom(deep[:, ::-1], FieldOfViewHorizontalFlip="YES"),
+            "turned": dicom(deep[::-1, ::-1], PatientOrientation=["R", "H"]),
+            "ribs": dicom(deep, BodyPartExamined="RIBCAGE"),
+        },
+    )
+    assert rows["usual"]["verdict"] == rows["ribs"]["verdict"] == "ok"
+    for name, code in (
+        ("mirrored", "said_mirrored"),
+        ("flipped", "said_mirrored"),
+        ("turned", "said_turned"),
+    ):
+        assert rows[name]["verdict"] in ("review", "refused"), name
+        assert code in rows[name]["doubts"] or rows[name]["verdict"] == "refused", name
+    assert rows["mirrored"]["verdict"] == rows["flipped"]["verdict"] == "review"
