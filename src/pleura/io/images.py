@@ -8,6 +8,7 @@ chest was: spacing is None.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import IO
 
 import numpy as np
@@ -15,18 +16,28 @@ from PIL import (
     BmpImagePlugin,
     Image,
     ImageFile,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from pleura.core.errors import UnsuitableFilm
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
-from pleura.io.colour import to_grey
+from pleura.io.bare import bare
+from pleura.io.colour import deep_to_grey, to_grey
 from pleura.io.decoding import decoding
+from pleura.io.exif import TURNED, orientation, turn
 from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
+from pleura.io.tiff import ORIENTATION, PHOTOMETRIC, Page, at_page, choose_page, read_pages
+from pleura.io.tiff_samples import (
+    RGB,
+    WHITE_IS_ZERO,
+    has_alpha,
+    is_plain,
+    read_samples,
+    refuse_variant,
+)
 
 __all__ = ["PLUGINS", "read_image"]
 
@@ -39,9 +50,11 @@ PLUGINS: dict[str, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
 }
 """Opened by class: `Image.open` would try every format and warn of sizes that are fine here."""
 
-_ORIENTATION = 0x0112  # the EXIF and TIFF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
 _GREY = ("L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+OVER_BLACK = "transparent parts were laid over black"
+"""The note on a film that was seen through."""
+
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -58,24 +71,96 @@ def read_image(
     pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
     `UnsuitableFilm`.
     """
+    read = _tiff_pixels if kind == "TIFF" else partial(_picture_pixels, kind=kind)
     with decoding(kind, alone=False) as state:
-        image = PLUGINS[kind](stream)
-        check_size(image.height, image.width, most=most_pixels)
-        _check_mode(image)
-        state.notes += _page_notes(image)
-        if image.getexif().get(_ORIENTATION, 1) != 1:
-            state.notes.append("turned as the file asks (EXIF orientation); so are the masks")
-        inverted = _is_white_zero(image)
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)  # TIFF turned itself while loading
-        pixels, notes = _grey_pixels(image, photographs=photographs)
-        state.notes += notes
-        if image.mode == "F":
-            pixels = _finite(pixels, state.notes)
-        if inverted:
-            pixels = pixels.max() + pixels.min() - pixels
+        pixels = read(stream, state.notes, most=most_pixels, photographs=photographs)
         check_contrast(pixels)
     return Radiograph(pixels, notes=tuple(state.notes))
+
+
+def _picture_pixels(
+    stream: IO[bytes], notes: list[str], *, kind: str, most: int, photographs: bool
+) -> Pixels:
+    before = len(notes)
+    try:
+        image = PLUGINS[kind](stream)
+        return _loaded(image, notes, most=most, photographs=photographs)
+    except (ValueError, SyntaxError, OSError):
+        pixels_alone = bare(stream)
+        if pixels_alone is None:
+            raise
+    del notes[before:]
+    return _loaded(PLUGINS[kind](pixels_alone), notes, most=most, photographs=photographs)
+
+
+def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs: bool) -> Pixels:
+    pages, whole = read_pages(stream)
+    if not pages or 0 in pages[0][0].size:
+        return _loaded(PLUGINS["TIFF"](stream), notes, most=most, photographs=photographs)
+    page, more = choose_page(pages)
+    if not (page.is_film or whole):
+        raise UnreadableFilm(
+            "this TIFF file holds a small copy of its picture, and the picture itself is damaged "
+            "or cut off; copy or export it again"
+        )
+    check_size(*page.size, most=most)
+    notes += more
+    if not is_plain(page):
+        return _sampled(stream.read(), page, notes, photographs=photographs)
+    try:
+        image = PLUGINS["TIFF"](stream if page is pages[0][0] else at_page(stream, page))
+    except (SyntaxError, KeyError, ValueError, OSError):
+        raise refuse_variant(page) from None
+    return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool) -> Pixels:
+    """The pixels of a TIFF page that Pillow does not read."""
+    samples = read_samples(content, page)
+    if has_alpha(page) and (samples[..., -1] == 0).any():
+        samples = np.where(samples[..., -1:] == 0, samples[..., :-1].min(), samples[..., :-1])
+        notes.append(OVER_BLACK)
+    pixels: Pixels = samples[..., 0].astype(np.float32)
+    if page.value(PHOTOMETRIC, 1) == RGB and samples.shape[2] > 2:
+        pixels, more = deep_to_grey(samples[..., :3].astype(np.float32), photographs=photographs)
+        notes += more
+    pixels = _finite(pixels, notes)
+    if page.value(PHOTOMETRIC, 1) == WHITE_IS_ZERO:
+        pixels = _turned_round(pixels)
+    said = page.value(ORIENTATION, 1)
+    if 1 < said <= 8:
+        notes.append(TURNED)
+        pixels = turn(pixels, said)
+    return pixels
+
+
+def _loaded(
+    image: ImageFile.ImageFile, notes: list[str], *, most: int, photographs: bool
+) -> Pixels:
+    """The pixels of an opened picture."""
+    check_size(image.height, image.width, most=most)
+    _check_mode(image)
+    notes += _page_notes(image)
+    inverted = _is_white_zero(image)
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+    said = orientation(image) if tiff else 1  # TIFF turns itself while loading
+    image.load()
+    said = said if tiff else orientation(image)
+    if said != 1:
+        notes.append(TURNED)
+    pixels, more = _grey_pixels(image, photographs=photographs)
+    notes += more
+    if image.mode == "F":
+        pixels = _finite(pixels, notes)
+    if said != 1 and not tiff:
+        pixels = turn(pixels, said)
+    return _turned_round(pixels) if inverted else pixels
+
+
+def _turned_round(pixels: Pixels) -> Pixels:
+    """Low for high, in the same range."""
+    turned: Pixels = pixels.max() + pixels.min() - pixels
+    return turned
 
 
 def _check_mode(image: ImageFile.ImageFile) -> None:
@@ -87,7 +172,9 @@ def _check_mode(image: ImageFile.ImageFile) -> None:
 
 
 def _page_notes(image: ImageFile.ImageFile) -> list[str]:
-    pages, notes = getattr(image, "n_frames", 1), []
+    notes = []
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)  # its pages are counted before
+    pages = 1 if tiff else getattr(image, "n_frames", 1)
     if pages > 1:
         notes.append(f"the file holds {pages} pages; the first was read")
     if image.mode not in _GREY and any(";16" in str(tile.args) for tile in image.tile):
@@ -106,6 +193,8 @@ def _grey_pixels(image: Image.Image, *, photographs: bool) -> tuple[Pixels, list
     notes: list[str] = []
     if image.mode in _GREY:
         return np.asarray(image, dtype=np.float32), notes
+    if image.mode == "LAB":
+        return np.asarray(image.getchannel("L"), dtype=np.float32), notes
     if image.mode in _WITH_ALPHA or (image.mode == "P" and "transparency" in image.info):
         image, notes = _over_black(image.convert("RGBA"))
     grey, more = to_grey(image.convert("RGB"), photographs=photographs)
@@ -118,7 +207,7 @@ def _over_black(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if lowest == 255:
         return image, []
     black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-    return Image.alpha_composite(black, image), ["transparent parts were laid over black"]
+    return Image.alpha_composite(black, image), [OVER_BLACK]
 
 
 def _finite(pixels: Pixels, notes: list[str]) -> Pixels:
