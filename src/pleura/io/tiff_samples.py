@@ -61,8 +61,8 @@ _ROWS = 256  # unpacked at a time
 def is_plain(page: Page) -> bool:
     """Whether Pillow reads the page, and reads it right."""
     bits, kind = page.value(BITS, 1), page.value(SAMPLE_FORMAT, UNSIGNED)
-    if page.value(COMPRESSION, 1) not in BYTEWISE:
-        return not (page.big and page.order == ">")
+    if page.value(COMPRESSION, 1) not in BYTEWISE:  # JPEG of 8 bits, fax of 1
+        return bits in (1, 8) and not (page.big and page.order == ">")
     if page.big and page.order == ">":
         return False
     samples, planar = page.value(SAMPLES, 1), page.value(PLANAR, 1) == 2
