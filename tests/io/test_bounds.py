@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.io import bounded_reads, dicom_parse, images, suitable
+from pleura.io import bounded_reads, dicom_parse, jpeg_scans, suitable
 from pleura.io.arrival import check_arrival
 from pleura.io.codestream import Codestream, read_codestream
 from pleura.io.dicom_source import film_header
@@ -100,16 +100,16 @@ class TestProgressiveJpeg:
         assert read_radiograph(data).size == (64, 48)
         scans = data.count(b"\xff\xda")
         assert 4 < scans < 20
-        monkeypatch.setattr(images, "MOST_SCANS", scans - 1)
+        monkeypatch.setattr(jpeg_scans, "MOST_SCANS", scans - 1)
         with pytest.raises(UnreadableFilm, match=rf"has {scans} scans, films have ten"):
             read_radiograph(data)
 
     def test_a_marker_across_two_blocks_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved("JPEG", progressive=True)
-        monkeypatch.setattr(images, "_BLOCK", data.index(b"\xff\xda") + 1)
-        monkeypatch.setattr(images, "MOST_SCANS", data.count(b"\xff\xda"))
+        monkeypatch.setattr(jpeg_scans, "_BLOCK", data.index(b"\xff\xda") + 1)
+        monkeypatch.setattr(jpeg_scans, "MOST_SCANS", data.count(b"\xff\xda"))
         assert read_radiograph(data).size == (64, 48)
-        monkeypatch.setattr(images, "MOST_SCANS", data.count(b"\xff\xda") - 1)
+        monkeypatch.setattr(jpeg_scans, "MOST_SCANS", data.count(b"\xff\xda") - 1)
         with pytest.raises(UnreadableFilm, match="scans"):
             read_radiograph(data)
 

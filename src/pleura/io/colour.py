@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pleura.core.errors import UnsuitableFilm
+from pleura.core.types import Pixels
 
-__all__ = ["to_grey"]
+__all__ = ["deep_to_grey", "to_grey"]
 
 COLOURED = 24
 """Largest minus smallest of R, G, B (of 255) from which a pixel counts as coloured; JPEG's own
@@ -20,6 +22,7 @@ ONE_TINT = 0.98
 """Length of the mean hue vector (1 = every pixel of one hue) from which colour is a tint, as of a
 blue film base that was scanned."""
 
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as Pillow has it
 _SAMPLE = 1_000_000  # pixels looked at
 
 
@@ -50,8 +53,18 @@ def to_grey(
     return image.convert("L"), ("the picture was tinted; it was read as grey",)
 
 
+def deep_to_grey(
+    rgb: NDArray[np.float32], *, photographs: bool = False
+) -> tuple[Pixels, tuple[str, ...]]:
+    """(H, W, 3) of any range -> ((H, W) luma in that range, notes); as `to_grey` else."""
+    low, high = float(np.nanmin(rgb)), float(np.nanmax(rgb))
+    scaled = np.clip((rgb - low) * (255 / (high - low or 1.0)), 0, 255)
+    _, notes = to_grey(Image.fromarray(scaled.astype(np.uint8)), photographs=photographs)
+    return rgb @ np.array(_LUMA, np.float32), notes
+
+
 def _sample(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """(h, w, 3) float32: every so manieth row and column, about `_SAMPLE` pixels."""
+    """(h, w, 3) float32: rows and columns at even distances, about `_SAMPLE` pixels."""
     step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
     size = -(-image.width // step), -(-image.height // step)
     shift = (1 - step) / 2  # Pillow takes the middle of a pixel: so the first is (0, 0)

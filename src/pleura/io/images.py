@@ -7,15 +7,14 @@ chest was: spacing is None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import IO, cast
 
 import numpy as np
 from PIL import (
     BmpImagePlugin,
-    Image,
     ImageFile,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -24,10 +23,23 @@ from PIL import (
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Pixels, Radiograph
+from pleura.io.bare import bare
 from pleura.io.bounded_reads import BoundedReads
-from pleura.io.colour import to_grey
+from pleura.io.colour import deep_to_grey
 from pleura.io.decoding import decoding
+from pleura.io.exif import TURNED, orientation, turn
+from pleura.io.grey import GREY_MODES, OVER_BLACK, grey_pixels
+from pleura.io.jpeg_scans import check_scans
 from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
+from pleura.io.tiff import ORIENTATION, PHOTOMETRIC, Page, at_page, choose_page, read_pages
+from pleura.io.tiff_samples import (
+    RGB,
+    WHITE_IS_ZERO,
+    has_alpha,
+    is_plain,
+    read_samples,
+    refuse_variant,
+)
 
 __all__ = ["PLUGINS", "read_image"]
 
@@ -40,17 +52,7 @@ PLUGINS: dict[str, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
 }
 """Opened by class: `Image.open` would try every format and warn of sizes that are fine here."""
 
-MOST_SCANS = 100
-"""Of a progressive JPEG; encoders write about ten."""
-
-_SCAN = b"\xff\xda"  # the marker that begins a scan; the pixels' own bytes never look like it
-_BLOCK = 1 << 20  # bytes
-_BAND = 4_000_000  # pixels
-_READ_BY_PILLOW = ("PNG", "JPEG")  # in Python, piece by piece; other formats may want a real file
-_ORIENTATION = 0x0112  # the EXIF and TIFF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
-_GREY = ("L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def read_image(
@@ -66,27 +68,105 @@ def read_image(
     pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
     `UnsuitableFilm`.
     """
+    read = _tiff_pixels if kind == "TIFF" else partial(_picture_pixels, kind=kind)
     with decoding(kind, alone=False) as state:
-        in_pieces = cast(IO[bytes], BoundedReads(stream)) if kind in _READ_BY_PILLOW else stream
-        image = PLUGINS[kind](in_pieces)
-        check_size(image.height, image.width, most=most_pixels)
-        _check_mode(image)
-        if image.info.get("progressive"):
-            _check_scans(stream)
-        state.notes += _page_notes(image)
-        if image.getexif().get(_ORIENTATION, 1) != 1:
-            state.notes.append("turned as the file asks (EXIF orientation); so are the masks")
-        inverted, is_float = _is_white_zero(image), image.mode == "F"
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)  # TIFF turned itself while loading
-        pixels, notes = _grey_pixels(image, photographs=photographs)
-        state.notes += notes
-        if is_float:
-            pixels = _finite(pixels, state.notes)
-        if inverted:
-            np.subtract(pixels.max() + pixels.min(), pixels, out=pixels)
+        pixels = read(stream, state.notes, most=most_pixels, photographs=photographs)
         check_contrast(pixels)
     return Radiograph(pixels, notes=tuple(state.notes))
+
+
+def _picture_pixels(
+    stream: IO[bytes], notes: list[str], *, kind: str, most: int, photographs: bool
+) -> Pixels:
+    before = len(notes)
+    try:
+        image = PLUGINS[kind](_in_pieces(stream, kind))
+        if image.info.get("progressive"):
+            check_scans(stream)
+        return _loaded(image, notes, most=most, photographs=photographs)
+    except (ValueError, SyntaxError, OSError):
+        pixels_alone = bare(stream)
+        if pixels_alone is None:
+            raise
+    del notes[before:]
+    image = PLUGINS[kind](_in_pieces(pixels_alone, kind))
+    return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _in_pieces(stream: IO[bytes], kind: str) -> IO[bytes]:
+    """The stream, within bounds where Pillow reads the format piece by piece in Python."""
+    return cast(IO[bytes], BoundedReads(stream)) if kind in ("PNG", "JPEG") else stream
+
+
+def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs: bool) -> Pixels:
+    pages, whole = read_pages(stream)
+    if not pages or 0 in pages[0][0].size:
+        return _loaded(PLUGINS["TIFF"](stream), notes, most=most, photographs=photographs)
+    page, more = choose_page(pages)
+    if not (page.is_film or whole):
+        raise UnreadableFilm(
+            "this TIFF file holds a small copy of its picture, and the picture itself is damaged "
+            "or cut off; copy or export it again"
+        )
+    check_size(*page.size, most=most)
+    notes += more
+    if not is_plain(page):
+        return _sampled(stream.read(), page, notes, photographs=photographs)
+    try:
+        image = PLUGINS["TIFF"](stream if page is pages[0][0] else at_page(stream, page))
+    except (SyntaxError, KeyError, ValueError, OSError):
+        raise refuse_variant(page) from None
+    return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool) -> Pixels:
+    """The pixels of a TIFF page that Pillow does not read."""
+    samples = read_samples(content, page)
+    if has_alpha(page) and (samples[..., -1] == 0).any():
+        samples = np.where(samples[..., -1:] == 0, samples[..., :-1].min(), samples[..., :-1])
+        notes.append(OVER_BLACK)
+    pixels: Pixels = samples[..., 0].astype(np.float32)
+    if page.value(PHOTOMETRIC, 1) == RGB and samples.shape[2] > 2:
+        pixels, more = deep_to_grey(samples[..., :3].astype(np.float32), photographs=photographs)
+        notes += more
+    pixels = _finite(pixels, notes)
+    if page.value(PHOTOMETRIC, 1) == WHITE_IS_ZERO:
+        pixels = _turned_round(pixels)
+    said = page.value(ORIENTATION, 1)
+    if 1 < said <= 8:
+        notes.append(TURNED)
+        pixels = turn(pixels, said)
+    return pixels
+
+
+def _loaded(
+    image: ImageFile.ImageFile, notes: list[str], *, most: int, photographs: bool
+) -> Pixels:
+    """The pixels of an opened picture."""
+    check_size(image.height, image.width, most=most)
+    _check_mode(image)
+    notes += _page_notes(image)
+    inverted = _is_white_zero(image)
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+    said = orientation(image) if tiff else 1  # TIFF turns itself while loading
+    image.load()
+    said = said if tiff else orientation(image)
+    if said != 1:
+        notes.append(TURNED)
+    is_float = image.mode == "F"
+    pixels, more = grey_pixels(image, photographs=photographs)
+    notes += more
+    if is_float:
+        pixels = _finite(pixels, notes)
+    if said != 1 and not tiff:
+        pixels = turn(pixels, said)
+    return _turned_round(pixels) if inverted else pixels
+
+
+def _turned_round(pixels: Pixels) -> Pixels:
+    """Low for high, in the same range; in place."""
+    np.subtract(pixels.max() + pixels.min(), pixels, out=pixels)
+    return pixels
 
 
 def _check_mode(image: ImageFile.ImageFile) -> None:
@@ -98,10 +178,12 @@ def _check_mode(image: ImageFile.ImageFile) -> None:
 
 
 def _page_notes(image: ImageFile.ImageFile) -> list[str]:
-    pages, notes = getattr(image, "n_frames", 1), []
+    notes = []
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)  # its pages are counted before
+    pages = 1 if tiff else getattr(image, "n_frames", 1)
     if pages > 1:
         notes.append(f"the file holds {pages} pages; the first was read")
-    if image.mode not in _GREY and any(";16" in str(tile.args) for tile in image.tile):
+    if image.mode not in GREY_MODES and any(";16" in str(tile.args) for tile in image.tile):
         notes.append("16-bit colour was read with 8 bits")
     return notes
 
@@ -109,80 +191,7 @@ def _page_notes(image: ImageFile.ImageFile) -> list[str]:
 def _is_white_zero(image: ImageFile.ImageFile) -> bool:
     """Whether high values are dark: Pillow turns 8-bit TIFF round by itself, deeper ones not."""
     tags = getattr(image, "tag_v2", {})
-    return image.mode != "L" and image.mode in _GREY and tags.get(_PHOTOMETRIC) == 0
-
-
-def _check_scans(stream: IO[bytes]) -> None:
-    """Raise `UnreadableFilm` for a progressive JPEG of so many scans that it takes minutes.
-
-    A decoder goes over the whole picture once for each scan. Leaves the stream where it is.
-    """
-    at = stream.tell()
-    stream.seek(0)
-    scans, end = 0, b""
-    while block := stream.read(_BLOCK):
-        scans += (end + block).count(_SCAN)
-        end = block[-1:]
-    stream.seek(at)
-    if scans > MOST_SCANS:
-        raise UnreadableFilm(
-            f"the progressive JPEG has {scans} scans, films have ten or so, {MOST_SCANS} are read; "
-            "save the film again as PNG or as a plain JPEG"
-        )
-
-
-def _grey_pixels(image: Image.Image, *, photographs: bool) -> tuple[Pixels, list[str]]:
-    """A loaded picture of any mode -> (H, W) float32 in its own grey values, and notes.
-
-    The picture is closed as soon as it is converted: of a large film there are few copies at once.
-    """
-    notes: list[str] = []
-    if image.mode in _GREY:
-        return _as_float(image), notes
-    if image.mode in _WITH_ALPHA or (image.mode == "P" and "transparency" in image.info):
-        image = _converted(image, "RGBA")
-        notes += _lay_over_black(image)
-    elif image.mode != "RGB":
-        image = _converted(image, "RGB")
-    grey, more = to_grey(image, photographs=photographs)
-    image.close()
-    return _as_float(grey), [*notes, *more]
-
-
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in another mode; the first is closed."""
-    if image.mode == mode:
-        return image
-    converted = image.convert(mode)
-    image.close()
-    return converted
-
-
-def _as_float(image: Image.Image) -> Pixels:
-    """A grey picture -> (H, W) float32; closed after it."""
-    pixels = np.empty((image.height, image.width), np.float32)
-    for top, bottom in _bands(image):
-        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
-    image.close()
-    return pixels
-
-
-def _lay_over_black(image: Image.Image) -> list[str]:
-    """Lay an RGBA picture over black, the colour of air on a film, in place; a note if it shows."""
-    lowest, _ = image.getchannel("A").getextrema()
-    if lowest == 255:
-        return []
-    for top, bottom in _bands(image):
-        band = image.crop((0, top, image.width, bottom))
-        black = Image.new("RGBA", band.size, (0, 0, 0, 255))
-        image.paste(Image.alpha_composite(black, band), (0, top))
-    return ["transparent parts were laid over black"]
-
-
-def _bands(image: Image.Image) -> Iterator[tuple[int, int]]:
-    """Rows (top, bottom) of parts of a picture, each of about `_BAND` pixels."""
-    rows = max(1, _BAND // image.width)
-    return ((top, min(image.height, top + rows)) for top in range(0, image.height, rows))
+    return image.mode != "L" and image.mode in GREY_MODES and tags.get(_PHOTOMETRIC) == 0
 
 
 def _finite(pixels: Pixels, notes: list[str]) -> Pixels:

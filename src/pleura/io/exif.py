@@ -1,0 +1,45 @@
+"""Which way up a picture is to be shown, by its EXIF or TIFF tag; odd tags say nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["TURNED", "orientation", "orientation_of_file", "turn"]
+
+ORIENTATION = 0x0112
+"""The tag, in EXIF and in TIFF."""
+
+TURNED = "turned as the file asks (EXIF orientation); so are the masks"
+"""The note on a film that was turned."""
+
+
+def orientation(image: Image.Image) -> int:
+    """2 to 8 where the picture is to be turned or mirrored; 1 where it is not, or nobody knows."""
+    try:
+        said = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # EXIF may be anything, and Pillow's errors for it are of many classes
+        return 1
+    return said if isinstance(said, int) and 1 < said <= 8 else 1
+
+
+def orientation_of_file(path: Path) -> int:
+    """`orientation` of a file; 1 for files that are no pictures."""
+    try:
+        with Image.open(path) as image:
+            return orientation(image)
+    except (OSError, SyntaxError, ValueError):
+        return 1
+
+
+def turn(pixels: NDArray[Any], said: int) -> NDArray[Any]:
+    """(H, W) pixels as stored -> as they are to be shown, by the value of the tag."""
+    if said in (5, 6, 7, 8):
+        pixels = pixels.T
+    across, down = said in (2, 3, 6, 7), said in (3, 4, 7, 8)
+    turned = pixels[:: -1 if down else 1, :: -1 if across else 1]
+    return np.ascontiguousarray(turned)

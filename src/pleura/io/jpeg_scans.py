@@ -1,0 +1,34 @@
+"""A bound on the scans of a progressive JPEG; a decoder goes over the whole picture for each."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from pleura.core.errors import UnreadableFilm
+
+__all__ = ["check_scans"]
+
+MOST_SCANS = 100
+"""Encoders write about ten."""
+
+_SCAN = b"\xff\xda"  # the marker that begins a scan; the pixels' own bytes never look like it
+_BLOCK = 1 << 20  # bytes
+
+
+def check_scans(stream: IO[bytes]) -> None:
+    """Raise `UnreadableFilm` for a JPEG file of so many scans that it would take minutes.
+
+    Leaves the stream where it is.
+    """
+    at = stream.tell()
+    stream.seek(0)
+    scans, end = 0, b""
+    while block := stream.read(_BLOCK):
+        scans += (end + block).count(_SCAN)
+        end = block[-1:]
+    stream.seek(at)
+    if scans > MOST_SCANS:
+        raise UnreadableFilm(
+            f"the progressive JPEG has {scans} scans, films have ten or so, {MOST_SCANS} are read; "
+            "save the film again as PNG or as a plain JPEG"
+        )
