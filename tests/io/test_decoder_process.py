@@ -95,6 +95,14 @@ def test_what_a_decoder_prints_goes_nowhere(fake: None, capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_decoder_that_cannot_start_is_not_the_film_s_fault(
+    fake: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_process, "_PROGRAM", "import sys; sys.path = {path!r}; sys.exit(5)")
+    with pytest.raises(UnreadableFilm, match=r"ended as it began \(5\); install Pleura again"):
+        read_in_process(b"sound")
+
+
 def test_stopping_ends_films_that_are_being_read(fake: None) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(read_in_process, b"sleep")

@@ -87,7 +87,7 @@ class _Worker:
     """One decoder process, used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._answering = self._timed_out = False
+        self._answering = self._timed_out = self._started = False
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM.format(path=sys.path)],
@@ -110,11 +110,13 @@ class _Worker:
         timer.start()
         self._answering = True
         try:
+            replies = cast(IO[bytes], self._process.stdout)
+            self._started = self._started or bool(read_header(replies))
             write_message(cast(IO[bytes], self._process.stdin), request, content)
-            header = read_header(cast(IO[bytes], self._process.stdout))
+            header = read_header(replies)
             pixels = np.empty(header.get("size", (0, 0)), np.float32)
             if pixels.size:
-                read_exactly(self._process.stdout, pixels.data.cast("B"))
+                read_exactly(replies, pixels.data.cast("B"))
         except (OSError, EOFError):  # it has ended, or was ended
             self._process.wait()
             raise UnreadableFilm(self._why_it_ended()) from None
@@ -146,6 +148,11 @@ class _Worker:
 
     def _why_it_ended(self) -> str:
         code = self._process.returncode
+        if not self._started:
+            return (
+                f"this film is read in a process of its own, which ended as it began ({code}); "
+                "install Pleura again, or export the film uncompressed"
+            )
         if self._timed_out or code == -getattr(signal, "SIGXCPU", 0):
             return (
                 f"the decoder was stopped after {CPU_S} s: the file is damaged, or far too large; "

@@ -40,6 +40,7 @@ def main() -> None:
     _load_decoders()
     _limit_memory()
     with contextlib.suppress(EOFError, BrokenPipeError):  # nobody asks any more
+        write_message(replies, {"ready": True})
         while True:
             request = read_header(requests)
             content = bytearray(request["bytes"])

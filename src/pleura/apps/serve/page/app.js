@@ -2,6 +2,7 @@
 
 import * as panel from "/page/panel.js";
 import * as service from "/page/service.js";
+import { addThumbnail, drawThumbnail, mark } from "/page/strip.js";
 import { Viewer } from "/page/viewer.js";
 
 const $ = (id) => document.getElementById(id);
@@ -11,19 +12,35 @@ const FORCED = /; [^;]*--force$/; // what the command line's option does, a butt
 
 const viewer = new Viewer($("screen"));
 const items = [];
-let selected = null;
-let shownBitmap = null;
+let selected = null; // the film that was chosen
+let shown = null; // the film whose picture, result and downloads are on the screen, if there is one
+let leftFocus = null; // the download that had it before it was hidden, while a film is loaded
 let opacity = 1;
 let wanted = "field"; // definition
 
 // ---- films in
 
+/** All that the page knows of one film: nothing of it is kept anywhere else. */
+const filmOf = (file) => ({
+  file,
+  name: file.name,
+  force: false, // segment it though it is a photograph
+  status: "waiting", // then "working", then "done" or "failed"
+  says: "waiting", // what its progress is
+  share: null, // of the upload, while it is sent
+  result: null,
+  picture: null, // PNG of the film as it was segmented
+  problem: null, // why it failed
+  revealed: false, // outlines are shown though the film was refused
+  saving: new Set(), // downloads that were asked for and are not there yet
+});
+
 function add(files) {
-  const fresh = [...files].map((file) => ({ file, name: file.name, force: false, status: "waiting", says: "waiting" }));
+  const fresh = [...files].map(filmOf);
   if (!fresh.length) return;
   for (const item of fresh) {
     items.push(item);
-    addThumbnail(item);
+    addThumbnail(item, select);
   }
   $("welcome").hidden = true;
   $("work").hidden = false;
@@ -38,27 +55,35 @@ function next() {
 }
 
 async function work(item) {
+  let bitmap = null;
   item.status = "working";
   try {
     const result = await service.segment(item.file, item, (progress) => report(item, progress));
     item.result = { ...result, film: item.name };
     item.picture = pngOf(result.film_png);
     delete item.result.film_png;
-    await drawThumbnail(item);
+    bitmap = await createImageBitmap(item.picture);
+    drawThumbnail(item, bitmap, qualityOf(item));
     item.status = "done";
     const quality = qualityOf(item);
     announce(`${item.name}: ${quality.verdict === "refused" ? "" : "lungs found. "}${panel.verdictOf(quality)}`);
   } catch (problem) {
-    item.status = "failed";
-    item.problem = problem.detail ? problem : { title: "Something unexpected happened", detail: String(problem) };
-    item.tile.querySelector(".blank").textContent = "failed";
+    fail(item, problem);
     if (item.problem.status === 401) $("key").hidden = false;
     announce(`${item.name}: ${panel.titleOf(item.problem)}. ${panel.sentence(item.problem.detail)}`);
   }
   item.tile.dataset.status = item.status;
-  if (item === selected) await refresh();
+  if (item === selected) render(item, item.status === "done" ? bitmap : null);
+  bitmap?.close();
   $("downloads-all").hidden = items.filter((each) => each.status === "done").length < 2;
   next();
+}
+
+function fail(item, problem) {
+  item.status = "failed";
+  item.problem = problem.detail ? problem : { title: "Something unexpected happened", detail: String(problem) };
+  const blank = item.tile.querySelector(".blank");
+  if (blank) blank.textContent = "failed";
 }
 
 function report(item, { step, share = 0 }) {
@@ -71,44 +96,6 @@ function report(item, { step, share = 0 }) {
 
 const pngOf = (base64) => new Blob([Uint8Array.from(atob(base64), (each) => each.charCodeAt(0))], { type: "image/png" });
 
-// ---- the strip
-
-function addThumbnail(item) {
-  const button = document.createElement("button");
-  const blank = document.createElement("span");
-  const name = document.createElement("span");
-  blank.className = "blank";
-  blank.textContent = "…";
-  name.className = "name";
-  name.textContent = button.title = item.name;
-  button.append(blank, name);
-  button.addEventListener("click", () => select(item));
-  item.tile = button;
-  const entry = document.createElement("li");
-  entry.append(button);
-  $("films").append(entry);
-}
-
-async function drawThumbnail(item) {
-  const bitmap = await createImageBitmap(item.picture);
-  const scale = Math.min(184 / bitmap.width, 156 / bitmap.height);
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(scale * bitmap.width));
-  canvas.height = Math.max(1, Math.round(scale * bitmap.height));
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  item.tile.querySelector(".blank").replaceWith(canvas);
-  mark(item);
-}
-
-/** The verdict on a thumbnail, by the definition on show. */
-function mark(item) {
-  item.tile.querySelector(".badge")?.remove();
-  item.tile.append(panel.badge(qualityOf(item)));
-}
-
 // ---- one film on show
 
 async function select(item) {
@@ -116,47 +103,71 @@ async function select(item) {
   for (const each of items) each.tile.setAttribute("aria-current", String(each === item));
   const strip = $("strip"); // scrolled by itself: the page around it stays where it is
   strip.scrollLeft = item.tile.offsetLeft - strip.clientWidth / 2 + item.tile.offsetWidth / 2;
-  await refresh();
+  await show();
 }
 
-async function refresh() {
+/** Bring the chosen film to the screen: "loading" first, and its picture when it is decoded. */
+async function show() {
   const item = selected;
+  if (item === shown) return;
+  render(item, null);
+  if (item.status !== "done") return;
+  const bitmap = await createImageBitmap(item.picture).catch(() => null);
+  if (item === selected && item !== shown) render(item, bitmap, { isLost: !bitmap });
+  bitmap?.close();
+}
+
+/** Put one film on the screen, all of it at once; without a picture, nothing that needs one. */
+function render(item, bitmap, { isLost = false } = {}) {
+  leftFocus = document.activeElement?.dataset.save ?? leftFocus;
+  shown = bitmap && item;
   $("name").textContent = item.name;
-  const done = item.status === "done";
-  $("result").hidden = !done;
-  $("failure").hidden = item.status !== "failed";
-  $("veil").hidden = true;
-  $("facts").textContent = done ? panel.facts(item.result) : { failed: "Not segmented" }[item.status] ?? "Under way";
-  showWait(item);
-  if (item.problem) {
-    $("failure-title").textContent = panel.titleOf(item.problem);
-    $("failure-text").textContent = panel.sentence(item.problem.detail.replace(FORCED, ""));
-    $("force").hidden = !FORCED.test(item.problem.detail);
+  $("facts").textContent = shown ? panel.facts(item.result) : FACTS[isLost ? "failed" : item.status];
+  $("result").hidden = $("stage").hidden = $("readout").hidden = !shown;
+  showWait(item, { isLost });
+  showFailure(isLost ? LOST : item.problem);
+  if (shown) {
+    viewer.show(bitmap);
+    showLungs();
+    if (leftFocus && document.activeElement === document.body) document.querySelector(`[data-save="${leftFocus}"]`).focus();
+    leftFocus = null;
+  } else {
+    $("veil").hidden = true;
+    delete $("screen").dataset.shown;
+    viewer.clear();
+    panel.clear();
   }
-  if (!done) return;
-  const bitmap = await createImageBitmap(item.picture);
-  if (item !== selected) return bitmap.close();
-  shownBitmap?.close();
-  shownBitmap = bitmap;
-  viewer.show(bitmap);
-  showLungs();
+}
+
+const FACTS = { waiting: "Under way", working: "Under way", done: "Loading", failed: "Not segmented" };
+const LOST = {
+  title: "The picture cannot be shown",
+  detail: "The browser cannot draw it, perhaps for want of memory; close other pages, then choose the film again.",
+};
+
+function showFailure(problem) {
+  $("failure").hidden = !problem;
+  $("failure-title").textContent = problem ? panel.titleOf(problem) : "";
+  $("failure-text").textContent = problem ? panel.sentence(problem.detail.replace(FORCED, "")) : "";
+  $("force").hidden = !problem || !FORCED.test(problem.detail);
 }
 
 /** Once more, after its problem was dealt with. */
 function again(chosen) {
   for (const item of chosen) {
     item.problem = null;
-    item.status = "waiting";
+    item.status = item.says = "waiting";
     delete item.tile.dataset.status;
   }
-  if (selected) refresh();
+  if (selected) show();
   next();
 }
 
-function showWait(item) {
-  $("wait").hidden = item.status === "done" || item.status === "failed";
-  $("wait-text").textContent = panel.sentence(item.says).replace(/…\.$/, "…");
-  if (item.share) $("wait-bar").value = item.share;
+function showWait(item, { isLost = false } = {}) {
+  $("wait").hidden = item === shown || item.status === "failed" || isLost;
+  const says = item.status === "done" ? "loading the picture…" : item.says;
+  $("wait-text").textContent = panel.sentence(says).replace(/…\.$/, "…");
+  if (item.status === "working" && item.share) $("wait-bar").value = item.share;
   else $("wait-bar").removeAttribute("value");
 }
 
@@ -168,26 +179,28 @@ function definitionOf(item) {
 const qualityOf = (item) => item.result.lungs[definitionOf(item)].quality;
 
 /** Outlines of a refused film stay hidden until somebody insists. */
-const isVeiled = () => selected?.status === "done" && qualityOf(selected).verdict === "refused" && !selected.revealed;
+const isVeiled = () => shown !== null && qualityOf(shown).verdict === "refused" && !shown.revealed;
 
 function applyOpacity() {
   $("veil").hidden = !isVeiled();
   $("overlay").style.opacity = isVeiled() ? 0 : opacity;
 }
 
+/** Outlines, verdict and numbers of the film on the screen, by the definition asked for. */
 function showLungs() {
-  if (selected?.status !== "done") return;
-  const definition = definitionOf(selected);
-  $("definition").hidden = Object.keys(selected.result.lungs).length < 2;
+  if (!shown) return;
+  const definition = definitionOf(shown);
+  $("definition").hidden = Object.keys(shown.result.lungs).length < 2;
   check("definition", definition);
-  $("save-seg").hidden = !selected.result.formats.includes("dicom-seg");
-  const { rle, measurements } = selected.result.lungs[definition];
+  $("save-seg").hidden = !shown.result.formats.includes("dicom-seg");
+  const { rle, measurements } = shown.result.lungs[definition];
   const widths = measurements.cardiothoracic_ratio !== null;
   viewer.lungs(rle, { filled: checked("style") === "fill", widths });
-  panel.tell(selected.result, definition);
+  panel.tell(shown.result, definition);
   applyOpacity();
-  $("stage").setAttribute("aria-label", `${selected.name} ${isVeiled() ? "without the outlines, which are refused" : "with its lungs"}`);
-  $("screen").dataset.shown = `${selected.name} ${definition}`;
+  disableSaves();
+  $("stage").setAttribute("aria-label", `${shown.name} ${isVeiled() ? "without the outlines, which are refused" : "with its lungs"}`);
+  $("screen").dataset.shown = `${shown.name} ${definition}`;
 }
 
 const checked = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
@@ -204,8 +217,8 @@ function restyle(name) {
   if (name === "definition") wanted = checked(name);
   showLungs();
   if (name !== "definition") return;
-  done().forEach(mark);
-  if (selected?.status === "done") announce(`${definitionOf(selected)}: ${panel.verdictOf(qualityOf(selected))}`);
+  done().forEach((item) => mark(item, qualityOf(item)));
+  if (shown) announce(`${definitionOf(shown)}: ${panel.verdictOf(qualityOf(shown))}`);
 }
 
 // ---- downloads
@@ -234,19 +247,29 @@ const SAVES = {
   "all-csv": () => [table(done()), "results.csv"],
 };
 
-async function save(what, button) {
-  button.disabled = true;
+/** Save something of the film that is on the screen now, whatever is chosen until it is there. */
+async function save(what) {
+  const item = shown ?? selected; // results of all films are saved while one is loaded, too
+  item.saving.add(what);
+  disableSaves();
   try {
-    const [content, name] = await SAVES[what](selected);
+    const [content, name] = await SAVES[what](item);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(content);
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (problem) {
-    announce(problem.detail ?? String(problem));
+    announce(`${item.name}: ${problem.detail ?? problem}`);
   } finally {
-    button.disabled = false;
+    item.saving.delete(what);
+    disableSaves();
+  }
+}
+
+function disableSaves() {
+  for (const button of document.querySelectorAll("#downloads button")) {
+    button.disabled = Boolean(shown?.saving.has(button.dataset.save));
   }
 }
 
@@ -286,7 +309,7 @@ function step(by) {
 
 function setOpacity(share) {
   opacity = share;
-  if (isVeiled()) selected.revealed = true;
+  if (isVeiled()) shown.revealed = true;
   $("opacity").value = 100 * share;
   applyOpacity();
 }
@@ -325,7 +348,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.do) DO[button.dataset.do](button);
   else if (!button && event.target.closest(".drop")) DO.choose();
-  if (button?.dataset.save) save(button.dataset.save, button);
+  if (button?.dataset.save) save(button.dataset.save);
 });
 
 document.addEventListener("change", ({ target }) => {

@@ -85,6 +85,14 @@ export function tell(result, definition) {
   $("made-by").textContent = `Weights ${result.provenance.weights_name}, pleura ${result.provenance.version}.`;
 }
 
+/** Empty the panel: no number of one film waits, hidden, under the name of another. */
+export function clear() {
+  delete $("verdict").dataset.verdict;
+  document.querySelector("#verdict .sign").textContent = "";
+  for (const id of ["verdict-name", "verdict-text", "estimate", "made-by"]) $(id).textContent = "";
+  for (const id of ["doubts", "areas", "ratios", "notes"]) $(id).replaceChildren();
+}
+
 /** Size, view and spacing on one line. */
 export function facts(result) {
   const { width, height, view, spacing } = result;

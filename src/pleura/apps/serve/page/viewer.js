@@ -30,6 +30,11 @@ export class Viewer {
     this.reset();
   }
 
+  /** No film: nothing of the one before is left. */
+  clear() {
+    for (const canvas of [this.film, this.overlay]) canvas.width = canvas.height = 0;
+  }
+
   /** Paint the lungs: run lengths by name, or nothing. */
   lungs(rle, how) {
     const masks = Object.fromEntries(
@@ -47,8 +52,9 @@ export class Viewer {
 
   fit() {
     const { clientWidth: w, clientHeight: h } = this.screen;
-    const scale = Math.min(w / this.film.width, h / this.film.height) || 1;
-    this.place = { scale, x: (w - scale * this.film.width) / 2, y: (h - scale * this.film.height) / 2 };
+    const { width, height } = this.film;
+    const scale = (width && height && Math.min(w / width, h / height)) || 1;
+    this.place = { scale, x: (w - scale * width) / 2, y: (h - scale * height) / 2 };
     this.fitted = true;
     this.applyPlace();
   }
