@@ -21,8 +21,10 @@ from pleura.apps.progress import FilmProgress, say
 from pleura.core.errors import OutputError
 from pleura.io.cells import printable
 from pleura.io.find import Search, find_films
+from pleura.io.journal import Journal
 from pleura.io.left_out import LeftOut
 from pleura.io.lock import held
+from pleura.io.read import prepare_for
 from pleura.io.row import DONE, FAILED, Row, explained, failed_row
 from pleura.io.run import Run, write_run
 from pleura.io.table import RESULTS, Table
@@ -94,12 +96,17 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
     """Segment what was found, in a folder that is held."""
     films, place = search.films, task.place
     lanes = min(task.lanes, len(films))
+    prepare_for(films[0].path)  # while the network is loaded
     segmenter = open_segmenter(lanes)
     report = _begun(task, segmenter, search)
     place.check(films, report)
     start = time.monotonic()
     write_run(place.out, report)  # says `interrupted` until the end says otherwise
-    with Table(place.out, resume=place.resume) as table, Interrupt() as interrupt:
+    with (
+        Table(place.out, resume=place.resume) as table,
+        Interrupt() as interrupt,
+        Journal(place.out) as journal,
+    ):
         left = place.unfinished(films, table.rows)
         pipeline = Pipeline(
             segmenter=segmenter,
@@ -108,6 +115,8 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
             batch=task.batch,
             lanes=lanes,
             photographs=task.photographs,
+            reading=lambda film: journal.reading(film.relative.as_posix()),
+            suspects=journal.unfinished,
             stopped=lambda: interrupt.requested,
             overdue=lambda: interrupt.overdue,
         )

@@ -12,8 +12,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice
@@ -23,6 +24,7 @@ from pleura.apps.interrupt import FILM_THREADS
 from pleura.apps.memory import OUT_OF_MEMORY, is_out_of_memory
 from pleura.core.errors import FilmError, PleuraError
 from pleura.core.types import Radiograph, Segmentation
+from pleura.io.decoder_process import read_in_process, stop_decoders
 from pleura.io.find import Found
 from pleura.io.read import read_radiograph
 from pleura.runtime.segmenter import Segmenter
@@ -78,6 +80,12 @@ class Pipeline(Generic[B]):
     photographs: bool = False
     """Colour photographs of films are segmented too."""
 
+    reading: Callable[[Found], AbstractContextManager[object]] = lambda _: nullcontext()
+    """Entered while a film is read."""
+
+    suspects: Container[str] = ()
+    """Films, by the name of their results, that ended an earlier run while they were read."""
+
     stopped: Callable[[], bool] = lambda: False
     """Asked before each batch: films that were only read are then dropped."""
 
@@ -113,11 +121,17 @@ class Pipeline(Generic[B]):
         finally:
             for pool in (readers, network, writers):
                 pool.shutdown(wait=False, cancel_futures=True)
+            if self.stopped():
+                stop_decoders()
             _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
 
     def _read(self, found: Found) -> Loaded[Radiograph] | Failed:
-        read = partial(read_radiograph, photographs=self.photographs)
-        return _attempt(Loaded(found, found.path, 0.0), read)
+        suspect = found.relative.as_posix() in self.suspects
+        read = partial(
+            read_in_process if suspect else read_radiograph, photographs=self.photographs
+        )
+        with self.reading(found):
+            return _attempt(Loaded(found, found.path, 0.0), read)
 
     def _batches(
         self, read: Iterator[Loaded[Radiograph] | Failed]

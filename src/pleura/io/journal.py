@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pleura.io.whole import OWN
+
 __all__ = ["JOURNAL", "Journal"]
 
-JOURNAL = ".pleura-reading"
-"""The journal's name in the output folder; it is removed when a run ends in order."""
+JOURNAL = f"{OWN}reading"
+"""The journal's name in the output folder; it is removed when a run ends and no film is read."""
 
 _SLOT = 8192  # bytes for one film's name, padded with zeros; no path is longer
 
@@ -41,9 +43,11 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink()
+        with self._lock:
+            self._file.close()
+            if len(self._free) == self._slots:  # else a film is being read still, without end
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
@@ -62,6 +66,8 @@ class Journal:
                 self._free.append(slot)
 
     def _write(self, slot: int, name: str) -> None:
+        if self._file.closed:  # the run has ended without this film
+            return
         self._file.seek(slot * _SLOT)
         self._file.write(name.encode(errors="surrogateescape")[:_SLOT].ljust(_SLOT, b"\0"))
 

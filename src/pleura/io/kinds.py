@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import zlib
 
-__all__ = ["NIFTI_MAGICS", "gzip_head", "is_dicom", "is_nifti"]
+__all__ = ["NIFTI_MAGICS", "gzip_head", "is_compressed_dicom", "is_dicom", "is_nifti"]
 
 NIFTI_MAGICS = {
     348: (slice(344, 348), b"n+1\0", b"ni1\0"),
     540: (slice(4, 8), b"n+2\0", b"ni2\0"),
 }
 """Size of the header -> place of the magic, that of a single file, that of a pair."""
+
+_TRANSFER_SYNTAX = b"\x02\0\x10\0UI"  # the element, always explicit and little endian
+_NATIVE_SYNTAXES = (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2")
+"""Implicit and explicit little endian, explicit big endian."""
 
 _VRS = frozenset({b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"})  # that may come first
 
@@ -29,6 +33,19 @@ def is_dicom(head: bytes) -> bool:
     element = int.from_bytes(head[2:4], order)  # type: ignore[arg-type]
     length = int.from_bytes(head[4:8], order)  # type: ignore[arg-type]
     return element < 0x0100 and (head[4:6] in _VRS or length <= 64)
+
+
+def is_compressed_dicom(head: bytes) -> bool:
+    """Whether the transfer syntax, as far as `head` states it, is a compressed one.
+
+    Compressed are deflated and encapsulated pixels; a file without the preamble states nothing.
+    """
+    at = head.find(_TRANSFER_SYNTAX)
+    if at < 0:
+        return False
+    length = int.from_bytes(head[at + 6 : at + 8], "little")
+    syntax = head[at + 8 : at + 8 + length].rstrip(b"\0 ")
+    return syntax not in _NATIVE_SYNTAXES
 
 
 def is_nifti(head: bytes) -> bool:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from pleura.core.errors import UnreadableFilm
+from pleura.core.errors import FilmError, UnreadableFilm
 from pleura.core.types import Radiograph
-from pleura.io.decoder_process import read_in_process
+from pleura.io.decoder_process import read_in_process, start_decoder
 from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.images import read_image
-from pleura.io.kinds import gzip_head, is_dicom, is_nifti
+from pleura.io.kinds import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 from pleura.io.opening import open_file
 from pleura.io.suitable import MOST_PIXELS, check_bytes
 
-__all__ = ["read_here", "read_radiograph"]
+__all__ = ["prepare_for", "read_here", "read_radiograph"]
 
 _DECODED_HERE = ("PNG", "JPEG", "DICOM")
 """Formats whose usual films are decoded in the caller's process; each reader makes exceptions."""
@@ -82,6 +82,14 @@ def read_here(
     with _opened(source) as stream:
         kind = _kind(_head(stream))
         return _read(stream, kind, here=True, most_pixels=most_pixels, photographs=photographs)
+
+
+def prepare_for(path: Path) -> None:
+    """Start a decoder process if the film at `path` will want one; raises nothing."""
+    with suppress(FilmError), _opened(path) as stream:
+        head = _head(stream)
+        if _kind(head) not in _DECODED_HERE or is_compressed_dicom(head):
+            start_decoder()
 
 
 def _head(stream: IO[bytes]) -> bytes:
