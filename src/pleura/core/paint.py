@@ -35,6 +35,8 @@ OUTLINE_SHARE = 0.003
 BAR_GROUND = (0x10, 0x17, 0x1D)
 """Between the dashes of a bar."""
 
+_BAND = 1_000_000  # pixels converted at a time: no second film in memory
+
 SAMPLES = 1_000_000
 """Pixels looked at for the percentiles of a large film."""
 
@@ -51,11 +53,14 @@ def display(pixels: Pixels) -> NDArray[np.uint8]:
     dark, light = (float(x) for x in np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE)))
     if light <= dark:
         return np.zeros(pixels.shape, dtype=np.uint8)
-    grey = np.subtract(pixels, dark, dtype=np.float32)
-    grey *= 255 / (light - dark)
-    np.clip(grey, 0, 255, out=grey)
-    np.rint(grey, out=grey)
-    return grey.astype(np.uint8)
+    shown = np.empty(pixels.shape, dtype=np.uint8)
+    rows = max(1, _BAND // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        grey = np.subtract(pixels[top : top + rows], dark, dtype=np.float32)
+        grey *= 255 / (light - dark)
+        np.clip(grey, 0, 255, out=grey)
+        shown[top : top + rows] = np.rint(grey, out=grey)
+    return shown
 
 
 def paint(

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
@@ -40,15 +41,28 @@ class Format:
     """For lists of formats."""
 
 
+_ROWS = 256  # of a map, packed at a time
+
+
 def _write_probabilities(segmentation: Segmentation, stem: Path) -> list[Path]:
     path = stem.with_name(f"{stem.name}_probabilities.npz")
-    with written_whole(path) as file:
-        np.savez_compressed(
-            file,
-            probabilities=segmentation.probabilities.astype(np.float16),
-            channels=np.array(segmentation.channels),
-        )
+    with written_whole(path) as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        with archive.open("probabilities.npy", "w", force_zip64=True) as member:
+            _write_maps(member, segmentation)
+        with archive.open("channels.npy", "w") as member:
+            np.lib.format.write_array(member, np.array(segmentation.channels))
     return [path]
+
+
+def _write_maps(member: IO[bytes], segmentation: Segmentation) -> None:
+    """The maps as numpy writes an array, (C, H, W) float16; one map at a time is in memory."""
+    maps = segmentation.probabilities
+    header = {"descr": "<f2", "fortran_order": False, "shape": tuple(maps.shape)}
+    np.lib.format.write_array_header_1_0(member, header)
+    for index in range(len(segmentation.channels)):
+        channel = maps[index]
+        for top in range(0, len(channel), _ROWS):
+            member.write(channel[top : top + _ROWS].astype("<f2").tobytes())
 
 
 FORMATS: dict[str, Format] = {

@@ -19,9 +19,9 @@ __all__ = [
     "plausible_spacing",
 ]
 
-MOST_PIXELS = 144_000_000
-"""Of a film, checked in the header before anything is decoded; 12,000 x 12,000. The largest
-detectors and film scanners stay below 40 million. A film takes up to 9 bytes a pixel while it is
+MOST_PIXELS = 100_000_000
+"""Of a film, checked in the header before anything is decoded; 10,000 x 10,000. The largest
+detectors and film scanners stay below 40 million. A film takes up to 14 bytes a pixel while it is
 read, segmented and drawn: 1.4 GB at this limit, with the program itself."""
 
 MOST_BYTES = 500_000_000
