@@ -28,7 +28,7 @@ from pleura.io.bare import bare
 from pleura.io.colour import deep_to_grey, to_grey
 from pleura.io.decoding import decoding
 from pleura.io.exif import TURNED, orientation, turn
-from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
+from pleura.io.suitable import MOST_PIXELS, all_finite, check_contrast, check_size
 from pleura.io.tiff import ORIENTATION, PHOTOMETRIC, Page, at_page, choose_page, read_pages
 from pleura.io.tiff_samples import (
     RGB,
@@ -124,7 +124,7 @@ def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool)
     if page.value(PHOTOMETRIC, 1) == RGB and samples.shape[2] > 2:
         pixels, more = deep_to_grey(samples[..., :3].astype(np.float32), photographs=photographs)
         notes += more
-    pixels = _finite(pixels, notes)
+    pixels = all_finite(pixels, notes)
     if page.value(PHOTOMETRIC, 1) == WHITE_IS_ZERO:
         pixels = _turned_round(pixels)
     said = page.value(ORIENTATION, 1)
@@ -151,7 +151,7 @@ def _loaded(
     pixels, more = _grey_pixels(image, photographs=photographs)
     notes += more
     if image.mode == "F":
-        pixels = _finite(pixels, notes)
+        pixels = all_finite(pixels, notes)
     if said != 1 and not tiff:
         pixels = turn(pixels, said)
     return _turned_round(pixels) if inverted else pixels
@@ -208,14 +208,3 @@ def _over_black(image: Image.Image) -> tuple[Image.Image, list[str]]:
         return image, []
     black = Image.new("RGBA", image.size, (0, 0, 0, 255))
     return Image.alpha_composite(black, image), [OVER_BLACK]
-
-
-def _finite(pixels: Pixels, notes: list[str]) -> Pixels:
-    """Replace what is not a number (float TIFF) by the darkest value there is."""
-    bad = ~np.isfinite(pixels)
-    if not bad.any():
-        return pixels
-    if bad.all():
-        raise UnsuitableFilm("no pixel of the film is a finite number; export it again")
-    notes.append(f"{int(bad.sum())} pixels were no finite numbers; they were made black")
-    return np.where(bad, pixels[~bad].min(), pixels)

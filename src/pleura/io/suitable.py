@@ -9,7 +9,14 @@ from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import dark_and_light
 from pleura.core.types import Pixels, Spacing
 
-__all__ = ["MOST_PIXELS", "check_contrast", "check_size", "leaves_enough", "plausible_spacing"]
+__all__ = [
+    "MOST_PIXELS",
+    "all_finite",
+    "check_contrast",
+    "check_size",
+    "leaves_enough",
+    "plausible_spacing",
+]
 
 MOST_PIXELS = 160_000_000
 """Of a film, checked in the header before anything is decoded; 12,649 x 12,649. The largest
@@ -77,6 +84,17 @@ def check_contrast(pixels: Pixels) -> None:
             f"the image holds {levels} grey values, too few for a film with contrast; "
             "a mask or a black-and-white copy cannot be segmented: give the film itself"
         )
+
+
+def all_finite(pixels: Pixels, notes: list[str]) -> Pixels:
+    """Replace what is not a number by the darkest value there is, with a note."""
+    bad = ~np.isfinite(pixels)
+    if not bad.any():
+        return pixels
+    if bad.all():
+        raise UnsuitableFilm("no pixel of the film is a finite number; export it again")
+    notes.append(f"{int(bad.sum())} pixels were no finite numbers; they were made black")
+    return np.where(bad, pixels[~bad].min(), pixels)
 
 
 def leaves_enough(before: Pixels, after: Pixels) -> bool:
