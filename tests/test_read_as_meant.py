@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    VLPhotographicImageStorage,
+)
 
 import pleura
 from pleura.apps.cli import main
@@ -82,12 +86,15 @@ def test_letters_in_a_dark_jpeg_do_not_darken_the_lungs(
     assert agree(pleura.segment(file.getvalue()).mask, lungs) > SAME
 
 
-def segmented(folder: Path, films: dict[str, bytes]) -> dict[str, dict[str, str]]:
+def segmented(
+    folder: Path, films: dict[str, bytes], *options: str, code: int = 0
+) -> dict[str, dict[str, str]]:
     """The rows of `pleura segment`, by film."""
     for name, data in films.items():
         (folder / "films").mkdir(exist_ok=True)
         (folder / "films" / f"{name}.dcm").write_bytes(data)
-    assert main(["segment", str(folder / "films"), "-o", str(folder / "out"), "-q"]) == 0
+    command = ["segment", str(folder / "films"), "-o", str(folder / "out"), "-q", *options]
+    assert main(command) == code
     with (folder / "out" / "results.csv").open() as table:
         return {row["film"]: row for row in csv.DictReader(table)}
 
@@ -115,3 +122,35 @@ def test_what_the_file_says_against_its_position_is_to_review(
         assert rows[name]["verdict"] in ("review", "refused"), name
         assert code in rows[name]["doubts"] or rows[name]["verdict"] == "refused", name
     assert rows["mirrored"]["verdict"] == rows["flipped"]["verdict"] == "review"
+
+
+def test_force_reads_a_dicom_photograph_and_another_part(film: np.ndarray, tmp_path: Path) -> None:
+    rgb = np.dstack([film, 255 - film, np.roll(film, 60, axis=0)])
+    photo = dicom(film, SOPClassUID=VLPhotographicImageStorage, Modality="XC")
+    made = dcmread(BytesIO(photo))
+    made.SamplesPerPixel, made.PlanarConfiguration, made.PhotometricInterpretation = 3, 0, "RGB"
+    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
+    made.PixelData = rgb.tobytes()
+    file = BytesIO()
+    dcmwrite(file, made, enforce_file_format=True)
+    knee = dicom(film.astype(int), BodyPartExamined="KNEE")
+    films = {"photo": file.getvalue(), "knee": knee}
+    failed = segmented(tmp_path, films, code=3)
+    assert {row["status"] for row in failed.values()} == {"failed"}
+    assert all("--force" in row["error"] for row in failed.values())
+    done = segmented(tmp_path, films, "--force", "--overwrite")
+    assert {row["status"] for row in done.values()} == {"done"}
+    assert "colour photograph" in done["photo"]["notes"]
+    assert "BodyPartExamined is KNEE" in done["knee"]["notes"]
+
+
+def test_data_check_names_masks_that_mark_the_background(
+    film: np.ndarray, lungs: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, mask in (("good", lungs), ("bad", ~lungs)):
+        for part, pixels in (("images", film), ("masks", np.uint8(mask * 255))):
+            (tmp_path / name / part).mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / name / part / "a.png")
+    assert main(["data", "check", str(tmp_path / "good"), "-q"]) == 0
+    assert main(["data", "check", str(tmp_path / "bad"), "-q"]) == 1
+    assert "inverted-mask" in capsys.readouterr().out

@@ -17,7 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from pleura.core.contours import fill_outlines
 from pleura.core.errors import UnsuitableFilm, UsageError
@@ -136,6 +140,23 @@ def test_no_error_in_any_result_of_a_real_film(films_root: Path, name: str, tmp_
     seg = dcmread(BytesIO(dicom_bytes(results[0])))
     assert np.array_equal(seg.pixel_array, [found.right, found.left, found.heart])
     assert (seg.Rows, seg.Columns) == found.radiograph.size
+
+
+def test_a_film_of_a_kind_that_may_have_several_frames(tmp_path: Path) -> None:
+    kind = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    for name in DICOM_FORMATS:
+        result, _ = one(name, SOPClassUID=kind, NumberOfFrames=1, Modality="OT")
+        told = errors(result, tmp_path / "result.dcm")
+        if name == "dicom-seg-labelmap":
+            told = [e for e in told if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
+        assert (name, told) == (name, [])
+        named = [
+            element.value
+            for element in result.iterall()
+            if element.keyword == "ReferencedSOPClassUID"
+        ]
+        assert kind in named
+        assert SecondaryCaptureImageStorage not in named
 
 
 LUT = {"LUTDescriptor": [4096, 0, 12], "LUTData": list(range(4096))}

@@ -380,6 +380,13 @@ def test_a_grey_jpeg_called_colour_is_read_as_the_film_it_is() -> None:
     assert "the file calls its pixels coloured" in film.notes[0]
 
 
+def test_deep_pixels_that_the_file_calls_shallow_are_read_whole() -> None:
+    data = packed(JPEG2000Lossless, encapsulate([j2k(ramp())]), **EIGHT)
+    film = read_radiograph(data)
+    assert np.array_equal(film.pixels, ramp())
+    assert "the pixels have 16 bits, and the file says fewer; all were read" in film.notes
+
+
 def test_uncompressed_colour_called_grey_is_read() -> None:
     grey = (ramp() // 13).astype(np.uint8)
     film = made(ramp(), **EIGHT)

@@ -126,3 +126,13 @@ def test_a_turned_jpeg_with_an_odd_segment_is_turned(film: np.ndarray) -> None:
     read = read_radiograph(data[:2] + b"\xff\xee\0\x07Adobe" + data[2:])
     assert np.abs(read.pixels - film[::-1, ::-1]).max() <= 3
     assert read.notes == (TURNED,)
+
+
+def test_what_is_noted_of_a_png_with_odd_texts_is_noted_once(film: np.ndarray) -> None:
+    deep = np.repeat(film.astype(">u2")[..., None] * 257, 3, axis=2)
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    head = struct.pack(">IIBBBBB", 48, 64, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), CHUNKS["text"]
+    read = read_radiograph(b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b""))
+    assert np.array_equal(read.pixels, film)
+    assert read.notes == ("16-bit colour was read with 8 bits",)

@@ -80,10 +80,20 @@ def test_damage(film: np.ndarray) -> None:
         read_radiograph(data[:-100])
     with pytest.raises(UnreadableFilm, match="damaged or cut short"):
         read_radiograph(gzip.compress(data)[:-60])
-    values = film.T.astype(np.float32)
-    values[0, 0] = np.nan
-    with pytest.raises(UnsuitableFilm, match="no finite numbers"):
-        read_radiograph(nifti(values))
+
+
+def test_what_is_no_number_becomes_black_with_a_note(film: np.ndarray) -> None:
+    values = film.T.astype(np.float32) + 5
+    values[3, 4] = np.nan
+    read = read_radiograph(nifti(values))
+    assert read.pixels[4, 3] == 5
+    assert read.notes == ("1 pixels were no finite numbers; they were made black",)
+
+
+def test_an_offset_of_0_is_that_behind_the_header(film: np.ndarray) -> None:
+    data = bytearray(nifti(film.T))
+    data[108:112] = bytes(4)  # vox_offset
+    assert np.array_equal(read_radiograph(bytes(data)).pixels, film)
 
 
 def test_a_bomb_is_refused_from_its_header(film: np.ndarray) -> None:

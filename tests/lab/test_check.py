@@ -303,3 +303,123 @@ def test_a_real_set_is_sound(films_root: Path) -> None:
     assert report.sound
     assert (report.films, report.pairs) == (137, 137)
     assert {each.kind for each in report.warnings} <= {"specks"}
+
+
+def inverted(data: Set) -> None:
+    data.write("f0", mask=255 - lungs())
+
+
+def full(data: Set) -> None:
+    data.write("f0", mask=np.full_like(lungs(), 255))
+
+
+def nearly_full(data: Set) -> None:
+    data.write("f0", mask=np.where(lungs() > 0, 255, 1).astype(np.uint8))
+
+
+def alpha_alone(data: Set) -> None:
+    white = np.full_like(lungs(), 255)
+    Image.fromarray(np.dstack([white, lungs()])).save(data.mask("f0"))
+
+
+def opaque_alpha(data: Set) -> None:
+    Image.fromarray(np.dstack([lungs(), np.full_like(lungs(), 255)])).save(data.mask("f0"))
+
+
+def grey_and_alpha(data: Set) -> None:
+    """Lungs white and opaque on a ground that is white, too, and not seen."""
+    grey = np.where(lungs() > 0, 250, 255).astype(np.uint8)
+    Image.fromarray(np.dstack([grey, lungs()])).save(data.mask("f0"))
+
+
+def palette(data: Set, colours: list[int], values: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(values).convert("P")
+    image.putdata(values.ravel().tolist())
+    image.putpalette(colours)
+    image.save(data.mask("f0"))
+
+
+def grey_palette_exchanged(data: Set) -> None:
+    """Index 0 is white and means lung, as `quantize` has it: its greys are believed."""
+    palette(data, [255, 255, 255, 0, 0, 0], (lungs() == 0).astype(np.uint8))
+
+
+def coloured_palette_exchanged(data: Set) -> None:
+    """Index 0 is red and means lung; index 1 is black."""
+    palette(data, [255, 200, 200, 0, 0, 0], (lungs() == 0).astype(np.uint8))
+
+
+def coloured_palette(data: Set) -> None:
+    palette(data, [0, 0, 0, 255, 0, 0], (lungs() > 0).astype(np.uint8))
+
+
+def grey_edges(data: Set) -> None:
+    drawn = lungs()
+    drawn[20, 10:30] = 128
+    data.write("f0", mask=drawn)
+
+
+def jpeg_called_png(data: Set) -> None:
+    Image.fromarray(lungs()).save(data.mask("f0"), "JPEG", quality=100)
+
+
+def turned_film(data: Set) -> None:
+    said = Image.Exif()
+    said[0x0112] = 3
+    Image.fromarray(film(0)).save(data.image("f0"), exif=said)
+
+
+def turned_film_and_mask(data: Set) -> None:
+    turned_film(data)
+    said = Image.Exif()
+    said[0x0112] = 3
+    Image.fromarray(lungs()).save(data.mask("f0"), exif=said)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kinds", "sound"),
+    [
+        (inverted, {"inverted-mask"}, False),
+        (full, {"full-mask"}, False),
+        (nearly_full, {"full-mask", "undeclared-values"}, False),
+        (alpha_alone, {"unreadable-mask"}, False),
+        (opaque_alpha, set(), True),
+        (grey_and_alpha, set(), True),
+        (grey_palette_exchanged, set(), True),
+        (coloured_palette_exchanged, {"bright-ground", "inverted-mask"}, False),
+        (coloured_palette, set(), True),
+        (grey_edges, {"undeclared-values"}, True),
+        (jpeg_called_png, {"lossy-mask"}, True),
+        (turned_film, {"turned-film"}, True),
+        (turned_film_and_mask, set(), True),
+    ],
+)
+def test_masks_that_do_not_say_what_they_should_are_named(
+    data: Set, spoil: Callable[[Set], None], kinds: set[str], sound: bool
+) -> None:
+    spoil(data)
+    report = data.report()
+    assert {each.kind for each in report.findings} - {"specks", "one-piece"} == kinds
+    assert {each.where for each in report.findings} <= {"f0"}
+    assert report.sound == sound
+
+
+def test_undeclared_values_are_named(data: Set) -> None:
+    data.labels = "field=255;ignore=127"
+    drawn = lungs()
+    drawn[0, :4], drawn[1, :3] = 127, 64
+    data.write("f0", mask=drawn)
+    (finding,) = data.report().findings
+    assert (finding.kind, finding.level) == ("undeclared-values", "warning")
+    assert finding.detail == "f0.png holds 64; none of them is used"
+
+
+def test_a_grey_palette_is_read_by_what_is_declared(data: Set) -> None:
+    """Index 1 looks like 255: `field=255` means what it looks like, and `field=1` the index."""
+    for labels in ("field=255", "field=1"):
+        data.labels = labels
+        for name in data.rows:
+            palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
+            data.mask("f0").rename(data.mask(name)) if name != "f0" else None
+        palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
+        assert data.report().findings == ()

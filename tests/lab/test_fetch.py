@@ -248,6 +248,59 @@ def test_a_damaged_archive_is_said_and_nothing_is_half_unpacked(host: Host, tmp_
         fetch("montgomery", tmp_path, url=host.url)
 
 
+def packed(members: list[tuple[str, bytes, int]]) -> bytes:
+    """A ZIP archive of (name, content, Unix mode), names as they are."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as content:
+        for name, data, mode in members:
+            member = zipfile.ZipInfo("x")
+            member.filename, member.external_attr = name, mode << 16
+            content.writestr(member, data)
+    return out.getvalue()
+
+
+FILE, LINK = 0o100644, 0o120777
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([], "holds no file"),
+        ([("MontgomerySet/", b"", 0o040755)], "holds no file"),
+        ([("..", b"x", FILE)], "leads out of its folder"),
+        ([("../out.png", b"x", FILE)], "leads out of its folder"),
+        ([("a/../../out.png", b"x", FILE)], "leads out of its folder"),
+        ([("/", b"", 0)], "leads out of its folder"),
+        ([("/etc/out.png", b"x", FILE)], "leads out of its folder"),
+        ([("..\\out.png", b"x", FILE)], "leads out of its folder"),
+        ([("C:/out.png", b"x", FILE)], "leads out of its folder"),
+        ([("", b"x", FILE)], "a file without a name"),
+        ([(".", b"x", FILE)], "a file without a name"),
+        ([("set/a.png", b"x", FILE), ("set/link", b"/etc/passwd", LINK)], "a link or a device"),
+        ([("set", b"x", FILE), ("set/a.png", b"x", FILE)], "cannot be unpacked|damaged"),
+        ([(NAME, b"", FILE), (f"{NAME}/a.png", b"x", FILE)], "cannot be unpacked|a file stands"),
+    ],
+)
+def test_an_archive_that_would_write_elsewhere_is_refused_and_writes_nothing(
+    tmp_path: Path, members: list[tuple[str, bytes, int]], said: str
+) -> None:
+    place = tmp_path / "films"
+    place.mkdir()
+    (place / NAME).write_bytes(packed(members))
+    with pytest.raises(DataError, match=said):
+        fetch("montgomery", place)
+    assert {each.name for each in place.iterdir()} <= {NAME, f"{NAME}.sha256"}
+    assert [each.name for each in tmp_path.iterdir()] == ["films"]
+
+
+def test_a_file_in_the_way_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(archive())
+    (tmp_path / "MontgomerySet").write_text("mine")
+    with pytest.raises(DataError, match="a file stands where"):
+        fetch("montgomery", tmp_path)
+    assert (tmp_path / "MontgomerySet").read_text() == "mine"
+
+
 def test_wrong_wishes(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no archive 'jsrt'; known are montgomery, shenzhen"):
         fetch("jsrt", tmp_path)

@@ -116,8 +116,9 @@ def check(
     pleura data check films --sheet films.png --all
     pleura data check films --json | jq .counts
 
-    Errors make scores or weights wrong: unreadable files, masks without films, empty masks, the
-    same film or patient in two parts of the split. Warnings are for you to look at.
+    Errors make scores or weights wrong: unreadable files, masks without films, masks that are
+    empty, full or mark the background, the same film or patient in two parts of the split.
+    Warnings are for you to look at.
 
     Exit codes: 0 no error, 1 errors found, 2 no data set here.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Provenance, Segmentation
@@ -19,6 +19,9 @@ from pleura.io.dicom_source import film_header
 from pleura.io.dicom_stamp import result_uid
 
 __all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
+
+SEVERAL_FRAMES = tuple(f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
+"""Secondary capture whose objects may hold several frames; a film holds one."""
 
 _SEGS = ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap")
 
@@ -43,10 +46,13 @@ def dicom_results(
     header = film_header(source)
     _check_same_size(header.film, segmentation)
     made: dict[str, Dataset] = {}
+    film = _of_one_frame(header.film)
     with quietly():
         for name in names:
             seg = next((made[each] for each in _SEGS if each in made), None)
-            made[name] = _made(_told(name, names), header.film, segmentation, seg=seg)
+            made[name] = _made(_told(name, names), film, segmentation, seg=seg)
+        for result in made.values():
+            _name_class(result, header.film)
         return [header.given_to(each) for each in made.values()]
 
 
@@ -101,6 +107,27 @@ def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None)
         return dicom_sr(film, found, name=name, seg=seg)
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
     return write(film, found, name=name)
+
+
+def _of_one_frame(film: Dataset) -> Dataset:
+    """The header as that of a kind of object that has one frame.
+
+    Of kinds that may have several, highdicom asks for attributes that one frame has no use for.
+    """
+    if film.SOPClassUID not in SEVERAL_FRAMES:
+        return film
+    single = Dataset()
+    single.update(film)
+    single.add_new("SOPClassUID", "UI", SecondaryCaptureImageStorage)  # and not in `film` as well
+    return single
+
+
+def _name_class(result: Dataset, film: Dataset) -> None:
+    """Give every reference to the film the kind of object that the film is."""
+    for element in result.iterall():
+        for item in element.value if element.VR == "SQ" else ():
+            if item.get("ReferencedSOPInstanceUID") == film.SOPInstanceUID:
+                item.ReferencedSOPClassUID = film.SOPClassUID
 
 
 def _check_same_size(film: Dataset, found: Segmentation) -> None:

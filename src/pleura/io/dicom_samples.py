@@ -24,6 +24,9 @@ def count_samples(dataset: Dataset, notes: list[str]) -> bool:
     """
     stated = int(number(dataset, "SamplesPerPixel") or 1)
     stream = read_codestream(codestream_of(dataset))
+    if stream and stream.bits > int(number(dataset, "BitsAllocated") or 16):
+        _deepen(dataset, stream.bits)
+        notes.append(f"the pixels have {stream.bits} bits, and the file says fewer; all were read")
     held = stream.components if stream else _native_samples(dataset, stated)
     grey = word(dataset, "PhotometricInterpretation") not in _COLOURS
     if held == 3 and grey:
@@ -68,13 +71,16 @@ def _name_colour(dataset: Dataset, stream: Codestream | None) -> None:
     dataset.PhotometricInterpretation = "RGB"
     if stream is None:
         return
-    bits = stream.bits
-    dataset.BitsAllocated, dataset.BitsStored = (8 if bits <= 8 else 16), bits
-    dataset.HighBit = bits - 1
+    _deepen(dataset, stream.bits)
     data = codestream_of(dataset)
     adobe = data.find(_NO_TRANSFORM, 0, 4096)
     if _YCC_JPEG in data[:65536] and not (adobe > 0 and data[adobe + 11 : adobe + 12] == b"\0"):
         dataset.PhotometricInterpretation = "YBR_FULL_422"
+
+
+def _deepen(dataset: Dataset, bits: int) -> None:
+    dataset.BitsAllocated, dataset.BitsStored = (8 if bits <= 8 else 16), bits
+    dataset.HighBit = bits - 1
 
 
 def _native_samples(dataset: Dataset, stated: int) -> int:

@@ -25,7 +25,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom_display import add_display
 from pleura.io.dicom_parse import parse_dicom
-from pleura.io.dicom_tags import orientation, pair, word
+from pleura.io.dicom_tags import orientation, pair, text, word
 from pleura.io.kinds import is_dicom
 
 __all__ = ["FilmHeader", "film_header", "film_uid"]
@@ -112,10 +112,10 @@ def _film(given: Dataset) -> Dataset:
     spacing = pair(given, "PixelSpacing")
     if spacing is not None:
         film.PixelSpacing = [DS(each, auto_format=True) for each in spacing]
-    burnt = word(given, "BurnedInAnnotation")
+    burnt = text(given, "BurnedInAnnotation")
     if burnt in ("YES", "NO"):
         film.BurnedInAnnotation = burnt
-    lossy = word(given, "LossyImageCompression")
+    lossy = text(given, "LossyImageCompression")
     film.LossyImageCompression = lossy if lossy in ("00", "01") else "00"
     _take(given, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
     add_display(given, film)

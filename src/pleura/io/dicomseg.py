@@ -68,7 +68,8 @@ def algorithm(made_by: Provenance) -> AlgorithmIdentificationSequence:
 
 def _without_spacing(film: Dataset) -> Dataset:
     """The header for highdicom, which could not read back a spacing without a slice thickness."""
-    bare = Dataset(film)
+    bare = Dataset()
+    bare.update(film)
     bare.pop("PixelSpacing", None)
     return bare
 

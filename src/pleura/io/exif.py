@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from pleura.core.errors import FilmError
+from pleura.io.decoding import decoding
 
 __all__ = ["TURNED", "orientation", "orientation_of_file", "turn"]
 
@@ -29,11 +33,9 @@ def orientation(image: Image.Image) -> int:
 
 def orientation_of_file(path: Path) -> int:
     """`orientation` of a file; 1 for files that are no pictures."""
-    try:
-        with Image.open(path) as image:
-            return orientation(image)
-    except (OSError, SyntaxError, ValueError):
-        return 1
+    with suppress(FilmError), decoding("picture", alone=False), Image.open(path) as image:
+        return orientation(image)
+    return 1
 
 
 def turn(pixels: NDArray[Any], said: int) -> NDArray[Any]:

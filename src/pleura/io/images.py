@@ -30,7 +30,7 @@ from pleura.io.decoding import decoding
 from pleura.io.exif import TURNED, orientation, turn
 from pleura.io.grey import GREY_MODES, OVER_BLACK, grey_pixels
 from pleura.io.jpeg_scans import check_scans
-from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size
+from pleura.io.suitable import MOST_PIXELS, all_finite, check_contrast, check_size
 from pleura.io.tiff import ORIENTATION, PHOTOMETRIC, Page, at_page, choose_page, read_pages
 from pleura.io.tiff_samples import (
     RGB,
@@ -129,7 +129,7 @@ def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool)
     if page.value(PHOTOMETRIC, 1) == RGB and samples.shape[2] > 2:
         pixels, more = deep_to_grey(samples[..., :3].astype(np.float32), photographs=photographs)
         notes += more
-    pixels = _finite(pixels, notes)
+    pixels = all_finite(pixels, notes)
     if page.value(PHOTOMETRIC, 1) == WHITE_IS_ZERO:
         pixels = _turned_round(pixels)
     said = page.value(ORIENTATION, 1)
@@ -157,7 +157,7 @@ def _loaded(
     pixels, more = grey_pixels(image, photographs=photographs)
     notes += more
     if is_float:
-        pixels = _finite(pixels, notes)
+        pixels = all_finite(pixels, notes)
     if said != 1 and not tiff:
         pixels = turn(pixels, said)
     return _turned_round(pixels) if inverted else pixels
@@ -192,14 +192,3 @@ def _is_white_zero(image: ImageFile.ImageFile) -> bool:
     """Whether high values are dark: Pillow turns 8-bit TIFF round by itself, deeper ones not."""
     tags = getattr(image, "tag_v2", {})
     return image.mode != "L" and image.mode in GREY_MODES and tags.get(_PHOTOMETRIC) == 0
-
-
-def _finite(pixels: Pixels, notes: list[str]) -> Pixels:
-    """Replace what is not a number (float TIFF) by the darkest value there is."""
-    bad = ~np.isfinite(pixels)
-    if not bad.any():
-        return pixels
-    if bad.all():
-        raise UnsuitableFilm("no pixel of the film is a finite number; export it again")
-    notes.append(f"{int(bad.sum())} pixels were no finite numbers; they were made black")
-    return np.where(bad, pixels[~bad].min(), pixels)

@@ -15,12 +15,18 @@ import nibabel
 import numpy as np
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.core.types import Radiograph, Spacing
+from pleura.core.types import Pixels, Radiograph, Spacing
 from pleura.io.decoding import decoding
 from pleura.io.kinds import NIFTI_MAGICS
-from pleura.io.suitable import MOST_PIXELS, check_contrast, check_size, plausible_spacing
+from pleura.io.suitable import (
+    MOST_PIXELS,
+    all_finite,
+    check_contrast,
+    check_size,
+    plausible_spacing,
+)
 
-__all__ = ["read_nifti"]
+__all__ = ["nifti_values", "read_nifti"]
 
 _KINDS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _UNIT_MM = {"meter": 1000.0, "micron": 0.001}
@@ -33,18 +39,33 @@ def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiogra
     Raises `UnsuitableFilm` for volumes, `UnreadableFilm` for damage.
     """
     with decoding("NIfTI") as state:
-        if stream.read(2) == b"\x1f\x8b":
-            stream.seek(0)
-            stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
-        stream.seek(0)
-        header = _header(stream)
-        width, height = _film_shape(header)
-        check_size(height, width, most=most_pixels)
-        values = _values(header, stream)
-        pixels = np.ascontiguousarray(values.reshape((width, height), order="F").T)
+        header, pixels = _picture(stream, most_pixels)
+        pixels = all_finite(pixels, state.notes)
         check_contrast(pixels)
-        spacing = _spacing(header, state.notes, size=(height, width))
+        spacing = _spacing(header, state.notes, size=(pixels.shape[0], pixels.shape[1]))
     return Radiograph(pixels, spacing=spacing, notes=tuple(state.notes))
+
+
+def nifti_values(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Pixels:
+    """(H, W) values of a NIfTI file of one picture, such as a label map.
+
+    Raises as `read_nifti`.
+    """
+    with decoding("NIfTI"):
+        return _picture(stream, most_pixels)[1]
+
+
+def _picture(stream: IO[bytes], most_pixels: int) -> tuple[Any, Pixels]:
+    """The header, and (H, W) values, of an open file."""
+    if stream.read(2) == b"\x1f\x8b":
+        stream.seek(0)
+        stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
+    stream.seek(0)
+    header = _header(stream)
+    width, height = _film_shape(header)
+    check_size(height, width, most=most_pixels)
+    values = _values(header, stream)
+    return header, np.ascontiguousarray(values.reshape((width, height), order="F").T)
 
 
 def _header(stream: IO[bytes]) -> Any:
@@ -74,7 +95,8 @@ def _values(header: Any, stream: IO[bytes]) -> np.ndarray[Any, np.dtype[np.float
     """The stored values of all pixels, scaled, first axis fastest."""
     dtype, shape = header.get_data_dtype(), header.get_data_shape()
     wanted = dtype.itemsize * int(np.prod(shape))
-    stream.seek(int(header["vox_offset"]))
+    # Some writers leave the offset at 0, where the header is.
+    stream.seek(max(int(header["vox_offset"]), int(header["sizeof_hdr"]) + 4))
     data = stream.read(wanted)
     if len(data) < wanted:
         raise UnreadableFilm(

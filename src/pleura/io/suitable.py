@@ -12,6 +12,7 @@ from pleura.core.types import Pixels, Spacing
 __all__ = [
     "MOST_BYTES",
     "MOST_PIXELS",
+    "all_finite",
     "check_bytes",
     "check_contrast",
     "check_size",
@@ -98,6 +99,17 @@ def check_contrast(pixels: Pixels) -> None:
             f"the image holds {levels} grey values, too few for a film with contrast; "
             "a mask or a black-and-white copy cannot be segmented: give the film itself"
         )
+
+
+def all_finite(pixels: Pixels, notes: list[str]) -> Pixels:
+    """Replace what is not a number by the darkest value there is, with a note."""
+    bad = ~np.isfinite(pixels)
+    if not bad.any():
+        return pixels
+    if bad.all():
+        raise UnsuitableFilm("no pixel of the film is a finite number; export it again")
+    notes.append(f"{int(bad.sum())} pixels were no finite numbers; they were made black")
+    return np.where(bad, pixels[~bad].min(), pixels)
 
 
 def leaves_enough(before: Pixels, after: Pixels) -> bool:

@@ -13,10 +13,11 @@ from scipy import ndimage
 
 from pleura.core.errors import DataError, FilmError
 from pleura.core.types import Mask
+from pleura.lab.check_files import check_files
 from pleura.lab.films import Film, Labels
 from pleura.lab.findings import CheckReport, Finding, beside, summarise
 from pleura.lab.layouts import read_films
-from pleura.lab.layouts.files import is_picture
+from pleura.lab.layouts.files import MASK_SUFFIXES, is_picture
 from pleura.lab.likeness import Look, look, same_bytes, same_looks
 from pleura.lab.split import NAMES
 from pleura.runtime.threads import usable_cpus
@@ -32,6 +33,12 @@ so their pieces tell nothing."""
 
 SPECKS_SHARE = 0.005
 """Pieces beyond the lungs that hold at most this share of the mask are specks."""
+
+FULL = 0.9
+"""Share of the pixels from which a mask is full; lungs never fill a film so."""
+
+AROUND = 0.5
+"""Share of the pixels on the film's edge from which a mask is that of the background."""
 
 SIDES = (("right_field", "left_field"), ("right_whole", "left_whole"))
 
@@ -80,10 +87,12 @@ def _examine(film: Film) -> _Examined:
         findings.append(Finding("unreadable-film", film.id, str(error)))
     if film.channels:
         try:
-            labels = film.read_labels()
+            masks = film.read_masks()
+            labels = film.labels_of(masks)
         except DataError as error:
             findings.append(Finding("unreadable-mask", film.id, str(error)))
         else:
+            findings += check_files(film, masks)
             findings += _on_labels(film.id, labels)
             findings += _on_sizes(film.id, size, labels.size)
     return _Examined(tuple(findings), size, seen)
@@ -97,9 +106,6 @@ def _by_name(film: Film) -> Iterator[Finding]:
         there = [channel for channel in pair if channel in film.channels]
         if len(there) == 1:
             yield Finding("half-labelled", film.id, f"only {there[0]}")
-    for path in {part.path for part in film.masks}:
-        if path.suffix.lower() in (".jpg", ".jpeg"):
-            yield Finding("lossy-mask", film.id, path.name)
 
 
 def _on_sizes(name: str, film: tuple[int, int] | None, mask: tuple[int, int]) -> Iterator[Finding]:
@@ -118,8 +124,12 @@ def _on_labels(name: str, labels: Labels) -> Iterator[Finding]:
         return
     if empty:
         yield Finding("empty-structure", name, ", ".join(empty))
+    wrong = dict(_on_share(labels))
+    for kind in sorted(set(wrong.values())):
+        named = sorted(channel for channel, told in wrong.items() if told == kind)
+        yield Finding(kind, name, ", ".join(named))
     for channel, lungs in LUNGS.items():
-        if channel in labels.targets and channel not in empty:
+        if channel in labels.targets and channel not in (*empty, *wrong):
             yield from _on_pieces(name, channel, labels.targets[channel], lungs)
     for right, left in SIDES:
         columns = [
@@ -133,6 +143,16 @@ def _on_labels(name: str, labels: Labels) -> Iterator[Finding]:
                 name,
                 f"{right} at column {columns[0]:.0f}, {left} at {columns[1]:.0f}",
             )
+
+
+def _on_share(labels: Labels) -> Iterator[tuple[str, str]]:
+    """(channel, kind of finding) of masks that no structure of a chest can have."""
+    for channel, mask in labels.targets.items():
+        edge = np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+        if mask.mean() > FULL:
+            yield channel, "full-mask"
+        elif edge.mean() > AROUND:
+            yield channel, "inverted-mask"
 
 
 def _on_pieces(name: str, channel: str, mask: Mask, lungs: int) -> Iterator[Finding]:
@@ -160,7 +180,7 @@ def _neighbours(films: Sequence[Film]) -> list[Path]:
         for folder in folders
         if folder.is_dir()
         for path in sorted(folder.iterdir())
-        if is_picture(path)
+        if is_picture(path, MASK_SUFFIXES)
     ]
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,27 +177,87 @@ def _verified(archive: Path, expected: str | None) -> str:
     return found
 
 
+_DAMAGE = (  # what zipfile fails with on bytes that are no archive, or one it does not read
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
 def _unpacked(archive: Path, progress: Progress) -> Path:
     """Unpack beside the archive, whole or not at all; the folder that holds the content."""
     try:
         with zipfile.ZipFile(archive) as content:
             members = [each for each in content.infolist() if not _is_litter(each.filename)]
-            tops = {PurePosixPath(each.filename).parts[0] for each in members}
-            nested = len(tops) == 1 and all("/" in each.filename for each in members)
-            folder = archive.parent / (tops.pop() if nested else archive.stem)
-            if folder.exists():
+            top = _top(archive, members)
+            folder = archive.parent / (top or archive.stem)
+            if folder.is_dir():
                 return folder
+            _check_free(archive, folder)
             draft = archive.parent / f".{archive.stem}.unpacking"
             shutil.rmtree(draft, ignore_errors=True)
-            _extract(content, members, draft, progress)
-            (draft / folder.name if nested else draft).replace(folder)
-            shutil.rmtree(draft, ignore_errors=True)
+            try:
+                _extract(content, members, draft, progress)
+                (draft / top if top else draft).replace(folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
             return folder
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"{archive}: damaged, or no ZIP archive ({error}); remove it and its .sha256, and "
             "fetch it anew"
         ) from error
+    except OSError as error:
+        raise DataError(
+            f"{archive}: cannot be unpacked ({error}); see to that and run again"
+        ) from (error)
+
+
+def _top(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
+    """The one folder that holds all members; None where there are several, or files beside it.
+
+    Raises:
+        DataError: a name that is none, that leads out of the folder, or that is a link; no file.
+    """
+    for member in members:
+        trouble = _trouble(member)
+        if trouble:
+            raise DataError(
+                f"{archive}: the archive holds {trouble}; nothing was unpacked. It is not what its "
+                "owner publishes: remove it and its .sha256, and fetch it anew"
+            )
+    if all(member.is_dir() for member in members):
+        raise DataError(
+            f"{archive}: the archive holds no file; remove it and its .sha256, and fetch it anew"
+        )
+    tops = {PurePosixPath(member.filename).parts[0] for member in members}
+    nested = len(tops) == 1 and all("/" in member.filename for member in members)
+    return tops.pop() if nested else None
+
+
+def _trouble(member: zipfile.ZipInfo) -> str | None:
+    """What is wrong with a member's name or kind; None for a plain file or folder."""
+    name = member.filename
+    parts = PurePosixPath(name).parts
+    if not parts:
+        return f"a file without a name ({name!r})"
+    if parts[0] == "/" or ".." in parts or "\\" in name or ":" in name or "\0" in name:
+        return f"a file that leads out of its folder ({name!r})"
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return f"a link or a device ({name!r})"
+    return None
+
+
+def _check_free(archive: Path, folder: Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise DataError(
+            f"{folder}: a file stands where {archive.name} is to be unpacked; move it or choose "
+            "another --to"
+        )
 
 
 def _extract(
@@ -208,6 +270,7 @@ def _extract(
             f"{draft.parent}: unpacking takes {total / 1e9:.1f} GB, only {free / 1e9:.1f} GB are "
             "free; make room or choose another --to"
         )
+    draft.mkdir()
     for member in members:
         content.extract(member, draft)
         done += member.file_size

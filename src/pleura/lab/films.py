@@ -7,20 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from pleura.core.errors import DataError
+from pleura.core.errors import DataError, FilmError
 from pleura.core.types import KNOWN_CHANNELS, Mask, Radiograph
+from pleura.io.mask_files import MaskFile, read_mask
+from pleura.io.masks import HEART, LEFT, RIGHT
 from pleura.io.read import read_radiograph
 
-__all__ = ["IGNORE", "Film", "Labels", "MaskPart", "fingerprint", "with_masks"]
-
-LABEL_MODES = ("L", "P", "1", "I;16", "I")
-"""Pillow's modes whose values are taken as they are."""
+__all__ = ["IGNORE", "Film", "Labels", "MaskPart", "fingerprint", "label_map_parts", "with_masks"]
 
 IGNORE = "ignore"
 """The pseudo-channel of pixels that teach nothing: burnt-in text, devices."""
@@ -36,6 +30,9 @@ class MaskPart:
 
     value: int | None = None
     """The grey value that means this structure; None: any value but zero."""
+
+    optional: bool = False
+    """Where no pixel has the value, the structure is unlabelled, and not absent from the film."""
 
     def __post_init__(self) -> None:
         if self.channel not in (*KNOWN_CHANNELS, IGNORE):
@@ -84,24 +81,57 @@ class Film:
         """Decode the film."""
         return self.decode(self.image)
 
+    def read_masks(self) -> dict[Path, MaskFile]:
+        """Every mask file of the film; raises `DataError` for what cannot be read."""
+        files: dict[Path, MaskFile] = {}
+        for path in dict.fromkeys(part.path for part in self.masks):
+            try:
+                files[path] = read_mask(path)
+            except FilmError as error:
+                raise DataError(f"{path}: mask cannot be read ({error})") from error
+        return files
+
     def read_labels(self) -> Labels:
         """Read the masks; parts of one channel are joined.
 
         Raises `DataError` if there is no mask or its files differ in size.
         """
+        return self.labels_of(self.read_masks())
+
+    def labels_of(self, files: Mapping[Path, MaskFile]) -> Labels:
+        """What the files of `read_masks` say; raises as `read_labels`."""
         if not self.channels:
             raise DataError(f"{self.id}: film has no mask; leave it out or add one")
-        files = {part.path: _read_values(part.path) for part in self.masks}
-        sizes = {values.shape for values in files.values()}
+        values = {path: file.read_as(self.declared(path)) for path, file in files.items()}
+        sizes = {each.shape for each in values.values()}
         if len(sizes) > 1:
             raise DataError(f"{self.id}: its mask files differ in size: {sorted(sizes)}")
         joined: dict[str, Mask] = {}
         for part in self.masks:
-            values = files[part.path]
-            mask = values != 0 if part.value is None else values == part.value
+            held = values[part.path]
+            mask = held != 0 if part.value is None else held == part.value
+            if part.optional and not mask.any():
+                continue
             joined[part.channel] = joined[part.channel] | mask if part.channel in joined else mask
         ignore = joined.pop(IGNORE, None)
         return Labels(MappingProxyType(joined), ignore)
+
+    def declared(self, path: Path) -> set[int]:
+        """The values of a mask file that mean something; empty where every one but 0 does."""
+        values = {part.value for part in self.masks if part.path == path}
+        return set() if None in values else {value for value in values if value is not None}
+
+
+def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
+    """What the values mean in a label map that Pleura wrote, for lungs of the kind `field`.
+
+    One without a heart was written by weights that know none: its heart is unlabelled.
+    """
+    return (
+        MaskPart(path, "right_field", RIGHT),
+        MaskPart(path, "left_field", LEFT),
+        MaskPart(path, "heart", HEART, optional=True),
+    )
 
 
 def fingerprint(films: Sequence[Film]) -> str:
@@ -114,19 +144,6 @@ def fingerprint(films: Sequence[Film]) -> str:
             content = path.read_bytes() if path.is_file() else b"missing"
             digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
-
-
-def _read_values(path: Path) -> NDArray[np.integer[Any]]:
-    """(H, W) values: grey levels, or a label map's palette indices; 1-bit masks hold 0 and 1."""
-    try:
-        with Image.open(path) as image:
-            # The order of a GIF's palette is the writer's whim; only its greys mean something.
-            plain = image.mode in LABEL_MODES and image.format != "GIF"
-            grey = image if plain else image.convert("L")
-            values = np.asarray(grey)
-            return values.astype(np.uint8) if values.dtype == np.bool_ else values
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path}: mask cannot be read ({error})") from error
 
 
 def with_masks(films: Iterable[Film]) -> list[Film]:

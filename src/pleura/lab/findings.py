@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from pleura.lab.films import Film
+from pleura.lab.layouts.files import belongs_to
 
 __all__ = ["ERRORS", "WARNINGS", "CheckReport", "Finding", "summarise"]
 
@@ -26,6 +27,9 @@ ERRORS = MappingProxyType(
         "unreadable-film": "the file is no image that can be read",
         "unreadable-mask": "a mask is missing, damaged, or differs in size from its fellows",
         "empty-mask": "no pixel of the mask is labelled",
+        "full-mask": "(nearly) every pixel of the mask is labelled: is the background a value too?",
+        "inverted-mask": "the mask marks the background: its edges are labelled all around",
+        "bright-ground": "the palette shows 0, which means no lung, as bright: is it exchanged?",
         "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
         "half-labelled": "one lung has a mask of its own, the other has none",
         "mask-without-film": "no film goes with this mask; is one of the two misnamed?",
@@ -38,6 +42,9 @@ ERRORS = MappingProxyType(
 WARNINGS = MappingProxyType(
     {
         "film-without-mask": "not used for training or scoring",
+        "mask-not-used": "another mask of a film that has one, or of another kind",
+        "undeclared-values": "the mask holds values that nobody declared",
+        "turned-film": "film and mask are turned differently by their EXIF tags",
         "film-not-listed": "a picture beside the films that the data set does not name",
         "other-size": "film and mask have the same aspect but not the same size",
         "empty-structure": "one structure has no pixel while others have",
@@ -149,10 +156,11 @@ def beside(films: Sequence[Film], paths: Iterable[Path]) -> list[Finding]:
     used = {film.image.absolute() for film in films}
     masks = {part.path.absolute() for film in films for part in film.masks}
     mask_folders = {path.parent for path in masks} - {path.parent for path in used}
-    return [
-        Finding(
-            "mask-without-film" if path.parent in mask_folders else "film-not-listed", str(path)
-        )
-        for path in paths
-        if path.absolute() not in used | masks
-    ]
+    stems = {film.id for film in films} | {film.image.stem for film in films}
+
+    def kind(path: Path) -> str:
+        if path.parent not in mask_folders:
+            return "film-not-listed"
+        return "mask-not-used" if belongs_to(path, stems) else "mask-without-film"
+
+    return [Finding(kind(path), str(path)) for path in paths if path.absolute() not in used | masks]

@@ -1,19 +1,20 @@
 """People's own films: `images/` and `masks/`, a mask having its film's stem, or that and `_mask`.
 
-Masks mean `field`, any non-zero pixel being lung. For other labels, several hospitals, patients
-with more than one film, or fixed splits, write a `manifest.csv`.
+Masks mean `field`, any non-zero pixel being lung. Results of Pleura are taken too: label maps
+(`_labels`, `_seg`) and a mask for each lung (`_right`, `_left`). For other labels, several
+hospitals, patients with more than one film, or fixed splits, write a `manifest.csv`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pleura.lab.films import Film, MaskPart
-from pleura.lab.layouts.files import mask_of, pictures, require_pairs
+from pleura.lab.films import Film
+from pleura.lab.layouts.files import MASK_SUFFIXES, parts_of, pictures, require_pairs
 
 __all__ = ["EXPECTS", "matches", "read"]
 
-EXPECTS = "images/X.* with masks/X.* or masks/X_mask.*"
+EXPECTS = "images/X.* with masks/X.*, X_mask.*, X_labels.*, or X_right.* and X_left.*"
 
 
 def matches(path: Path) -> bool:
@@ -23,11 +24,8 @@ def matches(path: Path) -> bool:
 
 def read(path: Path) -> list[Film]:
     """The films, sorted by id; each is its own patient, the source is the folder's name."""
-    images, masks = pictures(path / "images"), pictures(path / "masks")
-    found = {stem: mask_of(stem, masks) for stem in images}
-    require_pairs(sum(mask is not None for mask in found.values()), masks, path)
+    images, masks = pictures(path / "images"), pictures(path / "masks", MASK_SUFFIXES)
+    parts = {stem: parts_of(stem, masks) for stem in images}
+    require_pairs(sum(bool(each) for each in parts.values()), masks, path)
     source = path.resolve().name
-    return [
-        Film(stem, source, image, (MaskPart(mask, "field"),) if mask else (), patient=stem)
-        for (stem, image), mask in zip(images.items(), found.values(), strict=True)
-    ]
+    return [Film(stem, source, image, parts[stem], patient=stem) for stem, image in images.items()]

@@ -13,9 +13,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from pleura.core.errors import DataError
+from pleura.core.errors import DataError, FilmError
+from pleura.io.mask_files import read_mask
 from pleura.lab.films import Film, MaskPart
 from pleura.lab.layouts.files import mask_of, pictures, require_pairs
 from pleura.lab.layouts.nlm import MONTGOMERY, SOURCES, condition
@@ -63,8 +63,7 @@ def _lies_right_of(
 def _mean_column(path: Path) -> float | None:
     """Mean column of the non-zero pixels, px; None if there is none."""
     try:
-        with Image.open(path) as image:
-            columns = np.flatnonzero(np.asarray(image.convert("L")).any(axis=0))
-    except (OSError, SyntaxError) as error:
+        columns = np.flatnonzero(read_mask(path).read_as(set()).any(axis=0))
+    except FilmError as error:
         raise DataError(f"{path}: mask cannot be read ({error})") from error
     return float(columns.mean()) if columns.size else None
