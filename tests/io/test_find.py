@@ -232,6 +232,14 @@ def test_a_name_of_an_earlier_run_is_kept_and_the_newcomer_steps_aside(tmp_path:
     }
 
 
+@pytest.mark.parametrize("finished", range(7))
+def test_how_far_a_killed_run_came_changes_no_name(tmp_path: Path, finished: int) -> None:
+    touch(tmp_path, "A.png", "b.png", "b.jpg", "s/c.png", "a.jpg", "a.bmp")
+    whole = find_films([tmp_path, tmp_path / "s"]).films
+    known = {str(film.path): film.relative.as_posix() for film in whole[:finished]}
+    assert find_films([tmp_path, tmp_path / "s"], known=known).films == whole
+
+
 def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", ".LAT CHEST/b.png", ".c.png", "notes.txt", "sub/d.gif", "README")
     touch(tmp_path, ".pleura-1-ab.part")  # of a run that goes on
