@@ -127,6 +127,22 @@ def test_split_for_machines(run: Callable[..., Any], clinic: Path, tmp_path: Pat
     assert run("data", "split", clinic, "--by", "hospital").code == 2
 
 
+def test_another_split_is_not_overwritten_unasked(
+    run: Callable[..., Any], clinic: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "split.csv"
+    line = ("data", "split", clinic, "-o", path)
+    assert run(*line, "--seed", 1).code == 0
+    first = path.read_bytes()
+    assert run(*line, "--seed", 1).code == 0  # the same again
+    ended = run(*line, "--seed", 2)
+    assert ended.code == 2
+    assert "holds something else than this split" in ended.err
+    assert path.read_bytes() == first
+    assert run(*line, "--seed", 2, "--overwrite").code == 0
+    assert path.read_bytes() != first
+
+
 def test_the_published_split_by_name(run: Callable[..., Any], films_root: Path) -> None:
     """Reading alone: all of check takes a quarter of a minute on 800 films."""
     ended = run("data", "split", films_root / "shenzhen_montgomery")

@@ -53,6 +53,24 @@ def test_ahead_keeps_the_order_and_never_has_more_than_depth_under_way(
     assert most <= depth + 1  # one more while its place is made
 
 
+def test_ahead_gives_up_on_what_does_not_come_back_and_keeps_what_is_finished() -> None:
+    come_back, late = threading.Event(), threading.Event()
+
+    def work(item: int) -> int:
+        if item == 1:
+            come_back.wait(60)
+        if item == 3:
+            late.set()
+        return item
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(ahead(pool, work, range(4), depth=4, given_up=late.is_set))
+        come_back.set()
+    assert results[0] == 0
+    assert 1 not in results
+    assert 2 in results
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """30 films, every seventh damaged."""

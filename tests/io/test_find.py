@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pleura.core.errors import UsageError
 from pleura.io.find import find_films
 from pleura.io.naming import Named, told_apart
+from pleura.io.row import failed_row
+from pleura.io.table import Table
 
 DICOM = bytes(128) + b"DICM"
 
@@ -198,3 +204,142 @@ def test_outputs_of_different_films_never_meet(tmp_path: Path) -> None:
     stems = [PurePath("a"), PurePath("a_mask"), PurePath("a_labels"), PurePath("a.png")]
     files = [path for stem in stems for path in output_paths(tmp_path / stem, FORMATS)]
     assert len(set(files)) == len(files)
+
+
+def test_the_same_name_in_capitals_beside_it_gets_a_digest_and_no_folders(tmp_path: Path) -> None:
+    if not_telling_capitals_apart(tmp_path):
+        pytest.skip("this file system takes FILM.png and film.png for one")
+    touch(tmp_path, "sub/FILM.png", "sub/film.png", "sub/other.png")
+    found = names(tmp_path)
+    assert sorted(found.values()) == ["FILM.png", "film.png", "other.png"]
+    assert len({name.casefold() for name in found}) == 3
+    assert all(PurePath(name).parent == PurePath("sub") for name in found)
+
+
+def not_telling_capitals_apart(folder: Path) -> bool:
+    (folder / "probe").touch()
+    return (folder / "PROBE").exists()
+
+
+def test_a_name_of_an_earlier_run_is_kept_and_the_newcomer_steps_aside(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a.dcm", "b.png")
+    known = {str(tmp_path / "a.png"): "a", str(tmp_path / "gone.png"): "gone"}
+    found = find_films([tmp_path], known=known).films
+    assert {film.relative.as_posix(): film.path.name for film in found} == {
+        "a": "a.png",
+        "a_dcm": "a.dcm",
+        "b": "b.png",
+    }
+
+
+@pytest.mark.parametrize("finished", range(7))
+def test_how_far_a_killed_run_came_changes_no_name(tmp_path: Path, finished: int) -> None:
+    touch(tmp_path, "A.png", "b.png", "b.jpg", "s/c.png", "a.jpg", "a.bmp")
+    whole = find_films([tmp_path, tmp_path / "s"]).films
+    known = {str(film.path): film.relative.as_posix() for film in whole[:finished]}
+    assert find_films([tmp_path, tmp_path / "s"], known=known).films == whole
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", ".LAT CHEST/b.png", ".c.png", "notes.txt", "sub/d.gif", "README")
+    touch(tmp_path, ".pleura-1-ab.part")  # of a run that goes on
+    os.mkfifo(tmp_path / "pipe.png")
+    left_out = find_films([tmp_path]).left_out
+    assert list(left_out.lines()) == [
+        f"left out 2 hidden files or folders: {tmp_path}/.LAT CHEST, {tmp_path}/.c.png",
+        f"left out 3 files of other kinds: {tmp_path}/README, {tmp_path}/notes.txt, "
+        f"{tmp_path}/sub/d.gif",
+        f"left out 1 pipe or device: {tmp_path}/pipe.png",
+    ]
+    assert left_out.as_json()["hidden"] == {
+        "count": 2,
+        "first": [f"{tmp_path}/.LAT CHEST", f"{tmp_path}/.c.png"],
+    }
+    assert left_out.unreadable == {}
+
+
+def test_a_folder_of_hidden_films_alone_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, ".series/a.png")
+    with pytest.raises(UsageError, match=r"left out 1 hidden file or folder: .*\.series\); name"):
+        find_films([tmp_path])
+
+
+@pytest.mark.parametrize("given", ["", "*", "**/*.png"])
+def test_what_cannot_be_read_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    touch(tmp_path, "a.png", "closed/b.png", "sub/IM0001", content=DICOM)
+    scan, opened = os.scandir, os.open
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    def open_(path: Path, *options: int) -> int:
+        if Path(path).name == "IM0001":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *options)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "open", open_)
+    search = find_films([f"{tmp_path}/{given}" if given else tmp_path])
+    assert [film.path.name for film in search.films] == ["a.png"]
+    expected = {str(tmp_path / "closed"): "Permission denied"}
+    if given != "**/*.png":  # the pattern does not mean a file without a suffix
+        expected[str(tmp_path / "sub" / "IM0001")] = "Permission denied"
+    assert search.left_out.unreadable == expected
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tree of 3,000 folders, one in the other, with films at 10 and at 1,400."""
+    top, here = tmp_path_factory.mktemp("deep"), os.getcwd()  # noqa: PTH109
+    try:
+        os.chdir(top)
+        for level in range(3000):
+            os.mkdir("d")  # noqa: PTH102
+            os.chdir("d")
+            if level in (10, 1400):
+                Path(f"{level}.png").touch()
+    finally:
+        os.chdir(here)
+    yield top
+    subprocess.run(["rm", "-rf", str(top)], check=True)  # shutil.rmtree calls itself
+
+
+@pytest.mark.parametrize("pattern", [None, "**/*.png", "**"])
+def test_a_tree_3000_folders_deep(deep: Path, pattern: str | None) -> None:
+    """Deeper than Python calls itself, and than the path that a file system takes."""
+    search = find_films([deep if pattern is None else f"{deep}/{pattern}"])
+    assert sorted(film.path.name for film in search.films) == ["10.png", "1400.png"]
+    (reason,) = search.left_out.unreadable.values()
+    assert reason == "File name too long"
+    (line,) = search.left_out.complaints()
+    assert len(line) < 300
+
+
+def test_results_of_an_earlier_run_are_no_films(tmp_path: Path) -> None:
+    made = Image.linear_gradient("L")
+    for name in ("films/a.png", "films/b.png", "films/old/a_crop.png", "moved/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        made.save(tmp_path / name)
+    with Table(tmp_path / "films" / "old") as table:
+        for film in ("a", "sub/b\n"):
+            table.add(failed_row(PurePath(film), path=Path("x"), error="no"))
+    touch(tmp_path, "films/old/run.json", "films/old/a_left.png", "films/old/sub/b\n_seg.dcm")
+    touch(tmp_path, "films/old/c_left.png")  # no result of that run
+    touch(tmp_path, "moved/a_mask.png", "moved/a_overlay.png", "moved/b_mask.png")
+    text = PngInfo()
+    text.add_text("pleura:box", "1,2,3,4")
+    made.save(tmp_path / "moved" / "x_crop.png", pnginfo=text)
+    search = find_films([tmp_path])
+    assert sorted(film.path.name for film in search.films) == [
+        "a.png", "a.png", "b.png", "b_mask.png", "c_left.png"
+    ]  # fmt: skip
+    assert sorted(Path(each).name for each in search.left_out.results.first) == [
+        "a_crop.png", "a_left.png", "a_mask.png", "a_overlay.png", "b\n_seg.dcm",
+        "results.csv", "run.json", "x_crop.png",
+    ]  # fmt: skip
+    inside = find_films([f"{tmp_path}/films/old/*.png"])
+    assert [film.path.name for film in inside.films] == ["c_left.png"]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_STDOUT = 1
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (of `sys.argv` if None); give the exit code.
@@ -52,7 +54,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         get_command(app)(arguments, prog_name="pleura")
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # typer makes 1 of it
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich make 1 of it
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return 0
@@ -106,13 +108,16 @@ def _open_closed_streams() -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads: what could not be written is still to go."""
-    try:
-        if sys.__stdout__ is not None:
-            sys.__stdout__.flush()
-    except BrokenPipeError:
+    """Whether nobody reads stdout any more; rich puts the null device in its place then."""
+    import select
+
+    if os.path.samestat(os.fstat(_STDOUT), os.stat(os.devnull)):  # noqa: PTH116
         return True
-    return False
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    poll.register(_STDOUT, 0)  # errors are always told
+    return bool(poll.poll(0))
 
 
 def _flushed(code: int) -> int:
@@ -123,7 +128,7 @@ def _flushed(code: int) -> int:
         try:
             stream.flush()
         except OSError as error:
-            if stream is sys.__stdout__ and code in (0, 1):
+            if stream is sys.__stdout__ and code == 0:
                 code = _end(error)
             _lose_the_rest(stream)
     if "pleura.apps.interrupt" in sys.modules:

@@ -148,6 +148,9 @@ def split(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The CSV to write; else stdout.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another split in --out.")
+    ] = False,
     layout: Layout = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="The counts as JSON on stdout; needs --out.")
@@ -159,10 +162,10 @@ def split(
     pleura data check films --splits split.csv
 
     The same films and seed give the same split on every machine. Each source and condition is
-    represented alike; films without a mask are left out.
+    represented alike; films without a mask are left out. A file that holds anything else than this
+    split is replaced only with --overwrite.
     """
     from pleura.core.errors import UsageError
-    from pleura.io.whole import written_whole
     from pleura.lab.layouts import read_films
     from pleura.lab.split import split as divide
     from pleura.lab.split import split_csv
@@ -173,8 +176,7 @@ def split(
     if out is None:
         typer.echo(split_csv(films), nl=False)
     else:
-        with written_whole(out, "w") as file:
-            file.write(split_csv(films))
+        _write_split(split_csv(films), out, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **_tally(films)}, indent=1))
     else:
@@ -224,6 +226,22 @@ def sheet(
     chosen = choose(with_masks(films), max(1, tiles // each))
     drawn = list(varied_tiles(chosen, rules, each=each, side=side, seed=seed))
     _write_picture(contact_sheet(drawn, columns=each, side=side), out)
+
+
+def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
+    """Write a split, but not over another one that somebody trains by."""
+    from pleura.core.errors import UsageError
+    from pleura.io.whole import written_whole
+
+    if out.is_file() and not overwrite:
+        if out.read_bytes() == text.encode():
+            return
+        raise UsageError(
+            f"{out} holds something else than this split; give another --out, "
+            "or --overwrite to replace it"
+        )
+    with written_whole(out, "w") as file:
+        file.write(text)
 
 
 def _draw_films(films: list[Film], report: CheckReport, out: Path, count: int) -> None:

@@ -19,6 +19,7 @@ _SIGNS = (
     "could not allocate",
     "not enough memory",
     "out of memory",
+    "can't alloc",
     "can't start new thread",
     "resource temporarily unavailable",
 )

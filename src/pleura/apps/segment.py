@@ -58,7 +58,11 @@ def segment(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on in OUT: finished films stay as they are.", **_WRITES),
+        typer.Option(
+            "--resume",
+            help="Go on in OUT: what is finished stays; a format may be added.",
+            **_WRITES,
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew in OUT, over what is there.", **_WRITES)
@@ -67,7 +71,10 @@ def segment(
         bool, typer.Option("--uid", help="Also DICOM films' UIDs in results.csv.", **_WRITES)
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also colour photographs of films.", **COMPUTED)
+        bool,
+        typer.Option(
+            "--force", help="Also colour photographs of films; tags are not overruled.", **COMPUTED
+        ),
     ] = False,
     lungs: LungsOption = Lungs.field,
     weights: Weights = None,
@@ -105,7 +112,8 @@ def segment(
     is asked for, results.csv with one row a film, and run.json. A film that
     fails is a row with its reason, and the run goes on. A run that was stopped,
     in whatever way, goes on with --resume. Each row has a verdict: ok, review or
-    refused; the masks are written all the same.
+    refused; the masks are written all the same. What is left out, as hidden files
+    and files of other kinds, is named at the end.
     """
     from pleura.apps.batch import Task, segment_films
     from pleura.apps.engines import Choice, open_engine

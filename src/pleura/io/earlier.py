@@ -54,11 +54,12 @@ class Earlier:
 
     def _runs_above(self, folder: Path) -> tuple[tuple[Path, frozenset[str]], ...]:
         """The folders of earlier runs that `folder` lies in, with the films of each."""
-        unknown = []
-        for each in (folder, *folder.parents):
-            if str(each) in self._runs:
+        unknown, place = [], folder
+        while str(place) not in self._runs:
+            unknown.append(place)
+            if place == place.parent:
                 break
-            unknown.append(each)
+            place = place.parent
         for each in reversed(unknown):
             above = self._runs.get(str(each.parent), ())
             films = _films_of_run(each)

@@ -127,13 +127,12 @@ class _Looking:
         base = _absolute(Path(*parts[:plain]))
         matches = self._matching(base, parts[plain:])
         films: set[Path] = set()
-        searched: set[Path] = set()
+        entered: set[str] = set()
         for path in matches:
-            if self._is_skipped(path) or not searched.isdisjoint(path.parents):
+            if self._is_skipped(path) or not entered.isdisjoint((str(path), str(path.parent))):
                 continue
             if os.path.isdir(path):  # noqa: PTH112
-                searched.add(path)
-                films.update(self._below(path))
+                films.update(self._below(path, entered))
             elif self._is_film(path):
                 films.add(path)
         if not films:
@@ -147,6 +146,8 @@ class _Looking:
     def _matching(self, base: Path, parts: Sequence[str]) -> list[Path]:
         """What a glob's parts match below `base`; as `glob.glob`, which ends in deep trees."""
         places = [base]
+        while parts and parts[-1] == "**":  # all below a folder that matches is looked at anyway
+            parts = parts[:-1]
         for part in parts:
             deeper: dict[Path, None] = {}
             for place in places:
@@ -171,13 +172,15 @@ class _Looking:
         elif os.path.lexists(place / part):
             yield place / part
 
-    def _below(self, folder: Path) -> Iterator[Path]:
-        """Every film below; linked folders are followed, each place once."""
+    def _below(self, folder: Path, entered: set[str] | None = None) -> Iterator[Path]:
+        """Every film below; linked folders are followed, each place once; `entered` gets them."""
         for place, folders, files in walk(str(folder), follow=True, on_error=self._cannot_read):
             here = Path(place)
             if here == self._skipped:
                 folders.clear()
                 continue
+            if entered is not None:
+                entered.add(place)
             hidden = {each for each in folders if each.startswith(".") or each in _SKIPPED_FOLDERS}
             folders[:] = [each for each in folders if each not in hidden]
             self.left_out.hidden.add(*(here / each for each in sorted(hidden)))

@@ -61,8 +61,18 @@ class Named:
 
 
 def told_apart(films: Iterable[Named]) -> list[Named]:
-    """Change all names that clash, in rounds, until none do; those of earlier runs stay."""
-    films = sorted(films, key=lambda film: film.path)
+    """Change all names that clash, in rounds, until none do; those of earlier runs stay.
+
+    All films are named as if there had been no earlier run, and only then do those of earlier runs
+    get their old names: how far a run came that was killed changes no name.
+    """
+    given = sorted(films, key=lambda film: film.path)
+    named = _in_rounds([replace(film, kept=None) for film in given])
+    kept = [replace(new, kept=old.kept) for new, old in zip(named, given, strict=True)]
+    return _in_rounds(kept)
+
+
+def _in_rounds(films: list[Named]) -> list[Named]:
     while True:
         sharing: dict[str, list[Named]] = {}
         for film in films:
