@@ -1,8 +1,8 @@
 """The one place where foreign bytes meet foreign decoders.
 
 Decoders warn through Python's `warnings` and fail with errors of every class. Here warnings are
-caught, so that they neither reach the host program nor stop it where it makes warnings errors, and
-failures become `UnreadableFilm`.
+caught, so that they neither reach the host program nor stop it where it makes warnings errors; what
+they log stays from it too; and failures become `UnreadableFilm`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from pleura.core.errors import PleuraError, UnreadableFilm
+from pleura.io.library_logs import library_logs_apart
 
-__all__ = ["Decoding", "decoding"]
+__all__ = ["Decoding", "decoding", "quietly"]
 
 # pydicom's and nibabel's decoders do not promise to work side by side; Pillow's do.
 _one_at_a_time = threading.RLock()
@@ -78,6 +79,19 @@ _listening = _Listening()
 
 
 @contextmanager
+def quietly() -> Iterator[None]:
+    """Let libraries write files: what they warn and log does not reach the host program."""
+    with _quietly(Decoding("")):
+        yield
+
+
+@contextmanager
+def _quietly(state: Decoding) -> Iterator[None]:
+    with _listening(state), library_logs_apart():
+        yield
+
+
+@contextmanager
 def decoding(kind: str, *, quote: bool = True, alone: bool = True) -> Iterator[Decoding]:
     """Run a decoder: collect its warnings, turn its errors into `UnreadableFilm`.
 
@@ -85,7 +99,7 @@ def decoding(kind: str, *, quote: bool = True, alone: bool = True) -> Iterator[D
     `alone` keeps other threads' decoders waiting; off for those that work side by side.
     """
     state = Decoding(kind)
-    with _one_at_a_time if alone else nullcontext(), _listening(state):
+    with _one_at_a_time if alone else nullcontext(), _quietly(state):
         try:
             yield state
         except PleuraError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydicom.uid import UID
 
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Provenance, Segmentation
+from pleura.io.decoding import quietly
 from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.dicom_source import film_header
 from pleura.io.dicom_stamp import result_uid
@@ -43,10 +43,11 @@ def dicom_results(
     header = film_header(source)
     _check_same_size(header.film, segmentation)
     made: dict[str, Dataset] = {}
-    for name in names:
-        seg = next((made[each] for each in _SEGS if each in made), None)
-        made[name] = _made(_told(name, names), header.film, segmentation, seg=seg)
-    return [header.given_to(each) for each in made.values()]
+    with quietly():
+        for name in names:
+            seg = next((made[each] for each in _SEGS if each in made), None)
+            made[name] = _made(_told(name, names), header.film, segmentation, seg=seg)
+        return [header.given_to(each) for each in made.values()]
 
 
 def result_uids(
@@ -61,7 +62,8 @@ def result_uids(
 def dicom_bytes(result: Dataset) -> bytes:
     """A DICOM object as the bytes of its file."""
     file = BytesIO()
-    dcmwrite(file, result, enforce_file_format=True)
+    with quietly():
+        dcmwrite(file, result, enforce_file_format=True)
     return file.getvalue()
 
 
@@ -95,7 +97,6 @@ def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None)
             f"DICOM results need {error.name}, which is not installed; it comes with the extra "
             "'pacs': pip install \"pleura[pacs]\""
         ) from error
-    logging.getLogger("highdicom").setLevel(logging.WARNING)  # below, it logs the films' UIDs
     if name.startswith("dicom-sr"):
         return dicom_sr(film, found, name=name, seg=seg)
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
