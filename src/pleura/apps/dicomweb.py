@@ -80,10 +80,10 @@ def dicomweb(
     import functools
 
     from pleura.apps.engines import open_engine
-    from pleura.apps.node.log import only_us
     from pleura.apps.node.pull import Pull, find_films
     from pleura.apps.node.results import Maker, read_formats
     from pleura.apps.node.web import web_client
+    from pleura.apps.quiet import only_us
     from pleura.runtime.segmenter import Segmenter
 
     wanted, day = _modalities(modality), _day(since, study)

@@ -9,20 +9,25 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from warnings import catch_warnings, simplefilter
+from typing import TextIO
 
-__all__ = ["LOG", "defect", "logging_to_stderr", "only_us"]
+from pleura.apps.quiet import native_text_hidden, only_us
+
+__all__ = ["LOG", "defect", "logging_to_stderr"]
 
 LOG = logging.getLogger("pleura.node")
-
-_TALKATIVE = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "highdicom")
-"""Their messages may quote what a film says of its patient."""
 
 
 @contextmanager
 def logging_to_stderr() -> Iterator[None]:
     """Log to stderr, and let nobody else write there."""
-    handler = logging.StreamHandler(sys.stderr)
+    with native_text_hidden(), only_us(), _logging(sys.stderr):
+        yield
+
+
+@contextmanager
+def _logging(stream: TextIO) -> Iterator[None]:
+    handler = logging.StreamHandler(stream)
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     form.converter = time.gmtime
     handler.setFormatter(form)
@@ -31,22 +36,10 @@ def logging_to_stderr() -> Iterator[None]:
     LOG.propagate = False
     threading.excepthook = _unexpected
     try:
-        with only_us():
-            yield
+        yield
     finally:
         LOG.removeHandler(handler)
         threading.excepthook = threading.__excepthook__
-
-
-@contextmanager
-def only_us() -> Iterator[None]:
-    """Keep libraries and Python's warnings from stderr: they quote what they read."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).addHandler(logging.NullHandler())
-        logging.getLogger(name).propagate = False
-    with catch_warnings():
-        simplefilter("ignore")
-        yield
 
 
 def defect(error: BaseException) -> str:
