@@ -11,11 +11,14 @@ from enum import IntEnum
 from pleura.apps.serve.refusals import (
     Busy,
     CutOff,
+    ForeignOrigin,
     KeyNeeded,
     NotOffered,
+    Stopping,
     TookTooLong,
     TooLarge,
     TooSlow,
+    UnknownHost,
 )
 from pleura.core.errors import (
     FilmError,
@@ -68,10 +71,13 @@ _ANSWERS: dict[type[BaseException], Answer] = {
     WeightsError: Answer(Exit.WEIGHTS, 503),
     CutOff: Answer(Exit.USAGE, 400),
     KeyNeeded: Answer(Exit.USAGE, 401),
+    ForeignOrigin: Answer(Exit.USAGE, 403),
     NotOffered: Answer(Exit.USAGE, 406),
     TooSlow: Answer(Exit.USAGE, 408),
     TooLarge: Answer(Exit.USAGE, 413),
+    UnknownHost: Answer(Exit.USAGE, 421),
     Busy: Answer(Exit.UNEXPECTED, 503),
+    Stopping: Answer(Exit.UNEXPECTED, 503),
     TookTooLong: Answer(Exit.UNEXPECTED, 504),
     PleuraError: Answer(Exit.UNEXPECTED, 500),
     KeyboardInterrupt: Answer(Exit.INTERRUPTED, 503),

@@ -68,24 +68,33 @@ class SharedEngine:
             self._changed.notify()
         return answer.result()
 
-    def close(self) -> None:
-        """Answer all that wait, then end the thread; further calls raise."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that computes is there: without it nobody is ever answered."""
+        return self._thread.is_alive()
+
+    def close(self, wait_s: float | None = None) -> bool:
+        """Answer all that wait, then end the thread; further calls raise.
+
+        False if the engine has not come back within `wait_s` seconds.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while group := self._next():
             sizes = [len(batch) for batch, _ in group]
-            self._seen(sum(sizes))
             try:
+                self._seen(sum(sizes))
                 maps = self._engine.predict(np.concatenate([batch for batch, _ in group]))
+                parts = np.split(maps, np.cumsum(sizes)[:-1])
             except BaseException as error:  # it belongs to the callers
                 for _, answer in group:
                     answer.set_exception(error)
                 continue
-            parts = np.split(maps, np.cumsum(sizes)[:-1])
             for (_, answer), part in zip(group, parts, strict=True):
                 answer.set_result(part)
 

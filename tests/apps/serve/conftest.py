@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from pleura.apps.serve.command import server_of
 from pleura.apps.serve.limits import Limits
+from pleura.apps.serve.server import server_of
 from pleura.apps.serve.service import Service
 from pleura.core.card import CARD_KEY, Card
 from pleura.runtime.engine import Engine, OnnxEngine

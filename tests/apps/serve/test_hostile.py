@@ -145,7 +145,7 @@ def connected(client: httpx.Client) -> socket.socket:
 def test_headers_that_come_drop_by_drop_are_not_waited_for(client: httpx.Client) -> None:
     began = time.monotonic()
     with connected(client) as slow:
-        slow.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\n")
+        slow.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n")
         said = b""
         while b"slowly" not in said:
             slow.sendall(b"X-More: 1\r\n")
@@ -164,7 +164,7 @@ def test_a_connection_that_says_nothing_is_closed(client: httpx.Client) -> None:
 
 def test_the_second_request_of_a_connection_is_not_waited_for_either(client: httpx.Client) -> None:
     with connected(client) as slow:
-        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         said = b""
         while b"alive" not in said:
             said += slow.recv(10_000)
@@ -190,12 +190,14 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def test_uploads_together_are_bounded(client: httpx.Client, films: Path) -> None:
-    """4 MB in all where one request may bring 1 MB: the fifth of 0.9 MB finds no room."""
-    head = b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\nContent-Length: 900001\r\n\r\n"
+    """4 MB in all where one request may bring 1 MB: the fifth of 0.9 MB finds no room.
+
+    What is announced counts before it has come."""
+    head = b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900001\r\n\r\n"
     waiting = [connected(client) for _ in range(4)]
     for each in waiting:
         each.sendall(head + bytes(900_000))
-    wait_until(lambda: held(client) == 4 * 900_000)
+    wait_until(lambda: held(client) == 4 * 900_001)
     told = client.post(WHERE, content=bytes(900_001))
     assert (told.status_code, told.headers["retry-after"]) == (503, "2")
     assert "hold 4 MB" in told.json()["detail"]
@@ -216,7 +218,7 @@ def test_a_client_that_goes_away_leaves_nothing_and_logs_nothing(
     with caplog.at_level(logging.INFO):
         for head in heads * 5:
             with connected(client) as gone:
-                gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\n" + head)
+                gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n" + head)
         wait_until(lambda: held(client) == 0)
         wait_until(lambda: 'method="POST",status="400"' in client.get("/metrics").text)
     assert [each for each in caplog.records if not each.name.startswith("http")] == []
@@ -252,7 +254,7 @@ def test_the_memory_comes_back(serve: Callable[..., Any], films: Path) -> None:
             assert client.post(WHERE, content=bytes(31_000_000)).status_code == 413
             for _ in range(5):
                 with connected(client) as gone:
-                    gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\n")
+                    gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n")
                     gone.sendall(b"Content-Length: 29000000\r\n\r\n" + bytes(5_000_000))
             wait_until(lambda: held(client) == 0)
 

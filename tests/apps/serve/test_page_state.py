@@ -24,16 +24,19 @@ WATCH = """() => {
   window.states = new Set();
   const note = () => {
     const film = document.getElementById("film");
-    const area = [...document.querySelectorAll("#areas tr")].find((row) => row.textContent.startsWith("Area, px"));
+    const rows = [...document.querySelectorAll("#areas tr")];
+    const area = rows.find((row) => row.textContent.startsWith("Area, px"));
     window.states.add(JSON.stringify({
-      name: text("name"), facts: text("facts"), verdict: text("verdict-name"), doubts: text("doubts"),
+      name: text("name"), facts: text("facts"),
+      verdict: text("verdict-name"), doubts: text("doubts"),
       area: area ? area.lastChild.textContent : "", size: `${film.width} x ${film.height}`,
       label: document.getElementById("stage").getAttribute("aria-label"),
       result: seen("result"), downloads: seen("downloads"), picture: seen("stage"),
       veil: seen("veil"), failure: seen("failure") ? text("failure-text") : "", wait: seen("wait"),
     }));
   };
-  new MutationObserver(note).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+  const all = { subtree: true, childList: true, attributes: true, characterData: true };
+  new MutationObserver(note).observe(document.body, all);
   const frame = () => { note(); requestAnimationFrame(frame); };
   frame();
 }"""
@@ -129,7 +132,7 @@ def check(page: Page, films: tuple[Large, ...], failures: dict[str, str] | None 
             assert not state["wait"], state
             assert not state["failure"], state
         else:
-            assert not (state["result"] or state["picture"] or state["downloads"]), state
+            assert not any(state[part] for part in ("result", "picture", "downloads")), state
             assert state["verdict"] + state["doubts"] + state["area"] == "", state
             assert not state["veil"], state
             assert state["failure"] in ("", (failures or {}).get(state["name"])), state

@@ -132,7 +132,9 @@ def test_the_model_tells_its_card_and_the_limits(client: httpx.Client) -> None:
     assert (said["card"]["name"], said["definitions"]) == ("tiny", ["field"])
     assert said["limits"]["request_films"] == 4
     assert client.get("/healthz").json() == {"status": "alive"}
-    assert client.get("/readyz").json() == {"status": "ready", "held": 0, "places": 64}
+    assert client.get("/readyz").json() == {
+        "status": "ready", "held": 0, "places": 64, "stuck": 0,
+    }  # fmt: skip
 
 
 def test_openapi_tells_every_address(client: httpx.Client) -> None:
@@ -259,7 +261,9 @@ def connected(client: httpx.Client) -> socket.socket:
 
 def test_a_slow_client_is_408(client: httpx.Client) -> None:
     with connected(client) as slow:
-        slow.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\nabc")
+        slow.sendall(
+            b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\nabc"
+        )
         slow.settimeout(20)
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
 
@@ -267,9 +271,8 @@ def test_a_slow_client_is_408(client: httpx.Client) -> None:
 def test_an_aborted_upload_leaves_nothing(client: httpx.Client, films: Path) -> None:
     for _ in range(20):
         with connected(client) as gone:
-            gone.sendall(
-                b"POST /v1/segmentations HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\nab"
-            )
+            gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n")
+            gone.sendall(b"Content-Length: 9999\r\n\r\nab")
     told = client.post(WHERE, content=(films / "a.png").read_bytes())
     assert told.status_code == 200
     assert client.get("/readyz").json()["held"] == 0
@@ -277,7 +280,9 @@ def test_an_aborted_upload_leaves_nothing(client: httpx.Client, films: Path) -> 
 
 def test_huge_headers_are_refused(client: httpx.Client) -> None:
     with connected(client) as rude:
-        rude.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n")
+        rude.sendall(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n"
+        )
         assert rude.recv(100).startswith(b"HTTP/1.1 4")
     assert client.get("/healthz").status_code == 200
 

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 import pleura
-from pleura.apps.serve.bodies import Upload, drain, is_multipart, receive
+from pleura.apps.serve.bodies import Upload, is_multipart, receive
 from pleura.apps.serve.figures import CONTENT_TYPE_LATEST
 from pleura.apps.serve.films import Told, Wish, no_row
+from pleura.apps.serve.hold import Part
 from pleura.apps.serve.problems import problem, respond
-from pleura.apps.serve.refusals import CutOff, Refusal, TooSlow
-from pleura.apps.serve.schemas import SEGMENTATIONS
+from pleura.apps.serve.query import check_query
+from pleura.apps.serve.schemas import PROBLEMS, READY, SEGMENTATIONS
 from pleura.apps.serve.service import Outcome, Service
 from pleura.apps.serve.wishes import parameters, wish_of
 from pleura.core.errors import UsageError
@@ -27,7 +28,7 @@ from pleura.io.row import Row
 
 __all__ = ["addresses"]
 
-addresses = APIRouter()
+addresses = APIRouter(dependencies=[Depends(check_query)], responses=PROBLEMS)
 
 
 def _service(request: Request) -> Service:
@@ -51,26 +52,21 @@ async def segmentations(
     A body that is a film is answered with its result, or with a problem. A form is answered
     `{"results": [...]}`, one a film in the order they came, each with its `status`.
     """
-    with service.hold.part() as take:
-        try:
-            service.check_key(authorization, x_api_key)
-            wish = wish_of(asked, service.engine.card)
-            service.line.check_room()
-            uploads = await receive(request, service.limits, take)
-        except (TooSlow, CutOff):
-            raise
-        except (Refusal, UsageError):
-            await drain(request, service.limits)  # or the client is cut off before it hears why
-            raise
-        return await _answer(request, service, uploads, wish)
+    service.check_key(authorization, x_api_key)
+    wish = wish_of(asked, service.engine.card)
+    service.line.check_room()
+    part = service.hold.part()
+    try:
+        return await service.unless_given_up(_answer(request, service, part, wish))
+    finally:
+        part.leave()
 
 
-async def _answer(
-    request: Request, service: Service, uploads: list[Upload], wish: Wish
-) -> Response:
+async def _answer(request: Request, service: Service, part: Part, wish: Wish) -> Response:
+    uploads = await receive(request, service.limits, part)
     if wish.kind not in ("json", "csv") and len(uploads) > 1:
         raise UsageError("a file is of one film; send one at a time, or ask for format=json")
-    outcomes = await service.segment(uploads, wish)
+    outcomes = await service.segment(uploads, wish, part)
     if is_multipart(request) and wish.kind in ("json", "csv"):
         return _many(uploads, outcomes, wish)
     outcome = outcomes[0]
@@ -104,18 +100,25 @@ async def alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@addresses.get("/readyz", tags=["service"])
+@addresses.get("/readyz", tags=["service"], responses=READY)
 async def ready(service: TheService) -> JSONResponse:
-    """Whether a film would be taken now; 503 while the queue is full."""
-    held, places = service.line.held, service.line.places
-    told = {"status": "full" if service.line.is_full else "ready", "held": held, "places": places}
-    return JSONResponse(told, 503 if service.line.is_full else 200)
+    """Whether a film would be taken now; 503 while the queue is full or a worker is stuck."""
+    status = service.status()
+    line = service.line
+    told = {"status": status, "held": line.held, "places": line.places, "stuck": line.stuck}
+    return JSONResponse(told, 200 if status == "ready" else 503)
 
 
 @addresses.get("/metrics", tags=["service"], response_class=Response)
 async def metrics(service: TheService) -> Response:
     """Counters in Prometheus's text format."""
     return Response(service.figures.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@addresses.get("/openapi.json", include_in_schema=False)
+async def description(request: Request) -> JSONResponse:
+    """What all addresses take and answer, in OpenAPI."""
+    return JSONResponse(request.app.openapi())
 
 
 @lru_cache(maxsize=1)

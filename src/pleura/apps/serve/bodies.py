@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from io import BytesIO
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from pleura.apps.serve.hold import Take
+from pleura.apps.serve.hold import Part
 from pleura.apps.serve.limits import Limits
 from pleura.apps.serve.refusals import CutOff, TooLarge, TooSlow
-from pleura.core.errors import UsageError
+from pleura.core.errors import UnreadableFilm, UsageError
 
-__all__ = ["Upload", "drain", "is_multipart", "receive"]
-
-DRAIN_S = 5.0
-"""How long the rest of a refused body is read and thrown away, so that the client hears why."""
+__all__ = ["Upload", "is_multipart", "receive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +36,73 @@ def is_multipart(request: Request) -> bool:
     return kind == "multipart/form-data"
 
 
-async def receive(request: Request, limits: Limits, take: Take) -> list[Upload]:
-    """Read the films of a request; `take` hears of every chunk before it is kept.
+async def receive(request: Request, limits: Limits, part: Part) -> list[Upload]:
+    """Read the films of a request; `part` hears of what is announced, and of what comes.
 
     Raises:
         Busy: there is no room for it among the other requests' bytes.
         CutOff: the client went away.
         TooLarge: more bytes or films than `limits` allow.
-        TooSlow: the body did not arrive in time.
-        UsageError: a form that cannot be read, or one without a file.
+        TooSlow: the body did not arrive in time, or comes too slowly to arrive.
+        UnreadableFilm: the body is compressed.
+        UsageError: a form that cannot be read, or one that does not hold films alone.
     """
+    _check_coding(request)
+    announced = _announced(request, limits.request_bytes)
+    part.reserve(announced)
+    chunks = _chunks(request, limits, part, announced)
     try:
-        async with asyncio.timeout(limits.upload_s):
-            if is_multipart(request):
-                return await _parts(request, limits, take)
-            chunks = [chunk async for chunk in _chunks(request, limits.request_bytes, take)]
+        if is_multipart(request):
+            return await _parts(request, limits, chunks)
+        content = BytesIO()  # gives its bytes without a copy, and small chunks cost no more
+        async for chunk in chunks:
+            content.write(chunk)
     except TimeoutError:
         raise TooSlow(
-            f"the upload took longer than {limits.upload_s:g} s; send a smaller film"
+            f"the upload was slower than {limits.upload_s:g} s for all of it; send a smaller film"
         ) from None
     except ClientDisconnect:
         raise CutOff("the connection was closed before the film was there; send it again") from None
-    return [Upload("", b"".join(chunks))]
+    return [Upload("", content.getvalue())]
 
 
-async def drain(request: Request, limits: Limits) -> None:
-    """Read what is left of a refused body, within bounds, and forget it."""
-    read = 0
-    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(DRAIN_S):
-            async for chunk in request.stream():
-                read += len(chunk)
-                if read > limits.request_bytes:
-                    return
+def _check_coding(request: Request) -> None:
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnreadableFilm(
+            f"the body is compressed (Content-Encoding: {coding}), which this service does not "
+            "undo; send the film as it is"
+        )
 
 
-async def _chunks(request: Request, most: int, take: Take) -> AsyncGenerator[bytes, None]:
-    told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > most:
+def _announced(request: Request, most: int) -> int:
+    """The body's length in bytes as the client announces it; 0 if it does not."""
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else 0
+    if size > most:
         raise _too_large(most)
-    size = 0
-    async for chunk in request.stream():
+    return size
+
+
+async def _chunks(
+    request: Request, limits: Limits, part: Part, announced: int
+) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Whoever has announced it keeps room that others wait for, so it has
+    to come as fast as it must to be there in time, give or take the time that headers have.
+    """
+    size, stream = 0, request.stream()
+    start = asyncio.get_running_loop().time()
+    while True:
+        share = size / announced if announced else 1.0
+        patience_s = min(limits.upload_s, limits.headers_s + share * limits.upload_s)
+        async with asyncio.timeout_at(start + patience_s):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            return
         size += len(chunk)
-        if size > most:
-            raise _too_large(most)
-        take(len(chunk))
+        if size > limits.request_bytes:
+            raise _too_large(limits.request_bytes)
+        part.take(len(chunk))
         yield chunk
 
 
@@ -94,10 +113,12 @@ def _too_large(most: int) -> TooLarge:
     )
 
 
-async def _parts(request: Request, limits: Limits, take: Take) -> list[Upload]:
+async def _parts(
+    request: Request, limits: Limits, chunks: AsyncGenerator[bytes, None]
+) -> list[Upload]:
     parser = MultiPartParser(
         request.headers,
-        _chunks(request, limits.request_bytes, take),
+        chunks,
         max_files=limits.request_films,
         max_fields=limits.request_films,
         max_part_size=1000,
@@ -117,9 +138,18 @@ async def _parts(request: Request, limits: Limits, take: Take) -> list[Upload]:
     except (KeyError, UnicodeError, ValueError):  # of headers that are no headers
         raise UsageError("the form cannot be read; send it as `curl -F` does") from None
     try:
-        files = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
+        fields = form.multi_items()
+        for name, value in fields:
+            if not isinstance(value, UploadFile):
+                raise UsageError(
+                    f"the form's field {name!r} is no file; give parameters in the address, as in "
+                    "?lungs=whole, and films as `curl -F film=@film.png` does"
+                )
+        files = [value for _, value in fields if isinstance(value, UploadFile)]
         if not files:
             raise UsageError("the form holds no file; send one, as `curl -F film=@film.png` does")
-        return [Upload(each.filename or "", await each.read()) for each in files]
+        return [Upload(file.filename or "", await file.read()) for file in files]
     finally:
         await form.close()
+        for file in getattr(parser, "_files_to_close_on_error", ()):  # of parts cut short
+            file.close()

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import signal
-import socket
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+import sys
+from typing import Annotated, Any
 
 import typer
 
 from pleura.apps.options import COMPUTED, Device, Engine, Fast, Precision, Threads, Weights
 from pleura.core.errors import UsageError
 
-if TYPE_CHECKING:
-    from pleura.apps.serve.service import Service
-
 __all__ = ["serve"]
-
-MOST_CONNECTIONS = 500
-"""Open at a time; one more is answered 503. Below the files a process may commonly have open."""
 
 _BOUNDS: dict[str, Any] = {"rich_help_panel": "Limits"}
 _WHO: dict[str, Any] = {"rich_help_panel": "Who may come in"}
@@ -39,6 +33,15 @@ def serve(
     no_key: Annotated[
         bool, typer.Option("--no-key", help="Bind wider than this machine without a key.", **_WHO)
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name that the service is reached by besides its own, as behind a reverse "
+            "proxy; repeatable. *.NAME for all below it, * for any.",
+            **_WHO,
+        ),
+    ] = None,
     weights: Weights = None,
     threads: Threads = None,
     engine: Engine = "auto",
@@ -64,6 +67,10 @@ def serve(
     seconds: Annotated[
         float, typer.Option(min=0.1, help="For one request, once it is uploaded.", **_BOUNDS)
     ] = 120,
+    grace: Annotated[
+        float,
+        typer.Option(min=0, help="To finish accepted films in after Ctrl-C, seconds.", **_BOUNDS),
+    ] = 25,
 ) -> None:
     """Serve the page and the HTTP interface on this machine, until Ctrl-C.
 
@@ -72,11 +79,16 @@ def serve(
 
     Nothing is stored, and no film is sent elsewhere. Not for diagnosis.
     """
+    from pleura.apps.answers import Exit
     from pleura.apps.engines import Choice, open_engine
+    from pleura.apps.quiet import native_text_hidden, only_us
+    from pleura.apps.serve.hosts import Hosts, names
     from pleura.apps.serve.limits import Limits
+    from pleura.apps.serve.server import bind, run
     from pleura.apps.serve.service import Service
 
     check_who(host, api_key, no_key=no_key)
+    hosts = Hosts(host, names(allow_host))
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
     limits = Limits(
         request_bytes=megabytes * 1_000_000,
@@ -84,15 +96,26 @@ def serve(
         request_films=films,
         queue_films=queue,
         answer_s=seconds,
+        grace_s=grace,
     )
     bound = bind(host, port)
     with bound:
         opened = open_engine(weights, choice)
-        service = Service(opened, limits, key=api_key or None, workers=jobs)
+        service = Service(opened, limits, key=api_key or None, hosts=hosts, workers=jobs)
         where, at = bound.getsockname()[:2]
         typer.echo(f"pleura serves http://{_in_url(where)}:{at} ; Ctrl-C ends it", err=True)
-        run(service, bound)
-    typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
+        with only_us(), native_text_hidden():
+            all_ended = run(service, bound)
+    if all_ended:
+        typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
+        return
+    typer.echo(
+        f"pleura: ended, though a film was still worked on after {grace:g} s; its client was told "
+        "to send it again",
+        err=True,
+    )
+    sys.stderr.flush()
+    os._exit(Exit.UNEXPECTED)  # a thread that hangs in a decoder ends with the process alone
 
 
 def check_who(host: str, api_key: str | None, *, no_key: bool) -> None:
@@ -102,46 +125,6 @@ def check_who(host: str, api_key: str | None, *, no_key: bool) -> None:
     raise UsageError(
         f"{host} can be reached from other machines: set PLEURA_API_KEY to a secret that clients "
         "must show, or give --no-key to let everybody in"
-    )
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; `UsageError` where there can be none."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=256)
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"cannot bind to {host} port {port}: {reason}; give another --port, or 0 for any"
-        ) from error
-
-
-def run(service: Service, bound: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what was accepted."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # uvicorn raises them again after a clean end
-    server_of(service).run(sockets=[bound])
-
-
-def server_of(service: Service) -> Any:
-    """The uvicorn server that `run` runs."""
-    import uvicorn
-
-    from pleura.apps.serve.application import application
-    from pleura.apps.serve.connections import prompt_protocol
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            application(service),
-            ws="none",
-            http=prompt_protocol(service.limits.headers_s),
-            limit_concurrency=MOST_CONNECTIONS,
-            log_level="warning",
-            access_log=False,  # nothing of a request is logged
-            server_header=False,
-            timeout_graceful_shutdown=int(service.limits.answer_s) + 5,
-        )
     )
 
 

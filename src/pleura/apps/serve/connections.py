@@ -1,4 +1,6 @@
-"""Connections: a client that sends its headers drop by drop is not waited for."""
+"""Connections: a client that sends its headers, or takes its answer, drop by drop is not waited
+for.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +35,13 @@ class _Deadline:
             self._timer = None
 
 
-def prompt_protocol(headers_s: float) -> type[asyncio.Protocol]:
-    """The HTTP protocol of uvicorn, which by itself waits for a request's headers without end.
+def prompt_protocol(headers_s: float, taken_s: float) -> type[asyncio.Protocol]:
+    """The HTTP protocol of uvicorn, which by itself waits for a client without end.
 
     Each request's line and headers must be there `headers_s` seconds after the connection was
     made, or after the first of their bytes on one that was used before. What has begun is answered
-    408; a connection on which nothing came is closed.
+    408; a connection on which nothing came is closed. An answer that was not taken `taken_s`
+    seconds after it was ready is forgotten, and the connection cut.
     """
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -49,6 +52,7 @@ def prompt_protocol(headers_s: float) -> type[asyncio.Protocol]:
             super().connection_made(transport)
             self._deadline = _Deadline(self.loop, headers_s, self._end)
             self._deadline.start()
+            self._leaving = _Deadline(self.loop, taken_s, self._cut)
 
         def data_received(self, data: bytes) -> None:
             self._begun = True
@@ -58,11 +62,23 @@ def prompt_protocol(headers_s: float) -> type[asyncio.Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._deadline.stop()
+            self._leaving.stop()
             super().connection_lost(exc)
 
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.transport.get_write_buffer_size():
+                self._leaving.start()
+
         def _end(self) -> None:
-            if self._begun:
+            is_answered = self.cycle is not None and self.cycle.more_body
+            if self._begun and not is_answered:  # else the rest of a refused body never ends
                 self.transport.write(_SLOW)
             self.transport.close()
+
+        def _cut(self) -> None:
+            self._leaving.stop()
+            if self.transport.get_write_buffer_size():
+                self.transport.abort()
 
     return Prompt

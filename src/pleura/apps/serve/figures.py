@@ -50,6 +50,8 @@ class Figures:
         own = self._registry
         films = Gauge("pleura_films_held", "Films accepted and not yet answered.", registry=own)
         films.set_function(lambda: line.held)
+        stuck = Gauge("pleura_films_stuck", "Worked on for longer than allowed.", registry=own)
+        stuck.set_function(lambda: line.stuck)
         uploads = Gauge("pleura_upload_bytes_held", "Of all requests under way.", registry=own)
         uploads.set_function(lambda: hold.bytes)
 

@@ -28,10 +28,14 @@ class Limits:
     """From a connection to the end of its request's headers."""
 
     upload_s: float = 60.0
-    """From a request's headers to the end of its body."""
+    """From a request's headers to the end of its body, and as long again to take the answer."""
 
     answer_s: float = 120.0
-    """From the end of the body to the answer."""
+    """From the end of the body to the answer. A film that is worked on for longer is stuck: the
+    service is not ready meanwhile."""
+
+    grace_s: float = 25.0
+    """From the signal to end to the end, for films that were accepted."""
 
     @property
     def held_bytes(self) -> int:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from threading import Condition, get_ident
 from typing import TypeVar
 
 from pleura.apps.serve.refusals import Busy
@@ -27,12 +27,14 @@ class Line:
     is bounded is the work, not the number of patient clients.
     """
 
-    def __init__(self, places: int, *, workers: int) -> None:
-        """Start with an empty queue."""
-        self.places, self.workers = places, workers
+    def __init__(self, places: int, *, workers: int, longest_s: float = math.inf) -> None:
+        """Start with an empty queue; a job that takes longer than `longest_s` counts as stuck."""
+        self.places, self.workers, self.longest_s = places, workers, longest_s
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="pleura-film")
-        self._lock = Lock()
+        self._changed = Condition()
         self._held = 0
+        self._begun: dict[int, float] = {}
+        """When each thread began the job that it works on, by the thread's number."""
         self._job_s = 1.0
         """Of late, a job's time on its thread; a running mean."""
 
@@ -46,41 +48,60 @@ class Line:
         """Whether one more job would be refused."""
         return self._held >= self.places
 
+    @property
+    def stuck(self) -> int:
+        """Threads that have worked on one job for longer than a job may take."""
+        since = time.perf_counter() - self.longest_s
+        return sum(begun < since for begun in list(self._begun.values()))
+
     def check_room(self, jobs: int = 1) -> None:
         """Raise `Busy` if so many jobs would be refused now."""
         if self._held + jobs > self.places:
             raise self._busy()
+        if self.stuck >= self.workers:
+            raise Busy(
+                f"every worker has been busy with one film for over {self.longest_s:g} s; send "
+                "the films again later",
+                retry_after_s=LONGEST_RETRY_S,
+            )
 
-    def submit(self, jobs: Sequence[Callable[[], A]]) -> list[asyncio.Future[A]]:
-        """Accept all the jobs, or none.
+    def submit(
+        self, jobs: Sequence[Callable[[], A]], *, ended: Callable[[], object] = lambda: None
+    ) -> list[asyncio.Future[A]]:
+        """Accept all the jobs, or none; `ended` is called when each has ended or was given up.
 
         Raises:
             Busy: there is not room for all; it says when there may be.
         """
-        with self._lock:
+        with self._changed:
             self.check_room(len(jobs))
             self._held += len(jobs)
-        return [asyncio.wrap_future(self._start(job)) for job in jobs]
+        return [asyncio.wrap_future(self._start(job, ended)) for job in jobs]
 
-    def close(self) -> None:
-        """Finish what was accepted."""
-        self._pool.shutdown(wait=True)
+    def close(self, wait_s: float | None = None) -> bool:
+        """Give up what has not begun, and wait for the rest; False if it did not end in time."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._held, wait_s)
 
-    def _start(self, job: Callable[[], A]) -> Future[A]:
+    def _start(self, job: Callable[[], A], ended: Callable[[], object]) -> Future[A]:
         future = self._pool.submit(functools.partial(self._timed, job))
-        future.add_done_callback(self._free)
+        future.add_done_callback(functools.partial(self._free, ended))
         return future
 
     def _timed(self, job: Callable[[], A]) -> A:
-        start = time.perf_counter()
+        start = self._begun[get_ident()] = time.perf_counter()
         try:
             return job()
         finally:
+            del self._begun[get_ident()]
             self._job_s += 0.1 * (time.perf_counter() - start - self._job_s)
 
-    def _free(self, _: Future[A]) -> None:
-        with self._lock:
+    def _free(self, ended: Callable[[], object], _: Future[A]) -> None:
+        with self._changed:
             self._held -= 1
+            self._changed.notify_all()
+        ended()
 
     def _busy(self) -> Busy:
         wait_s = math.ceil(self._held * self._job_s / self.workers)

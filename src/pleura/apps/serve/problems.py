@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pleura.apps.answers import answer
-from pleura.apps.serve.refusals import Busy, KeyNeeded
+from pleura.apps.serve.refusals import Busy, KeyNeeded, Stopping
 from pleura.core.errors import PleuraError
 
 __all__ = ["MEDIA_TYPE", "PROBLEM_SCHEMA", "answer_problems", "log_defect", "problem", "respond"]
@@ -64,7 +64,7 @@ def respond(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that ended in `error`."""
     told = problem(error)
     headers = dict(getattr(error, "headers", None) or {})
-    if isinstance(error, Busy):
+    if isinstance(error, Busy | Stopping):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, KeyNeeded):
         headers["WWW-Authenticate"] = "Bearer"

@@ -7,12 +7,15 @@ from pleura.core.errors import PleuraError
 __all__ = [
     "Busy",
     "CutOff",
+    "ForeignOrigin",
     "KeyNeeded",
     "NotOffered",
     "Refusal",
+    "Stopping",
     "TooLarge",
     "TooSlow",
     "TookTooLong",
+    "UnknownHost",
 ]
 
 
@@ -41,12 +44,27 @@ class Busy(Refusal):
         self.retry_after_s = retry_after_s
 
 
+class Stopping(Refusal):
+    """The service ends, and the films could not be finished before."""
+
+    retry_after_s = 30
+    """By then it may have been started again."""
+
+
 class TookTooLong(Refusal):
     """The films were accepted, but not segmented in time."""
 
 
 class KeyNeeded(Refusal):
     """No API key, or a wrong one."""
+
+
+class UnknownHost(Refusal):
+    """The request is for a host of another name than those that the service has."""
+
+
+class ForeignOrigin(Refusal):
+    """The request comes from a page of another site."""
 
 
 class NotOffered(Refusal):

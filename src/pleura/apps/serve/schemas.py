@@ -8,7 +8,7 @@ from pleura.apps.serve.problems import MEDIA_TYPE, PROBLEM_SCHEMA
 from pleura.core.quality import DOUBTS
 from pleura.core.types import Verdict
 
-__all__ = ["SEGMENTATIONS"]
+__all__ = ["PROBLEMS", "READY", "SEGMENTATIONS"]
 
 _VERDICTS = list(get_args(Verdict))
 
@@ -90,16 +90,39 @@ _RESULT: dict[str, Any] = {
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
+
+def _problems(says: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}
+    return {status: {"description": text, "content": content} for status, text in says.items()}
+
+
+PROBLEMS = _problems(
+    {
+        400: "A parameter or a form is wrong: one that is unknown, empty, or given twice, too.",
+        403: "`Origin` or `Sec-Fetch-Site` says that a page of another site asks.",
+        421: "`Host` is no name of this service.",
+    }
+)
+"""What every address may answer."""
+
+READY: dict[int | str, dict[str, Any]] = {
+    503: {
+        "description": "The queue is full, or a worker is stuck in a film.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+"""What `GET /readyz` answers besides."""
+
 _PROBLEMS = {
-    400: "A parameter or a form is wrong.",
     401: "The API key is missing or wrong.",
     406: "None of the media types in Accept is offered.",
     408: "The upload was too slow.",
     413: "More bytes or films than one request may bring.",
-    415: "No image of a kind we read, or a damaged one.",
+    415: "No image of a kind we read, a damaged one, or a body with a Content-Encoding.",
     422: "An image, but no film that can be segmented.",
     500: "A defect of the service.",
-    503: "The queue is full; Retry-After says when to come again.",
+    503: "The queue or the memory for uploads is full, or the service ends; Retry-After says when "
+    "to come again.",
     504: "No answer within the limit.",
 }
 
@@ -112,6 +135,7 @@ SEGMENTATIONS: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["film"],
+                    "additionalProperties": False,
                     "properties": {
                         "film": {
                             "type": "array",
@@ -146,10 +170,7 @@ SEGMENTATIONS: dict[str, Any] = {
                 "application/dicom": _BINARY,
             },
         },
-        **{
-            str(status): {"description": says, "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
-            for status, says in _PROBLEMS.items()
-        },
+        **{str(status): answer for status, answer in _problems(_PROBLEMS).items()},
     },
 }
 """The body and the answers of `POST /v1/segmentations`."""

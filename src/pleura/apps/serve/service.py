@@ -6,22 +6,30 @@ import asyncio
 import functools
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 from pleura.apps.serve.bodies import Upload
 from pleura.apps.serve.figures import Figures
 from pleura.apps.serve.films import Told, Wish, answer_film
-from pleura.apps.serve.hold import Hold
+from pleura.apps.serve.hold import Hold, Part
+from pleura.apps.serve.hosts import Hosts
 from pleura.apps.serve.limits import Limits
 from pleura.apps.serve.line import Line
 from pleura.apps.serve.problems import log_defect
-from pleura.apps.serve.refusals import KeyNeeded, TookTooLong
+from pleura.apps.serve.refusals import KeyNeeded, Stopping, TookTooLong
 from pleura.core.errors import PleuraError
 from pleura.runtime.engine import Engine
 from pleura.runtime.shared import SharedEngine
 
 __all__ = ["Outcome", "Service"]
+
+A = TypeVar("A")
+
+CLOSE_S = 1.0
+"""How long threads have to end once nobody waits for what they do."""
 
 Outcome = Told | Exception
 """Of one film: what is told of it, or why there is nothing to tell."""
@@ -36,13 +44,19 @@ class Service:
     key: str | None = None
     """What a client must show; None lets everybody in."""
 
+    hosts: Hosts = field(default_factory=Hosts)
+    """Whom the service is asked as, and by whose pages."""
+
     workers: int = 4
     """Threads that decode, clean and encode films; as many may share a call of the network."""
 
     def __post_init__(self) -> None:
         self.figures = Figures()
         self.shared = SharedEngine(self.engine, most=self.workers, seen=self.figures.batch.observe)
-        self.line = Line(self.limits.queue_films, workers=self.workers)
+        self.line = Line(
+            self.limits.queue_films, workers=self.workers, longest_s=self.limits.answer_s
+        )
+        self._given_up = asyncio.Event()
         self.hold = Hold(self.limits.held_bytes)
         self.figures.watch(self.line, self.hold)
 
@@ -59,8 +73,40 @@ class Service:
         if not hmac.compare_digest(shown.encode(), self.key.encode()):
             raise KeyNeeded("this service needs its API key: send 'Authorization: Bearer KEY'")
 
-    async def segment(self, uploads: Sequence[Upload], wish: Wish) -> list[Outcome]:
+    def status(self) -> Literal["ready", "full", "stuck"]:
+        """Whether a film would be taken, and answered in time.
+
+        It would not be if the queue is full, or if a worker is stuck in a film or the network's
+        thread has died.
+        """
+        if self.line.stuck or not self.shared.is_alive:
+            return "stuck"
+        return "full" if self.line.is_full else "ready"
+
+    async def unless_given_up(self, work: Coroutine[Any, Any, A]) -> A:
+        """What `work` gives.
+
+        Raises:
+            Stopping: the service ends before that.
+        """
+        task, end = asyncio.create_task(work), asyncio.create_task(self._given_up.wait())
+        try:
+            with suppress(asyncio.CancelledError):  # by the server, which ends at once then
+                await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            self.give_up()
+            raise Stopping("the service ends, and the films could not be finished; send them again")
+        finally:
+            task.cancel()
+            end.cancel()
+
+    async def segment(
+        self, uploads: Sequence[Upload], wish: Wish, part: Part | None = None
+    ) -> list[Outcome]:
         """Segment films; a failed one is its error, and takes no other with it.
+
+        `part` is shared with each film that is worked on, as long as it is.
 
         Raises:
             Busy: not enough room in the queue; nothing was begun.
@@ -68,7 +114,10 @@ class Service:
         """
         start = time.perf_counter()
         jobs = [functools.partial(self._film, each, wish) for each in uploads]
-        waiting = asyncio.gather(*self.line.submit(jobs), return_exceptions=True)
+        part = self.hold.part() if part is None else part
+        with part.shared(len(jobs)) as leave:
+            futures = self.line.submit(jobs, ended=leave)
+        waiting = asyncio.gather(*futures, return_exceptions=True)
         try:
             async with asyncio.timeout(self.limits.answer_s):
                 outcomes = await waiting
@@ -79,10 +128,18 @@ class Service:
         self.figures.seconds.observe(time.perf_counter() - start)
         return [self._counted(each) for each in outcomes]
 
-    def close(self) -> None:
-        """Finish what was accepted."""
-        self.line.close()
-        self.shared.close()
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the time to finish what was accepted is over."""
+        return self._given_up.is_set()
+
+    def give_up(self) -> None:
+        """Answer everybody who still waits that the service ends. For the event loop's thread."""
+        self._given_up.set()
+
+    def close(self) -> bool:
+        """End the threads; False if one is stuck, and goes on as long as this process."""
+        return self.line.close(CLOSE_S) and self.shared.close(CLOSE_S)
 
     def _film(self, upload: Upload, wish: Wish) -> Told:
         return answer_film(
