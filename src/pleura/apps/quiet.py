@@ -51,6 +51,7 @@ def native_text_hidden() -> Iterator[None]:
 
     Changes nothing for a stream that is not the process's own, as in tests and notebooks.
     """
+    _fill_closed()
     with ExitStack() as undo:
         for name, number in (("stdout", 1), ("stderr", 2)):
             stream = getattr(sys, name)
@@ -77,6 +78,13 @@ def _moved(name: str, stream: TextIO, number: int) -> Iterator[None]:
         setattr(sys, name, stream)
         os.dup2(kept, number)
         moved.close()
+
+
+def _fill_closed() -> None:
+    """Let no file that is opened later take the number of a stream that was closed."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
 
 
 def _leads_to(stream: TextIO | None, number: int) -> bool:

@@ -73,7 +73,9 @@ def segment(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Also colour photographs of films; tags are not overruled.", **COMPUTED
+            "--force",
+            help="Also colour photographs of films, and films said to be of another body part.",
+            **COMPUTED,
         ),
     ] = False,
     lungs: LungsOption = Lungs.field,

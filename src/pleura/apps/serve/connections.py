@@ -43,7 +43,6 @@ def prompt_protocol(headers_s: float, taken_s: float) -> type[asyncio.Protocol]:
     408; a connection on which nothing came is closed. An answer that was not taken `taken_s`
     seconds after it was ready is forgotten, and the connection cut.
     """
-    import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Prompt(H11Protocol):
@@ -72,9 +71,10 @@ def prompt_protocol(headers_s: float, taken_s: float) -> type[asyncio.Protocol]:
                 self._leaving.start()
 
         def _end(self) -> None:
-            if self._begun and self.conn.their_state is not h11.SEND_BODY:
+            is_answered = self.cycle is not None and self.cycle.more_body
+            if self._begun and not is_answered:  # else the rest of a refused body never ends
                 self.transport.write(_SLOW)
-            self.transport.close()  # also where the rest of a refused body never ends
+            self.transport.close()
 
         def _cut(self) -> None:
             self._leaving.stop()

@@ -1,0 +1,112 @@
+"""What native libraries print, and what libraries log, in programs that speak of nobody's films."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pleura.apps.quiet import native_text_hidden, only_us
+
+LOUD = """
+import ctypes, logging, os, subprocess, sys
+from pleura.apps.quiet import native_text_hidden
+libc = ctypes.CDLL(None)
+def shout():
+    for number in (1, 2):
+        libc.write(number, b"PATIENT\\n", 8)
+    libc.puts(b"PATIENT"); libc.fflush(None)
+    subprocess.run([sys.executable, "-c", "print('PATIENT')"])
+with native_text_hidden():
+    shout()
+    print("ours")
+    print("ours, too", file=sys.stderr)
+    logging.getLogger("pleura.serve").error("logged")
+print("after")
+print("and after", file=sys.stderr)
+libc.write(2, b"native again\\n", 13)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="calls the C library of POSIX")
+def test_only_what_python_prints_is_heard() -> None:
+    run = subprocess.run([sys.executable, "-c", LOUD], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0
+    assert run.stdout.splitlines() == ["ours", "after"]
+    said = ["ours, too", "logged", "and after", "native again"]
+    assert run.stderr.splitlines() == said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shell of POSIX")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_trouble(closed: str, tmp_path: Path) -> None:
+    script = tmp_path / "loud.py"
+    script.write_text(LOUD)
+    command = f"{sys.executable} {script} {closed}"
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert "PATIENT" not in run.stdout + run.stderr
+
+
+def test_a_stream_that_is_not_the_processs_own_is_left_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with native_text_hidden():
+        print("heard")  # noqa: T201
+    assert capsys.readouterr().out == "heard\n"
+
+
+def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+    loud = ("pydicom", "pynetdicom.acse", "highdicom", "PIL.TiffImagePlugin", "nibabel.global")
+    with caplog.at_level(logging.DEBUG):
+        with only_us():
+            for name in loud:
+                logging.getLogger(name).warning("Roe")
+            warnings.warn("Roe", UserWarning, stacklevel=1)
+            logging.getLogger("pleura.node").warning("ours")
+        assert [record.message for record in caplog.records] == ["ours"]
+        for name in loud:
+            logging.getLogger(name).warning("after")
+    assert len(caplog.records) == 1 + len(loud)
+
+
+SERVE = """
+import ctypes, logging, sys, warnings
+from pleura.apps.cli import main
+from pleura.apps.serve import films
+from pleura.core.errors import UnreadableFilm
+def shout(*args, **options):
+    ctypes.CDLL(None).write(2, b"PATIENT\\n", 8)
+    logging.getLogger("pydicom").error("PATIENT")
+    logging.getLogger("highdicom.seg").warning("PATIENT")
+    warnings.warn("PATIENT")
+    raise UnreadableFilm("torn")
+films.read_radiograph = shout
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals and C library of POSIX")
+def test_the_service_says_nothing_of_what_decoders_say(tiny_weights: Path) -> None:
+    command = [sys.executable, "-c", SERVE, "serve", "--port", "0", "--weights", str(tiny_weights)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        address = re.search(r"http://\S+", first)
+        assert address is not None
+        told = httpx.post(f"{address[0]}/v1/segmentations", content=b"x", timeout=60)
+        assert (told.status_code, told.json()["detail"]) == (415, "torn")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out == ""
+    assert err == "pleura: ended; every film that was accepted has its answer\n"
