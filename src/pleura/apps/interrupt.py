@@ -11,6 +11,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from pleura.io.decoder_process import stop_decoders
+
 __all__ = ["FILM_THREADS", "Interrupt", "leave_if_stuck"]
 
 GRACE_S = 1.0
@@ -66,4 +68,5 @@ def leave_if_stuck(code: int) -> None:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
                 stream.flush()
+        stop_decoders()
         os._exit(code)

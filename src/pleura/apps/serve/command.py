@@ -11,6 +11,7 @@ import typer
 
 from pleura.apps.options import COMPUTED, Device, Engine, Fast, Precision, Threads, Weights
 from pleura.core.errors import UsageError
+from pleura.io.decoder_process import stop_decoders
 
 __all__ = ["serve"]
 
@@ -115,6 +116,7 @@ def serve(
         err=True,
     )
     sys.stderr.flush()
+    stop_decoders()
     os._exit(Exit.UNEXPECTED)  # a thread that hangs in a decoder ends with the process alone
 
 
