@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pleura.core.phantom import draw
+from pleura.phantom.film import draw
 
 DRAWN = 10
 """Films of a folder that are drawn; the others are links to them."""

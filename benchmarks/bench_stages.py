@@ -14,10 +14,9 @@ import numpy as np
 from bench_command import drawn
 from bench_folder import LARGE
 
-from pleura.core.cleanup import THRESHOLD, check_definition, clean
-from pleura.core.frame import Frame, normalise
-from pleura.core.native import NativeMaps
-from pleura.core.quality import judge
+from pleura.core.frame import Frame, NativeMaps, normalise
+from pleura.core.masks.cleanup import THRESHOLD, check_definition, clean
+from pleura.core.quality.verdict import judge
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.runtime.choice import Choice

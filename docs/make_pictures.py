@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 import pleura
-from pleura.core.paint import display
-from pleura.core.phantom import draw
+from pleura.core.masks.overlay import display
+from pleura.phantom.film import draw
 
 PICTURE = Path(__file__).resolve().parent / "images" / "overlay.png"
 HEIGHT, WIDTH, GAP = 640, 560, 12

@@ -3,7 +3,7 @@
 Every ```bash and ```python block of README.md, CONTRIBUTING.md and docs/ is run, in the page's
 order, in a folder of the page's own that holds
 
-    film.png, films/            drawn films, by pleura.core.phantom
+    film.png, films/            drawn films, by pleura.phantom.film
     my-data/images, my-data/masks   a small data set of drawn films with their masks
     recipes/                    the project's recipes, each made tiny
 
@@ -80,7 +80,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What every page finds in its folder."""
     from PIL import Image
 
-    from pleura.core.phantom import draw
+    from pleura.phantom.film import draw
 
     folder = tmp_path_factory.mktemp("desk")
     for name in ("films/ward-a", "films/ward-b", "my-data/images", "my-data/masks", "recipes"):

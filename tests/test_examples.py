@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pleura.core.phantom import draw
+from pleura.phantom.film import draw
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 NOTEBOOK = CHECKOUT / "examples" / "train_on_colab.ipynb"

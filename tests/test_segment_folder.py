@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from pleura.core.paint import display
-from pleura.core.phantom import draw
+from pleura.core.masks.overlay import display
+from pleura.phantom.film import draw
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "segment_folder.py"
 

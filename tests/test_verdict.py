@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pleura
-from pleura.core.quality import DOUBTS
+from pleura.core.quality.verdict import DOUBTS
 from pleura.io.find import find_films
 from pleura.runtime.engines import open_weights
 

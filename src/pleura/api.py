@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pleura.core import types
+from pleura.core.arrays import Definition
 from pleura.core.card import Card
 from pleura.core.errors import (
     DataError,
@@ -31,16 +32,7 @@ from pleura.core.errors import (
     UsageError,
     WeightsError,
 )
-from pleura.core.types import (
-    Box,
-    Definition,
-    Doubt,
-    Measurements,
-    Provenance,
-    Quality,
-    Radiograph,
-    Spacing,
-)
+from pleura.core.types import Box, Doubt, Measurements, Provenance, Quality, Radiograph, Spacing
 from pleura.io.outputs import write_outputs
 from pleura.io.pictures import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from pleura.apps import engines
-from pleura.core.paint import display
-from pleura.core.phantom import draw
+from pleura.core.masks.overlay import display
+from pleura.phantom.film import draw
 
 PLEURA = (sys.executable, "-m", "pleura")
 WITHOUT_POWER = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner")

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from pleura.core.arrays import CHANNELS
 from pleura.core.card import Card
-from pleura.core.types import CHANNELS
 from pleura.lab.outcome import write_weights
 from pleura.net.unetplusplus import Architecture, build
 from pleura.runtime.engine import OnnxEngine

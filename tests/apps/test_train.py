@@ -10,7 +10,7 @@ from PIL import Image
 
 from pleura.apps.train import duration
 from pleura.core.errors import UsageError
-from pleura.core.phantom import draw
+from pleura.phantom.film import draw
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Run = Callable[..., Any]

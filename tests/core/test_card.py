@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pleura.core.arrays import CHANNELS
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.core.types import CHANNELS
 
 PLAIN = {"name": "n", "version": "0.1.0", "channels": ["field"], "side": 512}
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.cleanup import clean
-from pleura.core.frame import BLOCK, Frame
-from pleura.core.native import NativeMaps, above
-from pleura.core.types import CHANNELS
+from pleura.core.arrays import CHANNELS
+from pleura.core.frame import BLOCK, Frame, NativeMaps, above
+from pleura.core.masks.cleanup import clean
 
 FRAME = Frame(2 * BLOCK + 37, 300, 64)  # two whole strips and a part of one
 

@@ -19,7 +19,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless
 
-from pleura.core.phantom import draw
+from pleura.phantom.film import draw
 
 DCMTK = {
     "dicom-implicit": ["dcmconv", "+ti"],

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pleura.core.phantom import draw
-from pleura.core.types import Definition, Mask
+from pleura.core.arrays import Definition, Mask
 from pleura.lab.films import Film
 from pleura.lab.layouts import read_films
+from pleura.phantom.film import draw
 from pleura.runtime.engines import open_weights
 from pleura.runtime.segmenter import Segmenter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.measure import measure
+from pleura.core.masks.measure import measure
 from pleura.core.types import Provenance, Quality, Radiograph, Segmentation, Spacing
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pleura.core.measure import measure
-from pleura.core.paint import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
+from pleura.core.masks.measure import measure
+from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Doubt, Quality, Radiograph, Segmentation
 from pleura.io.caption import captioned
 from pleura.io.pictures import marked_overlay, overlay_image

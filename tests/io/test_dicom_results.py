@@ -23,9 +23,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from pleura.core.contours import fill_outlines
 from pleura.core.errors import UnsuitableFilm, UsageError
-from pleura.core.measure import measure
+from pleura.core.masks.contours import fill_outlines
+from pleura.core.masks.measure import measure
 from pleura.core.types import Provenance, Quality, Segmentation
 from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.dicom_results import dicom_bytes, dicom_results, result_uids

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from pydicom import Dataset
 
-from pleura.core.contours import fill_outlines, mask_from_rle
 from pleura.core.errors import UnsuitableFilm, UsageError
-from pleura.core.measure import measure, transverse_widths
+from pleura.core.masks.contours import fill_outlines, mask_from_rle
+from pleura.core.masks.measure import measure, transverse_widths
 from pleura.core.types import Box, Radiograph, Segmentation
 from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.outputs import FORMATS, check_formats, output_paths, write_outputs

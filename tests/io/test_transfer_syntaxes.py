@@ -33,8 +33,8 @@ from pydicom.uid import (
 )
 
 import pleura
-from pleura.core.phantom import draw
 from pleura.io.read import read_radiograph
+from pleura.phantom.film import draw
 
 LOSSLESS = {
     ImplicitVRLittleEndian: ["dcmconv", "+ti"],

@@ -13,10 +13,10 @@ from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
 
 import pleura
 from pleura.core.errors import DataError
-from pleura.core.phantom import draw
 from pleura.lab.check import check
 from pleura.lab.layouts import read_films
 from pleura.lab.squares import target_for
+from pleura.phantom.film import draw
 
 LABELS = {"right_field": 1, "left_field": 2, "heart": 3}
 

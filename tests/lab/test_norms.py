@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.norms import TRAITS, read_norms
-from pleura.core.traits import Traits
+from pleura.core.quality.features import Traits
+from pleura.core.reference import TRAITS, read_norms
 from pleura.lab.norms import FEWEST, Seen, fit_norms
 from pleura.lab.verdicts import average_precision, figures, judge_seen, ranked_right
 

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
+from pleura.core.arrays import CHANNELS
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.core.types import CHANNELS
 from pleura.runtime.engine import OnnxEngine
 
 SIDE = 64

@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 import pytest
 
+from pleura.core.arrays import CHANNELS
 from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
-from pleura.core.phantom import draw
-from pleura.core.types import CHANNELS
+from pleura.phantom.film import draw
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.openvino_engine import OpenVinoEngine
 from pleura.runtime.segmenter import Segmenter

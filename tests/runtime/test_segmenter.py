@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 import pleura
+from pleura.core.arrays import Mask
 from pleura.core.card import Card
 from pleura.core.errors import UnsuitableFilm, UsageError
-from pleura.core.phantom import draw
-from pleura.core.types import Box, Mask, Radiograph, Spacing
+from pleura.core.types import Box, Radiograph, Spacing
+from pleura.phantom.film import draw
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.segmenter import SMALLEST_SIDE, Segmenter
 from pleura.runtime.weights import shipped

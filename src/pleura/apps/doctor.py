@@ -77,7 +77,7 @@ def weights() -> Iterator[Check]:
 
 def engine() -> Iterator[Check]:
     """A drawn film, whose lungs are known, comes out right."""
-    from pleura.core.phantom import draw
+    from pleura.phantom.film import draw
     from pleura.runtime.segmenter import Segmenter
 
     try:

@@ -28,9 +28,9 @@ def phantom(
     """
     from PIL import Image
 
-    from pleura.core.paint import display
-    from pleura.core.phantom import draw
+    from pleura.core.masks.overlay import display
     from pleura.io.masks import save_png
+    from pleura.phantom.film import draw
 
     film = draw(size, round(size * ASPECT), seed=seed)
     stem = out.with_suffix("")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.types import Pixels
+from pleura.core.arrays import Pixels
 
 __all__ = ["own_range", "without_burnt_in"]
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pleura.core.arrays import KNOWN_CHANNELS, Definition
 from pleura.core.errors import WeightsError
-from pleura.core.norms import check_norms
-from pleura.core.types import KNOWN_CHANNELS, Definition
+from pleura.core.reference import check_norms
 
 __all__ = ["CARD_KEY", "Card"]
 
@@ -54,7 +54,7 @@ class Card:
     """What the graph divides its logits by, so that probabilities come true; see `calibrate`."""
 
     norms: dict[str, Any] = field(default_factory=dict)
-    """What is usual of results, by definition: `core.norms`; made by `pleura calibrate --write`."""
+    """Usual values of results, by definition: `core.reference`, made by `pleura calibrate`."""
 
     precision: str = "fp32"
     """What the graph computes in: `fp32` or `int8`."""

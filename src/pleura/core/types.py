@@ -8,39 +8,15 @@ viewer's left.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pleura.core.arrays import Definition, Mask, Pixels, Probabilities, Verdict
 from pleura.core.errors import UnsuitableFilm
 
 if TYPE_CHECKING:
-    from pleura.core.native import NativeMaps
-
-Pixels: TypeAlias = NDArray[np.float32]
-"""(H, W) float32, brighter = denser; any finite range."""
-
-Square: TypeAlias = NDArray[np.float32]
-"""(1, S, S) float32: what the network sees; S is `Frame.side`."""
-
-Probabilities: TypeAlias = NDArray[np.float32]
-"""(C, H, W) float32 in [0, 1], one map a channel, in the order of the card's `channels`."""
-
-Mask: TypeAlias = NDArray[np.bool_]
-"""(H, W) bool at the film's native size."""
-
-CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
-"""What the default network predicts, in this order."""
-
-KNOWN_CHANNELS = (*CHANNELS, "field", "whole")
-"""Every channel a network may have; `field` and `whole` hold both lungs in one map."""
-
-Definition: TypeAlias = Literal["field", "whole"]
-"""`field`: heart and mediastinum left out. `whole`: the lung behind the heart included."""
-
-Verdict: TypeAlias = Literal["ok", "review", "refused"]
-"""Of a result: take it, look at it first, or do not use it."""
+    from pleura.core.frame import NativeMaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +53,8 @@ class Radiograph:
     """What was found or assumed while decoding, for the user to read."""
 
     doubts: tuple[str, ...] = ()
-    """Why a result of this film needs a look, as codes of `core.quality.DOUBTS`: what the file says
-    of itself, such as that it is mirrored."""
+    """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`: what the
+    file says of itself, such as that it is mirrored."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
@@ -158,7 +134,7 @@ class Doubt:
     """A reason not to trust a result unseen."""
 
     code: str
-    """One of `core.quality.DOUBTS`, for machines: stable."""
+    """One of `core.quality.verdict.DOUBTS`, for machines: stable."""
 
     text: str
     """One sentence for people: what is odd, and what to do."""

@@ -8,8 +8,9 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pleura.core.paint import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
-from pleura.core.types import Segmentation, Verdict
+from pleura.core.arrays import Verdict
+from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
+from pleura.core.types import Segmentation
 
 __all__ = ["captioned"]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pleura.core.contours import outlines, rle
-from pleura.core.types import Mask, Segmentation
+from pleura.core.arrays import Mask
+from pleura.core.masks.contours import outlines, rle
+from pleura.core.types import Segmentation
 from pleura.io.masks import HEART, LEFT, RIGHT
 from pleura.io.opening import open_file
 from pleura.io.whole import written_whole

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pleura.core.arrays import Pixels
 from pleura.core.errors import UnsuitableFilm
-from pleura.core.types import Pixels
 
 __all__ = ["deep_to_grey", "to_grey"]
 

@@ -22,8 +22,9 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from pleura.core.arrays import Pixels
 from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
-from pleura.core.types import Pixels, Radiograph, Spacing
+from pleura.core.types import Radiograph, Spacing
 from pleura.io.decoder_worker import (
     CPU_S,
     MEMORY_BYTES,

@@ -22,8 +22,9 @@ from pydicom.uid import (
     JPEGExtended12Bit,
 )
 
+from pleura.core.arrays import Pixels
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.core.types import Pixels, Radiograph
+from pleura.core.types import Radiograph
 from pleura.io.colour import to_grey
 from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.dicom_fragments import put_right

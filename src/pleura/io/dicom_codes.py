@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydicom.sr.coding import Code
 
-from pleura.core.paint import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
+from pleura.core.masks.overlay import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.io.masks import HEART, LEFT, RIGHT
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pleura.core.types import Pixels
+from pleura.core.arrays import Pixels
 from pleura.io.dicom_parse import items_of
 
 __all__ = ["MOST_ENTRIES", "Lut", "look_up", "lut_table", "luts"]

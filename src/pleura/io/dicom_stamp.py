@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from pleura.core.types import Definition, Provenance, Segmentation
+from pleura.core.arrays import Definition
+from pleura.core.types import Provenance, Segmentation
 from pleura.io.dicom_verdict import series_suffix
 
 __all__ = [

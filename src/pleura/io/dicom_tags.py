@@ -65,7 +65,7 @@ class Doubted:
     """A reason in the header to doubt the result."""
 
     code: str
-    """One of `core.quality.DOUBTS`."""
+    """One of `core.quality.verdict.DOUBTS`."""
 
     note: str
     """What the file says, for the user to read."""

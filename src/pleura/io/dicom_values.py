@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
-from pleura.core.types import Mask, Pixels
+from pleura.core.arrays import Mask, Pixels
 from pleura.io.dicom_luts import look_up, luts
 from pleura.io.dicom_tags import number, text, word
 from pleura.io.suitable import leaves_enough

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
-from pleura.core.types import Segmentation, Verdict
+from pleura.core.arrays import Verdict
+from pleura.core.types import Segmentation
 
 __all__ = ["SAID", "comment", "remarks", "series_suffix"]
 

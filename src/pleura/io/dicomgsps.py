@@ -18,9 +18,10 @@ from highdicom.pr import (
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pleura.core.contours import outlines
+from pleura.core.arrays import Mask
 from pleura.core.errors import UnsuitableFilm
-from pleura.core.types import Mask, Segmentation
+from pleura.core.masks.contours import outlines
+from pleura.core.types import Segmentation
 from pleura.io.dicom_codes import COLOURS, LABELS
 from pleura.io.dicom_stamp import NOT_FOR_DIAGNOSIS, stamp
 from pleura.io.masks import HEART, LEFT, RIGHT

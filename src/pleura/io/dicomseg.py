@@ -13,15 +13,18 @@ from highdicom.seg import Segmentation as Seg
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from scipy.ndimage import distance_transform_edt
 
-from pleura.core.parts import part_probabilities
+from pleura.core.arrays import Mask
+from pleura.core.masks.cleanup import check_definition
 from pleura.core.types import Provenance, Segmentation
 from pleura.io.dicom_codes import AI, ANATOMY, COLOURS, LABELS, PARTS, SIDES
 from pleura.io.dicom_stamp import DEFINED_AS, MAKER, NOT_FOR_DIAGNOSIS, parameters, stamp
 from pleura.io.dicom_verdict import SAID, comment
 from pleura.io.masks import HEART, label_map
 
-__all__ = ["algorithm", "dicom_seg"]
+__all__ = ["algorithm", "dicom_seg", "part_probabilities"]
+
 
 _TYPES: dict[str, SegmentationTypeValues] = {
     "dicom-seg": SegmentationTypeValues.BINARY,
@@ -105,3 +108,28 @@ def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
                 0
             ].SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(SIDES[number])]
         yield segment
+
+
+def part_probabilities(found: Segmentation) -> list[NDArray[np.float32]]:
+    """Right lung, left lung and, where the weights have one, heart: each (H, W) float32 in [0, 1].
+
+    They are the network's maps before clean-up, in new arrays. One map of both lungs is shared out:
+    each pixel goes to the nearer lung's mask and is 0 in the other's.
+    """
+    names = check_definition(found.channels, found.provenance.definition)
+    maps = [found.probabilities[found.channels.index(each)].copy() for each in names]
+    if len(maps) == 1:
+        near_right = _nearer(found.right, found.left)
+        maps = [np.where(near_right, maps[0], 0), np.where(near_right, 0, maps[0])]
+    if found.heart is not None:
+        maps.append(found.probabilities[found.channels.index("heart")].copy())
+    return [np.clip(each, 0, 1).astype(np.float32, copy=False) for each in maps]
+
+
+def _nearer(right: Mask, left: Mask) -> Mask:
+    """(H, W) bool: nearer to `right`; by the film's halves where a mask is empty."""
+    if right.any() and left.any():
+        nearer: Mask = distance_transform_edt(~right) <= distance_transform_edt(~left)
+        return nearer
+    width = right.shape[1]
+    return np.broadcast_to(np.arange(width) < width / 2, right.shape)

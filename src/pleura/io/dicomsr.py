@@ -30,7 +30,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from pleura.core.types import Segmentation, Verdict
+from pleura.core.arrays import Verdict
+from pleura.core.types import Segmentation
 from pleura.io.dicom_codes import (
     AI,
     ANATOMY,

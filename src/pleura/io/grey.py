@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from pleura.core.types import Pixels
+from pleura.core.arrays import Pixels
 from pleura.io.colour import to_grey
 
 __all__ = ["GREY_MODES", "OVER_BLACK", "grey_pixels"]

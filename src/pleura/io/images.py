@@ -21,8 +21,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from pleura.core.arrays import Pixels
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.core.types import Pixels, Radiograph
+from pleura.core.types import Radiograph
 from pleura.io.bare import bare
 from pleura.io.bounded_reads import BoundedReads
 from pleura.io.colour import deep_to_grey

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pleura.core.paint import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
-from pleura.core.types import Mask, Segmentation, Spacing
+from pleura.core.arrays import Mask
+from pleura.core.masks.overlay import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
+from pleura.core.types import Segmentation, Spacing
 from pleura.io.png import flat_png
 from pleura.io.whole import written_whole
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from pleura.core.contours import rle
-from pleura.core.paint import display
-from pleura.core.types import Mask, Radiograph, Segmentation
+from pleura.core.arrays import Mask
+from pleura.core.masks.contours import rle
+from pleura.core.masks.overlay import display
+from pleura.core.types import Radiograph, Segmentation
 from pleura.io.masks import labels_png, mask_png
 from pleura.io.pictures import marked_overlay, overlay_options
 from pleura.io.row import COLUMNS, Row

@@ -14,8 +14,9 @@ from typing import IO, Any
 import nibabel
 import numpy as np
 
+from pleura.core.arrays import Pixels
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.core.types import Pixels, Radiograph, Spacing
+from pleura.core.types import Radiograph, Spacing
 from pleura.io.decoding import decoding
 from pleura.io.kinds import NIFTI_MAGICS
 from pleura.io.suitable import (

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from pleura.core.paint import paint
-from pleura.core.types import Box, Pixels, Segmentation
+from pleura.core.arrays import Pixels
+from pleura.core.masks.overlay import paint
+from pleura.core.types import Box, Segmentation
 from pleura.io.caption import captioned
 from pleura.io.masks import save_png
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath
 from typing import Any
 
-from pleura.core.quality import DOUBTS
+from pleura.core.quality.verdict import DOUBTS
 from pleura.core.types import Box, Measurements, Segmentation
 from pleura.io.cells import name_cell, name_in, text_cell, text_in
 

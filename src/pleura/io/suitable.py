@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.arrays import Pixels
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import dark_and_light
-from pleura.core.types import Pixels, Spacing
+from pleura.core.types import Spacing
 
 __all__ = [
     "MOST_BYTES",

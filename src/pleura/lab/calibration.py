@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
+from pleura.core.arrays import Probabilities
 from pleura.core.card import COLDEST, HOTTEST, Card
 from pleura.core.errors import DataError, FilmError
-from pleura.core.temperature import temper
 from pleura.lab.evaluation import Failure
 from pleura.lab.films import Film
 from pleura.lab.judge import Examined, Judge
@@ -35,7 +35,9 @@ __all__ = [
     "draw_pixels",
     "log_loss",
     "reliability",
+    "temper",
 ]
+
 
 PIXELS = 2000
 """Drawn from a film; every labelled channel is looked at in the same pixels."""
@@ -196,3 +198,17 @@ def best_temperature(said: Floats, true: Truths) -> float:
     bounds = np.log((COLDEST, HOTTEST))
     found = minimize_scalar(loss, bounds=tuple(bounds), method="bounded", options={"xatol": 1e-4})
     return round(float(np.clip(np.exp(found.x), COLDEST, HOTTEST)), 3)
+
+
+def temper(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Divide the logits by `temperature`: above 1 is less sure, below 1 surer; 1 changes nothing.
+
+    sigmoid(logit(p) / T) is p^(1/T) / (p^(1/T) + (1 - p)^(1/T)), which needs no care at 0 and 1.
+    What lies at 0.5 stays there, so no pixel of the network's square changes sides.
+    """
+    if temperature == 1:
+        return probabilities
+    yes = np.power(probabilities, 1 / temperature)
+    no = np.power(1 - probabilities, 1 / temperature)
+    tempered: Probabilities = (yes / (yes + no)).astype(np.float32, copy=False)
+    return tempered

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from pleura.core.arrays import Mask
 from pleura.core.errors import DataError, FilmError
-from pleura.core.types import Mask
 from pleura.lab.check_files import check_files
 from pleura.lab.films import Film, Labels
 from pleura.lab.findings import CheckReport, Finding, beside, summarise

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pleura.core.arrays import Definition
 from pleura.core.errors import DataError, FilmError, UsageError
-from pleura.core.types import Definition
 from pleura.lab.films import Film, fingerprint, with_masks
 from pleura.lab.judge import Judge, Row, rows
 from pleura.lab.layouts import read_films

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from pleura.core.arrays import KNOWN_CHANNELS, Mask
 from pleura.core.errors import DataError, FilmError
-from pleura.core.types import KNOWN_CHANNELS, Mask, Radiograph
+from pleura.core.types import Radiograph
 from pleura.io.mask_files import MaskFile, read_mask
 from pleura.io.masks import HEART, LEFT, RIGHT
 from pleura.io.read import read_radiograph
@@ -26,7 +27,7 @@ class MaskPart:
 
     path: Path
     channel: str
-    """One of `core.types.KNOWN_CHANNELS`, or `IGNORE`."""
+    """One of `core.arrays.KNOWN_CHANNELS`, or `IGNORE`."""
 
     value: int | None = None
     """The grey value that means this structure; None: any value but zero."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
 
 __all__ = ["hint"]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from pleura.core.arrays import Definition, Mask
 from pleura.core.errors import DataError
-from pleura.core.types import Definition, Mask, Radiograph, Segmentation, Spacing
+from pleura.core.types import Radiograph, Segmentation, Spacing
 from pleura.lab.films import Film, Labels
 from pleura.lab.scores import Scores, score
 from pleura.lab.squares import target_for

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from pleura.core.arrays import Pixels
 from pleura.core.frame import Frame, normalise
-from pleura.core.types import Pixels
 
 __all__ = ["SAME", "Look", "look", "same_bytes", "same_looks"]
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.cleanup import Cleaned
-from pleura.core.norms import Estimate, Norms, Usual
-from pleura.core.quality import estimated_dice
-from pleura.core.traits import Traits, look
-from pleura.core.types import Definition, Segmentation
+from pleura.core.masks.cleanup import Cleaned
+from pleura.core.quality.features import Traits, look
+from pleura.core.quality.verdict import estimated_dice
+from pleura.core.reference import Estimate, Norms, Usual
+from pleura.core.types import Segmentation
 from pleura.lab.judge import Examined
 from pleura.lab.scores import overlap
 from pleura.runtime.segmenter import redefine

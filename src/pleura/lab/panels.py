@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pleura.core.contours import outlines
-from pleura.core.paint import display
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
+from pleura.core.masks.contours import outlines
+from pleura.core.masks.overlay import display
 from pleura.lab.judge import Examined, Row
 
 __all__ = ["ADDED", "MISSED", "TRUE", "Choice", "Panel", "choose_films", "draw_panel"]

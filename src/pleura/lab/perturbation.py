@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from pleura.core.types import Mask, Pixels, Radiograph, Spacing
+from pleura.core.arrays import Mask, Pixels
+from pleura.core.types import Radiograph, Spacing
 from pleura.lab.films import Labels
 
 __all__ = ["PERTURBATIONS", "UNPERTURBED", "Perturbation"]

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import lung_channels
 from pleura.core.errors import UsageError
-from pleura.core.types import KNOWN_CHANNELS
 from pleura.lab.recipe_files import find_recipe, shipped_recipes
 from pleura.net.unetplusplus import Architecture
 

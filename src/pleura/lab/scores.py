@@ -29,7 +29,8 @@ from monai.metrics.surface_dice import compute_surface_dice
 from monai.metrics.surface_distance import compute_average_surface_distance
 from torch import Tensor
 
-from pleura.core.types import Mask, Spacing
+from pleura.core.arrays import Mask
+from pleura.core.types import Spacing
 
 __all__ = [
     "DIGITS",

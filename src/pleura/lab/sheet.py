@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
+from pleura.core.arrays import Mask, Pixels
 from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import normalise
-from pleura.core.types import Mask, Pixels
 from pleura.lab.films import IGNORE, Film
 
 __all__ = ["COLOURS", "Tile", "choose", "contact_sheet", "film_tiles", "fitted", "shrunk"]

@@ -18,11 +18,11 @@ from torch import distributed
 from torch.utils.data import Dataset, Sampler
 
 import pleura
+from pleura.core.arrays import Mask
 from pleura.core.burnt_in import without_burnt_in
-from pleura.core.cleanup import split_lungs
 from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
-from pleura.core.types import Mask
+from pleura.core.masks.cleanup import split_lungs
 from pleura.lab.augment import Sample, draw, vary
 from pleura.lab.films import Film, Labels
 from pleura.lab.hints import hint

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pleura.core.errors import FilmError
-from pleura.core.norms import read_norms
-from pleura.core.quality import conclude
+from pleura.core.quality.verdict import conclude
+from pleura.core.reference import read_norms
 from pleura.core.types import Quality
 from pleura.io.find import find_films
 from pleura.io.read import read_radiograph

@@ -9,22 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pleura
+from pleura.core.arrays import Definition, Probabilities, Square
 from pleura.core.burnt_in import without_burnt_in
 from pleura.core.card import Card
-from pleura.core.cleanup import Cleaned, check_definition, clean, leave
 from pleura.core.errors import UnsuitableFilm
-from pleura.core.frame import Frame, normalise
-from pleura.core.measure import measure
-from pleura.core.native import NativeMaps
-from pleura.core.quality import judge
-from pleura.core.types import (
-    Definition,
-    Probabilities,
-    Provenance,
-    Radiograph,
-    Segmentation,
-    Square,
-)
+from pleura.core.frame import Frame, NativeMaps, normalise
+from pleura.core.masks.cleanup import Cleaned, check_definition, clean, leave
+from pleura.core.masks.measure import measure
+from pleura.core.quality.verdict import judge
+from pleura.core.types import Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]

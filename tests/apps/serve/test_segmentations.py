@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pleura.core.card import Card
-from pleura.core.contours import mask_from_rle
+from pleura.core.masks.contours import mask_from_rle
 from pleura.runtime.engine import OnnxEngine
 
 WHERE = "/v1/segmentations"

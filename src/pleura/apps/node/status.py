@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 from pleura.apps.node.place import NodeFolder
 from pleura.apps.node.queue import VERDICT, State
+from pleura.core.arrays import Verdict
 from pleura.core.errors import UsageError
-from pleura.core.types import Verdict
 
 __all__ = ["NodeStatus", "read_status", "tell", "told"]
 

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from pleura.apps.serve.hold import Hold
 from pleura.apps.serve.line import Line
-from pleura.core.types import Verdict
+from pleura.core.arrays import Verdict
 
 __all__ = ["CONTENT_TYPE_LATEST", "Figures"]
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
+from pleura.core.arrays import Definition
 from pleura.core.errors import FilmError
-from pleura.core.types import Definition, Quality, Segmentation
+from pleura.core.types import Quality, Segmentation
 from pleura.io.dicom_formats import DICOM_FORMATS
 from pleura.io.dicom_results import dicom_bytes, dicom_results
 from pleura.io.dicom_source import film_header

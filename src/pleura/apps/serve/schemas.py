@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pleura.apps.serve.problems import MEDIA_TYPE, PROBLEM_SCHEMA
-from pleura.core.quality import DOUBTS
-from pleura.core.types import Verdict
+from pleura.core.arrays import Verdict
+from pleura.core.quality.verdict import DOUBTS
 
 __all__ = ["PROBLEMS", "READY", "SEGMENTATIONS"]
 

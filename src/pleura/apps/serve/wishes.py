@@ -11,10 +11,10 @@ from fastapi import Header, Query
 
 from pleura.apps.serve.films import FILES, Include, Wish
 from pleura.apps.serve.refusals import NotOffered
+from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.cleanup import check_definition
 from pleura.core.errors import UsageError
-from pleura.core.types import Definition
+from pleura.core.masks.cleanup import check_definition
 
 __all__ = ["KINDS", "parameters", "wish_of"]
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.errors import DataError
-from pleura.core.types import KNOWN_CHANNELS
 from pleura.lab.films import IGNORE, Film, MaskPart
 from pleura.lab.layouts.nlm import SOURCES
 

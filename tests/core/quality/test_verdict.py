@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pleura.core.card import Card
-from pleura.core.cleanup import Cleaned
 from pleura.core.errors import WeightsError
-from pleura.core.norms import TRAITS, read_norms
-from pleura.core.quality import DOUBTS, REFUSING, judge
-from pleura.core.traits import expected_dice, look
+from pleura.core.masks.cleanup import Cleaned
+from pleura.core.quality.features import expected_dice, look
+from pleura.core.quality.verdict import DOUBTS, REFUSING, judge
+from pleura.core.reference import TRAITS, read_norms
 from pleura.core.types import Quality
 
 SIDE = 64

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
 
 __all__ = [
     "FILM_HEIGHT_MM",

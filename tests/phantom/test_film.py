@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pleura.core.errors import UsageError
-from pleura.core.phantom import LEAD, Phantom, draw
-from pleura.core.skeleton import Canvas, Rod, throw_rod, throw_shell
-from pleura.core.thorax import FILM_HEIGHT_MM, LEFT, RIGHT, Anatomy, Grid, Thorax
+from pleura.phantom.anatomy import FILM_HEIGHT_MM, LEFT, RIGHT, Anatomy, Grid, Thorax
+from pleura.phantom.bones import Canvas, Rod, throw_rod, throw_shell
+from pleura.phantom.film import LEAD, Phantom, draw
 
 SEEDS = (0, 1, 2, 3)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.types import Box, Mask
+from pleura.core.arrays import Mask
+from pleura.core.types import Box
 
 __all__ = ["Runs", "find_gaps", "find_runs", "join"]
 

@@ -8,12 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pleura.core.arrays import Definition, Mask, Probabilities
 from pleura.core.card import DEFINITIONS, lung_channels
 from pleura.core.errors import UsageError
-from pleura.core.native import NativeMaps, above
-from pleura.core.pieces import Piece, Pieces, bounding_box, fill_holes, split_pieces, window
-from pleura.core.seam import find_seam, looks_joined
-from pleura.core.types import Box, Definition, Mask, Probabilities
+from pleura.core.frame import NativeMaps, above
+from pleura.core.masks.components import (
+    Piece,
+    Pieces,
+    bounding_box,
+    fill_holes,
+    split_pieces,
+    window,
+)
+from pleura.core.masks.seam import find_seam, looks_joined
+from pleura.core.types import Box
 
 __all__ = [
     "PIECE_SHARE",

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.runs import Runs, find_gaps, find_runs, join
-from pleura.core.types import Box, Mask
+from pleura.core.arrays import Mask
+from pleura.core.masks.runs import Runs, find_gaps, find_runs, join
+from pleura.core.types import Box
 
 __all__ = ["Piece", "Pieces", "bounding_box", "fill_holes", "split_pieces", "window"]
 

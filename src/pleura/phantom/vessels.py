@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pleura.core.skeleton import Canvas
-from pleura.core.thorax import LEFT, RIGHT, Anatomy, Points, cage
+from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Points, cage
+from pleura.phantom.bones import Canvas
 
 __all__ = ["draw_vessels"]
 

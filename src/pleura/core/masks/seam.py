@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
 
 __all__ = ["Seam", "find_seam", "looks_joined"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.measure import measure, transverse_widths
-from pleura.core.types import Box, Mask, Spacing
+from pleura.core.arrays import Mask
+from pleura.core.masks.measure import measure, transverse_widths
+from pleura.core.types import Box, Spacing
 
 HEIGHT, WIDTH = 40, 60
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pleura.core.temperature import temper
+from pleura.lab.calibration import temper
 
 
 def one(probability: float, temperature: float) -> float:

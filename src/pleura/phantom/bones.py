@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pleura.core.thorax import LEFT, RIGHT, Anatomy, Grid, Map, Points, cage
+from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Points, cage
 
 __all__ = ["Canvas", "Rod", "draw_bones", "throw_rod", "throw_shell"]
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pleura.core.pieces import bounding_box, window
-from pleura.core.types import Mask, Measurements, Spacing
+from pleura.core.arrays import Mask
+from pleura.core.masks.components import bounding_box, window
+from pleura.core.types import Measurements, Spacing
 
 __all__ = ["TransverseWidth", "measure", "transverse_widths"]
 

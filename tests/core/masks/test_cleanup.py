@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pleura.core.cleanup import Cleaned, check_definition, clean
+from pleura.core.arrays import CHANNELS, Mask, Probabilities
 from pleura.core.errors import UsageError
-from pleura.core.types import CHANNELS, Mask, Probabilities
+from pleura.core.masks.cleanup import Cleaned, check_definition, clean
 
 HEIGHT, WIDTH = 200, 240
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pleura.core.pieces import bounding_box, split_pieces, window
-from pleura.core.seam import find_seam, looks_joined
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
+from pleura.core.masks.components import bounding_box, split_pieces, window
+from pleura.core.masks.seam import find_seam, looks_joined
 
 
 def test_it_crosses_the_bridge_where_it_is_thinnest() -> None:

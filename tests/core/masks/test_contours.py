@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from pleura.core.contours import fill_outlines, mask_from_rle, outlines, rle
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
+from pleura.core.masks.contours import fill_outlines, mask_from_rle, outlines, rle
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.booleans())
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.arrays import Definition, Mask, Probabilities
 from pleura.core.card import lung_channels
-from pleura.core.cleanup import THRESHOLD, Cleaned
-from pleura.core.native import NativeMaps
-from pleura.core.types import Definition, Mask, Probabilities
+from pleura.core.frame import NativeMaps
+from pleura.core.masks.cleanup import THRESHOLD, Cleaned
 
 __all__ = ["Traits", "expected_dice", "look"]
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from pleura.core import runs as module
-from pleura.core.pieces import fill_holes, split_pieces, window
-from pleura.core.runs import Runs, find_gaps, find_runs, join
-from pleura.core.types import Box, Mask
+from pleura.core.arrays import Mask
+from pleura.core.masks import runs as module
+from pleura.core.masks.components import fill_holes, split_pieces, window
+from pleura.core.masks.runs import Runs, find_gaps, find_runs, join
+from pleura.core.types import Box
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.booleans())
 

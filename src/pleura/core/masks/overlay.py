@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pleura.core.arrays import Mask, Pixels
 from pleura.core.burnt_in import without_burnt_in
 from pleura.core.frame import DARK_PERCENTILE, LIGHT_PERCENTILE
-from pleura.core.measure import TransverseWidth, transverse_widths
-from pleura.core.pieces import bounding_box, window
-from pleura.core.types import Mask, Pixels
+from pleura.core.masks.components import bounding_box, window
+from pleura.core.masks.measure import TransverseWidth, transverse_widths
 
 __all__ = [
     "BAR_GROUND",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.paint import (
+from pleura.core.arrays import Mask
+from pleura.core.masks.overlay import (
     HEART_COLOUR,
     LEFT_COLOUR,
     RIGHT_COLOUR,
@@ -13,7 +14,6 @@ from pleura.core.paint import (
     outline_width,
     paint,
 )
-from pleura.core.types import Mask
 
 HEIGHT, WIDTH = 1000, 1200  # an outline is 3 px wide
 GREY = 128

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pleura.core.arrays import Definition, Probabilities
 from pleura.core.card import Card
-from pleura.core.cleanup import Cleaned
-from pleura.core.native import NativeMaps
-from pleura.core.norms import Norms, read_norms
-from pleura.core.traits import Traits, look
-from pleura.core.types import Definition, Doubt, Probabilities, Quality
+from pleura.core.frame import NativeMaps
+from pleura.core.masks.cleanup import Cleaned
+from pleura.core.quality.features import Traits, look
+from pleura.core.reference import Norms, read_norms
+from pleura.core.types import Doubt, Quality
 
 __all__ = ["DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
 

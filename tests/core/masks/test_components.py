@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from pleura.core import runs
-from pleura.core.pieces import bounding_box, fill_holes, split_pieces, window
-from pleura.core.types import Box, Mask
+from pleura.core.arrays import Mask
+from pleura.core.masks import runs
+from pleura.core.masks.components import bounding_box, fill_holes, split_pieces, window
+from pleura.core.types import Box
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.booleans())
 

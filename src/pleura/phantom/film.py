@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from pleura.core.arrays import Mask
 from pleura.core.errors import UsageError
-from pleura.core.skeleton import Canvas, draw_bones
-from pleura.core.thorax import LEFT, RIGHT, Anatomy, Grid, Map, Thorax
-from pleura.core.types import Mask, Radiograph, Spacing
-from pleura.core.vessels import draw_vessels
+from pleura.core.types import Radiograph, Spacing
+from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Thorax
+from pleura.phantom.bones import Canvas, draw_bones
+from pleura.phantom.vessels import draw_vessels
 
 __all__ = ["MIN_SIDE", "Phantom", "draw"]
 

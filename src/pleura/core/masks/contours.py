@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.types import Mask
+from pleura.core.arrays import Mask
 
 __all__ = ["fill_outlines", "mask_from_rle", "outlines", "rle"]
 
