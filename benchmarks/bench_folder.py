@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from bench_command import drawn, many, run, threads_of
 
-from pleura.io.table import Table, read_rows
+from pleura.io.run.table import Table, read_rows
 from pleura.runtime.choice import Choice
 from pleura.runtime.engine import Engine
 from pleura.runtime.engines import open_weights

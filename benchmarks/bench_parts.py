@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.runtime.cpu import cpu_features
 from pleura.runtime.threads import usable_cpus
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench_parts import RESULTS
 
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 
 Result = dict[str, Any]
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from bench_judge import add_film_options, films_of
 
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.films import Film
 from pleura.lab.judge import Judge
 from pleura.lab.scores import overlap

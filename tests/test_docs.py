@@ -216,8 +216,8 @@ def test_outputs_are_all_told() -> None:
     from dataclasses import fields
 
     from pleura.io.outputs import FORMATS
-    from pleura.io.row import COLUMNS
-    from pleura.io.run import Run
+    from pleura.io.run.report import Run
+    from pleura.io.run.row import COLUMNS
 
     page = (CHECKOUT / "docs/reference/outputs.md").read_text()
     files, rows, run = re.split(r"^## `(?:results.csv|run.json)`$", page, flags=re.M)

@@ -60,7 +60,9 @@ def test_import_pleura_loads_nothing_heavy() -> None:
     assert heavy("import pleura; pleura.__version__") == set()
 
 
-@pytest.mark.parametrize("room", ["core.types", "core.masks.measure", "core.masks.cleanup", "io.read"])
+@pytest.mark.parametrize(
+    "room", ["core.types", "core.masks.measure", "core.masks.cleanup", "io.read"]
+)
 def test_a_light_room_loads_nothing_heavy(room: str) -> None:
     assert heavy(f"import pleura.{room}") == set()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pleura
 from pleura.core.quality.verdict import DOUBTS
-from pleura.io.find import find_films
+from pleura.io.run.find import find_films
 from pleura.runtime.engines import open_weights
 
 LOOKED_AT = 4

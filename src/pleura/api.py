@@ -33,10 +33,10 @@ from pleura.core.errors import (
     WeightsError,
 )
 from pleura.core.types import Box, Doubt, Measurements, Provenance, Quality, Radiograph, Spacing
+from pleura.io.film_checks import check_contrast, check_size
+from pleura.io.images.overlay import marked_overlay, overlay_image
 from pleura.io.outputs import write_outputs
-from pleura.io.pictures import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
-from pleura.io.suitable import check_contrast, check_size
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.engines import open_weights
 from pleura.runtime.openvino_engine import OpenVinoEngine

@@ -19,7 +19,7 @@ from pleura.apps.engines import open_engine
 from pleura.apps.pipeline import Failed, Loaded, Pipeline, ahead
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
-from pleura.io.find import Found
+from pleura.io.run.find import Found
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter
 

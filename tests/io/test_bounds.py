@@ -13,10 +13,13 @@ from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.io import bounded_reads, dicom_parse, jpeg_scans, suitable
-from pleura.io.arrival import check_arrival
-from pleura.io.codestream import Codestream, read_codestream
-from pleura.io.dicom_source import film_header
+from pleura.io import bounded_reads
+from pleura.io import film_checks as suitable
+from pleura.io.dicom import parse as dicom_parse
+from pleura.io.dicom.decode.codestream import Codestream, read_codestream
+from pleura.io.dicom.received import check_arrival
+from pleura.io.dicom.source import film_header
+from pleura.io.images import jpeg_scans
 from pleura.io.read import read_here, read_radiograph
 
 

@@ -24,8 +24,8 @@ from pydicom.uid import (
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
-from pleura.io.arrival import check_arrival
-from pleura.io.body_parts import another_part, is_chest
+from pleura.io.dicom.body_parts import another_part, is_chest
+from pleura.io.dicom.received import check_arrival
 from pleura.io.read import read_radiograph
 
 ROWS, COLUMNS = 64, 48

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pleura.core.errors import UnreadableFilm
-from pleura.io.exif import TURNED
+from pleura.io.images.exif import TURNED
 from pleura.io.read import read_radiograph
 
 LONG = zlib.compress(b"x" * 2_000_000)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pleura.core.errors import FilmError, UnsuitableFilm
-from pleura.io.find import find_films
 from pleura.io.read import read_radiograph
+from pleura.io.run.find import find_films
 
 READABLE = {  # file -> (H, W), as its header says
     "CR-MONO1-10-chest_nopreamble.dcm": (440, 440),

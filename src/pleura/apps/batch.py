@@ -19,15 +19,15 @@ from pleura.apps.pipeline import Failed, Loaded, Pipeline
 from pleura.apps.place import Place
 from pleura.apps.progress import FilmProgress, say
 from pleura.core.errors import OutputError
-from pleura.io.cells import printable
-from pleura.io.find import Search, find_films
-from pleura.io.journal import Journal
-from pleura.io.left_out import LeftOut
-from pleura.io.lock import held
 from pleura.io.read import prepare_for
-from pleura.io.row import DONE, FAILED, Row, explained, failed_row
-from pleura.io.run import Run, write_run
-from pleura.io.table import RESULTS, Table
+from pleura.io.run.cells import printable
+from pleura.io.run.find import Search, find_films
+from pleura.io.run.journal import Journal
+from pleura.io.run.left_out import LeftOut
+from pleura.io.run.lock import held
+from pleura.io.run.report import Run, write_run
+from pleura.io.run.row import DONE, FAILED, Row, explained, failed_row
+from pleura.io.run.table import RESULTS, Table
 from pleura.runtime.segmenter import Segmenter
 
 __all__ = ["Task", "segment_films"]

@@ -145,7 +145,7 @@ def cpus() -> Iterator[Check]:
 
 def dicom() -> Iterator[Check]:
     """The ways in which DICOM compresses films."""
-    from pleura.io.decoders import decoders
+    from pleura.io.dicom.decode.codecs import decoders
 
     known = list(decoders())
     missing = [each for each in known if not each.available]

@@ -25,8 +25,8 @@ from pleura.apps.memory import OUT_OF_MEMORY, is_out_of_memory
 from pleura.core.errors import FilmError, PleuraError
 from pleura.core.types import Radiograph, Segmentation
 from pleura.io.decoder_process import read_in_process, stop_decoders
-from pleura.io.find import Found
 from pleura.io.read import read_radiograph
+from pleura.io.run.find import Found
 from pleura.runtime.segmenter import Segmenter
 
 __all__ = ["Failed", "Loaded", "Pipeline", "ahead"]

@@ -12,15 +12,15 @@ from typing import Any
 
 from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
-from pleura.io.coco import MERGED, merge_coco
-from pleura.io.dicom_formats import DICOM_FORMATS
-from pleura.io.find import Found
+from pleura.io.atomic import cannot_write
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.images.coco import MERGED, merge_coco
 from pleura.io.opening import open_file
 from pleura.io.outputs import output_paths, write_outputs
-from pleura.io.row import DONE, Row, done_row
-from pleura.io.run import RUN, Run
-from pleura.io.table import RESULTS, read_rows
-from pleura.io.whole import cannot_write
+from pleura.io.run.find import Found
+from pleura.io.run.report import RUN, Run
+from pleura.io.run.row import DONE, Row, done_row
+from pleura.io.run.table import RESULTS, read_rows
 
 __all__ = ["Place"]
 
@@ -133,7 +133,7 @@ class Place:
         row = done_row(segmentation, found.relative, path=found.path, mask=mask)
         if not self.uid:
             return row
-        from pleura.io.dicom_source import film_uid  # pydicom, where UIDs are asked for
+        from pleura.io.dicom.source import film_uid  # pydicom, where UIDs are asked for
 
         return replace(row, uid=film_uid(found.path))
 

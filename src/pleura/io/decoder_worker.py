@@ -89,8 +89,6 @@ def _only_replies() -> IO[bytes]:
 
 def _load_decoders() -> None:
     """Load what nearly every film needs, before the limits count."""
-    from pleura.io import dicom  # noqa: F401
-
     with contextlib.suppress(Exception):  # its absence is said where a film needs it
         import gdcm  # noqa: F401
 

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
+from PIL import Image
 
+from pleura.core.arrays import Mask
 from pleura.core.errors import UsageError
-from pleura.core.types import Segmentation
-from pleura.io.coco import ENDING as COCO_ENDING
-from pleura.io.coco import write_coco
-from pleura.io.dicom_formats import DICOM_FORMATS
-from pleura.io.masks import write_labels, write_mask, write_nifti, write_npy, write_split
-from pleura.io.pictures import write_crop, write_overlay
-from pleura.io.whole import written_whole
+from pleura.core.masks.contours import rle
+from pleura.core.masks.overlay import display
+from pleura.core.types import Radiograph, Segmentation
+from pleura.io.atomic import written_whole
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.images.coco import ENDING as COCO_ENDING
+from pleura.io.images.coco import write_coco
+from pleura.io.images.masks import (
+    labels_png,
+    mask_png,
+    write_labels,
+    write_mask,
+    write_nifti,
+    write_npy,
+    write_split,
+)
+from pleura.io.images.overlay import marked_overlay, overlay_options, write_crop, write_overlay
+from pleura.io.run.row import COLUMNS, Row
 
-__all__ = ["FORMATS", "Format", "Writer", "check_formats", "output_paths", "write_outputs"]
+__all__ = [
+    "FORMATS",
+    "PICTURES",
+    "Format",
+    "Writer",
+    "check_formats",
+    "film_png",
+    "output_paths",
+    "run_lengths",
+    "table_csv",
+    "write_outputs",
+]
+
 
 Writer: TypeAlias = Callable[[Segmentation, Path], list[Path]]
 """(segmentation, stem) -> the files written, each `stem` with an ending behind its name."""
@@ -32,7 +59,7 @@ class Format:
     """One way to write a result."""
 
     write: Writer | None
-    """None for DICOM: these are made together, by `io.dicom_results`, and refer to each other."""
+    """None for DICOM: these are made together, by `io.dicom.results`, and refer to each other."""
 
     endings: tuple[str, ...]
     """Of the files it writes, put behind the film's stem."""
@@ -148,7 +175,7 @@ def _made(
             f"{names[0]} refers to the DICOM film that was segmented: give it as `film`, "
             "or ask for other formats"
         )
-    from pleura.io.dicom_results import dicom_bytes, dicom_results  # pydicom, for these alone
+    from pleura.io.dicom.results import dicom_bytes, dicom_results  # pydicom, for these alone
 
     results = dicom_results(film, segmentation, names)
     return {name: dicom_bytes(each) for name, each in zip(names, results, strict=True)}
@@ -159,3 +186,37 @@ def _write_dicom(_: Segmentation, stem: Path, *, data: bytes, ending: str) -> li
     with written_whole(path) as file:
         file.write(data)
     return [path]
+
+
+def film_png(film: Radiograph) -> bytes:
+    """The film as people see it, 8-bit grey, of its native size."""
+    return _png(Image.fromarray(display(film.pixels)))
+
+
+PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
+    "mask": lambda found: mask_png(found.mask),
+    "labels": labels_png,
+    "overlay": lambda found: _png(marked_overlay(found), **overlay_options(found)),
+    "film": lambda found: film_png(found.radiograph),
+}
+"""By name: the PNG of a result; `mask`, `labels` and `overlay` as in `io.outputs.FORMATS`."""
+
+
+def run_lengths(mask: Mask) -> dict[str, Any]:
+    """COCO's uncompressed RLE of a mask: `size` (H, W), and `counts` by columns, zeros first."""
+    return {"size": [int(side) for side in mask.shape], "counts": rle(mask)}
+
+
+def table_csv(rows: Iterable[Row]) -> str:
+    """What `results.csv` would hold of these rows, in the order given."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(row.cells() for row in rows)
+    return text.getvalue()
+
+
+def _png(image: Image.Image, **options: Any) -> bytes:
+    stream = BytesIO()
+    image.save(stream, "PNG", **options)
+    return stream.getvalue()

@@ -12,10 +12,10 @@ from pleura.core.errors import FilmError, UnreadableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoder_process import read_in_process, start_decoder
 from pleura.io.decoding import NeedsDecoderProcess, decoding
-from pleura.io.images import read_image
-from pleura.io.kinds import gzip_head, is_compressed_dicom, is_dicom, is_nifti
+from pleura.io.film_checks import MOST_PIXELS, check_bytes
+from pleura.io.images.read import read_image
 from pleura.io.opening import open_file
-from pleura.io.suitable import MOST_PIXELS, check_bytes
+from pleura.io.sniff import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 
 __all__ = ["prepare_for", "read_here", "read_radiograph"]
 
@@ -141,11 +141,11 @@ def _read(
 ) -> Radiograph:
     """Read a film of the format `kind`; `here` is whether any film may be decoded here."""
     if kind == "NIfTI":
-        from pleura.io.nifti import read_nifti  # nibabel, for these films alone
+        from pleura.io.images.nifti import read_nifti  # nibabel, for these films alone
 
         return read_nifti(stream, most_pixels=most_pixels)
     if kind == "DICOM":
-        from pleura.io.dicom import read_dicom  # pydicom, for these films alone
+        from pleura.io.dicom.read import read_dicom  # pydicom, for these films alone
 
         return read_dicom(stream, most_pixels=most_pixels, photographs=photographs, here=here)
     return read_image(stream, kind=kind, most_pixels=most_pixels, photographs=photographs)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.evaluate import evaluate
 from pleura.lab.evaluation import Trial, read_rows
 from pleura.lab.films import Film

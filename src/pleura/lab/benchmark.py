@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.core.errors import DataError
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.calibration_report import calibrate
 from pleura.lab.evaluate import evaluate
 from pleura.lab.evaluation import Trial, read_rows

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.calibration import (
     BINS,
     PIXELS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pleura.io.exif import orientation_of_file
-from pleura.io.mask_files import MaskFile, distinct_values
+from pleura.io.images.exif import orientation_of_file
+from pleura.io.images.mask_files import MaskFile, distinct_values
 from pleura.lab.films import Film
 from pleura.lab.findings import Finding
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pleura
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.compare import compare
 from pleura.lab.evaluation import (
     Evaluation,

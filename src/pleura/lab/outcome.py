@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import pleura
 from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.recipe import Recipe, parse_recipe
 from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.export import to_onnx

@@ -15,7 +15,7 @@ from pleura.core.burnt_in import without_burnt_in
 from pleura.core.errors import DataError
 from pleura.core.frame import Frame, normalise
 from pleura.core.masks.cleanup import THRESHOLD
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.films import Film
 from pleura.lab.layouts import read_films
 from pleura.net.export import with_card

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pleura.io.whole import written_whole
+from pleura.io.atomic import written_whole
 from pleura.lab.evaluate import provenance
 from pleura.lab.evaluation import Trial, choose
 from pleura.lab.judge import Judge

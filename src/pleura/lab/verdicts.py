@@ -16,8 +16,8 @@ from pleura.core.errors import FilmError
 from pleura.core.quality.verdict import conclude
 from pleura.core.reference import read_norms
 from pleura.core.types import Quality
-from pleura.io.find import find_films
 from pleura.io.read import read_radiograph
+from pleura.io.run.find import find_films
 from pleura.lab.norms import Seen
 from pleura.lab.summary import POOR_DICE, rounded
 from pleura.runtime.engine import Engine

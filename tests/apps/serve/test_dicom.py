@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from pleura.io.dicom_results import dicom_results
+from pleura.io.dicom.results import dicom_results
 from pleura.io.read import read_radiograph
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pleura.apps.node.settings import Address, Tls
 from pleura.apps.node.web import ANSWER_S, CONNECT_S, Refused, Unreachable, answered, web_client
-from pleura.io.arrival import read_objects
+from pleura.io.dicom.received import read_objects
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient

@@ -10,8 +10,8 @@ from pleura.apps.node.destinations import Stow
 from pleura.apps.node.results import Maker, in_short
 from pleura.apps.node.web import Refused, answered
 from pleura.core.errors import FilmError, UnsuitableFilm
-from pleura.io.arrival import check_arrival, read_json
-from pleura.io.dicom_results import dicom_bytes
+from pleura.io.dicom.received import check_arrival, read_json
+from pleura.io.dicom.results import dicom_bytes
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient

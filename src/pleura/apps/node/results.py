@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pleura.core.types import Quality
-from pleura.io.dicom_results import check_dicom_formats, dicom_bytes, dicom_results, result_uids
+from pleura.io.dicom.results import check_dicom_formats, dicom_bytes, dicom_results, result_uids
 from pleura.io.read import read_radiograph
 from pleura.runtime.segmenter import Segmenter
 

@@ -22,8 +22,8 @@ from pleura.apps.node.place import NodeFolder, Space
 from pleura.apps.node.queue import Accepted, Queue
 from pleura.apps.node.settings import Senders, Settings
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
-from pleura.io.arrival import FILM_CLASSES, check_arrival, transfer_syntaxes
-from pleura.io.suitable import MOST_PIXELS
+from pleura.io.dicom.received import FILM_CLASSES, check_arrival, transfer_syntaxes
+from pleura.io.film_checks import MOST_PIXELS
 
 __all__ = ["Reception", "Scp", "Status"]
 

@@ -21,9 +21,9 @@ from pleura.apps.serve.service import Outcome, Service
 from pleura.apps.serve.wishes import parameters, wish_of
 from pleura.core.errors import UsageError
 from pleura.core.types import Quality
-from pleura.io.dicom_formats import DICOM_FORMATS
-from pleura.io.memory import film_png, table_csv
-from pleura.io.row import Row
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.outputs import film_png, table_csv
+from pleura.io.run.row import Row
 from pleura.phantom.film import draw
 
 __all__ = ["addresses"]

@@ -11,12 +11,12 @@ from typing import Any, Literal, get_args
 from pleura.core.arrays import Definition
 from pleura.core.errors import FilmError
 from pleura.core.types import Quality, Segmentation
-from pleura.io.dicom_formats import DICOM_FORMATS
-from pleura.io.dicom_results import dicom_bytes, dicom_results
-from pleura.io.dicom_source import film_header
-from pleura.io.memory import PICTURES, run_lengths
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.dicom.results import dicom_bytes, dicom_results
+from pleura.io.dicom.source import film_header
+from pleura.io.outputs import PICTURES, run_lengths
 from pleura.io.read import read_radiograph
-from pleura.io.row import Row, done_row, failed_row
+from pleura.io.run.row import Row, done_row, failed_row
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
 

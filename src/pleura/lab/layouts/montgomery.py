@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pleura.core.errors import DataError, FilmError
-from pleura.io.mask_files import read_mask
+from pleura.io.images.mask_files import read_mask
 from pleura.lab.films import Film, MaskPart
 from pleura.lab.layouts.files import mask_of, pictures, require_pairs
 from pleura.lab.layouts.nlm import MONTGOMERY, SOURCES, condition

@@ -1,0 +1,156 @@
+"""Files that appear whole or not at all.
+
+A file is written beside its place under a name that starts with a dot, flushed to the disk, and
+renamed over the old one in a single step of the file system. Whatever happens on the way, kill -9
+included, readers find the old file or the new one. What a killed run leaves behind is a dotted
+`.pleura-PID-N.part`, which no search for films looks at and `sweep` removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal, overload
+
+from pleura.core.errors import DiskFull, OutputError
+from pleura.io.run.walk import walk
+
+__all__ = ["OWN", "cannot_write", "is_full", "make_folders", "settle", "sweep", "written_whole"]
+
+OWN = ".pleura-"
+"""What the names of files begin with that are there while a run goes on."""
+
+STALE_S = 3600.0
+"""Where a process cannot be asked whether it lives (Windows), a leftover this old is dead, s."""
+
+_PART = re.compile(r"\.pleura-(\d+)-[0-9a-f]+\.part")
+
+
+@overload
+def written_whole(
+    path: Path, mode: Literal["wb"] = "wb"
+) -> contextlib.AbstractContextManager[IO[bytes]]: ...
+@overload
+def written_whole(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextManager[IO[str]]: ...
+@contextmanager
+def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any]]:
+    r"""Open a file that takes its name only when the block ends without an error.
+
+    Folders on the way are made. Text is UTF-8 with `\n` line ends on every system. An error in
+    the block leaves an older file as it was. What the file system refuses is an `OutputError`, a
+    full disk among them a `DiskFull`.
+    """
+    part = path.parent / f".pleura-{os.getpid()}-{secrets.token_hex(4)}.part"
+    try:
+        make_folders(path.parent)
+        with _opened(part, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):  # gone already when all went well
+            part.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path) -> None:
+    """Make `folder` and those above it, however many; `Path.mkdir` calls itself for each."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+        if folder == folder.parent:
+            break
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+
+
+def settle(folder: Path) -> None:
+    """Put the names in `folder` on the disk: what was renamed into it outlives a loss of power."""
+    if os.name == "nt":  # a folder cannot be opened there, and NTFS keeps its names in a journal
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed runs left in `folder` and below; parts still being written stay.
+
+    Returns how many files were removed.
+    """
+    removed = 0
+    for place, _, names in walk(str(folder)):
+        for name in names:
+            match = _PART.fullmatch(name)
+            if match and _is_dead(Path(place, name), int(match[1])):
+                with contextlib.suppress(OSError):
+                    Path(place, name).unlink()
+                    removed += 1
+    return removed
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk is full, or a quota used up."""
+    return error.errno in _FULL or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """The error for a place that takes no file, with what to do about it."""
+    reason = error.strerror or str(error)
+    if is_full(error):
+        return DiskFull(
+            f"cannot write {path}: {reason}; free space there, or choose another output folder"
+        )
+    remedy = _REMEDIES.get(error.errno or 0, "choose another output folder")
+    return OutputError(f"cannot write {path}: {reason}; {remedy}")
+
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_FULL_ON_WINDOWS = frozenset({39, 112, 1295})
+"""ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED."""
+
+_IN_THE_WAY = "move away what is there, or choose another output folder"
+_REMEDIES = {
+    errno.ENAMETOOLONG: "give the film a shorter name, or choose an output folder with a shorter "
+    "path",
+    errno.EACCES: "allow writing there, or choose another output folder",
+    errno.EPERM: "allow writing there, or choose another output folder",
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.ENOTEMPTY: _IN_THE_WAY,
+}
+
+
+def _opened(part: Path, mode: Literal["w", "wb"]) -> IO[Any]:
+    """The temporary file, new for sure, with the permissions the user's umask gives."""
+    if mode == "wb":
+        return part.open("xb")
+    return part.open("x", encoding="utf-8", newline="\n")
+
+
+def _is_dead(part: Path, pid: int) -> bool:
+    """Whether the process that began this file is gone."""
+    if os.name == "nt":  # signal 0 would end the process there
+        return part.exists() and time.time() - part.stat().st_mtime > STALE_S
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # alive, and another user's
+        return False
+    return False

@@ -1,0 +1,87 @@
+"""Compressed pixels of DICOM that are packed otherwise than the standard says, put right.
+
+One film is one frame: whatever table of offsets stands before its fragments, they belong together
+in their order. So what cannot be wrong is left alone, and all else is packed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+
+from pleura.io.dicom.decode.codestream import begins_one
+
+__all__ = ["closed", "codestream_of", "put_right"]
+
+_ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_TAG, _OPEN = b"\xe0\x7f\x10\x00", b"\xff\xff\xff\xff"
+_STARTS = (_TAG + b"OB\0\0" + _OPEN, _TAG + b"OW\0\0" + _OPEN, _TAG + b"UN\0\0" + _OPEN)
+_NOTE = "the compressed pixels are packed otherwise than DICOM says; they were read all the same"
+
+
+def put_right(dataset: Dataset, notes: list[str]) -> None:
+    """Pack the compressed pixels of a film as the standard says, in place."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    packed: bytes = dataset.PixelData
+    fragments = list(_fragments(packed))
+    if not fragments:
+        _wrap(dataset, notes)
+        return
+    table, *parts = fragments
+    if begins_one(table) or not parts:
+        table, parts = b"", fragments
+    tables = any(f"ExtendedOffsetTable{end}" in dataset for end in ("", "Lengths"))
+    if len(parts) == 1 and table in (b"", bytes(4)) and parts is not fragments and not tables:
+        return
+    if parts is fragments or table not in (b"", bytes(4)):
+        notes.append(_NOTE)
+    _pack(dataset, b"".join(parts))
+
+
+def codestream_of(dataset: Dataset) -> bytes:
+    """The first fragment of a film's compressed pixels, after `put_right`; empty for others."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return b""
+    return next((each for each in _fragments(dataset.PixelData) if begins_one(each)), b"")
+
+
+def _wrap(dataset: Dataset, notes: list[str]) -> None:
+    """A codestream that stands there bare."""
+    if begins_one(dataset.PixelData):
+        notes.append(_NOTE)
+        _pack(dataset, dataset.PixelData)
+
+
+def _pack(dataset: Dataset, codestream: bytes) -> None:
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    dataset.PixelData = encapsulate([codestream])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+
+
+def _fragments(packed: bytes) -> Iterator[bytes]:
+    """The values of the items, the table of offsets first; what is no item ends them."""
+    at = 0
+    while packed[at : at + 4] == _ITEM:
+        size = int.from_bytes(packed[at + 4 : at + 8], "little")
+        yield packed[at + 8 : at + 8 + size]
+        at += 8 + size
+
+
+def closed(content: bytes) -> bytes | None:
+    """The file up to the end of its last whole fragment, closed; None if it ends inside one."""
+    begins = [at for start in _STARTS if (at := content.rfind(start + _ITEM)) >= 0]
+    implicit = content.rfind(_TAG + _OPEN + _ITEM)
+    if not begins and implicit < 0:
+        return None
+    at = max(begins) + 12 if begins else implicit + 8
+    while content[at : at + 4] == _ITEM:
+        at += 8 + int.from_bytes(content[at + 4 : at + 8], "little")
+    if at > len(content):
+        return None
+    return content[:at] + _END + bytes(4)

@@ -1,0 +1,100 @@
+"""Look-up tables of DICOM (modality and VOI LUT), as far as files describe them rightly or not.
+
+Devices write items without a table, descriptors of another length than the data, and the first
+input value with the wrong sign. A table is read as long as it is clear which value goes where; else
+it is None, and the film is shown without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from pleura.core.arrays import Pixels
+from pleura.io.dicom.parse import items_of
+
+__all__ = ["MOST_ENTRIES", "Lut", "look_up", "lut_table", "luts"]
+
+MOST_ENTRIES = 2**16
+"""Of a table; a descriptor says 0 for it (PS3.3 C.11.1.1.1)."""
+
+_WRAP = 2**16  # between a 16-bit number read as unsigned and as signed
+_SAMPLE = 8  # every so many rows and columns are looked at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lut:
+    """A table that maps stored values to others."""
+
+    table: Pixels
+    """(N,) float32, N at most `MOST_ENTRIES`."""
+
+    first: int
+    """The input value of the first entry, as the file states it."""
+
+
+def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
+    """The tables of the sequence `keyword`, in order; None for an item that holds none."""
+    big = not dataset.file_meta.TransferSyntaxUID.is_little_endian
+    return [_read(item, big_endian=big) for item in items_of(dataset, keyword)]
+
+
+def look_up(values: Pixels, lut: Lut) -> Pixels:
+    """(H, W) values mapped through `lut`; those below or above its range take its ends."""
+    last = len(lut.table) - 1
+    index = np.clip(np.rint(values) - _first(values, lut), 0, last).astype(np.intp)
+    mapped: Pixels = lut.table[index]
+    return mapped
+
+
+def lut_table(item: Dataset, entries: int, *, big_endian: bool, depth: int = 16) -> Pixels:
+    """LUTData as float32; its VR may be US (numbers) or OW (bytes, one or two an entry).
+
+    At most `entries`; fewer where there are no more, none where there is no data.
+    """
+    data: Any = item.get("LUTData")
+    if data is None:
+        return np.zeros(0, np.float32)
+    if not isinstance(data, bytes):
+        return np.atleast_1d(np.asarray(data, dtype=np.float32))[:entries]
+    if _is_packed(data, entries, depth=depth, big_endian=big_endian):
+        return np.frombuffer(data, np.uint8)[:entries].astype(np.float32)
+    words = data[: len(data) // 2 * 2]
+    return np.frombuffer(words, ">u2" if big_endian else "<u2")[:entries].astype(np.float32)
+
+
+def _is_packed(data: bytes, entries: int, *, depth: int, big_endian: bool) -> bool:
+    """Whether each byte is an entry, and not each pair of bytes."""
+    if len(data) in (entries, entries + entries % 2):
+        return True
+    if depth > 8 or len(data) >= 2 * entries:
+        return False
+    return any(data[0 if big_endian else 1 :: 2])  # the upper bytes of 8-bit words are 0
+
+
+def _read(item: Dataset, *, big_endian: bool) -> Lut | None:
+    try:
+        described = [int(number) for number in item.LUTDescriptor]
+        entries, first = described[:2]
+        depth = described[2] if len(described) > 2 else 16
+        entries = entries % MOST_ENTRIES or MOST_ENTRIES
+        table = lut_table(item, entries, big_endian=big_endian, depth=depth)
+    except (AttributeError, TypeError, ValueError):  # no descriptor, or none that is one
+        return None
+    return Lut(table, first) if len(table) > 1 else None
+
+
+def _first(values: Pixels, lut: Lut) -> int:
+    """The first input value, by the sign under which most of `values` lie in the table."""
+    sample = values[::_SAMPLE, ::_SAMPLE]
+    stated, other = lut.first, lut.first + (_WRAP if lut.first < 0 else -_WRAP)
+    inside = [_share_inside(sample, first, len(lut.table)) for first in (stated, other)]
+    return other if inside[1] > inside[0] else stated
+
+
+def _share_inside(sample: NDArray[np.float32], first: int, entries: int) -> float:
+    return float(np.mean((sample >= first) & (sample < first + entries)))

@@ -1,0 +1,91 @@
+"""Headers that count a pixel's samples otherwise than its pixels have them, put right."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from pleura.core.errors import UnreadableFilm
+from pleura.io.dicom.decode.codestream import Codestream, read_codestream
+from pleura.io.dicom.decode.fragments import codestream_of
+from pleura.io.dicom.header import number, word
+
+__all__ = ["check_stream", "count_samples"]
+
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "PALETTE COLOR")
+_YCC_JPEG = b"\xff\xc0"  # the frame of baseline JPEG, which keeps colour as Y, Cb, Cr
+_NO_TRANSFORM = b"Adobe"  # a segment that ends in 0 where the colours are R, G, B
+
+
+def count_samples(dataset: Dataset, notes: list[str]) -> bool:
+    """Give the header the samples that the pixels have; True for colour that was called grey.
+
+    A film saved in colour and called grey is to be read as colour, made grey, and taken as the
+    header says from there on.
+    """
+    stated = int(number(dataset, "SamplesPerPixel") or 1)
+    stream = read_codestream(codestream_of(dataset))
+    if stream and stream.bits > int(number(dataset, "BitsAllocated") or 16):
+        _deepen(dataset, stream.bits)
+        notes.append(f"the pixels have {stream.bits} bits, and the file says fewer; all were read")
+    held = stream.components if stream else _native_samples(dataset, stated)
+    grey = word(dataset, "PhotometricInterpretation") not in _COLOURS
+    if held == 3 and grey:
+        _name_colour(dataset, stream)
+        notes.append("the file calls its pixels grey, and they are in colour; they were made grey")
+        return True
+    if held == 1 and stated == 3:
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+        notes.append("the file calls its pixels coloured, and they are grey; they were read so")
+    return False
+
+
+def check_stream(dataset: Dataset) -> None:
+    """Raise `UnreadableFilm` where the compressed pixels contradict the header of the film.
+
+    A decoder that trusts the one may write outside the memory that the other asks for.
+    """
+    stream = read_codestream(codestream_of(dataset))
+    if stream is None:
+        return
+    stated = int(dataset.Rows), int(dataset.Columns), int(number(dataset, "SamplesPerPixel") or 1)
+    held = stream.rows, stream.columns, stream.components
+    if stated != held:
+        raise UnreadableFilm(
+            f"the header says {_described(*stated)}, the compressed pixels are "
+            f"{_described(*held)}; the file is damaged: export it again"
+        )
+    allocated = int(number(dataset, "BitsAllocated") or 8)
+    if stream.bits > allocated:
+        raise UnreadableFilm(
+            f"the header says {allocated} bits a sample, the compressed pixels have "
+            f"{stream.bits}; the file is damaged: export it again"
+        )
+
+
+def _described(rows: int, columns: int, components: int) -> str:
+    return f"{columns} x {rows} pixels of {components} component{'s' if components != 1 else ''}"
+
+
+def _name_colour(dataset: Dataset, stream: Codestream | None) -> None:
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, 0
+    dataset.PhotometricInterpretation = "RGB"
+    if stream is None:
+        return
+    _deepen(dataset, stream.bits)
+    data = codestream_of(dataset)
+    adobe = data.find(_NO_TRANSFORM, 0, 4096)
+    if _YCC_JPEG in data[:65536] and not (adobe > 0 and data[adobe + 11 : adobe + 12] == b"\0"):
+        dataset.PhotometricInterpretation = "YBR_FULL_422"
+
+
+def _deepen(dataset: Dataset, bits: int) -> None:
+    dataset.BitsAllocated, dataset.BitsStored = (8 if bits <= 8 else 16), bits
+    dataset.HighBit = bits - 1
+
+
+def _native_samples(dataset: Dataset, stated: int) -> int:
+    """Samples a pixel by the length of uncompressed pixels, where that is 3 times what is said."""
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated or stated != 1:
+        return stated
+    plane = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+    return 3 if len(dataset.PixelData) in (3 * plane, 3 * plane + plane % 2) else 1

@@ -1,0 +1,123 @@
+"""DICOM bytes -> pydicom `Dataset`, within bounds on work and memory.
+
+pydicom reads whatever a file promises: millions of elements, or a few megabytes that inflate to
+gigabytes. Every DICOM file is parsed here, so that the bounds hold at every door.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from io import BytesIO
+from typing import IO, Any
+
+from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+
+from pleura.core.errors import UnreadableFilm
+from pleura.io.bounded_reads import BoundedReads
+from pleura.io.decoding import NeedsDecoderProcess
+from pleura.io.dicom.decode.fragments import closed
+
+__all__ = ["items_of", "parse_dicom", "raw_length"]
+
+MOST_INFLATED = 500_000_000
+"""Bytes to which a deflated file may inflate."""
+
+MOST_ITEM_BYTES = 4_000_000
+MOST_ITEMS = 1_000
+"""Of a sequence that Pleura reads."""
+
+_ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag of an item, in both byte orders
+_CHUNK = 1 << 20
+
+
+def parse_dicom(
+    stream: IO[bytes], *, inflate: bool = True, stop_before_pixels: bool = False
+) -> Dataset:
+    """Parse a DICOM file, with or without the preamble, from its beginning.
+
+    Compressed pixels that end without a delimiter get theirs.
+
+    Raises:
+        UnreadableFilm: the file has too many elements, or inflates to too much.
+        NeedsDecoderProcess: the file is deflated, and `inflate` is off.
+        Exception: whatever pydicom raises for damage; callers use `io.decoding`.
+    """
+    options = {"inflate": inflate, "stop_before_pixels": stop_before_pixels}
+    dataset = _parsed(stream, **options)
+    if "Rows" in dataset or "SOPClassUID" in dataset:
+        return dataset
+    stream.seek(0)
+    whole = closed(stream.read())
+    return dataset if whole is None else _parsed(BytesIO(whole), **options)
+
+
+def _parsed(stream: IO[bytes], *, inflate: bool, stop_before_pixels: bool) -> Dataset:
+    reads = _DicomReads(stream, inflate=inflate)
+    return dcmread(reads, force=True, stop_before_pixels=stop_before_pixels)
+
+
+def raw_length(dataset: Dataset, keyword: str) -> int:
+    """Bytes of an attribute's value as it stands in the file; 0 where it is missing or converted.
+
+    pydicom converts a value when it is first asked for, which takes long for a long one.
+    """
+    element = dataset.get_item(keyword) if keyword in dataset else None
+    value = element.value if isinstance(element, RawDataElement) else None
+    return len(value) if isinstance(value, bytes) else 0
+
+
+def items_of(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence attribute; none where it is missing or no sequence.
+
+    Raises:
+        UnreadableFilm: the sequence is far longer than any film needs.
+    """
+    element = dataset.get_item(keyword) if keyword in dataset else None
+    raw = element.value if isinstance(element, RawDataElement) else None
+    if isinstance(raw, bytes) and (
+        len(raw) > MOST_ITEM_BYTES or sum(map(raw.count, _ITEMS)) > MOST_ITEMS
+    ):
+        raise UnreadableFilm(
+            f"the DICOM attribute {keyword} holds far more items than a film needs: "
+            "the file is damaged; copy or export it again"
+        )
+    items: Any = None
+    with suppress(Exception):  # a value that is no sequence may fail in any way
+        items = dataset.get(keyword)
+    is_sequence = isinstance(items, Sequence) and not isinstance(items, str | bytes)
+    return [item for item in items if isinstance(item, Dataset)] if is_sequence else []
+
+
+class _DicomReads(BoundedReads):
+    """A bounded stream that inflates only where it is told to, and within a bound."""
+
+    def __init__(self, stream: IO[bytes], *, inflate: bool) -> None:
+        super().__init__(stream)
+        self._inflate = inflate
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as a file does; pydicom asks for all the rest only where that is deflated."""
+        if size is not None and size >= 0:
+            return super().read(size)
+        if not self._inflate:
+            raise NeedsDecoderProcess
+        deflated = super().read()
+        _check_inflated_size(deflated)
+        return deflated
+
+
+def _check_inflated_size(deflated: bytes) -> None:
+    """Raise `UnreadableFilm` where a raw deflate stream inflates to more than `MOST_INFLATED`."""
+    inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while deflated and not inflater.eof:
+        total += len(inflater.decompress(deflated, _CHUNK))
+        deflated = inflater.unconsumed_tail
+        if total > MOST_INFLATED:
+            raise UnreadableFilm(
+                f"the deflated DICOM file inflates to over {MOST_INFLATED // 10**6} MB; "
+                "it is damaged, or no film"
+            )

@@ -1,0 +1,191 @@
+"""DICOM CR, DX and film-like secondary captures -> `Radiograph`.
+
+No identity is read into the Radiograph, and no message quotes a value that could name a person.
+Compressed pixels are decoded by what pydicom finds installed: python-gdcm comes with Pleura.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+)
+
+from pleura.core.arrays import Pixels
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.core.types import Radiograph
+from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.dicom.decode.codecs import add_jpeg12, is_available
+from pleura.io.dicom.decode.fragments import put_right
+from pleura.io.dicom.decode.pixels import brightness, stored_values
+from pleura.io.dicom.decode.samples import check_stream, count_samples
+from pleura.io.dicom.header import (
+    check_is_film,
+    number,
+    orientation_doubts,
+    part_notes,
+    side_notes,
+    spacing_of,
+    text,
+    view_of,
+    word,
+)
+from pleura.io.dicom.parse import parse_dicom
+from pleura.io.film_checks import MOST_PIXELS, check_contrast, check_size
+from pleura.io.images.grey import to_grey
+
+__all__ = ["read_dicom"]
+
+_NATIVE = {  # (implicit VR, little endian) -> transfer syntax
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+
+
+def read_dicom(
+    stream: IO[bytes],
+    *,
+    most_pixels: int = MOST_PIXELS,
+    photographs: bool = False,
+    here: bool = True,
+) -> Radiograph:
+    """Read a film from an open DICOM file, with or without the preamble.
+
+    Without `here` only films without compression and palette are decoded.
+
+    Raises:
+        UnsuitableFilm: another modality or body part, a lateral view, several frames, or a colour
+            photograph (unless `photographs`).
+        UnreadableFilm: damage, or a compression without a decoder.
+        NeedsDecoderProcess: a film that is not decoded here.
+    """
+    with decoding("DICOM", quote=False) as state:
+        dataset = parse_dicom(stream, inflate=here)
+        if "SOPClassUID" not in dataset and "Rows" not in dataset:
+            raise UnreadableFilm(
+                "the file begins as DICOM does, but no image can be read in it: it is cut short, "
+                "or none; copy or export it again"
+            )
+        check_is_film(dataset, forced=photographs)
+        check_size(int(dataset.Rows), int(dataset.Columns), most=most_pixels)
+        _name_syntax(dataset)
+        if not here and _needs_decoder_process(dataset):
+            raise NeedsDecoderProcess
+        _check_decoder(dataset)
+        _name_one_frame(dataset)
+        put_right(dataset, state.notes)
+        pixels = _film_pixels(dataset, state.notes, photographs=photographs)
+        check_contrast(pixels)
+        spacing = spacing_of(dataset, state.notes)
+        view = view_of(dataset)
+        doubted = orientation_doubts(dataset)
+        state.notes += [*part_notes(dataset), *(each.note for each in doubted)]
+        state.notes += side_notes(dataset) + _intent_notes(dataset)
+    if state.warned:
+        state.notes.append(
+            "the file departs from the DICOM standard; it could be read all the same"
+        )
+    return Radiograph(
+        pixels,
+        spacing=spacing,
+        view=view,
+        notes=tuple(state.notes),
+        doubts=tuple(each.code for each in doubted),
+    )
+
+
+def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:
+    called = word(dataset, "PhotometricInterpretation")
+    called_grey = count_samples(dataset, notes)
+    check_stream(dataset)
+    stored = _decoded(dataset)
+    if word(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+        stored = np.asarray(apply_color_lut(stored, dataset))
+    if stored.ndim == 3 and stored.shape[2] == 3:
+        deep = stored.dtype.itemsize == 2
+        rgb = (stored >> (_depth(stored) - 8) if deep else stored).astype(np.uint8)
+        grey, more = to_grey(Image.fromarray(rgb), photographs=photographs)
+        notes += more
+        if not called_grey:
+            return np.asarray(grey, dtype=np.float32)
+        stored, dataset.PhotometricInterpretation = np.asarray(grey), called
+    if stored.ndim != 2:
+        raise UnsuitableFilm(f"the DICOM pixels have the shape {stored.shape}; expected one film")
+    if number(dataset, "BitsStored") == 1:
+        raise UnsuitableFilm("the image has 1 bit a pixel, as a mask has; give the film itself")
+    return brightness(stored, dataset, notes)
+
+
+def _decoded(dataset: Dataset) -> NDArray[Any]:
+    try:
+        return stored_values(dataset)
+    except Exception:  # third-party decoders fail with errors of any class
+        syntax = dataset.file_meta.TransferSyntaxUID
+        name, remedy = syntax.name, ""
+        if syntax == JPEGExtended12Bit and not is_available(syntax):
+            remedy = ", `pip install 'pleura[jpeg12]'` for 12 bits"
+        raise UnreadableFilm(
+            f"the pixels ({name}) could not be decoded: the file is damaged or cut short, or of a "
+            f"variant without a decoder here; copy it again{remedy}, or export it uncompressed"
+        ) from None
+
+
+def _name_one_frame(dataset: Dataset) -> None:
+    """Leave out a number of frames that is none; more than one were refused before."""
+    if "NumberOfFrames" in dataset and number(dataset, "NumberOfFrames") != 1:
+        del dataset.NumberOfFrames
+
+
+def _depth(rgb: NDArray[Any]) -> int:
+    """Bits that 16-bit colour really uses, at least 8."""
+    return max(8, int(np.max(rgb)).bit_length())
+
+
+def _name_syntax(dataset: Dataset) -> None:
+    """Give a file without file meta information the transfer syntax it was parsed with."""
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = _NATIVE[bool(implicit), bool(little)]
+
+
+def _needs_decoder_process(dataset: Dataset) -> bool:
+    """Whether decoding runs a library's compiled decoder, or expands a palette."""
+    syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
+    is_palette = word(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+    return is_palette or not syntax.is_transfer_syntax or syntax.is_encapsulated
+
+
+def _check_decoder(dataset: Dataset) -> None:
+    """Raise `UnreadableFilm` with the remedy where no decoder is installed."""
+    syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
+    if syntax == JPEGExtended12Bit:
+        add_jpeg12()
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise UnreadableFilm(
+            f"the pixels are compressed as {syntax.name}, for which no decoder is installed; "
+            "run `pip install python-gdcm`, or export the film uncompressed"
+        )
+
+
+def _intent_notes(dataset: Dataset) -> list[str]:
+    if text(dataset, "PresentationIntentType") != "FOR PROCESSING":
+        return []
+    return ["raw detector values (FOR PROCESSING); the film for presentation is the better input"]

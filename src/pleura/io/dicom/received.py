@@ -1,0 +1,92 @@
+"""A DICOM object that came over the network: a film or not, whole or not, and its UID."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread, uid
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.io.decoding import decoding
+from pleura.io.dicom.common import MAKER
+from pleura.io.dicom.header import FILM_CLASSES, check_is_film, number, text, word
+from pleura.io.dicom.parse import parse_dicom
+from pleura.io.film_checks import MOST_PIXELS, check_size
+
+__all__ = ["FILM_CLASSES", "check_arrival", "read_json", "read_objects", "transfer_syntaxes"]
+
+_NATIVE = (
+    uid.ExplicitVRLittleEndian,
+    uid.ImplicitVRLittleEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+)
+_COMPRESSED = (
+    uid.JPEGLSLossless,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLossless,
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.RLELossless,
+)
+
+
+def transfer_syntaxes() -> list[str]:
+    """The transfer syntaxes in which a film can be read on this machine."""
+    readable = (each for each in _COMPRESSED if get_decoder(each).is_available)
+    return [str(each) for each in (*_NATIVE, *readable)]
+
+
+def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
+    """The SOPInstanceUID of a film, given its file; nothing is decoded.
+
+    Raises:
+        UnreadableFilm: the bytes are no DICOM, or fewer than the header promises.
+        UnsuitableFilm: an object that is no frontal chest film, or a result of our own.
+    """
+    with decoding("DICOM", quote=False):
+        film = parse_dicom(BytesIO(content))
+        if "SOPClassUID" not in film or "SOPInstanceUID" not in film:
+            raise UnreadableFilm("the object has no SOP class or instance; it is damaged, or none")
+        if text(film, "ManufacturerModelName") == MAKER.upper():
+            raise UnsuitableFilm("a result of Pleura; it is not segmented again")
+        check_is_film(film)
+        check_size(int(film.Rows), int(film.Columns), most=most_pixels)
+        _check_length(film)
+        return word(film, "SOPInstanceUID")
+
+
+def read_objects(paths: Iterable[Path]) -> list[Dataset]:
+    """DICOM objects that Pleura wrote, to be sent."""
+    return [dcmread(each) for each in paths]
+
+
+def read_json(told: dict[str, Any]) -> Dataset:
+    """What a DICOMweb service tells of an object, without its pixels.
+
+    Raises:
+        UnreadableFilm: it is no DICOM JSON.
+    """
+    with decoding("DICOM", quote=False):
+        return Dataset.from_json(told, bulk_data_uri_handler=lambda _tag, _vr, _uri: None)
+
+
+def _check_length(film: Dataset) -> None:
+    """Raise `UnreadableFilm` where there are fewer pixels than rows and columns say."""
+    samples = int(number(film, "SamplesPerPixel") or 1)
+    bits = int(number(film, "BitsAllocated") or 8)
+    expected = int(film.Rows) * int(film.Columns) * samples * bits // 8
+    compressed = word(film.file_meta, "TransferSyntaxUID") not in set(map(str, _NATIVE))
+    if not film.PixelData or (not compressed and len(film.PixelData) < expected):
+        raise UnreadableFilm(
+            f"the film holds {len(film.PixelData or b'')} bytes of pixels where its size asks for "
+            f"{expected}: it was cut short; send it again"
+        )

@@ -1,0 +1,139 @@
+"""DICOM results of a DICOM film: the one function that every door calls."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, SecondaryCaptureImageStorage
+
+from pleura.core.errors import UnsuitableFilm, UsageError
+from pleura.core.types import Provenance, Segmentation
+from pleura.io.decoding import quietly
+from pleura.io.dicom.common import result_uid
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.dicom.source import film_header
+
+__all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
+
+SEVERAL_FRAMES = tuple(f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
+"""Secondary capture whose objects may hold several frames; a film holds one."""
+
+_SEGS = ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap")
+
+
+def dicom_results(
+    source: Dataset | bytes | Path | str, segmentation: Segmentation, formats: Iterable[str]
+) -> list[Dataset]:
+    """DICOM objects of a result, one for each of `formats`, in the order of `DICOM_FORMATS`.
+
+    `source` is the DICOM film that was segmented: its path, its bytes, or its data set; its pixels
+    are not read. Each object lies in the film's study, in a new series of its own, and refers to
+    the film; a report refers to a Segmentation asked for with it as well. UIDs follow from the
+    film's UID and from what made the result, so that the same film with the same weights gives the
+    same UIDs again (`result_uids` tells them beforehand). `dicom_bytes` makes a file of an object.
+
+    Raises:
+        UsageError: an unknown format, or highdicom (extra `pacs`) is not installed.
+        UnreadableFilm, UnsuitableFilm: `source` is no DICOM film that a result can refer to, or not
+            the film that was segmented.
+    """
+    names = check_dicom_formats(formats)
+    header = film_header(source)
+    _check_same_size(header.film, segmentation)
+    made: dict[str, Dataset] = {}
+    film = _of_one_frame(header.film)
+    with quietly():
+        for name in names:
+            seg = next((made[each] for each in _SEGS if each in made), None)
+            made[name] = _made(_told(name, names), film, segmentation, seg=seg)
+        for result in made.values():
+            _name_class(result, header.film)
+        return [header.given_to(each) for each in made.values()]
+
+
+def result_uids(
+    source: Dataset | bytes | Path | str, made_by: Provenance, formats: Iterable[str]
+) -> list[UID]:
+    """The SOPInstanceUIDs that `dicom_results` would give, in its order, without segmenting."""
+    film_uid = film_header(source).film.SOPInstanceUID
+    names = check_dicom_formats(formats)
+    return [result_uid(film_uid, made_by, _told(name, names)) for name in names]
+
+
+def dicom_bytes(result: Dataset) -> bytes:
+    """A DICOM object as the bytes of its file."""
+    file = BytesIO()
+    with quietly():
+        dcmwrite(file, result, enforce_file_format=True)
+    return file.getvalue()
+
+
+def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
+    """The formats, each once, in the order of `DICOM_FORMATS`; `UsageError` for an unknown one."""
+    asked = set(formats)
+    for name in sorted(asked - set(DICOM_FORMATS)):
+        near = difflib.get_close_matches(name, DICOM_FORMATS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise UsageError(
+            f"there is no DICOM format {name!r}{hint} They are: {', '.join(DICOM_FORMATS)}"
+        )
+    return tuple(name for name in DICOM_FORMATS if name in asked)
+
+
+def _told(name: str, names: tuple[str, ...]) -> str:
+    """A result's name in its UIDs: a report that refers to a Segmentation is another report."""
+    seg = next((each for each in _SEGS if each in names), None)
+    return f"{name}+{seg}" if name == "dicom-sr" and seg else name
+
+
+def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None) -> Dataset:
+    """One object; highdicom, of the extra `pacs`, is imported here, since that takes a second."""
+    try:
+        from pleura.io.dicom.gsps import dicom_gsps
+        from pleura.io.dicom.sc import dicom_sc
+        from pleura.io.dicom.seg import dicom_seg
+        from pleura.io.dicom.sr import dicom_sr
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"DICOM results need {error.name}, which is not installed; it comes with the extra "
+            "'pacs': pip install \"pleura[pacs]\""
+        ) from error
+    if name.startswith("dicom-sr"):
+        return dicom_sr(film, found, name=name, seg=seg)
+    write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
+    return write(film, found, name=name)
+
+
+def _of_one_frame(film: Dataset) -> Dataset:
+    """The header as that of a kind of object that has one frame.
+
+    Of kinds that may have several, highdicom asks for attributes that one frame has no use for.
+    """
+    if film.SOPClassUID not in SEVERAL_FRAMES:
+        return film
+    single = Dataset()
+    single.update(film)
+    single.add_new("SOPClassUID", "UI", SecondaryCaptureImageStorage)  # and not in `film` as well
+    return single
+
+
+def _name_class(result: Dataset, film: Dataset) -> None:
+    """Give every reference to the film the kind of object that the film is."""
+    for element in result.iterall():
+        for item in element.value if element.VR == "SQ" else ():
+            if item.get("ReferencedSOPInstanceUID") == film.SOPInstanceUID:
+                item.ReferencedSOPClassUID = film.SOPClassUID
+
+
+def _check_same_size(film: Dataset, found: Segmentation) -> None:
+    size = (film.Rows, film.Columns)
+    if size != found.radiograph.size:
+        raise UnsuitableFilm(
+            f"the DICOM film has {size[0]} x {size[1]} pixels, but the one that was segmented "
+            f"{found.radiograph.size[0]} x {found.radiograph.size[1]}; give the same film"
+        )

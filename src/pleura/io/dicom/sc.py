@@ -1,0 +1,56 @@
+"""DICOM Secondary Capture of the overlay, for viewers that show pictures only."""
+
+from __future__ import annotations
+
+import numpy as np
+from highdicom.sc import SCImage
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from pleura.core.types import Segmentation
+from pleura.io.dicom.common import NOT_FOR_DIAGNOSIS, comment, lossy_as, stamp
+from pleura.io.images.overlay import marked_overlay
+
+__all__ = ["dicom_sc"]
+
+
+def dicom_sc(film: Dataset, found: Segmentation, *, name: str = "dicom-sc") -> Dataset:
+    """The overlay in RGB, 8 bits, uncompressed, of the film's own scale and columns.
+
+    `film` is of `io.dicom.source.FilmHeader`. The picture is that of the format `overlay`: the
+    film's rows, then those of the legend and of a verdict that is not `ok`. Nothing is written
+    over the film, and its spacing holds.
+    """
+    sc: Dataset = SCImage.from_ref_dataset(
+        film,
+        pixel_array=np.array(marked_overlay(found)),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        pixel_spacing=film.get("PixelSpacing"),
+        patient_orientation=film.PatientOrientation or ("L", "F"),
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        **stamp(film.SOPInstanceUID, found, name),
+    )
+    sc.PatientOrientation = film.PatientOrientation
+    sc.Laterality = None
+    sc.ConversionType = "WSD"
+    if "BurnedInAnnotation" in film:  # what is burnt into the film is in the picture too
+        sc.BurnedInAnnotation = film.BurnedInAnnotation
+    sc.DerivationDescription = NOT_FOR_DIAGNOSIS
+    sc.SourceImageSequence = [_source(film)]
+    lossy_as(film, sc)
+    comment(sc, found)
+    return sc
+
+
+def _source(film: Dataset) -> Dataset:
+    item, purpose = Dataset(), Dataset()
+    item.ReferencedSOPClassUID = film.SOPClassUID
+    item.ReferencedSOPInstanceUID = film.SOPInstanceUID
+    code = codes.DCM.SourceImageForImageProcessingOperation
+    purpose.CodeValue, purpose.CodingSchemeDesignator = code.value, code.scheme_designator
+    purpose.CodeMeaning = code.meaning
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    return item

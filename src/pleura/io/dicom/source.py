@@ -1,0 +1,254 @@
+"""The film that DICOM results are made for: its header, cleaned of what no object may repeat.
+
+Films come with dates of another standard, blanks, and values longer than their attribute allows. A
+result that copied those would be as wrong as its film. So a new header is made: what identifies
+patient, study and film, each value checked against the standard, and left empty where it fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom import config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.uid import UID
+from pydicom.valuerep import DS, PersonName, validate_value
+
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.io.decoding import decoding
+from pleura.io.dicom.decode.luts import lut_table
+from pleura.io.dicom.header import number, orientation, pair, text, word
+from pleura.io.dicom.parse import parse_dicom
+from pleura.io.sniff import is_dicom
+
+__all__ = ["FilmHeader", "add_display", "film_header", "film_uid"]
+
+
+NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""Without these nothing can refer to the film, nor lie in its study."""
+
+EMPTY_IF_UNKNOWN = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+LEFT_OUT_IF_UNKNOWN = (
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyDescription",
+    "IssuerOfPatientID",
+)
+SEXES = ("M", "F", "O")
+_ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilmHeader:
+    """A film's header in two parts, so that no name is in the hands of what builds objects."""
+
+    film: Dataset
+    """UIDs, size, how it is shown; the patient's and the study's attributes are empty."""
+
+    patient: Dataset
+    """Patient and study; valid values, empty (None) where unknown."""
+
+    def given_to(self, result: Dataset) -> Dataset:
+        """`result` with the film's patient and study, in place."""
+        result.update(self.patient)
+        return result
+
+
+def film_header(source: Dataset | bytes | Path | str) -> FilmHeader:
+    """The header of a film, made anew of valid values; its pixels are not read.
+
+    Unknown values are empty (None) where the standard asks for the attribute, and absent where it
+    does not. Text is kept; the character set is Unicode where it needs one. A frame of reference is
+    not taken along: a projection has no position to tell in it.
+
+    Raises:
+        UnreadableFilm: the source is no DICOM file, or is damaged.
+        UnsuitableFilm: the file lacks a UID, so that no result could refer to it.
+    """
+    given = source if isinstance(source, Dataset) else _read(source)
+    with decoding("DICOM", quote=False):
+        return FilmHeader(_film(given), _patient(given))
+
+
+def film_uid(source: bytes | Path | str) -> UID | None:
+    """The film's SOPInstanceUID; None if it is no DICOM file, or has none that is valid."""
+    data = _bytes(source)
+    if not is_dicom(data[:1024]):
+        return None
+    given = _read(data)
+    with decoding("DICOM", quote=False):
+        uid = UID(word(given, "SOPInstanceUID"))
+    return uid if uid.is_valid else None
+
+
+def _film(given: Dataset) -> Dataset:
+    film = Dataset()
+    for keyword in NEEDED:
+        setattr(film, keyword, _uid(given, keyword))
+    for keyword in EMPTY_IF_UNKNOWN:
+        setattr(film, keyword, None)
+    film.Rows, film.Columns = int(given.Rows), int(given.Columns)
+    film.Modality = word(given, "Modality") or "OT"
+    film.PatientOrientation = [each for each in orientation(given) if each] or None
+    film.SamplesPerPixel = int(given.get("SamplesPerPixel", 1))
+    film.PhotometricInterpretation = word(given, "PhotometricInterpretation") or "MONOCHROME2"
+    spacing = pair(given, "PixelSpacing")
+    if spacing is not None:
+        film.PixelSpacing = [DS(each, auto_format=True) for each in spacing]
+    burnt = text(given, "BurnedInAnnotation")
+    if burnt in ("YES", "NO"):
+        film.BurnedInAnnotation = burnt
+    lossy = text(given, "LossyImageCompression")
+    film.LossyImageCompression = lossy if lossy in ("00", "01") else "00"
+    _take(given, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+    add_display(given, film)
+    return film
+
+
+def _patient(given: Dataset) -> Dataset:
+    patient = Dataset()
+    for keyword in EMPTY_IF_UNKNOWN:
+        setattr(patient, keyword, None)
+    _take(given, patient, (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN))
+    if patient.PatientSex not in SEXES:
+        patient.PatientSex = None
+    if not all(str(element.value).isascii() for element in patient):
+        patient.SpecificCharacterSet = "ISO_IR 192"
+    return patient
+
+
+def _take(given: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
+    """Copy the values that are valid."""
+    for keyword in keywords:
+        value = _valid(given, keyword)
+        if value is not None:
+            setattr(into, keyword, value)
+
+
+def _read(source: bytes | Path | str) -> Dataset:
+    data = _bytes(source)
+    if not is_dicom(data[:1024]):
+        raise UnsuitableFilm(
+            "a DICOM result refers to the DICOM film it was made of, and this film is none; "
+            "ask for other formats, or give the film as DICOM"
+        )
+    with decoding("DICOM", quote=False):
+        return parse_dicom(BytesIO(data), stop_before_pixels=True)
+
+
+def _bytes(source: bytes | Path | str) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise UnreadableFilm(
+            f"cannot open {source}: {error.strerror or error}; check the name and the permissions"
+        ) from error
+
+
+def _uid(given: Dataset, keyword: str) -> UID:
+    uid = UID(word(given, keyword))
+    if not uid.is_valid:
+        raise UnsuitableFilm(
+            f"the DICOM film has no valid {keyword}, so that no DICOM result could refer to it; "
+            "export it again from the archive, or ask for other formats"
+        )
+    return uid
+
+
+def _valid(given: Dataset, keyword: str) -> Any:
+    """The value if the standard allows it there, else None."""
+    value: Any = None
+    with suppress(ValueError, TypeError, AttributeError):  # bytes that are no such value
+        value = given.get(keyword)
+    vr = dictionary_VR(keyword)
+    if value is None or not str(value).strip():
+        return None
+    text = value if isinstance(value, PersonName) else str(value).strip()
+    if vr == "DA":
+        text = _ACR_NEMA_DATE.sub(r"\1\2\3", str(text))
+    try:
+        validate_value(vr, str(text), config.RAISE)
+    except ValueError:
+        return None
+    return text
+
+
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+DEPTHS = range(8, 17)  # bits an entry of a table may have
+
+
+def add_display(given: Dataset, film: Dataset) -> None:
+    """Add to `film` the modality LUT, the windows and the VOI LUT of `given`, as far as valid."""
+    slope, intercept = number(given, "RescaleSlope"), number(given, "RescaleIntercept")
+    tables = _tables(given, "ModalityLUTSequence")
+    if tables:
+        tables[0].ModalityLUTType = "US"  # unspecified
+        film.ModalityLUTSequence = tables[:1]
+    elif slope and intercept is not None:
+        film.RescaleSlope, film.RescaleIntercept = _ds(slope), _ds(intercept)
+        film.RescaleType = "US"
+    _add_windows(given, film)
+    tables = _tables(given, "VOILUTSequence")
+    if tables:
+        film.VOILUTSequence = tables
+
+
+def _add_windows(given: Dataset, film: Dataset) -> None:
+    """The first window, as the network's reader takes it too."""
+    centre, width = number(given, "WindowCenter"), number(given, "WindowWidth")
+    if centre is None or width is None or width < 1:
+        return
+    film.WindowCenter, film.WindowWidth = _ds(centre), _ds(width)
+    function = text(given, "VOILUTFunction")
+    if function in FUNCTIONS:
+        film.VOILUTFunction = function
+
+
+def _tables(given: Dataset, keyword: str) -> list[Dataset]:
+    """Items of a LUT sequence, made anew in little endian; those that make no sense left out."""
+    items = given.get(keyword)
+    made = (_table_item(item, given) for item in (items if isinstance(items, Sequence) else ()))
+    return [item for item in made if item is not None]
+
+
+def _table_item(item: Dataset, given: Dataset) -> Dataset | None:
+    descriptor: Any = item.get("LUTDescriptor")
+    if not isinstance(descriptor, MultiValue) or len(descriptor) != 3 or "LUTData" not in item:
+        return None
+    entries, first, depth = (int(each) for each in descriptor)
+    big = not given.file_meta.TransferSyntaxUID.is_little_endian
+    table = lut_table(item, entries or 2**16, big_endian=big, depth=depth)
+    if len(table) != (entries or 2**16) or depth not in DEPTHS or table.max() >= 2**depth:
+        return None
+    if table.min() == table.max():  # nothing to see
+        return None
+    made = Dataset()
+    made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, depth])
+    made.add_new("LUTData", "OW", table.astype("<u2").tobytes())
+    return made
+
+
+def _ds(value: float) -> Any:
+    return DS(value, auto_format=True)

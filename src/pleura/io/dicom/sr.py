@@ -1,0 +1,220 @@
+"""DICOM structured report of the measurements: TID 1500, readable by people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import (
+    AlgorithmIdentification,
+    ComprehensiveSR,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    ReferencedSegmentationFrame,
+    RelationshipTypeValues,
+    SourceImageForMeasurementGroup,
+    SourceImageForSegmentation,
+    TextContentItem,
+    TrackingIdentifier,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from pleura.core.arrays import Verdict
+from pleura.core.types import Segmentation
+from pleura.io.dicom.common import (
+    AI,
+    ANATOMY,
+    BOTH_SIDES,
+    LABELS,
+    MAKER,
+    OUR_SCHEME,
+    PARTS,
+    PLAIN_FILM,
+    SIDES,
+    parameters,
+    remarks,
+    result_uid,
+    stamp,
+)
+from pleura.io.images.masks import HEART, LEFT, RIGHT
+
+__all__ = ["dicom_sr"]
+
+COMMENT = Code("121106", "DCM", "Comment")
+AREA = Code("42798000", "SCT", "Area")
+CARDIOTHORACIC = Code("cardiothoracic", OUR_SCHEME, "Cardiothoracic ratio of widths")
+ESTIMATED_DICE = Code("estimated-dice", OUR_SCHEME, "Estimated Dice with a reader's outline")
+VERDICT = Code("verdict", OUR_SCHEME, "Verdict of the software on its own result")
+VERDICTS: dict[Verdict, Code] = {
+    "ok": Code("ok", OUR_SCHEME, "No reason to doubt it was found"),
+    "review": Code("review", OUR_SCHEME, "To be reviewed before use"),
+    "refused": Code("refused", OUR_SCHEME, "Not to be used"),
+}
+DOUBT = Code("doubt", OUR_SCHEME, "Reason to doubt the result")
+RIGHT_TO_LEFT = Code("right-over-left", OUR_SCHEME, "Area of right lung over left lung")
+PIXELS = Code("{pixels}", "UCUM", "pixels")
+CM2 = Code("cm2", "UCUM", "square centimeter")
+RATIO = Code("{ratio}", "UCUM", "ratio")
+DIGITS = 6  # significant, as in results.csv
+
+
+def dicom_sr(
+    film: Dataset, found: Segmentation, *, name: str = "dicom-sr", seg: Dataset | None = None
+) -> Dataset:
+    """A Comprehensive SR of the areas and ratios; `film` is of `io.dicom.source.FilmHeader`.
+
+    A group of measurements for each part: both lungs, right lung, left lung and, where the weights
+    have one, the heart; the first also holds Pleura's verdict on the result, with its reasons. With
+    `seg`, a Segmentation of the same film, a part's group refers to its segment; without one, to
+    the film alone. What is undefined is left out. Verdict, doubts and notes are comments, too.
+    """
+    sr: Dataset = ComprehensiveSR(
+        evidence=[film] if seg is None else [film, seg],
+        content=_Report(film, found, seg).content(),
+        is_complete=True,
+        coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
+        **stamp(film.SOPInstanceUID, found, name),
+    )
+    return sr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Report:
+    film: Dataset
+    found: Segmentation
+    seg: Dataset | None
+
+    def content(self) -> MeasurementReport:
+        report = MeasurementReport(
+            observation_context=self._observer(),
+            procedure_reported=PLAIN_FILM,
+            imaging_measurements=list(self._groups()),
+            title=codes.DCM.ImagingMeasurementReport,
+        )
+        # TID 1500 is extensible: what there is to know of the film goes with its numbers
+        report[0].ContentSequence.extend(
+            TextContentItem(COMMENT, note, RelationshipTypeValues.CONTAINS)
+            for note in remarks(self.found)
+        )
+        return report
+
+    def _observer(self) -> ObservationContext:
+        device = DeviceObserverIdentifyingAttributes(
+            uid=self._uid("device"),
+            name=MAKER,
+            manufacturer_name=MAKER,
+            model_name=MAKER,
+            serial_number=self.found.provenance.weights_sha256[:16],
+        )
+        context = ObserverContext(codes.DCM.Device, device)
+        return ObservationContext(observer_device_context=context)
+
+    def _groups(self) -> Iterator[Any]:
+        measured = self.found.measurements
+        both = _areas(measured.lungs_area_px, measured.lungs_area_cm2)
+        both += _ratios(RIGHT_TO_LEFT, measured.right_to_left_ratio)
+        site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
+        both += _ratios(ESTIMATED_DICE, self.found.quality.estimated_dice)
+        yield self._of_film("Both lungs", site=site, values=both, judged=list(self._judged()))
+        yield self._of_part(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
+        yield self._of_part(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
+        if measured.heart_area_px is not None:
+            heart = _areas(measured.heart_area_px, None)
+            heart += _ratios(CARDIOTHORACIC, measured.cardiothoracic_ratio)
+            yield self._of_part(HEART, heart)
+
+    def _judged(self) -> Iterator[QualitativeEvaluation]:
+        """The verdict on the whole result and the reasons for it, each as a code."""
+        quality = self.found.quality
+        yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
+        for doubt in quality.doubts:
+            value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
+            yield QualitativeEvaluation(DOUBT, value)
+
+    def _of_part(self, part: int, values: list[Measurement]) -> Any:
+        """A part's group: of its segment, or of the film where there is no Segmentation."""
+        site = FindingSite(PARTS[part], laterality=SIDES.get(part))
+        if self.seg is None:
+            return self._of_film(LABELS[part], site=site, values=values)
+        return PlanarROIMeasurementsAndQualitativeEvaluations(
+            referenced_segment=self._segment(part, self.seg),
+            **self._group(LABELS[part], site=site, values=values),
+        )
+
+    def _of_film(
+        self,
+        label: str,
+        *,
+        site: FindingSite,
+        values: list[Measurement],
+        judged: list[QualitativeEvaluation] | None = None,
+    ) -> MeasurementsAndQualitativeEvaluations:
+        film = SourceImageForMeasurementGroup(self.film.SOPClassUID, self.film.SOPInstanceUID)
+        return MeasurementsAndQualitativeEvaluations(
+            source_images=[film],
+            qualitative_evaluations=judged,
+            **self._group(label, site=site, values=values),
+        )
+
+    def _group(self, label: str, *, site: FindingSite, values: list[Measurement]) -> dict[str, Any]:
+        """What both kinds of group are told."""
+        ran_with = parameters(self.found.provenance)
+        if self.found.measurements.spacing_source is not None:
+            ran_with["millimetres"] = self.found.measurements.spacing_source
+        return {
+            "tracking_identifier": TrackingIdentifier(uid=self._uid(label), identifier=label),
+            "finding_type": site.value,
+            "finding_category": ANATOMY,
+            "finding_sites": [site],
+            "algorithm_id": AlgorithmIdentification(
+                name=MAKER,
+                version=self.found.provenance.version,
+                family=AI,
+                manufacturer=MAKER,
+                parameters=[f"{key}={value}" for key, value in ran_with.items()],
+            ),
+            "measurements": values,
+        }
+
+    def _segment(self, part: int, seg: Dataset) -> ReferencedSegmentationFrame:
+        reference = ReferencedSegmentationFrame(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            frame_number=part,
+            segment_number=part,
+            source_image=SourceImageForSegmentation(
+                self.film.SOPClassUID, self.film.SOPInstanceUID
+            ),
+        )
+        # PS3.3 C.17.3: a frame's number or a segment's, and highdicom writes both
+        del reference[0].ReferencedSOPSequence[0].ReferencedFrameNumber
+        return reference
+
+    def _uid(self, name: str) -> str:
+        """Of something inside the report; the same in every report of this result."""
+        return result_uid(self.film.SOPInstanceUID, self.found.provenance, f"sr/{name}")
+
+
+def _areas(px: int, cm2: float | None) -> list[Measurement]:
+    known = [] if cm2 is None else [_measurement(AREA, cm2, CM2)]
+    return [*known, _measurement(AREA, px, PIXELS)]
+
+
+def _ratios(name: Code, value: float | None) -> list[Measurement]:
+    return [] if value is None else [_measurement(name, value, RATIO)]
+
+
+def _measurement(name: Code, value: float, unit: Code) -> Measurement:
+    shown = value if isinstance(value, int) else float(f"{value:.{DIGITS}g}")
+    return Measurement(name=name, value=shown, unit=unit)

@@ -1,0 +1,201 @@
+"""PNG, JPEG, TIFF, BMP and WebP through Pillow -> `Radiograph`.
+
+Sizes are checked in the header before a pixel is decoded, against our own limit: Pillow's global
+limit is neither used nor changed. Resolution tags (pHYs, DPI) say how to print, not how large the
+chest was: spacing is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import IO, cast
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from pleura.core.arrays import Pixels
+from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.core.types import Radiograph
+from pleura.io.bounded_reads import BoundedReads
+from pleura.io.decoding import decoding
+from pleura.io.film_checks import MOST_PIXELS, all_finite, check_contrast, check_size
+from pleura.io.images.bare import bare
+from pleura.io.images.exif import TURNED, orientation, turn
+from pleura.io.images.grey import GREY_MODES, OVER_BLACK, deep_to_grey, grey_pixels
+from pleura.io.images.jpeg_scans import check_scans
+from pleura.io.images.tiff.pages import (
+    ORIENTATION,
+    PHOTOMETRIC,
+    Page,
+    at_page,
+    choose_page,
+    read_pages,
+)
+from pleura.io.images.tiff.samples import (
+    RGB,
+    WHITE_IS_ZERO,
+    has_alpha,
+    is_plain,
+    read_samples,
+    refuse_variant,
+)
+
+__all__ = ["PLUGINS", "read_image"]
+
+PLUGINS: dict[str, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+}
+"""Opened by class: `Image.open` would try every format and warn of sizes that are fine here."""
+
+_PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
+
+
+def read_image(
+    stream: IO[bytes],
+    *,
+    kind: str,
+    most_pixels: int = MOST_PIXELS,
+    photographs: bool = False,
+) -> Radiograph:
+    """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
+
+    8 and 16 bit, 32-bit integer and float; grey, RGB, palette, with or without alpha. Of several
+    pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
+    `UnsuitableFilm`.
+    """
+    read = _tiff_pixels if kind == "TIFF" else partial(_picture_pixels, kind=kind)
+    with decoding(kind, alone=False) as state:
+        pixels = read(stream, state.notes, most=most_pixels, photographs=photographs)
+        check_contrast(pixels)
+    return Radiograph(pixels, notes=tuple(state.notes))
+
+
+def _picture_pixels(
+    stream: IO[bytes], notes: list[str], *, kind: str, most: int, photographs: bool
+) -> Pixels:
+    before = len(notes)
+    try:
+        image = PLUGINS[kind](_in_pieces(stream, kind))
+        if image.info.get("progressive"):
+            check_scans(stream)
+        return _loaded(image, notes, most=most, photographs=photographs)
+    except (ValueError, SyntaxError, OSError):
+        pixels_alone = bare(stream)
+        if pixels_alone is None:
+            raise
+    del notes[before:]
+    image = PLUGINS[kind](_in_pieces(pixels_alone, kind))
+    return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _in_pieces(stream: IO[bytes], kind: str) -> IO[bytes]:
+    """The stream, within bounds where Pillow reads the format piece by piece in Python."""
+    return cast(IO[bytes], BoundedReads(stream)) if kind in ("PNG", "JPEG") else stream
+
+
+def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs: bool) -> Pixels:
+    pages, whole = read_pages(stream)
+    if not pages or 0 in pages[0][0].size:
+        return _loaded(PLUGINS["TIFF"](stream), notes, most=most, photographs=photographs)
+    page, more = choose_page(pages)
+    if not (page.is_film or whole):
+        raise UnreadableFilm(
+            "this TIFF file holds a small copy of its picture, and the picture itself is damaged "
+            "or cut off; copy or export it again"
+        )
+    check_size(*page.size, most=most)
+    notes += more
+    if not is_plain(page):
+        return _sampled(stream.read(), page, notes, photographs=photographs)
+    try:
+        image = PLUGINS["TIFF"](stream if page is pages[0][0] else at_page(stream, page))
+    except (SyntaxError, KeyError, ValueError, OSError):
+        raise refuse_variant(page) from None
+    return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool) -> Pixels:
+    """The pixels of a TIFF page that Pillow does not read."""
+    samples = read_samples(content, page)
+    if has_alpha(page) and (samples[..., -1] == 0).any():
+        samples = np.where(samples[..., -1:] == 0, samples[..., :-1].min(), samples[..., :-1])
+        notes.append(OVER_BLACK)
+    pixels: Pixels = samples[..., 0].astype(np.float32)
+    if page.value(PHOTOMETRIC, 1) == RGB and samples.shape[2] > 2:
+        pixels, more = deep_to_grey(samples[..., :3].astype(np.float32), photographs=photographs)
+        notes += more
+    pixels = all_finite(pixels, notes)
+    if page.value(PHOTOMETRIC, 1) == WHITE_IS_ZERO:
+        pixels = _turned_round(pixels)
+    said = page.value(ORIENTATION, 1)
+    if 1 < said <= 8:
+        notes.append(TURNED)
+        pixels = turn(pixels, said)
+    return pixels
+
+
+def _loaded(
+    image: ImageFile.ImageFile, notes: list[str], *, most: int, photographs: bool
+) -> Pixels:
+    """The pixels of an opened picture."""
+    check_size(image.height, image.width, most=most)
+    _check_mode(image)
+    notes += _page_notes(image)
+    inverted = _is_white_zero(image)
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+    said = orientation(image) if tiff else 1  # TIFF turns itself while loading
+    image.load()
+    said = said if tiff else orientation(image)
+    if said != 1:
+        notes.append(TURNED)
+    is_float = image.mode == "F"
+    pixels, more = grey_pixels(image, photographs=photographs)
+    notes += more
+    if is_float:
+        pixels = all_finite(pixels, notes)
+    if said != 1 and not tiff:
+        pixels = turn(pixels, said)
+    return _turned_round(pixels) if inverted else pixels
+
+
+def _turned_round(pixels: Pixels) -> Pixels:
+    """Low for high, in the same range; in place."""
+    np.subtract(pixels.max() + pixels.min(), pixels, out=pixels)
+    return pixels
+
+
+def _check_mode(image: ImageFile.ImageFile) -> None:
+    if image.mode == "1":
+        raise UnsuitableFilm(
+            "the image has 1 bit a pixel, black or white, as a mask or a fax has; "
+            "give the film itself, with 8 bits or more"
+        )
+
+
+def _page_notes(image: ImageFile.ImageFile) -> list[str]:
+    notes = []
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)  # its pages are counted before
+    pages = 1 if tiff else getattr(image, "n_frames", 1)
+    if pages > 1:
+        notes.append(f"the file holds {pages} pages; the first was read")
+    if image.mode not in GREY_MODES and any(";16" in str(tile.args) for tile in image.tile):
+        notes.append("16-bit colour was read with 8 bits")
+    return notes
+
+
+def _is_white_zero(image: ImageFile.ImageFile) -> bool:
+    """Whether high values are dark: Pillow turns 8-bit TIFF round by itself, deeper ones not."""
+    tags = getattr(image, "tag_v2", {})
+    return image.mode != "L" and image.mode in GREY_MODES and tags.get(_PHOTOMETRIC) == 0

@@ -1,0 +1,94 @@
+"""Which files are results of an earlier run, and so no films."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from pleura.io.images.coco import MERGED
+from pleura.io.opening import open_file
+from pleura.io.outputs import FORMATS
+from pleura.io.run.cells import name_in
+from pleura.io.run.naming import split_suffix
+from pleura.io.run.report import RUN
+from pleura.io.run.row import COLUMNS
+from pleura.io.run.table import RESULTS
+
+__all__ = ["Earlier", "is_beside_its_film", "stems_of"]
+
+_ENDINGS = tuple(ending for each in FORMATS.values() for ending in each.endings)
+_BESIDE = ("_mask.png", "_labels.png", "_overlay.png")
+"""Endings of what no film is, where a film of that name lies beside it."""
+
+_CROP = "_crop.png"
+_CROP_MARK = b"pleura:box"
+_HEAD = 4096  # bytes; text fields stand before the pixels
+
+
+class Earlier:
+    """The results of earlier runs in the folders that were looked at so far.
+
+    A folder with a `results.csv` of ours is where a run wrote: the files of the films in that table
+    are results. A crop is known by its text field. A mask, a label map or an overlay that was taken
+    elsewhere is known by the film beside it.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, tuple[tuple[Path, frozenset[str]], ...]] = {}
+
+    def __contains__(self, path: Path) -> bool:
+        """Whether `path` is a result; the table of a run, and its report, are too."""
+        runs = self._runs_above(path.parent)
+        if any(path.parent == root for root, _ in runs) and path.name in (RESULTS, RUN, MERGED):
+            return True
+        ending = next((each for each in _ENDINGS if path.name.endswith(each)), None)
+        if ending is None:
+            return False
+        for root, films in runs:
+            stem = path.relative_to(root).as_posix().removesuffix(ending)
+            if stem in films:
+                return True
+        return ending == _CROP and _is_crop(path)
+
+    def _runs_above(self, folder: Path) -> tuple[tuple[Path, frozenset[str]], ...]:
+        """The folders of earlier runs that `folder` lies in, with the films of each."""
+        unknown, place = [], folder
+        while str(place) not in self._runs:
+            unknown.append(place)
+            if place == place.parent:
+                break
+            place = place.parent
+        for each in reversed(unknown):
+            above = self._runs.get(str(each.parent), ())
+            films = _films_of_run(each)
+            self._runs[str(each)] = (*above, (each, films)) if films else above
+        return self._runs[str(folder)]
+
+
+def stems_of(names: Iterable[str]) -> frozenset[str]:
+    """The stems of those of a folder's files that are films by their suffix."""
+    parts = map(split_suffix, names)
+    return frozenset(stem for stem, suffix in parts if suffix)
+
+
+def is_beside_its_film(name: str, stems: Collection[str]) -> bool:
+    """Whether the file is a mask, or the like, of one of the films `stems` of its folder."""
+    return any(name.endswith(each) and name.removesuffix(each) in stems for each in _BESIDE)
+
+
+def _films_of_run(folder: Path) -> frozenset[str]:
+    """The names of the films in a folder's `results.csv`; none where there is no such table."""
+    with suppress(OSError, ValueError, csv.Error), open_file(folder / RESULTS) as file:
+        lines = file.read().decode("utf-8", errors="surrogateescape").split("\n")
+        rows = csv.reader(lines)
+        if next(rows, [])[:3] == list(COLUMNS[:3]):
+            return frozenset(name_in(cells[0]) for cells in rows if cells)
+    return frozenset()
+
+
+def _is_crop(path: Path) -> bool:
+    with suppress(OSError), open_file(path) as file:
+        return _CROP_MARK in file.read(_HEAD)
+    return False

@@ -1,0 +1,320 @@
+"""Which films a command line means, and what else lies there that is none.
+
+A film's `relative`, the name of its results, is given by `io.run.naming`.
+"""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+import glob
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from pleura.core.errors import UsageError
+from pleura.io.atomic import OWN
+from pleura.io.opening import open_file
+from pleura.io.run.earlier_results import Earlier, is_beside_its_film, stems_of
+from pleura.io.run.left_out import LeftOut
+from pleura.io.run.naming import FILM_SUFFIXES, Named, told_apart
+from pleura.io.run.walk import walk
+
+__all__ = ["FILM_SUFFIXES", "LIST_SUFFIXES", "Found", "Search", "find_films", "listed_paths"]
+
+
+_SKIPPED_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Found:
+    """A film on disk."""
+
+    path: Path
+    """Where it is."""
+
+    relative: PurePath
+    """Where its results go under the output folder: a path without suffix, unique in its run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search found."""
+
+    films: list[Found]
+    """Sorted by `relative`."""
+
+    left_out: LeftOut
+    """What was seen and is no film of this run, and what could not be looked at."""
+
+
+def find_films(
+    inputs: Sequence[str | Path],
+    *,
+    leave_out: str | Path | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Search:
+    """Find the films that `inputs` name: files, folders, globs, and .txt or .csv lists.
+
+    Folders are searched to the bottom for the suffixes in `FILM_SUFFIXES`, and for DICOM files
+    without a suffix. Hidden files and folders, files of other kinds and results of earlier runs are
+    left out and counted; the folder `leave_out` (where results go) is not entered. A film named
+    twice comes once. `known` has the names that an earlier run gave, by path: they are kept.
+
+    Raises `UsageError` for a missing path, a folder without films, and a glob without a match.
+    """
+    if not inputs:
+        raise UsageError("no input given; name films, folders, globs, or a .txt or .csv list")
+    looking = _Looking(None if leave_out is None else _absolute(leave_out))
+    deepest: dict[Path, int] = {}
+    for each in inputs:
+        for path, depth in looking.films_of(each):
+            deepest[path] = max(depth, deepest.get(path, 0))
+    names = known or {}
+    named = [
+        Named(
+            path,
+            tuple(part for part in path.parent.parts if part != path.anchor),
+            depth,
+            kept=PurePath(names[str(path)]) if str(path) in names else None,
+        )
+        for path, depth in deepest.items()
+    ]
+    films = [Found(each.path, PurePath(*each.parts)) for each in told_apart(named)]
+    in_order = sorted(films, key=lambda film: (film.relative.as_posix(), film.path))
+    return Search(in_order, looking.left_out)
+
+
+class _Looking:
+    """One search, and what it leaves out."""
+
+    def __init__(self, skipped: Path | None) -> None:
+        self.left_out = LeftOut()
+        self._skipped = skipped
+        self._earlier = Earlier()
+
+    def films_of(self, given: str | Path) -> Iterator[tuple[Path, int]]:
+        """The films of one input: (absolute path, folders of it that are mirrored)."""
+        path = _absolute(given)
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder is closed
+            yield from self._in_folder(path)
+        elif path.suffix.lower() in LIST_SUFFIXES and os.path.isfile(path):  # noqa: PTH113
+            for entry in listed_paths(path):
+                yield _absolute(entry), _depth(_absolute(entry), path.parent)
+        elif os.path.lexists(path):
+            yield path, 0
+        elif glob.has_magic(str(given)):
+            yield from self._of_glob(str(given))
+        else:
+            raise UsageError(_not_there(path, given))
+
+    def _in_folder(self, folder: Path) -> list[tuple[Path, int]]:
+        """All films below `folder`, named from `folder`; `UsageError` where there are none."""
+        films = list(self._below(folder))
+        if not films:
+            raise UsageError(
+                f"no films in the folder {folder}: looked, in all its folders, for "
+                f"{', '.join(FILM_SUFFIXES)} and DICOM files without a suffix"
+                f"{self._instead()}; name the right folder"
+            )
+        return [(path, _depth(path, folder)) for path in films]
+
+    def _of_glob(self, pattern: str) -> list[tuple[Path, int]]:
+        """Films that match, and those in folders that match, from the part without wildcards."""
+        parts = Path(pattern).expanduser().parts
+        plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+        base = _absolute(Path(*parts[:plain]))
+        matches = self._matching(base, parts[plain:])
+        films: set[Path] = set()
+        entered: set[str] = set()
+        for path in matches:
+            if self._is_skipped(path) or not entered.isdisjoint((str(path), str(path.parent))):
+                continue
+            if os.path.isdir(path):  # noqa: PTH112
+                films.update(self._below(path, entered))
+            elif self._is_film(path):
+                films.add(path)
+        if not films:
+            raise UsageError(
+                f"the glob {pattern} matches {len(matches)} paths, none of them a film; "
+                f"films end in {', '.join(FILM_SUFFIXES)}, or are DICOM files without a suffix"
+                f"{self._instead()}"
+            )
+        return [(path, _depth(path, base)) for path in films]
+
+    def _matching(self, base: Path, parts: Sequence[str]) -> list[Path]:
+        """What a glob's parts match below `base`; as `glob.glob`, which ends in deep trees."""
+        places = [base]
+        while parts and parts[-1] == "**":  # all below a folder that matches is looked at anyway
+            parts = parts[:-1]
+        for part in parts:
+            deeper: dict[Path, None] = {}
+            for place in places:
+                deeper.update(dict.fromkeys(self._matches(place, part)))
+            places = list(deeper)
+        return places
+
+    def _matches(self, place: Path, part: str) -> Iterator[Path]:
+        if part == "**":
+            for folder, folders, _ in walk(str(place), follow=True, on_error=self._cannot_read):
+                folders[:] = [each for each in folders if not each.startswith(".")]
+                yield Path(folder)
+        elif glob.has_magic(part):
+            try:
+                names = [each.name for each in place.iterdir()] if os.path.isdir(place) else []  # noqa: PTH112
+            except OSError as error:
+                self._cannot_read(str(place), error)
+                names = []
+            hidden = part.startswith(".")
+            matching = sorted(fnmatch.filter(names, part))
+            yield from (place / each for each in matching if hidden or not each.startswith("."))
+        elif os.path.lexists(place / part):
+            yield place / part
+
+    def _below(self, folder: Path, entered: set[str] | None = None) -> Iterator[Path]:
+        """Every film below; linked folders are followed, each place once; `entered` gets them."""
+        for place, folders, files in walk(str(folder), follow=True, on_error=self._cannot_read):
+            here = Path(place)
+            if here == self._skipped:
+                folders.clear()
+                continue
+            if entered is not None:
+                entered.add(place)
+            hidden = {each for each in folders if each.startswith(".") or each in _SKIPPED_FOLDERS}
+            folders[:] = [each for each in folders if each not in hidden]
+            self.left_out.hidden.add(*(here / each for each in sorted(hidden)))
+            stems = stems_of(files)
+            for name in files:
+                if name.startswith(OWN):
+                    continue
+                if name.startswith("."):
+                    self.left_out.hidden.add(here / name)
+                elif is_beside_its_film(name, stems):
+                    self.left_out.results.add(here / name)
+                elif self._is_film(here / name):
+                    yield here / name
+
+    def _is_film(self, path: Path) -> bool:
+        """Whether it is one; what is none is counted."""
+        try:
+            film, special = _kind(path)
+        except OSError as error:
+            self._cannot_read(str(path), error)
+            return False
+        if path in self._earlier:
+            self.left_out.results.add(path)
+            return False
+        if not film:
+            (self.left_out.special if special else self.left_out.other).add(path)
+        return film
+
+    def _is_skipped(self, path: Path) -> bool:
+        return self._skipped is not None and path.is_relative_to(self._skipped)
+
+    def _cannot_read(self, path: str, error: OSError) -> None:
+        self.left_out.cannot_read(path, error.strerror or str(error))
+
+    def _instead(self) -> str:
+        """For errors: what lies there instead of films."""
+        said = "; ".join([*self.left_out.complaints(), *self.left_out.lines()])
+        return f" ({said})" if said else ""
+
+
+def _kind(path: Path) -> tuple[bool, bool]:
+    """(is a film, is a pipe or device).
+
+    By suffix; a file without one, or whose suffix is a number as in UIDs, by DICOM's mark. Raises
+    `OSError` where that cannot be told.
+    """
+    name = path.name.lower()
+    by_suffix = name.endswith(FILM_SUFFIXES)
+    if not by_suffix and ((path.suffix and not path.suffix[1:].isdigit()) or name == "dicomdir"):
+        return False, False
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        if by_suffix:  # its row will say why it cannot be read
+            return True, False
+        raise
+    if not regular or by_suffix:
+        return regular, not regular
+    with open_file(path) as file:
+        return file.read(132)[128:] == b"DICM", False
+
+
+def _not_there(path: Path, given: str | Path) -> str:
+    """Why an input cannot be looked at."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"cannot look at {given}: {error.strerror or error}; check the permissions"
+    return f"there is no file or folder {given}; check the spelling, or quote a glob"
+
+
+def _depth(path: Path, base: Path) -> int:
+    """How many folders of `path` lie below `base`; 0 where it lies elsewhere."""
+    own, above = path.parts, base.parts
+    return len(own) - len(above) - 1 if own[: len(above)] == above else 0
+
+
+def _absolute(path: str | Path) -> Path:
+    """Absolute and without `..`, links unresolved: a link's own name is the film's."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() follows links
+
+
+LIST_SUFFIXES = (".txt", ".csv")
+
+PATH_COLUMNS = ("path", "image", "film")
+"""Of a CSV list; the first that is there holds the films."""
+
+_SHOWN = 3  # missing paths that a message names
+
+
+def listed_paths(path: Path) -> list[Path]:
+    """The films that a .txt or .csv list names; relative names start from the list's folder.
+
+    A .txt list has one path a line; blank lines and lines that start with # are skipped. A .csv
+    list has a header with a column `path`, `image` or `film`, and commas, semicolons or tabs.
+    Raises `UsageError` for an empty list, a CSV without such a column, and missing films.
+    """
+    try:
+        with open_file(path) as file:
+            text = file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the list {path}: {error}; save it as UTF-8 text") from error
+    names = _csv_names(path, text) if path.suffix.lower() == ".csv" else _text_names(text)
+    films = [path.parent / Path(name).expanduser() for name in names]
+    if not films:
+        raise UsageError(f"the list {path} names no film; write one path a line")
+    missing = [str(film) for film in films if not os.path.lexists(film)]
+    if missing:
+        some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        raise UsageError(
+            f"{len(missing)} of the {len(films)} films in the list {path} are not there: {some}; "
+            "relative names start from the list's own folder"
+        )
+    return films
+
+
+def _text_names(text: str) -> Iterator[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return (line for line in lines if line and not line.startswith("#"))
+
+
+def _csv_names(path: Path, text: str) -> Iterator[str]:
+    lines = text.splitlines()
+    header = lines[0] if lines else ""
+    delimiter = max(",;\t", key=header.count)
+    rows = csv.DictReader(lines, delimiter=delimiter)
+    fields = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
+    column = next((fields[name] for name in PATH_COLUMNS if name in fields), None)
+    if column is None:
+        raise UsageError(
+            f"the list {path} has no column {' or '.join(PATH_COLUMNS)}; "
+            f"it has: {', '.join(fields) or 'nothing'}. Name one of them in its first line"
+        )
+    return (row[column].strip() for row in rows if (row[column] or "").strip())

@@ -1,0 +1,97 @@
+"""What a search for films saw and left out, counted and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pleura.io.run.cells import printable
+
+__all__ = ["LeftOut", "Tally"]
+
+KEPT = 100
+"""Paths of one kind that are kept, for the report; the rest are counted."""
+
+SHOWN = 5
+"""Paths of one kind that are shown."""
+
+_LONGEST = 160
+"""Characters of a path that are shown; longer ones lose their middle."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many paths there were of one kind, and which came first."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, *paths: Path) -> None:
+        """Count paths."""
+        self.count += len(paths)
+        self.first += [str(path) for path in paths[: max(0, KEPT - len(self.first))]]
+
+    def shown(self) -> str:
+        """The first few, for people."""
+        more = ", ..." if self.count > SHOWN else ""
+        return ", ".join(shortened(path) for path in self.first[:SHOWN]) + more
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What a search saw besides films."""
+
+    hidden: Tally = field(default_factory=Tally)
+    """Files and folders whose names begin with a dot, and those that systems make."""
+
+    other: Tally = field(default_factory=Tally)
+    """Files of other kinds, by their names."""
+
+    results: Tally = field(default_factory=Tally)
+    """Of earlier runs: masks, crops, tables."""
+
+    special: Tally = field(default_factory=Tally)
+    """Pipes, sockets and devices."""
+
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Folders and files that could not be looked at: path -> why."""
+
+    def cannot_read(self, path: str, reason: str) -> None:
+        """Note a folder or file that could not be looked at."""
+        self.unreadable[path] = reason
+
+    def lines(self) -> Iterator[str]:
+        """A line a kind, but for the unreadable."""
+        for tally, one, many in (
+            (self.hidden, "hidden file or folder", "hidden files or folders"),
+            (self.other, "file of another kind", "files of other kinds"),
+            (self.results, "result of an earlier run", "results of earlier runs"),
+            (self.special, "pipe or device", "pipes or devices"),
+        ):
+            if tally.count:
+                kind = one if tally.count == 1 else many
+                yield f"left out {tally.count} {kind}: {tally.shown()}"
+
+    def complaints(self) -> Iterator[str]:
+        """A line for each folder or file that could not be read."""
+        for path, reason in self.unreadable.items():
+            yield f"could not read {shortened(path)}: {reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts by kind, and the first paths of each."""
+        tallies = {
+            "hidden": self.hidden,
+            "other": self.other,
+            "results": self.results,
+            "special": self.special,
+        }
+        return {name: {"count": each.count, "first": each.first} for name, each in tallies.items()}
+
+
+def shortened(path: str) -> str:
+    """A path as people see it, on one line and not endless."""
+    half = _LONGEST // 2
+    text = printable(path)
+    return text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"

@@ -1,0 +1,185 @@
+"""One film's line in `results.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import PurePath
+from typing import Any
+
+from pleura.core.quality.verdict import DOUBTS
+from pleura.core.types import Box, Measurements, Segmentation
+from pleura.io.run.cells import name_cell, name_in, text_cell, text_in
+
+__all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "explained", "failed_row"]
+
+DONE, FAILED = "done", "failed"
+"""What `Row.status` may be."""
+
+_DIGITS = 6  # significant, of a fractional number in the table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the table says of one film. None is undefined, an empty cell, never zero.
+
+    Areas are in px and, where the spacing is known, cm2; a box is `top left bottom right` in px,
+    rows top <= r < bottom, columns left <= c < right.
+    """
+
+    film: str
+    """The name of its results under the output folder, unique in the run; the table's key."""
+
+    path: str
+    """The film itself, as it was found."""
+
+    status: str
+    """`done` or `failed`."""
+
+    mask: str | None = None
+    """The mask's path under the output folder."""
+
+    verdict: str = ""
+    """`ok`, `review` or `refused`; empty for a film that failed."""
+
+    estimated_dice: float | None = None
+    """What the lungs' Dice with a reader's mask would be."""
+
+    doubts: str = ""
+    """Codes of the reasons to doubt the result, with `; ` between."""
+
+    height: int | None = None
+    width: int | None = None
+    view: str | None = None
+    lungs_area_px: int | None = None
+    right_area_px: int | None = None
+    left_area_px: int | None = None
+    lungs_share: float | None = None
+    right_to_left_ratio: float | None = None
+    lungs_area_cm2: float | None = None
+    right_area_cm2: float | None = None
+    left_area_cm2: float | None = None
+    spacing_row_mm: float | None = None
+    spacing_col_mm: float | None = None
+    spacing_source: str | None = None
+    lungs_box: str | None = None
+    right_box: str | None = None
+    left_box: str | None = None
+    heart_area_px: int | None = None
+    cardiothoracic_ratio: float | None = None
+    uid: str | None = None
+    """The film's SOPInstanceUID; only where it was asked for."""
+
+    seconds: float | None = None
+    """Spent on this film."""
+
+    notes: str = ""
+    """Of decoding and clean-up, with `; ` between."""
+
+    error: str = ""
+    """Why a failed film failed."""
+
+    def cells(self) -> list[str]:
+        """The row as text, in the order of `COLUMNS`; every cell on one line, none a formula."""
+        return [_cell(getattr(self, name), name) for name in COLUMNS]
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as JSON has it: as in the table, but boxes are arrays of numbers."""
+        values = asdict(self)
+        for name in _BOXES:
+            values[name] = None if values[name] is None else [int(n) for n in values[name].split()]
+        return values
+
+    @classmethod
+    def from_cells(cls, cells: Mapping[str, str]) -> Row:
+        """The inverse of `cells`, by column name. Raises `ValueError` for what is no row."""
+        values = {name: _value(cells[name], name) for name in COLUMNS}
+        return cls(**values)
+
+
+COLUMNS = tuple(each.name for each in fields(Row))
+"""Of `results.csv`, in order."""
+
+_KINDS = {each.name: str(each.type) for each in fields(Row)}
+
+
+def done_row(
+    segmentation: Segmentation,
+    film: PurePath,
+    *,
+    path: PurePath,
+    mask: PurePath | None = None,
+    seconds: float | None = None,
+) -> Row:
+    """The row of a film that was segmented; `film` and `mask` are relative to the output folder."""
+    radiograph, measured = segmentation.radiograph, segmentation.measurements
+    spacing = radiograph.spacing
+    height, width = radiograph.size
+    return Row(
+        film=film.as_posix(),
+        path=str(path),
+        status=DONE,
+        mask=None if mask is None else mask.as_posix(),
+        verdict=segmentation.quality.verdict,
+        estimated_dice=segmentation.quality.estimated_dice,
+        doubts="; ".join(each.code for each in segmentation.quality.doubts),
+        height=height,
+        width=width,
+        view=radiograph.view,
+        spacing_row_mm=None if spacing is None else spacing.row_mm,
+        spacing_col_mm=None if spacing is None else spacing.col_mm,
+        spacing_source=None if spacing is None else spacing.source,
+        lungs_box=_box(measured.lungs_box),
+        right_box=_box(measured.right_box),
+        left_box=_box(measured.left_box),
+        seconds=seconds,
+        notes="; ".join(dict.fromkeys((*radiograph.notes, *segmentation.notes))),
+        **{name: getattr(measured, name) for name in _MEASURED},
+    )
+
+
+def failed_row(film: PurePath, *, path: PurePath, error: str, seconds: float | None = None) -> Row:
+    """The row of a film that could not be segmented, with its reason."""
+    return Row(film=film.as_posix(), path=str(path), status=FAILED, error=error, seconds=seconds)
+
+
+def explained(doubts: str) -> str:
+    """The sentences of a row's `doubts`."""
+    return " ".join(DOUBTS[code] for code in doubts.split("; ") if code in DOUBTS)
+
+
+_MEASURED = tuple(
+    each.name
+    for each in fields(Measurements)
+    if each.name in COLUMNS and not each.name.endswith(("_box", "_source"))
+)
+
+
+def _box(box: Box | None) -> str | None:
+    return None if box is None else f"{box.top} {box.left} {box.bottom} {box.right}"
+
+
+_NAMES = frozenset({"film", "path", "mask"})
+"""Columns from whose cells a name must come back as it was."""
+
+_BOXES = tuple(name for name in COLUMNS if name.endswith("_box"))
+
+
+def _cell(value: str | float | None, column: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.{_DIGITS}g}"
+    if isinstance(value, int):
+        return str(value)
+    return name_cell(value) if column in _NAMES else text_cell(value)
+
+
+def _value(cell: str, column: str) -> Any:
+    """The value of a cell of `column`."""
+    kind = _KINDS[column]
+    if cell == "":
+        return "" if kind == "str" else None
+    if "int" in kind or "float" in kind:
+        return int(cell) if "int" in kind else float(cell)
+    return name_in(cell) if column in _NAMES else text_in(cell)

@@ -1,0 +1,573 @@
+"""DICOM results, read back by other people's software: pydicom, highdicom, dciodvfy and dcmtk."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import highdicom
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.uid import (
+    UID,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from pleura.core.errors import UnsuitableFilm, UsageError
+from pleura.core.masks.contours import fill_outlines
+from pleura.core.masks.measure import measure
+from pleura.core.types import Provenance, Quality, Segmentation
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.dicom.gsps import MOST_POINTS
+from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
+from pleura.io.images.overlay import marked_overlay, overlay_image
+from pleura.io.read import read_radiograph
+
+READABLE = (
+    "CR-MONO1-10-chest_nopreamble.dcm",
+    "RG1_J2KI_chest_mono1.dcm",
+    "RG1_JLSN_chest_mono1.dcm",
+    "nih_udacity_test1.dcm",
+    "nih_udacity_test2.dcm",
+    "nih_udacity_test3.dcm",
+)
+NAME = "Secretname"
+ROWS, COLUMNS = 96, 80
+STUDY, FILM = "1.2.3.4", "1.2.3.4.5.6"
+
+
+def film(**tags: Any) -> Dataset:
+    """A DX film of 12 bits, low at the top; `tags` add to it or, with None, take away."""
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", FILM
+    made.StudyInstanceUID, made.SeriesInstanceUID = STUDY, "1.2.3.4.5"
+    made.PatientName, made.PatientID = NAME, f"{NAME}-7"
+    made.PatientBirthDate, made.PatientSex = "19701231", "F"
+    made.StudyDate, made.StudyTime, made.AccessionNumber = "20260102", "030405", "A1"
+    made.Modality, made.BodyPartExamined, made.ViewPosition = "DX", "CHEST", "PA"
+    made.PatientOrientation = ["L", "F"]
+    made.PixelSpacing = [2, 2]
+    values = 16 * np.arange(ROWS)[:, None] + np.arange(COLUMNS)[None]  # 0 .. 1520 + 79
+    made.set_pixel_data(values.astype("<u2"), "MONOCHROME2", 12)
+    made.SOPInstanceUID = FILM  # pydicom gave another with the pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some tests want what the standard forbids
+        for keyword, value in tags.items():
+            if value is None:
+                delattr(made, keyword)
+            else:
+                setattr(made, keyword, value)
+    return made
+
+
+def as_bytes(dataset: Dataset) -> bytes:
+    file = BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def found_in(data: bytes | Path, *, heart: bool = True) -> Segmentation:
+    """A result by hand: two ellipses, and a heart that overlaps the left one."""
+    radiograph = read_radiograph(data)
+    height, width = radiograph.size
+    y, x = np.mgrid[0:height, 0:width]
+    y, x = (y + 0.5) / height - 0.5, (x + 0.5) / width
+    right = (y / 0.33) ** 2 + ((x - 0.28) / 0.15) ** 2 < 1
+    left = (y / 0.30) ** 2 + ((x - 0.72) / 0.14) ** 2 < 1
+    middle = ((y - 0.1) / 0.12) ** 2 + ((x - 0.55) / 0.13) ** 2 < 1
+    masks = [right, left] + [middle] * heart
+    soft = np.clip(0.2 + 0.6 * np.stack(masks), 0, 1).astype(np.float32)  # 0.2 out, 0.8 in
+    return Segmentation(
+        radiograph=radiograph,
+        right=right,
+        left=left,
+        heart=middle if heart else None,
+        probabilities=soft,
+        channels=("right_field", "left_field", "heart")[: len(masks)],
+        measurements=measure(
+            right, left, heart=middle if heart else None, spacing=radiograph.spacing
+        ),
+        provenance=Provenance("0.1.0", "by hand", "ab" * 32, "none", "field"),
+        quality=Quality("ok", 0.97),
+    )
+
+
+def one(name: str, *, heart: bool = True, **tags: Any) -> tuple[Dataset, Segmentation]:
+    """One result of the drawn film, through bytes, and what it was made of."""
+    data = as_bytes(film(**tags))
+    found = found_in(data, heart=heart)
+    (result,) = dicom_results(data, found, [name])
+    return dcmread(BytesIO(dicom_bytes(result))), found
+
+
+def errors(result: bytes | Dataset, place: Path) -> list[str]:
+    """What dciodvfy calls an error."""
+    place.write_bytes(result if isinstance(result, bytes) else dicom_bytes(result))
+    told = subprocess.run(["dciodvfy", place], capture_output=True, text=True)
+    lines = (told.stdout + told.stderr).splitlines()
+    assert lines, "dciodvfy names the kind of object at least"
+    return [line for line in lines if line.startswith("Error")]
+
+
+UNKNOWN_TO_DCIODVFY = "Error - Information Object Not found"
+FROM_ZERO = "Error - SegmentNumber not monotonically increasing from one by one"
+"""Label maps are of 2024, and number their background 0; Debian's dciodvfy is of 2022."""
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_no_error_in_any_result_of_a_real_film(films_root: Path, name: str, tmp_path: Path) -> None:
+    path = films_root / "dicom" / name
+    found = found_in(path)
+    formats = list(DICOM_FORMATS)
+    results = dicom_results(path, found, formats)
+    for kind, result in zip(formats, results, strict=True):
+        told = errors(result, tmp_path / "result.dcm")
+        if kind == "dicom-seg-labelmap":
+            told = [e for e in told if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
+        assert (kind, told) == (kind, [])
+    seg = dcmread(BytesIO(dicom_bytes(results[0])))
+    assert np.array_equal(seg.pixel_array, [found.right, found.left, found.heart])
+    assert (seg.Rows, seg.Columns) == found.radiograph.size
+
+
+def test_a_film_of_a_kind_that_may_have_several_frames(tmp_path: Path) -> None:
+    kind = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    for name in DICOM_FORMATS:
+        result, _ = one(name, SOPClassUID=kind, NumberOfFrames=1, Modality="OT")
+        told = errors(result, tmp_path / "result.dcm")
+        if name == "dicom-seg-labelmap":
+            told = [e for e in told if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
+        assert (name, told) == (name, [])
+        named = [
+            element.value
+            for element in result.iterall()
+            if element.keyword == "ReferencedSOPClassUID"
+        ]
+        assert kind in named
+        assert SecondaryCaptureImageStorage not in named
+
+
+LUT = {"LUTDescriptor": [4096, 0, 12], "LUTData": list(range(4096))}
+
+
+def lut(**more: str) -> list[Dataset]:
+    item = Dataset()
+    for keyword, value in {**LUT, **more}.items():
+        setattr(item, keyword, value)
+    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
+    return [item]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"WindowCenter": "700", "WindowWidth": "1300", "VOILUTFunction": "SIGMOID"},
+        {"RescaleSlope": "0.5", "RescaleIntercept": "-7", "RescaleType": "OD"},
+        {"VOILUTSequence": lut()},
+        {"ModalityLUTSequence": lut(ModalityLUTType="US")},
+        {"LossyImageCompression": "01", "LossyImageCompressionRatio": "11"},
+        {"PatientOrientation": None, "PixelSpacing": None, "ImagerPixelSpacing": [2, 2]},
+        {"FrameOfReferenceUID": "1.2.9", "PatientSex": "female", "PatientBirthDate": "1970.12.31"},
+        {"PatientName": "Müller^Jürgen", "SpecificCharacterSet": "ISO_IR 100"},
+    ],
+    ids=lambda tags: "-".join(tags)[:40],
+)
+def test_no_error_whatever_the_film_says(tags: dict[str, Any], tmp_path: Path) -> None:
+    data = as_bytes(film(**tags))
+    formats = [each for each in DICOM_FORMATS if each != "dicom-seg-labelmap"]
+    for kind, result in zip(formats, dicom_results(data, found_in(data), formats), strict=True):
+        assert (kind, errors(result, tmp_path / "result.dcm")) == (kind, [])
+        assert "FrameOfReferenceUID" not in result
+
+
+def test_dciodvfy_sees_an_error(tmp_path: Path) -> None:
+    result, _ = one("dicom-seg")
+    del result.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
+    assert errors(result, tmp_path / "result.dcm")
+
+
+def test_masks_come_back_by_highdicom_and_pydicom() -> None:
+    data = as_bytes(film())
+    found = found_in(data)
+    (result,) = dicom_results(data, found, ["dicom-seg"])
+    seg = highdicom.seg.segread(BytesIO(dicom_bytes(result)))
+    back = seg.get_pixels_by_source_instance([FILM], assert_missing_frames_are_empty=True)
+    masks = np.stack([found.right, found.left, found.heart], axis=-1)
+    assert np.array_equal(back[0], masks)
+    assert np.array_equal(
+        dcmread(BytesIO(dicom_bytes(result))).pixel_array, masks.transpose(2, 0, 1)
+    )
+
+
+def codes(item: Dataset) -> tuple[str, str]:
+    return item.CodeValue, item.CodingSchemeDesignator
+
+
+def test_segments_say_what_they_are() -> None:
+    seg, _ = one("dicom-seg")
+    right, left, heart = seg.SegmentSequence
+    for segment in (right, left, heart):
+        (category,) = segment.SegmentedPropertyCategoryCodeSequence
+        assert codes(category) == ("91723000", "SCT")
+        assert segment.SegmentAlgorithmType == "AUTOMATIC"
+        (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
+        assert codes(algorithm.AlgorithmFamilyCodeSequence[0]) == ("123110", "DCM")
+        assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("Pleura", "0.1.0")
+        assert f"weights_sha256={'ab' * 32}" in algorithm.AlgorithmParameters
+        assert "definition=field" in algorithm.AlgorithmParameters
+    for segment, side in ((right, "24028007"), (left, "7771000")):
+        (kind,) = segment.SegmentedPropertyTypeCodeSequence
+        assert codes(kind) == ("39607008", "SCT")
+        assert codes(kind.SegmentedPropertyTypeModifierCodeSequence[0]) == (side, "SCT")
+        assert segment.SegmentDescription.startswith("lung field")
+    assert codes(heart.SegmentedPropertyTypeCodeSequence[0]) == ("80891009", "SCT")
+    assert (
+        "SegmentedPropertyTypeModifierCodeSequence"
+        not in heart.SegmentedPropertyTypeCodeSequence[0]
+    )
+
+
+def test_a_seg_without_a_heart_has_two_segments() -> None:
+    seg, found = one("dicom-seg", heart=False)
+    assert [each.SegmentLabel for each in seg.SegmentSequence] == ["Right lung", "Left lung"]
+    assert np.array_equal(seg.pixel_array, [found.right, found.left])
+
+
+def test_a_lung_that_was_not_found_is_an_empty_segment() -> None:
+    data = as_bytes(film())
+    found = found_in(data)
+    bare = replace(found, left=np.zeros_like(found.left))
+    (result,) = dicom_results(data, bare, ["dicom-seg"])
+    right, left, heart = dcmread(BytesIO(dicom_bytes(result))).pixel_array
+    assert np.array_equal(right, found.right)
+    assert not left.any()
+    assert np.array_equal(heart, found.heart)
+
+
+@pytest.mark.parametrize("kind", DICOM_FORMATS)
+def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
+    result, found = one(kind)
+    assert result.StudyInstanceUID == STUDY
+    assert result.SeriesInstanceUID not in ("1.2.3.4.5", result.SOPInstanceUID)
+    assert (str(result.PatientName), result.PatientID) == (NAME, f"{NAME}-7")
+    assert (result.PatientBirthDate, result.PatientSex) == ("19701231", "F")
+    assert (result.StudyDate, result.AccessionNumber) == ("20260102", "A1")
+    assert (result.Manufacturer, result.SoftwareVersions) == ("Pleura", "0.1.0")
+    told = {each.value for each in every(result) if each.keyword == "ReferencedSOPInstanceUID"}
+    assert told == {FILM}
+    invented = {"FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient"}
+    assert not invented & {each.keyword for each in every(result)}
+    if "Rows" in result:
+        rows, columns = found.radiograph.size
+        assert result.Columns == columns
+        assert result.Rows > rows if kind == "dicom-sc" else result.Rows == rows
+
+
+def every(dataset: Dataset) -> Iterator[Any]:
+    """All elements, those in sequences too."""
+    return dataset.iterall()
+
+
+def test_fractions_are_the_probabilities_and_leave_them_as_they_are() -> None:
+    data = as_bytes(film())
+    found = found_in(data)
+    before = found.probabilities.copy()
+    (result,) = dicom_results(data, found, ["dicom-seg-fractional"])
+    assert np.array_equal(found.probabilities, before)
+    seg = dcmread(BytesIO(dicom_bytes(result)))
+    assert (seg.SegmentationFractionalType, seg.MaximumFractionalValue) == ("PROBABILITY", 255)
+    assert np.array_equal(seg.pixel_array, np.rint(before * 255))  # 0.2 -> 51, 0.8 -> 204
+
+
+def test_one_map_of_both_lungs_is_shared_out() -> None:
+    data = as_bytes(film())
+    found = found_in(data, heart=False)
+    field = found.probabilities.max(axis=0)
+    shared = replace(found, probabilities=field[None], channels=("field",))
+    (result,) = dicom_results(data, shared, ["dicom-seg-fractional"])
+    right, left = dcmread(BytesIO(dicom_bytes(result))).pixel_array
+    assert (right[found.right] == 204).all()
+    assert (left[found.left] == 204).all()
+    assert not np.any((right > 0) & (left > 0))
+    assert np.array_equal(right + left, np.rint(field * 255))
+
+
+def test_the_label_map_has_a_value_a_part() -> None:
+    labels, found = one("dicom-seg-labelmap")
+    assert labels.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.7"
+    assert np.array_equal(labels.pixel_array == 1, found.right)
+    assert np.array_equal(labels.pixel_array == 2, found.left)
+    assert found.heart is not None
+    assert np.array_equal(labels.pixel_array == 3, found.heart & ~found.mask)
+
+
+def test_the_picture_is_the_overlay() -> None:
+    sc, found = one("dicom-sc", PatientOrientation=["R", "F"])
+    assert np.array_equal(sc.pixel_array, marked_overlay(found))
+    assert np.array_equal(sc.pixel_array[:ROWS], overlay_image(found))
+    assert (sc.Rows > ROWS, sc.Columns) == (True, COLUMNS)
+    assert sc.PixelSpacing == [2, 2]  # the film's: rows are added, none is squeezed
+    assert list(sc.PatientOrientation) == ["R", "F"]
+    assert "BurnedInAnnotation" not in sc
+    burnt, _ = one("dicom-sc", BurnedInAnnotation="YES")
+    assert burnt.BurnedInAnnotation == "YES"
+    with pytest.raises(UnsuitableFilm, match="a picture that Pleura made itself"):
+        read_radiograph(dicom_bytes(sc))
+
+
+def test_the_lines_enclose_the_masks() -> None:
+    gsps, found = one("dicom-gsps")
+    drawn = {each.GraphicLayer: lines(each) for each in gsps.GraphicAnnotationSequence}
+    assert found.heart is not None
+    masks = {"RIGHT LUNG": found.right, "LEFT LUNG": found.left, "HEART": found.heart}
+    assert drawn.keys() == masks.keys()
+    for layer, mask in masks.items():
+        assert np.array_equal(fill_outlines(drawn[layer], *mask.shape), mask)
+    colours = [each.GraphicLayerRecommendedDisplayCIELabValue for each in gsps.GraphicLayerSequence]
+    assert len({tuple(each) for each in colours}) == 3
+
+
+def lines(annotation: Dataset) -> list[np.ndarray]:
+    """Closed polygons, of lines that may go on in the next one."""
+    polygons: list[np.ndarray] = []
+    for each in annotation.GraphicObjectSequence:
+        assert each.GraphicType == "POLYLINE"
+        assert each.NumberOfGraphicPoints <= MOST_POINTS
+        points = np.reshape(each.GraphicData, (-1, 2))
+        if polygons and not np.array_equal(polygons[-1][0], polygons[-1][-1]):
+            polygons[-1] = np.concatenate([polygons[-1], points[1:]])
+        else:
+            polygons.append(points)
+    return [each[:-1] for each in polygons]
+
+
+def test_a_long_line_goes_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 8 * MOST_POINTS <= 65534  # bytes that explicit VR can tell
+    monkeypatch.setattr("pleura.io.dicom.gsps.MOST_POINTS", 10)
+    gsps, found = one("dicom-gsps")
+    right = gsps.GraphicAnnotationSequence[0]
+    assert len(right.GraphicObjectSequence) > 5
+    assert max(each.NumberOfGraphicPoints for each in right.GraphicObjectSequence) == 10
+    assert np.array_equal(fill_outlines(lines(right), ROWS, COLUMNS), found.right)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_the_presentation_state_keeps_bone_white(photometric: str, tmp_path: Path) -> None:
+    data = as_bytes(film(PhotometricInterpretation=photometric, PatientName="A^B"))
+    (result,) = dicom_results(data, found_in(data), ["dicom-gsps"])
+    for name, content in {"film": data, "state": dicom_bytes(result)}.items():
+        (tmp_path / name).write_bytes(content)
+    command = ["dcmp2pgm", "-q", "-p", tmp_path / "state", tmp_path / "film", tmp_path / "pgm"]
+    subprocess.run(command, check=True)
+    shown = np.asarray(Image.open(tmp_path / "pgm"), float).ravel()
+    assert np.corrcoef(shown, read_radiograph(data).pixels.ravel())[0, 1] > 0.99
+
+
+def report(*formats: str, **tags: Any) -> tuple[Dataset, list[Dataset], Segmentation]:
+    data = as_bytes(film(**tags))
+    found = found_in(data)
+    *others, sr = dicom_results(data, found, formats)
+    return dcmread(BytesIO(dicom_bytes(sr))), others, found
+
+
+def html(sr: Dataset, place: Path) -> str:
+    place.write_bytes(dicom_bytes(sr))
+    return subprocess.run(["dsr2html", place], capture_output=True, text=True, check=True).stdout
+
+
+def numbers(sr: Dataset) -> list[tuple[str, str, float]]:
+    """(concept, unit, value) of every number in a report, in its order."""
+    found = []
+    for each in sr.iterall():
+        if each.keyword == "ContentSequence":
+            for item in each.value:
+                if item.ValueType == "NUM":
+                    (value,) = item.MeasuredValueSequence
+                    unit = value.MeasurementUnitsCodeSequence[0].CodeValue
+                    name = item.ConceptNameCodeSequence[0].CodeValue
+                    found.append((name, unit, float(value.NumericValue)))
+    return found
+
+
+def test_a_report_holds_the_measurements_with_their_units(tmp_path: Path) -> None:
+    sr, _, found = report("dicom-sr")
+    measured = found.measurements
+    area, px, cm2 = "42798000", "{pixels}", "cm2"
+    assert measured.lungs_area_cm2 == pytest.approx(measured.lungs_area_px * 0.04)  # 2 x 2 mm
+    assert numbers(sr) == [
+        (area, cm2, pytest.approx(measured.lungs_area_cm2)),
+        (area, px, measured.lungs_area_px),
+        ("right-over-left", "{ratio}", pytest.approx(measured.right_to_left_ratio, rel=1e-5)),
+        ("estimated-dice", "{ratio}", 0.97),
+        (area, cm2, pytest.approx(measured.right_area_cm2)),
+        (area, px, measured.right_area_px),
+        (area, cm2, pytest.approx(measured.left_area_cm2)),
+        (area, px, measured.left_area_px),
+        (area, px, measured.heart_area_px),
+        ("cardiothoracic", "{ratio}", pytest.approx(measured.cardiothoracic_ratio, rel=1e-5)),
+    ]
+    page = html(sr, tmp_path / "sr.dcm")
+    assert f"{measured.lungs_area_px}.0" in page
+    assert "Plain chest X-ray" in page
+    assert "millimetres=PixelSpacing" in page
+
+
+def test_a_report_without_spacing_has_no_centimetres() -> None:
+    sr, _, _ = report("dicom-sr", PixelSpacing=None)
+    assert {unit for _, unit, _ in numbers(sr)} == {"{pixels}", "{ratio}"}
+
+
+def test_a_report_tells_what_was_noted_of_the_film(tmp_path: Path) -> None:
+    data = as_bytes(film(PatientOrientation=["R", "F"]))
+    found = found_in(data)
+    (note,) = found.radiograph.notes
+    assert "mirrored" in note
+    (sr,) = dicom_results(data, replace(found, notes=(note, "another note")), ["dicom-sr"])
+    last = dcmread(BytesIO(dicom_bytes(sr))).ContentSequence[-2:]
+    assert [each.TextValue for each in last] == [note, "another note"]
+    assert note in html(sr, tmp_path / "sr.dcm")
+    assert errors(sr, tmp_path / "sr.dcm") == []
+
+
+def test_a_report_refers_to_the_segments_made_with_it(tmp_path: Path) -> None:
+    sr, (seg,), _ = report("dicom-seg", "dicom-sr")
+    segments = [
+        item.ReferencedSegmentNumber
+        for each in sr.iterall()
+        if each.keyword == "ReferencedSOPSequence"
+        for item in each.value
+        if item.ReferencedSOPInstanceUID == seg.SOPInstanceUID and "ReferencedSegmentNumber" in item
+    ]
+    assert segments == [1, 2, 3]
+    assert "SG image" in html(sr, tmp_path / "sr.dcm")
+    alone, _, _ = report("dicom-sr")
+    assert alone.SOPInstanceUID != sr.SOPInstanceUID  # another content, another UID
+
+
+def test_the_same_film_and_weights_give_the_same_uids() -> None:
+    data = as_bytes(film())
+    found = found_in(data)
+    formats = list(DICOM_FORMATS)
+    first, again = (dicom_results(data, found, formats) for _ in range(2))
+    uids = [each.SOPInstanceUID for each in first]
+    assert [each.SOPInstanceUID for each in again] == uids
+    assert [each.SeriesInstanceUID for each in again] == [each.SeriesInstanceUID for each in first]
+    assert result_uids(data, found.provenance, formats) == uids
+    assert result_uids(film(), found.provenance, reversed(formats)) == uids
+    assert len(set(uids)) == len(formats)
+    assert all(UID(each).is_valid for each in uids)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"version": "0.2.0"},
+        {"weights_sha256": "cd" * 32},
+        {"definition": "whole"},
+        {"engine": "another"},
+    ],
+)
+def test_what_another_made_has_another_uid(other: dict[str, str]) -> None:
+    made_by = Provenance("0.1.0", "by hand", "ab" * 32, "none", "field")
+    data = as_bytes(film())
+    mine, theirs = (
+        result_uids(data, by, ["dicom-seg"]) for by in (made_by, replace(made_by, **other))
+    )
+    assert mine != theirs
+    another_film = result_uids(film(SOPInstanceUID="1.2.3.4.5.7"), made_by, ["dicom-seg"])
+    assert another_film != mine
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SOPInstanceUID", "SeriesInstanceUID"])
+def test_a_film_without_uids_has_no_results(keyword: str) -> None:
+    bare = film(**{keyword: None})
+    with pytest.raises(UnsuitableFilm, match=f"no valid {keyword}") as refusal:
+        dicom_results(bare, found_in(as_bytes(film())), ["dicom-seg"])
+    assert NAME not in str(refusal.value)
+
+
+def test_a_film_that_is_no_dicom_has_no_results() -> None:
+    png = BytesIO()
+    Image.new("L", (COLUMNS, ROWS)).save(png, "PNG")
+    with pytest.raises(UnsuitableFilm, match="this film is none; ask for other formats"):
+        dicom_results(png.getvalue(), found_in(as_bytes(film())), ["dicom-seg"])
+
+
+def test_another_film_s_results_are_refused() -> None:
+    other = film(Rows=ROWS - 1)
+    with pytest.raises(
+        UnsuitableFilm, match="95 x 80 pixels, but the one that was segmented 96 x 80"
+    ):
+        dicom_results(other, found_in(as_bytes(film())), ["dicom-seg"])
+
+
+def test_an_unknown_format_is_told() -> None:
+    with pytest.raises(UsageError, match="no DICOM format 'dicom-srx'; did you mean dicom-sr"):
+        dicom_results(film(), found_in(as_bytes(film())), ["dicom-srx"])
+
+
+def test_without_highdicom_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith(("highdicom", "pleura.io.dicom.seg", "pleura.io.dicom.gsps")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(UsageError, match=r"need highdicom.* pip install \"pleura\[pacs\]\""):
+        dicom_results(film(), found_in(as_bytes(film())), ["dicom-seg"])
+
+
+def test_names_are_kept_and_said_nowhere(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    data = as_bytes(film(PatientName="Müller", SpecificCharacterSet="ISO_IR 100"))
+    (result,) = dicom_results(data, found_in(data), ["dicom-seg"])
+    back = dcmread(BytesIO(dicom_bytes(result)))
+    assert str(back.PatientName) == "Müller"
+    assert "Müller" not in caplog.text
+    assert NAME not in caplog.text
+    wrong = as_bytes(film(PatientBirthDate="31/12/1970", PatientSex=NAME))
+    caplog.clear()
+    dicom_results(wrong, found_in(wrong), ["dicom-seg"])  # pydicom would warn of both, and quote
+    assert "31/12/1970" not in caplog.text
+    assert NAME not in caplog.text
+    assert FILM not in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_values_of_another_standard_are_put_right_or_left_empty() -> None:
+    odd = film(
+        PatientSex="female",
+        ReferringPhysicianName="x" * 80,
+        PatientBirthDate="1970.12.31",  # as before DICOM 3
+        StudyDate="some day",
+    )
+    data = as_bytes(odd)
+    (result,) = dicom_results(data, found_in(data), ["dicom-seg"])
+    assert result.PatientBirthDate == "19701231"
+    assert not result.StudyDate
+    assert not result.PatientSex
+    assert not result.ReferringPhysicianName
+
+
+def test_a_colour_film_has_a_picture_but_no_presentation_state() -> None:
+    grey = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) % 250
+    colour = film(SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+    colour.set_pixel_data(np.repeat(grey[..., None], 3, axis=2).astype("u1"), "RGB", 8)
+    data = as_bytes(colour)
+    found = found_in(data)
+    assert len(dicom_results(data, found, ["dicom-seg", "dicom-sc", "dicom-sr"])) == 3
+    with pytest.raises(UnsuitableFilm, match="this one is in colour"):
+        dicom_results(data, found, ["dicom-gsps"])
