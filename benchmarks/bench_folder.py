@@ -16,9 +16,8 @@ import numpy as np
 from bench_command import drawn, many, run, threads_of
 
 from pleura.io.run.table import Table, read_rows
-from pleura.runtime.choice import Choice
 from pleura.runtime.engine import Engine
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import Choice, open_weights
 from pleura.runtime.threads import lanes, usable_cpus
 
 CALLS = 24

@@ -21,9 +21,7 @@ from bench_parts import interleaved
 from onnx import TensorProto, helper, numpy_helper
 
 from pleura.net.checkpoint import from_safetensors
-from pleura.runtime.choice import Choice
-from pleura.runtime.engines import open_weights
-from pleura.runtime.weights import SAFETENSORS, shipped
+from pleura.runtime.open import SAFETENSORS, Choice, open_weights, shipped
 
 SIDE_MM, CHANNELS, SIDE, DEPTH = 1024, 128, 64, 8
 """Of the matrices and of the convolutions that measure the peak."""

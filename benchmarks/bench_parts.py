@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pleura.io.atomic import written_whole
-from pleura.runtime.cpu import cpu_features
-from pleura.runtime.threads import usable_cpus
+from pleura.runtime.threads import cpu_features, usable_cpus
 
 RESULTS = Path(__file__).parent / "results" / "speed"
 PACKAGES = ("pleura", "numpy", "onnxruntime", "openvino", "torch", "monai")

@@ -17,8 +17,7 @@ from packaging.requirements import Requirement
 
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
-from pleura.runtime.choice import Choice
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import Choice, open_weights
 from pleura.runtime.segmenter import Segmenter
 
 SIDES = (512, 2000, 4000)

@@ -19,9 +19,8 @@ from pleura.core.masks.cleanup import THRESHOLD, check_definition, clean
 from pleura.core.quality.verdict import judge
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
-from pleura.runtime.choice import Choice
 from pleura.runtime.engine import Engine
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import Choice, open_weights
 from pleura.runtime.segmenter import Segmenter
 
 ROUNDS = 7

@@ -25,7 +25,7 @@ from pleura.io.atomic import written_whole
 from pleura.lab.films import Film
 from pleura.lab.judge import Judge
 from pleura.lab.scores import overlap
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import open_weights
 
 RESULT = Path(__file__).parent / "results" / "label_noise.json"
 TAKEN = 0.25

@@ -20,8 +20,7 @@ from bench_tables import write_tables
 
 from pleura.lab.interval import mean_interval
 from pleura.lab.scores import overlap
-from pleura.runtime.choice import Choice
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import Choice, open_weights
 
 GRAPHS = {
     "fp32": Choice(precision="fp32"),

@@ -165,7 +165,7 @@ def test_the_engine_is_imported_in_one_place() -> None:
         for _, name, _ in _imports(ast.parse(module.read_text()))
         if name.partition(".")[0] == "onnxruntime"
     }
-    assert found == {"runtime/engine.py", "net/graph.py", "net/quantise.py"}
+    assert found == {"runtime/engine.py", "net/int8/graph.py", "net/int8/quantise.py"}
 
 
 def test_core_opens_no_file_and_reads_no_environment() -> None:

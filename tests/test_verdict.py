@@ -7,7 +7,7 @@ from pathlib import Path
 import pleura
 from pleura.core.quality.verdict import DOUBTS
 from pleura.io.run.find import find_films
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import open_weights
 
 LOOKED_AT = 4
 

@@ -38,7 +38,7 @@ from pleura.io.images.overlay import marked_overlay, overlay_image
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.runtime.engine import Engine, OnnxEngine
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import open_weights
 from pleura.runtime.openvino_engine import OpenVinoEngine
 from pleura.runtime.segmenter import Segmenter
 

@@ -44,8 +44,8 @@ def test_info_for_people_says_the_same(run: Run) -> None:
 def test_info_without_weights_says_what_to_do(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("pleura.runtime.weights.ONNX", "gone.onnx")
-    monkeypatch.setattr("pleura.runtime.weights.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("pleura.runtime.open.ONNX", "gone.onnx")
+    monkeypatch.setattr("pleura.runtime.open.resources.files", lambda _: tmp_path)
     told = run("info", "--json")
     assert told.code == 0
     assert "install pleura again" in json.loads(told.out)["weights"]["error"]

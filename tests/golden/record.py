@@ -18,7 +18,7 @@ from pleura.core.arrays import Definition, Mask
 from pleura.lab.films import Film
 from pleura.lab.layouts import read_films
 from pleura.phantom.film import draw
-from pleura.runtime.engines import open_weights
+from pleura.runtime.open import open_weights
 from pleura.runtime.segmenter import Segmenter
 
 RECORDED = Path(__file__).with_name("recorded.json")

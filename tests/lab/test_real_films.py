@@ -7,7 +7,7 @@ from pathlib import Path
 from pleura.lab.evaluate import evaluate
 from pleura.lab.evaluation import Trial, read_rows
 from pleura.runtime.engine import OnnxEngine
-from pleura.runtime.weights import shipped
+from pleura.runtime.open import shipped
 
 FLOORS = {"shenzhen_montgomery": 0.93, "jsrt": 0.80}
 """Of the mean Dice of the lungs. JSRT's films are 224 px here, and the seed recipe never saw any:

@@ -15,7 +15,7 @@ from pleura.lab.recipe import Recipe
 from pleura.lab.start import fresh_network
 from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
-from pleura.runtime.weights import SAFETENSORS, shipped
+from pleura.runtime.open import SAFETENSORS, shipped
 
 RECIPE = Recipe(name="trial", side=32, network=Architecture(widths=(2, 4, 6)))
 FIVE = ("right_field", "left_field", "right_whole", "left_whole", "heart")

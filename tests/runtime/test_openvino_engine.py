@@ -17,9 +17,9 @@ from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
 from pleura.phantom.film import draw
 from pleura.runtime.engine import OnnxEngine
+from pleura.runtime.open import shipped
 from pleura.runtime.openvino_engine import OpenVinoEngine
 from pleura.runtime.segmenter import Segmenter
-from pleura.runtime.weights import shipped
 
 SIDE = 64
 ONE = Card(name="dark", version="0.1.0", channels=("field",), side=SIDE)

@@ -15,8 +15,8 @@ from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Box, Radiograph, Spacing
 from pleura.phantom.film import draw
 from pleura.runtime.engine import Engine, OnnxEngine
+from pleura.runtime.open import shipped
 from pleura.runtime.segmenter import SMALLEST_SIDE, Segmenter
-from pleura.runtime.weights import shipped
 
 SIDE = 64
 

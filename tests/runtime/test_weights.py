@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pleura.core.errors import WeightsError
-from pleura.runtime import weights
+from pleura.runtime import open as weights
 from pleura.runtime.engine import OnnxEngine
-from pleura.runtime.weights import SAFETENSORS, shipped, verify
+from pleura.runtime.open import SAFETENSORS, shipped, verify
 
 CONTENT = b"weights, for the sake of argument"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

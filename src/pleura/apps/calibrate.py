@@ -97,7 +97,7 @@ def calibrate(
 
 def _write(weights: Path | None, target: Path, told: dict[str, Any]) -> None:
     from pleura.lab.calibration_report import write_tempered
-    from pleura.runtime.weights import shipped
+    from pleura.runtime.open import shipped
 
     content = shipped() if weights is None else weights.read_bytes()
     write_tempered(content, told["temperature"], target, norms=told["norms"])

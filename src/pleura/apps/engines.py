@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pleura.core.errors import WeightsError
-from pleura.runtime.choice import ENGINES, Choice
+from pleura.runtime.open import ENGINES, Choice
 
 if TYPE_CHECKING:
     from pleura.runtime.engine import Engine
@@ -33,7 +33,7 @@ def open_engine(
         UsageError: the choice does not go with these weights or this machine.
         WeightsError: the weights are missing, altered, or no weights.
     """
-    from pleura.runtime.engines import open_weights
+    from pleura.runtime.open import open_weights
 
     choice = replace(choice or Choice(), cache=str(cache_folder() or ""))
     if threads is not None:

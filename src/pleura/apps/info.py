@@ -38,8 +38,7 @@ def info(
 
 def facts() -> dict[str, Any]:
     """Everything a report of a defect should say; plain values."""
-    from pleura.runtime.cpu import int8_pays
-    from pleura.runtime.threads import usable_cpus
+    from pleura.runtime.threads import int8_pays, usable_cpus
 
     return {
         "pleura": pleura.__version__,
@@ -72,7 +71,7 @@ def _weights() -> dict[str, Any]:
 
 def _features() -> list[str]:
     """Of the instruction sets that decide the precision, those this CPU has."""
-    from pleura.runtime.cpu import INT8_FEATURES, cpu_features
+    from pleura.runtime.threads import INT8_FEATURES, cpu_features
 
     return sorted(INT8_FEATURES & cpu_features())
 

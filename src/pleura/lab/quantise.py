@@ -19,7 +19,7 @@ from pleura.io.atomic import written_whole
 from pleura.lab.films import Film
 from pleura.lab.layouts import read_films
 from pleura.net.export import with_card
-from pleura.net.quantise import quantise
+from pleura.net.int8.quantise import quantise
 from pleura.runtime.engine import Engine, OnnxEngine
 
 __all__ = ["Calibration", "Quantised", "quantise_weights", "write_with_digest"]

@@ -12,7 +12,7 @@ from pleura.lab.recipe import Recipe
 from pleura.net.checkpoint import from_safetensors, transfer
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
-from pleura.runtime.weights import SAFETENSORS, shipped
+from pleura.runtime.open import SAFETENSORS, shipped
 
 __all__ = ["fresh_network"]
 

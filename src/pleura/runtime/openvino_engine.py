@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import UsageError, WeightsError
-from pleura.runtime.contract import (
+from pleura.runtime.engine import (
     INPUT_NAME,
     OUTPUT_NAME,
     Shape,
@@ -24,9 +24,8 @@ from pleura.runtime.contract import (
     check_shapes,
     read_card,
 )
-from pleura.runtime.cpu import cpu_features
 from pleura.runtime.kept_graphs import KeptGraph, keep, kept
-from pleura.runtime.threads import usable_cpus
+from pleura.runtime.threads import cpu_features, usable_cpus
 
 __all__ = ["OpenVinoEngine"]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from pleura.runtime.engine import OnnxEngine
-from pleura.runtime.weights import shipped
+from pleura.runtime.open import shipped
 
 SIGNS = {"ok": "OK", "review": "Please review", "refused": "Refused"}
 

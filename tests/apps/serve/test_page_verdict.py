@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pleura.runtime.engine import OnnxEngine
-from pleura.runtime.weights import shipped
+from pleura.runtime.open import shipped
 
 
 @pytest.fixture

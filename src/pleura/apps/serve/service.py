@@ -21,8 +21,8 @@ from pleura.apps.serve.line import Line
 from pleura.apps.serve.problems import log_defect
 from pleura.apps.serve.refusals import KeyNeeded, Stopping, TookTooLong
 from pleura.core.errors import PleuraError
+from pleura.runtime.batching import SharedEngine
 from pleura.runtime.engine import Engine
-from pleura.runtime.shared import SharedEngine
 
 __all__ = ["Outcome", "Service"]
 

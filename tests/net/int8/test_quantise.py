@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
 from pleura.net.export import to_onnx
-from pleura.net.quantise import quantise, without_transposed
+from pleura.net.int8.quantise import quantise, without_transposed
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.openvino_engine import OpenVinoEngine

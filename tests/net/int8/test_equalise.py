@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from pleura.core.card import Card
-from pleura.net.equalise import equalise
 from pleura.net.export import to_onnx
-from pleura.net.graph import SIDES, Graph, values_of
-from pleura.net.quantise import without_transposed
+from pleura.net.int8.equalise import equalise
+from pleura.net.int8.graph import SIDES, Graph, values_of
+from pleura.net.int8.quantise import without_transposed
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 
 KINDS = {

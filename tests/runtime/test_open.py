@@ -11,11 +11,9 @@ import pytest
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
-from pleura.runtime import engines
-from pleura.runtime.choice import Choice
+from pleura.runtime import open as engines
 from pleura.runtime.engine import OnnxEngine
-from pleura.runtime.engines import open_weights
-from pleura.runtime.weights import has_shipped, shipped, shipped_name
+from pleura.runtime.open import Choice, has_shipped, open_weights, shipped, shipped_name
 
 CARD = Card(name="dark", version="0.1.0", channels=("field",), side=64)
 Make = Callable[..., bytes]
@@ -73,7 +71,7 @@ def stocked(
             digests[name] = hashlib.sha256(content).hexdigest()
             (folder / name).write_bytes(content)
             (folder / f"{name}.sha256").write_text(hashlib.sha256(content).hexdigest())
-        monkeypatch.setattr("pleura.runtime.weights.resources.files", lambda _: tmp_path)
+        monkeypatch.setattr("pleura.runtime.open.resources.files", lambda _: tmp_path)
         monkeypatch.setattr(engines, "int8_pays", lambda: pays)
 
     return stock

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pleura.core.card import Card
 from pleura.net.export import to_onnx
-from pleura.net.graph import Graph, values_of
-from pleura.net.quantise import without_transposed
-from pleura.net.rounding import round_rows, round_weights
+from pleura.net.int8.gptq import round_rows, round_weights
+from pleura.net.int8.graph import Graph, values_of
+from pleura.net.int8.quantise import without_transposed
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 
 SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)

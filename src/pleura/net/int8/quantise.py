@@ -8,8 +8,8 @@ there. Activations take 8, over the whole range that the films gave: cutting off
 
 Kept in fp32: the scaling of the film, the first two convolutions, which see it, and the last two
 with the sigmoid; nowhere else does an error show as much. What comes between is made ready first:
-channels are brought to like size (`net.equalise`), and weights rounded with an eye to what they
-are multiplied with (`net.rounding`).
+channels are brought to like size (`net.int8.equalise`), and weights are rounded by what they are
+multiplied with (`net.int8.gptq`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from pleura.core.errors import WeightsError
-from pleura.net.equalise import equalise
-from pleura.net.rounding import round_weights
+from pleura.net.int8.equalise import equalise
+from pleura.net.int8.gptq import round_weights
 
 __all__ = ["quantise", "without_transposed"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pleura.net.graph import SIDES, Graph, Values, values_of
+from pleura.net.int8.graph import SIDES, Graph, Values, values_of
 
 __all__ = ["round_rows", "round_weights"]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
 from pleura.core.types import Radiograph
+from pleura.runtime.batching import SharedEngine
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.segmenter import Segmenter, redefine
-from pleura.runtime.shared import SharedEngine
 
 CARD = Card(name="two", version="0.1.0", channels=("field", "whole"), side=64)
 

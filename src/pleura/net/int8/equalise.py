@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from pleura.net.graph import SIDES, Graph, Values, values_of
+from pleura.net.int8.graph import SIDES, Graph, Values, values_of
 
 __all__ = ["equalise"]
 

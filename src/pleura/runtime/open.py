@@ -1,0 +1,193 @@
+"""The one place where an engine is opened: library, device, precision, weights."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from pleura.core.errors import UsageError, WeightsError
+from pleura.runtime.engine import Engine, OnnxEngine
+from pleura.runtime.threads import int8_pays, usable_cpus
+
+__all__ = [
+    "DEVICES",
+    "ENGINES",
+    "ONNX",
+    "PRECISIONS",
+    "SAFETENSORS",
+    "Choice",
+    "has_shipped",
+    "open_weights",
+    "shipped",
+    "shipped_digest",
+    "shipped_name",
+    "verify",
+]
+
+
+def open_weights(weights: bytes | None = None, choice: Choice | None = None) -> Engine:
+    """An engine with these weights, or with the shipped ones that fit the choice and this CPU.
+
+    Raises:
+        ModuleNotFoundError: the engine is not installed.
+        UsageError: the choice does not go with these weights, or the device is not there.
+        WeightsError: the weights are missing, altered, or no weights.
+    """
+    choice = choice or Choice()
+    if weights is None:
+        if choice.precision == "auto":
+            return _open_best(choice)
+        weights = shipped(shipped_name(choice.precision, fast=choice.fast))
+    elif choice.fast:
+        raise UsageError("--fast takes a smaller shipped network; leave it or --weights out")
+    engine = _open(weights, choice)
+    if engine.card.precision != choice.precision and choice.precision in ("int8", "fp32"):
+        raise UsageError(
+            f"these weights are {engine.card.precision}, not {choice.precision}: leave --precision "
+            "out; `pleura quantise` makes int8 weights of fp32 ones"
+        )
+    return engine
+
+
+def _open(weights: bytes, choice: Choice) -> Engine:
+    threads = choice.threads or usable_cpus()
+    if choice.library == "openvino":
+        from pleura.runtime.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(
+            weights,
+            threads=threads,
+            streams=choice.streams,
+            precision="bf16" if choice.precision == "bf16" else None,
+            cache=choice.cache,
+        )
+    each = max(1, threads // choice.streams)  # a call takes its own threads here
+    return OnnxEngine(weights, threads=each, device=choice.device)
+
+
+def _open_best(choice: Choice) -> Engine:
+    """The shipped weights at the precision that is quickest here."""
+    fp32, int8 = (shipped_name(each, fast=choice.fast) for each in ("fp32", "int8"))
+    if choice.device == "cpu" and int8_pays() and has_shipped(int8):
+        engine = _open(shipped(int8), choice)
+        if engine.card.made_from == shipped_digest(fp32):  # or it is of other weights than these
+            return engine
+    return _open(shipped(fp32), choice)
+
+
+ENGINES = ("auto", "openvino", "onnxruntime")
+"""What can compute. `auto` is the quickest for the device: openvino, which comes with the base
+install, on the cpu; onnxruntime elsewhere."""
+
+DEVICES = ("cpu", "cuda", "coreml")
+"""Where; the last two need an onnxruntime that was built for them."""
+
+PRECISIONS = ("auto", "int8", "bf16", "fp32")
+"""How exactly; `auto` is int8 where this CPU is faster at it and there are such weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is to compute, where and how; the defaults are right for most.
+
+    Raises:
+        UsageError: a name nobody knows, or two that do not go together.
+    """
+
+    engine: str = ENGINES[0]
+    device: str = DEVICES[0]
+    precision: str = PRECISIONS[0]
+    fast: bool = False
+    """Take the smaller shipped network."""
+
+    threads: int | None = None
+    """CPUs that the network may use; None takes all this process may."""
+
+    streams: int = 1
+    """Calls computed at the same time, each on its share of the threads; more wait their turn."""
+
+    cache: str = ""
+    """A folder for compiled graphs; none if empty."""
+
+    def __post_init__(self) -> None:
+        _check(self.engine, ENGINES, "engine")
+        _check(self.device, DEVICES, "device")
+        _check(self.precision, PRECISIONS, "precision")
+        if self.engine == "openvino" and self.device != "cpu":
+            raise UsageError(
+                f"openvino computes on the cpu here; for {self.device} take onnxruntime"
+            )
+        if self.library == "onnxruntime" and self.precision == "bf16":
+            raise UsageError("onnxruntime does not compute in bf16; take --engine openvino")
+
+    @property
+    def library(self) -> str:
+        """The engine, once `auto` is resolved."""
+        if self.engine != "auto":
+            return self.engine
+        return "openvino" if self.device == "cpu" else "onnxruntime"
+
+
+def _check(given: str, known: Sequence[str], what: str) -> None:
+    if given not in known:
+        near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+        raise UsageError(f"no {what} is called '{given}'; {hint}")
+
+
+ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
+"""The same weights for segmenting and for training on; `NAME.sha256` lies beside each."""
+
+
+def shipped_name(precision: str, *, fast: bool = False) -> str:
+    """What the shipped graph of a precision is called: `pleura-int8.onnx`, `pleura-fast.onnx`..."""
+    stem, ending = ONNX.split(".")
+    parts = [stem, *(["fast"] if fast else []), *(["int8"] if precision == "int8" else [])]
+    return f"{'-'.join(parts)}.{ending}"
+
+
+def has_shipped(name: str) -> bool:
+    """Whether weights of that name came with this installation."""
+    return (resources.files("pleura") / "weights" / name).is_file()
+
+
+def shipped_digest(name: str) -> str | None:
+    """What the .sha256 beside shipped weights says; None if there is none."""
+    told = resources.files("pleura") / "weights" / f"{name}.sha256"
+    return told.read_text(encoding="ascii").split()[0] if told.is_file() else None
+
+
+def shipped(name: str = ONNX) -> bytes:
+    """The bytes of the shipped weights, checked against the digest shipped beside them.
+
+    Raises:
+        WeightsError: the file is missing from the installation, or its bytes were altered.
+    """
+    folder = resources.files("pleura") / "weights"
+    try:
+        weights = (folder / name).read_bytes()
+        told = (folder / f"{name}.sha256").read_text(encoding="ascii")
+    except OSError as error:
+        raise WeightsError(
+            f"the shipped weights {name} or their .sha256 are missing from this installation "
+            f"({error}); install pleura again, or name weights of your own"
+        ) from error
+    verify(weights, told, name=name)
+    return weights
+
+
+def verify(weights: bytes, told: str, *, name: str = ONNX) -> None:
+    """Compare with a digest as `sha256sum` writes it: hex, and perhaps the file's name after it.
+
+    Raises:
+        WeightsError: the digests differ.
+    """
+    found, expected = hashlib.sha256(weights).hexdigest(), (told.split() or [""])[0].lower()
+    if found != expected:
+        raise WeightsError(
+            f"{name} was altered or cut short: its sha256 is {found}, expected "
+            f"{expected or 'one in ' + name + '.sha256'}; install pleura again"
+        )
