@@ -13,13 +13,13 @@ from typing import Any
 
 from pleura.io.decoder_process import stop_decoders
 
-__all__ = ["FILM_THREADS", "Interrupt", "leave_if_stuck"]
+__all__ = ["Interrupt", "give_up", "leave_if_stuck"]
 
 GRACE_S = 1.0
 """How long films that are under way may take to be finished, once a stop is asked for, s."""
 
-FILM_THREADS = "pleura-film"
-"""What the names of threads that work on films begin with."""
+_given_up: list[threading.Thread] = []
+"""Threads that a run left behind, as they did not end in time."""
 
 
 class Interrupt:
@@ -59,12 +59,17 @@ class Interrupt:
         self.request()
 
 
+def give_up(thread: threading.Thread) -> None:
+    """Note that nobody waits for this thread any more."""
+    _given_up.append(thread)
+
+
 def leave_if_stuck(code: int) -> None:
-    """End the process here and now if a thread still works on a film.
+    """End the process here and now if a thread that was given up still works.
 
     Python waits for its threads at the end, and one that is inside a decoder cannot be stopped.
     """
-    if any(each.name.startswith(FILM_THREADS) for each in threading.enumerate()):
+    if any(thread.is_alive() for thread in _given_up):
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
                 stream.flush()

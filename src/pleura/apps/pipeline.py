@@ -20,7 +20,7 @@ from functools import partial
 from itertools import chain, count, islice
 from typing import Generic, TypeVar
 
-from pleura.apps.interrupt import FILM_THREADS
+from pleura.apps.interrupt import give_up
 from pleura.apps.memory import OUT_OF_MEMORY, is_out_of_memory
 from pleura.core.errors import FilmError, PleuraError
 from pleura.core.types import Radiograph, Segmentation
@@ -99,7 +99,7 @@ class Pipeline(Generic[B]):
             WeightsError: the network answers nonsense; every further film would fail.
             OutputError: the disk is full, or the output folder takes no file.
         """
-        name = f"{FILM_THREADS}-{next(_runs)}-"
+        name = f"pleura-run-{next(_runs)}-"
         readers, network, writers = (
             ThreadPoolExecutor(threads, thread_name_prefix=name)
             for threads in (self.jobs, self.lanes, self.jobs)
@@ -202,11 +202,13 @@ def _done(future: Future[B], given_up: Callable[[], bool]) -> bool:
 
 
 def _join(name: str, *, patience_s: float) -> None:
-    """Wait for the threads whose names begin with `name`, for so long in all."""
+    """Wait for the threads whose names begin with `name`, for so long in all, then give them up."""
     end = time.monotonic() + patience_s
     for thread in threading.enumerate():
         if thread.name.startswith(name):
             thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                give_up(thread)
 
 
 def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:

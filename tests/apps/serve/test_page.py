@@ -194,6 +194,14 @@ def test_many_films_and_a_bad_one(page: Page, films: Path, give: Give) -> None:
     assert len(json.loads(content(page, "all-json"))["results"]) == 3
 
 
+def test_a_name_in_a_table_is_no_formula(page: Page, films: Path, give: Give) -> None:
+    (films / "a.png").rename(films / "=1+1.png")
+    give(page, films / "=1+1.png")
+    expect(page.locator("#name")).to_have_text("=1+1.png")
+    row = next(csv.DictReader(content(page, "csv").decode().splitlines()))
+    assert (row["film"], row["path"], row["lungs_box"][0]) == ("'=1+1", "'=1+1.png", "4")
+
+
 def test_a_photograph_is_segmented_if_one_insists(page: Page, tmp_path: Path, give: Give) -> None:
     colours = np.zeros((160, 128, 3), np.uint8)
     colours[:, :, 0] = np.arange(128) * 2

@@ -221,3 +221,11 @@ def test_accept_chooses(client: httpx.Client, films: Path, accept: str, kind: st
     told = client.post(WHERE, content=body, headers={"Accept": accept})
     assert told.headers["content-type"] == kind
     assert told.status_code == (406 if "problem" in kind else 200)
+
+
+def test_a_name_in_a_table_is_no_formula(client: httpx.Client, films: Path) -> None:
+    parts = [("film", ("=1+1.png", (films / "a.png").read_bytes())), ("film", ("@x", b"none"))]
+    told = client.post(WHERE, params={"format": "csv"}, files=parts)
+    rows = list(csv.DictReader(io.StringIO(told.text)))
+    assert [(row["film"], row["path"]) for row in rows] == [("'=1+1", "'=1+1.png"), ("'@x", "'@x")]
+    assert rows[0]["lungs_box"].startswith("40 16")  # numbers as they are

@@ -40,12 +40,13 @@ class Earlier:
 
     def __contains__(self, path: Path) -> bool:
         """Whether `path` is a result; the table of a run, and its report, are too."""
-        runs = self._runs_above(path.parent)
-        if any(path.parent == root for root, _ in runs) and path.name in (RESULTS, RUN, MERGED):
-            return True
-        ending = next((each for each in _ENDINGS if path.name.endswith(each)), None)
-        if ending is None:
+        of_run = path.name in (RESULTS, RUN, MERGED)
+        if not (of_run or path.name.endswith(_ENDINGS)):
             return False
+        runs = self._runs_above(path.parent)
+        if of_run:
+            return any(path.parent == root for root, _ in runs)
+        ending = next(each for each in _ENDINGS if path.name.endswith(each))
         for root, films in runs:
             stem = path.relative_to(root).as_posix().removesuffix(ending)
             if stem in films:

@@ -68,6 +68,8 @@ def told_apart(films: Iterable[Named]) -> list[Named]:
     """
     given = sorted(films, key=lambda film: film.path)
     named = _in_rounds([replace(film, kept=None) for film in given])
+    if all(film.kept is None for film in given):
+        return named
     kept = [replace(new, kept=old.kept) for new, old in zip(named, given, strict=True)]
     return _in_rounds(kept)
 

@@ -103,11 +103,15 @@ export function facts(result) {
   ].join(" · ");
 }
 
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+const FORMULA = /(?:^|(?<=;))(?=['\s]*[=+\-@\uff0b\uff0d\uff1d\uff20])/g; // for spreadsheets, see io/cells.py
+
 /** The rows of all results as CSV, with the columns of results.csv. */
 export function csv(rows) {
   const columns = Object.keys(rows[0]);
   const cell = (value) => {
-    const said = value === null ? "" : String(value);
+    const text = (said) => said.replace(CONTROL, " ").replace(FORMULA, "'");
+    const said = value === null ? "" : typeof value === "string" ? text(value) : String(value);
     return /[",\n\r]/.test(said) ? `"${said.replaceAll('"', '""')}"` : said;
   };
   return [columns, ...rows.map((each) => columns.map((name) => each[name]))]
