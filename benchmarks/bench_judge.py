@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pleura.lab.evaluation import Trial, choose
-from pleura.lab.films import Film
-from pleura.lab.judge import Judge, Pair
-from pleura.lab.layouts import read_films
-from pleura.lab.recipe import load_recipe
-from pleura.lab.train import divide
+from pleura.lab.data.film import Film
+from pleura.lab.data.layouts import read_films
+from pleura.lab.evaluate.case import Judge, Pair
+from pleura.lab.evaluate.trial import Trial, choose
+from pleura.lab.train.recipe import load_recipe
+from pleura.lab.train.run import divide
 from pleura.runtime.engine import Engine
 
 Key = TypeVar("Key", bound=Hashable)

@@ -14,11 +14,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pleura.lab.loss import supervise
-from pleura.lab.recipe import Recipe, load_recipe
-from pleura.lab.squares import LEVELS, Shuffled, Squares, VariedSquares
-from pleura.lab.start import fresh_network
-from pleura.lab.train import Machine
+from pleura.lab.train.dataset import LEVELS, Shuffled, Squares, VariedSquares
+from pleura.lab.train.module import fresh_network, supervise
+from pleura.lab.train.recipe import Recipe, load_recipe
+from pleura.lab.train.run import Machine
 from pleura.phantom.film import draw
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"

@@ -22,8 +22,8 @@ from bench_judge import add_film_options, judged, validation_films
 from bench_parts import interleaved, machine, write_result
 from bench_tables import write_tables
 
-from pleura.lab.outcome import Cut, export_checkpoint
-from pleura.lab.scores import Scores, score
+from pleura.lab.evaluate.metrics import Scores, score
+from pleura.lab.train.export import Cut, export_checkpoint
 from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine

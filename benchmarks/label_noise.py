@@ -22,9 +22,9 @@ import numpy as np
 from bench_judge import add_film_options, films_of
 
 from pleura.io.atomic import written_whole
-from pleura.lab.films import Film
-from pleura.lab.judge import Judge
-from pleura.lab.scores import overlap
+from pleura.lab.data.film import Film
+from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.metrics import overlap
 from pleura.runtime.open import open_weights
 
 RESULT = Path(__file__).parent / "results" / "label_noise.json"

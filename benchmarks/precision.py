@@ -18,8 +18,8 @@ from bench_judge import add_film_options, films_of, judged
 from bench_parts import machine, write_result
 from bench_tables import write_tables
 
-from pleura.lab.interval import mean_interval
-from pleura.lab.scores import overlap
+from pleura.lab.evaluate.metrics import overlap
+from pleura.lab.evaluate.statistics import mean_interval
 from pleura.runtime.open import Choice, open_weights
 
 GRAPHS = {

@@ -32,9 +32,9 @@ the exported weights. [Train on your films](../how-to/train-on-your-films.md) sh
 """
 
 RECIPE_TABLES = (
-    ("Top level", "pleura.lab.recipe", "Recipe", ("network", "augment")),
+    ("Top level", "pleura.lab.train.recipe", "Recipe", ("network", "augment")),
     ("`[network]`", "pleura.net.unetplusplus", "Architecture", ("channels_out",)),
-    ("`[augment]`", "pleura.lab.recipe", "Augment", ()),
+    ("`[augment]`", "pleura.lab.train.recipe", "Augment", ()),
 )
 
 

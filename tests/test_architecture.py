@@ -198,9 +198,9 @@ def test_core_opens_no_file_and_reads_no_environment() -> None:
         ("lab", "import mlflow"),
         ("apps", "import numpy as np"),
         ("apps", "def f():\n    import numpy as np"),
-        ("apps", "from pleura.lab.train import train"),
+        ("apps", "from pleura.lab.train.run import train"),
         ("apps", "class A:\n    import pleura.net.export"),
-        ("api", "from pleura.lab.films import Film"),
+        ("api", "from pleura.lab.data.film import Film"),
         ("__init__", "from pleura.api import segment"),
     ],
 )
@@ -212,7 +212,7 @@ def test_the_table_refuses(room: str, source: str) -> None:
     ("room", "source"),
     [
         ("core", "import math\nimport numpy\nfrom pleura.core.types import Mask"),
-        ("apps", "def f():\n    from pleura.lab.train import train"),
+        ("apps", "def f():\n    from pleura.lab.train.run import train"),
         ("apps", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pleura.net.vgg"),
         ("__init__", "def __getattr__(name):\n    from pleura import api"),
     ],

@@ -156,7 +156,7 @@ class TestEveryPage:
         assert all(len(b.mark.removeprefix("not run:").split()) >= 3 for b in left_out)
 
     def test_recipes_are_valid(self, page: Path) -> None:
-        from pleura.lab.recipe import parse_recipe
+        from pleura.lab.train.recipe import parse_recipe
 
         for block in blocks(page):
             if block.kind == "toml":
@@ -206,7 +206,7 @@ def test_exit_codes_are_all_told() -> None:
 
 
 def test_layouts_are_all_told() -> None:
-    from pleura.lab.layouts import LAYOUTS
+    from pleura.lab.data.layouts import LAYOUTS
 
     told = re.findall(r"^## `([\w-]+)`", (CHECKOUT / "docs/reference/layouts.md").read_text(), re.M)
     assert sorted(told) == sorted(each.name for each in LAYOUTS)

@@ -15,7 +15,7 @@ import torch
 
 from pleura.core.arrays import CHANNELS
 from pleura.core.card import Card
-from pleura.lab.outcome import write_weights
+from pleura.lab.train.export import write_weights
 from pleura.net.unetplusplus import Architecture, build
 from pleura.runtime.engine import OnnxEngine
 

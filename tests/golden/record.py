@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from pleura.core.arrays import Definition, Mask
-from pleura.lab.films import Film
-from pleura.lab.layouts import read_films
+from pleura.lab.data.film import Film
+from pleura.lab.data.layouts import read_films
 from pleura.phantom.film import draw
 from pleura.runtime.open import open_weights
 from pleura.runtime.segmenter import Segmenter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pleura.lab.evaluate import evaluate
-from pleura.lab.evaluation import Trial, read_rows
+from pleura.lab.evaluate.trial import Trial, read_rows
+from pleura.lab.report.evaluation import evaluate
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.open import shipped
 

@@ -30,8 +30,8 @@ def ablate(
     Long: each arm is a training run. What is done is kept; the same command goes on.
     OUT/study.json holds every figure; the table goes to stdout.
     """
-    from pleura.lab.ablation import Place, load_study, run_study, study_table
-    from pleura.lab.train import Machine
+    from pleura.lab.studies.ablation import Place, load_study, run_study, study_table
+    from pleura.lab.train.run import Machine
 
     asked = load_study(study)
     screen = console()

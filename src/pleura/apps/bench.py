@@ -52,7 +52,7 @@ def bench(
     """
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
     opened = open_engine(weights, choice)
-    from pleura.lab.benchmark import Bench, run_bench
+    from pleura.lab.studies.bench import Bench, run_bench
 
     asked = Bench(
         root=root,
@@ -85,7 +85,7 @@ def card(
     A remarks.csv among the results, of columns id and remark, is told beside the worst films.
     """
     from pleura.io.atomic import written_whole
-    from pleura.lab.model_card import model_card, read_remarks, read_results
+    from pleura.lab.report.model_card import model_card, read_remarks, read_results
 
     page = model_card(read_results(results), read_remarks(results))
     if out is None:

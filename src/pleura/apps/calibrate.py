@@ -69,9 +69,9 @@ def calibrate(
     OUT receives calibration.json, .png and .html. The shipped weights are never changed.
     """
     engine = open_engine(weights)
-    from pleura.lab.calibration_report import Tuning
-    from pleura.lab.calibration_report import calibrate as run
-    from pleura.lab.evaluation import Trial
+    from pleura.lab.evaluate.trial import Trial
+    from pleura.lab.report.calibration import Tuning
+    from pleura.lab.report.calibration import calibrate as run
 
     trial = Trial(
         data=tuple(data),
@@ -96,7 +96,7 @@ def calibrate(
 
 
 def _write(weights: Path | None, target: Path, told: dict[str, Any]) -> None:
-    from pleura.lab.calibration_report import write_tempered
+    from pleura.lab.report.calibration import write_tempered
     from pleura.runtime.open import shipped
 
     content = shipped() if weights is None else weights.read_bytes()

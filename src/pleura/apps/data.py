@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.table import Table
 
-    from pleura.lab.fetch import Progress
-    from pleura.lab.films import Film
-    from pleura.lab.findings import CheckReport, Finding
+    from pleura.lab.data.download import Progress
+    from pleura.lab.data.film import Film
+    from pleura.lab.data.findings import CheckReport, Finding
 
 __all__ = ["data_app"]
 
@@ -70,8 +70,8 @@ def fetch(
     your first download is kept beside the archive and holds from then on. No other command
     uses the network. Where there is none, the message says what to put where by hand.
     """
-    from pleura.lab.fetch import ARCHIVES
-    from pleura.lab.fetch import fetch as run
+    from pleura.lab.data.download import ARCHIVES
+    from pleura.lab.data.download import fetch as run
 
     with _byte_bars(quiet) as progress:
         found = run(name, to, url=url, sha256=sha256, progress=progress)
@@ -122,8 +122,8 @@ def check(
 
     Exit codes: 0 no error, 1 errors found, 2 no data set here.
     """
-    from pleura.lab.check import check as run
-    from pleura.lab.layouts import read_films
+    from pleura.lab.data.check import check as run
+    from pleura.lab.data.layouts import read_films
 
     films = read_films(path, layout=layout, split=splits)
     with FilmProgress(len(films), quiet=quiet) as bar:
@@ -166,9 +166,9 @@ def split(
     split is replaced only with --overwrite.
     """
     from pleura.core.errors import UsageError
-    from pleura.lab.layouts import read_films
-    from pleura.lab.split import split as divide
-    from pleura.lab.split import split_csv
+    from pleura.lab.data.layouts import read_films
+    from pleura.lab.data.split import split as divide
+    from pleura.lab.data.split import split_csv
 
     if as_json and out is None:
         raise UsageError("--json and the CSV cannot both go to stdout; give --out FILE")
@@ -208,9 +208,9 @@ def sheet(
     pleura data sheet films -o films.png
     pleura data sheet films -o varied.png --recipe default
     """
-    from pleura.lab.films import with_masks
-    from pleura.lab.layouts import read_films
-    from pleura.lab.sheet import choose, contact_sheet, film_tiles
+    from pleura.lab.data.contact_sheet import choose, contact_sheet, film_tiles
+    from pleura.lab.data.film import with_masks
+    from pleura.lab.data.layouts import read_films
 
     films = read_films(path, layout=layout, split=splits)
     if recipe is None:
@@ -219,8 +219,8 @@ def sheet(
             drawn = list(film_tiles(chosen, side=side, on_film=bar.advance))
         _write_picture(contact_sheet(drawn, side=side), out)
         return
-    from pleura.lab.recipe import load_recipe
-    from pleura.lab.varied import varied_tiles
+    from pleura.lab.train.preview import varied_tiles
+    from pleura.lab.train.recipe import load_recipe
 
     rules = load_recipe(recipe)
     chosen = choose(with_masks(films), max(1, tiles // each))
@@ -245,7 +245,7 @@ def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
 
 
 def _draw_films(films: list[Film], report: CheckReport, out: Path, count: int) -> None:
-    from pleura.lab.sheet import choose, contact_sheet, film_tiles
+    from pleura.lab.data.contact_sheet import choose, contact_sheet, film_tiles
 
     flagged = {each.where for each in report.findings if each.kind not in ORDINARY}
     chosen = choose(films, count, first=flagged)

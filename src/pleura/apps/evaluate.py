@@ -72,8 +72,8 @@ def evaluate(
     """
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
     opened = open_engine(weights, choice)
-    from pleura.lab.evaluate import evaluate as run
-    from pleura.lab.evaluation import Trial
+    from pleura.lab.evaluate.trial import Trial
+    from pleura.lab.report.evaluation import evaluate as run
 
     trial = Trial(
         data=tuple(data),

@@ -40,7 +40,7 @@ def export(
 
     pleura export weights/first.safetensors -o weights --name quick --side 256
     """
-    from pleura.lab.outcome import Cut, export_checkpoint
+    from pleura.lab.train.export import Cut, export_checkpoint
 
     cut = Cut(head=head, side=side, channels=tuple(channel or ()))
     typer.echo(export_checkpoint(checkpoint, out, name=name, cut=cut))

@@ -39,7 +39,7 @@ def quantise(
     pleura segment films/ --weights weights/first-int8.onnx -o lungs
     """
     from pleura.apps.engines import read_weights
-    from pleura.lab.quantise import CHECKED, Calibration, quantise_weights
+    from pleura.lab.studies.quantise import CHECKED, Calibration, quantise_weights
 
     calibration = Calibration(
         data=tuple(data), films=films, layout=layout, splits=splits, seed=seed

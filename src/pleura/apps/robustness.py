@@ -53,8 +53,8 @@ def robustness(
     OUT receives robustness.json, .csv, .png and .html.
     """
     engine = open_engine(weights)
-    from pleura.lab.evaluation import Trial
-    from pleura.lab.robustness_report import robustness as run
+    from pleura.lab.evaluate.trial import Trial
+    from pleura.lab.report.robustness import robustness as run
 
     trial = Trial(
         data=tuple(data),

@@ -17,7 +17,7 @@ from pleura.apps.options import BatchWorkers, Layout, NoBar, Splits
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from pleura.lab.films import Film
+    from pleura.lab.data.film import Film
 
 __all__ = ["duration", "train"]
 
@@ -28,7 +28,7 @@ def _list(wanted: bool) -> None:
     """Tell the recipes that ship, and end."""
     if not wanted:
         return
-    from pleura.lab.recipe_files import recipes_folder, shipped_recipes
+    from pleura.lab.train.recipe import recipes_folder, shipped_recipes
 
     found = shipped_recipes()
     width = max(map(len, found))
@@ -76,13 +76,13 @@ def train(
     OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
     """
     limit = None if max_time is None else duration(max_time)
-    from pleura.lab.recipe import load_recipe
+    from pleura.lab.train.recipe import load_recipe
 
     chosen = load_recipe(recipe)
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     films = _films(data, layout, splits)
-    from pleura.lab.train import Machine  # Lightning takes seconds: wrong usage is told before
-    from pleura.lab.train import train as run
+    from pleura.lab.train.run import Machine  # Lightning takes seconds: wrong usage is told before
+    from pleura.lab.train.run import train as run
 
     machine = Machine(
         accelerator=accelerator,
@@ -116,7 +116,7 @@ def duration(text: str) -> timedelta:
 
 
 def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
-    from pleura.lab.layouts import read_films
+    from pleura.lab.data.layouts import read_films
 
     return [film for path in data for film in read_films(path, layout=layout, split=splits)]
 

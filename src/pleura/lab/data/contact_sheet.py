@@ -1,0 +1,159 @@
+"""Contact sheets: many small films with their masks' outlines, on one picture to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
+
+from pleura.core.arrays import Mask, Pixels
+from pleura.core.errors import DataError, FilmError
+from pleura.core.frame import normalise
+from pleura.lab.data.film import IGNORE, Film
+
+__all__ = ["COLOURS", "Tile", "choose", "contact_sheet", "film_tiles", "fitted", "shrunk"]
+
+COLOURS = {
+    "right_field": "#0072B2",
+    "left_field": "#D55E00",
+    "right_whole": "#56B4E9",
+    "left_whole": "#E69F00",
+    "field": "#009E73",
+    "whole": "#009E73",
+    "heart": "#CC79A7",
+    IGNORE: "#F0E442",
+}
+"""Channel -> outline; Okabe and Ito's colours, told apart by colour-blind readers too."""
+
+FLAG = "#E41A1C"
+CAPTION_PX = 14
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """One small picture of a sheet."""
+
+    grey: NDArray[np.uint8]
+    """(h, w), drawn as it is."""
+
+    masks: Mapping[str, Mask]
+    """Channel -> (h, w) bool, outlined in the channel's colour."""
+
+    caption: str
+    flagged: bool = False
+    """Framed in red."""
+
+
+def contact_sheet(tiles: Sequence[Tile], *, columns: int = 8, side: int = 200) -> Image.Image:
+    """Tiles in rows, each in a square of `side` px with a line of caption under it.
+
+    Raises `DataError` if there is no tile.
+    """
+    if not tiles:
+        raise DataError("no film to draw on the sheet")
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (columns * side, rows * (side + CAPTION_PX)), "black")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    for index, tile in enumerate(tiles):
+        left, top = index % columns * side, index // columns * (side + CAPTION_PX)
+        picture = _outlined(tile)
+        sheet.paste(picture, (left + (side - picture.width) // 2, top))
+        caption = _shortened(tile.caption, lambda text: pen.textlength(text, font=font), side - 4)
+        pen.text((left + 2, top + side), caption, fill=FLAG if tile.flagged else "white", font=font)
+        if tile.flagged:
+            pen.rectangle((left, top, left + side - 1, top + side - 1), outline=FLAG, width=2)
+    return sheet
+
+
+def choose(films: Sequence[Film], count: int, *, first: Collection[str] = ()) -> list[Film]:
+    """Up to `count` films: those whose id is in `first`, then others evenly from every part.
+
+    Films in `first` take half of the places at most, so that sound ones are seen beside them.
+    """
+    marked = [film for film in films if film.id in first]
+    others = [film for film in films if film.id not in first]
+    others.sort(key=lambda film: (film.source, film.split or "", film.id))
+    room = max(count - len(others), (count + 1) // 2)
+    chosen = _evenly(marked, room)
+    return chosen + _evenly(others, count - len(chosen))
+
+
+def film_tiles(
+    films: Sequence[Film],
+    *,
+    side: int = 200,
+    flagged: Collection[str] = (),
+    on_film: Callable[[], None] = lambda: None,
+) -> Iterator[Tile]:
+    """A tile a film, in its true aspect; what cannot be read is an empty, flagged tile."""
+    for film in films:
+        caption = f"{film.id} {film.split or ''}".strip()
+        try:
+            grey = shrunk(_grey(film.read_image().pixels), side)
+        except (FilmError, OSError):
+            grey = np.zeros((side, side), np.uint8)
+        masks: dict[str, Mask] = {}
+        try:
+            masks = _masks(film) if film.channels else {}
+        except DataError:
+            caption = f"mask? {caption}"
+        shaped = {name: fitted(mask, grey.shape) for name, mask in masks.items()}
+        yield Tile(grey, shaped, caption, film.id in flagged)
+        on_film()
+
+
+def _evenly(films: Sequence[Film], count: int) -> list[Film]:
+    if count <= 0:
+        return []
+    step = max(1.0, len(films) / count)
+    return [films[int(place * step)] for place in range(min(count, len(films)))]
+
+
+def _masks(film: Film) -> dict[str, Mask]:
+    labels = film.read_labels()
+    masks = dict(labels.targets)
+    if labels.ignore is not None:
+        masks[IGNORE] = labels.ignore
+    return masks
+
+
+def _grey(pixels: Pixels) -> NDArray[np.uint8]:
+    return np.rint(normalise(pixels) * 255).astype(np.uint8)
+
+
+def shrunk(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(H, W) -> the same aspect with the longer side `side`."""
+    height, width = grey.shape
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+
+
+def fitted(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """(H, W) -> `shape`; a pixel is in if half of it is."""
+    picture = Image.fromarray(mask.astype(np.uint8) * 255)
+    height, width = shape
+    small: Mask = np.asarray(picture.resize((width, height), Image.Resampling.BOX)) >= 128
+    return small
+
+
+def _outlined(tile: Tile) -> Image.Image:
+    picture = np.repeat(tile.grey[:, :, None], 3, axis=2)
+    for channel, mask in tile.masks.items():
+        rim = mask & ~binary_erosion(mask)
+        picture[rim] = tuple(bytes.fromhex(COLOURS[channel][1:]))
+    return Image.fromarray(picture)
+
+
+def _shortened(text: str, width: Callable[[str], float], room: float) -> str:
+    """The text, or its end behind three dots where it is too long for the tile."""
+    if width(text) <= room:
+        return text
+    while text and width("..." + text) > room:
+        text = text[1:]
+    return "..." + text

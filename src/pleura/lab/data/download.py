@@ -1,0 +1,295 @@
+"""The public archives of the US National Library of Medicine, downloaded and unpacked.
+
+This is the only module that touches the network, and only when `pleura data fetch` is said.
+
+The library publishes no checksums, and we will not invent any: the SHA-256 of the first download
+is written beside the archive (as `sha256sum` reads it) and holds from then on. Who has got a
+checksum from someone they trust can demand it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+import pooch
+
+from pleura.core.errors import DataError, UsageError
+from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
+
+__all__ = ["ARCHIVES", "Archive", "Fetched", "Progress", "fetch"]
+
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with ("download" or "unpack", bytes done, bytes in all or None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A public archive."""
+
+    url: str
+    """Where its owner publishes the file."""
+
+    page: str
+    """Where its owner describes it, for a download by hand."""
+
+    cite: str
+    then: str = ""
+    """What is still missing when it is unpacked."""
+
+    @property
+    def file_name(self) -> str:
+        """As it is published."""
+        return PurePosixPath(self.url).name
+
+
+_NLM = "https://openi.nlm.nih.gov/imgs/collections"
+_PAGES = "https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets"
+
+ARCHIVES = {
+    "montgomery": Archive(
+        url=f"{_NLM}/NLM-MontgomeryCXRSet.zip",
+        page=f"{_PAGES}/Montgomery-County-CXR-Set/MontgomerySet/index.html",
+        cite="Jaeger et al. 2014, doi:10.3978/j.issn.2223-4292.2014.11.20; "
+        "Candemir et al. 2014, doi:10.1109/TMI.2013.2290491",
+    ),
+    "shenzhen": Archive(
+        url=f"{_NLM}/ChinaSet_AllFiles.zip",
+        page=f"{_PAGES}/Shenzhen-Hospital-CXR-Set/index.html",
+        cite="Jaeger et al. 2014, doi:10.3978/j.issn.2223-4292.2014.11.20",
+        then="These are films without masks. The masks of Stirenko et al. 2018 are distributed "
+        "apart (CC BY-NC-SA 4.0); unpack them as masks/ beside CXR_png/.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An archive that is here."""
+
+    archive: Path
+    folder: Path
+    """Its content; `read_films` takes it."""
+
+    sha256: str
+    first_use: bool
+    """Nothing was there to compare the checksum with; it is written down now."""
+
+
+def fetch(
+    name: str,
+    to: Path,
+    *,
+    url: str | None = None,
+    sha256: str | None = None,
+    progress: Progress = lambda phase, done, total: None,  # noqa: ARG005
+) -> Fetched:
+    """Download the archive `name` of `ARCHIVES` into the folder `to`, and unpack it there.
+
+    What is there is not done again: a finished archive is only checked, an unfinished one gone
+    on with, an unpacked one left alone. `url` is another place that has the same file.
+
+    Raises:
+        UsageError: there is no archive of that name.
+        DataError: it cannot be reached, is not what the checksum says, or is damaged. The
+            message says how to do it by hand.
+    """
+    if name not in ARCHIVES:
+        raise UsageError(f"no archive {name!r}; known are {', '.join(ARCHIVES)}")
+    known = ARCHIVES[name]
+    archive = to / known.file_name
+    expected = _expected(archive, sha256)
+    if not archive.exists():
+        _download(known, url or known.url, archive, expected, progress)
+    found = _verified(archive, expected)
+    _lock(archive).write_text(f"{found}  {archive.name}\n", "utf-8")
+    return Fetched(archive, _unpacked(archive, progress), found, first_use=expected is None)
+
+
+def _lock(archive: Path) -> Path:
+    return archive.with_name(archive.name + ".sha256")
+
+
+def _expected(archive: Path, sha256: str | None) -> str | None:
+    """The checksum demanded, else the one of the first download, else None; lower case."""
+    lock = _lock(archive)
+    if sha256 is None and lock.is_file():
+        sha256 = (lock.read_text("utf-8").split() or [""])[0]
+    if sha256 is None:
+        return None
+    plain = sha256.strip().lower()
+    if len(plain) != 64 or set(plain) - set("0123456789abcdef"):
+        raise UsageError(f"a SHA-256 has 64 hexadecimal digits, got {sha256!r}")
+    return plain
+
+
+def _download(
+    known: Archive, url: str, archive: Path, expected: str | None, progress: Progress
+) -> None:
+    transfer = Transfer(
+        archive.with_name(archive.name + ".part"),
+        lambda done, total: progress("download", done, total),
+    )
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with _quiet_pooch():
+            pooch.retrieve(
+                url, expected, fname=archive.name, path=archive.parent, downloader=transfer
+            )
+    except Unreachable as error:
+        raise DataError(_by_hand(known, url, archive, error)) from error
+    except Interrupted as error:
+        raise DataError(
+            f"{url}: {error}; what has come is kept, run the same command to go on"
+        ) from error
+    except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
+        raise DataError(
+            f"{url}: the file has not the checksum {expected} and was not kept ({error}). If the "
+            f"owner has changed the archive, remove {_lock(archive)} or give the new --sha256"
+        ) from error
+
+
+def _by_hand(known: Archive, url: str, archive: Path, error: Exception) -> str:
+    return (
+        f"cannot fetch {url}: {error}. Without a network, by hand:\n"
+        f"  1. on a machine that has one, download {url}\n"
+        f"     (described at {known.page})\n"
+        f"  2. put the file here, under this name: {archive.absolute()}\n"
+        f"  3. run this command again; it checks and unpacks the file without the network"
+    )
+
+
+def _verified(archive: Path, expected: str | None) -> str:
+    found: str = pooch.file_hash(str(archive), alg="sha256")
+    if expected not in (None, found):
+        raise DataError(
+            f"{archive}: SHA-256 is {found}, expected {expected}; remove the file to fetch it "
+            f"anew, or remove {_lock(archive).name} beside it if you trust this one"
+        )
+    return found
+
+
+_DAMAGE = (  # what zipfile fails with on bytes that are no archive, or one it does not read
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def _unpacked(archive: Path, progress: Progress) -> Path:
+    """Unpack beside the archive, whole or not at all; the folder that holds the content."""
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = [each for each in content.infolist() if not _is_litter(each.filename)]
+            top = _top(archive, members)
+            folder = archive.parent / (top or archive.stem)
+            if folder.is_dir():
+                return folder
+            _check_free(archive, folder)
+            draft = archive.parent / f".{archive.stem}.unpacking"
+            shutil.rmtree(draft, ignore_errors=True)
+            try:
+                _extract(content, members, draft, progress)
+                (draft / top if top else draft).replace(folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+            return folder
+    except _DAMAGE as error:
+        raise DataError(
+            f"{archive}: damaged, or no ZIP archive ({error}); remove it and its .sha256, and "
+            "fetch it anew"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{archive}: cannot be unpacked ({error}); see to that and run again"
+        ) from (error)
+
+
+def _top(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
+    """The one folder that holds all members; None where there are several, or files beside it.
+
+    Raises:
+        DataError: a name that is none, that leads out of the folder, or that is a link; no file.
+    """
+    for member in members:
+        trouble = _trouble(member)
+        if trouble:
+            raise DataError(
+                f"{archive}: the archive holds {trouble}; nothing was unpacked. It is not what its "
+                "owner publishes: remove it and its .sha256, and fetch it anew"
+            )
+    if all(member.is_dir() for member in members):
+        raise DataError(
+            f"{archive}: the archive holds no file; remove it and its .sha256, and fetch it anew"
+        )
+    tops = {PurePosixPath(member.filename).parts[0] for member in members}
+    nested = len(tops) == 1 and all("/" in member.filename for member in members)
+    return tops.pop() if nested else None
+
+
+def _trouble(member: zipfile.ZipInfo) -> str | None:
+    """What is wrong with a member's name or kind; None for a plain file or folder."""
+    name = member.filename
+    parts = PurePosixPath(name).parts
+    if not parts:
+        return f"a file without a name ({name!r})"
+    if parts[0] == "/" or ".." in parts or "\\" in name or ":" in name or "\0" in name:
+        return f"a file that leads out of its folder ({name!r})"
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return f"a link or a device ({name!r})"
+    return None
+
+
+def _check_free(archive: Path, folder: Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise DataError(
+            f"{folder}: a file stands where {archive.name} is to be unpacked; move it or choose "
+            "another --to"
+        )
+
+
+def _extract(
+    content: zipfile.ZipFile, members: list[zipfile.ZipInfo], draft: Path, progress: Progress
+) -> None:
+    total, done = sum(each.file_size for each in members), 0
+    free = shutil.disk_usage(draft.parent).free
+    if total > free:
+        raise DataError(
+            f"{draft.parent}: unpacking takes {total / 1e9:.1f} GB, only {free / 1e9:.1f} GB are "
+            "free; make room or choose another --to"
+        )
+    draft.mkdir()
+    for member in members:
+        content.extract(member, draft)
+        done += member.file_size
+        progress("unpack", done, total)
+
+
+def _is_litter(name: str) -> bool:
+    """What macOS and Windows leave in archives."""
+    path = PurePosixPath(name)
+    return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db")
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    """Pooch announces its downloads on stderr; the doors do that here."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

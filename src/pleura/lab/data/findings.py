@@ -1,0 +1,166 @@
+"""What `check` can find in a data set, and how it is reported.
+
+An error is something that makes scores or weights wrong, and that no set has on purpose: a film
+that cannot be read, a mask that belongs to nothing, the same film in training and test. A
+warning is something to look at that a sound set may well have: films without a mask, a mask in
+five pieces.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from pleura.lab.data.film import Film
+from pleura.lab.data.layouts.files import belongs_to
+
+__all__ = ["ERRORS", "WARNINGS", "CheckReport", "Finding", "summarise"]
+
+Level: TypeAlias = Literal["error", "warning"]
+
+ERRORS = MappingProxyType(
+    {
+        "unreadable-film": "the file is no image that can be read",
+        "unreadable-mask": "a mask is missing, damaged, or differs in size from its fellows",
+        "empty-mask": "no pixel of the mask is labelled",
+        "full-mask": "(nearly) every pixel of the mask is labelled: is the background a value too?",
+        "inverted-mask": "the mask marks the background: its edges are labelled all around",
+        "bright-ground": "the palette shows 0, which means no lung, as bright: is it exchanged?",
+        "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
+        "half-labelled": "one lung has a mask of its own, the other has none",
+        "mask-without-film": "no film goes with this mask; is one of the two misnamed?",
+        "duplicate-across-splits": "the same bytes in two parts of the split",
+        "patient-across-splits": "films of one patient in two parts of the split",
+    }
+)
+"""Kind -> what it means."""
+
+WARNINGS = MappingProxyType(
+    {
+        "film-without-mask": "not used for training or scoring",
+        "mask-not-used": "another mask of a film that has one, or of another kind",
+        "undeclared-values": "the mask holds values that nobody declared",
+        "turned-film": "film and mask are turned differently by their EXIF tags",
+        "film-not-listed": "a picture beside the films that the data set does not name",
+        "other-size": "film and mask have the same aspect but not the same size",
+        "empty-structure": "one structure has no pixel while others have",
+        "many-pieces": "more pieces than lungs, and not just specks",
+        "specks": "a few stray pixels beside the lungs",
+        "one-piece": "both lungs in one piece, or one lung only",
+        "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
+        "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
+        "duplicate": "the same bytes twice",
+        "near-duplicate-across-splits": "two parts of the split hold films that look the same",
+    }
+)
+"""Kind -> what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found."""
+
+    kind: str
+    """A key of `ERRORS` or `WARNINGS`."""
+
+    where: str
+    """The film's id, or a path where there is no film."""
+
+    detail: str = ""
+
+    @property
+    def level(self) -> Level:
+        """How grave it is."""
+        return "error" if self.kind in ERRORS else "warning"
+
+    @property
+    def meaning(self) -> str:
+        """What its kind means, in a sentence."""
+        return {**ERRORS, **WARNINGS}[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a data set holds, and what is wrong with it."""
+
+    films: int
+    pairs: int
+    """Films with a mask."""
+
+    patients: int
+    counts: dict[str, dict[str, int]]
+    """Source -> part of the split (or `none`) -> films with a mask; `unlabelled`: without."""
+
+    conditions: dict[str, int]
+    channels: dict[str, int]
+    """Channel -> films that label it."""
+
+    sizes: dict[str, int]
+    """`width x height` in px -> films, the most frequent first."""
+
+    findings: tuple[Finding, ...]
+    """Errors first, then by kind and place."""
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that must be put right."""
+        return tuple(each for each in self.findings if each.level == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings to look at."""
+        return tuple(each for each in self.findings if each.level == "warning")
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        table = asdict(self)
+        table["findings"] = [{"level": each.level, **asdict(each)} for each in self.findings]
+        table["errors"], table["warnings"] = len(self.errors), len(self.warnings)
+        return table
+
+
+def summarise(
+    films: Sequence[Film],
+    sizes: Iterable[tuple[int, int] | None],
+    findings: Iterable[Finding],
+) -> CheckReport:
+    """The report on `films`, whose (H, W) are `sizes` (None: unreadable)."""
+    counts: dict[str, Counter[str]] = {}
+    for film in films:
+        part = film.split or "none" if film.channels else "unlabelled"
+        counts.setdefault(film.source, Counter())[part] += 1
+    known = Counter(f"{size[1]} x {size[0]}" for size in sizes if size)
+    return CheckReport(
+        films=len(films),
+        pairs=sum(bool(film.channels) for film in films),
+        patients=len({(film.source, film.patient or film.id) for film in films}),
+        counts={source: dict(counts[source]) for source in sorted(counts)},
+        conditions=dict(Counter(film.condition or "unknown" for film in films).most_common()),
+        channels=dict(Counter(name for film in films for name in sorted(film.channels))),
+        sizes=dict(known.most_common()),
+        findings=tuple(sorted(findings, key=lambda each: (each.level, each.kind, each.where))),
+    )
+
+
+def beside(films: Sequence[Film], paths: Iterable[Path]) -> list[Finding]:
+    """Findings on pictures that lie in the films' and masks' folders but belong to no film."""
+    used = {film.image.absolute() for film in films}
+    masks = {part.path.absolute() for film in films for part in film.masks}
+    mask_folders = {path.parent for path in masks} - {path.parent for path in used}
+    stems = {film.id for film in films} | {film.image.stem for film in films}
+
+    def kind(path: Path) -> str:
+        if path.parent not in mask_folders:
+            return "film-not-listed"
+        return "mask-not-used" if belongs_to(path, stems) else "mask-without-film"
+
+    return [Finding(kind(path), str(path)) for path in paths if path.absolute() not in used | masks]

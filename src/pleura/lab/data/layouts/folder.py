@@ -1,0 +1,31 @@
+"""People's own films: `images/` and `masks/`, a mask having its film's stem, or that and `_mask`.
+
+Masks mean `field`, any non-zero pixel being lung. Results of Pleura are taken too: label maps
+(`_labels`, `_seg`) and a mask for each lung (`_right`, `_left`). For other labels, several
+hospitals, patients with more than one film, or fixed splits, write a `manifest.csv`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pleura.lab.data.film import Film
+from pleura.lab.data.layouts.files import MASK_SUFFIXES, parts_of, pictures, require_pairs
+
+__all__ = ["EXPECTS", "matches", "read"]
+
+EXPECTS = "images/X.* with masks/X.*, X_mask.*, X_labels.*, or X_right.* and X_left.*"
+
+
+def matches(path: Path) -> bool:
+    """Whether both folders are here."""
+    return (path / "images").is_dir() and (path / "masks").is_dir()
+
+
+def read(path: Path) -> list[Film]:
+    """The films, sorted by id; each is its own patient, the source is the folder's name."""
+    images, masks = pictures(path / "images"), pictures(path / "masks", MASK_SUFFIXES)
+    parts = {stem: parts_of(stem, masks) for stem in images}
+    require_pairs(sum(bool(each) for each in parts.values()), masks, path)
+    source = path.resolve().name
+    return [Film(stem, source, image, parts[stem], patient=stem) for stem, image in images.items()]

@@ -1,0 +1,87 @@
+"""A folder with a `manifest.csv`: one row a film, with labels by grey value.
+
+Columns: id, image, mask, split, patient, labels, condition, source (width and height are
+informative); only id and image are required. Paths are relative to the manifest.
+
+`labels` says what the values of the mask mean: a channel (`field`: any non-zero pixel), or
+`name=value` pairs joined by `;`, such as `whole=255;ignore=127`. Where structures come in files
+of their own, a column `mask_<channel>` (`mask_left_field`) names each; every non-zero pixel
+counts. A row with no mask at all is a film without one.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from pleura.core.arrays import KNOWN_CHANNELS
+from pleura.core.errors import DataError
+from pleura.lab.data.film import IGNORE, Film, MaskPart
+from pleura.lab.data.layouts.nlm import SOURCES
+
+__all__ = ["EXPECTS", "matches", "read_manifest"]
+
+EXPECTS = "manifest.csv (or a .csv file itself) with columns id, image, mask, labels, split, ..."
+
+ALIASES = {"field_right": "right_field", "field_left": "left_field"}
+"""Other spellings of our channels met in manifests."""
+
+PART_COLUMNS = {f"mask_{channel}": channel for channel in (*KNOWN_CHANNELS, IGNORE)}
+"""Columns that name a structure's own file."""
+
+
+def matches(path: Path) -> bool:
+    """Whether this is a manifest, or holds one."""
+    return (path / "manifest.csv").is_file() or (path.is_file() and path.suffix.lower() == ".csv")
+
+
+def read_manifest(path: Path) -> list[Film]:
+    """The films of a manifest, or of the folder that holds `manifest.csv`, in its order."""
+    table = path / "manifest.csv" if path.is_dir() else path
+    if not table.is_file():
+        raise DataError(f"{path}: no manifest.csv here")
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    missing = {"id", "image"} - set(rows[0] if rows else {})
+    if missing:
+        raise DataError(f"{table}: column {', '.join(sorted(missing))} missing or no row at all")
+    return [_film(row, table) for row in rows]
+
+
+def _film(row: dict[str, str], table: Path) -> Film:
+    for column in ("id", "image"):
+        if not row[column]:
+            raise DataError(f"{table}: a row without {column}: {row}")
+    folder, prefix = table.parent, row["id"].split("_")[0]
+    try:
+        masks = _parts(row, folder)
+    except DataError as error:
+        raise DataError(f"{table}: film {row['id']}: {error}") from error
+    return Film(
+        id=row["id"],
+        source=row.get("source") or SOURCES.get(prefix, folder.resolve().name),
+        image=folder / row["image"],
+        masks=masks,
+        split=row.get("split") or None,
+        patient=row.get("patient") or row["id"],
+        condition=row.get("condition") or "",
+    )
+
+
+def _parts(row: dict[str, str], folder: Path) -> tuple[MaskPart, ...]:
+    parts = [
+        MaskPart(folder / row[column], channel)
+        for column, channel in PART_COLUMNS.items()
+        if row.get(column)
+    ]
+    if row.get("mask"):
+        labels = (row.get("labels") or "field").split(";")
+        parts += [_labelled(label.strip(), folder / row["mask"]) for label in labels]
+    return tuple(parts)
+
+
+def _labelled(label: str, path: Path) -> MaskPart:
+    name, _, value = label.partition("=")
+    if value and not value.isdecimal():
+        raise DataError(f"label {label!r}: expected name=value with a whole number, or a name")
+    return MaskPart(path, ALIASES.get(name, name), int(value) if value else None)

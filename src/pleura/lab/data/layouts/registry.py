@@ -1,0 +1,109 @@
+"""Which layouts there are, and how one is recognised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pleura.core.errors import DataError, UsageError
+from pleura.lab.data.film import Film
+from pleura.lab.data.layouts import (
+    folder,
+    jsrt,
+    manifest,
+    montgomery,
+    shenzhen,
+    shenzhen_montgomery,
+)
+from pleura.lab.data.split import apply_split, read_split
+
+__all__ = ["LAYOUTS", "Layout", "read_films"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A way in which people have films and masks on disk."""
+
+    name: str
+    expects: str
+    """What must be there, for the user to read."""
+
+    matches: Callable[[Path], bool]
+    read: Callable[[Path], list[Film]]
+
+
+LAYOUTS = (
+    Layout("manifest", manifest.EXPECTS, manifest.matches, manifest.read_manifest),
+    Layout("montgomery", montgomery.EXPECTS, montgomery.matches, montgomery.read),
+    Layout(
+        "shenzhen-montgomery",
+        shenzhen_montgomery.EXPECTS,
+        shenzhen_montgomery.matches,
+        shenzhen_montgomery.read,
+    ),
+    Layout("shenzhen", shenzhen.EXPECTS, shenzhen.matches, shenzhen.read),
+    Layout("folder", folder.EXPECTS, folder.matches, folder.read),
+    Layout("jsrt", jsrt.EXPECTS, jsrt.matches, jsrt.read),
+)
+"""In the order in which `auto` tries them: the most telling first."""
+
+
+def read_films(
+    path: str | Path, *, layout: str = "auto", split: str | Path | None = None
+) -> list[Film]:
+    """The films of a data set on disk, in a fixed order, with their masks by reference.
+
+    `layout` is a name in `LAYOUTS`, or `auto`. `split` is a CSV file with columns id and split,
+    the name of a published one (`shenzhen-montgomery-published`), or None for the splits that
+    the set itself brings.
+
+    Raises `DataError` if nothing known is there, or not what its layout promises; `UsageError`
+    for an unknown layout or split.
+    """
+    where = Path(path)
+    if not where.exists():
+        raise DataError(f"{where}: no such folder or manifest")
+    chosen, where = _recognise(where) if layout == "auto" else (_named(layout), where)
+    films = chosen.read(where)
+    repeated = [name for name, count in Counter(film.id for film in films).items() if count > 1]
+    if repeated:
+        raise DataError(
+            f"{where}: {len(repeated)} ids occur more than once (first: {repeated[0]}); an id "
+            "names one film"
+        )
+    if not films:
+        raise DataError(f"{where}: no film here; layout {chosen.name} expects {chosen.expects}")
+    return films if split is None else apply_split(films, read_split(split), name=str(split))
+
+
+def _named(name: str) -> Layout:
+    for layout in LAYOUTS:
+        if layout.name == name:
+            return layout
+    raise UsageError(f"unknown layout {name!r}; {_known()}")
+
+
+def _recognise(path: Path) -> tuple[Layout, Path]:
+    """The layout of `path`, or of the one folder in it that has one (as archives unpack)."""
+    own = _fitting(path)
+    if own:
+        return own, path
+    inside = sorted(each for each in path.iterdir() if each.is_dir()) if path.is_dir() else []
+    found = [(layout, each) for each in inside for layout in [_fitting(each)] if layout]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{each.name} ({layout.name})" for layout, each in found)
+        raise DataError(f"{path}: several data sets here: {names}; name one of these folders")
+    raise DataError(f"{path}: no layout recognised; {_known()}")
+
+
+def _fitting(path: Path) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.matches(path)), None)
+
+
+def _known() -> str:
+    lines = "".join(f"\n  {each.name}: {each.expects}" for each in LAYOUTS)
+    return f"known are{lines}\nname one with --layout to read why it does not fit"

@@ -1,0 +1,214 @@
+"""Splits: which films are trained on, selected on and tested on; by patient, never by luck.
+
+A split is a table `id,split` with the names `train`, `val` and `test`. It is made without a
+random generator: within each stratum (source and condition) patients are ranked by the SHA-256
+of the seed and their name. The same films therefore give the same split on every machine, in
+whatever order they are listed, for as long as SHA-256 exists.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pleura.core.errors import DataError, UsageError
+from pleura.lab.data.film import Film
+
+__all__ = [
+    "NAMES",
+    "PUBLISHED",
+    "apply_split",
+    "carve_validation",
+    "read_split",
+    "split",
+    "split_csv",
+    "without_copies",
+]
+
+log = logging.getLogger(__name__)
+
+NAMES = ("train", "val", "test")
+"""The parts of a split."""
+
+PUBLISHED = ("shenzhen-montgomery-published",)
+"""Splits that ship with the package, by name."""
+
+By: TypeAlias = Literal["patient", "film"]
+Unit: TypeAlias = tuple[str, str]
+"""(source, patient): what is never divided. Equal names in two hospitals are two people."""
+
+
+def split(
+    films: Sequence[Film],
+    *,
+    test: float = 0.2,
+    val: float = 0.1,
+    seed: int = 42,
+    by: By = "patient",
+) -> list[Film]:
+    """The films with `split` set, in their order; films without a mask get None.
+
+    `test` is a share of the films with masks, `val` a share of the rest, both rounded up: 704
+    films at 0.2 and 0.1 give 141 test, 57 val and 506 train. Each source and condition is
+    represented alike. With `by="patient"` all films of a patient stay together, which can move
+    a count by up to the films of one patient.
+
+    Raises `UsageError` for a share outside [0, 1), or an unknown `by`.
+    """
+    for name, share in (("test", test), ("val", val)):
+        if not 0 <= share < 1:
+            raise UsageError(f"{name} is a share of the films in [0, 1), got {share}")
+    if by not in ("patient", "film"):
+        raise UsageError(f"a split is made by 'patient' or by 'film', got {by!r}")
+    rest = [film for film in films if film.channels]
+    chosen: dict[Unit, str] = {}
+    for name, share in (("test", test), ("val", val)):
+        taken = _draw(rest, share, f"{seed}/{name}", by)
+        chosen |= dict.fromkeys(taken, name)
+        rest = [film for film in rest if _unit(film, by) not in taken]
+    return [
+        replace(film, split=chosen.get(_unit(film, by), "train") if film.channels else None)
+        for film in films
+    ]
+
+
+def carve_validation(films: Sequence[Film], share: float = 0.1, seed: int = 42) -> list[Film]:
+    """The films, in their order, with a `val` part in every source that has none.
+
+    It is carved from the source's `train` films with masks, by patient, stratified by
+    condition, and rounded up. A source with `val` films, and `test` films, are left alone; so
+    is a source with a single patient to train on.
+    """
+    has_val = {film.source for film in films if film.split == "val" and film.channels}
+    open_ = [
+        film
+        for film in films
+        if film.split == "train" and film.channels and film.source not in has_val
+    ]
+    carved: set[Unit] = set()
+    for source in {film.source for film in open_}:
+        own = [film for film in open_ if film.source == source]
+        taken = _draw(own, share, f"{seed}/val", "patient")
+        if taken != {_unit(film, "patient") for film in own}:
+            carved |= taken
+    return [
+        replace(film, split="val")
+        if film.split == "train" and _unit(film, "patient") in carved
+        else film
+        for film in films
+    ]
+
+
+def without_copies(films: Sequence[Film]) -> list[Film]:
+    """The films, less those to learn from whose file is, byte for byte, that of a test film.
+
+    Public sets hold the same film under two names; what was learnt by heart proves nothing.
+    """
+    sizes = {film.image: film.image.stat().st_size for film in films if film.image.is_file()}
+    tested = {film.image for film in films if film.split == "test"}
+    lengths = {sizes[path] for path in tested if path in sizes}
+    kept = {_content(path) for path in tested if path in sizes}
+    out = []
+    for film in films:
+        alike = film.split != "test" and sizes.get(film.image) in lengths
+        if alike and _content(film.image) in kept:
+            log.warning("%s is the same file as a film of the test split: left out", film.id)
+        else:
+            out.append(film)
+    return out
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def apply_split(films: Sequence[Film], table: Mapping[str, str], *, name: str) -> list[Film]:
+    """The films with the split that `table` (id -> part) gives them; None where it has none.
+
+    Raises `DataError` if an id of the table is no film here: scores on half a test set are not
+    the scores of that test set. `name` says in the message which split it was.
+    """
+    absent = sorted(set(table) - {film.id for film in films})
+    if absent:
+        raise DataError(
+            f"split {name}: {len(absent)} of its {len(table)} ids are not among the "
+            f"{len(films)} films (first: {', '.join(absent[:3])}); complete the data, or use a "
+            "split that names only films you have"
+        )
+    return [replace(film, split=table.get(film.id)) for film in films]
+
+
+def read_split(source: str | Path) -> dict[str, str]:
+    """Id -> part, from a CSV file with columns id and split, or from a name in `PUBLISHED`."""
+    if str(source) in PUBLISHED:
+        text = files("pleura.lab.data").joinpath("splits", f"{source}.csv").read_text("utf-8")
+    elif Path(source).is_file():
+        text = Path(source).read_text("utf-8-sig")
+    else:
+        raise UsageError(
+            f"split {source}: neither a CSV file nor the name of a published split; "
+            f"published are {', '.join(PUBLISHED)}"
+        )
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if not rows or not {"id", "split"} <= set(rows[0]):
+        raise DataError(f"split {source}: expected a CSV with columns id and split, one row a film")
+    table: dict[str, str] = {}
+    for row in rows:
+        if row["split"] not in NAMES:
+            raise DataError(
+                f"split {source}: {row['id']} is in {row['split']!r}; known are {', '.join(NAMES)}"
+            )
+        if table.setdefault(row["id"], row["split"]) != row["split"]:
+            raise DataError(f"split {source}: {row['id']} is in two parts; leave one row a film")
+    return table
+
+
+def split_csv(films: Iterable[Film]) -> str:
+    """The table `id,split` of the films that have one, sorted by id, as CSV text."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("id", "split"))
+    writer.writerows(sorted((film.id, film.split) for film in films if film.split))
+    return out.getvalue()
+
+
+def _unit(film: Film, by: By) -> Unit:
+    return (film.source, film.patient or film.id) if by == "patient" else (film.source, film.id)
+
+
+def _draw(films: Sequence[Film], share: float, salt: str, by: By) -> set[Unit]:
+    """Units that hold `share` of the films, taken evenly from every source and condition."""
+    counts: dict[Unit, int] = defaultdict(int)
+    conditions: dict[Unit, str] = {}
+    for film in films:
+        unit = _unit(film, by)
+        counts[unit] += 1
+        conditions[unit] = min(conditions.get(unit, film.condition), film.condition)
+    strata: dict[tuple[str, str], list[Unit]] = defaultdict(list)
+    for unit in counts:
+        strata[unit[0], conditions[unit]].append(unit)
+    taken: set[Unit] = set()
+    seen = held = 0
+    for key in sorted(strata):
+        ranked = sorted(strata[key], key=lambda unit: _rank(unit, salt))
+        seen += sum(counts[unit] for unit in ranked)
+        # What one stratum could not give is asked of the next, so the total stays exact.
+        goal = math.ceil(share * seen - 1e-9)
+        for unit in ranked:
+            if 2 * (goal - held) > counts[unit]:  # nearer to the goal with it than without
+                taken.add(unit)
+                held += counts[unit]
+    return taken
+
+
+def _rank(unit: Unit, salt: str) -> str:
+    return hashlib.sha256("\0".join((salt, *unit)).encode()).hexdigest()

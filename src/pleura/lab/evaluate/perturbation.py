@@ -1,0 +1,194 @@
+"""What may befall a film on its way to us: effects without chance, each with its mask's.
+
+An effect takes the film's own pixels, before anything has been fitted or scaled. What moves the
+picture moves the truth by the same rule, so that the two still belong together; what only
+changes the greys leaves the truth alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from pleura.core.arrays import Mask, Pixels
+from pleura.core.types import Radiograph, Spacing
+from pleura.lab.data.film import Labels
+
+__all__ = ["PERTURBATIONS", "UNPERTURBED", "Perturbation"]
+
+GREYS = 255
+"""Steps of an 8-bit film: what is squeezed into fewer of them cannot be spread out again."""
+
+Floats = NDArray[np.float32]
+
+
+def _same_pixels(pixels: Pixels) -> Pixels:
+    return pixels
+
+
+def _same_size(size: tuple[int, int]) -> tuple[int, int]:
+    return size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perturbation:
+    """One effect: first the greys are changed, then the picture is resized, mirrored, turned."""
+
+    name: str
+    title: str
+    greys: Callable[[Pixels], Pixels] = _same_pixels
+    """(H, W) -> (H, W)."""
+
+    resize: Callable[[tuple[int, int]], tuple[int, int]] = _same_size
+    """(H, W) of the film -> (H, W) it gets."""
+
+    mirrored: bool = False
+    turned_deg: float = 0.0
+    """Anticlockwise, about the middle; the size stays, and what leaves the picture is cut off."""
+
+    def film(self, radiograph: Radiograph) -> Radiograph:
+        """The film under this effect; its spacing follows its pixels, none if it was turned."""
+        before, after = radiograph.size, self.resize(radiograph.size)
+        pixels = _resized(self.greys(radiograph.pixels), after)
+        moved = self._moved(pixels, fill=float(pixels.min()))
+        return replace(
+            radiograph,
+            pixels=np.ascontiguousarray(moved, np.float32),
+            spacing=self._spacing(radiograph.spacing, before, after),
+        )
+
+    def labels(self, labels: Labels, film: tuple[int, int]) -> Labels:
+        """The truth under this effect, for a film that was `film` (H, W) before it.
+
+        A mask that is smaller or larger than its film keeps its ratio to it, but a mask of a
+        film that was resized is as large as that film became.
+        """
+        after = self.resize(film)
+        size = labels.size if after == film else after
+        ignore = None if labels.ignore is None else self._mask(labels.ignore, size)
+        targets = {name: self._mask(mask, size) for name, mask in labels.targets.items()}
+        return Labels(MappingProxyType(targets), ignore)
+
+    def _mask(self, mask: Mask, size: tuple[int, int]) -> Mask:
+        """A pixel is in if at least half of it is covered."""
+        moved: Mask = self._moved(_resized(mask.astype(np.float32), size), fill=0.0) >= 0.5
+        return moved
+
+    def _moved(self, picture: Floats, *, fill: float) -> Floats:
+        if self.mirrored:
+            picture = picture[:, ::-1]
+        if self.turned_deg:
+            turned: Floats = ndimage.rotate(
+                picture, self.turned_deg, reshape=False, order=1, mode="constant", cval=fill
+            )
+            return turned
+        return picture
+
+    def _spacing(
+        self, known: Spacing | None, before: tuple[int, int], after: tuple[int, int]
+    ) -> Spacing | None:
+        if known is None or (self.turned_deg and known.row_mm != known.col_mm):
+            return None
+        down, across = before[0] / after[0], before[1] / after[1]
+        return Spacing(known.row_mm * down, known.col_mm * across, known.source)
+
+
+def _resized(picture: Floats, size: tuple[int, int]) -> Floats:
+    """(H, W) at another size, by triangles that widen when shrinking."""
+    if picture.shape == size:
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture, np.float32))
+    resized: Floats = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+    return resized
+
+
+def inverted(pixels: Pixels) -> Pixels:
+    """Black for white, as a MONOCHROME1 film whose tag was lost: brightest + darkest - x."""
+    other: Pixels = pixels.max() + pixels.min() - pixels
+    return other
+
+
+def contrasted(pixels: Pixels, factor: float) -> Pixels:
+    """Greys `factor` times as far from their mean, cut off at the film's ends, on 8 bits."""
+
+    def change(share: Floats) -> Floats:
+        changed: Floats = share.mean() + factor * (share - share.mean())
+        return changed
+
+    return _regreyed(pixels, change)
+
+
+def gamma(pixels: Pixels, power: float) -> Pixels:
+    """Each grey's share of the film's range to a power, on 8 bits: above 1 darkens."""
+    return _regreyed(pixels, lambda share: share**power)
+
+
+def _regreyed(pixels: Pixels, change: Callable[[Floats], Floats]) -> Pixels:
+    """Change greys as shares of the film's range, and round them as an 8-bit film would."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if high == low:
+        return pixels
+    share = np.clip(change((pixels - low) / (high - low)), 0, 1)
+    stored: Pixels = (low + (high - low) * np.rint(share * GREYS) / GREYS).astype(np.float32)
+    return stored
+
+
+def longer_side(size: tuple[int, int], *, to: int) -> tuple[int, int]:
+    """(H, W) whose longer side is `to` pixels, in the same aspect."""
+    scale = to / max(size)
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def wider(size: tuple[int, int], *, factor: float) -> tuple[int, int]:
+    """(H, W) with `factor` times as many columns: pixels that are no longer square."""
+    return size[0], max(round(size[1] * factor), 1)
+
+
+UNPERTURBED = Perturbation(name="none", title="as it is")
+
+PERTURBATIONS = (
+    Perturbation(name="mirrored", title="mirrored left to right", mirrored=True),
+    Perturbation(name="inverted", title="greys inverted", greys=inverted),
+    *(
+        Perturbation(name=f"turned_{degrees:+d}", title=f"turned {degrees:+d}°", turned_deg=degrees)
+        for degrees in (-15, -10, -5, 5, 10, 15)
+    ),
+    *(
+        Perturbation(
+            name=f"contrast_{factor:g}",
+            title=f"contrast x {factor:g}",
+            greys=partial(contrasted, factor=factor),
+        )
+        for factor in (0.5, 2.0)
+    ),
+    *(
+        Perturbation(
+            name=f"gamma_{power:g}", title=f"gamma {power:g}", greys=partial(gamma, power=power)
+        )
+        for power in (0.5, 2.0)
+    ),
+    *(
+        Perturbation(
+            name=f"longer_side_{to}",
+            title=f"longer side {to} px",
+            resize=partial(longer_side, to=to),
+        )
+        for to in (128, 4000)
+    ),
+    *(
+        Perturbation(
+            name=f"wider_{factor:g}",
+            title=f"width x {factor:g}",
+            resize=partial(wider, factor=factor),
+        )
+        for factor in (0.7, 0.85, 1.2, 1.4)
+    ),
+)
+"""In the order of the table."""

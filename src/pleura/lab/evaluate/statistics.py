@@ -1,0 +1,338 @@
+"""What the scores of many films come to: means with their intervals, tails, and what is missing.
+
+A value that is undefined is counted and never averaged in. A structure scored against another
+definition of lung is told for its source and stays out of the overall figures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from pleura.lab.evaluate.case import STRUCTURES, Row
+from pleura.lab.evaluate.metrics import (
+    DIGITS,
+    METRICS,
+    TOLERANCE_MM,
+    TOLERANCE_PX,
+    TOLERANCE_SHARE,
+    Metric,
+)
+from pleura.lab.evaluate.trial import Evaluation
+
+__all__ = [
+    "CONFIDENCE",
+    "FEWEST_PATIENTS",
+    "POOR_DICE",
+    "RESAMPLES",
+    "RULES",
+    "compare",
+    "describe",
+    "mean_interval",
+    "summarise",
+]
+
+RESAMPLES = 9_999
+CONFIDENCE = 0.95
+FEWEST_PATIENTS = 5
+"""With fewer there is nothing to draw from, and no interval is given."""
+
+Floats = NDArray[np.float64]
+
+
+def mean_interval(
+    values: Sequence[float], patients: Sequence[str], *, seed: int
+) -> tuple[float, float] | None:
+    """The interval of the mean of `values`, each of one film of a patient; None if too few."""
+    sums, counts = _by_patient(values, patients)
+    if len(sums) < FEWEST_PATIENTS:
+        return None
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    draws = _draws(len(sums), seed)
+    means = np.sort((draws @ sums) / (draws @ counts))
+    shares = _shares(means, sums, counts)
+    low, high = np.quantile(means, shares)
+    return float(low), float(high)
+
+
+def _by_patient(values: Sequence[float], patients: Sequence[str]) -> tuple[Floats, Floats]:
+    """The sum of the values, and how many, for each patient."""
+    _, index = np.unique(np.asarray(patients), return_inverse=True)
+    sums = np.bincount(index, weights=np.asarray(values, float))
+    return sums.astype(float), np.bincount(index).astype(float)
+
+
+@lru_cache(maxsize=2)
+def _draws(patients: int, seed: int) -> Floats:
+    """(RESAMPLES, patients): how often each patient is drawn."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(float)
+
+
+def _shares(means: Floats, sums: Floats, counts: Floats) -> Floats:
+    """Which quantiles of the drawn means are the interval's ends."""
+    mean = sums.sum() / counts.sum()
+    below = np.searchsorted(means, (mean - 1e-12, mean + 1e-12)).mean() / len(means)
+    bias = ndtri(np.clip(below, 1 / (len(means) + 1), len(means) / (len(means) + 1)))
+    without = (sums.sum() - sums) / (counts.sum() - counts)  # the mean, each patient left out
+    away = without.mean() - without
+    acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5) if away.any() else 0.0
+    ends = ndtri([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) + bias
+    shares: Floats = ndtr(bias + ends / (1 - acceleration * ends))
+    return shares
+
+
+POOR_DICE = 0.90
+"""Below this a reader would redraw the outline; the share of such films is reported."""
+
+RULES = {
+    "path": "decode, fit, engine, restore, clean-up; scored at the mask file's own size",
+    "dice": "2 |P and T| / (|P| + |T|), P predicted and T true pixels",
+    "iou": "|P and T| / |P or T|",
+    "boundary": "a mask's outermost pixels (4-neighbours); distances between pixel centres",
+    "surface_dice_rel": f"share of both boundaries within {TOLERANCE_SHARE:.1%} of the film's "
+    "longer side (about 2 mm on an adult's film), at least 1 px, of the other",
+    "surface_dice_2px": f"the same within {TOLERANCE_PX:g} px",
+    "surface_dice_2mm": f"the same within {TOLERANCE_MM:g} mm, where the spacing is known",
+    "hd95": "the larger of the two directed 95th percentiles (linear interpolation), MONAI's rule",
+    "assd": "mean over both directed sets of distances together",
+    "area_error": "(|P| - |T|) / |T|",
+    "empty": "one of the two masks empty: overlaps are 0 and distances undefined; both: all "
+    "undefined. Undefined values are counted and left out of means",
+    "ignored": "areas the source marks to ignore are left out of both masks",
+    "interval": f"{CONFIDENCE:.0%} BCa bootstrap over patients, {RESAMPLES:,} draws; none for "
+    f"fewer than {FEWEST_PATIENTS} patients",
+    "definitions": "films that label another definition of lung than was predicted are told "
+    "apart and left out of the overall scores",
+}
+"""What the numbers mean, in the words that reports carry."""
+
+Group = dict[str, dict[str, dict[str, Any]]]
+"""Structure -> metric -> figures."""
+
+
+def summarise(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
+    """Everything `summary.json` says about the scores, as plain values."""
+    comparable = [row for row in evaluation.rows if row.comparable]
+    return {
+        "films": evaluation.counts(),
+        "failures": [vars_of(each) for each in evaluation.failures],
+        "sources": _sources(evaluation.rows),
+        "cases": _cases(evaluation.rows),
+        "seconds": _seconds(evaluation.seconds),
+        "overall": _group(comparable, seed),
+        "by_source": _groups(evaluation.rows, lambda row: row.source, seed),
+        "by_condition": _groups(comparable, lambda row: row.condition, seed),
+        "by_source_and_condition": _groups(
+            evaluation.rows, lambda row: f"{row.source} / {row.condition}", seed
+        ),
+        "agreement": _agreement(comparable),
+        "rules": RULES,
+    }
+
+
+def vars_of(failure: Any) -> dict[str, str]:
+    """A failure as plain values."""
+    return {"id": failure.id, "source": failure.source, "error": failure.error}
+
+
+def describe(
+    values: Sequence[float | None], patients: Sequence[str], *, seed: int
+) -> dict[str, Any]:
+    """The figures of one metric over films; `patients` says whose each film is."""
+    known = [(v, p) for v, p in zip(values, patients, strict=True) if v is not None]
+    figures: dict[str, Any] = {"n": len(known), "n_undefined": len(values) - len(known)}
+    names = ("mean", "mean_low", "mean_high", "median", "p5", "p95", "min", "max")
+    if not known:
+        return figures | dict.fromkeys(names)
+    numbers = [v for v, _ in known]
+    interval = mean_interval(numbers, [p for _, p in known], seed=seed) or (None, None)
+    found = (
+        np.mean(numbers),
+        *interval,
+        *np.quantile(numbers, (0.5, 0.05, 0.95)),
+        min(numbers),
+        max(numbers),
+    )
+    return figures | dict(zip(names, map(rounded, found), strict=True))
+
+
+def rounded(value: Any) -> float | None:
+    """As it is written: `DIGITS` decimals, or None."""
+    return None if value is None else round(float(value), DIGITS)
+
+
+def _groups(rows: Iterable[Row], key: Callable[[Row], str], seed: int) -> dict[str, Group]:
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(key(row), []).append(row)
+    return {name: _group(each, seed) for name, each in sorted(members.items())}
+
+
+def _group(rows: Sequence[Row], seed: int) -> Group:
+    found: Group = {}
+    for structure in STRUCTURES:
+        mine = [row for row in rows if row.structure == structure]
+        if mine:
+            found[structure] = {name: _metric(mine, name, seed) for name in METRICS}
+    return found
+
+
+def _metric(rows: Sequence[Row], name: str, seed: int) -> dict[str, Any]:
+    if name.endswith("mm"):  # without a spacing there is nothing to be undefined
+        rows = [row for row in rows if row.row_mm is not None]
+    values = [getattr(row.scores, name) for row in rows]
+    patients = [f"{row.source}/{row.patient}" for row in rows]
+    figures = describe(values, patients, seed=seed)
+    if name == "dice":
+        known = [v for v in values if v is not None]
+        poor = sum(v < POOR_DICE for v in known)
+        figures["share_under_090"] = rounded(poor / len(known)) if known else None
+    return figures
+
+
+def _sources(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """What each source labels and what was predicted for it."""
+    told: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row.structure != "lungs":
+            continue
+        mine = told.setdefault(row.source, {"films": 0, "labels": {}, "predicted": {}})
+        mine["films"] += 1
+        for key, value in (("labels", row.definition), ("predicted", row.predicted_definition)):
+            mine[key][value] = mine[key].get(value, 0) + 1
+        mine["comparable"] = mine.get("comparable", True) and row.comparable
+    return dict(sorted(told.items()))
+
+
+def _cases(rows: Sequence[Row]) -> dict[str, Any]:
+    """Empty masks and single lungs, each film counted where it belongs."""
+    found = {
+        structure: dict(Counter(row.case for row in rows if row.structure == structure))
+        for structure in STRUCTURES
+    }
+    return {
+        "by_structure": {name: counts for name, counts in found.items() if counts},
+        "one_lung_labelled": _one_lung(rows, lambda row: row.truth_px),
+        "one_lung_predicted": _one_lung(rows, lambda row: row.predicted_px),
+        "lungs_not_told_apart": _joined(rows),
+        "with_ignored_areas": len({(r.source, r.id) for r in rows if r.ignored_px}),
+    }
+
+
+def _one_lung(rows: Sequence[Row], area: Callable[[Row], int]) -> int:
+    """Films whose sides are known and of which just one holds anything."""
+    sides: dict[tuple[str, str], list[bool]] = {}
+    for row in rows:
+        if row.structure in ("right", "left"):
+            sides.setdefault((row.source, row.id), []).append(area(row) > 0)
+    return sum(sum(each) == 1 for each in sides.values())
+
+
+def _joined(rows: Sequence[Row]) -> int:
+    """Films whose truth does not come apart into two lungs: scored as lungs only."""
+    told = {(row.source, row.id) for row in rows if row.structure in ("right", "left")}
+    return len({(r.source, r.id) for r in rows if r.structure == "lungs"} - told)
+
+
+def _seconds(seconds: Sequence[float]) -> dict[str, float | None]:
+    """From file to masks, a film."""
+    if not seconds:
+        return {"median": None, "p95": None}
+    median, late = np.quantile(seconds, (0.5, 0.95))
+    return {"median": round(float(median), 3), "p95": round(float(late), 3)}
+
+
+def _agreement(rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
+    """Bland and Altman 1986, on the area error: bias, and limits for about 95 % of films."""
+    found = {}
+    for structure in STRUCTURES:
+        errors = [
+            row.scores.area_error
+            for row in rows
+            if row.structure == structure and row.scores.area_error is not None
+        ]
+        if len(errors) > 1:
+            bias, spread = np.mean(errors), 1.96 * np.std(errors, ddof=1)
+            found[structure] = {
+                "n": len(errors),
+                "bias": rounded(bias),
+                "low": rounded(bias - spread),
+                "high": rounded(bias + spread),
+            }
+    return found
+
+
+Key = tuple[str, str, str]
+
+
+def compare(mine: Sequence[Row], theirs: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
+    """The paired difference, mine minus theirs, of every metric on the films both runs scored.
+
+    Rows are paired by source, id and structure. A pair whose truth differs (another size, other
+    labels, other areas ignored) is counted and left out: its difference would be the masks', not
+    the networks'. For each metric: `mean` with its interval (`mean_low`, `mean_high`), quantiles,
+    `wins` (mine better), `losses`, `ties`.
+    """
+    here, there = _keyed(mine), _keyed(theirs)
+    shared = [key for key in here if key in there]
+    paired = [(here[key], there[key]) for key in shared if _same(here[key], there[key])]
+    return {
+        "films": len({(row.source, row.id) for row, _ in paired}),
+        "rows": len(paired),
+        "truth_differs": len(shared) - len(paired),
+        "only_here": _films(here.keys() - there.keys()),
+        "only_there": _films(there.keys() - here.keys()),
+        "difference": _differences(paired, seed),
+    }
+
+
+def _keyed(rows: Sequence[Row]) -> dict[Key, Row]:
+    return {(row.source, row.id, row.structure): row for row in rows}
+
+
+def _same(a: Row, b: Row) -> bool:
+    """Whether both were scored against the same mask."""
+
+    def truth(row: Row) -> tuple[object, ...]:
+        return row.height, row.width, row.truth_px, row.ignored_px, row.definition
+
+    return truth(a) == truth(b)
+
+
+def _films(keys: set[Key]) -> list[str]:
+    return sorted({f"{source}/{name}" for source, name, _ in keys})
+
+
+def _differences(paired: Sequence[tuple[Row, Row]], seed: int) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for structure in STRUCTURES:
+        pairs = [pair for pair in paired if pair[0].structure == structure]
+        if pairs:
+            found[structure] = {
+                metric.name: _difference(pairs, metric, seed) for metric in METRICS.values()
+            }
+    return found
+
+
+def _difference(pairs: Sequence[tuple[Row, Row]], metric: Metric, seed: int) -> dict[str, Any]:
+    values, patients, losses = [], [], []
+    for a, b in pairs:
+        x, y = getattr(a.scores, metric.name), getattr(b.scores, metric.name)
+        known = x is not None and y is not None
+        values.append(x - y if known else None)
+        patients.append(f"{a.source}/{a.patient}")
+        if known:
+            losses.append(metric.loss(x) - metric.loss(y))
+    return describe(values, patients, seed=seed) | {
+        "wins": sum(each < 0 for each in losses),
+        "losses": sum(each > 0 for each in losses),
+        "ties": sum(each == 0 for each in losses),
+    }

@@ -1,0 +1,152 @@
+"""Every data set under a folder, scored into a folder of results that can be kept and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pleura.core.errors import DataError
+from pleura.io.atomic import written_whole
+from pleura.lab.data.film import with_masks
+from pleura.lab.data.layouts import read_films
+from pleura.lab.evaluate.case import Row
+from pleura.lab.evaluate.trial import Trial, read_rows
+from pleura.lab.report.calibration import calibrate
+from pleura.lab.report.evaluation import evaluate
+from pleura.lab.report.robustness import robustness
+from pleura.runtime.engine import Engine
+
+__all__ = ["Bench", "run_bench"]
+
+WORST = 10
+"""Films a source that a result names."""
+
+FAR = 0.1
+"""An area error beyond this is told as too much or too little lung."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What is to be scored, and how it was asked for."""
+
+    root: Path
+    """Its folders that hold a manifest.csv are the sets."""
+
+    splits: tuple[str, ...] = ("test",)
+    perturbed: int = 0
+    """Films of each test split to try under every effect too; 0: none."""
+
+    bare: bool = False
+    """Whether to score each split without clean-up too."""
+
+    calibrated: bool = False
+    """Whether to calibrate each set that has films of splits val and test."""
+
+    seed: int = 0
+    command: str = ""
+
+
+def run_bench(
+    bench: Bench,
+    engine: Engine,
+    results: Path,
+    *,
+    reports: Path,
+    on_set: Callable[[str], None] = lambda _name: None,
+) -> list[Path]:
+    """Score every split of every set; give the JSON files written into `results`.
+
+    Reports with pictures go to a folder each in `reports`: they show films, and are not to be
+    published unless the films may be. What lies in `results` names films by their ids only, and
+    no place on this machine. `on_set` is called with the name of each result as it begins.
+
+    Raises:
+        DataError: no set here has a film with a mask in one of these splits.
+        WeightsError: the engine's weights answer nonsense.
+    """
+    jobs = [job for folder in _sets(bench.root) for job in _jobs(bench, folder)]
+    if not jobs:
+        raise DataError(
+            f"{bench.root}: no folder here has a manifest.csv with masks for films of "
+            f"{', '.join(bench.splits)}; name the folder that holds the sets"
+        )
+    written = []
+    for kind, trial in jobs:
+        name = "_".join([trial.data[0].name, trial.split, *([kind] if kind else [])])
+        on_set(name)
+        told = _run(kind, trial, engine, reports / name)
+        written.append(_keep(told, bench.root, results / f"{name}.json"))
+    return written
+
+
+def _sets(root: Path) -> list[Path]:
+    return sorted(table.parent for table in root.glob("*/manifest.csv"))
+
+
+def _jobs(bench: Bench, folder: Path) -> list[tuple[str, Trial]]:
+    """What is to be done with a set: kind (`""`: scores) and trial."""
+    held = {film.split for film in with_masks(read_films(folder, layout="manifest"))}
+
+    def trial(split: str, **facts: Any) -> Trial:
+        facts |= {"seed": bench.seed, "command": bench.command}
+        return Trial(data=(folder,), split=split, layout="manifest", **facts)
+
+    splits = [split for split in bench.splits if split in held or split == "all"]
+    jobs = [("", trial(split)) for split in splits]
+    if bench.bare:
+        jobs += [("bare", trial(split, cleaned=False)) for split in splits]
+    if bench.perturbed and "test" in held:
+        jobs.append(("robustness", trial("test", limit=bench.perturbed)))
+    if bench.calibrated and {"val", "test"} <= held:
+        jobs.append(("calibration", trial("test")))
+    return jobs
+
+
+def _run(kind: str, trial: Trial, engine: Engine, out: Path) -> dict[str, Any]:
+    if kind == "robustness":
+        return robustness(trial, engine, out)
+    if kind == "calibration":
+        return calibrate(trial, engine, out)
+    return {**evaluate(trial, engine, out), "worst": worst(read_rows(out / "scores.csv"))}
+
+
+def worst(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:
+    """For each source its worst films by the Dice of the lungs, with a word on why."""
+    known = [row for row in rows if row.structure == "lungs" and row.scores.dice is not None]
+    known.sort(key=lambda row: (row.scores.dice or 0.0, row.id))
+    return {
+        source: [_failure(row) for row in known if row.source == source][:WORST]
+        for source in sorted({row.source for row in known})
+    }
+
+
+def _failure(row: Row) -> dict[str, Any]:
+    facts = {"id": row.id, "condition": row.condition, "why": why(row), "notes": row.notes}
+    return facts | {name: getattr(row.scores, name) for name in ("dice", "hd95_px", "area_error")}
+
+
+def why(row: Row) -> str:
+    """What the numbers alone say of a poor score."""
+    if row.case != "both":
+        return {"missed": "no lung found", "invented": "lung found where none is labelled"}[
+            row.case
+        ]
+    if not row.comparable:
+        return "another definition of lung"
+    error = row.scores.area_error or 0.0
+    if error < -FAR:
+        return "too little lung"
+    return "too much lung" if error > FAR else "the area is right, the outline is not"
+
+
+def _keep(told: dict[str, Any], root: Path, target: Path) -> Path:
+    """Write a result with no place of this machine in it."""
+    text = json.dumps(told, indent=1, allow_nan=False)
+    for place in sorted({str(root.resolve()), str(root)}, key=len, reverse=True):
+        text = text.replace(json.dumps(place)[1:-1], "DATA")
+    with written_whole(target, "w") as file:
+        file.write(text + "\n")
+    return target

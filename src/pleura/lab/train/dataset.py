@@ -1,0 +1,247 @@
+"""Films as squares, decoded once and kept on disk: what the training loop reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed
+from torch.utils.data import Dataset, Sampler
+
+import pleura
+from pleura.core.burnt_in import without_burnt_in
+from pleura.core.errors import DataError, FilmError
+from pleura.core.frame import Frame, normalise
+from pleura.lab.data.film import Film
+from pleura.lab.data.labels import square_target
+from pleura.lab.data.weak_labels import hint
+from pleura.lab.train.augment import Sample, draw, vary
+from pleura.lab.train.recipe import Augment
+
+__all__ = ["Form", "Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
+
+LEVELS = 65535
+"""Greys of a stored square; 16 bits lose nothing that a film holds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Squares:
+    """Every film of a set at side S, memory-mapped."""
+
+    images: NDArray[np.uint16]
+    """(N, S, S)."""
+
+    targets: NDArray[np.uint8]
+    """(N, C, S, S): 0 no, 1 yes, 2 unknown."""
+
+    channels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def sample(self, index: int) -> Sample:
+        """One film as float tensors."""
+        image = self.images[index].astype(np.float32)[None] / LEVELS
+        state = torch.from_numpy(self.targets[index].copy())
+        return Sample(torch.from_numpy(image), (state == 1).float(), (state != 2).float())
+
+
+class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+    """Squares as (image, target, weight), varied anew for each epoch.
+
+    An item is asked for by (epoch, index, turn), so what is shown depends on the seed, the epoch,
+    the film and how often it was shown in that epoch: not on workers, nor on where a run was
+    interrupted.
+    """
+
+    def __init__(self, squares: Squares, augment: Augment, seed: int) -> None:
+        self.squares, self.augment, self.seed = squares, augment, seed
+
+    def __len__(self) -> int:
+        return len(self.squares)
+
+    def __getitem__(
+        self, key: tuple[int, int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        epoch, index, turn = key
+        rng = np.random.default_rng((self.seed, epoch, index, turn))
+        sample = self.squares.sample(index)
+        sample = vary(sample, draw(self.augment, rng), self.squares.channels)
+        return sample.image, sample.target, sample.weight
+
+
+class Shuffled(Sampler[tuple[int, int, int]]):
+    """(epoch, index, turn), in an order that depends on seed and epoch.
+
+    Every film comes once, unless `shares` says how often: a film of share 2.3 is shown two or
+    three times (turns 0, 1, 2) in an epoch, and 2.3 times on average.
+
+    With several processes each takes every `world`-th; the last ones are dropped so that all
+    have as many. Which process this is, torch knows once the others are there too.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int,
+        shuffle: bool = True,
+        shares: NDArray[np.float64] | None = None,
+        place: tuple[int, int] | None = None,
+    ) -> None:
+        """`place` is (rank, world) of this process; None asks torch when it is needed."""
+        self.seed, self.shuffle, self.place = seed, shuffle, place
+        self.shares = np.ones(count) if shares is None else shares
+        self.count = round(float(self.shares.sum()))
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        shown = [
+            (index, turn) for index, turns in enumerate(self._turns(rng)) for turn in range(turns)
+        ]
+        order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
+        rank, world = self._place()
+        mine = order[rank::world][: len(self)]
+        return iter([(self.epoch, *shown[place]) for place in mine])
+
+    def _turns(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """How often each film is shown: its share rounded up or down by lot, `count` in all."""
+        films = rng.permutation(len(self.shares))  # neighbours would share their luck
+        ends = np.rint(np.cumsum(self.shares[films]) + rng.uniform(-0.5, 0.5)).clip(0, self.count)
+        ends[-1] = self.count
+        turns = np.zeros(len(films), np.int64)
+        turns[films] = np.diff(ends, prepend=0).astype(np.int64)
+        return turns
+
+    def __len__(self) -> int:
+        return self.count // self._place()[1]
+
+    def _place(self) -> tuple[int, int]:
+        if self.place is not None:
+            return self.place
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What squares are made like."""
+
+    side: int
+    channels: tuple[str, ...]
+    hints: bool = False
+    """Fill in what follows from the other definition of a lung (`lab.data.weak_labels`): to train,
+    never for scores."""
+
+
+def cache_key(films: Sequence[Film], form: Form) -> str:
+    """SHA-256 over ids, labels, sizes and times of the films' files, and how they are prepared.
+
+    Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
+    file is missing.
+    """
+    facts: list[object] = [pleura.__version__, form.side, list(form.channels), form.hints]
+    for film in films:
+        labels = [(part.channel, part.value) for part in film.masks]
+        paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
+        try:
+            stats = [(str(path), path.stat()) for path in paths]
+        except OSError as error:
+            raise DataError(
+                f"{film.id}: {error.filename} cannot be read ({error.strerror}); "
+                "see `pleura data check`"
+            ) from error
+        facts.append([film.id, labels, [(p, s.st_size, s.st_mtime_ns) for p, s in stats]])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def prepare(
+    films: Sequence[Film],
+    folder: Path,
+    form: Form,
+    *,
+    on_film: Callable[[], None] = lambda: None,
+) -> Squares:
+    """Decode films into `folder`, or take what lies there from the same films; in their order.
+
+    `on_film` is called after each film, from any thread. Raises `DataError`
+    if there is no film, or if one of their files is missing or cannot be decoded.
+    """
+    if not films:
+        raise DataError("no film with a mask to prepare; see `pleura data check`")
+    stem = folder / cache_key(films, form)[:16]
+    paths = stem.with_suffix(".images.npy"), stem.with_suffix(".targets.npy")
+    if not all(path.exists() for path in paths):
+        folder.mkdir(parents=True, exist_ok=True)
+        # Written under a name of its own, so that two processes or a killed one do no harm.
+        parts = [path.with_suffix(f".{os.getpid()}.part") for path in paths]
+        try:
+            _decode(films, (parts[0], parts[1]), partial(_both, form=form), on_film)
+            for part, path in zip(parts, paths, strict=True):
+                part.replace(path)
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
+    images, targets = (np.load(path, mmap_mode="r") for path in paths)
+    return Squares(images, targets, form.channels)
+
+
+def _decode(
+    films: Sequence[Film],
+    paths: tuple[Path, Path],
+    make: Callable[[Film], tuple[NDArray[np.uint16], NDArray[np.uint8]]],
+    on_film: Callable[[], None],
+) -> None:
+    count, first = len(films), make(films[0])
+    image, target = first
+    images = np.lib.format.open_memmap(paths[0], "w+", np.uint16, (count, *image.shape))
+    targets = np.lib.format.open_memmap(paths[1], "w+", np.uint8, (count, *target.shape))
+
+    def one(index: int) -> None:
+        images[index], targets[index] = make(films[index]) if index else first
+        on_film()
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(one, index) for index in range(count)]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:  # a bad film or Ctrl-C: do not decode the rest first
+            pool.shutdown(cancel_futures=True)
+            raise
+    images.flush()
+    targets.flush()
+
+
+def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """(S, S) film and (C, S, S) target."""
+    try:
+        image = square_image(film, form.side)
+    except FilmError as error:
+        raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
+    target = square_target(film.read_labels(), form.side, form.channels)
+    return image, hint(target, form.channels) if form.hints else target
+
+
+def square_image(film: Film, side: int) -> NDArray[np.uint16]:
+    """A film as the network will see it: (S, S), fitted, normalised, 16 bits."""
+    radiograph = film.read_image()
+    pixels = without_burnt_in(radiograph.pixels)
+    square = normalise(Frame(*radiograph.size, side).fit(pixels))[0]
+    levels: NDArray[np.uint16] = np.rint(square * LEVELS).astype(np.uint16)
+    return levels

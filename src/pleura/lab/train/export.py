@@ -1,0 +1,259 @@
+"""What a training run leaves behind: weights with their card, the log, the curves."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+
+import pleura
+from pleura.core.card import Card
+from pleura.core.errors import UsageError, WeightsError
+from pleura.io.atomic import written_whole
+from pleura.lab.train.recipe import Recipe, parse_recipe
+from pleura.net.checkpoint import from_safetensors, to_safetensors
+from pleura.net.export import to_onnx
+from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
+
+__all__ = [
+    "Cut",
+    "Outcome",
+    "export_checkpoint",
+    "read_checkpoint",
+    "read_facts",
+    "write_curves",
+    "write_weights",
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    weights: Path
+    """The ONNX file; the .safetensors of the same stem lies beside it."""
+
+    val_dice: float | None
+    """Of the best epoch, on squares of side S; None if the run had no finished epoch."""
+
+    epochs_done: int
+    finished: bool
+    """False if time ran out or the run was interrupted: go on with `--resume`."""
+
+
+def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
+    """The network of a run's checkpoint, its recipe, and what else the run knew.
+
+    Raises:
+        UsageError: no such file, or not one of `pleura train`.
+        WeightsError: it is damaged.
+    """
+    held = _held(path)
+    recipe = parse_recipe(held["pleura"]["recipe"])
+    network = build(recipe.network)
+    state = {
+        name.removeprefix("network."): value
+        for name, value in held["state_dict"].items()
+        if name.startswith("network.")
+    }
+    network.load_state_dict(state)
+    return network.eval(), recipe, _facts(held)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a run's checkpoint says of its making; `epoch` counts from 0. Raises as above."""
+    return _facts(_held(path))
+
+
+def _facts(held: dict[str, Any]) -> dict[str, Any]:
+    return {**held["pleura"], "epoch": held["epoch"]}
+
+
+def _held(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such checkpoint; a run keeps them in OUT/checkpoints")
+    try:
+        # Our own checkpoints hold plain values and tensors only, so nothing is unpickled.
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise WeightsError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}); take another one "
+            "of the run, or train again"
+        ) from error
+    if not isinstance(held, dict) or "pleura" not in held:
+        raise UsageError(f"{path}: not a checkpoint of `pleura train`")
+    return held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What of a network is exported; all of it if nothing is said."""
+
+    head: int | None = None
+    """End it at head L1, L2, ..."""
+
+    side: int | None = None
+    """Have it see films at another size, px."""
+
+    channels: tuple[str, ...] = ()
+    """Leave out all channels but these."""
+
+
+def export_checkpoint(
+    source: Path, folder: Path, *, name: str | None = None, cut: Cut | None = None
+) -> Path:
+    """Write weights into `folder`; returns the ONNX file.
+
+    `source` is a run's checkpoint, or a .safetensors file. The files are named after the recipe,
+    or `name`.
+
+    Raises:
+        UsageError: no such file, head or channel, or a side that the poolings do not divide.
+        WeightsError: the file is damaged.
+    """
+    cut = cut or Cut()
+    network, card = _weights_of(source)
+    if cut.head is not None:
+        network = _pruned(network, cut.head)
+    if cut.channels:
+        network = _selected(network, card.channels, cut.channels)
+    if cut.side is not None and cut.side % network.architecture.stride:
+        raise UsageError(
+            f"side must be a multiple of {network.architecture.stride} for this network, "
+            f"got {cut.side}"
+        )
+    if cut != Cut():
+        card = replace(
+            card,
+            name=name or card.name,
+            channels=cut.channels or card.channels,
+            side=cut.side or card.side,
+            architecture=network.architecture.as_dict(),
+            scores={},
+            norms={},
+            made_from=hashlib.sha256(source.read_bytes()).hexdigest(),
+        )
+    return write_weights(network, card, folder / (name or card.name))
+
+
+def _weights_of(source: Path) -> tuple[UNetPlusPlus | UNet, Card]:
+    if source.suffix == ".safetensors":
+        return from_safetensors(source)
+    network, recipe, facts = read_checkpoint(source)
+    return network, Card(
+        name=recipe.name,
+        version=facts["version"],
+        channels=recipe.channels,
+        side=recipe.side,
+        architecture=recipe.network.as_dict(),
+        recipe=recipe.as_dict(),
+        scores={"val_dice_square": facts.get("val_dice"), "epoch": facts["epoch"] + 1},
+        data=facts["data"],
+        git_revision=facts["git_revision"],
+        created=facts["started"],
+    )
+
+
+def _pruned(network: UNetPlusPlus | UNet, head: int) -> UNetPlusPlus:
+    if not isinstance(network, UNetPlusPlus):
+        raise UsageError("a plain U-Net has one head; leave --head out, or train a UNet++")
+    return network.pruned(head).eval()
+
+
+def _selected(
+    network: UNetPlusPlus | UNet, given: tuple[str, ...], kept: tuple[str, ...]
+) -> UNetPlusPlus | UNet:
+    """The network with heads for the channels `kept` of those `given`, in the order of `kept`."""
+    unknown = set(kept) - set(given)
+    if unknown or len(set(kept)) < len(kept):
+        raise UsageError(
+            f"channels must be some of {', '.join(given)}, each once; got {', '.join(kept)}"
+        )
+    smaller = build(replace(network.architecture, channels_out=len(kept)))
+    each = network.architecture.fold**2  # a head's outputs for one channel lie together
+    rows = [given.index(name) * each + i for name in kept for i in range(each)]
+    state = network.state_dict()
+    for name in state:
+        if name.startswith("head."):
+            state[name] = state[name][rows]
+    smaller.load_state_dict(state)
+    return smaller.eval()
+
+
+def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:
+    """Write STEM.onnx and STEM.safetensors, a .sha256 beside each; returns the ONNX file."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    graph = stem.with_name(f"{stem.name}.onnx")
+    for path, content in (
+        (stem.with_name(f"{stem.name}.safetensors"), to_safetensors(network, card)),
+        (graph, to_onnx(network, card)),
+    ):
+        digest = hashlib.sha256(content).hexdigest()
+        with written_whole(path) as file:
+            file.write(content)
+        with written_whole(path.with_name(f"{path.name}.sha256")) as file:
+            file.write(f"{digest}  {path.name}\n".encode())
+    return graph
+
+
+def git_revision() -> str | None:
+    """The revision of the checkout this package runs from; None if it is an installed copy."""
+    try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        return _git("rev-parse", "--short=12", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parent
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=here)
+    return done.stdout.strip()
+
+
+def provenance() -> dict[str, str | None]:
+    """What made the weights, besides recipe and films."""
+    return {"version": pleura.__version__, "git_revision": git_revision()}
+
+
+def read_metrics(table: Path) -> dict[str, list[tuple[float, float]]]:
+    """Name -> [(epoch, value)] of a run's metrics.csv; empty cells are left out."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    with table.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value and name != "epoch":
+                    curves.setdefault(name, []).append((float(row["epoch"]), float(value)))
+    return curves
+
+
+def write_curves(table: Path, picture: Path) -> None:
+    """Draw loss and validation Dice over the epochs as a PNG."""
+    matplotlib.use("Agg")
+    curves = read_metrics(table)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axis, names, title in (
+        (left, ("loss", "val_loss"), "loss: cross-entropy + (1 - Dice)"),
+        (right, [n for n in curves if n.startswith("val_dice")], "validation Dice"),
+    ):
+        for name in names:
+            if points := curves.get(name):
+                axis.plot(*zip(*points, strict=True), marker=".", label=name.replace("_", " "))
+        axis.set_title(title)
+        axis.set_xlabel("epoch")
+        axis.grid(alpha=0.3)
+        if axis.lines:
+            axis.legend(frameon=False)
+    with written_whole(picture) as file:
+        figure.savefig(file, format="png", dpi=120)

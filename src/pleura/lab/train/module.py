@@ -1,0 +1,203 @@
+"""One training step and one validation step, as Lightning wants them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pleura.core.errors import UsageError
+from pleura.lab.train.recipe import Recipe
+from pleura.net.checkpoint import from_safetensors, transfer
+from pleura.net.encoder_weights import load_encoder
+from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
+from pleura.runtime.open import SAFETENSORS, shipped
+
+__all__ = ["Learner", "bce_dice", "dice_per_film", "fresh_network", "shrunk", "supervise"]
+
+
+WARM_UP = 0.15
+"""Share of a one-cycle schedule in which the rate rises (Smith and Topin 2018)."""
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""image (N, 1, S, S), target (N, C, S, S), weight (N, C, S, S)."""
+
+
+def dice_per_film(probabilities: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """(N, C) Dice at threshold 0.5 inside the labelled pixels; nan where nothing is labelled."""
+    guess = (probabilities >= 0.5).float() * weight
+    truth = target * weight
+    total = guess.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    dice = 2 * (guess * truth).sum(dim=(2, 3)) / total.clamp(min=1)
+    return torch.where(total > 0, dice, torch.nan)
+
+
+def shrunk(batch: Batch, side: int) -> Batch:
+    """The batch at (side, side): greys by mean, targets by majority, known where all was known."""
+    image, target, weight = (F.interpolate(each, (side, side), mode="area") for each in batch)
+    return image, (target > 0.5).float(), (weight > 1 - 1e-4).float()
+
+
+class Learner(L.LightningModule):
+    """A network being trained after a recipe."""
+
+    def __init__(self, network: UNetPlusPlus | UNet, recipe: Recipe, total_steps: int) -> None:
+        super().__init__()
+        self.network, self.recipe, self.total_steps = network, recipe, total_steps
+        self.validation: list[Tensor] = []
+        self.facts: dict[str, Any] = {}
+        """What the checkpoint says of its making, in plain values."""
+
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        """Forward all heads; the loss is their mean."""
+        if self.recipe.small_side and number % 2:
+            batch = shrunk(batch, self.recipe.small_side)
+        image, target, weight = batch
+        loss = supervise(self.network(image), target, weight, self.recipe.head_shares)
+        self.log(
+            "loss",
+            loss,
+            prog_bar=True,
+            on_step=True,
+            on_epoch=True,
+            batch_size=len(image),
+            sync_dist=True,
+        )
+        return loss
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Score the last head on squares that are not varied."""
+        image, target, weight = batch
+        heads = self.network(image)
+        self.log(
+            "val_loss",
+            supervise(heads, target, weight, self.recipe.head_shares),
+            batch_size=len(image),
+            sync_dist=True,
+        )
+        likely = torch.sigmoid(heads[-1].float())
+        self.validation.append(dice_per_film(likely, target, weight))
+
+    def on_validation_epoch_end(self) -> None:
+        """Mean over channels of the mean over films; selects the best checkpoint."""
+        scores = torch.cat(self.validation)
+        self.validation.clear()
+        # Over the films of all processes, since one alone may have none with some channel.
+        everyones = self.all_gather(scores)
+        assert isinstance(everyones, Tensor)
+        scores = everyones.reshape(-1, scores.shape[-1])
+        known = scores.nanmean(dim=0)
+        for channel, score in zip(self.recipe.channels, known, strict=True):
+            self.log(f"val_dice_{channel}", score, sync_dist=True)
+        self.log("val_dice", known.nanmean(), prog_bar=True, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, with the recipe's schedule stepped after every batch."""
+        recipe = self.recipe
+        optimiser = torch.optim.AdamW(
+            self.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        if recipe.schedule == "constant":
+            return optimiser
+        if recipe.schedule == "cosine":
+            schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.total_steps)
+        else:
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, recipe.learning_rate, total_steps=self.total_steps, pct_start=WARM_UP
+            )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A checkpoint says how it was made, and how good it is."""
+        score = self.trainer.callback_metrics.get("val_dice")
+        dice = None if score is None else round(float(score), 5)
+        checkpoint["pleura"] = {**self.facts, "val_dice": dice}
+
+
+SMOOTH = 1.0
+"""Added above and below in Dice, in pixels, so that an empty target has a gradient."""
+
+
+def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over labelled channels, of the mean over their films, of cross-entropy + (1 - Dice).
+
+    All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where nothing is known.
+    Channels count alike, as they do in the validation score: a heart that one film of four shows
+    is not drowned by the lungs of all four. Zero, with a gradient of zero, where nothing at all
+    is labelled. Where the known pixels hold
+    none of the structure, Dice is left out: smoothed, it would punish the last few false pixels
+    thousands of times harder than it rewards a true one, and teach the network to stay silent.
+    """
+    area = weight.sum(dim=(2, 3))  # (N, C)
+    known = (area > 0).float()
+    every = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
+    entropy = every.sum(dim=(2, 3)) / area.clamp(min=1)
+    likely = torch.sigmoid(logits) * weight
+    truth = target * weight
+    overlap = (likely * truth).sum(dim=(2, 3))
+    total = likely.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    present = (truth.sum(dim=(2, 3)) > 0).float()
+    missed = (1 - (2 * overlap + SMOOTH) / (total + SMOOTH)) * present
+    films = known.sum(dim=0)  # (C,)
+    per_channel = ((entropy + missed) * known).sum(dim=0) / films.clamp(min=1)
+    return per_channel.sum() / (films > 0).sum().clamp(min=1)
+
+
+def supervise(
+    heads: Sequence[Tensor], target: Tensor, weight: Tensor, shares: Sequence[float] = ()
+) -> Tensor:
+    """Deep supervision: the mean of `bce_dice` over the heads, in proportion to `shares`.
+
+    Without shares all heads count alike, as in Zhou et al. 2018, section 3.2. The early heads read
+    the same finest row as the last one, and hold it to what serves them.
+    """
+    counted = shares or [1.0] * len(heads)
+    each = [
+        share * bce_dice(head.float(), target, weight)
+        for head, share in zip(heads, counted, strict=True)
+    ]
+    return torch.stack(each).sum() / sum(counted)
+
+
+log = logging.getLogger(__name__)
+
+
+def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
+    """Build the recipe's network and give it the start the recipe names.
+
+    The same recipe gives the same numbers, whatever else the process has drawn. Raises
+    `UsageError` if the weights to start from are of another network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = build(recipe.network)
+    if recipe.encoder_weights != "none":
+        load_encoder(network, recipe.encoder_weights)
+    if recipe.init:
+        _start_from(network, recipe)
+    return network
+
+
+def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
+    given = shipped(SAFETENSORS) if recipe.init == "shipped" else Path(recipe.init)
+    source, card = from_safetensors(given)
+    fresh = transfer(source, network)
+    # Heads belong to the channels, which may be others; all else must come from the weights.
+    other = [name for name in fresh if not name.startswith("head.")]
+    if other:
+        theirs, ours = source.architecture.as_dict(), network.architecture.as_dict()
+        differing = [f"{k} {theirs[k]}, not {ours[k]}" for k in ours if theirs[k] != ours[k]]
+        raise UsageError(
+            f"the weights {card.name} do not fit this network ({other[0]} and "
+            f"{len(other) - 1} more are others); take their [network] table: "
+            f"{'; '.join(differing)}"
+        )
+    log.info(
+        "starts from %s; %s", card.name, f"fresh: {', '.join(fresh)}" if fresh else "all of it"
+    )

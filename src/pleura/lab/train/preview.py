@@ -1,0 +1,45 @@
+"""What training will see: films in the network's square, varied as the recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pleura.lab.data.contact_sheet import Tile, fitted, shrunk
+from pleura.lab.data.film import IGNORE, Film
+from pleura.lab.data.labels import square_target
+from pleura.lab.train.augment import Sample, draw, vary
+from pleura.lab.train.dataset import Squares, square_image
+from pleura.lab.train.recipe import Recipe
+
+__all__ = ["varied_tiles"]
+
+
+def varied_tiles(
+    films: Sequence[Film], recipe: Recipe, *, each: int = 4, side: int = 200, seed: int = 0
+) -> Iterator[Tile]:
+    """For each film: the network's square as it is, then `each` - 1 variations of it.
+
+    Pixels that teach nothing (an area to ignore, no label for any channel) are outlined as
+    `ignore`. Raises `FilmError` or `DataError` for a film that cannot be read or has no mask.
+    """
+    for index, film in enumerate(films):
+        image = square_image(film, recipe.side)
+        target = square_target(film.read_labels(), recipe.side, recipe.channels)
+        still = Squares(image[None], target[None], recipe.channels).sample(0)
+        yield _tile(still, recipe.channels, f"{film.id} as it is", side)
+        for turn in range(1, each):
+            rng = np.random.default_rng((seed, turn, index))
+            varied = vary(still, draw(recipe.augment, rng), recipe.channels)
+            yield _tile(varied, recipe.channels, f"{film.id} {turn}", side)
+
+
+def _tile(sample: Sample, channels: Sequence[str], caption: str, side: int) -> Tile:
+    grey = shrunk(np.rint(sample.image[0].numpy() * 255).astype(np.uint8), side)
+    masks = {
+        channel: fitted(target.numpy() > 0.5, grey.shape)
+        for channel, target in zip(channels, sample.target, strict=True)
+    }
+    unknown = (sample.weight < 0.5).all(dim=0).numpy()
+    return Tile(grey, {**masks, IGNORE: fitted(unknown, grey.shape)}, caption)

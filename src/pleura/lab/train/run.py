@@ -1,0 +1,362 @@
+"""A training run: films and a recipe in, a folder with weights, log and curves out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from torch.utils.data import DataLoader
+
+from pleura.core.errors import DataError, UsageError
+from pleura.lab.data.film import Film, fingerprint, with_masks
+from pleura.lab.data.split import carve_validation, without_copies
+from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
+from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, prepare
+from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
+from pleura.lab.train.module import Learner, fresh_network
+from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
+
+__all__ = ["Machine", "balance", "divide", "train"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a run is computed; changes its speed, and its weights by no more than rounding."""
+
+    accelerator: str = "auto"
+    """auto, cuda, mps or cpu."""
+
+    devices: int = 1
+    strategy: str = "auto"
+    """As Lightning names it, e.g. ddp."""
+
+    precision: str = "auto"
+    """auto, 32-true, bf16-mixed or 16-mixed."""
+
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them between steps."""
+
+    max_time: timedelta | None = None
+    """End after this long, counted from the start of `train`; a resumed run counts anew."""
+
+    progress: bool = True
+
+    @property
+    def device(self) -> str:
+        """The accelerator, once `auto` is resolved."""
+        if self.accelerator != "auto":
+            return self.accelerator
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+
+    @property
+    def digits(self) -> str:
+        """The precision, once `auto` is resolved: 16 bits only where the chip computes in them."""
+        if self.precision != "auto":
+            return self.precision
+        if self.device == "cuda":
+            return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+        native = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return "bf16-mixed" if native else "32-true"
+
+
+def train(
+    recipe: Recipe,
+    films: Sequence[Film],
+    out: Path,
+    *,
+    resume: bool = False,
+    machine: Machine | None = None,
+) -> Outcome:
+    """Train; leave in `out` weights/, checkpoints/, metrics.csv, curves.png and log/.
+
+    Films of split `test` are never looked at. `resume` goes on from the last finished epoch, to
+    the same weights as a run that was not interrupted; where there is none yet, it starts.
+
+    Raises:
+        UsageError: `out` holds a run and `resume` is false, or it is a run of another recipe;
+            the machine is not as asked for.
+        DataError: no film to train on or to validate on, or one that cannot be read.
+        WeightsError: the weights to start from cannot be read.
+        KeyboardInterrupt: on Ctrl-C and SIGTERM; the last finished epoch is kept.
+    """
+    machine = machine or Machine()
+    callbacks = _callbacks(recipe, out, machine)
+    last = out / "checkpoints" / "last.ckpt"
+    done = _epochs_done(last, recipe, resume=resume)
+    training, validation = divide(films, recipe, processes=machine.devices)
+    log.info("%d films to train on, %d to validate on", len(training), len(validation))
+    log.info("device %s, precision %s", machine.device, machine.digits)
+    shares = balance(training, recipe)
+    steps = _steps(recipe, machine, round(float(shares.sum())))
+    trainer = _trainer(recipe, out, machine, callbacks, steps)
+    squares = [
+        _prepared(part, recipe, out, machine, hints=part is training)
+        for part in (training, validation)
+    ]
+    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
+    learner.facts = _facts(training, validation, recipe)
+    if machine.device == "cuda" or machine.digits != "32-true":
+        # 16-bit convolutions of CPUs take 0.6 of the time so (oneDNN, AVX-512 BF16).
+        learner = learner.to(memory_format=torch.channels_last)
+    with _calm(), _interruptible():
+        trainer.fit(
+            learner,
+            _loader(squares[0], recipe, machine, epoch=done, shares=shares),
+            _loader(squares[1], recipe, machine),
+            ckpt_path=last if done else None,
+        )
+    return _conclude(trainer, recipe, out)
+
+
+def divide(
+    films: Sequence[Film], recipe: Recipe, *, processes: int = 1
+) -> tuple[list[Film], list[Film]]:
+    """(training, validation) films, all with masks; sources without `val` have it carved.
+
+    Raises `DataError` if there are not enough of either for every process to have one.
+    """
+    usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
+    usable = carve_validation(usable, recipe.validation_share, recipe.validation_seed)
+    parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
+    for name, part in parts.items():
+        if len(part) < processes:
+            raise DataError(
+                f"{len(part)} films of split {name!r} with a mask among {len(films)}, at least "
+                f"{processes} needed; see `pleura data check`, and `pleura data split` to make "
+                "splits"
+            )
+    return parts["train"], parts["val"]
+
+
+def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
+    """How often each film is shown in an epoch, by the recipe's `balance` and `sources`.
+
+    Raises `UsageError` if the recipe names a source that no film is from.
+    """
+    sizes = Counter(film.source for film in films)
+    strange = set(recipe.sources) - set(sizes)
+    if strange:
+        raise UsageError(
+            f"the recipe's [sources] names {', '.join(sorted(strange))}, but these films are from "
+            f"{', '.join(sorted(sizes))}; correct it, or add the films with --data"
+        )
+    often = {name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()}
+    shares = np.array([often[film.source] for film in films])
+    whole = recipe.films_per_epoch or len(films)
+    return np.asarray(shares * (whole / shares.sum()))
+
+
+def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
+    """How many epochs the run of `last` has behind it; 0 if there is none."""
+    if not last.exists():
+        return 0
+    if not resume:
+        raise UsageError(
+            f"{last.parent.parent} holds a run already; go on with --resume or take another --out"
+        )
+    facts = read_facts(last)
+    before = parse_recipe(facts["recipe"]).as_dict()
+    changed = [
+        f"{key} was {before[key]!r}, now {value!r}"
+        for key, value in recipe.as_dict().items()
+        if value != before[key]
+    ]
+    if changed:
+        raise UsageError(
+            f"{last.parent.parent} is a run of another recipe ({'; '.join(changed)}); resume with "
+            "its own, or take another --out, where `init` can name the weights of this run"
+        )
+    return int(facts["epoch"]) + 1
+
+
+def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
+    """What the checkpoint says of its making."""
+    data = {
+        "fingerprint": fingerprint([*training, *validation]),
+        "films": {"train": len(training), "val": len(validation)},
+        "train_by_source": dict(Counter(film.source for film in training)),
+    }
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {**provenance(), "data": data, "recipe": recipe.as_dict(), "started": started}
+
+
+def _prepared(
+    films: list[Film], recipe: Recipe, out: Path, machine: Machine, *, hints: bool
+) -> Squares:
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=not machine.progress) as progress:
+        task = progress.add_task("decode films", total=len(films))
+        return prepare(
+            films,
+            out / "cache",
+            Form(side=recipe.side, channels=recipe.channels, hints=hints),
+            on_film=lambda: progress.advance(task),
+        )
+
+
+def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
+    """Batches of an epoch, on each device."""
+    return -(-(films // machine.devices) // recipe.batch)
+
+
+def _loader(
+    squares: Squares,
+    recipe: Recipe,
+    machine: Machine,
+    *,
+    epoch: int = 0,
+    shares: NDArray[np.float64] | None = None,
+) -> DataLoader[Any]:
+    """`shares` says how often each film is shown; None is for validation."""
+    validate = shares is None
+    order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
+    # Lightning sets it too, but only after worker processes have begun to fetch.
+    order.set_epoch(epoch)
+    return DataLoader(
+        VariedSquares(squares, Augment() if validate else recipe.augment, recipe.seed),
+        batch_size=recipe.batch,
+        sampler=order,
+        num_workers=machine.workers,
+        persistent_workers=machine.workers > 0,
+        pin_memory=machine.device == "cuda",
+    )
+
+
+def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:
+    kept = out / "checkpoints"
+    callbacks: list[Callback] = [
+        EpochTable(out / "metrics.csv"),
+        keep_best(kept),
+        KeepLast(kept),  # after the best, whose score it holds
+    ]
+    if recipe.early_stop:
+        callbacks.append(Patience(recipe.early_stop))
+    if recipe.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
+    if machine.max_time is not None:
+        callbacks.append(Deadline(machine.max_time))
+    if machine.progress:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    return callbacks
+
+
+def _trainer(
+    recipe: Recipe, out: Path, machine: Machine, callbacks: list[Callback], steps: int
+) -> L.Trainer:
+    try:
+        with _calm():
+            return L.Trainer(
+                accelerator=machine.device,
+                devices=machine.devices,
+                strategy=machine.strategy,
+                precision=machine.digits,  # type: ignore[arg-type]
+                max_epochs=recipe.epochs,
+                gradient_clip_val=recipe.gradient_clip or None,
+                callbacks=callbacks,
+                logger=_loggers(out),
+                default_root_dir=out,
+                enable_progress_bar=machine.progress,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                log_every_n_steps=min(10, steps),
+            )
+    except (MisconfigurationException, ValueError) as error:
+        raise UsageError(
+            f"this machine cannot train as asked: {error} Choose another --accelerator, "
+            "--devices, --strategy or --precision"
+        ) from error
+
+
+def _loggers(out: Path) -> list[Logger]:
+    loggers: list[Logger] = [
+        TensorBoardLogger(out, name="log", version="", default_hp_metric=False)
+    ]
+    try:
+        import mlflow  # noqa: F401
+    except ImportError:
+        return loggers
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    return [*loggers, MLFlowLogger("pleura", save_dir=str(out / "log" / "mlflow"))]
+
+
+def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
+    best = out / "checkpoints" / "best.ckpt"
+    done, score = trainer.current_epoch, None
+    for each in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(each, Deadline) and each.cut_short:
+            done = 0
+    patience = trainer.early_stopping_callback
+    exhausted = isinstance(patience, Patience) and patience.exhausted
+    weights = out / "weights" / f"{recipe.name}.onnx"
+    if best.exists():
+        score = read_facts(best)["val_dice"]
+        if trainer.is_global_zero:
+            if (out / "metrics.csv").exists():
+                write_curves(out / "metrics.csv", out / "curves.png")
+            weights = export_checkpoint(best, out / "weights")
+    return Outcome(
+        weights=weights,
+        val_dice=score,
+        epochs_done=done,
+        finished=done >= recipe.epochs or exhausted,
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM be what they are; Lightning makes exits of them, and is deaf after."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except TimeIsUp:
+        log.info("time is up; the epoch that was not finished is dropped")
+    except SystemExit as end:
+        log.warning("interrupted; the last finished epoch is kept, --resume goes on from there")
+        raise KeyboardInterrupt from end
+    finally:
+        if signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Hold back advice of Lightning's that does not apply here."""
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*num_workers.*")
+            warnings.filterwarnings("ignore", ".*worker processes in total.*")
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*TreeSpec.*")
+            warnings.filterwarnings("ignore", ".*functional.all_gather is deprecated.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,104 @@
+"""What one definition of a lung says of the other: certain pixels only, and never a wrong one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pleura.lab.data.weak_labels import FAR_SHARE, NEAR_SHARE, hint
+
+SIDE = 200
+CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
+FAR_PX, NEAR_PX = FAR_SHARE * SIDE, NEAR_SHARE * SIDE
+
+
+def labelled(definition: str) -> np.ndarray:
+    """(5, SIDE, SIDE): two boxes labelled by one definition, all else unknown."""
+    state = np.full((5, SIDE, SIDE), 2, np.uint8)
+    first = CHANNELS.index(f"right_{definition}")
+    state[first : first + 2] = 0
+    state[first, 60:140, 40:80] = 1
+    state[first + 1, 60:140, 120:160] = 1
+    return state
+
+
+def test_outside_the_whole_lung_there_is_no_field() -> None:
+    out = hint(labelled("whole"), CHANNELS)
+    right = out[0]
+    assert right[100, 60] == 2  # inside the whole lung: the heart may be in front of it
+    assert right[100, 100] == 0  # between the lungs
+    assert right[100, 140] == 0  # inside the other lung
+    assert right[100, 80 + int(NEAR_PX) - 1] == 2  # at the edge people differ
+    assert right[100, 80 + int(NEAR_PX) + 1] == 0
+    assert not (out[:2] == 1).any()
+
+
+def test_inside_the_field_there_is_whole_lung_and_near_it_nothing_is_said() -> None:
+    out = hint(labelled("field"), CHANNELS)
+    right = out[2]
+    assert right[100, 60] == 1
+    assert right[100, 100] == 2  # behind the heart
+    assert right[100, 140] == 0  # the other lung
+    assert right[100, 40 + int(NEAR_PX) - 1] == 2
+    assert right[100, 40 + int(NEAR_PX) + 1] == 1
+
+
+def test_far_from_the_lungs_there_is_neither_lung_nor_heart() -> None:
+    for definition in ("field", "whole"):
+        out = hint(labelled(definition), CHANNELS)
+        assert (out[:, 5, 5] == 0).all()
+        assert out[4, 60 - int(FAR_PX) + 1, 60] == 2
+        assert out[4, 60 - int(FAR_PX) - 1, 60] == 0
+        assert out[4, 100, 40 - int(FAR_PX) - 1] == 0  # beside the patient's right
+
+
+def far_apart() -> np.ndarray:
+    """Lungs 80 px apart, farther than twice FAR_PX: rows 60 to 139, so 79 rows of height."""
+    state = labelled("field")
+    state[:2] = 0
+    state[0, 60:140, 20:60] = 1
+    state[1, 60:140, 140:180] = 1
+    return state
+
+
+def test_between_the_lungs_there_may_be_heart_however_far_they_are() -> None:
+    heart = hint(far_apart(), CHANNELS)[4]
+    assert heart[110, 100] == 2  # 50 / 79: unknown whether it has begun
+    assert heart[130, 100] == 2  # it may have ended
+    assert heart[60 + 58, 100] == 1  # 58 / 79 = 0.73
+    assert heart[60 + 20, 100] == 0  # 20 / 79 = 0.25
+    assert heart[60 + 58, 60 + int(NEAR_PX) - 1] == 2  # at the lung's edge people differ
+    assert heart[60 + 58, 60 + int(NEAR_PX)] == 1
+    assert heart[60 + 58, 40] == 2  # in the lung
+
+
+def test_what_is_to_be_ignored_says_nothing_of_the_heart() -> None:
+    state = far_apart()
+    state[:2, 110:130, 90:110] = 2
+    heart = hint(state, CHANNELS)[4]
+    assert heart[60 + 58, 100] == 2
+    assert heart[60 + 58, 80] == 1
+
+
+def test_what_is_labelled_stays_as_it_is() -> None:
+    state = labelled("whole")
+    state[2:4, :20] = 2  # an area to ignore
+    before = state.copy()
+    out = hint(state, CHANNELS)
+    np.testing.assert_array_equal(out[2:4], before[2:4])
+    np.testing.assert_array_equal(state, before)
+
+
+def test_nothing_follows_from_nothing() -> None:
+    state = np.full((5, SIDE, SIDE), 2, np.uint8)
+    np.testing.assert_array_equal(hint(state, CHANNELS), state)
+    only_heart = state.copy()
+    only_heart[4] = 0
+    np.testing.assert_array_equal(hint(only_heart, CHANNELS), only_heart)
+
+
+def test_one_channel_for_both_lungs_is_told_of_by_the_other_definition() -> None:
+    state = np.full((2, SIDE, SIDE), 2, np.uint8)
+    state[0] = labelled("field")[:2].max(axis=0) == 1
+    out = hint(state, ("field", "whole"))
+    assert out[1, 100, 60] == out[1, 100, 140] == 1
+    assert out[1, 100, 100] == 2

@@ -1,0 +1,332 @@
+"""Films as squares: decoded once, known only where labelled, shown once an epoch."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from pleura.core.errors import DataError
+from pleura.core.frame import Frame, normalise
+from pleura.lab.data.film import Film, Labels, MaskPart
+from pleura.lab.data.labels import square_target, target_for
+from pleura.lab.train import dataset as squares_module
+from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, cache_key, prepare
+from pleura.lab.train.recipe import Augment
+
+SIDE = 32
+
+
+def halves(height: int = 64, width: int = 80) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Two boxes: the right lung on the viewer's left, and larger."""
+    right, left = np.zeros((2, height, width), bool)
+    right[height // 4 : -height // 4, width // 8 : 3 * width // 8] = True
+    left[height // 4 : -height // 4, 5 * width // 8 : -width // 8] = True
+    return right, left
+
+
+def save(path: Path, values: NDArray[np.uint8]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+    return path
+
+
+@pytest.fixture
+def make_film(tmp_path: Path) -> Callable[..., Film]:
+    """A film of 80 x 64 pixels whose mask says 1 right, 2 left, 9 ignore."""
+
+    def make(
+        name: str = "a", *, labels: tuple[tuple[str, int | None], ...] = (), grey: int = 90
+    ) -> Film:
+        right, left = halves()
+        values = np.zeros(right.shape, np.uint8)
+        values[right], values[left] = 1, 2
+        values[:4] = 9
+        noise = np.random.default_rng(grey).integers(0, 40, right.shape)
+        image = save(
+            tmp_path / f"{name}.png", (grey + noise + 80 * (right | left)).astype(np.uint8)
+        )
+        mask = save(tmp_path / f"{name}_mask.png", values)
+        labels = labels or (("right_field", 1), ("left_field", 2), ("ignore", 9))
+        parts = tuple(MaskPart(mask, channel, value) for channel, value in labels)
+        return Film(id=name, source="drawn", image=image, masks=parts)
+
+    return make
+
+
+CHANNELS = ("right_field", "left_field", "field", "right_whole", "heart")
+
+
+def test_a_square_holds_what_the_network_will_see(make_film, tmp_path) -> None:
+    film = make_film()
+    prepared = prepare([film], tmp_path / "cache", Form(side=SIDE, channels=CHANNELS))
+    assert len(prepared) == 1
+    sample = prepared.sample(0)
+    pixels = film.read_image().pixels
+    expected = normalise(Frame(*pixels.shape, SIDE).fit(pixels))
+    np.testing.assert_allclose(sample.image.numpy(), expected, atol=1 / 65535)
+    right, left = halves()
+    # 64 x 80 pixels to 32 x 32: edges of both boxes fall on edges of the new pixels.
+    for index, mask in ((0, right), (1, left), (2, right | left)):
+        known = sample.weight[index] == 1
+        fitted = Frame(64, 80, SIDE).fit(mask.astype(np.float32))[0] >= 0.5
+        assert np.array_equal(sample.target[index][known].numpy() == 1, fitted[known.numpy()])
+        assert sample.target[index].sum() == fitted.sum() > 0
+        # Ignored: 4 rows of 64, which are 2 of 32.
+        assert sample.weight[index, :2].eq(0).all()
+        assert sample.weight[index, 2:].eq(1).all()
+    assert sample.weight[3:].eq(0).all(), "no label: nothing is known"
+    assert sample.target[3:].eq(0).all()
+    assert sample.image.dtype == sample.target.dtype == sample.weight.dtype == torch.float32
+
+
+def test_squares_lie_on_the_disk_and_not_in_memory(make_film, tmp_path) -> None:
+    prepared = prepare([make_film()], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+    for array, dtype in ((prepared.images, np.uint16), (prepared.targets, np.uint8)):
+        assert isinstance(array, np.memmap)
+        assert array.dtype == dtype
+        assert not array.flags.writeable
+
+
+def test_films_are_decoded_once(make_film, tmp_path, monkeypatch) -> None:
+    films = [make_film("a"), make_film("b", grey=60)]
+    calls: list[str] = []
+    monkeypatch.setattr(
+        squares_module,
+        "square_image",
+        lambda film, side, plain=squares_module.square_image: (
+            calls.append(film.id),
+            plain(film, side),
+        )[1],
+    )
+    ticks: list[int] = []
+
+    def get(which: list[Film], side: int = SIDE) -> Squares:
+        return prepare(
+            which,
+            tmp_path / "cache",
+            Form(side=side, channels=("field",)),
+            on_film=lambda: ticks.append(1),
+        )
+
+    first = get(films)
+    assert sorted(calls) == ["a", "b"]
+    assert len(ticks) == 2
+    again = get(films)
+    assert len(calls) == 2
+    assert np.array_equal(first.images, again.images)
+    assert not np.array_equal(first.images[0], first.images[1])
+    get(films, side=16)
+    assert len(calls) == 4
+    # A changed file: another key, decoded anew.
+    make_film("a", grey=30)
+    get(films)
+    assert len(calls) == 6
+
+
+def test_the_key_follows_films_files_labels_side_and_channels(make_film) -> None:
+    film = make_film()
+
+    def key(each: Film = film, **said: Any) -> str:
+        return cache_key([each], Form(**{"side": SIDE, "channels": ("field",)} | said))
+
+    now = key()
+    assert key() == now
+    others = [
+        key(side=16),
+        key(channels=("heart",)),
+        key(hints=True),
+        key(replace(film, id="b")),
+        key(replace(film, masks=(replace(film.masks[0], value=2), *film.masks[1:]))),
+        key(replace(film, masks=film.masks[:2])),
+    ]
+    stat = film.masks[0].path.stat()
+    os.utime(film.masks[0].path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    others.append(key())
+    assert len({now, *others}) == 8
+
+
+@pytest.mark.parametrize("which", ["image", "mask"])
+def test_a_missing_file_names_the_film(make_film, tmp_path, which) -> None:
+    film = make_film("lost")
+    (film.image if which == "image" else film.masks[0].path).unlink()
+    with pytest.raises(DataError, match=r"lost: .*\.png cannot be read .*`pleura data check`"):
+        prepare([film], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+
+
+def test_no_film_at_all_is_an_error(tmp_path) -> None:
+    with pytest.raises(DataError, match="no film with a mask"):
+        prepare([], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+
+
+def test_a_bad_film_ends_it_soon_and_leaves_nothing(make_film, tmp_path) -> None:
+    films = [make_film("bad"), *(make_film(f"good{i}") for i in range(30))]
+    films[0].image.write_bytes(b"not an image")
+    threads = threading.active_count()
+    ticks: list[int] = []
+    with pytest.raises(DataError, match=r"bad \(.*bad\.png\): .* or leave it out"):
+        prepare(
+            films,
+            tmp_path / "cache",
+            Form(side=SIDE, channels=("field",)),
+            on_film=lambda: ticks.append(1),
+        )
+    assert len(ticks) < 15, "it does not go on with the rest"
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert threading.active_count() == threads
+    films[0] = make_film("bad")
+    assert len(prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))) == 31
+
+
+# --- what follows from what is labelled -----------------------------------------------------
+
+
+def labels(**targets: NDArray[np.bool_]) -> Labels:
+    return Labels(targets)
+
+
+def test_both_lungs_follow_from_their_halves_and_the_halves_from_both() -> None:
+    right, left = halves()
+    both = target_for(labels(right_whole=right, left_whole=left), "whole")
+    assert both is not None
+    assert np.array_equal(both, right | left)
+    for channel, half in (("right_field", right), ("left_field", left)):
+        found = target_for(labels(field=right | left), channel)
+        assert found is not None
+        assert np.array_equal(found, half)
+
+
+def test_nothing_follows_from_one_half_or_from_the_other_definition() -> None:
+    right, left = halves()
+    for known, channel in (
+        ({"right_field": right}, "field"),
+        ({"right_field": right}, "left_field"),
+        ({"right_field": right, "left_field": left}, "whole"),
+        ({"field": right | left}, "whole"),
+        ({"field": right | left}, "right_whole"),
+        ({"field": right | left}, "heart"),
+        ({"field": right}, "right_field"),  # one lung only: which one is not known
+    ):
+        assert target_for(labels(**known), channel) is None
+
+
+def test_unknown_is_two() -> None:
+    right, left = halves()
+    ignore = np.zeros_like(right)
+    ignore[:, :40] = True
+    target = square_target(
+        Labels({"right_field": right, "left_field": left}, ignore), SIDE, ("field", "heart")
+    )
+    assert target.dtype == np.uint8
+    assert target.shape == (2, SIDE, SIDE)
+    assert (target[0, :, :16] == 2).all()
+    # The left lung's box: rows 16 to 47 of 64 and columns 50 to 69 of 80, so 8-23 and 20-27 of 32.
+    assert (target[0, 8:24, 20:28] == 1).all()
+    assert (target[0] == 1).sum() == 16 * 8
+    assert (target[1] == 2).all()
+
+
+# --- the order of showing -------------------------------------------------------------------
+
+
+@given(st.integers(1, 60), st.integers(0, 9), st.integers(0, 5))
+def test_every_film_is_shown_once_an_epoch(count: int, seed: int, epoch: int) -> None:
+    sampler = Shuffled(count, seed=seed)
+    sampler.set_epoch(epoch)
+    shown = list(sampler)
+    assert len(sampler) == len(shown) == count
+    assert {each for each, _, _ in shown} == {epoch}
+    assert sorted(index for _, index, _ in shown) == list(range(count))
+    assert list(sampler) == shown
+
+
+def test_another_epoch_or_seed_is_another_order() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        sampler = Shuffled(50, seed=seed)
+        sampler.set_epoch(epoch)
+        return [index for _, index, _ in sampler]
+
+    orders = [order(0, 0), order(0, 1), order(0, 2), order(1, 0)]
+    assert len(set(map(tuple, orders))) == 4
+
+
+@given(st.lists(st.floats(0.05, 4.0), min_size=1, max_size=40), st.integers(0, 9), st.booleans())
+def test_a_film_is_shown_by_its_share_rounded_up_or_down(shares, seed, shuffle) -> None:
+    sampler = Shuffled(len(shares), seed=seed, shares=np.array(shares), shuffle=shuffle)
+    shown = list(sampler)
+    assert len(shown) == len(sampler) == round(sum(shares))
+    assert len(set(shown)) == len(shown)
+    for index, share in enumerate(shares[:-1]):
+        turns = sorted(turn for _, film, turn in shown if film == index)
+        assert turns == list(range(len(turns)))
+        assert len(turns) <= math.ceil(share) + 1
+
+
+def test_over_many_epochs_a_film_is_shown_by_its_share() -> None:
+    shares = np.array([0.25, 0.5, 1.0, 1.25, 2.0])
+    seen = np.zeros(5)
+    sampler = Shuffled(5, seed=0, shares=shares)
+    for epoch in range(400):
+        sampler.set_epoch(epoch)
+        for _, index, _ in sampler:
+            seen[index] += 1
+    np.testing.assert_allclose(seen / 400, shares, atol=0.08)
+
+
+def test_without_shuffling_films_come_in_their_order() -> None:
+    assert [index for _, index, _ in Shuffled(5, seed=3, shuffle=False)] == [0, 1, 2, 3, 4]
+
+
+@given(st.integers(4, 60), st.integers(1, 4), st.integers(0, 3))
+def test_processes_share_an_epoch_without_overlap(count: int, world: int, epoch: int) -> None:
+    shares = []
+    for rank in range(world):
+        sampler = Shuffled(count, seed=1, place=(rank, world))
+        sampler.set_epoch(epoch)
+        share = [index for _, index, _ in sampler]
+        assert len(share) == len(sampler) == count // world
+        shares += share
+    assert len(set(shares)) == len(shares) == count // world * world
+
+
+def test_what_is_shown_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -> None:
+    films = [make_film("a"), make_film("b", grey=60)]
+    prepared = prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+    augment = Augment(shift=0.2, noise=0.1)
+    shown = VariedSquares(prepared, augment, seed=4)
+    assert len(shown) == 2
+    image, target, weight = shown[3, 1, 0]
+    assert image.shape == target.shape == weight.shape == (1, SIDE, SIDE)
+    shown[0, 0, 0]  # whatever was shown before
+    torch.manual_seed(99)
+    np.random.seed(99)
+    again = VariedSquares(prepared, augment, seed=4)[3, 1, 0]
+    assert all(torch.equal(a, b) for a, b in zip((image, target, weight), again, strict=True))
+    for other in (
+        shown[4, 1, 0],
+        shown[3, 0, 0],
+        shown[3, 1, 1],
+        VariedSquares(prepared, augment, seed=5)[3, 1, 0],
+    ):
+        assert not torch.equal(other[0], image)
+
+
+def test_without_augmentation_films_are_shown_as_they_are(make_film, tmp_path) -> None:
+    prepared = prepare([make_film()], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+    image, target, weight = VariedSquares(prepared, Augment(), seed=0)[7, 0, 0]
+    sample = prepared.sample(0)
+    assert torch.equal(image, sample.image)
+    assert torch.equal(target, sample.target)
+    assert torch.equal(weight, sample.weight)
