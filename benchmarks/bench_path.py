@@ -36,12 +36,12 @@ tell("import numpy")
 sys.modules["openvino_telemetry"] = None  # as `runtime.openvino_engine` leaves it out
 import openvino
 tell("import openvino")
-import typer, pleura.apps.cli
+import typer, pleura.apps.cli.main
 tell("import typer")
-import pleura.apps.segment, pleura.apps.batch, pleura.runtime.segmenter
+import pleura.apps.segment.command, pleura.apps.segment.run, pleura.runtime.segmenter
 import pleura.io.read, pleura.io.outputs
 tell("import pleura and pillow")
-from pleura.apps.engines import Choice, open_engine
+from pleura.apps.cli.engines import Choice, open_engine
 engine = open_engine(None, Choice(threads=THREADS))
 tell("open the weights")
 from pleura.io.read import read_radiograph

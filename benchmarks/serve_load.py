@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import pleura
-from pleura.apps.engines import open_engine
+from pleura.apps.cli.engines import open_engine
 from pleura.core.frame import Frame, normalise
 from pleura.io.read import read_radiograph
 

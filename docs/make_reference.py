@@ -40,7 +40,7 @@ RECIPE_TABLES = (
 
 def cli_page() -> str:
     """The command line's reference, as typer writes it."""
-    command = [sys.executable, "-m", "typer", "pleura.apps.commands", "utils", "docs"]
+    command = [sys.executable, "-m", "typer", "pleura.apps.cli.commands", "utils", "docs"]
     run = subprocess.run([*command, "--name", "pleura"], capture_output=True, text=True, check=True)
     lines = [line.rstrip() for line in html.unescape(run.stdout).splitlines()]
     paragraphs = re.split(r"\n{2,}", "\n".join(lines).strip())

@@ -178,7 +178,7 @@ def commands() -> dict[str, set[str]]:
     """Command -> its sub-commands, as the command line has them."""
     from typer.main import get_command
 
-    from pleura.apps.commands import app
+    from pleura.apps.cli.commands import app
 
     tree = get_command(app).commands  # type: ignore[attr-defined]
     return {name: set(getattr(each, "commands", ())) for name, each in tree.items()}
@@ -197,7 +197,7 @@ def test_generated_pages_are_fresh(page: str) -> None:
 
 
 def test_exit_codes_are_all_told() -> None:
-    from pleura.apps.answers import Exit
+    from pleura.apps.cli.exit_codes import Exit
 
     told = re.findall(
         r"^\| `(\d+)` \|", (CHECKOUT / "docs/reference/exit-codes.md").read_text(), re.M

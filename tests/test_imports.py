@@ -28,7 +28,7 @@ REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 HELP = """
 import sys
 sys.argv = ["pleura", *{arguments!r}]
-from pleura.apps.cli import main
+from pleura.apps.cli.main import main
 try:
     code = main()
 except SystemExit as stop:

@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 import pleura
-from pleura.apps.cli import main
+from pleura.apps.cli.main import main
 
 SAME = 0.98
 """Dice of two readings of one film."""

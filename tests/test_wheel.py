@@ -37,7 +37,7 @@ def test_it_runs_from_what_is_in_it(wheel: zipfile.ZipFile, tmp_path: Path) -> N
     wheel.extractall(tmp_path)
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
-        "from pleura.apps.cli import main; sys.exit(main(['train', '--list']))"
+        "from pleura.apps.cli.main import main; sys.exit(main(['train', '--list']))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "seed " in told.stdout

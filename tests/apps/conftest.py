@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
 
-from pleura.apps.cli import main
+from pleura.apps.cli.main import main
 from pleura.core.card import CARD_KEY, Card
 
 SIDE = 64

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import pleura
-from pleura.apps import doctor, extras
+from pleura.apps import doctor
+from pleura.apps.cli import extras
 from pleura.apps.doctor import Check
 
 Run = Callable[..., Any]

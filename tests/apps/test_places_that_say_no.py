@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pleura.apps import engines
+from pleura.apps.cli import engines
 from pleura.core.masks.overlay import display
 from pleura.phantom.film import draw
 

@@ -79,7 +79,7 @@ def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) 
 
 SERVE = """
 import ctypes, logging, sys, warnings
-from pleura.apps.cli import main
+from pleura.apps.cli.main import main
 from pleura.apps.serve import films
 from pleura.core.errors import UnreadableFilm
 def shout(*args, **options):

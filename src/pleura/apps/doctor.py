@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from pleura.apps.answers import Exit
-from pleura.apps.engines import cache_folder, open_engine
-from pleura.apps.extras import extras, installed_version, required_by
+from pleura.apps.cli.engines import cache_folder, open_engine
+from pleura.apps.cli.exit_codes import Exit
+from pleura.apps.cli.extras import extras, installed_version, required_by
 from pleura.core.errors import PleuraError
 
 __all__ = ["CHECKS", "Check", "doctor"]

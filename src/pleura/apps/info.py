@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 import pleura
-from pleura.apps.engines import ENGINES, open_engine
-from pleura.apps.extras import extras, installed_version
+from pleura.apps.cli.engines import ENGINES, open_engine
+from pleura.apps.cli.extras import extras, installed_version
 from pleura.core.errors import PleuraError
 
 __all__ = ["facts", "info"]

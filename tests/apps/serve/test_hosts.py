@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from pleura.apps.serve.hosts import Hosts, names
-from pleura.apps.serve.refusals import ForeignOrigin, UnknownHost
+from pleura.apps.serve.problems import ForeignOrigin, UnknownHost
 from pleura.core.errors import UsageError
 
 WHERE = "/v1/segmentations"

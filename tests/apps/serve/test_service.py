@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pleura.apps.answers import answer
+from pleura.apps.cli.exit_codes import answer
 from pleura.apps.serve.command import check_who
-from pleura.apps.serve.line import Line
-from pleura.apps.serve.refusals import Busy
+from pleura.apps.serve.limits import Line
+from pleura.apps.serve.problems import Busy
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm, UsageError
 
 WHERE = "/v1/segmentations"

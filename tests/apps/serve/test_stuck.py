@@ -105,7 +105,7 @@ def test_a_counter_that_fails_does_not_end_the_networks_thread(engine: Any) -> N
 
 HANGING = """
 import ctypes, sys
-from pleura.apps.cli import main
+from pleura.apps.cli.main import main
 from pleura.apps.serve import films
 libc = ctypes.CDLL(None)  # a call of it lets go of Python's lock, as decoders do
 def hang(*args, **options):

@@ -16,7 +16,7 @@ from pleura.core.errors import UsageError
 from pleura.lab.train.recipe import LEAST, Augment, Recipe, load_recipe, parse_recipe
 from pleura.net.unetplusplus import Architecture
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def parse(**table: Any) -> Recipe:

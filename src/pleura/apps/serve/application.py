@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from importlib import resources
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
 from starlette.types import ASGIApp
 
 import pleura
-from pleura.apps.serve.addresses import addresses
 from pleura.apps.serve.outermost import Outermost
-from pleura.apps.serve.pages import page
 from pleura.apps.serve.problems import answer_problems
+from pleura.apps.serve.routes import addresses
 from pleura.apps.serve.service import Service
 
-__all__ = ["application"]
+__all__ = ["application", "page"]
 
 
 def application(service: Service) -> ASGIApp:
@@ -30,3 +32,29 @@ def application(service: Service) -> ASGIApp:
     app.include_router(page())
     answer_problems(app)
     return Outermost(app, service)
+
+
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+def page() -> APIRouter:
+    """An address for each file of the page; `/` is its HTML."""
+    router = APIRouter(include_in_schema=False)
+    for each in (resources.files("pleura.apps.serve") / "page").iterdir():
+        media_type = _MEDIA_TYPES.get(each.name.rpartition(".")[2])
+        if media_type:
+            _add(router, each.name, Response(each.read_bytes(), media_type=media_type))
+    return router
+
+
+def _add(router: APIRouter, name: str, response: Response) -> None:
+    async def answer() -> Response:
+        return response
+
+    address = "/" if name == "index.html" else f"/page/{name}"
+    router.add_api_route(address, answer, methods=["GET", "HEAD"])

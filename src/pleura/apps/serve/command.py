@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.options import COMPUTED, Device, Engine, Fast, Precision, Threads, Weights
+from pleura.apps.cli.options import COMPUTED, Device, Engine, Fast, Precision, Threads, Weights
 from pleura.core.errors import UsageError
 from pleura.io.decoder_process import stop_decoders
 
@@ -80,8 +80,8 @@ def serve(
 
     Nothing is stored, and no film is sent elsewhere. Not for diagnosis.
     """
-    from pleura.apps.answers import Exit
-    from pleura.apps.engines import Choice, open_engine
+    from pleura.apps.cli.engines import Choice, open_engine
+    from pleura.apps.cli.exit_codes import Exit
     from pleura.apps.quiet import native_text_hidden, only_us
     from pleura.apps.serve.hosts import Hosts, names
     from pleura.apps.serve.limits import Limits

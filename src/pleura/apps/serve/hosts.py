@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pleura.apps.serve.refusals import ForeignOrigin, Refusal, UnknownHost
+from pleura.apps.serve.problems import ForeignOrigin, Refusal, UnknownHost
 from pleura.core.errors import UsageError
 
 __all__ = ["Hosts"]

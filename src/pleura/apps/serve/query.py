@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from fastapi import Request
+from fastapi import Header, Query, Request
 
+from pleura.apps.serve.answers import FILES, Include, Wish
+from pleura.apps.serve.problems import NotOffered
+from pleura.core.arrays import Definition
+from pleura.core.card import Card
 from pleura.core.errors import UsageError
+from pleura.core.masks.cleanup import check_definition
 
-__all__ = ["check_query"]
+__all__ = ["KINDS", "check_query", "parameters", "wish_of"]
 
 
 async def check_query(request: Request) -> None:
@@ -50,3 +57,101 @@ def _instead(name: str, taken: dict[str, bool]) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     return f"; they are {', '.join(taken)}" if taken else "; this address takes none"
+
+
+KINDS = ("json", "csv", *FILES)
+"""What `format` may be."""
+
+_BY_MEDIA_TYPE = {  # the first that matches is taken, so JSON is what `*/*` gives
+    "application/json": "json",
+    "image/png": "mask",
+    "text/csv": "csv",
+    "application/dicom": "dicom-seg",
+}
+
+
+def parameters(
+    lungs: Annotated[
+        Literal["field", "whole", "all"],
+        Query(
+            description="Which definition of lung; `all` for each that the weights give. "
+            "Pictures are of the first."
+        ),
+    ] = "field",
+    format: Annotated[  # noqa: A002
+        str | None,
+        Query(
+            description="What is answered; takes the place of `Accept`. All but `json` and `csv` "
+            "are files of one film: DICOM for a DICOM film, the others PNG.",
+            json_schema_extra={"enum": list(KINDS)},
+        ),
+    ] = None,
+    include: Annotated[
+        list[Include] | None,
+        Query(
+            description="What JSON holds besides measurements; repeatable. `rle` if not given: "
+            "masks as COCO run lengths. Pictures are PNG in base64; `row` is the line of the "
+            "table."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, Query(description="Segment colour photographs of films too, with a note.")
+    ] = False,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+) -> tuple[str, Wish]:
+    """The definition asked for, and the wish but for its definitions.
+
+    Raises:
+        UsageError: there is no such format.
+        NotOffered: none of the media types that the client accepts.
+    """
+    kind = _kind_of(accept) if format is None else _checked(format)
+    wanted = frozenset(("rle",) if include is None else include)
+    return lungs, Wish((), wanted, kind, photographs=force)
+
+
+def wish_of(asked: tuple[str, Wish], card: Card) -> Wish:
+    """The wish, with definitions that the weights have.
+
+    Raises:
+        UsageError: they do not have the one asked for.
+    """
+    lungs, wish = asked
+    definitions: Iterable[Definition] = card.definitions
+    if lungs != "all":
+        definitions = [each for each in ("field", "whole") if each == lungs]
+    for each in definitions:
+        check_definition(card.channels, each)
+    return replace(wish, definitions=tuple(definitions))
+
+
+def _checked(kind: str) -> str:
+    if kind in KINDS:
+        return kind
+    near = difflib.get_close_matches(kind, KINDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(KINDS)}"
+    raise UsageError(f"there is no format {kind!r}; {hint}")
+
+
+def _kind_of(accept: str) -> str:
+    """What to answer a client that accepts so much, best first."""
+    for pattern in sorted(accept.split(","), key=_quality, reverse=True):
+        if _quality(pattern) == 0:
+            continue
+        wanted = pattern.partition(";")[0].strip().lower()
+        for media_type, kind in _BY_MEDIA_TYPE.items():
+            if wanted in ("*/*", media_type, f"{media_type.partition('/')[0]}/*"):
+                return kind
+    raise NotOffered(f"this service answers {', '.join(_BY_MEDIA_TYPE)}; name one in Accept")
+
+
+def _quality(pattern: str) -> float:
+    """The `q` of one part of an Accept header; a wrong one counts as 0."""
+    for part in pattern.split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -11,15 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from pleura.apps.serve.bodies import Upload
-from pleura.apps.serve.figures import Figures
-from pleura.apps.serve.films import Told, Wish, answer_film
-from pleura.apps.serve.hold import Hold, Part
+from pleura.apps.serve.answers import Told, Wish, answer_film
 from pleura.apps.serve.hosts import Hosts
-from pleura.apps.serve.limits import Limits
-from pleura.apps.serve.line import Line
-from pleura.apps.serve.problems import log_defect
-from pleura.apps.serve.refusals import KeyNeeded, Stopping, TookTooLong
+from pleura.apps.serve.limits import Hold, Limits, Line, Part
+from pleura.apps.serve.metrics import Figures
+from pleura.apps.serve.problems import KeyNeeded, Stopping, TookTooLong, log_defect
+from pleura.apps.serve.uploads import Upload
 from pleura.core.errors import PleuraError
 from pleura.runtime.batching import SharedEngine
 from pleura.runtime.engine import Engine

@@ -1,0 +1,161 @@
+"""What there is on the command line: names, where each command's code lies, and the first page.
+
+`pleura --help` is drawn from here alone, without typer, rich, or any command's module.
+"""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS", "INTRO", "LEARN", "OPTIONS", "USE", "page"]
+
+INTRO = """Finds the lungs in frontal chest radiographs, on a plain CPU.
+
+pleura segment films/ -o lungs   masks and a table, for a folder of films
+pleura serve                     the same in the browser, and over HTTP
+pleura node                      the same for a PACS, over DICOM
+pleura phantom -o film.png       a drawn film to try it on
+pleura doctor                    is everything here?
+
+Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 some films failed and
+the rest is written, 4 with --strict some are to review, 5 weights missing
+or altered, 130 interrupted, 141 nobody reads stdout any more."""
+
+OPTIONS = {
+    "--version": "Say which one.",
+    "--install-completion": "Install completion for the current shell.",
+    "--show-completion": "Show completion for the current shell, to copy it or customize the "
+    "installation.",
+    "--help, -h": "Show this message and exit.",
+}
+
+USE, LEARN = "Use", "Learn (pip install pleura[train])"
+
+COMMANDS: dict[str, tuple[str, str, str, str]] = {
+    "segment": (
+        USE,
+        "pleura.apps.segment.command",
+        "segment",
+        "Find the lungs in films: a mask each, and a table of measurements.",
+    ),
+    "serve": (
+        USE,
+        "pleura.apps.serve.command",
+        "serve",
+        "Serve the page and the HTTP interface on this machine, until Ctrl-C.",
+    ),
+    "dicomweb": (
+        USE,
+        "pleura.apps.pacs.dicomweb.command",
+        "dicomweb",
+        "Pull films from a DICOMweb service, segment them, push the results back.",
+    ),
+    "phantom": (
+        USE,
+        "pleura.apps.phantom",
+        "phantom",
+        "Draw a chest film with known lungs; nobody's data, any size.",
+    ),
+    "info": (
+        USE,
+        "pleura.apps.info",
+        "info",
+        "Say which versions, weights and devices are here.",
+    ),
+    "doctor": (
+        USE,
+        "pleura.apps.doctor",
+        "doctor",
+        "Check the installation: each part, and what to do about one that is missing.",
+    ),
+    "node": (
+        USE,
+        "pleura.apps.pacs.node.command",
+        "node_app",
+        "A DICOM node: takes films, sends their lungs back as SEG, SR and SC.",
+    ),
+    "train": (LEARN, "pleura.apps.learn.train", "train", "Train a network after a recipe."),
+    "ablate": (
+        LEARN,
+        "pleura.apps.learn.train",
+        "ablate",
+        "Train every arm of a study once a seed, score all on the same test films, compare.",
+    ),
+    "evaluate": (
+        LEARN,
+        "pleura.apps.learn.evaluate",
+        "evaluate",
+        "Score the whole path, as shipped, on films whose masks are known.",
+    ),
+    "robustness": (
+        LEARN,
+        "pleura.apps.learn.robustness",
+        "robustness",
+        "Score films as they are, and mirrored, inverted, turned, stretched, pale, small and "
+        "large.",
+    ),
+    "calibrate": (
+        LEARN,
+        "pleura.apps.learn.calibrate",
+        "calibrate",
+        "Make probabilities and verdicts come true: tune both on some films, judge them on others.",
+    ),
+    "bench": (
+        LEARN,
+        "pleura.apps.learn.bench",
+        "bench",
+        "Score every split of every set under a folder, into results that can be kept.",
+    ),
+    "card": (
+        LEARN,
+        "pleura.apps.learn.bench",
+        "card",
+        "Write the model card, in Markdown, from results.",
+    ),
+    "export": (
+        LEARN,
+        "pleura.apps.learn.train",
+        "export",
+        "Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.",
+    ),
+    "quantise": (
+        LEARN,
+        "pleura.apps.learn.quantise",
+        "quantise",
+        "Make int8 weights: a quarter of the size, and faster on most CPUs.",
+    ),
+    "data": (
+        LEARN,
+        "pleura.apps.learn.data",
+        "data_app",
+        "Fetch public films, check a set, split it, and look at it.",
+    ),
+}
+"""By name: the panel, the module, what it is called there, and its summary; in their order."""
+
+WIDTH = 80
+"""Columns of the first page."""
+
+
+def page() -> str:
+    """The first page of help, plain text."""
+    panels = {"Options": OPTIONS}
+    for name, (panel, _, _, says) in COMMANDS.items():
+        panels.setdefault(panel, {})[name] = says
+    lines = ["Usage: pleura [OPTIONS] COMMAND [ARGS]...", "", *INTRO.splitlines()]
+    for panel, entries in panels.items():
+        lines += ["", f"{panel}:"]
+        indent = max(map(len, entries)) + 4
+        for name, says in entries.items():
+            first, *rest = _folded(says, WIDTH - indent)
+            lines += [f"  {name}".ljust(indent) + first, *(" " * indent + line for line in rest)]
+    return "\n".join([*lines, "", "pleura COMMAND --help tells more of each."])
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width`; by hand, for textwrap loads the regular expressions."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines

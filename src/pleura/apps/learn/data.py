@@ -1,0 +1,375 @@
+"""`pleura data`: fetch public films, check a set, split it, and look at it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pleura.apps.cli.exit_codes import Exit
+from pleura.apps.cli.options import Layout, NoBar, Splits
+from pleura.apps.cli.progress import FilmProgress, console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from PIL.Image import Image
+    from rich.table import Table
+
+    from pleura.lab.data.download import Progress
+    from pleura.lab.data.film import Film
+    from pleura.lab.data.findings import CheckReport, Finding
+
+__all__ = ["data_app"]
+
+data_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Fetch public films, check a set, split it, and look at it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXAMPLES = 5
+"""Findings of one kind that are listed unless all are asked for."""
+
+
+class Unit(StrEnum):
+    """What a split never divides."""
+
+    patient = "patient"
+    film = "film"
+
+
+Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="montgomery or shenzhen.")],
+    to: Annotated[Path, typer.Option(help="The folder for the archive and its content.")],
+    url: Annotated[str | None, typer.Option(help="Another place that has the same file.")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="What the file's SHA-256 must be, if you know it.")
+    ] = None,
+    as_json: Json = False,
+    quiet: NoBar = False,
+) -> None:
+    """Download a public set of films from the US National Library of Medicine, and unpack it.
+
+    pleura data fetch montgomery --to films      138 films, a mask for each lung
+    pleura data fetch shenzhen --to films        662 films, without masks
+
+    A download that stopped goes on where it was. The library publishes no checksums: that of
+    your first download is kept beside the archive and holds from then on. No other command
+    uses the network. Where there is none, the message says what to put where by hand.
+    """
+    from pleura.lab.data.download import ARCHIVES
+    from pleura.lab.data.download import fetch as run
+
+    with _byte_bars(quiet) as progress:
+        found = run(name, to, url=url, sha256=sha256, progress=progress)
+    facts = {
+        "name": name,
+        "folder": str(found.folder),
+        "archive": str(found.archive),
+        "sha256": found.sha256,
+        "first_use": found.first_use,
+        "cite": ARCHIVES[name].cite,
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    kept = "now written down beside the archive" if found.first_use else "as expected"
+    out = console()
+    out.print(f"sha256 {found.sha256}, {kept}", markup=False)
+    for line in (ARCHIVES[name].then, f"Cite {ARCHIVES[name].cite}"):
+        if line:
+            out.print(line, markup=False)
+    typer.echo(found.folder)
+
+
+@data_app.command()
+def check(
+    path: Data,
+    layout: Layout = "auto",
+    splits: Splits = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Draw films with their masks into this PNG, flagged first.")
+    ] = None,
+    tiles: Annotated[int, typer.Option(min=1, help="Films on the sheet.")] = 48,
+    everything: Annotated[
+        bool, typer.Option("--all", help=f"List every finding, not {EXAMPLES} of a kind.")
+    ] = False,
+    as_json: Json = False,
+    quiet: NoBar = False,
+) -> None:
+    """Open every film and mask of a set, compare them all, and say what is wrong.
+
+    pleura data check films
+    pleura data check films --sheet films.png --all
+    pleura data check films --json | jq .counts
+
+    Errors make scores or weights wrong: unreadable files, masks without films, masks that are
+    empty, full or mark the background, the same film or patient in two parts of the split.
+    Warnings are for you to look at.
+
+    Exit codes: 0 no error, 1 errors found, 2 no data set here.
+    """
+    from pleura.lab.data.check import check as run
+    from pleura.lab.data.layouts import read_films
+
+    films = read_films(path, layout=layout, split=splits)
+    with FilmProgress(len(films), quiet=quiet) as bar:
+        report = run(films, on_film=bar.advance)
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=1))
+    else:
+        _print_report(report, everything)
+    if sheet is not None:
+        _draw_films(films, report, sheet, tiles)
+    if not report.sound:
+        raise typer.Exit(Exit.UNEXPECTED)
+
+
+@data_app.command()
+def split(
+    path: Data,
+    test: Annotated[float, typer.Option(help="Share of the films with masks.")] = 0.2,
+    val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 42,
+    by: Annotated[Unit, typer.Option(help="What is never divided.")] = Unit.patient,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The CSV to write; else stdout.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another split in --out.")
+    ] = False,
+    layout: Layout = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The counts as JSON on stdout; needs --out.")
+    ] = False,
+) -> None:
+    """Divide a set into films to train on, to select on and to test on.
+
+    pleura data split films --test 0.2 --val 0.1 --seed 42 --by patient -o split.csv
+    pleura data check films --splits split.csv
+
+    The same films and seed give the same split on every machine. Each source and condition is
+    represented alike; films without a mask are left out. A file that holds anything else than this
+    split is replaced only with --overwrite.
+    """
+    from pleura.core.errors import UsageError
+    from pleura.lab.data.layouts import read_films
+    from pleura.lab.data.split import split as divide
+    from pleura.lab.data.split import split_csv
+
+    if as_json and out is None:
+        raise UsageError("--json and the CSV cannot both go to stdout; give --out FILE")
+    films = divide(read_films(path, layout=layout), test=test, val=val, seed=seed, by=by.value)
+    if out is None:
+        typer.echo(split_csv(films), nl=False)
+    else:
+        _write_split(split_csv(films), out, overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **_tally(films)}, indent=1))
+    else:
+        console().print(_tally_table(films))
+
+
+@data_app.command()
+def sheet(
+    path: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")],
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="Show films as training varies them by this recipe: a file, or one that ships."
+        ),
+    ] = None,
+    tiles: Annotated[int, typer.Option(min=1, help="Pictures on the sheet.")] = 48,
+    each: Annotated[
+        int, typer.Option(min=2, help="Pictures of one film, with --recipe; the first is as it is.")
+    ] = 8,
+    side: Annotated[int, typer.Option(min=32, help="Side of a picture, px.")] = 200,
+    seed: Annotated[int, typer.Option(help="Other variations.")] = 0,
+    layout: Layout = "auto",
+    splits: Splits = None,
+    quiet: NoBar = False,
+) -> None:
+    """Draw films with the outlines of their masks, as they are or as training varies them.
+
+    pleura data sheet films -o films.png
+    pleura data sheet films -o varied.png --recipe default
+    """
+    from pleura.lab.data.contact_sheet import choose, contact_sheet, film_tiles
+    from pleura.lab.data.film import with_masks
+    from pleura.lab.data.layouts import read_films
+
+    films = read_films(path, layout=layout, split=splits)
+    if recipe is None:
+        chosen = choose(films, tiles)
+        with FilmProgress(len(chosen), quiet=quiet) as bar:
+            drawn = list(film_tiles(chosen, side=side, on_film=bar.advance))
+        _write_picture(contact_sheet(drawn, side=side), out)
+        return
+    from pleura.lab.train.preview import varied_tiles
+    from pleura.lab.train.recipe import load_recipe
+
+    rules = load_recipe(recipe)
+    chosen = choose(with_masks(films), max(1, tiles // each))
+    drawn = list(varied_tiles(chosen, rules, each=each, side=side, seed=seed))
+    _write_picture(contact_sheet(drawn, columns=each, side=side), out)
+
+
+def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
+    """Write a split, but not over another one that somebody trains by."""
+    from pleura.core.errors import UsageError
+    from pleura.io.atomic import written_whole
+
+    if out.is_file() and not overwrite:
+        if out.read_bytes() == text.encode():
+            return
+        raise UsageError(
+            f"{out} holds something else than this split; give another --out, "
+            "or --overwrite to replace it"
+        )
+    with written_whole(out, "w") as file:
+        file.write(text)
+
+
+def _draw_films(films: list[Film], report: CheckReport, out: Path, count: int) -> None:
+    from pleura.lab.data.contact_sheet import choose, contact_sheet, film_tiles
+
+    flagged = {each.where for each in report.findings if each.kind not in ORDINARY}
+    chosen = choose(films, count, first=flagged)
+    _write_picture(contact_sheet(list(film_tiles(chosen, flagged=flagged))), out)
+
+
+ORDINARY = ("film-without-mask", "specks", "other-size")
+"""Findings for which a film need not be looked at."""
+
+
+def _write_picture(picture: Image, out: Path) -> None:
+    from pleura.io.atomic import written_whole
+
+    with written_whole(out) as file:
+        picture.save(file, "PNG")
+    console().print(f"drawn: {out}", markup=False)
+
+
+def _print_report(report: CheckReport, everything: bool) -> None:
+    from rich.console import Console
+
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(
+        f"{report.films} films, {report.pairs} with masks, {report.patients} patients", markup=False
+    )
+    out.print(_counts_table(report))
+    for title, table in (
+        ("conditions", report.conditions),
+        ("channels", report.channels),
+        ("sizes, px", report.sizes),
+    ):
+        out.print(f"{title}: {_few(table)}", markup=False)
+    for finding in _told(report.findings, everything):
+        out.print(finding, markup=False)
+    verdict = f"{len(report.errors)} errors, {len(report.warnings)} warnings"
+    out.print(verdict, style="bold red" if report.errors else "bold green", markup=False)
+
+
+def _told(findings: Iterable[Finding], everything: bool) -> Iterator[str]:
+    """Findings as lines, grouped by kind."""
+    groups: dict[str, list[Finding]] = {}
+    for each in findings:
+        groups.setdefault(each.kind, []).append(each)
+    for kind, group in groups.items():
+        yield f"{group[0].level}: {kind}: {len(group)} ({group[0].meaning})"
+        shown = group if everything else group[:EXAMPLES]
+        yield from (f"    {each.where}  {each.detail}".rstrip() for each in shown)
+        if len(shown) < len(group):
+            yield f"    ... and {len(group) - len(shown)} more (--all)"
+
+
+def _few(table: dict[str, int], most: int = 6) -> str:
+    parts = [f"{name} {count}" for name, count in list(table.items())[:most]]
+    return ", ".join(parts) + (f", and {len(table) - most} more" if len(table) > most else "")
+
+
+def _counts_table(report: CheckReport) -> Table:
+    from rich.table import Table
+
+    parts = [
+        part
+        for part in ("train", "val", "test", "none", "unlabelled")
+        if any(part in row for row in report.counts.values())
+    ]
+    parts += sorted({part for row in report.counts.values() for part in row} - set(parts))
+    table = Table("source", *parts)
+    for source, row in report.counts.items():
+        table.add_row(source, *(str(row.get(part, 0)) for part in parts))
+    if len(report.counts) > 1:
+        sums = (sum(row.get(part, 0) for row in report.counts.values()) for part in parts)
+        table.add_row("all", *map(str, sums))
+    return table
+
+
+def _tally(films: list[Film]) -> dict[str, dict[str, int]]:
+    """What each part of the split holds."""
+    people = {(film.split, film.source, film.patient or film.id) for film in films if film.split}
+    return {
+        "films": dict(Counter(film.split for film in films if film.split)),
+        "patients": dict(Counter(part for part, _, _ in people)),
+    }
+
+
+def _tally_table(films: list[Film]) -> Table:
+    from rich.table import Table
+
+    table = Table("source", "condition", "train", "val", "test")
+    counts = Counter((film.source, film.condition, film.split) for film in films if film.split)
+    for source, condition in sorted({key[:2] for key in counts}):
+        row = (counts[source, condition, part] for part in ("train", "val", "test"))
+        table.add_row(source, condition or "-", *map(str, row))
+    whole = Counter(film.split for film in films)
+    table.add_row("all", "", *(str(whole[part]) for part in ("train", "val", "test")))
+    return table
+
+
+@contextmanager
+def _byte_bars(quiet: bool) -> Iterator[Progress]:
+    """A bar for the download and one for unpacking, on a terminal."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    err = console()
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=quiet or not err.is_terminal,
+    )
+    tasks: dict[str, int] = {}
+
+    def progress(phase: str, done: int, total: int | None) -> None:
+        if phase not in tasks:
+            tasks[phase] = bars.add_task(phase, total=total, completed=done)
+        bars.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+
+    with bars:
+        yield progress

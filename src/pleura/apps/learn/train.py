@@ -1,0 +1,206 @@
+"""`pleura train`: a recipe and films in, a folder with weights out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pleura.apps.cli.options import BatchWorkers, Layout, NoBar, Splits
+from pleura.apps.cli.progress import console
+from pleura.core.errors import UsageError
+
+__all__ = ["ablate", "duration", "export", "train"]
+
+
+if TYPE_CHECKING:
+    from pleura.lab.data.film import Film
+
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def _list(wanted: bool) -> None:
+    """Tell the recipes that ship, and end."""
+    if not wanted:
+        return
+    from pleura.lab.train.recipe import recipes_folder, shipped_recipes
+
+    found = shipped_recipes()
+    width = max(map(len, found))
+    for name, said in found.items():
+        typer.echo(f"{name:{width}}  {said}")
+    typer.echo(f"They lie in {recipes_folder()}; copy one to make your own.", err=True)
+    raise typer.Exit
+
+
+def train(
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="A TOML file, or the name of a recipe that ships, such as seed."),
+    ],
+    data: Annotated[
+        list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the run is kept.")],
+    splits: Splits = None,
+    layout: Layout = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
+    strategy: Annotated[str, typer.Option(help="As Lightning names it, e.g. ddp.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
+    workers: BatchWorkers = 0,
+    quiet: NoBar = False,
+    shipped: Annotated[  # noqa: ARG001 - its callback ends before
+        bool,
+        typer.Option(
+            "--list", callback=_list, is_eager=True, help="Name the recipes that ship, and end."
+        ),
+    ] = False,
+) -> None:
+    """Train a network after a recipe.
+
+    pleura train --list
+    pleura train seed --data films/ --out runs/first
+    pleura train my.toml --data films/ --out runs/mine --resume --max-time 2h
+
+    OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
+    """
+    limit = None if max_time is None else duration(max_time)
+    from pleura.lab.train.recipe import load_recipe
+
+    chosen = load_recipe(recipe)
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    films = _films(data, layout, splits)
+    from pleura.lab.train.run import Machine  # Lightning takes seconds: wrong usage is told before
+    from pleura.lab.train.run import train as run
+
+    machine = Machine(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+        workers=workers,
+        max_time=limit,
+        progress=not quiet,
+    )
+    with _speaking():
+        outcome = run(chosen, films, out, resume=resume, machine=machine)
+    score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
+    typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
+    if not outcome.finished:
+        typer.echo(f"time ran out: the same command with --resume goes on from {out}", err=True)
+    if outcome.weights.exists():
+        typer.echo(outcome.weights)
+
+
+def duration(text: str) -> timedelta:
+    """Read `90m`, `2h`, `1h30m`, `45s` or `1d`.
+
+    Raises:
+        UsageError: anything else.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"--max-time must look like 90m, 2h or 1h30m, got '{text}'")
+    return timedelta(**{_UNITS[unit]: float(number) for number, unit in parts})
+
+
+def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
+    from pleura.lab.data.layouts import read_films
+
+    return [film for path in data for film in read_films(path, layout=layout, split=splits)]
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    """Show what the lab logs on stderr, for as long as the block lasts."""
+    log, handler = logging.getLogger("pleura"), logging.StreamHandler()
+    before = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+def ablate(
+    study: Annotated[
+        Path,
+        typer.Argument(help="A TOML file of arms, or the project's own: ablation/study."),
+    ],
+    data: Annotated[Path, typer.Option(help="The folder that holds the sets it names.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the runs are kept.")],
+    workers: BatchWorkers = 0,
+    quiet: NoBar = False,
+) -> None:
+    """Train every arm of a study once a seed, score all on the same test films, compare.
+
+    pleura ablate ablation/study --data films/ -o runs/ablation
+
+    Long: each arm is a training run. What is done is kept; the same command goes on.
+    OUT/study.json holds every figure; the table goes to stdout.
+    """
+    from pleura.lab.studies.ablation import Place, load_study, run_study, study_table
+    from pleura.lab.train.run import Machine
+
+    asked = load_study(study)
+    screen = console()
+    machine = Machine(workers=workers, progress=not quiet)
+    place = Place(root=data, out=out, machine=machine)
+
+    def say(title: str) -> None:
+        screen.print(title, markup=False)
+
+    told = run_study(asked, place, on_run=say)
+    typer.echo(study_table(told), nl=False)
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A .ckpt of `pleura train`, or a .safetensors.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
+    name: Annotated[
+        str | None, typer.Option(help="Names the files; by default the recipe does.")
+    ] = None,
+    head: Annotated[
+        int | None, typer.Option(min=1, help="End the network at this head: L1, L2, ...")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(min=1, help="Have the network see films at this size, px.")
+    ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Keep this channel; more than once; all of them.")
+    ] = None,
+) -> None:
+    """Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.
+
+    Beside each lies its SHA-256.
+
+    pleura export runs/first/checkpoints/best.ckpt -o weights
+    pleura segment films/ --weights weights/first.onnx -o lungs
+
+    A network that ends at an earlier head, or sees smaller squares, is quicker
+    and less exact:
+
+    pleura export weights/first.safetensors -o weights --name quick --side 256
+    """
+    from pleura.lab.train.export import Cut, export_checkpoint
+
+    cut = Cut(head=head, side=side, channels=tuple(channel or ()))
+    typer.echo(export_checkpoint(checkpoint, out, name=name, cut=cut))

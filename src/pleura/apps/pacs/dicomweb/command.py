@@ -1,0 +1,143 @@
+"""`pleura dicomweb`: films out of an archive, their lungs back into it."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pleura.apps.cli.exit_codes import Exit
+from pleura.apps.cli.options import (
+    SAID,
+    SENT,
+    DicomFormats,
+    Lungs,
+    LungsOption,
+    OfRefused,
+    RefusedOption,
+    Threads,
+    Weights,
+)
+from pleura.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pleura.apps.pacs.dicomweb.pull import Film, Pulled
+
+__all__ = ["dicomweb"]
+
+_WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
+
+
+def dicomweb(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="The service: https://pacs/dicom-web, for one.")
+    ],
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="All studies since then: 2026-11-23.", **_WHICH),
+    ] = None,
+    modality: Annotated[
+        str, typer.Option(help="Of the series that are looked at; with commas.", **_WHICH)
+    ] = "CR,DX",
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Another service for the results.", show_default=False, **SENT
+        ),
+    ] = None,
+    formats: DicomFormats = None,
+    refused: RefusedOption = OfRefused.marked,
+    ca: Annotated[
+        Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
+    ] = None,
+    lungs: LungsOption = Lungs.field,
+    weights: Weights = None,
+    threads: Threads = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
+    ] = False,
+    uids: Annotated[
+        bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **SAID)
+    ] = False,
+) -> None:
+    """Pull films from a DICOMweb service, segment them, push the results back.
+
+    pleura dicomweb http://localhost:8042/dicom-web --study 1.2.840.113619.2.1
+    pleura dicomweb https://pacs/dicom-web --since 2026-11-23 --modality CR,DX
+
+    Films whose results are there already are left alone, so that the same
+    command may run every hour. The password comes from PLEURA_DICOMWEB_AUTH
+    (USER:PASSWORD, or 'Bearer TOKEN') or from ~/.netrc. Not for diagnosis.
+    """
+    import functools
+
+    from pleura.apps.cli.engines import open_engine
+    from pleura.apps.pacs.client import web_client
+    from pleura.apps.pacs.dicomweb.pull import Pull, find_films
+    from pleura.apps.pacs.results import Maker, read_formats
+    from pleura.apps.quiet import only_us
+    from pleura.runtime.segmenter import Segmenter
+
+    wanted, day = _modalities(modality), _day(since, study)
+    names = read_formats(formats)
+    source, target = (web_client(_service(each), ca) for each in (url, to or url))
+    segmenter = Segmenter(open_engine(weights, threads=threads), definition=lungs.value)
+    pull = Pull(source, target, Maker(segmenter, names, refused.value))
+    say = functools.partial(_say, as_json=as_json, uids=uids)
+    failed = number = 0
+    with only_us():
+        films = find_films(source, studies=study or (), since=day, modalities=wanted)
+        for number, film in enumerate(films, 1):
+            pulled = pull(film)
+            failed += pulled.status == "failed"
+            say(number, film, pulled)
+    typer.echo(f"pleura: {number} films looked at, {failed} failed", err=True)
+    raise typer.Exit(Exit.FILMS_FAILED if failed else Exit.DONE)
+
+
+def _say(number: int, film: Film, pulled: Pulled, *, as_json: bool, uids: bool) -> None:
+    if as_json:
+        named = {"film": number} | (film._asdict() if uids else {})
+        typer.echo(json.dumps(named | pulled._asdict()))
+    else:
+        name = film.uid if uids else number
+        said = pulled.reason or pulled.verdict
+        typer.echo(f"film {name}: {pulled.status}{f': {said}' if said else ''}")
+
+
+def _service(url: str) -> str:
+    from pleura.apps.pacs.addresses import read_address
+
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"'{url}' is no DICOMweb service; expected https://HOST/dicom-web")
+    return read_address(url).url
+
+
+def _modalities(given: str) -> tuple[str, ...]:
+    names = tuple(name.strip().upper() for name in given.split(",") if name.strip())
+    if not names:
+        raise UsageError("--modality names nothing; expected CR, DX or the like, with commas")
+    return names
+
+
+def _day(since: str | None, study: list[str] | None) -> str | None:
+    """`--since` as DICOM writes a date; `UsageError` unless exactly one question is asked."""
+    if bool(since) == bool(study):
+        raise UsageError("say which films: either --study UID or --since DATE")
+    for uid in study or ():
+        if not re.fullmatch(r"[\d.]{1,64}", uid):
+            raise UsageError(f"'{uid}' is no UID; expected digits and dots, 64 at most")
+    if since is None:
+        return None
+    try:
+        return f"{date.fromisoformat(since):%Y%m%d}"
+    except ValueError as error:
+        raise UsageError(f"'{since}' is no date; expected one like 2026-11-23") from error

@@ -1,0 +1,227 @@
+"""Many films through one network, on threads: read ahead, segment, write behind.
+
+On several CPUs films are segmented side by side, on few CPUs each: a network that takes all of them
+for one film waits at each layer for the slowest, and does nothing while a film is cleaned.
+
+Nothing is held but the films on their way, so memory does not grow with their number. Threads,
+not processes: decoding, ONNX Runtime and writing all let go of Python's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, count, islice
+from typing import Generic, TypeVar
+
+from pleura.apps.cli.progress import give_up
+from pleura.apps.segment.memory import OUT_OF_MEMORY, is_out_of_memory
+from pleura.core.errors import FilmError, PleuraError
+from pleura.core.types import Radiograph, Segmentation
+from pleura.io.decoder_process import read_in_process, stop_decoders
+from pleura.io.read import read_radiograph
+from pleura.io.run.find import Found
+from pleura.runtime.segmenter import Segmenter
+
+__all__ = ["Failed", "Loaded", "Pipeline", "ahead"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+POLL_S = 0.1
+"""How often a wait for a thread looks whether it should end, s."""
+
+PATIENCE_S = 2.0
+"""How long the threads of a run that an error ended may take to end, s."""
+
+_runs = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[A]):
+    """A film on its way, with what has been made of it so far."""
+
+    found: Found
+    value: A
+    seconds: float
+    """Spent on this film so far; its share of a batch included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A film that could not be done, and why."""
+
+    found: Found
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline(Generic[B]):
+    """Films in; what `write` returns for each out, in the same order."""
+
+    segmenter: Segmenter
+    write: Callable[[Found, Segmentation], B]
+    jobs: int
+    """Threads that read, and as many that write."""
+
+    batch: int
+    """Films the network takes at a time."""
+
+    lanes: int = 1
+    """Batches that are fitted, predicted and cleaned side by side."""
+
+    photographs: bool = False
+    """Colour photographs of films are segmented too."""
+
+    reading: Callable[[Found], AbstractContextManager[object]] = lambda _: nullcontext()
+    """Entered while a film is read."""
+
+    suspects: Container[str] = ()
+    """Films, by the name of their results, that ended an earlier run while they were read."""
+
+    stopped: Callable[[], bool] = lambda: False
+    """Asked before each batch: films that were only read are then dropped."""
+
+    overdue: Callable[[], bool] = lambda: False
+    """Asked while waiting: films that are still worked on are then given up."""
+
+    def run(self, films: Iterable[Found]) -> Iterator[Loaded[B] | Failed]:
+        """Read, segment and write every film; one that fails is `Failed` and the run goes on.
+
+        Raises:
+            WeightsError: the network answers nonsense; every further film would fail.
+            OutputError: the disk is full, or the output folder takes no file.
+        """
+        name = f"pleura-run-{next(_runs)}-"
+        readers, network, writers = (
+            ThreadPoolExecutor(threads, thread_name_prefix=name)
+            for threads in (self.jobs, self.lanes, self.jobs)
+        )
+        read = ahead(
+            readers, self._read, films, depth=self.jobs + self.batch, given_up=self.stopped
+        )
+        # A batch always waits, so that the network does not while a row is put on the disk.
+        segmented = ahead(
+            network,
+            self._segment,
+            self._batches(read),
+            depth=self.lanes + 1,
+            given_up=self.overdue,
+        )
+        each = chain.from_iterable(segmented)
+        try:
+            yield from ahead(writers, self._write, each, depth=self.jobs + 1, given_up=self.overdue)
+        finally:
+            for pool in (readers, network, writers):
+                pool.shutdown(wait=False, cancel_futures=True)
+            if self.stopped():
+                stop_decoders()
+            _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
+
+    def _read(self, found: Found) -> Loaded[Radiograph] | Failed:
+        suspect = found.relative.as_posix() in self.suspects
+        read = partial(
+            read_in_process if suspect else read_radiograph, photographs=self.photographs
+        )
+        with self.reading(found):
+            return _attempt(Loaded(found, found.path, 0.0), read)
+
+    def _batches(
+        self, read: Iterator[Loaded[Radiograph] | Failed]
+    ) -> Iterator[list[Loaded[Radiograph] | Failed]]:
+        while not self.stopped() and (group := list(islice(read, self.batch))):
+            yield group
+
+    def _segment(
+        self, group: list[Loaded[Radiograph] | Failed]
+    ) -> list[Loaded[Segmentation] | Failed]:
+        if self.stopped():  # since this batch was put in line
+            return []
+        loaded = [each for each in group if isinstance(each, Loaded)]
+        start = time.perf_counter()
+        try:
+            made = iter(self.segmenter.segment([each.value for each in loaded]))
+        except Exception:  # the edge of a batch: one film must not take the others with it
+            return [
+                each if isinstance(each, Failed) else _attempt(each, self.segmenter)
+                for each in group
+            ]
+        share = (time.perf_counter() - start) / max(1, len(loaded))
+        return [
+            each
+            if isinstance(each, Failed)
+            else Loaded(each.found, next(made), each.seconds + share)
+            for each in group
+        ]
+
+    def _write(self, each: Loaded[Segmentation] | Failed) -> Loaded[B] | Failed:
+        if isinstance(each, Failed):
+            return each
+        return _attempt(each, lambda value: self.write(each.found, value))
+
+
+def ahead(
+    pool: ThreadPoolExecutor,
+    function: Callable[[A], B],
+    items: Iterable[A],
+    *,
+    depth: int,
+    given_up: Callable[[], bool] = lambda: False,
+) -> Iterator[B]:
+    """`map` on a pool, in order, with at most `depth` items under way.
+
+    Once `given_up` says so, nothing that is still under way is waited for.
+    """
+    pending: deque[Future[B]] = deque()
+    for item in items:
+        pending.append(pool.submit(function, item))
+        while pending and (len(pending) >= depth or pending[0].done()):
+            if not _done(pending[0], given_up):
+                yield from (each.result() for each in pending if each.done())
+                return
+            yield pending.popleft().result()
+    while pending and _done(pending[0], given_up):
+        yield pending.popleft().result()
+    yield from (each.result() for each in pending if each.done())
+
+
+def _done(future: Future[B], given_up: Callable[[], bool]) -> bool:
+    """Wait for the end of `future`; false if it was given up. Signals are heard meanwhile."""
+    while not future.done():
+        if given_up():
+            return False
+        wait([future], POLL_S)
+    return True
+
+
+def _join(name: str, *, patience_s: float) -> None:
+    """Wait for the threads whose names begin with `name`, for so long in all, then give them up."""
+    end = time.monotonic() + patience_s
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                give_up(thread)
+
+
+def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
+    """Take one film one step on; what is wrong with this film only does not stop the run."""
+    start = time.perf_counter()
+    try:
+        value = step(each.value)
+    except FilmError as error:
+        return Failed(each.found, str(error), each.seconds + time.perf_counter() - start)
+    except PleuraError:
+        raise
+    except Exception as error:  # the edge of a batch: a defect met on one film
+        unexpected = f"unexpected {type(error).__name__}: {error}"
+        reason = OUT_OF_MEMORY if is_out_of_memory(error) else unexpected
+        return Failed(each.found, reason, each.seconds + time.perf_counter() - start)
+    return Loaded(each.found, value, each.seconds + time.perf_counter() - start)

@@ -1,0 +1,253 @@
+"""A run over films: find, skip what is finished, segment, write, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+import pleura
+from pleura.apps.cli.exit_codes import Exit
+from pleura.apps.cli.progress import FilmProgress, Interrupt, say
+from pleura.apps.segment.output_folder import Place
+from pleura.apps.segment.pipeline import Failed, Loaded, Pipeline
+from pleura.core.errors import OutputError
+from pleura.io.read import prepare_for
+from pleura.io.run.cells import printable
+from pleura.io.run.find import Search, find_films
+from pleura.io.run.journal import Journal
+from pleura.io.run.left_out import LeftOut
+from pleura.io.run.lock import held
+from pleura.io.run.report import Run, write_run
+from pleura.io.run.row import DONE, FAILED, Row, explained, failed_row
+from pleura.io.run.table import RESULTS, Table
+from pleura.runtime.segmenter import Segmenter
+
+__all__ = ["Task", "segment_films"]
+
+COMPLETE, INTERRUPTED = "complete", "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is wanted of a run, besides its films."""
+
+    place: Place
+    jobs: int
+    """Threads that read, and as many that write."""
+
+    batch: int
+    """Films the network takes at a time."""
+
+    lanes: int = 1
+    """Batches that may be segmented side by side."""
+
+    photographs: bool = False
+    """Colour photographs of films are segmented too."""
+
+    as_json: bool = False
+    """One JSON object a film on stdout."""
+
+    strict: bool = False
+    """A verdict that is not `ok` makes the exit code."""
+
+    quiet: bool = False
+    """Nothing on stderr but errors."""
+
+    options: Mapping[str, Any]
+    """As given, for the report."""
+
+
+def segment_films(
+    inputs: Sequence[str], task: Task, open_segmenter: Callable[[int], Segmenter]
+) -> Exit:
+    """Segment every film that `inputs` name; `results.csv` and `run.json` tell how it went.
+
+    `open_segmenter` is told how many films will be segmented side by side. A film's files are
+    written whole or not at all, and its row only after them, so that a run may be stopped in any
+    way at any moment and gone on with.
+
+    Raises:
+        UsageError: no films; or the place holds results, films, or another run's work, or another
+            run is writing there.
+        OutputError: the disk is full, or the place takes no file; what is finished stays.
+        WeightsError: the network answers nonsense.
+    """
+    task.place.check_options()
+    leave_out = task.place.leave_out(inputs)
+    with held(task.place.out) as locked:
+        if not locked:
+            say(f"{task.place.out} lies on a file system without locks: start no second run there")
+        search = find_films(inputs, leave_out=leave_out, known=task.place.names())
+        try:
+            return _segmented(search, task, open_segmenter)
+        except OutputError as error:
+            raise type(error)(f"{error}; --resume goes on from here") from error
+
+
+def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segmenter]) -> Exit:
+    """Segment what was found, in a folder that is held."""
+    films, place = search.films, task.place
+    lanes = min(task.lanes, len(films))
+    prepare_for(films[0].path)  # while the network is loaded
+    segmenter = open_segmenter(lanes)
+    report = _begun(task, segmenter, search)
+    place.check(films, report)
+    start = time.monotonic()
+    write_run(place.out, report)  # says `interrupted` until the end says otherwise
+    with (
+        Table(place.out, resume=place.resume) as table,
+        Interrupt() as interrupt,
+        Journal(place.out) as journal,
+    ):
+        left = place.unfinished(films, table.rows)
+        pipeline = Pipeline(
+            segmenter=segmenter,
+            write=place.write,
+            jobs=task.jobs,
+            batch=task.batch,
+            lanes=lanes,
+            photographs=task.photographs,
+            reading=lambda film: journal.reading(film.relative.as_posix()),
+            suspects=journal.unfinished,
+            stopped=lambda: interrupt.requested,
+            overdue=lambda: interrupt.overdue,
+        )
+        skipped = len(films) - len(left)
+        with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
+            telling = _Telling(task, progress, interrupt)
+            counts = _work(pipeline.run(left), table, telling)
+        names = {each.relative.as_posix() for each in films}
+        verdicts = Counter(row.verdict for name, row in table.rows.items() if name in names)
+    report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
+    report = replace(report, review=verdicts["review"], refused=verdicts["refused"])
+    if report.status == COMPLETE:
+        place.finish(table.rows, version=report.version)
+    write_run(place.out, report)
+    return _concluded(report, task, search.left_out) if telling.heard else Exit.UNHEARD
+
+
+class _Telling:
+    """What is said of each film, on stderr and on stdout."""
+
+    def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
+        self.heard = True
+        """Somebody reads stdout, as far as it is written to."""
+        self._task, self._progress, self._interrupt = task, progress, interrupt
+
+    def __call__(self, row: Row) -> None:
+        self._progress.advance()
+        name = printable(row.path)
+        if row.status == FAILED:
+            self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
+        elif row.doubts and not self._task.quiet:
+            self._progress.say(f"{row.verdict}: {name}: {explained(row.doubts)}")
+        if self._task.as_json and self.heard:
+            self._speak(json.dumps(row.as_json()))
+
+    def _speak(self, line: str) -> None:
+        """A line on stdout; where its reader has gone, the run stops as by Ctrl-C."""
+        try:
+            typer.echo(line)
+        except BrokenPipeError:
+            self.heard = False
+            self._interrupt.request()
+
+
+def _work(
+    ends: Iterator[Loaded[Row] | Failed], table: Table, tell: Callable[[Row], None]
+) -> Counter[str]:
+    """Take up each film as it is finished; how many ended in which way."""
+    counts: Counter[str] = Counter()
+    for each in ends:
+        row = _row(each)
+        table.add(row)
+        counts[row.status] += 1
+        tell(row)
+    return counts
+
+
+def _row(each: Loaded[Row] | Failed) -> Row:
+    seconds = round(each.seconds, 3)
+    if isinstance(each, Failed):
+        found = each.found
+        return failed_row(found.relative, path=found.path, error=each.reason, seconds=seconds)
+    return replace(each.value, seconds=seconds)
+
+
+def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
+    """The report as it stands if the run is killed before its end."""
+    return Run(
+        version=pleura.__version__,
+        weights=segmenter.engine.card.name,
+        weights_sha256=segmenter.engine.weights_sha256,
+        engine=segmenter.engine.name,
+        definition=segmenter.definition,
+        options={**task.options, "formats": list(task.place.formats)},
+        status=INTERRUPTED,
+        found=len(search.films),
+        left_out=search.left_out.as_json(),
+        unreadable=search.left_out.unreadable,
+        done=0,
+        failed=0,
+        skipped=0,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+    )
+
+
+def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -> Run:
+    complete = skipped + counts.total() == report.found
+    return replace(
+        report,
+        status=COMPLETE if complete else INTERRUPTED,
+        done=counts[DONE],
+        failed=counts[FAILED],
+        skipped=skipped,
+        seconds=round(seconds, 3),
+    )
+
+
+def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
+    """Say how the run went; its exit code."""
+    out = task.place.out
+    worked = report.done + report.failed
+    parts = [f"{report.done} segmented"]
+    parts += [f"{report.failed} failed"] if report.failed else []
+    parts += [f"{report.skipped} finished before"] if report.skipped else []
+    parts += [f"{report.review} to review"] if report.review else []
+    parts += [f"{report.refused} refused"] if report.refused else []
+    if not task.quiet:
+        for line in left_out.lines():
+            say(line)
+    for line in left_out.complaints():
+        say(line)
+    if not task.quiet:
+        say(
+            f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s"
+            f"{_rate(worked, report.seconds)}; see {out / RESULTS}"
+        )
+    if report.status == INTERRUPTED:
+        left = report.found - report.skipped - worked
+        say(f"interrupted with {_films(left)} to go; run the same command with --resume to go on")
+        return Exit.INTERRUPTED
+    if report.failed or left_out.unreadable:
+        return Exit.FILMS_FAILED
+    return Exit.DOUBTED if task.strict and report.review + report.refused else Exit.DONE
+
+
+def _rate(films: int, seconds: float) -> str:
+    if not films or not seconds:
+        return ""
+    fast = films >= seconds
+    return f", {films / seconds:.1f} a second" if fast else f", {seconds / films:.1f} s each"
+
+
+def _films(number: int) -> str:
+    return "1 film" if number == 1 else f"{number} films"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pleura.apps.learn.train import duration
+from pleura.core.errors import UsageError
+from pleura.phantom.film import draw
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+Run = Callable[..., Any]
+
+RECIPE = """
+side = 32
+epochs = 1
+batch = 2
+[network]
+widths = [4, 8]
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six drawn films with masks, in two folders."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for seed in range(6):
+        film = draw(96, 84, seed=seed)
+        for kind, pixels in (
+            ("images", film.radiograph.pixels * 255),
+            ("masks", (film.right | film.left) * 255.0),
+        ):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype("uint8")).save(folder / kind / f"film{seed}.png")
+    return folder
+
+
+def test_train_resume_export_and_segment_with_what_was_trained(
+    run: Run, drawn: Path, tmp_path: Path
+) -> None:
+    recipe, out = tmp_path / "small.toml", tmp_path / "run"
+    recipe.write_text(RECIPE)
+    parts = tmp_path / "parts.csv"
+    split = run("data", "split", drawn, "--test", 0, "--val", 0.34, "-o", parts)
+    assert split.code == 0, split.err
+    options = ("--data", drawn, "--splits", parts, "--out", out, "--accelerator", "cpu", "-q")
+    told = run("train", recipe, *options)
+    assert told.code == 0, told.err
+    assert told.out.strip() == str(out / "weights/small.onnx")
+    assert "epochs 1, best validation Dice 0." in told.err
+    assert "device cpu" in told.err  # -q drops the bar, and nothing else
+
+    again = run("train", recipe, *options)
+    assert again.code == 2
+    assert "--resume" in again.err
+    more = run("train", recipe, *options, "--resume", "--epochs", 2)
+    assert more.code == 2  # its schedule was made for one epoch
+    assert "epochs was 1, now 2" in more.err
+
+    exported = run("export", out / "checkpoints/best.ckpt", "-o", tmp_path / "weights")
+    assert exported.code == 0, exported.err
+    weights = tmp_path / "weights/small.onnx"
+    assert exported.out.strip() == str(weights)
+    assert weights.with_suffix(".safetensors").exists()
+
+    film = drawn / "images/film0.png"
+    segmented = run("segment", film, "-o", tmp_path / "lungs", "--weights", weights)
+    assert segmented.code == 0, segmented.err
+
+
+def test_a_recipe_that_is_not_there_is_wrong_usage(run: Run, drawn: Path, tmp_path: Path) -> None:
+    told = run("train", tmp_path / "gone.toml", "--data", drawn, "--out", tmp_path / "run")
+    assert told.code == 2
+    assert "gone.toml" in told.err
+
+
+def test_the_recipes_that_ship_are_told_and_trained_by_name(run: Run, tmp_path: Path) -> None:
+    told = run("train", "--list")
+    assert told.code == 0, told.err
+    ours = sorted(path.stem for path in (CHECKOUT / "recipes").glob("*.toml"))
+    assert [line.split()[0] for line in told.out.splitlines()] == ours
+    assert "The published protocol the project began with" in told.out
+    assert str(CHECKOUT / "recipes") in told.err
+
+    begun = run("train", "seed", "--data", tmp_path / "gone", "--out", tmp_path / "run")
+    assert begun.code == 2
+    assert "gone" in begun.err  # the recipe was found; the films were not
+
+
+def test_data_that_is_not_there_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(RECIPE)
+    told = run("train", recipe, "--data", tmp_path / "gone", "--out", tmp_path / "run")
+    assert told.code == 2
+    assert "gone" in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("90m", 90), ("2h", 120), ("1h30m", 90), ("45s", 0.75), ("1d", 1440), ("0.5h", 30)],
+)
+def test_durations(text: str, minutes: float) -> None:
+    assert duration(text) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("text", ["", "90", "m", "1h 30m", "soon", "-5m", "5m!"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="90m, 2h or 1h30m"):
+        duration(text)

@@ -1,0 +1,344 @@
+"""A real Orthanc and a real node, on free ports of this machine, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, _config, build_context
+
+from pleura.apps.pacs.node.folder import NodeFolder
+from pleura.apps.pacs.node.status import NodeStatus, read_status
+
+WAIT_S = 120.0
+NAME = "Zimmermann^Quirin"
+"""No log, no status and no queue may hold it."""
+
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+HOW_TO = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "pacs-node.md"
+ROUTE = re.search(r"^function OnStoredInstance.*?^end$", HOW_TO.read_text(), re.M | re.S)[0]  # type: ignore[index]
+"""The routing rule that the page gives."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+def until(true: Callable[[], Any], what: str, *, wait_s: float = WAIT_S) -> Any:
+    """What `true` gives once it is true; it must be so in the end."""
+    end = time.monotonic() + wait_s
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"never: {what}")
+
+
+class Orthanc:
+    """An Orthanc with DICOMweb, whose routing rule sends films to the modality `pleura`."""
+
+    def __init__(self, folder: Path, *, pleura_port: int, lua: str = "") -> None:
+        self.dicom_port, self.http_port = free_port(), free_port()
+        self.folder, self._process = folder, None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "route.lua").write_text(lua)
+        config = {
+            "StorageDirectory": str(folder / "db"),
+            "IndexDirectory": str(folder / "db"),
+            "TemporaryDirectory": str(folder),
+            "Plugins": [str(PLUGIN)],
+            "LuaScripts": [str(folder / "route.lua")] if lua else [],
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomPort": self.dicom_port,
+            "DicomAet": "ORTHANC",
+            "DicomModalities": {"pleura": ["PLEURA", "127.0.0.1", pleura_port]},
+            "ConcurrentJobs": 2,
+            "StableAge": 1,
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        }
+        (folder / "orthanc.json").write_text(json.dumps(config))
+        self.web = f"http://127.0.0.1:{self.http_port}/dicom-web"
+        self.rest = httpx.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
+
+    def start(self) -> None:
+        program = shutil.which("Orthanc", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+        assert program, "Orthanc is not here; on Debian: apt-get install orthanc orthanc-dicomweb"
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, str(self.folder / "orthanc.json")], stdout=log, stderr=log
+            )
+        until(self.answers, "Orthanc answers")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+            self._process = None
+
+    def answers(self) -> bool:
+        try:
+            return self.rest.get("/system").is_success
+        except httpx.TransportError:
+            return False
+
+    def instances(self, modality: str | None = None) -> list[dict[str, Any]]:
+        """The simplified tags of everything stored."""
+        all_of_them = self.rest.get("/instances", params={"expand": ""}).json()
+        tags = [each["MainDicomTags"] | {"ID": each["ID"]} for each in all_of_them]
+        if modality is None:
+            return tags
+        return [each for each in tags if self.tag(each["ID"], "Modality") == modality]
+
+    def tag(self, instance: str, name: str) -> str:
+        return str(self.rest.get(f"/instances/{instance}/simplified-tags").json().get(name, ""))
+
+
+class Node:
+    """`pleura node` as a process."""
+
+    def __init__(self, folder: Path, arguments: list[str], *, log: Path) -> None:
+        self.folder, self.port, self._log = folder, free_port(), log
+        self._arguments = [
+            *(sys.executable, "-m", "pleura", "node", "--folder", str(folder)),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--retry", "1", "--threads", "1"),
+            *arguments,
+        ]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        before = self.log().count(" listens on ")
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._arguments, stdout=log, stderr=log)
+        until(
+            lambda: self.log().count(" listens on ") > before or self.process.poll() is not None,
+            "the node listens",
+        )
+        assert self.process.poll() is None, self.log()
+
+    def kill(self) -> None:
+        """As a loss of power would, as far as a process can tell."""
+        assert self.process
+        self.process.kill()
+        self.process.wait(30)
+
+    def stop(self) -> int:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    def status(self) -> NodeStatus:
+        return read_status(NodeFolder(self.folder))
+
+    def has(self, **films: int) -> bool:
+        """Whether so many films are in these states."""
+        found = self.status().films
+        return all(found[state] == number for state, number in films.items())
+
+    def echo(self, title: str = "ORTHANC", *, called: str = "PLEURA") -> bool:
+        """Whether C-ECHO is answered."""
+        command = ["echoscu", "-to", "20", "-aet", title, "-aec", called]
+        done = subprocess.run([*command, "127.0.0.1", str(self.port)], capture_output=True)
+        return done.returncode == 0
+
+
+SYNTAX_OPTIONS = {
+    "1.2.840.10008.1.2.4.70": "-xs",
+    "1.2.840.10008.1.2.4.81": "-xu",
+    "1.2.840.10008.1.2.4.91": "-xw",
+    "1.2.840.10008.1.2.5": "-xr",
+}
+"""How dcmtk's storescu is told to send a film as it is."""
+
+
+def storescu(port: int, film: Path, *, called: str = "ORTHANC") -> bool:
+    """Send a film as a machine would, in the transfer syntax that it has; whether it was taken."""
+    meta = pydicom.dcmread(film, force=True, stop_before_pixels=True).file_meta
+    option = SYNTAX_OPTIONS.get(str(meta.get("TransferSyntaxUID")), "-xe")
+    command = ["storescu", "-v", option, "-aet", "ORTHANC", "-aec", called, "127.0.0.1", str(port)]
+    done = subprocess.run([*command, str(film)], capture_output=True, text=True)
+    return "Received Store Response (Success)" in done.stdout + done.stderr
+
+
+def send(port: int, *films: Path | Dataset, title: str = "ORTHANC") -> list[int | None]:
+    """C-STORE each film in one association; the statuses, None where there was no answer."""
+    read = [pydicom.dcmread(film) if isinstance(film, Path) else film for film in films]
+    wanted = {(str(f.SOPClassUID), str(f.file_meta.TransferSyntaxUID)) for f in read}
+    contexts = [build_context(uid, syntax) for uid, syntax in sorted(wanted)]
+    opened = AE(title).associate("127.0.0.1", port, contexts, ae_title="PLEURA")
+    assert opened.is_established
+    statuses = [opened.send_c_store(film).get("Status") for film in read]
+    opened.release()
+    return statuses
+
+
+def as_read(film: FileDataset) -> FileDataset:
+    """The same film out of a file, as films come."""
+    file = BytesIO()
+    film.save_as(file)
+    return pydicom.dcmread(BytesIO(file.getvalue()))
+
+
+def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDataset:
+    """A DX film with a name in it."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    film = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    film.SOPClassUID = meta.MediaStorageSOPClassUID
+    film.SOPInstanceUID = generate_uid(entropy_srcs=["film", str(number)])
+    film.StudyInstanceUID = generate_uid(entropy_srcs=["study", str(number)])
+    film.SeriesInstanceUID = generate_uid(entropy_srcs=["series", str(number)])
+    meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
+    film.PatientName, film.PatientID = NAME, f"P{number}"
+    film.Modality, film.ViewPosition, film.BodyPartExamined = "DX", "PA", "CHEST"
+    film.StudyDate, film.InstanceNumber, film.SeriesNumber = "20260102", 1, 1
+    film.Rows, film.Columns = pixels.shape
+    film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
+    film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 16, 12, 11, 0
+    film.PixelData = pixels.astype("<u2").tobytes()
+    for name, value in tags.items():
+        setattr(film, name, value)
+    return as_read(film)
+
+
+def send_raw(port: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """C-STORE a file's bytes as they are, whatever they mean."""
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+    context = build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+    opened = AE("ORTHANC").associate("127.0.0.1", port, [context], ae_title="PLEURA")
+    assert opened.is_established
+    status = opened.send_c_store(path).get("Status")
+    opened.release()
+    return status
+
+
+def results_in(orthanc: Orthanc) -> dict[str, Counter[str]]:
+    """For each film in Orthanc, by its UID: how many results of which modality refer to it.
+
+    A result is found by the film it names, wherever in the object that stands.
+    """
+    films = {each["SOPInstanceUID"]: Counter[str]() for each in orthanc.instances()}
+    results = {}
+    for each in orthanc.instances():
+        content = orthanc.rest.get(f"/instances/{each['ID']}/file").content
+        found = pydicom.dcmread(BytesIO(content))
+        if found.get("ManufacturerModelName") == "Pleura":
+            results[each["SOPInstanceUID"]] = found
+    for uid, found in results.items():
+        del films[uid]
+        named = {str(e.value) for e in found.iterall() if e.tag == 0x00081155} & set(films)
+        for film in named:
+            films[film][found.Modality] += 1
+    return films
+
+
+@pytest.fixture(scope="session")
+def small_films(films_root: Path) -> Callable[[int], list[FileDataset]]:
+    """`small_films(n)`: n films of 160 x 160 pixels made of three real ones, with new UIDs."""
+    real = sorted((films_root / "dicom").glob("nih_*.dcm"))[:3]
+    assert len(real) == 3
+    shrunk = []
+    for path in real:
+        image = Image.fromarray(pydicom.dcmread(path).pixel_array).resize((160, 160))
+        shrunk.append(np.asarray(image, np.uint16) * 16)
+    return lambda number: [make_film(shrunk[each % 3], each) for each in range(number)]
+
+
+@pytest.fixture
+def start_node(tmp_path: Path, tiny_weights: Path) -> Iterator[Callable[..., Node]]:
+    """`start_node(*arguments, name=..., port=...)`: a running node; a tiny network by default."""
+    nodes: list[Node] = []
+
+    def begin(*arguments: str, name: str = "node", port: int | None = None) -> Node:
+        options = [] if "--weights" in arguments else ["--weights", str(tiny_weights)]
+        if "--shipped" in arguments:
+            options, arguments = [], tuple(each for each in arguments if each != "--shipped")
+        node = Node(tmp_path / name, [*options, *arguments], log=tmp_path / "node.log")
+        if port is not None:
+            at = node._arguments.index("--port") + 1
+            node.port, node._arguments[at] = port, str(port)
+        nodes.append(node)
+        node.start()
+        return node
+
+    yield begin
+    for each in nodes:
+        if each.process and each.process.poll() is None:
+            each.kill()
+
+
+@pytest.fixture
+def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
+    """`start_orthanc(pleura_port=..., lua=...)`: a running Orthanc."""
+    with ExitStack() as running:
+
+        def begin(*, pleura_port: int = 1, lua: str = "") -> Orthanc:
+            orthanc = Orthanc(tmp_path / "orthanc", pleura_port=pleura_port, lua=lua)
+            running.callback(orthanc.rest.close)
+            running.callback(orthanc.stop)
+            orthanc.start()
+            return orthanc
+
+        yield begin
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Say a count where people see it, whether the test passes or not."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line}\n")
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def tools() -> SimpleNamespace:
+    """What tests of the node do by hand; a conftest cannot be imported."""
+    return SimpleNamespace(
+        free_port=free_port,
+        make_film=make_film,
+        results_in=results_in,
+        route=ROUTE,
+        said_of_the_patient=said_of_the_patient,
+        send=send,
+        send_raw=send_raw,
+        storescu=storescu,
+        until=until,
+    )
+
+
+def said_of_the_patient(folder: Path) -> list[str]:
+    """Files of a node's folder, and its log, that hold the patient's name."""
+    found = [each for each in folder.rglob("*") if each.is_file() and each.suffix != ".dcm"]
+    found.append(folder.parent / "node.log")
+    names = re.compile(rb"Zimmermann|Quirin")
+    return [each.name for each in found if names.search(each.read_bytes())]

@@ -1,0 +1,224 @@
+"""The whole way with a real archive: films into Orthanc, their lungs back into the same studies."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from dicomweb_client import DICOMwebClient
+from PIL import Image
+from pydicom.dataset import Dataset
+
+ONE_SET = Counter({"SEG": 1, "SR": 1, "OT": 1})
+"""Of a film: Segmentation, report, and the overlay as a secondary capture."""
+
+
+@pytest.fixture(scope="module")
+def real(films_root: Path) -> list[Path]:
+    """Ten files: 8 chest films, of which 6 have a UID of their own, a hip and a leg."""
+    found = sorted((films_root / "dicom").glob("*.dcm"))
+    assert len(found) == 10
+    return found
+
+
+def uid_of(path: Path) -> str:
+    return str(pydicom.dcmread(path, force=True, stop_before_pixels=True).SOPInstanceUID)
+
+
+def by_dicomweb(orthanc: Any, film: Dataset) -> dict[str, Dataset]:
+    """What a viewer finds in the film's study that refers to it, by modality."""
+    client = DICOMwebClient(orthanc.web)
+    found = {}
+    for each in client.search_for_instances(film.StudyInstanceUID):
+        place = [each[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018")]
+        held = client.retrieve_instance(*place, media_types=(("application/dicom", "*"),))
+        named = {str(e.value) for e in held.iterall() if e.tag == 0x00081155}
+        if film.SOPInstanceUID in named:
+            found[held.Modality] = held
+    return found
+
+
+def test_films_come_back_with_their_lungs(
+    real: list[Path],
+    tools: SimpleNamespace,
+    start_orthanc: Callable[..., Any],
+    start_node: Callable[..., Any],
+    tell: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    port = tools.free_port()
+    orthanc = start_orthanc(pleura_port=port, lua=tools.route)
+    address = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
+    node = start_node("--shipped", "--from", "ORTHANC@127.0.0.1", "--to", address, port=port)
+    assert all(tools.storescu(orthanc.dicom_port, each) for each in real)
+    tools.until(lambda: node.has(delivered=6), "six films are delivered")
+    tools.until(lambda: node.status().counts.get("not_films") == 2, "hip and leg are seen")
+    assert node.status().films == {"waiting": 0, "segmented": 0, "delivered": 6, "failed": 0}
+
+    held = tools.results_in(orthanc)
+    chest = {uid_of(each) for each in real if not each.name.startswith("neg_")}
+    tell(f"{len(held)} films, {sum(r == ONE_SET for r in held.values())} with one set of results")
+    assert {uid for uid, results in held.items() if results == ONE_SET} == chest
+    assert [results for uid, results in held.items() if uid not in chest] == [Counter(), Counter()]
+    assert not any((node.folder / "films").iterdir())
+    assert not any((node.folder / "results").iterdir())
+    assert node.stop() == 0
+
+    for path in (real[0], real[1]):  # no preamble, MONOCHROME1; JPEG 2000
+        compare(by_dicomweb(orthanc, pydicom.dcmread(path, force=True)), path, tmp_path / path.stem)
+
+
+def compare(found: dict[str, Dataset], film: Path, out: Path) -> None:
+    """What lies in the archive against what `pleura segment` makes of the same file."""
+    command = [sys.executable, "-m", "pleura", "segment", str(film), "-o", str(out)]
+    subprocess.run([*command, "--format", "labels", "--threads", "1", "-q"], check=True)
+    labels = np.asarray(Image.open(next(out.glob("*_labels.png"))))
+    frames = np.atleast_3d(found["SEG"].pixel_array.T).T
+    for segment, frame in enumerate(frames, 1):
+        # A heart may lie under a lung, and a label map has room for one of them.
+        shown = (frame != 0) & ~np.isin(labels, (1, 2)) if segment == 3 else frame != 0
+        assert np.array_equal(shown, labels == segment)
+    assert labels.any()
+    source = pydicom.dcmread(film, force=True)
+    for each in found.values():
+        assert each.StudyInstanceUID == source.StudyInstanceUID
+        assert each.SeriesInstanceUID != source.SeriesInstanceUID
+        assert each.PatientID == (source.get("PatientID") or "")
+    assert (found["OT"].Rows, found["OT"].SamplesPerPixel) == (source.Rows, 3)
+    with next(out.glob("results.csv")).open(newline="") as table:
+        row = next(csv.DictReader(table))
+    told = {float(e.value) for e in found["SR"].iterall() if e.tag == 0x0040A30A}
+    assert {float(row["right_area_px"]), float(row["left_area_px"])} <= told
+
+
+def test_results_go_to_a_dicomweb_service_too(
+    small_films: Callable[[int], list[Dataset]],
+    tools: SimpleNamespace,
+    start_orthanc: Callable[..., Any],
+    start_node: Callable[..., Any],
+) -> None:
+    port = tools.free_port()
+    orthanc = start_orthanc(pleura_port=port)
+    options = ["--to", orthanc.web, "--format", "dicom-seg"]
+    node = start_node("--from", "ORTHANC", *options, port=port)
+    film, hand = small_films(2)
+    hand.BodyPartExamined = "HAND"
+    assert tools.send(orthanc.dicom_port, film, hand) == [0, 0]
+    for each in orthanc.instances():  # Orthanc takes the warning of the hand for a success
+        sent = orthanc.rest.post("/modalities/pleura/store", content=each["ID"])
+        assert sent.json()["FailedInstancesCount"] == 0
+    tools.until(lambda: node.has(delivered=1), "the film is delivered")
+    assert node.status().counts == {"not_films": 1}
+    assert tools.results_in(orthanc) == {
+        film.SOPInstanceUID: Counter({"SEG": 1}),
+        hand.SOPInstanceUID: Counter(),
+    }
+
+
+def test_what_pleura_made_is_not_segmented_again(
+    small_films: Callable[[int], list[Dataset]],
+    tools: SimpleNamespace,
+    start_orthanc: Callable[..., Any],
+    start_node: Callable[..., Any],
+) -> None:
+    port = tools.free_port()
+    everything = "function OnStoredInstance(i, t, m, o) SendToModality(i, 'pleura') end"
+    orthanc = start_orthanc(pleura_port=port, lua=everything)
+    address = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
+    node = start_node("--from", "ORTHANC", "--to", address, "-f", "dicom-sc", port=port)
+    film = small_films(1)[0]
+    assert tools.send(orthanc.dicom_port, film) == [0]
+    tools.until(lambda: node.status().counts.get("not_films"), "the overlay comes back")
+    tools.until(lambda: node.has(delivered=1), "the film is delivered")
+    assert sum(node.status().films.values()) == 1
+    assert tools.results_in(orthanc) == {film.SOPInstanceUID: Counter({"OT": 1})}
+
+
+def test_results_are_sent_by_hand_as_the_page_says(
+    small_films: Callable[[int], list[Dataset]],
+    tools: SimpleNamespace,
+    tiny_weights: Path,
+    start_orthanc: Callable[..., Any],
+    run: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    orthanc, film = start_orthanc(), tmp_path / "film.dcm"
+    small_films(1)[0].save_as(film)
+    formats = ["--format", "dicom-seg,dicom-sr,dicom-sc"]
+    run("segment", film, "-o", tmp_path / "lungs", "--weights", tiny_weights, *formats)
+    page = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "dicom.md"
+    (line,) = [each for each in page.read_text().splitlines() if each.startswith("storescu ")]
+    assert "ARCHIVE archive.example 104" in line
+    here = line.replace("ARCHIVE archive.example 104", f"ORTHANC 127.0.0.1 {orthanc.dicom_port}")
+    subprocess.run(here.split(), check=True, cwd=tmp_path)
+    assert len(orthanc.instances()) == 3
+
+
+def pull(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pleura", "dicomweb", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_films_are_pulled_and_pushed_back(
+    small_films: Callable[[int], list[Dataset]],
+    tools: SimpleNamespace,
+    tiny_weights: Path,
+    start_orthanc: Callable[..., Any],
+) -> None:
+    orthanc = start_orthanc()
+    first, second, third = small_films(3)
+    third.StudyDate, second.Modality, second.ViewPosition = "20250101", "CR", "LL"
+    assert tools.send(orthanc.dicom_port, first, second, third) == [0, 0, 0]
+    options = [orthanc.web, "--weights", str(tiny_weights), "--json"]
+
+    done = pull(*options, "--since", "2026-01-01")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert sorted(each["status"] for each in lines) == ["done", "no film"]
+    one_of_two = {uid: +n for uid, n in tools.results_in(orthanc).items()}
+    assert one_of_two == {
+        first.SOPInstanceUID: ONE_SET,
+        second.SOPInstanceUID: Counter(),
+        third.SOPInstanceUID: Counter(),
+    }
+    again = pull(*options, "--study", first.StudyInstanceUID, "--uids")
+    line = json.loads(again.stdout)
+    assert (line["status"], line["uid"]) == ("there", first.SOPInstanceUID)
+    assert tools.results_in(orthanc) == one_of_two
+    assert "1.2.826" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["http://127.0.0.1:1/dicom-web"], "either --study UID or --since DATE"),
+        (["http://127.0.0.1:1", "--since", "yesterday"], "'yesterday' is no date"),
+        (["http://127.0.0.1:1", "--since", "2026-13-45"], "'2026-13-45' is no date"),
+        (["http://127.0.0.1:1", "--study", "1.2/../x"], "is no UID"),
+        (["PACS@host:104", "--since", "2026-01-01"], "is no DICOMweb service"),
+        (["http://me:secret@host", "--since", "2026-01-01"], "PLEURA_DICOMWEB_AUTH"),
+    ],
+)
+def test_a_wrong_question_is_told(run: Callable[..., Any], arguments: list[str], said: str) -> None:
+    ended = run("dicomweb", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_a_service_that_is_not_there_is_told(run: Callable[..., Any], tiny_weights: Path) -> None:
+    ended = run(
+        *("dicomweb", "http://127.0.0.1:1/dicom-web", "--since", "2026-01-01"),
+        *("--weights", tiny_weights),
+    )
+    assert ended.code == 1
+    assert "no connection" in ended.err
