@@ -11,10 +11,13 @@ PleuraError
 └── WeightsError        weights are missing, altered, or made for another network
 
 A message says what was met, what was expected, and what to do. `FilmError` is what a
-caller catches to skip a film; `PleuraError` is everything.
+caller catches to skip a film; `PleuraError` is everything. Each class says how doors answer it:
+`exit_code` of the command line, `http_status` of the service. A new class has those of its parent.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 __all__ = [
     "DataError",
@@ -32,13 +35,21 @@ __all__ = [
 class PleuraError(Exception):
     """Anything Pleura raises on purpose; its text is meant for the user."""
 
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
 
 class FilmError(PleuraError):
     """A film that cannot be segmented; other films may be."""
 
+    exit_code: ClassVar[int] = 3
+    http_status: ClassVar[int] = 422
+
 
 class UnreadableFilm(FilmError):
     """The bytes are no image format we know, or the file is damaged."""
+
+    http_status: ClassVar[int] = 415
 
 
 class UnsuitableFilm(FilmError):
@@ -48,6 +59,9 @@ class UnsuitableFilm(FilmError):
 class UsageError(PleuraError):
     """An option, a path or a recipe is wrong; the message says how to put it right."""
 
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 400
+
 
 class DataError(UsageError):
     """A data set does not hold what its layout promises."""
@@ -56,6 +70,8 @@ class DataError(UsageError):
 class OutputError(PleuraError):
     """A file cannot be written where it belongs."""
 
+    http_status: ClassVar[int] = 507
+
 
 class DiskFull(OutputError):
     """No space is left for any file, or a quota is used up."""
@@ -63,3 +79,6 @@ class DiskFull(OutputError):
 
 class WeightsError(PleuraError):
     """A weights file is missing, altered, or made for another network."""
+
+    exit_code: ClassVar[int] = 5
+    http_status: ClassVar[int] = 503

@@ -1,4 +1,4 @@
-"""How every door answers an error: one table, from the error's type to a code.
+"""Exit codes of the command line, and the answer to every error.
 
 The exit codes are part of the interface; scripts rely on them.
 """
@@ -8,27 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pleura.apps.serve.problems import (
-    Busy,
-    CutOff,
-    ForeignOrigin,
-    KeyNeeded,
-    NotOffered,
-    Stopping,
-    TookTooLong,
-    TooLarge,
-    TooSlow,
-    UnknownHost,
-)
-from pleura.core.errors import (
-    FilmError,
-    OutputError,
-    PleuraError,
-    UnreadableFilm,
-    UnsuitableFilm,
-    UsageError,
-    WeightsError,
-)
+from pleura.core.errors import PleuraError
 
 __all__ = ["Answer", "Exit", "answer"]
 
@@ -67,29 +47,10 @@ class Answer:
     http_status: int
 
 
-_ANSWERS: dict[type[BaseException], Answer] = {
-    UnreadableFilm: Answer(Exit.FILMS_FAILED, 415),
-    UnsuitableFilm: Answer(Exit.FILMS_FAILED, 422),
-    FilmError: Answer(Exit.FILMS_FAILED, 422),
-    UsageError: Answer(Exit.USAGE, 400),
-    WeightsError: Answer(Exit.WEIGHTS, 503),
-    OutputError: Answer(Exit.UNEXPECTED, 507),
-    CutOff: Answer(Exit.USAGE, 400),
-    KeyNeeded: Answer(Exit.USAGE, 401),
-    ForeignOrigin: Answer(Exit.USAGE, 403),
-    NotOffered: Answer(Exit.USAGE, 406),
-    TooSlow: Answer(Exit.USAGE, 408),
-    TooLarge: Answer(Exit.USAGE, 413),
-    UnknownHost: Answer(Exit.USAGE, 421),
-    Busy: Answer(Exit.UNEXPECTED, 503),
-    Stopping: Answer(Exit.UNEXPECTED, 503),
-    TookTooLong: Answer(Exit.UNEXPECTED, 504),
-    PleuraError: Answer(Exit.UNEXPECTED, 500),
-    KeyboardInterrupt: Answer(Exit.INTERRUPTED, 503),
-    BaseException: Answer(Exit.UNEXPECTED, 500),
-}
-
-
 def answer(error: BaseException) -> Answer:
-    """The answer to `error`: that of the nearest of its types in the table."""
-    return next(_ANSWERS[each] for each in type(error).__mro__ if each in _ANSWERS)
+    """The answer to `error`: its class's own, or that of a defect or an interruption."""
+    if isinstance(error, PleuraError):
+        return Answer(Exit(error.exit_code), error.http_status)
+    if isinstance(error, KeyboardInterrupt):
+        return Answer(Exit.INTERRUPTED, 503)
+    return Answer(Exit.UNEXPECTED, 500)

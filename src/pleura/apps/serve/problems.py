@@ -6,14 +6,13 @@ import logging
 import re
 import traceback
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from pleura.apps.cli.exit_codes import answer
 from pleura.core.errors import PleuraError
 
 __all__ = [
@@ -63,7 +62,7 @@ def problem(error: BaseException) -> dict[str, Any]:
     if not isinstance(error, PleuraError):
         return _problem(500, "an unexpected error of the service; its log has more")
     name = re.sub(r"(?<!^)([A-Z])", r"-\1", type(error).__name__).lower()
-    return _problem(answer(error).http_status, str(error), name=name)
+    return _problem(error.http_status, str(error), name=name)
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -117,17 +116,28 @@ class Refusal(PleuraError):
 class TooLarge(Refusal):
     """More bytes or films than one request may bring."""
 
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 413
+
 
 class TooSlow(Refusal):
     """The request's body did not arrive in time."""
+
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 408
 
 
 class CutOff(Refusal):
     """The client went away before its body was there; nobody hears the answer."""
 
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 400
+
 
 class Busy(Refusal):
     """Every place in the queue is taken, or the memory for uploads."""
+
+    http_status: ClassVar[int] = 503
 
     def __init__(self, text: str, *, retry_after_s: int) -> None:
         """`retry_after_s` is when a place may be free."""
@@ -138,6 +148,8 @@ class Busy(Refusal):
 class Stopping(Refusal):
     """The service ends, and the films could not be finished before."""
 
+    http_status: ClassVar[int] = 503
+
     retry_after_s = 30
     """By then it may have been started again."""
 
@@ -145,18 +157,32 @@ class Stopping(Refusal):
 class TookTooLong(Refusal):
     """The films were accepted, but not segmented in time."""
 
+    http_status: ClassVar[int] = 504
+
 
 class KeyNeeded(Refusal):
     """No API key, or a wrong one."""
+
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 401
 
 
 class UnknownHost(Refusal):
     """The request is for a host of another name than those that the service has."""
 
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 421
+
 
 class ForeignOrigin(Refusal):
     """The request comes from a page of another site."""
 
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 403
+
 
 class NotOffered(Refusal):
     """None of the kinds of answer that the client accepts."""
+
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 406
