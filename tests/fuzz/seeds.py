@@ -26,11 +26,11 @@ DCMTK = {
     "dicom-big-endian": ["dcmconv", "+tb"],
     "dicom-deflated": ["dcmconv", "+td"],
     "dicom-rle": ["dcmcrle"],
-    "dicom-jpeg-lossless": ["dcmcjpeg", "+e1"],
-    "dicom-jpeg-lossless-14": ["dcmcjpeg", "+el"],
-    "dicom-jpeg-extended": ["dcmcjpeg", "+ee", "+bt"],
-    "dicom-jpeg-ls": ["dcmcjpls"],
-    "dicom-jpeg-ls-near": ["dcmcjpls", "+en", "+md", "2"],
+    "dicom-jpeg-lossless": ["dcmcjpeg", "+un", "+e1"],
+    "dicom-jpeg-lossless-14": ["dcmcjpeg", "+un", "+el"],
+    "dicom-jpeg-extended": ["dcmcjpeg", "+un", "+ee", "+bt"],
+    "dicom-jpeg-ls": ["dcmcjpls", "+un"],
+    "dicom-jpeg-ls-near": ["dcmcjpls", "+un", "+en", "+md", "2"],
 }
 
 
@@ -86,8 +86,10 @@ def _dicom(grey: np.ndarray, deep: np.ndarray) -> dict[str, bytes]:
     with TemporaryDirectory() as folder:
         for name, command in DCMTK.items():
             films[name] = _converted(films["dicom"], command, Path(folder))
-        films["dicom-jpeg"] = _converted(films["dicom-8"], ["dcmcjpeg", "+eb"], Path(folder))
-        films["dicom-jpeg-rgb"] = _converted(films["dicom-rgb"], ["dcmcjpeg", "+eb"], Path(folder))
+        films["dicom-jpeg"] = _converted(films["dicom-8"], ["dcmcjpeg", "+un", "+eb"], Path(folder))
+        films["dicom-jpeg-rgb"] = _converted(
+            films["dicom-rgb"], ["dcmcjpeg", "+un", "+eb"], Path(folder)
+        )
     films["dicom-jpeg-2000"] = _written(_jpeg_2000(_film(deep, 12), deep))
     return films
 
@@ -103,6 +105,7 @@ def _film(values: np.ndarray, bits: int) -> Dataset:
     film.PatientOrientation = ["L", "F"]
     kind = "RGB" if values.ndim == 3 else "MONOCHROME2"
     film.set_pixel_data(values, kind, bits)
+    film.SOPInstanceUID = "1.2.3.4"
     return film
 
 

@@ -85,6 +85,7 @@ def test_a_film_that_ends_its_decoder_fails_alone(fake: None, film: bytes, messa
 def test_a_decoder_that_waits_for_ever_is_ended(
     fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert read_in_process(b"sound").size == (40, 36)  # it has started
     monkeypatch.setattr(decoder_process, "WALL_S", 0.5)
     with pytest.raises(UnreadableFilm, match="was stopped"):
         read_in_process(b"sleep")

@@ -249,6 +249,23 @@ def command(films: Path, tmp_path: Path, tiny_weights: Path) -> list[object]:
     return ["segment", films, "-o", tmp_path / "out", "--weights", tiny_weights, "--threads", 1]
 
 
+PRINTING = """
+import os, sys
+from pleura.apps import batch
+tell = batch._Telling.__call__
+
+def printed(self, row):
+    for number in (1, 2):
+        os.write(number, b"native words\\n")
+    tell(self, row)
+
+batch._Telling.__call__ = printed
+from pleura.apps.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""A run in which a library prints, past Python, for every film."""
+
+
 @posix
 class TestStreams:
     @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
@@ -265,6 +282,16 @@ class TestStreams:
         assert len(done.stdout.splitlines()) == (0 if ">&-" in closed.split() else 3)
         assert all(json.loads(line) for line in done.stdout.splitlines())  # no word among them
         report(tmp_path / "out")  # nothing was printed into a file that took a stream's number
+
+    def test_what_a_library_prints_on_a_closed_stream_gets_into_no_file(
+        self, command: list[object], tmp_path: Path
+    ) -> None:
+        words = [sys.executable, "-c", PRINTING, *map(str, command)]
+        done = subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *words], check=False)
+        assert done.returncode == 0
+        assert len(rows(tmp_path / "out")) == 3
+        files = [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
+        assert [each.name for each in files if b"native words" in each.read_bytes()] == []
 
     @pytest.mark.parametrize("unbuffered", ["", "1"])
     def test_a_reader_that_goes_ends_it_quietly(

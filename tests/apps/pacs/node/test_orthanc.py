@@ -94,7 +94,9 @@ def compare(found: dict[str, Dataset], film: Path, out: Path) -> None:
         assert each.StudyInstanceUID == source.StudyInstanceUID
         assert each.SeriesInstanceUID != source.SeriesInstanceUID
         assert each.PatientID == (source.get("PatientID") or "")
-    assert (found["OT"].Rows, found["OT"].SamplesPerPixel) == (source.Rows, 3)
+    picture = found["OT"]
+    assert (picture.Columns, picture.SamplesPerPixel) == (source.Columns, 3)
+    assert source.Rows < picture.Rows < 2 * source.Rows  # a legend lies below the film
     with next(out.glob("results.csv")).open(newline="") as table:
         row = next(csv.DictReader(table))
     told = {float(e.value) for e in found["SR"].iterall() if e.tag == 0x0040A30A}
