@@ -87,7 +87,13 @@ def test_the_first_page_loads_neither_typer_nor_a_command() -> None:
     )
     done = python(code)
     assert done.stdout.rpartition("LOADED ")[2].strip() == str(
-        ["pleura", "pleura.apps", "pleura.apps.cli.main", "pleura.apps.cli.contents"]
+        [
+            "pleura",
+            "pleura.apps",
+            "pleura.apps.cli",
+            "pleura.apps.cli.contents",
+            "pleura.apps.cli.main",
+        ]
     )
 
 

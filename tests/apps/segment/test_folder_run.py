@@ -251,7 +251,7 @@ def command(films: Path, tmp_path: Path, tiny_weights: Path) -> list[object]:
 
 PRINTING = """
 import os, sys
-from pleura.apps import batch
+from pleura.apps.segment import run as batch
 tell = batch._Telling.__call__
 
 def printed(self, row):
@@ -260,7 +260,7 @@ def printed(self, row):
     tell(self, row)
 
 batch._Telling.__call__ = printed
-from pleura.apps.cli import main
+from pleura.apps.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 """A run in which a library prints, past Python, for every film."""
@@ -384,7 +384,7 @@ class TestTwoRuns:
 
 STUCK = """
 import sys, time
-from pleura.apps import pipeline
+from pleura.apps.segment import pipeline
 
 def read(path, **options):
     if path.name == "b.png":

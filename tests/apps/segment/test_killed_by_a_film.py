@@ -15,7 +15,8 @@ from PIL import Image
 
 RUN = """
 import os, signal, sys
-from pleura.io import images, read
+from pleura.io import read
+from pleura.io.images import read as images
 
 def read_image(stream, **options):
     if b"killer" in stream.read():
