@@ -7,6 +7,7 @@ it is None, and the film is shown without it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +44,15 @@ def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
     return [_read(item, big_endian=big) for item in items_of(dataset, keyword)]
 
 
-def look_up(values: Pixels, lut: Lut) -> Pixels:
-    """(H, W) values mapped through `lut`; those below or above its range take its ends."""
-    last = len(lut.table) - 1
-    index = np.clip(np.rint(values) - _first(values, lut), 0, last).astype(np.intp)
-    mapped: Pixels = lut.table[index]
+def look_up(values: Pixels, lut: Lut) -> Callable[[Pixels], Pixels]:
+    """What maps any of the (H, W) `values` through `lut`; its ends hold for what lies beyond."""
+    last, first = len(lut.table) - 1, _first(values, lut)
+
+    def mapped(part: Pixels) -> Pixels:
+        index = np.clip(np.rint(part) - first, 0, last).astype(np.intp)
+        found: Pixels = lut.table[index]
+        return found
+
     return mapped
 
 

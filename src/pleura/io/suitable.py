@@ -16,6 +16,7 @@ __all__ = [
     "check_bytes",
     "check_contrast",
     "check_size",
+    "even_sample",
     "leaves_enough",
     "plausible_spacing",
 ]
@@ -130,10 +131,15 @@ def _shown(pixels: Pixels) -> float:
     return float(np.mean((sample > dark + grey) & (sample < light - grey)))
 
 
-def _sample(pixels: Pixels) -> NDArray[np.float32]:
-    """(N,) pixels, evenly spread: 65,000 or more of a large film."""
+def even_sample(pixels: Pixels) -> Pixels:
+    """(h, w) of the pixels, evenly spread: 65,000 to 262,000 of a large film."""
     step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
-    return pixels[::step, ::step].ravel()
+    return pixels[::step, ::step]
+
+
+def _sample(pixels: Pixels) -> NDArray[np.float32]:
+    """(N,) pixels of `even_sample`."""
+    return even_sample(pixels).ravel()
 
 
 def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:
