@@ -18,10 +18,13 @@ from pydicom.dataset import Dataset
 from pleura.core.types import Pixels
 from pleura.io.dicom_parse import items_of
 
-__all__ = ["MOST_ENTRIES", "Lut", "look_up", "lut_table", "luts"]
+__all__ = ["MOST_ENTRIES", "Lut", "is_complete", "look_up", "lut_table", "luts"]
 
 MOST_ENTRIES = 2**16
 """Of a table; a descriptor says 0 for it (PS3.3 C.11.1.1.1)."""
+
+MOST_BEYOND = 0.01
+"""Share of the pixels that may need entries which the table lacks."""
 
 _WRAP = 2**16  # between a 16-bit number read as unsigned and as signed
 _SAMPLE = 8  # every so many rows and columns are looked at
@@ -36,6 +39,9 @@ class Lut:
 
     first: int
     """The input value of the first entry, as the file states it."""
+
+    missing: int = 0
+    """Entries that the file declares and does not hold."""
 
 
 def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
@@ -54,6 +60,13 @@ def look_up(values: Pixels, lut: Lut) -> Callable[[Pixels], Pixels]:
         return found
 
     return mapped
+
+
+def is_complete(values: Pixels, lut: Lut) -> bool:
+    """Whether the entries that `lut` lacks are needed by next to none of the (H, W) values."""
+    end = _first(values, lut) + len(lut.table)
+    sample = values[::_SAMPLE, ::_SAMPLE]
+    return not lut.missing or float(np.mean(sample >= end)) <= MOST_BEYOND
 
 
 def lut_table(item: Dataset, entries: int, *, big_endian: bool, depth: int = 16) -> Pixels:
@@ -90,7 +103,7 @@ def _read(item: Dataset, *, big_endian: bool) -> Lut | None:
         table = lut_table(item, entries, big_endian=big_endian, depth=depth)
     except (AttributeError, TypeError, ValueError):  # no descriptor, or none that is one
         return None
-    return Lut(table, first) if len(table) > 1 else None
+    return Lut(table, first, entries - len(table)) if len(table) > 1 else None
 
 
 def _first(values: Pixels, lut: Lut) -> int:

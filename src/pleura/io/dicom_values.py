@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
 from pleura.core.types import Mask, Pixels
-from pleura.io.dicom_luts import look_up, luts
+from pleura.io.dicom_luts import is_complete, look_up, luts
 from pleura.io.dicom_tags import number, text, word
 from pleura.io.suitable import even_sample, leaves_enough
 
@@ -116,6 +116,9 @@ def _first_of_use(
     for lut in luts(dataset, keyword):
         if lut is None:
             notes.append(f"{keyword} holds no table; it was ignored")
+            continue
+        if not is_complete(values, lut):
+            notes.append(f"{keyword} lacks entries that the film needs; it was ignored")
             continue
         apply = look_up(values, lut)
         if _leaves_enough(values, apply):

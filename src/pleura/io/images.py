@@ -14,6 +14,7 @@ from typing import IO, cast
 import numpy as np
 from PIL import (
     BmpImagePlugin,
+    Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
@@ -80,7 +81,7 @@ def _picture_pixels(
 ) -> Pixels:
     before = len(notes)
     try:
-        image = PLUGINS[kind](_in_pieces(stream, kind))
+        image = _opened(stream, kind)
         if image.info.get("progressive"):
             check_scans(stream)
         return _loaded(image, notes, most=most, photographs=photographs)
@@ -89,8 +90,18 @@ def _picture_pixels(
         if pixels_alone is None:
             raise
     del notes[before:]
-    image = PLUGINS[kind](_in_pieces(pixels_alone, kind))
+    image = _opened(pixels_alone, kind)
     return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _opened(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
+    try:
+        return PLUGINS[kind](_in_pieces(stream, kind))
+    except Image.DecompressionBombError:  # WebP's own check, before its size is known to us
+        raise UnsuitableFilm(
+            f"the image is far larger than {MOST_PIXELS / 1e6:g} megapixels, the limit: "
+            "make it smaller, lungs need no more than 2"
+        ) from None
 
 
 def _in_pieces(stream: IO[bytes], kind: str) -> IO[bytes]:

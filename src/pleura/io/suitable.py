@@ -21,10 +21,10 @@ __all__ = [
     "plausible_spacing",
 ]
 
-MOST_PIXELS = 100_000_000
-"""Of a film, checked in the header before anything is decoded; 10,000 x 10,000. The largest
-detectors and film scanners stay below 40 million. A film takes up to 14 bytes a pixel while it is
-read, segmented and drawn: 1.4 GB at this limit, with the program itself."""
+MOST_PIXELS = 60_000_000
+"""Of a film, checked in the header before anything is decoded; 7,745 x 7,745. The largest
+detectors and film scanners stay below 40 million. A film takes up to 18 bytes a pixel while it is
+read, segmented and drawn: 1.2 GB at this limit, with the program itself."""
 
 MOST_BYTES = 500_000_000
 """Of a film's file."""
