@@ -65,9 +65,9 @@ def read_image(
 ) -> Radiograph:
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
 
-    8 and 16 bit, 32-bit integer and float; grey, RGB, palette, with or without alpha. Of several
-    pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
-    `UnsuitableFilm`.
+    Whole and floating-point numbers; grey, RGB, palette, with or without alpha. Of several pages
+    the film is read, not its thumbnail; `photographs` in colour are read too. Raises
+    `UnreadableFilm` or `UnsuitableFilm`.
     """
     read = _tiff_pixels if kind == "TIFF" else partial(_picture_pixels, kind=kind)
     with decoding(kind, alone=False) as state:
