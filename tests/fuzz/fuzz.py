@@ -127,7 +127,7 @@ def _read_all(folder: Path) -> None:
             outcome = f"{type(error).__name__}: {error}"[:200]
         if _processor_s() - start > MOST_S:
             faults.append("over 20 s")
-        if number % 5 == 4:  # the memory of a decoder process is known when it has ended
+        if number % 50 == 49:  # the memory of a decoder process is known when it has ended
             stop_decoders()
         if _peak_bytes() > MOST_BYTES:
             faults.append("over 2 GB")

@@ -6,6 +6,7 @@ import struct
 import zlib
 from io import BytesIO
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -149,3 +150,31 @@ class TestCodestreams:
     )
     def test_what_is_cut_or_another_format(self, content: bytes) -> None:
         assert read_codestream(content) is None
+
+
+def test_a_webp_that_claims_268_megapixels_in_34_bytes() -> None:
+    body = b"\x2f" + struct.pack("<I", 16_383 | 16_383 << 14) + bytes(9)
+    chunk = b"WEBPVP8L" + struct.pack("<I", len(body)) + body
+    data = b"RIFF" + struct.pack("<I", len(chunk)) + chunk
+    with pytest.raises(UnsuitableFilm, match="far larger than 60 megapixels, the limit"):
+        read_radiograph(data)
+
+
+def test_a_nifti_of_a_negative_size_is_damaged() -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((48, 64))
+    data = bytearray(header.binaryblock + bytes(4 + 48 * 64 * 4))
+    struct.pack_into("<h", data, 42, -5)  # dim[1]
+    struct.pack_into("<f", data, 108, 352)  # vox_offset
+    data[344:348] = b"n+1\0"
+    with pytest.raises(UnreadableFilm, match="shape -5 x 64: it is damaged"):
+        read_radiograph(bytes(data))
+
+
+def test_a_look_up_table_with_half_of_its_entries_is_ignored() -> None:
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [256, 0, 16])
+    table.add_new("LUTData", "US", list(range(0, 12_000, 100)))  # 120 entries, values go to 236
+    read = read_radiograph(written(film(VOILUTSequence=[table])))
+    assert np.array_equal(read.pixels, grey())
+    assert read.notes == ("VOILUTSequence lacks entries that the film needs; it was ignored",)

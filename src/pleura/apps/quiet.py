@@ -18,7 +18,7 @@ from pleura.io.library_logs import LIBRARIES
 
 __all__ = ["native_text_hidden", "only_us"]
 
-_TALKATIVE = (*LIBRARIES, "pynetdicom", "dicomweb_client", "urllib3")
+_TALKATIVE = (*LIBRARIES, "pynetdicom", "dicomweb_client", "urllib3", "python_multipart")
 
 
 @contextmanager

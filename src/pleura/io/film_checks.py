@@ -17,14 +17,15 @@ __all__ = [
     "check_bytes",
     "check_contrast",
     "check_size",
+    "even_sample",
     "leaves_enough",
     "plausible_spacing",
 ]
 
-MOST_PIXELS = 100_000_000
-"""Of a film, checked in the header before anything is decoded; 10,000 x 10,000. The largest
-detectors and film scanners stay below 40 million. A film takes up to 14 bytes a pixel while it is
-read, segmented and drawn: 1.4 GB at this limit, with the program itself."""
+MOST_PIXELS = 60_000_000
+"""Of a film, checked in the header before anything is decoded; 7,745 x 7,745. The largest
+detectors and film scanners stay below 40 million. A film takes up to 18 bytes a pixel while it is
+read, segmented and drawn: 1.2 GB at this limit, with the program itself."""
 
 MOST_BYTES = 500_000_000
 """Of a film's file."""
@@ -131,10 +132,15 @@ def _shown(pixels: Pixels) -> float:
     return float(np.mean((sample > dark + grey) & (sample < light - grey)))
 
 
-def _sample(pixels: Pixels) -> NDArray[np.float32]:
-    """(N,) pixels, evenly spread: 65,000 or more of a large film."""
+def even_sample(pixels: Pixels) -> Pixels:
+    """(h, w) of the pixels, evenly spread: 65,000 to 262,000 of a large film."""
     step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
-    return pixels[::step, ::step].ravel()
+    return pixels[::step, ::step]
+
+
+def _sample(pixels: Pixels) -> NDArray[np.float32]:
+    """(N,) pixels of `even_sample`."""
+    return even_sample(pixels).ravel()
 
 
 def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:

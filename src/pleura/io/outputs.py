@@ -73,7 +73,7 @@ _ROWS = 256  # of a map, packed at a time
 
 def _write_probabilities(segmentation: Segmentation, stem: Path) -> list[Path]:
     path = stem.with_name(f"{stem.name}_probabilities.npz")
-    with written_whole(path) as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+    with written_whole(path) as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open("probabilities.npy", "w", force_zip64=True) as member:
             _write_maps(member, segmentation)
         with archive.open("channels.npy", "w") as member:

@@ -347,7 +347,7 @@ def test_a_spacing_that_fits_no_chest_is_left_out_with_a_note() -> None:
     film = read(ramp(), PixelSpacing=[0.1, 0.1])
     assert film.spacing is None
     assert film.notes == (
-        "PixelSpacing of 0.1 x 0.1 mm would make a film of 6 x 5 mm; it was ignored",
+        "PixelSpacing of 0.1 x 0.1 mm would make a film of 6.4 x 4.8 mm; it was ignored",
     )
 
 

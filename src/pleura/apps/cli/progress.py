@@ -81,14 +81,18 @@ class _Lines:
     def __init__(self, total: int, done: int) -> None:
         self._total, self._before, self.done = total, done, done
         self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pleura-progress", daemon=True)
         self._since = time.monotonic()
 
     def start(self) -> None:
         self._since = time.monotonic()
-        threading.Thread(target=self._run, name="pleura-progress", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
+        """No line comes after this, but one that is being written to a reader who has stopped."""
         self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
         while not self._over.wait(LINE_EVERY_S):

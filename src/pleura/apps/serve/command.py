@@ -59,7 +59,7 @@ def serve(
     ] = 4,
     megabytes: Annotated[int, typer.Option(min=1, help="Of one request.", **_BOUNDS)] = 128,
     megapixels: Annotated[
-        int, typer.Option(min=1, max=100, help="Of one film, decoded.", **_BOUNDS)
+        int, typer.Option(min=1, max=60, help="Of one film, decoded.", **_BOUNDS)
     ] = 40,
     films: Annotated[int, typer.Option(min=1, help="In one request.", **_BOUNDS)] = 16,
     queue: Annotated[

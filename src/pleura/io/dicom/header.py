@@ -190,7 +190,7 @@ def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
     if spacing is not None and not plausible_spacing(spacing, size=size):
         notes.append(
             f"{spacing.source} of {spacing.row_mm:g} x {spacing.col_mm:g} mm would make a film of "
-            f"{size[0] * spacing.row_mm:.0f} x {size[1] * spacing.col_mm:.0f} mm; it was ignored"
+            f"{size[0] * spacing.row_mm:.4g} x {size[1] * spacing.col_mm:.4g} mm; it was ignored"
         )
         return None
     return spacing

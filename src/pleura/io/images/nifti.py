@@ -82,6 +82,11 @@ def _header(stream: IO[bytes]) -> Any:
 
 def _film_shape(header: Any) -> tuple[int, int]:
     shape = header.get_data_shape()
+    if min(shape, default=0) < 1:
+        raise UnreadableFilm(
+            f"the NIfTI file states the shape {' x '.join(map(str, shape))}: it is damaged; "
+            "copy or export it again"
+        )
     if len(shape) < 2 or any(extent != 1 for extent in shape[2:]):
         raise UnsuitableFilm(
             f"the NIfTI file has the shape {' x '.join(map(str, shape))}, a volume or a series; "

@@ -14,6 +14,7 @@ from typing import IO, cast
 import numpy as np
 from PIL import (
     BmpImagePlugin,
+    Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
@@ -71,9 +72,9 @@ def read_image(
 ) -> Radiograph:
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
 
-    8 and 16 bit, 32-bit integer and float; grey, RGB, palette, with or without alpha. Of several
-    pages the first is read; `photographs` in colour are read too. Raises `UnreadableFilm` or
-    `UnsuitableFilm`.
+    Whole and floating-point numbers; grey, RGB, palette, with or without alpha. Of several pages
+    the film is read, not its thumbnail; `photographs` in colour are read too. Raises
+    `UnreadableFilm` or `UnsuitableFilm`.
     """
     read = _tiff_pixels if kind == "TIFF" else partial(_picture_pixels, kind=kind)
     with decoding(kind, alone=False) as state:
@@ -87,7 +88,7 @@ def _picture_pixels(
 ) -> Pixels:
     before = len(notes)
     try:
-        image = PLUGINS[kind](_in_pieces(stream, kind))
+        image = _opened(stream, kind)
         if image.info.get("progressive"):
             check_scans(stream)
         return _loaded(image, notes, most=most, photographs=photographs)
@@ -96,8 +97,18 @@ def _picture_pixels(
         if pixels_alone is None:
             raise
     del notes[before:]
-    image = PLUGINS[kind](_in_pieces(pixels_alone, kind))
+    image = _opened(pixels_alone, kind)
     return _loaded(image, notes, most=most, photographs=photographs)
+
+
+def _opened(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
+    try:
+        return PLUGINS[kind](_in_pieces(stream, kind))
+    except Image.DecompressionBombError:  # WebP's own check, before its size is known to us
+        raise UnsuitableFilm(
+            f"the image is far larger than {MOST_PIXELS / 1e6:g} megapixels, the limit: "
+            "make it smaller, lungs need no more than 2"
+        ) from None
 
 
 def _in_pieces(stream: IO[bytes], kind: str) -> IO[bytes]:

@@ -7,6 +7,7 @@ it is None, and the film is shown without it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,13 @@ from pydicom.dataset import Dataset
 from pleura.core.arrays import Pixels
 from pleura.io.dicom.parse import items_of
 
-__all__ = ["MOST_ENTRIES", "Lut", "look_up", "lut_table", "luts"]
+__all__ = ["MOST_ENTRIES", "Lut", "is_complete", "look_up", "lut_table", "luts"]
 
 MOST_ENTRIES = 2**16
 """Of a table; a descriptor says 0 for it (PS3.3 C.11.1.1.1)."""
+
+MOST_BEYOND = 0.01
+"""Share of the pixels that may need entries which the table lacks."""
 
 _WRAP = 2**16  # between a 16-bit number read as unsigned and as signed
 _SAMPLE = 8  # every so many rows and columns are looked at
@@ -36,6 +40,9 @@ class Lut:
     first: int
     """The input value of the first entry, as the file states it."""
 
+    missing: int = 0
+    """Entries that the file declares and does not hold."""
+
 
 def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
     """The tables of the sequence `keyword`, in order; None for an item that holds none."""
@@ -43,12 +50,23 @@ def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
     return [_read(item, big_endian=big) for item in items_of(dataset, keyword)]
 
 
-def look_up(values: Pixels, lut: Lut) -> Pixels:
-    """(H, W) values mapped through `lut`; those below or above its range take its ends."""
-    last = len(lut.table) - 1
-    index = np.clip(np.rint(values) - _first(values, lut), 0, last).astype(np.intp)
-    mapped: Pixels = lut.table[index]
+def look_up(values: Pixels, lut: Lut) -> Callable[[Pixels], Pixels]:
+    """What maps any of the (H, W) `values` through `lut`; its ends hold for what lies beyond."""
+    last, first = len(lut.table) - 1, _first(values, lut)
+
+    def mapped(part: Pixels) -> Pixels:
+        index = np.clip(np.rint(part) - first, 0, last).astype(np.intp)
+        found: Pixels = lut.table[index]
+        return found
+
     return mapped
+
+
+def is_complete(values: Pixels, lut: Lut) -> bool:
+    """Whether the entries that `lut` lacks are needed by next to none of the (H, W) values."""
+    end = _first(values, lut) + len(lut.table)
+    sample = values[::_SAMPLE, ::_SAMPLE]
+    return not lut.missing or float(np.mean(sample >= end)) <= MOST_BEYOND
 
 
 def lut_table(item: Dataset, entries: int, *, big_endian: bool, depth: int = 16) -> Pixels:
@@ -85,7 +103,7 @@ def _read(item: Dataset, *, big_endian: bool) -> Lut | None:
         table = lut_table(item, entries, big_endian=big_endian, depth=depth)
     except (AttributeError, TypeError, ValueError):  # no descriptor, or none that is one
         return None
-    return Lut(table, first) if len(table) > 1 else None
+    return Lut(table, first, entries - len(table)) if len(table) > 1 else None
 
 
 def _first(values: Pixels, lut: Lut) -> int:

@@ -10,6 +10,7 @@ see is ignored. Whatever is ignored is noted.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,16 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
 from pleura.core.arrays import Mask, Pixels
-from pleura.io.dicom.decode.luts import look_up, luts
+from pleura.io.dicom.decode.luts import is_complete, look_up, luts
 from pleura.io.dicom.header import number, text, word
-from pleura.io.film_checks import leaves_enough
+from pleura.io.film_checks import even_sample, leaves_enough
 
 __all__ = ["brightness", "stored_values"]
 
 MOST_CLIPPED = 0.5
 """Share of the pixels that a linear window may clip."""
+
+_PART = 1_000_000  # pixels
 
 MOST_PADDING = 0.9
 """Share of the pixels that can be padding: a film of an arm in a large frame has less."""
@@ -48,14 +51,17 @@ def stored_values(dataset: Dataset) -> NDArray[Any]:
 
 
 def brightness(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Pixels:
-    """(H, W) stored values -> (H, W) float32, brighter = denser."""
+    """(H, W) stored values -> (H, W) float32, brighter = denser.
+
+    Values are changed in place, part by part: of a large film there is one array of floats.
+    """
     padding = _padding(stored, dataset, notes)
     values = _modality(stored.astype(np.float32), dataset, notes)
     values = _voi(values, dataset, notes)
     if _is_inverted(dataset, notes):
-        values = values.max() + values.min() - values
+        np.subtract(values.max() + values.min(), values, out=values)
     if padding is not None and not padding.all():
-        values[padding] = values[~padding].min()
+        values[padding] = np.min(values, where=~padding, initial=np.inf)
         notes.append(f"padding, {padding.mean():.0%} of the pixels, was made black")
     return values
 
@@ -93,7 +99,9 @@ def _modality(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0.0, 1.0) and not intercept:
         return values
-    return values * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
+    values *= np.float32(slope or 1.0)
+    values += np.float32(intercept or 0.0)
+    return values
 
 
 def _voi(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
@@ -109,9 +117,12 @@ def _first_of_use(
         if lut is None:
             notes.append(f"{keyword} holds no table; it was ignored")
             continue
-        shown = look_up(values, lut)
-        if leaves_enough(values, shown):
-            return shown
+        if not is_complete(values, lut):
+            notes.append(f"{keyword} lacks entries that the film needs; it was ignored")
+            continue
+        apply = look_up(values, lut)
+        if _leaves_enough(values, apply):
+            return _apply(values, apply)
         notes.append(f"{keyword} leaves nothing to see; it was ignored")
     return None
 
@@ -123,20 +134,48 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
         return values
     function = text(dataset, "VOILUTFunction") or "LINEAR"
     if function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
-        power = np.clip(-4 * (values - np.float32(centre)) / np.float32(width), -80, 80)
-        curve: Pixels = 1 / (1 + np.exp(power))
-        if leaves_enough(values, curve):
-            return curve
+        curve = _sigmoid(np.float32(centre), np.float32(width))
+        if _leaves_enough(values, curve):
+            return _apply(values, curve)
         notes.append("the file's window leaves nothing to see; it was ignored")
         return values
     if function == "LINEAR":  # PS3.3 C.11.2.1.2.1: the outer pixels' centres
         centre, width = centre - 0.5, width - 1
     low, high = np.float32(centre - width / 2), np.float32(centre + width / 2)
-    clipped = float(np.mean((values < low) | (values > high)))
+    outside = sum(int(((part < low) | (part > high)).sum()) for part in _parts(values))
+    clipped = outside / values.size
     if clipped > MOST_CLIPPED:
         notes.append(f"the file's window would cut {clipped:.0%} of the pixels; it was ignored")
         return values
-    return np.clip(values, low, high)
+    return np.clip(values, low, high, out=values)
+
+
+def _sigmoid(centre: np.float32, width: np.float32) -> Callable[[Pixels], Pixels]:
+    def curve(part: Pixels) -> Pixels:
+        power = np.clip(-4 * (part - centre) / width, -80, 80)
+        curved: Pixels = 1 / (1 + np.exp(power))
+        return curved
+
+    return curve
+
+
+def _leaves_enough(values: Pixels, change: Callable[[Pixels], Pixels]) -> bool:
+    """`leaves_enough`, judged by a sample before all values are changed."""
+    sample = even_sample(values)
+    return leaves_enough(sample, change(sample))
+
+
+def _apply(values: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
+    """All values changed, in place."""
+    for part in _parts(values):
+        part[:] = change(part)
+    return values
+
+
+def _parts(values: Pixels) -> Iterator[Pixels]:
+    """Rows of (H, W) values, about `_PART` pixels at a time, to be changed in place."""
+    rows = max(1, _PART // values.shape[1])
+    return (values[top : top + rows] for top in range(0, len(values), rows))
 
 
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
