@@ -23,8 +23,7 @@ __all__ = [
     "DARK_PERCENTILE",
     "LIGHT_PERCENTILE",
     "Frame",
-    "NativeMaps",
-    "above",
+    "ProbabilityMaps",
     "dark_and_light",
     "normalise",
 ]
@@ -200,61 +199,65 @@ def normalise(square: Square) -> Square:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NativeMaps:
-    """(C, H, W) float32 probabilities that take the room of (C, S, S) until one is asked for.
+class ProbabilityMaps:
+    """(C, H, W) float32 in [0, 1], one map a channel, at the film's own size.
 
-    A film of 20 megapixels has 80 MB of them a channel. `maps[0]` is the first channel, (H, W);
-    numpy's functions get all of them. Each time they are made anew: keep what you need twice.
+    What the network gives, (C, S, S), is stored with the film's frame, and a map is restored each
+    time it is asked for: a film of 20 megapixels takes 80 MB a channel. Keep what you need twice.
+    `maps[0]` is the first channel, (H, W); numpy's functions get all of them.
     """
 
-    frame: Frame
-    small: Probabilities
-    """(C, S, S), as the network gave them."""
+    stored: Probabilities
+    """(C, S, S) as the network gave them; (C, H, W) without a frame."""
+
+    frame: Frame | None = None
+    """The way from the square to the film; None if the maps have the film's size already."""
 
     dtype = np.dtype(np.float32)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return len(self.small), self.frame.height, self.frame.width
+        channels, height, width = self.stored.shape
+        if self.frame is not None:
+            height, width = self.frame.height, self.frame.width
+        return channels, height, width
 
     def __len__(self) -> int:
-        return len(self.small)
+        return len(self.stored)
 
     def __getitem__(self, index: Any) -> Probabilities:
+        selected: Probabilities
+        if self.frame is None:
+            selected = self.stored[index]
+            return selected
         channel, *inside = index if isinstance(index, tuple) else (index,)
-        if isinstance(channel, int | np.integer):
-            if len(inside) == 2 and all(isinstance(each, slice) for each in inside):
-                return self.frame.restore_part(self.small[channel], *inside)
-            restored: Probabilities = self.frame.restore(self.small[channel][None])[0]
-            part: Probabilities = restored[tuple(inside)]
-            return part
-        chosen: Probabilities = np.asarray(self)[index]
-        return chosen
+        if not isinstance(channel, int | np.integer):
+            selected = np.asarray(self)[index]
+        elif len(inside) == 2 and all(isinstance(axis, slice) for axis in inside):
+            selected = self.frame.restore_part(self.stored[channel], *inside)
+        else:
+            selected = self.frame.restore(self.stored[channel][None])[0][tuple(inside)]
+        return selected
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> NDArray[np.float32]:
-        """All channels at the film's size."""
+        """All channels at the film's size, an array of their own."""
         if copy is False:
             raise ValueError("these maps are made when asked for, so there is nothing to share")
-        return self.frame.restore(self.small).astype(dtype or np.float32, copy=False)
+        return self.astype(dtype or np.float32)
 
     def astype(self, dtype: DTypeLike) -> NDArray[Any]:
-        """All channels as another type, one after the other: never all of them in float32."""
-        made = np.empty(self.shape, dtype)
-        for index, channel in enumerate(made):
+        """All channels as another type; one channel at a time is held in float32."""
+        maps = np.empty(self.shape, dtype)
+        for index, channel in enumerate(maps):
             channel[:] = self[index]
-        return made
+        return maps
 
     def above(self, index: int, threshold: float) -> Mask:
-        """(H, W) bool: where a channel is at least `threshold`."""
-        return self.frame.above(self.small[index], threshold)
-
-
-def above(maps: Probabilities | NativeMaps, index: int, threshold: float) -> Mask:
-    """`maps[index] >= threshold`, (H, W) bool, without a float map where there is none yet."""
-    if isinstance(maps, NativeMaps):
-        return maps.above(index, threshold)
-    found: Mask = maps[index] >= threshold
-    return found
+        """(H, W) bool: `maps[index] >= threshold`; no map of floats is made for it."""
+        if self.frame is not None:
+            return self.frame.above(self.stored[index], threshold)
+        mask: Mask = self.stored[index] >= threshold
+        return mask

@@ -7,16 +7,14 @@ viewer's left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from pleura.core.arrays import Definition, Mask, Pixels, Probabilities, Verdict
+from pleura.core.arrays import Definition, Mask, Pixels, Verdict
 from pleura.core.errors import UnsuitableFilm
-
-if TYPE_CHECKING:
-    from pleura.core.frame import NativeMaps
+from pleura.core.frame import ProbabilityMaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +152,32 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LungMasks:
+    """The masks of one film, right and left disjoint, and what was changed to get them."""
+
+    right: Mask
+    left: Mask
+    heart: Mask | None = None
+    """None where the weights have no heart channel."""
+
+    notes: tuple[str, ...] = ()
+    """What clean-up changed, for the user to read."""
+
+    @property
+    def both(self) -> Mask:
+        """(H, W) bool: both lungs."""
+        both: Mask = self.right | self.left
+        return both
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
     """The lungs of one film, at its native size."""
 
     radiograph: Radiograph
-    right: Mask
-    left: Mask
-    probabilities: Probabilities | NativeMaps
-    """(C, H, W); `channels` names the maps. What `Segmenter` gives is made when it is looked at."""
+    lungs: LungMasks
+    probabilities: ProbabilityMaps
+    """(C, H, W); `channels` names the maps."""
 
     channels: tuple[str, ...]
     measurements: Measurements
@@ -169,11 +185,45 @@ class Segmentation:
     quality: Quality
     """The verdict; a mask whose verdict is not `ok` must not pass for a good one."""
 
-    heart: Mask | None = None
-    notes: tuple[str, ...] = ()
-
     @property
     def mask(self) -> Mask:
         """(H, W) bool: both lungs."""
-        both: Mask = self.right | self.left
-        return both
+        return self.lungs.both
+
+    @property
+    def right(self) -> Mask:
+        """(H, W) bool: the patient's right lung."""
+        return self.lungs.right
+
+    @property
+    def left(self) -> Mask:
+        """(H, W) bool: the patient's left lung."""
+        return self.lungs.left
+
+    @property
+    def heart(self) -> Mask | None:
+        """(H, W) bool; None where the weights have no heart channel."""
+        return self.lungs.heart
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed while the film was read, and what clean-up changed."""
+        return (*self.radiograph.notes, *self.lungs.notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays, of types that `json.dumps` takes; undefined is None.
+
+        `height` and `width` are in px; the units of the measurements stand in their names.
+        """
+        height, width = self.radiograph.size
+        spacing = self.radiograph.spacing
+        return {
+            "height": height,
+            "width": width,
+            "view": self.radiograph.view,
+            "spacing": None if spacing is None else asdict(spacing),
+            "quality": asdict(self.quality),
+            "measurements": asdict(self.measurements),
+            "notes": list(self.notes),
+            "provenance": asdict(self.provenance),
+        }

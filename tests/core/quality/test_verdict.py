@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.core.masks.cleanup import Cleaned
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.quality.features import expected_dice, look
 from pleura.core.quality.verdict import DOUBTS, REFUSING, judge
 from pleura.core.reference import TRAITS, read_norms
-from pleura.core.types import Quality
+from pleura.core.types import LungMasks, Quality
 
 SIDE = 64
 CHANNELS = ("right_field", "left_field")
@@ -49,9 +49,9 @@ def boxes(right: slice, left: slice, *, rows: slice = slice(16, 48)) -> np.ndarr
 
 def drawn(
     right: slice = slice(8, 24), left: slice = slice(40, 56), *, sure: float = 0.9, **rows: slice
-) -> tuple[np.ndarray, Cleaned]:
+) -> tuple[ProbabilityMaps, LungMasks]:
     masks = boxes(right, left, **rows)
-    return (masks * sure).astype(np.float32), Cleaned(masks[0], masks[1], None, ())
+    return ProbabilityMaps((masks * sure).astype(np.float32)), LungMasks(masks[0], masks[1])
 
 
 def codes(quality: Quality) -> list[str]:
@@ -102,7 +102,7 @@ def test_traits_by_hand():
 @given(st.floats(0.55, 0.99), st.integers(0, 8), st.integers(2, 20))
 def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int) -> None:
     maps, lungs = drawn(sure=sure, rows=slice(top + 1, top + 1 + height))
-    flipped = maps[:, ::-1], Cleaned(lungs.right[::-1], lungs.left[::-1], None, ())
+    flipped = ProbabilityMaps(maps[:, ::-1]), LungMasks(lungs.right[::-1], lungs.left[::-1])
     one, other = (look(*each, CHANNELS, definition="field") for each in ((maps, lungs), flipped))
     for name in ("expected_dice", "worse_lung", "unsure", "cleaned", "border", "doubt"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
@@ -114,7 +114,7 @@ def test_a_film_of_more_pixels_is_the_same_film(times: int) -> None:
         return array.repeat(times, axis=-1).repeat(times, axis=-2)
 
     maps, lungs = drawn()
-    large = scaled(maps), Cleaned(scaled(lungs.right), scaled(lungs.left), None, ())
+    large = ProbabilityMaps(scaled(maps.stored)), LungMasks(scaled(lungs.right), scaled(lungs.left))
     one, other = (look(*each, CHANNELS, definition="field") for each in ((maps, lungs), large))
     assert other.expected_dice == pytest.approx(one.expected_dice, abs=1e-6)
     assert other.unsure == pytest.approx(one.unsure, abs=1e-6)
@@ -143,7 +143,7 @@ def test_what_needs_no_norms(expected: list[str], quality: Quality) -> None:
 
 def test_much_that_was_cleaned_away_is_doubted() -> None:
     maps, lungs = drawn()
-    maps[0, 50:62, 8:30] = 0.8  # 264 px more, of which nothing is left: 264 / 1288 = 0.2
+    maps.stored[0, 50:62, 8:30] = 0.8  # 264 px more, of which nothing is left: 264 / 1288 = 0.2
     quality = judge(maps, lungs, card(), definition="field")
     assert codes(quality) == ["much_cleaned"]
 

@@ -146,7 +146,7 @@ def _lungs(answered: _Answered, definition: Definition, wanted: set[str]) -> dic
     lungs: dict[str, Any] = {
         "quality": asdict(found.quality),
         "measurements": asdict(found.measurements),
-        "notes": list(found.notes[len(found.radiograph.notes) :]),
+        "notes": list(found.lungs.notes),
     }
     if "rle" in wanted:
         lungs["rle"] = {n: None if mask is None else run_lengths(mask) for n, mask in masks.items()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from pleura.core.arrays import Definition, Mask, Probabilities
+from pleura.core.arrays import Definition, Mask
 from pleura.core.card import DEFINITIONS, lung_channels
 from pleura.core.errors import UsageError
-from pleura.core.frame import NativeMaps, above
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.components import (
     Piece,
     Pieces,
@@ -21,15 +21,15 @@ from pleura.core.masks.components import (
     window,
 )
 from pleura.core.masks.seam import find_seam, looks_joined
-from pleura.core.types import Box
+from pleura.core.types import Box, LungMasks
 
 __all__ = [
     "PIECE_SHARE",
     "THRESHOLD",
-    "Cleaned",
+    "PostProcessor",
     "check_definition",
     "clean",
-    "leave",
+    "disjoint_masks",
     "split_lungs",
 ]
 
@@ -48,16 +48,18 @@ APART = 0.6
 least among every third of these masks."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cleaned:
-    """The masks of one film, right and left disjoint, and what was changed to get them."""
+class PostProcessor(Protocol):
+    """A function that makes the masks of one film of its probability maps; `clean` is the usual."""
 
-    right: Mask
-    left: Mask
-    heart: Mask | None
-    """None where the weights have no heart channel."""
-
-    notes: tuple[str, ...]
+    def __call__(
+        self,
+        probabilities: ProbabilityMaps,
+        channels: tuple[str, ...],
+        /,
+        *,
+        definition: Definition,
+    ) -> LungMasks:
+        """(C, H, W) probabilities, named by `channels` -> the lungs by `definition`."""
 
 
 def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple[str, ...]:
@@ -79,11 +81,11 @@ def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple
 
 
 def clean(
-    probabilities: Probabilities | NativeMaps,
+    probabilities: ProbabilityMaps,
     channels: tuple[str, ...],
     *,
     definition: Definition = "field",
-) -> Cleaned:
+) -> LungMasks:
     """(C, H, W) probabilities -> masks at their size; `channels` names the C maps.
 
     Weights with a channel for each lung are believed about the sides. With one channel for both,
@@ -99,38 +101,35 @@ def clean(
     notes: list[str] = []
     at = [channels.index(each) for each in lungs]
     if len(at) == 2:
-        sides = _split(*_by_channel(probabilities, (at[0], at[1]), notes))
+        sides = _split(*disjoint_masks(probabilities, (at[0], at[1]), notes))
     else:
-        sides = _by_place(above(probabilities, at[0], THRESHOLD), notes)
+        sides = _by_place(probabilities.above(at[0], THRESHOLD), notes)
     right, left = _settle(sides, notes)
     heart = None
     if "heart" in channels:
-        heart = _largest(above(probabilities, channels.index("heart"), THRESHOLD), notes)
-    return Cleaned(right, left, heart, tuple(notes))
+        heart = _largest(probabilities.above(channels.index("heart"), THRESHOLD), notes)
+    return LungMasks(right, left, heart, tuple(notes))
 
 
-def leave(
-    probabilities: Probabilities | NativeMaps,
-    channels: tuple[str, ...],
-    *,
-    definition: Definition = "field",
-) -> Cleaned:
-    """What `clean` starts from, with nothing changed: to measure what cleaning is worth.
+def disjoint_masks(
+    maps: ProbabilityMaps, channels: tuple[int, int], notes: list[str]
+) -> tuple[Mask, Mask]:
+    """Two channels of the maps -> disjoint masks (H, W), right and left.
 
-    With one channel for both lungs the film's middle parts them. Raises as `clean` does.
+    A pixel that reaches the threshold in both goes to the lung with the larger probability; `notes`
+    gets a sentence on that.
     """
-    lungs = check_definition(channels, definition)
-    at = [channels.index(each) for each in lungs]
-    heart = None
-    if len(at) == 2:
-        right, left = _by_channel(probabilities, (at[0], at[1]), [])
-    else:
-        both = above(probabilities, at[0], THRESHOLD)
-        near_right = np.arange(both.shape[1]) + 0.5 < both.shape[1] / 2
-        right, left = both & near_right, both & ~near_right
-    if "heart" in channels:
-        heart = above(probabilities, channels.index("heart"), THRESHOLD)
-    return Cleaned(right, left, heart, ())
+    right, left = (maps.above(each, THRESHOLD) for each in channels)
+    box = _claimed_twice(right, left)
+    if box is not None:
+        at = window(box)
+        both = right[at] & left[at]
+        to_right = maps[channels[0], *at] >= maps[channels[1], *at]
+        right[at] &= ~both | to_right
+        left[at] &= ~(both & to_right)
+        shared = int(np.count_nonzero(both))
+        notes.append(f"{_pixels(shared)} claimed by both lungs went to the likelier one")
+    return right, left
 
 
 def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
@@ -147,23 +146,6 @@ def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
     middle = (max(each.x for each in on_right) + min(each.x for each in on_left)) / 2
     near_right = np.arange(mask.shape[1]) + 0.5 < middle
     return right | (mask & ~left & near_right), left | (mask & ~right & ~near_right)
-
-
-def _by_channel(
-    maps: Probabilities | NativeMaps, channels: tuple[int, int], notes: list[str]
-) -> tuple[Mask, Mask]:
-    """Two of the maps -> disjoint masks: where both claim a pixel, the larger has it."""
-    right, left = (above(maps, each, THRESHOLD) for each in channels)
-    box = _claimed_twice(right, left)
-    if box is not None:
-        at = window(box)
-        both = right[at] & left[at]
-        to_right = maps[channels[0], *at] >= maps[channels[1], *at]
-        right[at] &= ~both | to_right
-        left[at] &= ~(both & to_right)
-        shared = int(np.count_nonzero(both))
-        notes.append(f"{_pixels(shared)} claimed by both lungs went to the likelier one")
-    return right, left
 
 
 def _claimed_twice(right: Mask, left: Mask) -> Box | None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pleura.core.arrays import Definition, Mask, Probabilities
 from pleura.core.card import lung_channels
-from pleura.core.frame import NativeMaps
-from pleura.core.masks.cleanup import THRESHOLD, Cleaned
+from pleura.core.frame import ProbabilityMaps
+from pleura.core.masks.cleanup import THRESHOLD
+from pleura.core.types import LungMasks
 
 __all__ = ["Traits", "expected_dice", "look"]
 
@@ -91,8 +92,8 @@ def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
 
 
 def look(
-    maps: Probabilities | NativeMaps,
-    lungs: Cleaned,
+    maps: ProbabilityMaps,
+    lungs: LungMasks,
     channels: tuple[str, ...],
     *,
     definition: Definition,
@@ -137,9 +138,9 @@ class _Place:
     """Correlation of row and column."""
 
 
-def _small(maps: Probabilities | NativeMaps, channel: int) -> Probabilities:
+def _small(maps: ProbabilityMaps, channel: int) -> Probabilities:
     """(h, w), h and w at most `MOST`: a sample of the network's square, or of native maps."""
-    known = (maps.small if isinstance(maps, NativeMaps) else maps)[channel]
+    known = maps.stored[channel]
     height, width = known.shape
     rows, columns = _middles(height, min(MOST, height)), _middles(width, min(MOST, width))
     sampled: Probabilities = known[rows][:, columns]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pleura.core.arrays import Definition, Probabilities
+from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.frame import NativeMaps
-from pleura.core.masks.cleanup import Cleaned
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.quality.features import Traits, look
 from pleura.core.reference import Norms, read_norms
-from pleura.core.types import Doubt, Quality
+from pleura.core.types import Doubt, LungMasks, Quality
 
 __all__ = ["DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
 
@@ -49,8 +48,8 @@ UNEQUAL = 2.5
 
 
 def judge(
-    maps: Probabilities | NativeMaps,
-    lungs: Cleaned,
+    maps: ProbabilityMaps,
+    lungs: LungMasks,
     card: Card,
     *,
     definition: Definition,

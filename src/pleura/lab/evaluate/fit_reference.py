@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.masks.cleanup import Cleaned
 from pleura.core.quality.features import Traits, look
 from pleura.core.quality.verdict import estimated_dice
 from pleura.core.reference import Estimate, Norms, Usual
@@ -69,8 +68,7 @@ def see(examined: Examined, card: Card) -> list[Seen]:
 def _traits(found: Segmentation, card: Card, definition: Definition) -> Traits:
     if found.provenance.definition != definition:
         found = redefine(found, definition, card)
-    lungs = Cleaned(found.right, found.left, found.heart, found.notes)
-    return look(found.probabilities, lungs, card.channels, definition=definition)
+    return look(found.probabilities, found.lungs, card.channels, definition=definition)
 
 
 def fit_norms(seen: Sequence[Seen]) -> dict[str, Any]:
