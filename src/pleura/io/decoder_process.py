@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -245,7 +246,9 @@ class _Pool:
         if worker is not None and not worker.is_ready():  # it was ended while nobody used it
             worker.close()
             return self._take()
-        worker = worker or _Worker()
+        if worker is None:
+            _end_with_this_process()
+            worker = _Worker()
         with self._lock:
             self._busy.add(worker)
         return worker
@@ -281,8 +284,13 @@ def _forget() -> None:
     _POOL = _Pool()
 
 
+@cache
+def _end_with_this_process() -> None:
+    """Once: end decoder processes when this process ends, and leave them to it when it forks."""
+    atexit.register(stop_decoders)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+
+
 _POOL = _Pool()
 _INHERITED: list[_Pool] = []
-atexit.register(stop_decoders)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

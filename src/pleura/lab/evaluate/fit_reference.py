@@ -84,13 +84,18 @@ def fit_norms(seen: Sequence[Seen]) -> dict[str, Any]:
 
 def _fit(seen: Sequence[Seen]) -> Norms:
     usual, distances = _usual([each.traits for each in seen])
-    labelled = [each for each in seen if each.dice is not None and each.traits.doubt is not None]
-    estimate = _estimate(labelled)
+    labelled = [
+        (each, distance)
+        for each, distance in zip(seen, distances, strict=True)
+        if each.dice is not None and each.traits.doubt is not None
+    ]
+    estimate = _estimate([each for each, _ in labelled])
     if estimate is None or usual is None:
         return Norms(estimate, usual)
-    dice = np.array([estimated_dice(each.traits, Norms(estimate)) for each in labelled])
-    off = np.array([distances.get(id(each.traits), 0.0) for each in labelled])
-    poor, unusual = _limits(dice, off, np.array(list(distances.values())))
+    dice = np.array([estimated_dice(each.traits, Norms(estimate)) for each, _ in labelled])
+    off = np.array([distance or 0.0 for _, distance in labelled])
+    all_off = np.array([distance for distance in distances if distance is not None])
+    poor, unusual = _limits(dice, off, all_off)
     return Norms(
         Estimate(estimate.intercept, estimate.slope, poor),
         Usual(usual.mean, usual.precision, unusual, usual.strange, usual.unsure),
@@ -111,15 +116,19 @@ def _estimate(seen: Sequence[Seen]) -> Estimate | None:
     return Estimate(line.intercept, line.slope, _short(np.quantile(known, REVIEWED)))
 
 
-def _usual(traits: Sequence[Traits]) -> tuple[Usual | None, dict[int, float]]:
-    """What is usual, and each film's distance from what is usual of the others."""
-    known = [(each, numbers) for each in traits if (numbers := each.numbers) is not None]
+def _usual(traits: Sequence[Traits]) -> tuple[Usual | None, list[float | None]]:
+    """What is usual, and each film's distance from what is usual of the others.
+
+    The distance is None for a film without both lungs, and for all films if these are too few.
+    """
+    distances: list[float | None] = [None] * len(traits)
+    known = [index for index, each in enumerate(traits) if each.numbers is not None]
     if len(known) < FEWEST:
-        return None, {}
-    table = np.array([numbers for _, numbers in known])
+        return None, distances
+    table = np.array([traits[index].numbers for index in known])
     off = _left_out(table)
     mean, precision = _spread(table)
-    unsure = [each.unsure for each, _ in known if each.unsure is not None]
+    unsure = [value for index in known if (value := traits[index].unsure) is not None]
     usual = Usual(
         tuple(_short(each) for each in mean),
         tuple(tuple(_short(each) for each in row) for row in precision),
@@ -127,7 +136,9 @@ def _usual(traits: Sequence[Traits]) -> tuple[Usual | None, dict[int, float]]:
         _short(MARGIN * off.max()),
         _short(MARGIN * max(unsure)),
     )
-    return usual, {id(each): float(d) for (each, _), d in zip(known, off, strict=True)}
+    for index, distance in zip(known, off, strict=True):
+        distances[index] = float(distance)
+    return usual, distances
 
 
 def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
