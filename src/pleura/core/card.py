@@ -8,7 +8,7 @@ from typing import Any
 
 from pleura.core.arrays import KNOWN_CHANNELS, Definition
 from pleura.core.errors import WeightsError
-from pleura.core.reference import check_norms
+from pleura.core.reference import check_reference_values
 
 __all__ = ["CARD_KEY", "Card"]
 
@@ -71,7 +71,7 @@ class Card:
                 "export the weights again"
             )
         _check_temperature(self.temperature)
-        check_norms(self.norms)
+        check_reference_values(self.norms)
 
     @property
     def definitions(self) -> tuple[Definition, ...]:

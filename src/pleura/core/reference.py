@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 
 from pleura.core.errors import WeightsError
 
-__all__ = ["TRAITS", "Estimate", "Norms", "Usual", "check_norms", "read_norms"]
+__all__ = [
+    "FEATURES",
+    "Estimate",
+    "ReferenceValues",
+    "Usual",
+    "check_reference_values",
+    "read_reference_values",
+]
 
 _OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
 
-TRAITS = (
+FEATURES = (
     *(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG),
     "log_area",
     "log_aspect",
@@ -42,16 +49,16 @@ class Estimate:
         _check(0 <= self.poor <= 1, "poor must be a Dice in [0, 1]")
 
     def dice(self, doubt: float) -> float:
-        """Estimated Dice in [0, 1]; falls as `doubt`, of `Traits`, rises."""
+        """Estimated Dice in [0, 1]; falls as `doubt`, of `Features`, rises."""
         return float(np.clip(1 - np.exp(self.intercept + self.slope * doubt), 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Mean and precision of the traits of many results, and how far off is too far."""
+    """Mean and precision of the features of many results, and how far off is too far."""
 
     mean: tuple[float, ...]
-    """Of each of `TRAITS`."""
+    """Of each of `FEATURES`."""
 
     precision: tuple[tuple[float, ...], ...]
     """The inverse of their covariance."""
@@ -66,20 +73,20 @@ class Usual:
     """Nor is a film that the network is more unsure of than this."""
 
     def __post_init__(self) -> None:
-        known = len(TRAITS)
+        known = len(FEATURES)
         _check(np.shape(self.mean) == (known,), f"mean must be {known} numbers")
         _check(np.shape(self.precision) == (known,) * 2, f"precision must be {known} x {known}")
         limits = self.unusual, self.strange, self.unsure
         _check(all(each > 0 for each in limits), "limits must be positive")
 
-    def distance(self, traits: NDArray[np.float64]) -> float:
-        """Mahalanobis distance of (16,) `traits` from the mean, in standard deviations."""
-        off = traits - np.asarray(self.mean)
+    def distance(self, features: NDArray[np.float64]) -> float:
+        """Mahalanobis distance of (16,) `features` from the mean, in standard deviations."""
+        off = features - np.asarray(self.mean)
         return float(np.sqrt(max(off @ np.asarray(self.precision) @ off, 0.0)))
 
 
 @dataclass(frozen=True, slots=True)
-class Norms:
+class ReferenceValues:
     """What is known of one definition's results; None where too few films were there to learn."""
 
     estimate: Estimate | None = None
@@ -90,7 +97,7 @@ class Norms:
         return {name: each for name, each in asdict(self).items() if each is not None}
 
 
-def read_norms(told: Mapping[str, Any], definition: str) -> Norms:
+def read_reference_values(told: Mapping[str, Any], definition: str) -> ReferenceValues:
     """The norms of `definition` on a card; empty ones where the card has none.
 
     Raises:
@@ -99,7 +106,7 @@ def read_norms(told: Mapping[str, Any], definition: str) -> Norms:
     own = told.get(definition, {})
     try:
         estimate, usual = own.get("estimate"), own.get("usual")
-        return Norms(
+        return ReferenceValues(
             None if estimate is None else Estimate(**_numbers(estimate)),
             None if usual is None else Usual(**_numbers(usual)),
         )
@@ -110,7 +117,7 @@ def read_norms(told: Mapping[str, Any], definition: str) -> Norms:
         ) from error
 
 
-def check_norms(told: object) -> None:
+def check_reference_values(told: object) -> None:
     """Raise `WeightsError` unless `told` is what a card may say of norms."""
     if not isinstance(told, Mapping):
         raise WeightsError(
@@ -118,7 +125,7 @@ def check_norms(told: object) -> None:
             "write them anew with `pleura calibrate --write`"
         )
     for definition in ("field", "whole"):
-        read_norms(told, definition)
+        read_reference_values(told, definition)
 
 
 def _numbers(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.cleanup import THRESHOLD
 from pleura.core.types import LungMasks
 
-__all__ = ["Traits", "expected_dice", "look"]
+__all__ = ["Features", "expected_dice", "measure_features"]
 
 MOST = 256
 """Pixels a side that are looked at: a quarter of a square of 512, in a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class Features:
     """Of one film's lungs by one definition. None where there is nothing to measure."""
 
     expected_dice: float | None
@@ -50,7 +50,7 @@ class Traits:
     """The right lung lies on the viewer's right."""
 
     shape: NDArray[np.float64] | None
-    """(14,), the first of `norms.TRAITS`; None unless both lungs are there."""
+    """(14,), the first of `norms.FEATURES`; None unless both lungs are there."""
 
     @property
     def doubt(self) -> float | None:
@@ -65,7 +65,7 @@ class Traits:
 
     @property
     def numbers(self) -> NDArray[np.float64] | None:
-        """(16,), as `norms.TRAITS` names them; None unless both lungs are there."""
+        """(16,), as `norms.FEATURES` names them; None unless both lungs are there."""
         if self.shape is None or self.expected_dice is None or self.unsure is None:
             return None
         return np.array([*self.shape, _log(1 - self.expected_dice), _log(self.unsure)])
@@ -91,14 +91,14 @@ def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
     return 2 * float(probabilities.sum(where=mask, dtype=np.float64)) / (marked + likely)
 
 
-def look(
+def measure_features(
     maps: ProbabilityMaps,
     lungs: LungMasks,
     channels: tuple[str, ...],
     *,
     definition: Definition,
-) -> Traits:
-    """The traits of `lungs`, which were made of `maps`, (C, H, W) or smaller."""
+) -> Features:
+    """The features of `lungs`, which were made of `maps`, (C, H, W) or smaller."""
     names = lung_channels(channels, definition)
     own = [_small(maps, channels.index(each)) for each in names]
     side = own[0].shape[0], own[0].shape[1]
@@ -110,7 +110,7 @@ def look(
     total = expected_dice(both, mask) if area else None
     height, width = lungs.right.shape
     places = _place(right), _place(left)
-    return Traits(
+    return Features(
         expected_dice=total,
         worse_lung=_worse(own, (right, left)) if len(own) == 2 else total,
         unsure=float((both - both * both).sum()) / area if area else None,

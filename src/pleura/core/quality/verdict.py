@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pleura.core.arrays import Definition
 from pleura.core.card import Card
 from pleura.core.frame import ProbabilityMaps
-from pleura.core.quality.features import Traits, look
-from pleura.core.reference import Norms, read_norms
+from pleura.core.quality.features import Features, measure_features
+from pleura.core.reference import ReferenceValues, read_reference_values
 from pleura.core.types import Doubt, LungMasks, Quality
 
 __all__ = ["DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
@@ -61,12 +61,12 @@ def judge(
     norms do not tell is left undecided: without any, no Dice is estimated, and only lungs that are
     missing, exchanged, cut off, unequal or much cleaned are doubted.
     """
-    seen = look(maps, lungs, card.channels, definition=definition)
-    return conclude(seen, read_norms(card.norms, definition), doubts)
+    seen = measure_features(maps, lungs, card.channels, definition=definition)
+    return conclude(seen, read_reference_values(card.norms, definition), doubts)
 
 
-def conclude(seen: Traits, norms: Norms, doubts: Iterable[str] = ()) -> Quality:
-    """The verdict on a result with these traits, and with what was doubted before."""
+def conclude(seen: Features, norms: ReferenceValues, doubts: Iterable[str] = ()) -> Quality:
+    """The verdict on a result with these features, and with what was doubted before."""
     dice = estimated_dice(seen, norms)
     codes = _structural(seen) | _beyond(seen, norms) | set(doubts)
     if norms.estimate and dice is not None and dice < norms.estimate.poor:
@@ -76,7 +76,7 @@ def conclude(seen: Traits, norms: Norms, doubts: Iterable[str] = ()) -> Quality:
     return Quality("review" if codes else "ok", dice, _doubts(codes))
 
 
-def estimated_dice(seen: Traits, norms: Norms) -> float | None:
+def estimated_dice(seen: Features, norms: ReferenceValues) -> float | None:
     """What Dice such a result has on average; None where the norms do not tell, or no lung is."""
     if norms.estimate is None or seen.doubt is None:
         return None
@@ -87,7 +87,7 @@ def _doubts(codes: set[str]) -> tuple[Doubt, ...]:
     return tuple(Doubt(code, text) for code, text in DOUBTS.items() if code in codes)
 
 
-def _structural(seen: Traits) -> set[str]:
+def _structural(seen: Features) -> set[str]:
     """What needs no norms to be seen."""
     smaller, larger = sorted((seen.right_share, seen.left_share))
     if not larger:
@@ -102,7 +102,7 @@ def _structural(seen: Traits) -> set[str]:
     return {code for code, true in found.items() if true}
 
 
-def _beyond(seen: Traits, norms: Norms) -> set[str]:
+def _beyond(seen: Features, norms: ReferenceValues) -> set[str]:
     """What is farther from the usual than the norms' limits."""
     usual = norms.usual
     if usual is None or seen.unsure is None:
