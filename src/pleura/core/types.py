@@ -1,4 +1,4 @@
-"""The nouns: what a film is, and what Pleura says about it.
+"""The nouns: a film, its masks, measurements and quality, and the segmentation that holds them.
 
 Axis order is (row, column) everywhere; row 0 is the top, column 0 the viewer's left.
 Right and left are the patient's: in a standard frontal film the right lung lies on the
@@ -48,11 +48,11 @@ class Radiograph:
     """`PA`, `AP`, `LL`, ... where the file says so."""
 
     notes: tuple[str, ...] = ()
-    """What was found or assumed while decoding, for the user to read."""
+    """What was assumed or corrected while the file was decoded, for the user to read."""
 
     doubts: tuple[str, ...] = ()
-    """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`: what the
-    file says of itself, such as that it is mirrored."""
+    """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`, from the
+    file's own header: it is mirrored, for one."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
@@ -89,7 +89,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What the masks measure. Pixels always; millimetres only where the spacing is known.
+    """Areas, boxes and ratios of the masks: in pixels always, in cm2 where the spacing is known.
 
     `None` means undefined (an empty mask, no spacing, no heart channel), never zero.
     """
@@ -116,7 +116,7 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a result: enough to make it again."""
+    """What made a result, so that it can be made again."""
 
     version: str
     """Of the package."""
@@ -135,20 +135,20 @@ class Doubt:
     """One of `core.quality.verdict.DOUBTS`, for machines: stable."""
 
     text: str
-    """One sentence for people: what is odd, and what to do."""
+    """One sentence for people: what is unusual, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What Pleura thinks of its own result."""
+    """The verdict on a result, the Dice estimated for it, and the reasons to doubt it."""
 
     verdict: Verdict
     estimated_dice: float | None
-    """What Dice the lungs would have with a reader's mask, in [0, 1]; None where the weights' card
-    does not say how to estimate it, or no lung was found."""
+    """The Dice expected of the lungs with a reader's mask, in [0, 1]; None where the weights' card
+    has no reference values for it, or no lung was found."""
 
     doubts: tuple[Doubt, ...] = ()
-    """Why the verdict is not `ok`, gravest first; empty if it is."""
+    """Why the verdict is not `ok`, most serious first; empty if it is `ok`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +183,7 @@ class Segmentation:
     measurements: Measurements
     provenance: Provenance
     quality: Quality
-    """The verdict; a mask whose verdict is not `ok` must not pass for a good one."""
+    """Look at masks whose verdict is not `ok` before you use them."""
 
     @property
     def mask(self) -> Mask:
