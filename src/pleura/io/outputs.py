@@ -1,4 +1,4 @@
-"""The files a result can be written as. A new format is a line in `FORMATS`."""
+"""Writing a result in any of the output formats. A new format is an entry in `FORMATS`."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Format:
     """One way to write a result."""
 
     write: Writer | None
-    """None for DICOM: these are made together, by `io.dicom.results`, and refer to each other."""
+    """None for DICOM: `io.dicom.results` makes these together, and they refer to each other."""
 
     endings: tuple[str, ...]
-    """Of the files it writes, put behind the film's stem."""
+    """The endings of its files, behind the film's stem."""
 
     says: str
-    """For lists of formats."""
+    """A description for lists of formats."""
 
 
 _ROWS = 256  # of a map, packed at a time
@@ -171,7 +171,7 @@ def write_outputs(
 def _made(
     segmentation: Segmentation, names: list[str], film: FilmHeader | Path | str | bytes | None
 ) -> dict[str, bytes]:
-    """DICOM files by format; none asked for, none made."""
+    """DICOM files by format; empty if no DICOM format is asked for."""
     if not names:
         return {}
     if film is None:

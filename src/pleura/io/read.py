@@ -23,7 +23,7 @@ __all__ = ["prepare_for", "read_film", "read_here", "read_radiograph"]
 _DECODED_HERE = ("PNG", "JPEG", "DICOM")
 """Formats whose usual films are decoded in the caller's process; each reader makes exceptions."""
 
-_HEAD = 1024  # bytes that tell every format apart
+_HEAD = 1024  # bytes in which every format can be recognised
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -43,7 +43,7 @@ _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"8BPS", "a Photoshop picture"),
 )
 KNOWN = "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI"
-"""What can be read, as told to people."""
+"""The formats that can be read, for messages."""
 
 
 def read_radiograph(
@@ -107,7 +107,7 @@ def _needs_decoder_process(kind: str, head: bytes) -> bool:
 
 
 def _head(stream: IO[bytes]) -> bytes:
-    """The first bytes of a file, which say what it is."""
+    """The first bytes of a file, by which its format is recognised."""
     with decoding("image", alone=False):  # a disk may fail, too
         check_bytes(stream.seek(0, os.SEEK_END))
         stream.seek(0)
@@ -171,7 +171,7 @@ def _read_picture(stream: IO[bytes], kind: str, options: ReadOptions) -> Radiogr
 
 
 def _name_stranger(head: bytes) -> str:
-    """What a file of no kind we read seems to be."""
+    """What a file of an unknown format seems to be."""
     for start, name in _STRANGERS:
         if head.startswith(start):
             return name

@@ -1,4 +1,4 @@
-"""The one path from a film to its lungs; every door goes through it."""
+"""Segmenting films: fit, predict, restore, clean, judge, measure. All commands use it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pleura.runtime.engine import Engine
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
 SMALLEST_SIDE = 32
-"""Pixels; on a smaller picture nobody can see a lung."""
+"""The smallest side of a film, px; a lung cannot be seen on a smaller one."""
 
 
 class Segmenter:
@@ -49,7 +49,7 @@ class Segmenter:
 
     @property
     def provenance(self) -> Provenance:
-        """What every result says made it; known before anything is segmented."""
+        """The provenance of every result; known before a film is segmented."""
         return Provenance(
             version=pleura.__version__,
             weights_name=self.engine.card.name,
@@ -90,7 +90,7 @@ class Segmenter:
 
 
 def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
-    """The same film's lungs by another definition, without asking the network again.
+    """The same film's lungs by another definition; the network does not run again.
 
     Equal to what a `Segmenter` of that definition gives; `card` is that of the same weights.
 
@@ -125,7 +125,7 @@ def _judged(
 
 
 def _square(frame: Frame, film: Radiograph) -> Square:
-    """What the network sees of `film`: (1, S, S) float32 in [0, 1]."""
+    """The network's input for `film`: (1, S, S) float32 in [0, 1]."""
     height, width = film.size
     if min(height, width) < SMALLEST_SIDE:
         raise UnsuitableFilm(

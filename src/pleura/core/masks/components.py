@@ -59,7 +59,7 @@ class Pieces:
     large: tuple[Piece, ...]
     """The pieces that may be a lung, largest first; smaller ones are in `areas` alone."""
 
-    whole: Mask | None = None
+    full_mask: Mask | None = None
     """(H, W) bool: the mask of all pieces, where such an array exists already."""
 
     @property
@@ -93,8 +93,8 @@ class Pieces:
         All of them may be the very array that was split: do not write into it.
         """
         runs = self.pick(labels)
-        if self.whole is not None and len(runs) == len(self.runs):
-            return self.whole
+        if self.full_mask is not None and len(runs) == len(self.runs):
+            return self.full_mask
         painted = np.zeros(self.shape, dtype=np.bool_)
         runs.paint(painted)
         return painted
@@ -122,8 +122,8 @@ class Pieces:
             if piece.area >= share * areas.max()
         ]
         runs = self.runs.pick(numbers > 0)
-        whole = self.whole if len(runs) == len(self.runs) else None
-        return Pieces(box, runs, numbers[numbers > 0], areas, holes, tuple(large), whole)
+        full_mask = self.full_mask if len(runs) == len(self.runs) else None
+        return Pieces(box, runs, numbers[numbers > 0], areas, holes, tuple(large), full_mask)
 
     def touching(self, other: Mask) -> NDArray[np.intp]:
         """Labels of the pieces that share a pixel edge with `other`, (H, W) bool."""
@@ -212,8 +212,8 @@ def fill_holes(pieces: Pieces) -> tuple[Mask, int, int]:
     gaps = find_gaps(pieces.runs)
     labels, _ = join(gaps, corners=True)
     enclosed = gaps.pick(labels != labels[0])  # the first gap is a part of all that lies outside
-    if mask is pieces.whole:
+    if mask is pieces.full_mask:
         mask = np.zeros_like(mask)
-        mask[window(pieces.box)] = pieces.whole[window(pieces.box)]
+        mask[window(pieces.box)] = pieces.full_mask[window(pieces.box)]
     enclosed.paint(mask)
     return mask, int(pieces.holes.sum()), int(enclosed.lengths.sum())

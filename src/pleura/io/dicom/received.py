@@ -1,4 +1,4 @@
-"""A DICOM object that came over the network: a film or not, whole or not, and its UID."""
+"""Checking DICOM objects that came over the network: is one a complete film, and its UID."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def read_objects(paths: Iterable[Path]) -> list[Dataset]:
 
 
 def read_json(told: dict[str, Any]) -> Dataset:
-    """What a DICOMweb service tells of an object, without its pixels.
+    """An object's DICOM JSON, as a DICOMweb service gives it, without the pixels.
 
     Raises:
         UnreadableFilm: it is no DICOM JSON.

@@ -1,4 +1,4 @@
-"""DICOM results of a DICOM film: the one function that every door calls."""
+"""Making the DICOM results of a DICOM film."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pleura.io.dicom.source import FilmHeader, film_header
 __all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
 
 SEVERAL_FRAMES = tuple(f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
-"""Secondary capture whose objects may hold several frames; a film holds one."""
+"""Classes of secondary capture that may hold several frames; a film holds one."""
 
 _SEGS = ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap")
 
@@ -89,7 +89,7 @@ def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def _told(name: str, names: tuple[str, ...]) -> str:
-    """A result's name in its UIDs: a report that refers to a Segmentation is another report."""
+    """The name from which UIDs follow; a report that refers to a Segmentation has its own."""
     seg = next((each for each in _SEGS if each in names), None)
     return f"{name}+{seg}" if name == "dicom-sr" and seg else name
 

@@ -1,8 +1,8 @@
-"""The film that DICOM results are made for: its header, cleaned of what no object may repeat.
+"""The header of a film as DICOM results repeat it: patient, study and film, of valid values only.
 
-Films come with dates of another standard, blanks, and values longer than their attribute allows. A
-result that copied those would be as wrong as its film. So a new header is made: what identifies
-patient, study and film, each value checked against the standard, and left empty where it fails.
+Headers of films hold dates of an older standard, blanks, and values that are too long. A result
+that copied them would be invalid as well. So a new header is made, each value is checked against
+the standard, and an invalid one is left empty.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-"""Without these nothing can refer to the film, nor lie in its study."""
+"""Without these no object can refer to the film, or lie in its study."""
 
 EMPTY_IF_UNKNOWN = (
     "PatientName",
@@ -70,10 +70,10 @@ _ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilmHeader:
-    """A film's header in two parts, so that no name is in the hands of what builds objects."""
+    """A film's header in two parts. The code that builds objects sees the first, without names."""
 
     film: Dataset
-    """UIDs, size, how it is shown; the patient's and the study's attributes are empty."""
+    """UIDs, size and display; the attributes of patient and study are empty."""
 
     patient: Dataset
     """Patient and study; valid values, empty (None) where unknown."""
@@ -124,8 +124,8 @@ def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader
     A header that was made before is given back as it is.
 
     Unknown values are empty (None) where the standard asks for the attribute, and absent where it
-    does not. Text is kept; the character set is Unicode where it needs one. A frame of reference is
-    not taken along: a projection has no position to tell in it.
+    does not. Text is kept; the character set is Unicode where it needs one. The frame of
+    reference is left out: a projection has no position in one.
 
     Raises:
         UnreadableFilm: the source is no DICOM file, or is damaged.
@@ -280,7 +280,7 @@ def add_display(given: Dataset, film: Dataset) -> None:
 
 
 def _add_windows(given: Dataset, film: Dataset) -> None:
-    """The first window, as the network's reader takes it too."""
+    """The first window, which the reader of the film takes too."""
     centre, width = number(given, "WindowCenter"), number(given, "WindowWidth")
     if centre is None or width is None or width < 1:
         return
@@ -291,7 +291,7 @@ def _add_windows(given: Dataset, film: Dataset) -> None:
 
 
 def _tables(given: Dataset, keyword: str) -> list[Dataset]:
-    """Items of a LUT sequence, made anew in little endian; those that make no sense left out."""
+    """Items of a LUT sequence, made anew in little endian; invalid ones are left out."""
     items = given.get(keyword)
     made = (_table_item(item, given) for item in (items if isinstance(items, Sequence) else ()))
     return [item for item in made if item is not None]
@@ -306,7 +306,7 @@ def _table_item(item: Dataset, given: Dataset) -> Dataset | None:
     table = lut_table(item, entries or 2**16, big_endian=big, depth=depth)
     if len(table) != (entries or 2**16) or depth not in DEPTHS or table.max() >= 2**depth:
         return None
-    if table.min() == table.max():  # nothing to see
+    if table.min() == table.max():  # it would make every pixel equal
         return None
     made = Dataset()
     made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, depth])
