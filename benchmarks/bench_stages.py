@@ -14,7 +14,7 @@ import numpy as np
 from bench_command import drawn
 from bench_folder import LARGE
 
-from pleura.core.frame import Frame, NativeMaps, normalise
+from pleura.core.frame import Frame, ProbabilityMaps, normalise
 from pleura.core.masks.cleanup import THRESHOLD, check_definition, clean
 from pleura.core.quality.verdict import judge
 from pleura.io.outputs import write_outputs
@@ -63,7 +63,7 @@ def _steps(path: Path, engine: Engine, out: Path) -> dict[str, float]:
     frame = Frame(*film.size, card.side)
     square = step("fit", lambda: normalise(frame.fit(film.pixels)))
     small = step("network", lambda: engine.predict(square[np.newaxis]))[0]
-    maps = NativeMaps(frame, small)
+    maps = ProbabilityMaps(small, frame)
     needed = [*check_definition(card.channels, "field"), *({"heart"} & set(card.channels))]
     step("restore", lambda: [maps.above(card.channels.index(c), THRESHOLD) for c in needed])
     lungs = step("clean", lambda: clean(maps, card.channels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,36 @@ def test_a_result_is_the_cores_noun_and_more(weights: bytes) -> None:
     assert repr(found) == (
         "<Segmentation of a film of 256 x 128 pixels: right lung 4,092 px, left lung 4,092 px>"
     )
+
+
+def test_a_segmenter_gives_the_same_class_as_segment(tmp_path: Path, weights: bytes) -> None:
+    engine = pleura.OnnxEngine(weights, threads=1)
+    segmenter = pleura.Segmenter(engine)
+    radiograph = pleura.read_radiograph(png(film()))
+    by_call, (by_batch,) = segmenter(radiograph), segmenter.segment([radiograph])
+    expected = pleura.segment(png(film()), engine=engine)
+    for found in (by_call, by_batch):
+        assert type(found) is type(expected) is pleura.Segmentation
+        np.testing.assert_array_equal(found.mask, expected.mask)
+        assert found.to_dict() == expected.to_dict()
+        assert found.overlay().tobytes() == expected.overlay().tobytes()
+        assert found.save(tmp_path / "film") == [tmp_path / "film_mask.png"]
+
+
+def test_to_dict_goes_through_json(weights: bytes) -> None:
+    found = pleura.segment(film(), weights=weights, spacing=(0.5, 0.25))
+    told = json.loads(json.dumps(found.to_dict()))
+    assert (told["height"], told["width"]) == (256, 128)
+    assert told["spacing"] == {"row_mm": 0.5, "col_mm": 0.25, "source": "user"}
+    assert told["quality"]["verdict"] == found.quality.verdict
+    assert [each["code"] for each in told["quality"]["doubts"]] == [
+        each.code for each in found.quality.doubts
+    ]
+    assert told["measurements"]["right_area_px"] == 4092
+    assert told["measurements"]["right_box"] == {"top": 64, "left": 16, "bottom": 192, "right": 48}
+    assert told["measurements"]["cardiothoracic_ratio"] is None
+    assert told["provenance"]["weights_name"] == "dark"
+    assert told["notes"] == list(found.notes)
 
 
 def test_overlay(weights: bytes) -> None:

@@ -168,10 +168,26 @@ def test_the_engine_is_imported_in_one_place() -> None:
     assert found == {"runtime/engine.py", "net/int8/graph.py", "net/int8/quantise.py"}
 
 
+def _within(package: str) -> list[Path]:
+    return sorted((PACKAGE / package).rglob("*.py"))
+
+
+def test_judging_does_not_import_the_data_loader() -> None:
+    """What is published is scored by the path that ships, whatever trained the weights."""
+    found = {
+        f"{module.relative_to(PACKAGE)}: {name}"
+        for module in (*_within("lab/evaluate"), *_within("lab/data"))
+        for _, name, _ in _imports(ast.parse(module.read_text()))
+        if name.startswith("pleura.lab.train")
+    }
+    assert _within("lab/evaluate")
+    assert found == set()
+
+
 def test_core_opens_no_file_and_reads_no_environment() -> None:
     calls = [
         f"{module.name}: {node.func.id}"
-        for module in (PACKAGE / "core").glob("*.py")
+        for module in _within("core")
         for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)

@@ -78,6 +78,47 @@ def test_the_segmenting_side_needs_no_torch() -> None:
     assert "torch" not in loaded_after("import pleura.api, pleura.runtime.engine")
 
 
+REGISTRIES = """
+import atexit, logging, sys, warnings
+import pydicom.pixels.decoders.base as decoders
+from PIL import Image
+from pydicom import config
+
+def registered():
+    plugins = {
+        decoder.UID: (decoder.available_plugins, tuple(decoder.missing_dependencies))
+        for decoder in (getattr(decoders, name) for name in dir(decoders))
+        if isinstance(decoder, decoders.Decoder)
+    }
+    assert len(plugins) > 10
+    pillow = (dict(Image.OPEN), list(Image.ID), dict(Image.DECODERS), dict(Image.EXTENSION))
+    levels = {name: logging.getLogger(name).level for name in ("pydicom", "PIL", "nibabel")}
+    handlers = tuple(map(str, config.pixel_data_handlers))
+    return plugins, pillow, levels, handlers, list(warnings.filters), atexit._ncallbacks()
+
+Image.init()  # Pillow's own plugins
+before = registered()
+import pleura.io, MODULES
+after = registered()
+changed = [pair for pair in zip(before, after) if pair[0] != pair[1]]
+assert not changed, changed
+"""
+
+
+def test_importing_io_registers_nothing() -> None:
+    """Neither decoders with pydicom or Pillow, nor filters, levels or calls at exit."""
+    modules = (
+        "read",
+        "decoder_process",
+        "decoding",
+        "film",
+        "outputs",
+        "images.read",
+        "dicom.read",
+    )
+    loaded_after(REGISTRIES.replace("MODULES", ", ".join(f"pleura.io.{each}" for each in modules)))
+
+
 def test_a_heavy_import_would_be_seen() -> None:
     assert heavy("import onnxruntime") == {"onnxruntime"}
 

@@ -1,13 +1,13 @@
-"""Pleura from Python: one verb, `segment`, and one noun, `Segmentation`.
+"""Pleura from Python: `segment`, the `Segmenter` behind it, and the `Segmentation` both give.
 
-`Segmentation` is the noun of `pleura.core.types` with what needs files and pictures added: core may
-open neither. Everything in it was found by the same `Segmenter` that the command line uses.
+`Segmentation` adds to that of `pleura.core.types` what needs files and pictures, which core may not
+open. The command line uses the same `Segmenter`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from io import BytesIO
@@ -37,10 +37,10 @@ from pleura.io.film_checks import check_contrast, check_size
 from pleura.io.images.overlay import marked_overlay, overlay_image
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
+from pleura.runtime import segmenter
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.open import open_weights
 from pleura.runtime.openvino_engine import OpenVinoEngine
-from pleura.runtime.segmenter import Segmenter
 
 __all__ = [
     "Box",
@@ -81,6 +81,11 @@ _LOADING = threading.Lock()
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Segmentation(types.Segmentation):
     """The lungs of one film, at its native size; a notebook shows it as an overlay."""
+
+    @classmethod
+    def of(cls, result: types.Segmentation) -> Segmentation:
+        """`result` with the methods of this class; its arrays are shared, not copied."""
+        return cls(**{field.name: getattr(result, field.name) for field in fields(result)})
 
     def overlay(self, *, legend: bool = True) -> Image.Image:
         """The film in RGB with the lungs outlined and lightly filled, at native size.
@@ -144,6 +149,29 @@ class Segmentation(types.Segmentation):
         return png.getvalue()
 
 
+class Segmenter(segmenter.Segmenter):
+    """Segments films with one engine: called with a `Radiograph`, it gives a `Segmentation`.
+
+    Safe to call from several threads.
+    """
+
+    def __call__(self, radiograph: Radiograph) -> Segmentation:
+        """Segment one film.
+
+        Raises:
+            UnsuitableFilm: nothing to segment in it: too small, flat, or not finite.
+        """
+        return self.segment([radiograph])[0]
+
+    def segment(self, films: Sequence[Radiograph]) -> list[Segmentation]:
+        """Segment films of any sizes in one batch of the engine, in the order given.
+
+        Raises:
+            UnsuitableFilm: for the first film with nothing to segment; none is segmented then.
+        """
+        return [Segmentation.of(result) for result in super().segment(films)]
+
+
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".json", ".dcm"})
 
 
@@ -179,9 +207,7 @@ def segment(
     film = _read(source)
     if spacing is not None:
         film = _respaced(film, spacing)
-    segmenter = Segmenter(_engine(weights, engine), definition=definition)
-    found = segmenter(film)
-    return Segmentation(**{each.name: getattr(found, each.name) for each in fields(found)})
+    return Segmenter(_engine(weights, engine), definition=definition)(film)
 
 
 def _read(source: Source) -> Radiograph:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from PIL import Image
 
 from pleura.apps.cli.main import main
 from pleura.core.card import CARD_KEY, Card
+from pleura.io.dicom import parse
 
 SIDE = 64
 
@@ -103,3 +105,18 @@ def films(tmp_path: Path) -> Path:
         Image.fromarray(draw_film(height)).save(path)
     (folder / "notes.txt").write_text("not a film")
     return folder
+
+
+@pytest.fixture
+def parses(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The first bytes of each DICOM file that pydicom parses, in this process."""
+    parsed: list[bytes] = []
+    dcmread = parse.dcmread
+
+    def counting(stream: Any, **options: Any) -> Any:
+        parsed.append(stream.read(64))
+        stream.seek(0)
+        return dcmread(stream, **options)
+
+    monkeypatch.setattr(parse, "dcmread", counting)
+    return parsed

@@ -80,7 +80,7 @@ def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) 
 SERVE = """
 import ctypes, logging, sys, warnings
 from pleura.apps.cli.main import main
-from pleura.apps.serve import answers as films
+from pleura.apps.serve import answers
 from pleura.core.errors import UnreadableFilm
 def shout(*args, **options):
     ctypes.CDLL(None).write(2, b"PATIENT\\n", 8)
@@ -88,7 +88,7 @@ def shout(*args, **options):
     logging.getLogger("highdicom.seg").warning("PATIENT")
     warnings.warn("PATIENT")
     raise UnreadableFilm("torn")
-films.read_radiograph = shout
+answers.read_film = shout
 sys.exit(main())
 """
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.measure import measure
-from pleura.core.types import Provenance, Quality, Radiograph, Segmentation, Spacing
+from pleura.core.types import LungMasks, Provenance, Quality, Radiograph, Segmentation, Spacing
 
 
 @pytest.fixture
@@ -27,13 +28,10 @@ def segmentation(film: np.ndarray) -> Segmentation:
     channels = ("right_field", "left_field", "heart")
     return Segmentation(
         radiograph=Radiograph(film.astype(np.float32), spacing, "PA", ("a note",)),
-        right=masks["right"],
-        left=masks["left"],
-        heart=masks["heart"],
-        probabilities=np.stack(list(masks.values())).astype(np.float32),
+        lungs=LungMasks(**masks, notes=("another",)),
+        probabilities=ProbabilityMaps(np.stack(list(masks.values())).astype(np.float32)),
         channels=channels,
         measurements=measure(**masks, spacing=spacing),
         provenance=Provenance("0", "by hand", "0" * 64, "none", "field"),
         quality=Quality("ok", 0.97),
-        notes=("a note", "another"),
     )

@@ -26,7 +26,7 @@ import os, sys, time
 from pleura.io import decoder_worker, read
 decoder_worker.CPU_S, decoder_worker.MEMORY_BYTES = 1, 300_000_000
 
-def read_here(source, **options):
+def read_here(source, options):
     if source == b"abort":
         os.abort()
     if source == b"exit":
@@ -79,20 +79,20 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_film_that_ends_its_decoder_fails_alone(fake: None, film: bytes, message: str) -> None:
     with pytest.raises(UnreadableFilm, match=message):
         read_in_process(film)
-    assert read_in_process(b"sound").size == (40, 36)
+    assert read_in_process(b"sound").radiograph.size == (40, 36)
 
 
 def test_a_decoder_that_waits_for_ever_is_ended(
     fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert read_in_process(b"sound").size == (40, 36)  # it has started
+    assert read_in_process(b"sound").radiograph.size == (40, 36)  # it has started
     monkeypatch.setattr(decoder_process, "WALL_S", 0.5)
     with pytest.raises(UnreadableFilm, match="was stopped"):
         read_in_process(b"sleep")
 
 
 def test_what_a_decoder_prints_goes_nowhere(fake: None, capfd: pytest.CaptureFixture[str]) -> None:
-    assert read_in_process(b"print").size == (40, 36)
+    assert read_in_process(b"print").radiograph.size == (40, 36)
     assert capfd.readouterr() == ("", "")
 
 
@@ -121,11 +121,11 @@ def test_a_decoder_that_died_while_idle_is_replaced() -> None:
     (worker,) = decoder_process._POOL._idle
     os.kill(worker._process.pid, signal.SIGKILL)
     worker._process.wait()
-    assert read_in_process(tiff()).size == (40, 36)
+    assert read_in_process(tiff()).radiograph.size == (40, 36)
 
 
 def test_films_and_refusals_come_back_as_they_are() -> None:
-    film, same = read_radiograph(tiff()), read_here(tiff())
+    film, same = read_radiograph(tiff()), read_here(tiff()).radiograph
     assert np.array_equal(film.pixels, same.pixels)
     assert (film.spacing, film.view, film.notes) == (same.spacing, same.view, same.notes)
     blank = BytesIO()

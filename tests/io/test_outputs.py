@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.masks.contours import fill_outlines, mask_from_rle
 from pleura.core.masks.measure import measure, transverse_widths
-from pleura.core.types import Box, Radiograph, Segmentation
+from pleura.core.types import Box, LungMasks, Radiograph, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.images.overlay import CROP_MARGIN
 from pleura.io.outputs import FORMATS, check_formats, output_paths, write_outputs
@@ -24,9 +24,7 @@ from pleura.io.read import read_radiograph
 
 def without_lungs(segmentation: Segmentation) -> Segmentation:
     none = np.zeros_like(segmentation.right)
-    return replace(
-        segmentation, right=none, left=none, heart=None, measurements=measure(none, none)
-    )
+    return replace(segmentation, lungs=LungMasks(none, none), measurements=measure(none, none))
 
 
 def opened(path: Path) -> Any:
@@ -205,7 +203,7 @@ def test_coco_gives_the_masks_back_holes_and_all(
     right = segmentation.right.copy()
     right[15:20, 8:11] = False  # a hole
     right[40:44, 2:6] = True  # an island
-    holed = replace(segmentation, right=right)
+    holed = replace(segmentation, lungs=replace(segmentation.lungs, right=right))
     (path,) = write_outputs(holed, tmp_path / "film", ["coco"])
     for annotation, mask in zip(
         json.loads(path.read_text())["annotations"],
@@ -273,7 +271,11 @@ def test_a_crop_at_the_edge_stays_inside(segmentation: Segmentation, tmp_path: P
     right[0:40, 0:20] = True
     left = np.zeros_like(right)
     left[0:64, 30:48] = True
-    film = replace(segmentation, right=right, left=left, measurements=measure(right, left))
+    film = replace(
+        segmentation,
+        lungs=replace(segmentation.lungs, right=right, left=left),
+        measurements=measure(right, left),
+    )
     (path,) = write_outputs(film, tmp_path / "film", ["crop"])
     assert opened(path).info["pleura:box"] == "0,0,64,48"
 

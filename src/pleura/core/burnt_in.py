@@ -1,7 +1,8 @@
-"""Letters burnt into a film that are far brighter, or far darker, than anything on it.
+"""Bringing burnt-in letters, far brighter or darker than the film, to the film's own range.
 
-Between two percentiles of all pixels such a film would be a narrow band, and its lungs black. They
-are known by the gap: next to nothing lies between the film and them.
+The network sees a film between two percentiles of its pixels. With such letters in them the film
+would be a narrow band and its lungs black. The letters are recognised by the gap between them and
+the film, in which nearly no pixel lies.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from pleura.core.arrays import Pixels
 __all__ = ["own_range", "without_burnt_in"]
 
 MOST_LETTERS = 0.1
-"""Of the pixels; more are a part of the film."""
+"""The largest share of the pixels that letters have; more belong to the film."""
 
 LEAST_LETTERS = 0.003
-"""Of the pixels; fewer do not reach the percentiles at which a film is clipped."""
+"""The smallest share of the pixels; fewer do not reach the percentiles that clip a film."""
 
 FAR_ABOVE, FAR_BELOW = 1.5, 4.0
-"""Times the film's own range from its other end. Black is wider: borders and collimators are
-black, and the network knows films with them."""
+"""How far letters lie from the film's other end, in ranges of the film. Dark ones must lie farther:
+borders and collimators are black too, and the network was trained on films with them."""
 
 BETWEEN = 0.25
-"""Of the pixels beyond the film's own, those that may lie in the gap: edges of letters."""
+"""The share of the pixels beyond the film's own that may lie in the gap, as edges of letters."""
 
 _SAMPLE = 16_384  # pixels looked at, or up to four times as many
 
@@ -32,7 +33,7 @@ _SAMPLE = 16_384  # pixels looked at, or up to four times as many
 def without_burnt_in(pixels: Pixels) -> Pixels:
     """(H, W) film -> the same, with such letters at the film's own white or black.
 
-    The array itself where there are none, as in nearly every film.
+    Without such letters, as in nearly every film, the array itself is returned.
     """
     step = max(1, int((pixels.size / _SAMPLE) ** 0.5))
     low, high = own_range(pixels[::step, ::step].ravel())
@@ -43,7 +44,7 @@ def without_burnt_in(pixels: Pixels) -> Pixels:
 
 def own_range(values: NDArray[np.float32]) -> tuple[float, float]:
     """(N,) pixels -> the darkest and the brightest value of the film; infinite without letters."""
-    if not np.isfinite(values).all():  # for the caller to refuse
+    if not np.isfinite(values).all():  # the caller refuses these
         return -np.inf, np.inf
     rising = np.sort(values)
     return -_white(-rising[::-1], FAR_BELOW), _white(rising, FAR_ABOVE)

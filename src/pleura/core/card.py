@@ -1,4 +1,4 @@
-"""The card: what a weights file says about itself."""
+"""The card: the description of the network inside a weights file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pleura.core.arrays import KNOWN_CHANNELS, Definition
 from pleura.core.errors import WeightsError
-from pleura.core.reference import check_norms
+from pleura.core.reference import check_reference_values
 
 __all__ = ["CARD_KEY", "Card"]
 
@@ -18,12 +18,12 @@ CARD_KEY = "pleura"
 DEFINITIONS: tuple[Definition, ...] = ("field", "whole")
 
 COLDEST, HOTTEST = 0.05, 20.0
-"""Bounds of a temperature; beyond them probabilities are 0 or 1, or all 0.5."""
+"""Bounds of a temperature; beyond them all probabilities are 0 or 1, or all are 0.5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What weights were made of, by what, and how well they did; it travels inside their file.
+    """What the weights were made from, how, and their scores; it is stored in the weights file.
 
     Raises:
         WeightsError: the channels or the side are not ones this version of Pleura can use.
@@ -51,10 +51,10 @@ class Card:
 
     licence: str = "research use only"
     temperature: float = 1.0
-    """What the graph divides its logits by, so that probabilities come true; see `calibrate`."""
+    """The graph divides its logits by it, so that probabilities are calibrated; see `calibrate`."""
 
     norms: dict[str, Any] = field(default_factory=dict)
-    """Usual values of results, by definition: `core.reference`, made by `pleura calibrate`."""
+    """Reference values by definition: `core.reference`, written by `pleura calibrate`."""
 
     precision: str = "fp32"
     """What the graph computes in: `fp32` or `int8`."""
@@ -71,12 +71,12 @@ class Card:
                 "export the weights again"
             )
         _check_temperature(self.temperature)
-        check_norms(self.norms)
+        check_reference_values(self.norms)
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
         """The definitions of lung that these weights can give: `field`, `whole` or both."""
-        return tuple(each for each in DEFINITIONS if self.lungs(each))
+        return tuple(definition for definition in DEFINITIONS if self.lungs(definition))
 
     def lungs(self, definition: Definition) -> tuple[str, ...]:
         """The channels that hold the lungs by `definition`: two, one for both, or none."""
@@ -84,13 +84,13 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Read a card; keys that this version does not know are left aside.
+        """Read a card; keys that this version does not know are ignored.
 
         Raises:
             WeightsError: no JSON object, a key missing or of the wrong kind, unknown channels.
         """
         given = _read_object(text)
-        known = {each.name for each in fields(cls)}
+        known = {key.name for key in fields(cls)}
         missing = [name for name in ("name", "version", "channels", "side") if name not in given]
         if missing:
             raise WeightsError(
@@ -129,7 +129,7 @@ _NAMES: dict[type, str] = {str: "text", list: "a list of names", dict: "an objec
 def lung_channels(channels: tuple[str, ...], definition: Definition) -> tuple[str, ...]:
     """Of `channels`, those that hold the lungs by `definition`: right and left, one, or none."""
     apart = (f"right_{definition}", f"left_{definition}")
-    if all(each in channels for each in apart):
+    if all(name in channels for name in apart):
         return apart
     return (definition,) if definition in channels else ()
 
@@ -159,7 +159,7 @@ def _check_temperature(temperature: object) -> None:
 
 
 def _check_channels(channels: tuple[str, ...]) -> None:
-    unknown = [each for each in channels if each not in KNOWN_CHANNELS]
+    unknown = [name for name in channels if name not in KNOWN_CHANNELS]
     if unknown:
         raise WeightsError(
             f"these weights have channels that this version does not know: "
@@ -168,7 +168,7 @@ def _check_channels(channels: tuple[str, ...]) -> None:
         )
     if len(set(channels)) != len(channels):
         raise WeightsError(f"the card names a channel twice: {', '.join(channels)}")
-    if not any(lung_channels(channels, each) for each in DEFINITIONS):
+    if not any(lung_channels(channels, definition) for definition in DEFINITIONS):
         raise WeightsError(
             f"these weights have no lungs in them: {', '.join(channels) or 'no channel'}; expected "
             "field, whole, right_field with left_field, or right_whole with left_whole"

@@ -1,4 +1,4 @@
-"""Everything Pleura raises on purpose.
+"""The errors that Pleura raises on purpose.
 
 PleuraError
 ├── FilmError           this film cannot be segmented; the run goes on with the next
@@ -11,8 +11,8 @@ PleuraError
 └── WeightsError        weights are missing, altered, or made for another network
 
 A message says what was met, what was expected, and what to do. `FilmError` is what a
-caller catches to skip a film; `PleuraError` is everything. Each class says how doors answer it:
-`exit_code` of the command line, `http_status` of the service. A new class has those of its parent.
+caller catches to skip a film; `PleuraError` is everything. Each class has an `exit_code`
+for the command line and an `http_status` for the service; a new class has those of its parent.
 """
 
 from __future__ import annotations

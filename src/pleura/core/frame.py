@@ -1,8 +1,8 @@
-"""The way into the network's square and back.
+"""Fitting a film into the network's square, and restoring the maps to the film's size.
 
-A film is stretched to a square: both sides are resampled to S, whatever the aspect. The network
-then uses every one of its S x S pixels, and the sets the project grew up with, published as
-squares, look the same as a film that comes from a clinic.
+A film is stretched to a square: both sides are resampled to S, whatever the aspect. So the network
+uses all of its S x S pixels, and a film from a clinic looks like those of the sets that were
+published as squares.
 """
 
 from __future__ import annotations
@@ -23,28 +23,30 @@ __all__ = [
     "DARK_PERCENTILE",
     "LIGHT_PERCENTILE",
     "Frame",
-    "NativeMaps",
-    "above",
+    "ProbabilityMaps",
     "dark_and_light",
     "normalise",
 ]
 
 
 DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
-"""Clips the collimator's edge and burnt-in letters, which would flatten the lungs."""
+"""The range of grey that the network sees. The collimator's edge and burnt-in letters lie outside
+of it; else they would leave the lungs little contrast."""
 
 BLOCK = 128
-"""Rows restored or compared at a time: what stays in the cache takes a fraction of the time."""
+"""Rows restored or compared at a time. A block of them fits into the CPU's cache, which saves most
+of the time."""
 
 NEARLY = 1e-4
-"""Beyond what rounding adds to a mean of probabilities."""
+"""More than rounding can change a mean of probabilities."""
 
 TIED = 1e-5
-"""The most by which rounding moves a mean of probabilities: of 26 x 26 at most (a film of 32
-pixels), each sum and product by 2**-24 of its value, which is at most 1; twice that bound."""
+"""The most that rounding can change a mean of probabilities. A mean takes 26 x 26 values at most (a
+film of 32 pixels); each sum and product is rounded by 2**-24 of its value, which is at most 1. This
+is twice that bound."""
 
 ROUNDING = 1e-5
-"""A spread this small beside the values themselves is float32 rounding, and no picture."""
+"""Spread over value. A smaller spread is rounding in float32, and no picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Frame:
 
     def fit(self, pixels: Pixels) -> Square:
         """(H, W) -> (1, S, S), area-averaged where the film is larger than the square."""
-        with np.errstate(invalid="ignore"):  # what is not finite stays so, and is for the caller
+        with np.errstate(invalid="ignore"):  # values that are not finite stay; the caller checks
             return resample(pixels, (self.side, self.side))[None]
 
     def restore(self, maps: Probabilities) -> Probabilities:
@@ -76,16 +78,17 @@ class Frame:
         return restored
 
     def restore_part(self, small: Probabilities, rows: slice, columns: slice) -> Probabilities:
-        """(S, S) -> `restore(...)[rows, columns]`, with nothing made of the rest."""
+        """(S, S) -> `restore(...)[rows, columns]`; only this part is computed."""
         down, across = self._taps()
         return down.rows(across.columns(small, columns), rows)
 
     def above(self, small: Probabilities, threshold: float) -> Mask:
         """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.
 
-        A restored value is a mean of its neighbours in the square: where all of these reach the
-        threshold, or none does, it is not computed. Elsewhere a product of matrices tells, which is
-        quick; where that is so near that its rounding could decide, the value is restored.
+        A restored value is a mean of its neighbours in the square. Where all of these reach the
+        threshold, or none does, it is not computed. Elsewhere a quick product of matrices decides.
+        Where its result is so near the threshold that rounding could change the answer, the value
+        is restored as `restore` does.
         """
         if small.shape == (self.height, self.width):
             same: Mask = small >= threshold
@@ -119,26 +122,29 @@ class Frame:
     def _decide(
         self, small: Probabilities, threshold: float, mask: Mask, tied: NDArray[np.intp]
     ) -> None:
-        """Put right in `mask` the pixels `tied`: (2, N), their rows and columns."""
+        """Correct the pixels `tied` of `mask` in place: (2, N), their rows and columns."""
         rows, columns = tied
         mask[rows, columns] = values(small, self._taps(), rows=rows, columns=columns) >= threshold
 
     def _taps(self) -> tuple[Taps, Taps]:
-        """Of the rows and of the columns, from the square to the film."""
+        """The taps of the rows and of the columns, from the square to the film."""
         return taps(self.side, self.height), taps(self.side, self.width)
 
 
 def _restored(strip: Sequence[Band], wide: Probabilities) -> Probabilities:
-    """(S, n) -> (m, n): the strip's rows, but for rounding."""
+    """(S, n) -> (m, n): the strip's rows, up to rounding."""
     start = strip[0].place.start
     block = np.empty((strip[-1].place.stop - start, wide.shape[1]), np.float32)
-    for each in strip:
-        each.rows(wide, out=block[each.place.start - start : each.place.stop - start])
+    for band in strip:
+        band.rows(wide, out=block[band.place.start - start : band.place.stop - start])
     return block
 
 
 def _compare(block: Probabilities, threshold: float, into: Mask) -> NDArray[np.intp]:
-    """Whether each of `block` reaches the threshold; (2, N) rows and columns of the doubtful."""
+    """Write into `into` which pixels of `block` reach the threshold.
+
+    Returns (2, N): rows and columns of those that are too near to be sure.
+    """
     np.greater_equal(block, threshold + TIED, out=into)
     doubtful = block >= threshold - TIED
     doubtful ^= into
@@ -147,18 +153,19 @@ def _compare(block: Probabilities, threshold: float, into: Mask) -> NDArray[np.i
 
 @lru_cache(maxsize=64)
 def _strips(old: int, new: int) -> tuple[tuple[Band, ...], ...]:
-    """The bands of a line, as many together as make `BLOCK` pixels or a little less."""
+    """The bands of a line, in groups of at most `BLOCK` pixels."""
     every = bands(old, new)
-    each = max(1, BLOCK // (every[0].place.stop - every[0].place.start))
-    return tuple(every[at : at + each] for at in range(0, len(every), each))
+    together = max(1, BLOCK // (every[0].place.stop - every[0].place.start))
+    return tuple(every[at : at + together] for at in range(0, len(every), together))
 
 
 def _settled(
     known: NDArray[np.int8], first: NDArray[np.intp], last: NDArray[np.intp]
 ) -> list[tuple[int, int, bool]]:
-    """(S,) 0 none, 1 some, 2 all -> begin, end and answer of the runs of columns that settles.
+    """The runs of new columns that need no computing: begin, end, whether all reach the threshold.
 
-    `first` and `last` are `reach` of the columns.
+    `known` is (S,): of the old columns, 0 where no pixel reaches it, 1 for some, 2 for all. `first`
+    and `last` are `reach` of the columns.
     """
     ends = np.flatnonzero(np.diff(known)) + 1
     begins, ends = np.concatenate(([0], ends)), np.append(ends, len(known))
@@ -174,9 +181,9 @@ def _settled(
 
 
 def dark_and_light(values: NDArray[np.float32]) -> tuple[np.float64, np.float64]:
-    """The two percentiles of (N,) values, N > 0, to the bit as `numpy.percentile` has them.
+    """The two percentiles of (N,) values, N > 0, bit for bit those of `numpy.percentile`.
 
-    Only what stands at their places is looked for: a quarter of the time of sorting all.
+    It selects the values at these two places only, in a quarter of the time that sorting takes.
     """
     at = (len(values) - 1) * (np.array((DARK_PERCENTILE, LIGHT_PERCENTILE)) / 100)
     before = np.floor(at).astype(np.intp)
@@ -200,61 +207,65 @@ def normalise(square: Square) -> Square:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NativeMaps:
-    """(C, H, W) float32 probabilities that take the room of (C, S, S) until one is asked for.
+class ProbabilityMaps:
+    """(C, H, W) float32 in [0, 1], one map a channel, at the film's own size.
 
-    A film of 20 megapixels has 80 MB of them a channel. `maps[0]` is the first channel, (H, W);
-    numpy's functions get all of them. Each time they are made anew: keep what you need twice.
+    What the network gives, (C, S, S), is stored with the film's frame, and a map is restored each
+    time it is asked for: a film of 20 megapixels takes 80 MB a channel. Keep what you need twice.
+    `maps[0]` is the first channel, (H, W); numpy's functions get all of them.
     """
 
-    frame: Frame
-    small: Probabilities
-    """(C, S, S), as the network gave them."""
+    stored: Probabilities
+    """(C, S, S) as the network gave them; (C, H, W) without a frame."""
+
+    frame: Frame | None = None
+    """The way from the square to the film; None if the maps have the film's size already."""
 
     dtype = np.dtype(np.float32)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return len(self.small), self.frame.height, self.frame.width
+        channels, height, width = self.stored.shape
+        if self.frame is not None:
+            height, width = self.frame.height, self.frame.width
+        return channels, height, width
 
     def __len__(self) -> int:
-        return len(self.small)
+        return len(self.stored)
 
     def __getitem__(self, index: Any) -> Probabilities:
+        selected: Probabilities
+        if self.frame is None:
+            selected = self.stored[index]
+            return selected
         channel, *inside = index if isinstance(index, tuple) else (index,)
-        if isinstance(channel, int | np.integer):
-            if len(inside) == 2 and all(isinstance(each, slice) for each in inside):
-                return self.frame.restore_part(self.small[channel], *inside)
-            restored: Probabilities = self.frame.restore(self.small[channel][None])[0]
-            part: Probabilities = restored[tuple(inside)]
-            return part
-        chosen: Probabilities = np.asarray(self)[index]
-        return chosen
+        if not isinstance(channel, int | np.integer):
+            selected = np.asarray(self)[index]
+        elif len(inside) == 2 and all(isinstance(axis, slice) for axis in inside):
+            selected = self.frame.restore_part(self.stored[channel], *inside)
+        else:
+            selected = self.frame.restore(self.stored[channel][None])[0][tuple(inside)]
+        return selected
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> NDArray[np.float32]:
-        """All channels at the film's size."""
+        """All channels at the film's size, an array of their own."""
         if copy is False:
             raise ValueError("these maps are made when asked for, so there is nothing to share")
-        return self.frame.restore(self.small).astype(dtype or np.float32, copy=False)
+        return self.astype(dtype or np.float32)
 
     def astype(self, dtype: DTypeLike) -> NDArray[Any]:
-        """All channels as another type, one after the other: never all of them in float32."""
-        made = np.empty(self.shape, dtype)
-        for index, channel in enumerate(made):
+        """All channels as another type; one channel at a time is held in float32."""
+        maps = np.empty(self.shape, dtype)
+        for index, channel in enumerate(maps):
             channel[:] = self[index]
-        return made
+        return maps
 
     def above(self, index: int, threshold: float) -> Mask:
-        """(H, W) bool: where a channel is at least `threshold`."""
-        return self.frame.above(self.small[index], threshold)
-
-
-def above(maps: Probabilities | NativeMaps, index: int, threshold: float) -> Mask:
-    """`maps[index] >= threshold`, (H, W) bool, without a float map where there is none yet."""
-    if isinstance(maps, NativeMaps):
-        return maps.above(index, threshold)
-    found: Mask = maps[index] >= threshold
-    return found
+        """(H, W) bool: `maps[index] >= threshold`; no map of floats is made for it."""
+        if self.frame is not None:
+            return self.frame.above(self.stored[index], threshold)
+        mask: Mask = self.stored[index] >= threshold
+        return mask

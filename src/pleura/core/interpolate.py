@@ -1,9 +1,9 @@
-"""Maps from the network's square to a film's size, the same to the bit in whatever parts.
+"""Interpolating maps from the network's square to a film's size, with the same bits everywhere.
 
-A product of matrices is summed in an order that depends on its size, on the CPU and on the library.
-Here every new value is one chain of additions and multiplications, each rounded by itself: a value
-depends neither on what is computed beside it nor on the machine. So a value that lies at a
-threshold has one answer.
+A library sums a product of matrices in an order that depends on the size, the CPU and the version.
+Here a new value is a fixed chain of additions and multiplications, each rounded by itself. So it
+depends neither on the part that is computed nor on the machine, and a value at a threshold falls
+on the same side always.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taps:
-    """What each new pixel of a line is a mean of: some old ones that lie side by side.
+    """The old pixels of a line, side by side, whose weighted mean is a new pixel.
 
-    The weights are those of `core.resample`, without the first one's: a mean is the first old value
-    plus the weighted differences of the others to it, and where all are equal it is that value.
+    The weights are those of `core.resample` without the first. A mean is the first old value plus
+    the weighted differences of the others from it; where all are equal it is exactly that value.
     """
 
     old: int
@@ -40,17 +40,17 @@ class Taps:
     """(K, new) of the old pixels 1 to K after the first; 0 where a mean takes fewer."""
 
     def at(self, step: int, new: slice | NDArray[np.intp]) -> NDArray[np.intp]:
-        """(n,) which old pixel lies `step` after the first of these new ones."""
+        """(n,) for each new pixel, the index of the old one that lies `step` after its first."""
         return np.minimum(self.first[new] + step, self.old - 1)
 
     def rows(self, image: Values, new: slice) -> Values:
-        """(old, W) -> (n, W): these of the new rows."""
+        """(old, W) -> (n, W): the rows `new`."""
         return _mean(
             lambda step: image.take(self.at(step, new), axis=0), self.weights[:, new, None]
         )
 
     def columns(self, image: Values, new: slice) -> Values:
-        """(H, old) -> (H, n): these of the new columns."""
+        """(H, old) -> (H, n): the columns `new`."""
         return np.ascontiguousarray(self.rows(np.ascontiguousarray(image.T), new).T)
 
 
@@ -61,7 +61,7 @@ def values(
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
 ) -> Values:
-    """(N,) new pixels of (old, old) `image`: what `columns`, then `rows` of `Taps` give there.
+    """(N,) new pixels of (old, old) `image`, equal to `Taps.columns` and then `Taps.rows`.
 
     `lines` are the taps of the rows and of the columns.
     """
@@ -91,10 +91,10 @@ def taps(old: int, new: int) -> Taps:
 
 
 def _mean(pick: Callable[[int], Values], weights: Iterable[Values]) -> Values:
-    """The one way in which a value is computed; `pick` gives the old pixels by their step.
+    """The weighted mean; `pick` gives the old pixels by their step. All values are computed here.
 
-    One ufunc an operation: no compiler can join a multiplication and an addition, which would
-    leave out a rounding on the CPUs that can do both in one.
+    Each operation is a ufunc of its own, so that no compiler joins a multiplication and an
+    addition. CPUs that can do both at once would leave out a rounding.
     """
     made = base = pick(0)
     for step, weight in enumerate(weights, start=1):

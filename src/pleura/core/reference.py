@@ -1,6 +1,7 @@
-"""What is usual of good results by some weights: what a new result is held against.
+"""Reference values: the usual features of good results, with which a new result is compared.
 
-Norms are fitted by `pleura calibrate` and travel on the weights' card, a set for each definition.
+`pleura calibrate` fits them. They stand on the weights' card under `norms`, a set for each
+definition of lung.
 """
 
 from __future__ import annotations
@@ -14,18 +15,25 @@ from numpy.typing import NDArray
 
 from pleura.core.errors import WeightsError
 
-__all__ = ["TRAITS", "Estimate", "Norms", "Usual", "check_norms", "read_norms"]
+__all__ = [
+    "FEATURES",
+    "Estimate",
+    "ReferenceValues",
+    "Usual",
+    "check_reference_values",
+    "read_reference_values",
+]
 
 _OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
 
-TRAITS = (
+FEATURES = (
     *(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG),
     "log_area",
     "log_aspect",
     "log_loss",
     "log_unsure",
 )
-"""Names of the numbers of a result that are held against what is usual, in order."""
+"""Names of the features that are compared, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +50,16 @@ class Estimate:
         _check(0 <= self.poor <= 1, "poor must be a Dice in [0, 1]")
 
     def dice(self, doubt: float) -> float:
-        """Estimated Dice in [0, 1]; falls as `doubt`, of `Traits`, rises."""
+        """Estimated Dice in [0, 1]; it falls as `Features.doubt` rises."""
         return float(np.clip(1 - np.exp(self.intercept + self.slope * doubt), 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Mean and precision of the traits of many results, and how far off is too far."""
+    """Mean and precision of the features of many results, and limits of the distance to them."""
 
     mean: tuple[float, ...]
-    """Of each of `TRAITS`."""
+    """Of each of `FEATURES`."""
 
     precision: tuple[tuple[float, ...], ...]
     """The inverse of their covariance."""
@@ -63,43 +71,43 @@ class Usual:
     """A distance beyond this is no frontal chest film."""
 
     unsure: float
-    """Nor is a film that the network is more unsure of than this."""
+    """`Features.unsure` beyond this is no frontal chest film either."""
 
     def __post_init__(self) -> None:
-        known = len(TRAITS)
+        known = len(FEATURES)
         _check(np.shape(self.mean) == (known,), f"mean must be {known} numbers")
         _check(np.shape(self.precision) == (known,) * 2, f"precision must be {known} x {known}")
         limits = self.unusual, self.strange, self.unsure
-        _check(all(each > 0 for each in limits), "limits must be positive")
+        _check(all(limit > 0 for limit in limits), "limits must be positive")
 
-    def distance(self, traits: NDArray[np.float64]) -> float:
-        """Mahalanobis distance of (16,) `traits` from the mean, in standard deviations."""
-        off = traits - np.asarray(self.mean)
+    def distance(self, features: NDArray[np.float64]) -> float:
+        """Mahalanobis distance of (16,) `features` from the mean, in standard deviations."""
+        off = features - np.asarray(self.mean)
         return float(np.sqrt(max(off @ np.asarray(self.precision) @ off, 0.0)))
 
 
 @dataclass(frozen=True, slots=True)
-class Norms:
-    """What is known of one definition's results; None where too few films were there to learn."""
+class ReferenceValues:
+    """The reference values of one definition; None where too few films were there to fit them."""
 
     estimate: Estimate | None = None
     usual: Usual | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the card."""
-        return {name: each for name, each in asdict(self).items() if each is not None}
+        return {name: part for name, part in asdict(self).items() if part is not None}
 
 
-def read_norms(told: Mapping[str, Any], definition: str) -> Norms:
-    """The norms of `definition` on a card; empty ones where the card has none.
+def read_reference_values(on_card: Mapping[str, Any], definition: str) -> ReferenceValues:
+    """The reference values of `definition`, empty where a card has none; `on_card` is its `norms`.
 
     Raises:
-        WeightsError: what the card says is no norms.
+        WeightsError: they are not what `pleura calibrate` writes.
     """
-    own = told.get(definition, {})
+    own = on_card.get(definition, {})
     try:
         estimate, usual = own.get("estimate"), own.get("usual")
-        return Norms(
+        return ReferenceValues(
             None if estimate is None else Estimate(**_numbers(estimate)),
             None if usual is None else Usual(**_numbers(usual)),
         )
@@ -110,25 +118,25 @@ def read_norms(told: Mapping[str, Any], definition: str) -> Norms:
         ) from error
 
 
-def check_norms(told: object) -> None:
-    """Raise `WeightsError` unless `told` is what a card may say of norms."""
-    if not isinstance(told, Mapping):
+def check_reference_values(on_card: object) -> None:
+    """Raise `WeightsError` unless `on_card`, the `norms` of a card, can be read."""
+    if not isinstance(on_card, Mapping):
         raise WeightsError(
-            f"the card's norms must be an object, got {told!r}; "
+            f"the card's norms must be an object, got {on_card!r}; "
             "write them anew with `pleura calibrate --write`"
         )
     for definition in ("field", "whole"):
-        read_norms(told, definition)
+        read_reference_values(on_card, definition)
 
 
-def _numbers(told: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(on_card: Mapping[str, Any]) -> dict[str, Any]:
     """The fields, numbers as floats and lists as tuples; raises where one is not finite."""
-    return {name: _plain(value) for name, value in told.items()}
+    return {name: _plain(value) for name, value in on_card.items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return tuple(_plain(each) for each in value)
+        return tuple(_plain(item) for item in value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise ValueError(f"{value!r} is no finite number")
     return float(value)

@@ -1,8 +1,8 @@
 """Pictures from one size to another, with a triangle filter that is widened when shrinking.
 
-Every new pixel is a mean of a few old ones that lie together. A band of new pixels is therefore a
-small product of matrices, and a picture is resampled band by band: less to load than a library of
-sparse matrices, which would take longer than the film, and no slower.
+A new pixel is a mean of a few old ones that lie together. So a band of new pixels is a small
+product of matrices, and a picture is resampled band by band. A library of sparse matrices would be
+no faster, and would take longer to load than a film takes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 __all__ = ["Band", "band", "bands", "reach", "resample", "resample_columns", "resample_rows"]
 
 AROUND = 16
-"""Old pixels that a band should need, about: fewer bands, or less multiplying by nothing."""
+"""About how many old pixels a band should need. More make fewer bands, fewer multiply less by 0."""
 
 SIZES = (2, 64)
-"""New pixels of a band, the least and the most."""
+"""The fewest and the most new pixels of a band."""
 
 PRODUCTS = 2**18
-"""Of one call. Above it numpy's BLAS takes threads of its own, beside those that are at work."""
+"""The most products of one call. Above it numpy's BLAS starts threads beside those that work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,10 +30,10 @@ class Band:
     """Some new pixels of a line."""
 
     place: slice
-    """Of the new pixels in their line."""
+    """Where the new pixels lie in their line."""
 
     around: slice
-    """Of the old pixels that they are means of."""
+    """Where the old pixels lie whose means they are."""
 
     weights: NDArray[np.float32]
     """(new, old) of these; each row sums to 1."""
@@ -63,27 +63,27 @@ def resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 def resample_rows(image: NDArray[np.float32], new: int) -> NDArray[np.float32]:
     """(H, W) -> (new, W)."""
     made = np.empty((new, image.shape[1]), np.float32)
-    for each in bands(len(image), new):
-        each.rows(image, out=made[each.place])
+    for band in bands(len(image), new):
+        band.rows(image, out=made[band.place])
     return made
 
 
 def resample_columns(image: NDArray[np.float32], new: int) -> NDArray[np.float32]:
     """(H, W) -> (H, new)."""
     made = np.empty((len(image), new), np.float32)
-    for each in bands(image.shape[1], new):
-        step = max(1, PRODUCTS // each.weights.size)
+    for band in bands(image.shape[1], new):
+        step = max(1, PRODUCTS // band.weights.size)
         for at in range(0, len(image), step):
-            part = image[at : at + step, each.around]
-            np.matmul(part, each.weights.T, out=made[at : at + step, each.place])
+            part = image[at : at + step, band.around]
+            np.matmul(part, band.weights.T, out=made[at : at + step, band.place])
     return made
 
 
 @lru_cache(maxsize=64)
 def bands(old: int, new: int) -> tuple[Band, ...]:
-    """All of a line of `old` pixels to `new`, in their order."""
-    each = int(np.clip(round(AROUND * new / old), *SIZES))
-    return tuple(band(old, new, slice(at, min(at + each, new))) for at in range(0, new, each))
+    """The bands of a line that goes from `old` to `new` pixels, in order."""
+    width = int(np.clip(round(AROUND * new / old), *SIZES))
+    return tuple(band(old, new, slice(at, min(at + width, new))) for at in range(0, new, width))
 
 
 def band(old: int, new: int, place: slice) -> Band:
@@ -104,9 +104,9 @@ def band(old: int, new: int, place: slice) -> Band:
 def reach(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """(new,) each: the first and the last of the old pixels that a new one is a mean of."""
     edges = []
-    for each in bands(old, new):
-        used = each.weights > 0
+    for band in bands(old, new):
+        used = band.weights > 0
         ends = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
-        edges.append(np.stack(ends) + each.around.start)
+        edges.append(np.stack(ends) + band.around.start)
     first, last = np.concatenate(edges, axis=1)
     return first, last

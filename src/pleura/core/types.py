@@ -1,4 +1,4 @@
-"""The nouns: what a film is, and what Pleura says about it.
+"""The nouns: a film, its masks, measurements and quality, and the segmentation that holds them.
 
 Axis order is (row, column) everywhere; row 0 is the top, column 0 the viewer's left.
 Right and left are the patient's: in a standard frontal film the right lung lies on the
@@ -7,16 +7,14 @@ viewer's left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from pleura.core.arrays import Definition, Mask, Pixels, Probabilities, Verdict
+from pleura.core.arrays import Definition, Mask, Pixels, Verdict
 from pleura.core.errors import UnsuitableFilm
-
-if TYPE_CHECKING:
-    from pleura.core.frame import NativeMaps
+from pleura.core.frame import ProbabilityMaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,11 @@ class Radiograph:
     """`PA`, `AP`, `LL`, ... where the file says so."""
 
     notes: tuple[str, ...] = ()
-    """What was found or assumed while decoding, for the user to read."""
+    """What was assumed or corrected while the file was decoded, for the user to read."""
 
     doubts: tuple[str, ...] = ()
-    """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`: what the
-    file says of itself, such as that it is mirrored."""
+    """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`, from the
+    file's own header: it is mirrored, for one."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
@@ -91,7 +89,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What the masks measure. Pixels always; millimetres only where the spacing is known.
+    """Areas, boxes and ratios of the masks: in pixels always, in cm2 where the spacing is known.
 
     `None` means undefined (an empty mask, no spacing, no heart channel), never zero.
     """
@@ -118,7 +116,7 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a result: enough to make it again."""
+    """What made a result, so that it can be made again."""
 
     version: str
     """Of the package."""
@@ -137,20 +135,39 @@ class Doubt:
     """One of `core.quality.verdict.DOUBTS`, for machines: stable."""
 
     text: str
-    """One sentence for people: what is odd, and what to do."""
+    """One sentence for people: what is unusual, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What Pleura thinks of its own result."""
+    """The verdict on a result, the Dice estimated for it, and the reasons to doubt it."""
 
     verdict: Verdict
     estimated_dice: float | None
-    """What Dice the lungs would have with a reader's mask, in [0, 1]; None where the weights' card
-    does not say how to estimate it, or no lung was found."""
+    """The Dice expected of the lungs with a reader's mask, in [0, 1]; None where the weights' card
+    has no reference values for it, or no lung was found."""
 
     doubts: tuple[Doubt, ...] = ()
-    """Why the verdict is not `ok`, gravest first; empty if it is."""
+    """Why the verdict is not `ok`, most serious first; empty if it is `ok`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LungMasks:
+    """The masks of one film, right and left disjoint, and what was changed to get them."""
+
+    right: Mask
+    left: Mask
+    heart: Mask | None = None
+    """None where the weights have no heart channel."""
+
+    notes: tuple[str, ...] = ()
+    """What clean-up changed, for the user to read."""
+
+    @property
+    def both(self) -> Mask:
+        """(H, W) bool: both lungs."""
+        both: Mask = self.right | self.left
+        return both
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,22 +175,55 @@ class Segmentation:
     """The lungs of one film, at its native size."""
 
     radiograph: Radiograph
-    right: Mask
-    left: Mask
-    probabilities: Probabilities | NativeMaps
-    """(C, H, W); `channels` names the maps. What `Segmenter` gives is made when it is looked at."""
+    lungs: LungMasks
+    probabilities: ProbabilityMaps
+    """(C, H, W); `channels` names the maps."""
 
     channels: tuple[str, ...]
     measurements: Measurements
     provenance: Provenance
     quality: Quality
-    """The verdict; a mask whose verdict is not `ok` must not pass for a good one."""
-
-    heart: Mask | None = None
-    notes: tuple[str, ...] = ()
+    """Look at masks whose verdict is not `ok` before you use them."""
 
     @property
     def mask(self) -> Mask:
         """(H, W) bool: both lungs."""
-        both: Mask = self.right | self.left
-        return both
+        return self.lungs.both
+
+    @property
+    def right(self) -> Mask:
+        """(H, W) bool: the patient's right lung."""
+        return self.lungs.right
+
+    @property
+    def left(self) -> Mask:
+        """(H, W) bool: the patient's left lung."""
+        return self.lungs.left
+
+    @property
+    def heart(self) -> Mask | None:
+        """(H, W) bool; None where the weights have no heart channel."""
+        return self.lungs.heart
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed while the film was read, and what clean-up changed."""
+        return (*self.radiograph.notes, *self.lungs.notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays, of types that `json.dumps` takes; undefined is None.
+
+        `height` and `width` are in px; the units of the measurements stand in their names.
+        """
+        height, width = self.radiograph.size
+        spacing = self.radiograph.spacing
+        return {
+            "height": height,
+            "width": width,
+            "view": self.radiograph.view,
+            "spacing": None if spacing is None else asdict(spacing),
+            "quality": asdict(self.quality),
+            "measurements": asdict(self.measurements),
+            "notes": list(self.notes),
+            "provenance": asdict(self.provenance),
+        }

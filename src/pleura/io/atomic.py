@@ -1,9 +1,9 @@
-"""Files that appear whole or not at all.
+"""Writing files atomically: a file appears complete or not at all.
 
-A file is written beside its place under a name that starts with a dot, flushed to the disk, and
-renamed over the old one in a single step of the file system. Whatever happens on the way, kill -9
-included, readers find the old file or the new one. What a killed run leaves behind is a dotted
-`.pleura-PID-N.part`, which no search for films looks at and `sweep` removes.
+A file is written in the same folder under a name that starts with a dot, flushed to the disk, and
+renamed over the old one in a single step of the file system. So readers find the old file or the
+new one, even after kill -9. A killed run leaves a hidden `.pleura-PID-N.part` behind, which no
+search for films reads and which `sweep` removes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from pleura.io.run.walk import walk
 __all__ = ["OWN", "cannot_write", "is_full", "make_folders", "settle", "sweep", "written_whole"]
 
 OWN = ".pleura-"
-"""What the names of files begin with that are there while a run goes on."""
+"""The beginning of the names of files that exist only during a run."""
 
 STALE_S = 3600.0
-"""Where a process cannot be asked whether it lives (Windows), a leftover this old is dead, s."""
+"""Age from which a partial file is removed where the system cannot say whether its process runs
+(Windows), s."""
 
 _PART = re.compile(r"\.pleura-(\d+)-[0-9a-f]+\.part")
 
@@ -43,9 +44,12 @@ def written_whole(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextM
 def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any]]:
     r"""Open a file that takes its name only when the block ends without an error.
 
-    Folders on the way are made. Text is UTF-8 with `\n` line ends on every system. An error in
-    the block leaves an older file as it was. What the file system refuses is an `OutputError`, a
-    full disk among them a `DiskFull`.
+    Missing folders are made. Text is UTF-8 with `\n` line ends on every system. An error in the
+    block leaves an older file as it was.
+
+    Raises:
+        DiskFull: no space is left, or a quota is used up.
+        OutputError: the file system refuses the file for another reason.
     """
     part = path.parent / f".pleura-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
@@ -70,12 +74,12 @@ def make_folders(folder: Path) -> None:
         folder = folder.parent
         if folder == folder.parent:
             break
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
+    for missing_folder in reversed(missing):
+        missing_folder.mkdir(exist_ok=True)
 
 
 def settle(folder: Path) -> None:
-    """Put the names in `folder` on the disk: what was renamed into it outlives a loss of power."""
+    """Flush the names in `folder` to the disk, so that a rename outlives a loss of power."""
     if os.name == "nt":  # a folder cannot be opened there, and NTFS keeps its names in a journal
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -86,7 +90,7 @@ def settle(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what killed runs left in `folder` and below; parts still being written stay.
+    """Remove partial files of killed runs from `folder` and below; those being written stay.
 
     Returns how many files were removed.
     """
@@ -107,7 +111,7 @@ def is_full(error: OSError) -> bool:
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
-    """The error for a place that takes no file, with what to do about it."""
+    """The error for a file that cannot be written, with what to do about it."""
     reason = error.strerror or str(error)
     if is_full(error):
         return DiskFull(

@@ -17,8 +17,10 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -32,6 +34,10 @@ from pleura.io.decoder_worker import (
     read_header,
     write_message,
 )
+from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
+
+if TYPE_CHECKING:
+    from pleura.io.dicom.source import FilmHeader
 
 __all__ = ["read_in_process", "start_decoder", "stop_decoders"]
 
@@ -44,8 +50,8 @@ _ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm, Unsuitabl
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from pleura.io.decoder_worker import main; main()"
 
 
-def read_in_process(source: Path | str | bytes, **options: Any) -> Radiograph:
-    """Read a film as `io.read.read_here` does, in a decoder process; takes the same options.
+def read_in_process(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
+    """Read a film as `io.read.read_here` does, in a decoder process.
 
     A path is opened by the process itself. As many films are read at a time as there are CPUs;
     further callers wait.
@@ -57,20 +63,13 @@ def read_in_process(source: Path | str | bytes, **options: Any) -> Radiograph:
     is_path = isinstance(source, str | Path)
     request = {
         "path": str(Path(cast(str, source)).absolute()) if is_path else None,
-        "options": options,
+        "options": asdict(options),
     }
     with _POOL.borrowed() as worker:
-        header, pixels = worker.answer(request, b"" if is_path else cast(bytes, source))
-    if "error" in header:
-        raise _ERRORS[header["error"]](header["message"])
-    spacing = header["spacing"] and Spacing(**header["spacing"])
-    return Radiograph(
-        pixels,
-        spacing=spacing,
-        view=header["view"],
-        notes=tuple(header["notes"]),
-        doubts=tuple(header["doubts"]),
-    )
+        reply = worker.answer(request, b"" if is_path else cast(bytes, source))
+    if "error" in reply.fields:
+        raise _error(reply.fields)
+    return reply.film()
 
 
 def start_decoder() -> None:
@@ -82,6 +81,46 @@ def start_decoder() -> None:
 def stop_decoders() -> None:
     """End all decoder processes; films in them fail. The next film starts a new one."""
     _POOL.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What a decoder process answered."""
+
+    fields: dict[str, Any]
+    """As `io.decoder_worker` writes them."""
+
+    pixels: Pixels
+    """(H, W) float32; (0, 0) with an error."""
+
+    header: bytes
+    """Of a DICOM film: `FilmHeader` as bytes, if it was asked for."""
+
+    def film(self) -> DecodedFilm:
+        spacing, no_header = self.fields["spacing"], self.fields["no_header"]
+        radiograph = Radiograph(
+            self.pixels,
+            spacing=spacing and Spacing(**spacing),
+            view=self.fields["view"],
+            notes=tuple(self.fields["notes"]),
+            doubts=tuple(self.fields["doubts"]),
+        )
+        return DecodedFilm(
+            radiograph,
+            uid=self.fields["uid"],
+            header=_header(self.header) if self.header else None,
+            no_header=no_header and _error(no_header),
+        )
+
+
+def _error(fields: Mapping[str, str]) -> FilmError:
+    return _ERRORS[fields["error"]](fields["message"])
+
+
+def _header(content: bytes) -> FilmHeader:
+    from pleura.io.dicom.source import FilmHeader  # pydicom, for films with a header alone
+
+    return FilmHeader.from_bytes(content)
 
 
 class _Worker:
@@ -105,8 +144,12 @@ class _Worker:
             ) from error
         _enlarge(self._process.stdout)
 
-    def answer(self, request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], Pixels]:
-        """The header of the reply, and its pixels (H, W) float32; (0, 0) with an error."""
+    def answer(self, request: Mapping[str, Any], content: bytes) -> _Reply:
+        """Send a request and wait for the reply.
+
+        Raises:
+            UnreadableFilm: the process ended before it replied.
+        """
         timer = threading.Timer(WALL_S, self._stop_late)
         timer.start()
         self._answering = True
@@ -114,17 +157,19 @@ class _Worker:
             replies = cast(IO[bytes], self._process.stdout)
             self._started = self._started or bool(read_header(replies))
             write_message(cast(IO[bytes], self._process.stdin), request, content)
-            header = read_header(replies)
-            pixels = np.empty(header.get("size", (0, 0)), np.float32)
+            fields = read_header(replies)
+            pixels = np.empty(fields.get("size", (0, 0)), np.float32)
             if pixels.size:
                 read_exactly(replies, pixels.data.cast("B"))
+            header = bytearray(fields["bytes"] - pixels.nbytes)
+            read_exactly(replies, memoryview(header))
         except (OSError, EOFError):  # it has ended, or was ended
             self._process.wait()
             raise UnreadableFilm(self._why_it_ended()) from None
         finally:
             timer.cancel()
         self._answering = False
-        return header, pixels
+        return _Reply(fields, pixels, bytes(header))
 
     def is_ready(self) -> bool:
         """Whether it lives and is not in the middle of a film."""
@@ -201,7 +246,9 @@ class _Pool:
         if worker is not None and not worker.is_ready():  # it was ended while nobody used it
             worker.close()
             return self._take()
-        worker = worker or _Worker()
+        if worker is None:
+            _end_with_this_process()
+            worker = _Worker()
         with self._lock:
             self._busy.add(worker)
         return worker
@@ -237,8 +284,13 @@ def _forget() -> None:
     _POOL = _Pool()
 
 
+@cache
+def _end_with_this_process() -> None:
+    """Once: end decoder processes when this process ends, and leave them to it when it forks."""
+    atexit.register(stop_decoders)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+
+
 _POOL = _Pool()
 _INHERITED: list[_Pool] = []
-atexit.register(stop_decoders)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

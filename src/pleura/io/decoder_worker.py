@@ -1,6 +1,7 @@
 """The program of a decoder process: it reads requests, decodes films and writes replies.
 
-A request names a file or brings its bytes; a reply brings the pixels or an error. The program ends
+A request names a file or brings its bytes; a reply brings the pixels and
+the header, or an error. The program ends
 when its input ends, when a film takes more processor time than `CPU_S`, or when a decoder crashes.
 """
 
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from pleura.core.errors import FilmError
-from pleura.core.types import Radiograph
 from pleura.io.decoding import out_of_memory
+from pleura.io.film import DecodedFilm, ReadOptions
 
 __all__ = ["CPU_S", "MEMORY_BYTES", "main", "read_exactly", "read_header", "write_message"]
 
@@ -46,15 +47,15 @@ def main() -> None:
             content = bytearray(request["bytes"])
             read_exactly(requests, memoryview(content))
             _limit_time()
-            header, pixels = _answered(request, bytes(content))
-            write_message(replies, header, pixels)
+            fields, contents = _answered(request, bytes(content))
+            write_message(replies, fields, *contents)
 
 
-def write_message(stream: IO[bytes], header: Mapping[str, Any], content: Any = b"") -> None:
-    """Write a JSON header and `content`, any contiguous buffer, to an unbuffered stream."""
-    body = memoryview(content).cast("B") if len(content) else memoryview(b"")
-    text = json.dumps({**header, "bytes": len(body)}).encode()
-    for part in (memoryview(_LENGTH.pack(len(text)) + text), body):
+def write_message(stream: IO[bytes], header: Mapping[str, Any], *contents: Any) -> None:
+    """Write a JSON header and then `contents`, contiguous buffers, to an unbuffered stream."""
+    body = [memoryview(content).cast("B") for content in contents if len(content)]
+    text = json.dumps({**header, "bytes": sum(map(len, body))}).encode()
+    for part in (memoryview(_LENGTH.pack(len(text)) + text), *body):
         while part:
             part = part[stream.write(part) :]
 
@@ -114,29 +115,34 @@ def _limit_time() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_S, most))
 
 
-def _answered(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
-    """The reply's header and the pixels, (H, W) float32; or an error and no bytes."""
+def _answered(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """The reply's fields, the pixels (H, W) float32 and the header; or an error and no bytes."""
     from pleura.io.read import read_here
 
     source = content if request["path"] is None else request["path"]
     try:
-        film = read_here(source, **request["options"])
+        film = read_here(source, ReadOptions(**request["options"]))
+        header = b"" if film.header is None else film.header.to_bytes()
     except FilmError as error:
-        return _failed(error), b""
+        return _failed(error), ()
     except MemoryError:
-        return _failed(out_of_memory("film's")), b""
-    return _header(film), film.pixels
+        return _failed(out_of_memory("film's")), ()
+    return _fields(film), (film.radiograph.pixels, header)
 
 
 def _failed(error: FilmError) -> dict[str, Any]:
     return {"error": type(error).__name__, "message": str(error)}
 
 
-def _header(film: Radiograph) -> dict[str, Any]:
+def _fields(film: DecodedFilm) -> dict[str, Any]:
+    """All of a film but what travels as bytes."""
+    radiograph = film.radiograph
     return {
-        "size": film.size,
-        "spacing": None if film.spacing is None else asdict(film.spacing),
-        "view": film.view,
-        "notes": film.notes,
-        "doubts": film.doubts,
+        "size": radiograph.size,
+        "spacing": None if radiograph.spacing is None else asdict(radiograph.spacing),
+        "view": radiograph.view,
+        "notes": radiograph.notes,
+        "doubts": radiograph.doubts,
+        "uid": film.uid,
+        "no_header": None if film.no_header is None else _failed(film.no_header),
     }

@@ -1,8 +1,8 @@
-"""The one place where foreign bytes meet foreign decoders.
+"""Running decoders of other libraries: their warnings, log records and errors are caught here.
 
-Decoders warn through Python's `warnings` and fail with errors of every class. Here warnings are
-caught, so that they neither reach the host program nor stop it where it makes warnings errors; what
-they log stays from it too; and failures become `UnreadableFilm`.
+Decoders warn through Python's `warnings`, log, and fail with errors of every class. Warnings and
+log records do not reach the host program, which may treat warnings as errors. Failures become
+`UnreadableFilm`.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ class NeedsDecoderProcess(PleuraError):
 
 @dataclass(slots=True)
 class Decoding:
-    """What a decoder said while it worked."""
+    """Warnings and notes of one film while it is decoded."""
 
     kind: str
-    """Of the file, as shown to people: `PNG`, `DICOM`, ..."""
+    """The file's format, as shown to people: `PNG`, `DICOM`, ..."""
 
     warned: int = 0
     """Warnings raised in the block so far, by its own thread."""
 
     notes: list[str] = field(default_factory=list)
-    """For the reader to fill: what the user should know of this film."""
+    """Notes for the user, which the reader fills in."""
 
 
 class _Listening:
-    """Warnings of all threads in `decoding` blocks, each counted for its own thread's block.
+    """Counts warnings of all threads in `decoding` blocks, for each thread apart.
 
-    Python's filters belong to the whole process, so the first thread in puts them aside and the
-    last one out puts them back: each doing so for itself could leave the host's changed for good.
+    Python's warning filters belong to the whole process. So the first thread that enters a block
+    replaces them and the last one that leaves restores them; if every thread did so for itself, the
+    host's filters could stay changed.
     """
 
     def __init__(self) -> None:
@@ -84,7 +85,7 @@ _listening = _Listening()
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Let libraries write files: what they warn and log does not reach the host program."""
+    """Keep warnings and log records of libraries from the host program, while they write files."""
     with _quietly(Decoding("")):
         yield
 

@@ -1,4 +1,4 @@
-"""What no film can be, whatever the format: too large, too small, too long, without contrast."""
+"""Checks for films of every format: size, aspect, bytes, contrast, spacing."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ __all__ = [
 ]
 
 MOST_PIXELS = 60_000_000
-"""Of a film, checked in the header before anything is decoded; 7,745 x 7,745. The largest
+"""The most pixels of a film, checked in the header before it is decoded; 7,745 x 7,745. The largest
 detectors and film scanners stay below 40 million. A film takes up to 18 bytes a pixel while it is
 read, segmented and drawn: 1.2 GB at this limit, with the program itself."""
 
 MOST_BYTES = 500_000_000
-"""Of a film's file."""
+"""The most bytes of a film's file."""
 
 LEAST_SIDE = 32
-"""Pixels; below it nobody can see a lung."""
+"""The smallest side of a film, px; a lung cannot be seen on a smaller one."""
 
 MOST_ASPECT = 4.0
-"""Of the longer to the shorter side."""
+"""The largest ratio of the longer to the shorter side."""
 
 LEAST_LEVELS = 8
 """Grey values between the dark and the light percentile; a mask or a blank plate has fewer."""
 
 LEAST_LEFT = 0.25
-"""Of the pixels that show something, as many must do so behind a window or a table."""
+"""The least share of the pixels with detail that must keep it behind a window or a table."""
 
 GREYS = 256
-"""Of a screen: what lies within one of them of black or white shows nothing."""
+"""Grey levels of a screen; pixels within one level of black or white show no detail."""
 
 SMALLEST_FILM_MM, LARGEST_FILM_MM = 40.0, 600.0
-"""Sides a chest film can have: a cropped newborn, a 43 cm detector magnified."""
+"""The range of a chest film's sides, from a cropped newborn to a magnified 43 cm detector."""
 
 _SAMPLE = 65_536  # pixels looked at to judge contrast
 _FEW = 64  # of these every so many mostly show all that is asked for
@@ -81,10 +81,10 @@ def check_bytes(size: int) -> None:
 
 
 def check_contrast(pixels: Pixels) -> None:
-    """Raise `UnsuitableFilm` where the pixels show nothing: flat, a mask, or not finite.
+    """Raise `UnsuitableFilm` for pixels without contrast: flat, a mask, or not finite.
 
-    Judged as the network will see it, between the two percentiles of `core.frame`, on an even
-    sample of 65,000 pixels or more.
+    The contrast is that which the network will see, between the two percentiles of `core.frame`,
+    on an even sample of 65,000 pixels or more.
     """
     if not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
         raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
@@ -115,9 +115,9 @@ def all_finite(pixels: Pixels, notes: list[str]) -> Pixels:
 
 
 def leaves_enough(before: Pixels, after: Pixels) -> bool:
-    """Whether `after`, a film's values behind a window or a table, still shows the film.
+    """Whether `after`, a film's values behind a window or a table, keeps enough detail.
 
-    It does not where three of four pixels that showed something became as good as black or white.
+    It does not if three of four pixels with detail became nearly black or white.
     """
     return _shown(after) >= LEAST_LEFT * _shown(before)
 
@@ -144,7 +144,9 @@ def _sample(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:
-    """How many values (N,) `sample` has from `dark` to `light`; or as a few show, if enough."""
+    """The number of values in (N,) `sample` from `dark` to `light`; a part of it is enough if that
+    has `LEAST_LEVELS`.
+    """
     for step in (_FEW, 1):
         part = sample[::step]
         found = len(np.unique(part[(part >= dark) & (part <= light)]))

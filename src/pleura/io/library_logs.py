@@ -1,8 +1,7 @@
-"""What the libraries log while they work for Pleura does not reach the host program.
+"""Keeping the log records of libraries, while they work for Pleura, from the host program.
 
-Their records quote what a film says of its patient, and a host that logs would print them as its
-own. What the host itself does with the same libraries, before, after or on other threads, is heard
-as ever.
+These records quote a film's header, patient included, and a host would print them in its own log.
+Records of the host's own calls of the same libraries pass, before, after and on other threads.
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ LIBRARIES = ("pydicom", "highdicom", "PIL", "nibabel", "jpeg_ls", "imagecodecs")
 
 
 class _Gate(logging.Handler):
-    """Takes the place of a library's way to the handlers above it, where it lets the host pass."""
+    """A handler on a library's logger, which passes the host's own records on."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        """Not yet in place."""
+        """Make the handler; `open` installs it."""
         super().__init__()
         self._logger, self._propagate = logger, logger.propagate
 
     def open(self) -> None:
-        """Take the place."""
+        """Install the handler."""
         self._propagate = self._logger.propagate
         self._logger.propagate = False
         self._logger.addHandler(self)
 
     def shut(self) -> None:
-        """Leave it as it was."""
+        """Remove the handler, and restore the logger."""
         self._logger.removeHandler(self)
         self._logger.propagate = self._propagate
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Pass on what another thread said, for itself."""
+        """Pass the record on unless this thread is in a block."""
         if not _own.depth and self._propagate and self._logger.parent is not None:
             self._logger.parent.callHandlers(record)
         return True
@@ -52,7 +51,7 @@ _own = _Own()
 _lock = threading.Lock()
 _gates = [_Gate(logging.getLogger(name)) for name in LIBRARIES]
 _threads = 0
-"""How many threads are in blocks; the first puts the gates up, the last takes them away."""
+"""How many threads are in blocks; the first installs the handlers, the last removes them."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Opening what must be a file: a pipe or a device in its place is refused, never waited for."""
+"""Opening regular files; a pipe or a device is refused at once, and never waited for."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ _KINDS = {
 def open_file(path: Path) -> IO[bytes]:
     """Open a regular file to read it.
 
-    Judged by what was opened, so that a pipe put in a file's place a moment ago is seen too. Raises
-    `OSError`: it is a folder, a pipe, a socket or a device, or cannot be opened.
+    The check is made on the opened handle, so that a pipe that replaced a file a moment ago is
+    refused too.
+
+    Raises:
+        OSError: it is a folder, a pipe, a socket or a device, or cannot be opened.
     """
     try:
         handle = os.open(path, _FLAGS)

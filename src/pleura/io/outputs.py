@@ -1,4 +1,4 @@
-"""The files a result can be written as. A new format is a line in `FORMATS`."""
+"""Writing a result in any of the output formats. A new format is an entry in `FORMATS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -36,6 +36,9 @@ from pleura.io.images.masks import (
 from pleura.io.images.overlay import marked_overlay, overlay_options, write_crop, write_overlay
 from pleura.io.run.row import COLUMNS, Row
 
+if TYPE_CHECKING:
+    from pleura.io.dicom.source import FilmHeader  # which loads pydicom
+
 __all__ = [
     "FORMATS",
     "PICTURES",
@@ -59,13 +62,13 @@ class Format:
     """One way to write a result."""
 
     write: Writer | None
-    """None for DICOM: these are made together, by `io.dicom.results`, and refer to each other."""
+    """None for DICOM: `io.dicom.results` makes these together, and they refer to each other."""
 
     endings: tuple[str, ...]
-    """Of the files it writes, put behind the film's stem."""
+    """The endings of its files, behind the film's stem."""
 
     says: str
-    """For lists of formats."""
+    """A description for lists of formats."""
 
 
 _ROWS = 256  # of a map, packed at a time
@@ -137,13 +140,14 @@ def write_outputs(
     formats: Iterable[str] = ("mask",),
     *,
     film: Path | str | bytes | None = None,
+    header: FilmHeader | None = None,
 ) -> list[Path]:
     """Write a result in each of the formats beside `stem`; returns the files.
 
     `stem` is a path without suffix: `out/film` gives `out/film_mask.png`. Folders are made. Each
     file appears whole or not at all, in the order of `FORMATS`. DICOM formats need `film`, the
-    DICOM file that was segmented, since they refer to it and lie in its study; COCO files have its
-    file name.
+    DICOM file that was segmented, since they refer to it and lie in its study; they do not read it
+    again where its `header` is given. COCO files have its file name.
 
     Raises:
         UsageError: an unknown format, or a DICOM one without `film`, before anything is written.
@@ -152,7 +156,7 @@ def write_outputs(
             is written.
     """
     names = check_formats(formats)
-    made = _made(segmentation, [name for name in names if name in DICOM_FORMATS], film)
+    made = _made(segmentation, [name for name in names if name in DICOM_FORMATS], header or film)
     written = []
     for name in names:
         write = FORMATS[name].write
@@ -165,9 +169,9 @@ def write_outputs(
 
 
 def _made(
-    segmentation: Segmentation, names: list[str], film: Path | str | bytes | None
+    segmentation: Segmentation, names: list[str], film: FilmHeader | Path | str | bytes | None
 ) -> dict[str, bytes]:
-    """DICOM files by format; none asked for, none made."""
+    """DICOM files by format; empty if no DICOM format is asked for."""
     if not names:
         return {}
     if film is None:

@@ -1,4 +1,4 @@
-"""A file of any kind we know -> `Radiograph`. What a file is, its first bytes say, not its name."""
+"""Reading a film from a file of any known format, which its first bytes tell."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from pleura.core.errors import FilmError, UnreadableFilm
+from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoder_process import read_in_process, start_decoder
 from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.film import DEFAULT, NOT_DICOM, DecodedFilm, ReadOptions
 from pleura.io.film_checks import MOST_PIXELS, check_bytes
 from pleura.io.images.read import read_image
 from pleura.io.opening import open_file
 from pleura.io.sniff import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 
-__all__ = ["prepare_for", "read_here", "read_radiograph"]
+__all__ = ["prepare_for", "read_film", "read_here", "read_radiograph"]
 
 _DECODED_HERE = ("PNG", "JPEG", "DICOM")
 """Formats whose usual films are decoded in the caller's process; each reader makes exceptions."""
 
-_HEAD = 1024  # bytes that tell every format apart
+_HEAD = 1024  # bytes in which every format can be recognised
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -42,7 +43,7 @@ _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"8BPS", "a Photoshop picture"),
 )
 KNOWN = "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI"
-"""What can be read, as told to people."""
+"""The formats that can be read, for messages."""
 
 
 def read_radiograph(
@@ -55,45 +56,58 @@ def read_radiograph(
     it has more than `most_pixels` is refused before it is decoded; so is a colour photograph, after
     that, unless `photographs` are wanted.
 
-    PNG, JPEG and uncompressed DICOM films are decoded in this process, all others in a decoder
-    process (`io.decoder_process`), which a damaged film cannot take further with it.
-
     Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
     chest film we can work on), with a sentence that says what to do. May be called from several
     threads.
     """
+    return read_film(
+        source, ReadOptions(most_pixels=most_pixels, photographs=photographs)
+    ).radiograph
+
+
+def read_film(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
+    """What `read_radiograph` gives and, if asked for, the header that DICOM results need.
+
+    PNG, JPEG and uncompressed DICOM films are decoded in this process, all others in a decoder
+    process (`io.decoder_process`), which a damaged film cannot take further with it. A DICOM file
+    is parsed once, by the process that decodes it; only one with a palette is parsed in both.
+
+    Raises:
+        UnreadableFilm, UnsuitableFilm: as `read_radiograph` does.
+    """
     with _opened(source) as stream:
         try:
-            kind = _kind(_head(stream))
-            if kind in _DECODED_HERE:
-                return _read(
-                    stream, kind, here=False, most_pixels=most_pixels, photographs=photographs
-                )
+            head = _head(stream)
+            kind = _kind(head)
+            if not _needs_decoder_process(kind, head):
+                return _read(stream, kind, options, here=False)
         except NeedsDecoderProcess:
             pass
         film = stream.getvalue() if isinstance(stream, BytesIO) else source
-    return read_in_process(film, most_pixels=most_pixels, photographs=photographs)
+    return read_in_process(film, options)
 
 
-def read_here(
-    source: Path | str | bytes, *, most_pixels: int = MOST_PIXELS, photographs: bool = False
-) -> Radiograph:
-    """What `read_radiograph` does, in this process whatever the format."""
+def read_here(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
+    """What `read_film` does, in this process whatever the format."""
     with _opened(source) as stream:
-        kind = _kind(_head(stream))
-        return _read(stream, kind, here=True, most_pixels=most_pixels, photographs=photographs)
+        return _read(stream, _kind(_head(stream)), options, here=True)
 
 
 def prepare_for(path: Path) -> None:
     """Start a decoder process if the film at `path` will want one; raises nothing."""
     with suppress(FilmError), _opened(path) as stream:
         head = _head(stream)
-        if _kind(head) not in _DECODED_HERE or is_compressed_dicom(head):
+        if _needs_decoder_process(_kind(head), head):
             start_decoder()
 
 
+def _needs_decoder_process(kind: str, head: bytes) -> bool:
+    """Whether the first bytes show that a decoder process reads the film; its reader may yet."""
+    return kind not in _DECODED_HERE or (kind == "DICOM" and is_compressed_dicom(head))
+
+
 def _head(stream: IO[bytes]) -> bytes:
-    """The first bytes of a file, which say what it is."""
+    """The first bytes of a file, by which its format is recognised."""
     with decoding("image", alone=False):  # a disk may fail, too
         check_bytes(stream.seek(0, os.SEEK_END))
         stream.seek(0)
@@ -136,23 +150,28 @@ def _kind(head: bytes) -> str:
     raise UnreadableFilm(f"this is {_name_stranger(head)}; expected {KNOWN}: export it as one")
 
 
-def _read(
-    stream: IO[bytes], kind: str, *, here: bool, most_pixels: int, photographs: bool
-) -> Radiograph:
+def _read(stream: IO[bytes], kind: str, options: ReadOptions, *, here: bool) -> DecodedFilm:
     """Read a film of the format `kind`; `here` is whether any film may be decoded here."""
-    if kind == "NIfTI":
-        from pleura.io.images.nifti import read_nifti  # nibabel, for these films alone
-
-        return read_nifti(stream, most_pixels=most_pixels)
     if kind == "DICOM":
         from pleura.io.dicom.read import read_dicom  # pydicom, for these films alone
 
-        return read_dicom(stream, most_pixels=most_pixels, photographs=photographs, here=here)
-    return read_image(stream, kind=kind, most_pixels=most_pixels, photographs=photographs)
+        return read_dicom(stream, options, here=here)
+    no_header = UnsuitableFilm(NOT_DICOM) if options.header else None
+    return DecodedFilm(_read_picture(stream, kind, options), no_header=no_header)
+
+
+def _read_picture(stream: IO[bytes], kind: str, options: ReadOptions) -> Radiograph:
+    if kind == "NIfTI":
+        from pleura.io.images.nifti import read_nifti  # nibabel, for these films alone
+
+        return read_nifti(stream, most_pixels=options.most_pixels)
+    return read_image(
+        stream, kind=kind, most_pixels=options.most_pixels, photographs=options.photographs
+    )
 
 
 def _name_stranger(head: bytes) -> str:
-    """What a file of no kind we read seems to be."""
+    """What a file of an unknown format seems to be."""
     for start, name in _STRANGERS:
         if head.startswith(start):
             return name

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes; told without loading the library that reads it."""
+"""Recognising DICOM and NIfTI by a file's first bytes, without loading their libraries."""
 
 from __future__ import annotations
 

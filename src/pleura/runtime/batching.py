@@ -1,4 +1,4 @@
-"""One engine for many callers: what waits at the same time is predicted as one batch."""
+"""Sharing one engine among many callers: squares that wait together are predicted as one batch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _Waiting = tuple[NDArray[np.float32], "Future[NDArray[np.float32]]"]
 class SharedEngine:
     """An `Engine` in front of another, for callers on many threads.
 
-    A caller waits for nobody: while the engine computes others queue up, and all that have come
-    by then (`most` squares, or one caller's if that is more) are its next batch.
+    No time is spent on waiting for more squares. While the engine computes, callers queue up; then
+    all that wait (up to `most` squares, or one caller's if that is more) are its next batch.
     """
 
     def __init__(
         self, engine: Engine, *, most: int = 4, seen: Callable[[int], object] = lambda _: None
     ) -> None:
-        """Share `engine`; `seen` is told the size of every batch."""
+        """Share `engine`; `seen` is called with the size of every batch."""
         self._engine, self._most, self._seen = engine, most, seen
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
@@ -38,27 +38,27 @@ class SharedEngine:
 
     @property
     def name(self) -> str:
-        """That of the engine which computes."""
+        """As of the shared engine."""
         return self._engine.name
 
     @property
     def card(self) -> Card:
-        """That of the engine which computes."""
+        """As of the shared engine."""
         return self._engine.card
 
     @property
     def weights_sha256(self) -> str:
-        """That of the engine which computes."""
+        """As of the shared engine."""
         return self._engine.weights_sha256
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 1, S, S) float32 -> (N, C, S, S) float32, as the engine; blocks until it is there.
+        """(N, 1, S, S) float32 -> (N, C, S, S) float32, as the engine does; blocks until then.
 
         Raises:
             RuntimeError: the engine was closed.
         """
         square = (1, self.card.side, self.card.side)
-        if batch.shape[1:] != square:  # here, or it would spoil the others' batch
+        if batch.shape[1:] != square:  # checked here, or it would break the batch of other callers
             raise ValueError(f"a batch must be (N, {square}), got {batch.shape}")
         answer: Future[NDArray[np.float32]] = Future()
         with self._changed:
@@ -70,13 +70,13 @@ class SharedEngine:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread that computes is there: without it nobody is ever answered."""
+        """Whether the thread that computes runs; without it no call returns."""
         return self._thread.is_alive()
 
     def close(self, wait_s: float | None = None) -> bool:
-        """Answer all that wait, then end the thread; further calls raise.
+        """Answer the calls that wait, then end the thread; further calls raise `RuntimeError`.
 
-        False if the engine has not come back within `wait_s` seconds.
+        Returns False if the engine still computes after `wait_s` seconds.
         """
         with self._changed:
             self._closed = True
@@ -91,7 +91,7 @@ class SharedEngine:
                 self._seen(sum(sizes))
                 maps = self._engine.predict(np.concatenate([batch for batch, _ in group]))
                 parts = np.split(maps, np.cumsum(sizes)[:-1])
-            except BaseException as error:  # it belongs to the callers
+            except BaseException as error:  # the callers raise it
                 for _, answer in group:
                     answer.set_exception(error)
                 continue
@@ -99,7 +99,7 @@ class SharedEngine:
                 answer.set_result(part)
 
     def _next(self) -> list[_Waiting]:
-        """Wait for work; nothing when closed and all is done."""
+        """Wait for the next batch; empty once the engine is closed and no call waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             group: list[_Waiting] = []

@@ -1,4 +1,4 @@
-"""Engines: what turns squares into probabilities."""
+"""Engines, which compute probabilities from squares: the protocol, ONNX Runtime, the checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
 }
-"""ONNX Runtime's names for the devices; what a device cannot compute, the CPU does."""
+"""ONNX Runtime's names for the devices. The CPU computes what a device cannot."""
 
 REMEDIES = {
     "cuda": "on a machine with a CUDA GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
@@ -38,7 +38,7 @@ REMEDIES = {
 
 
 class Engine(Protocol):
-    """Weights, loaded and ready. Safe to call from several threads."""
+    """A network, loaded and ready to predict. Safe to call from several threads."""
 
     @property
     def name(self) -> str:
@@ -47,7 +47,7 @@ class Engine(Protocol):
 
     @property
     def card(self) -> Card:
-        """What the weights say about themselves."""
+        """The card of the weights."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class OnnxEngine:
         self.name = f"onnxruntime {version} {device} {self.card.precision}"
         self.weights_sha256 = hashlib.sha256(weights).hexdigest()
         ends = (*self._session.get_inputs(), *self._session.get_outputs())
-        check_shapes({each.name: each.shape[1:] for each in ends}, self.card)
+        check_shapes({end.name: end.shape[1:] for end in ends}, self.card)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, S, S) float32 in [0, 1] -> (N, C, S, S) float32 in [0, 1]; C as in the card.
@@ -100,7 +100,7 @@ def _load(weights: bytes, threads: int, device: str) -> tuple[Any, str]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # fatal only: what else goes wrong is raised
+    options.log_severity_level = 4  # fatal errors only; other errors are raised
     try:
         session = onnxruntime.InferenceSession(
             weights,
@@ -124,7 +124,11 @@ def _load(weights: bytes, threads: int, device: str) -> tuple[Any, str]:
 
 
 def _providers(device: str, available: list[str]) -> list[str]:
-    """What is to compute, the CPU for the rest; a device that is not there is no silent CPU."""
+    """The providers in order, the CPU last.
+
+    Raises:
+        UsageError: the device is not available; the CPU does not take its place unasked.
+    """
     if PROVIDERS[device] not in available:
         raise UsageError(
             f"the onnxruntime installed here cannot compute on '{device}': {REMEDIES[device]}; "
@@ -137,25 +141,25 @@ INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
 """Names inside the ONNX graph: (N, 1, S, S) in, (N, C, S, S) out, the sigmoid included."""
 
 Shape = list[int | str | None]
-"""Of an input or output behind its batch axis; what is no number is left open by the graph."""
+"""Of an input or output without its batch axis; an axis that the graph leaves open is no number."""
 
 
-def read_card(told: str | None) -> Card:
+def read_card(text: str | None) -> Card:
     """The card in a graph's metadata.
 
     Raises:
-        WeightsError: there is none, or it is none.
+        WeightsError: there is no card, or it cannot be read.
     """
-    if told is None:
+    if text is None:
         raise WeightsError(
             f"this ONNX graph has no card (metadata key '{CARD_KEY}'), so nothing says what its "
             "channels are; export the weights again with `pleura export`"
         )
-    return Card.from_json(told)
+    return Card.from_json(text)
 
 
 def check_shapes(given: dict[str, Shape], card: Card) -> None:
-    """The graph takes `image` and gives `probabilities`, shaped as the card says.
+    """Check that the graph takes `image` and gives `probabilities`, of the shapes on the card.
 
     Raises:
         WeightsError: other names, or other shapes.
@@ -182,10 +186,10 @@ def check_batch(batch: NDArray[np.float32], card: Card) -> None:
 
 
 def check_maps(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The network's answer, if it is one.
+    """The maps, checked to lie in [0, 1].
 
     Raises:
-        WeightsError: something in it is no probability.
+        WeightsError: a value is no probability.
     """
     if not (maps.min(initial=0) >= 0 and maps.max(initial=0) <= 1):  # also false for nan
         raise WeightsError(

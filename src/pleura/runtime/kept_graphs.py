@@ -1,4 +1,4 @@
-"""Compiled graphs kept in a folder between runs, each beside the digest that it must have."""
+"""Keeping compiled graphs in a folder between runs, each with a digest that is checked."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["KeptGraph", "keep", "kept"]
 _MAGIC = b"pleura graph 1\n"
 _DIGEST = 32  # bytes of a SHA-256
 _LENGTH = 8  # bytes of the card's length, big-endian
-_STALE_S = 3600.0  # what a killed process began to write is dead after that
+_STALE_S = 3600.0  # after that, a partial file belongs to a process that was killed
 
 
 @dataclass(frozen=True, slots=True)
 class KeptGraph:
-    """What the engine compiled, and the card of the weights it was compiled from."""
+    """A compiled graph, and the card of the weights that it was compiled from."""
 
     card: str
     compiled: bytes
 
 
 def kept(folder: Path, key: str) -> KeptGraph | None:
-    """The graph that was kept under `key`; None if there is none, or its bytes are not those.
+    """The graph that was kept under `key`; None if there is none, or its digest is wrong.
 
-    `key` is a hex digest of all that decides what is compiled.
+    `key` is a hex digest of everything that the compiled graph depends on.
     """
     try:
         content = _place(folder, key).read_bytes()
@@ -44,14 +44,14 @@ def kept(folder: Path, key: str) -> KeptGraph | None:
 
 
 def keep(folder: Path, key: str, graph: KeptGraph) -> None:
-    """Keep `graph` under `key`, in place of what was there; nothing if the folder takes no file.
+    """Keep `graph` under `key`, replacing an older one. Does nothing if no file can be written.
 
-    Readers and other writers at the same time see the old file or the new one.
+    Other processes that read or write at the same time see the old file or the new one.
     """
     card = graph.card.encode()
     body = len(card).to_bytes(_LENGTH, "big") + card + graph.compiled
     part = folder / f".graph-{os.getpid()}-{secrets.token_hex(4)}.part"
-    with contextlib.suppress(OSError):  # a start that is slower is no reason to fail
+    with contextlib.suppress(OSError):  # without it the next start is only slower
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         try:
@@ -66,14 +66,14 @@ def _place(folder: Path, key: str) -> Path:
 
 
 def _digest(key: str, body: bytes | memoryview) -> bytes:
-    """Of the content and of what it is for: another graph's file under this name is none."""
+    """The digest of key and content, so that a file of another graph is not accepted."""
     digest = hashlib.sha256(key.encode())
     digest.update(body)
     return digest.digest()
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes left half written."""
+    """Remove partial files of processes that were killed."""
     for part in folder.glob(".graph-*.part"):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > _STALE_S:

@@ -1,4 +1,4 @@
-"""The one place where an engine is opened: library, device, precision, weights."""
+"""Opening an engine, by library, device, precision and weights; all callers come here."""
 
 from __future__ import annotations
 
@@ -64,37 +64,37 @@ def _open(weights: bytes, choice: Choice) -> Engine:
             precision="bf16" if choice.precision == "bf16" else None,
             cache=choice.cache,
         )
-    each = max(1, threads // choice.streams)  # a call takes its own threads here
-    return OnnxEngine(weights, threads=each, device=choice.device)
+    threads_a_call = max(1, threads // choice.streams)  # a call takes its own threads here
+    return OnnxEngine(weights, threads=threads_a_call, device=choice.device)
 
 
 def _open_best(choice: Choice) -> Engine:
-    """The shipped weights at the precision that is quickest here."""
-    fp32, int8 = (shipped_name(each, fast=choice.fast) for each in ("fp32", "int8"))
+    """The shipped weights at the precision that is fastest on this CPU."""
+    fp32, int8 = (shipped_name(precision, fast=choice.fast) for precision in ("fp32", "int8"))
     if choice.device == "cpu" and int8_pays() and has_shipped(int8):
         engine = _open(shipped(int8), choice)
-        if engine.card.made_from == shipped_digest(fp32):  # or it is of other weights than these
+        if engine.card.made_from == shipped_digest(fp32):  # int8 of these weights, and no others
             return engine
     return _open(shipped(fp32), choice)
 
 
 ENGINES = ("auto", "openvino", "onnxruntime")
-"""What can compute. `auto` is the quickest for the device: openvino, which comes with the base
-install, on the cpu; onnxruntime elsewhere."""
+"""The engines. `auto` is the fastest for the device: openvino, which comes with the base install,
+on the cpu; onnxruntime elsewhere."""
 
 DEVICES = ("cpu", "cuda", "coreml")
-"""Where; the last two need an onnxruntime that was built for them."""
+"""The devices; the last two need an onnxruntime that was built for them."""
 
 PRECISIONS = ("auto", "int8", "bf16", "fp32")
-"""How exactly; `auto` is int8 where this CPU is faster at it and there are such weights."""
+"""The precisions; `auto` is int8 where this CPU is faster with it and such weights exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is to compute, where and how; the defaults are right for most.
+    """Engine, device, precision and threads; the defaults suit most machines.
 
     Raises:
-        UsageError: a name nobody knows, or two that do not go together.
+        UsageError: an unknown name, or two that cannot be combined.
     """
 
     engine: str = ENGINES[0]
@@ -139,11 +139,11 @@ def _check(given: str, known: Sequence[str], what: str) -> None:
 
 
 ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
-"""The same weights for segmenting and for training on; `NAME.sha256` lies beside each."""
+"""The same weights to segment with and to continue training from; each has a `NAME.sha256`."""
 
 
 def shipped_name(precision: str, *, fast: bool = False) -> str:
-    """What the shipped graph of a precision is called: `pleura-int8.onnx`, `pleura-fast.onnx`..."""
+    """The file name of a shipped graph: `pleura-int8.onnx`, `pleura-fast.onnx`..."""
     stem, ending = ONNX.split(".")
     parts = [stem, *(["fast"] if fast else []), *(["int8"] if precision == "int8" else [])]
     return f"{'-'.join(parts)}.{ending}"
@@ -155,7 +155,7 @@ def has_shipped(name: str) -> bool:
 
 
 def shipped_digest(name: str) -> str | None:
-    """What the .sha256 beside shipped weights says; None if there is none."""
+    """The digest in the .sha256 file beside shipped weights; None without that file."""
     told = resources.files("pleura") / "weights" / f"{name}.sha256"
     return told.read_text(encoding="ascii").split()[0] if told.is_file() else None
 

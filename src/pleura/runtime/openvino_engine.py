@@ -30,7 +30,7 @@ from pleura.runtime.threads import cpu_features, usable_cpus
 __all__ = ["OpenVinoEngine"]
 
 _ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Take instruction sets away from OpenVINO, and so decide what it compiles."""
+"""Environment variables that limit the instruction sets for which OpenVINO compiles."""
 
 
 class OpenVinoEngine:
@@ -75,7 +75,7 @@ class OpenVinoEngine:
         key = _key(core, self.weights_sha256, exactly)
         opened = _open_kept(core, settings, cache, key) if cache else None
         self.was_kept = opened is not None
-        """Whether what computes was read from `cache`, and not compiled at this start."""
+        """Whether the compiled graph was read from `cache` at this start."""
 
         self._model, self.card = opened or _compile(core, weights, settings, (cache, key))
         self._own = threading.local()
@@ -99,8 +99,9 @@ class OpenVinoEngine:
         maps = np.empty((len(batch), len(self.card.channels), side, side), np.float32)
         for film, into in zip(batch, maps, strict=True):
             given = {INPUT_NAME: film[None]}
-            told = self._own.request.infer(given, share_inputs=True, share_outputs=True)
-            into[:] = told[OUTPUT_NAME][0]  # the request's own memory: copied before its next call
+            answer = self._own.request.infer(given, share_inputs=True, share_outputs=True)
+            # the request's own memory, which its next call overwrites: so it is copied
+            into[:] = answer[OUTPUT_NAME][0]
         return check_maps(maps)
 
 
@@ -108,11 +109,11 @@ _once = threading.Lock()
 
 
 def _openvino() -> Any:
-    """OpenVINO, fit for threads.
+    """OpenVINO, ready for use from several threads.
 
-    Asked for a numpy type the first time, OpenVINO fills a table, and lets go of Python's lock
-    meanwhile: a second thread that asks takes that lock and waits for the table, and both wait
-    forever (2026.4). So it is asked here, before there is a second thread.
+    At the first conversion to a numpy type OpenVINO fills a table and releases Python's lock
+    meanwhile. A second thread that converts then takes that lock and waits for the table, and both
+    wait forever (2026.4). So the first conversion is done here, under a lock of our own.
     """
     with _once:
         loaded = sys.modules.get("openvino") or _imported()
@@ -121,7 +122,7 @@ def _openvino() -> Any:
 
 
 def _imported() -> Any:
-    """OpenVINO without its telemetry, which otherwise reports to its makers on import."""
+    """OpenVINO, imported without its telemetry, which would send a report on import."""
     before = sys.modules.get("openvino_telemetry")
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # "not to be found"
     try:
@@ -134,7 +135,7 @@ def _imported() -> Any:
 
 
 def _key(core: Any, weights_sha256: str, precision: str) -> str:
-    """A digest of all that decides what is compiled: weights, library, precision, CPU."""
+    """A digest of everything the compiled graph depends on: weights, library, precision, CPU."""
     decides = (
         weights_sha256,
         sys.modules["openvino"].__version__,
@@ -150,28 +151,28 @@ def _key(core: Any, weights_sha256: str, precision: str) -> str:
 def _open_kept(
     core: Any, settings: dict[str, Any], cache: str, key: str
 ) -> tuple[Any, Card] | None:
-    """What was compiled at an earlier start; None if there is none that is whole."""
+    """The graph that an earlier start compiled; None if there is none, or it cannot be used."""
     graph = kept(Path(cache), key)
     if graph is None:
         return None
     try:
         return core.import_model(graph.compiled, "CPU", settings), read_card(graph.card)
-    except RuntimeError:  # whole, but of a library that looks at it in another way
+    except RuntimeError:  # intact, but this version cannot read it
         return None
 
 
 def _compile(
     core: Any, weights: bytes, settings: dict[str, Any], into: tuple[str, str]
 ) -> tuple[Any, Card]:
-    """Compile the graph, and keep it `into` a folder under a key, unless the folder is empty."""
-    model, told, card = _read(core, weights)
+    """Compile the graph; keep it under `into`, a folder and a key, if the folder has a name."""
+    model, card_text, card = _read(core, weights)
     model.reshape([1, 1, card.side, card.side])
     compiled = core.compile_model(model, "CPU", settings)
     cache, key = into
     if cache:
         stream = BytesIO()
         compiled.export_model(stream)
-        keep(Path(cache), key, KeptGraph(card=told, compiled=stream.getvalue()))
+        keep(Path(cache), key, KeptGraph(card=card_text, compiled=stream.getvalue()))
     return compiled, card
 
 
@@ -186,10 +187,10 @@ def _read(core: Any, weights: bytes) -> tuple[Any, str, Card]:
             "`pleura export`"
         ) from error
     path = ["framework", CARD_KEY]
-    told = str(model.get_rt_info(path).value) if model.has_rt_info(path) else None
-    card = read_card(told)
+    card_text = str(model.get_rt_info(path).value) if model.has_rt_info(path) else None
+    card = read_card(card_text)
     check_shapes({end.get_any_name(): _shape(end) for end in (*model.inputs, *model.outputs)}, card)
-    return model, told or "", card
+    return model, card_text or "", card
 
 
 def _shape(end: Any) -> Shape:

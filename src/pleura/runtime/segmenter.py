@@ -1,40 +1,43 @@
-"""The one path from a film to its lungs; every door goes through it."""
+"""Segmenting films: fit, predict, restore, clean, judge, measure. All commands use it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 import pleura
-from pleura.core.arrays import Definition, Probabilities, Square
+from pleura.core.arrays import Definition, Square
 from pleura.core.burnt_in import without_burnt_in
 from pleura.core.card import Card
 from pleura.core.errors import UnsuitableFilm
-from pleura.core.frame import Frame, NativeMaps, normalise
-from pleura.core.masks.cleanup import Cleaned, check_definition, clean, leave
+from pleura.core.frame import Frame, ProbabilityMaps, normalise
+from pleura.core.masks.cleanup import PostProcessor, check_definition, clean
 from pleura.core.masks.measure import measure
 from pleura.core.quality.verdict import judge
-from pleura.core.types import Provenance, Radiograph, Segmentation
+from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
 SMALLEST_SIDE = 32
-"""Pixels; on a smaller picture nobody can see a lung."""
+"""The smallest side of a film, px; a lung cannot be seen on a smaller one."""
 
 
 class Segmenter:
     """Fit, predict, restore, clean, judge, measure. Safe to call from several threads."""
 
     def __init__(
-        self, engine: Engine, *, definition: Definition = "field", cleaned: bool = True
+        self,
+        engine: Engine,
+        *,
+        definition: Definition = "field",
+        postprocess: PostProcessor = clean,
     ) -> None:
         """Segment with `engine`, giving the lungs by `definition`.
 
-        Without `cleaned` the masks are the bare threshold: only to judge what cleaning is worth.
+        `postprocess` makes the masks of the probability maps; only studies give another one.
 
         Raises:
             UsageError: these weights do not give that definition.
@@ -42,11 +45,11 @@ class Segmenter:
         check_definition(engine.card.channels, definition)
         self.engine = engine
         self.definition: Definition = definition
-        self.tidy = clean if cleaned else leave
+        self.postprocess = postprocess
 
     @property
     def provenance(self) -> Provenance:
-        """What every result says made it; known before anything is segmented."""
+        """The provenance of every result; known before a film is segmented."""
         return Provenance(
             version=pleura.__version__,
             weights_name=self.engine.card.name,
@@ -63,7 +66,7 @@ class Segmenter:
         """
         return self.segment([radiograph])[0]
 
-    def segment(self, films: Sequence[Radiograph]) -> list[Segmentation]:
+    def segment(self, films: Sequence[Radiograph]) -> Sequence[Segmentation]:
         """Segment films of any sizes in one batch of the engine, in the order given.
 
         Raises:
@@ -74,15 +77,20 @@ class Segmenter:
         frames = [Frame(*film.size, self.engine.card.side) for film in films]
         squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
         maps = self.engine.predict(np.stack(squares))
-        return [self._finish(*each) for each in zip(films, frames, maps, strict=True)]
+        return [
+            self._finish(film, ProbabilityMaps(predicted, frame))
+            for film, frame, predicted in zip(films, frames, maps, strict=True)
+        ]
 
-    def _finish(self, film: Radiograph, frame: Frame, maps: NDArray[np.float32]) -> Segmentation:
-        card, small = self.engine.card, NativeMaps(frame, maps)
-        return _lungs_of(film, small, card, made_by=self.provenance, tidy=self.tidy)
+    def _finish(self, film: Radiograph, maps: ProbabilityMaps) -> Segmentation:
+        """Clean, judge and measure one film."""
+        channels = self.engine.card.channels
+        lungs = self.postprocess(maps, channels, definition=self.definition)
+        return _judged(film, maps, lungs, card=self.engine.card, made_by=self.provenance)
 
 
 def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
-    """The same film's lungs by another definition, without asking the network again.
+    """The same film's lungs by another definition; the network does not run again.
 
     Equal to what a `Segmenter` of that definition gives; `card` is that of the same weights.
 
@@ -92,35 +100,32 @@ def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> 
     check_definition(card.channels, definition)
     made_by = replace(segmentation.provenance, definition=definition)
     film, maps = segmentation.radiograph, segmentation.probabilities
-    return _lungs_of(film, maps, card, made_by=made_by)
+    lungs = clean(maps, card.channels, definition=definition)
+    return _judged(film, maps, lungs, card=card, made_by=made_by)
 
 
-def _lungs_of(
+def _judged(
     film: Radiograph,
-    maps: Probabilities | NativeMaps,
-    card: Card,
+    maps: ProbabilityMaps,
+    lungs: LungMasks,
     *,
+    card: Card,
     made_by: Provenance,
-    tidy: Callable[..., Cleaned] = clean,
 ) -> Segmentation:
-    """Clean, judge, measure: probabilities of the film's size -> lungs by `made_by.definition`."""
-    lungs = tidy(maps, card.channels, definition=made_by.definition)
+    """The masks with their verdict and measurements."""
     return Segmentation(
         radiograph=film,
-        right=lungs.right,
-        left=lungs.left,
-        heart=lungs.heart,
+        lungs=lungs,
         probabilities=maps,
         channels=card.channels,
         quality=judge(maps, lungs, card, definition=made_by.definition, doubts=film.doubts),
         measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
         provenance=made_by,
-        notes=(*film.notes, *lungs.notes),
     )
 
 
 def _square(frame: Frame, film: Radiograph) -> Square:
-    """What the network sees of `film`: (1, S, S) float32 in [0, 1]."""
+    """The network's input for `film`: (1, S, S) float32 in [0, 1]."""
     height, width = film.size
     if min(height, width) < SMALLEST_SIDE:
         raise UnsuitableFilm(

@@ -1,4 +1,4 @@
-"""How many CPUs this process may really use."""
+"""Counting the CPUs that this process may use, and the films to compute side by side on them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["INT8_FEATURES", "cpu_features", "int8_pays", "lanes", "usable_cpus"]
 
 
 MOST_LANES = 4
-"""Each holds the network's maps of a film, some 60 MB."""
+"""The most films side by side; each takes about 60 MB for the network's maps."""
 
 
 def lanes(cpus: int) -> int:
-    """How many films to compute side by side on so many CPUs: each on one, or on a few of many."""
-    each = math.ceil(cpus / MOST_LANES)
-    return cpus // each
+    """How many films to compute side by side on `cpus` CPUs."""
+    cpus_a_film = math.ceil(cpus / MOST_LANES)
+    return cpus // cpus_a_film
 
 
 def usable_cpus() -> int:
     """CPUs this process may keep busy, at least 1.
 
-    The least of the machine's count, the scheduler's affinity (taskset, Slurm) and the cgroup's
-    CPU quota (Docker `--cpus`, Kubernetes limits), which a plain CPU count does not see: a
-    thread for each of 64 CPUs under a quota of two is slower than two threads.
+    It is the smallest of the machine's count, the scheduler's affinity (taskset, Slurm) and the
+    cgroup's CPU quota (Docker `--cpus`, Kubernetes limits). A plain count of CPUs ignores the
+    quota: 64 threads under a quota of two CPUs are slower than two threads.
     """
     cpus, quota = _allowed_cpus(), _quota(Path("/"))
     return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
@@ -51,7 +51,7 @@ def _quota(root: Path) -> float | None:
 def _cgroups(root: Path) -> list[Path]:
     """Folders that may limit this process: its own cgroup and those above, both versions.
 
-    Inside a container the path may be the host's, and not exist: the mount's top, which is then
+    Inside a container the path may be the host's and not exist. The top of the mount, which is then
     the container's own cgroup, is always among them.
     """
     mount = root / "sys/fs/cgroup"
@@ -99,10 +99,10 @@ INT8_FEATURES = frozenset({"AVX2", "AVX512VNNI", "ASIMDDP"})
 def cpu_features() -> frozenset[str]:
     """The names, as numpy calls them, of the instruction sets that this CPU has."""
     known = importlib.import_module("numpy._core._multiarray_umath")
-    found: dict[str, bool] = getattr(known, "__cpu_features__", {})
-    return frozenset(name for name, here in found.items() if here)
+    features: dict[str, bool] = getattr(known, "__cpu_features__", {})
+    return frozenset(name for name, here in features.items() if here)
 
 
 def int8_pays() -> bool:
-    """Whether the int8 graph is the faster one here; no where numpy does not tell."""
+    """Whether the int8 graph is faster on this CPU; False if numpy lists no features."""
     return bool(INT8_FEATURES & cpu_features())

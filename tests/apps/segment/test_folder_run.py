@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from pleura.apps.segment import pipeline
+from pleura.io.film import ReadOptions
 from pleura.runtime.openvino_engine import OpenVinoEngine
 
 Run = Callable[..., Any]
@@ -170,15 +171,15 @@ class TestNames:
     ) -> None:
         if not hasattr(os, "mkfifo"):
             pytest.skip("no pipes in this system's folders")
-        read = pipeline.read_radiograph
+        read = pipeline.read_film
 
-        def swapped(path: Path, **options: Any) -> Any:
+        def swapped(path: Path, options: ReadOptions) -> Any:
             if path.name == "b.png":
                 path.unlink()
                 os.mkfifo(path)
-            return read(path, **options)
+            return read(path, options)
 
-        monkeypatch.setattr(pipeline, "read_radiograph", swapped)
+        monkeypatch.setattr(pipeline, "read_film", swapped)
         assert segment(films, "-o", tmp_path / "out").code == 3
         assert "it is a pipe" in rows(tmp_path / "out")["b"]["error"]
 
@@ -360,19 +361,19 @@ class TestTwoRuns:
     ) -> None:
         out = tmp_path / "out"
         seconds: list[subprocess.CompletedProcess[str]] = []
-        read = pipeline.read_radiograph
+        read = pipeline.read_film
 
-        def meanwhile(path: Path, **options: Any) -> Any:
+        def meanwhile(path: Path, options: ReadOptions) -> Any:
             if not seconds:
                 seconds.extend(map(second, ("--resume", "--overwrite")))
-            return read(path, **options)
+            return read(path, options)
 
         def second(option: str) -> subprocess.CompletedProcess[str]:
             words = ("segment", films, "-o", out, option)
             line = [sys.executable, "-m", "pleura", *map(str, words)]
             return subprocess.run(line, capture_output=True, text=True, check=False)
 
-        monkeypatch.setattr(pipeline, "read_radiograph", meanwhile)
+        monkeypatch.setattr(pipeline, "read_film", meanwhile)
         assert segment(films, "-o", out, "--jobs", 1).code == 0
         assert len(rows(out)) == 3
         assert len(seconds) == 2
@@ -386,13 +387,13 @@ STUCK = """
 import sys, time
 from pleura.apps.segment import pipeline
 
-def read(path, **options):
+def read(path, options):
     if path.name == "b.png":
         open(sys.argv[1], "w").close()
         getattr(__import__("ctypes").CDLL(None), "sleep")(600)  # as a decoder: deaf, not in Python
-    return real(path, **options)
+    return real(path, options)
 
-real, pipeline.read_radiograph = pipeline.read_radiograph, read
+real, pipeline.read_film = pipeline.read_film, read
 from pleura.apps.cli.main import main
 sys.exit(main(sys.argv[2:]))
 """

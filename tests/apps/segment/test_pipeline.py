@@ -19,6 +19,7 @@ from pleura.apps.cli.engines import open_engine
 from pleura.apps.segment.pipeline import Failed, Loaded, Pipeline, ahead
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
+from pleura.io.film import DecodedFilm
 from pleura.io.run.find import Found
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter
@@ -91,7 +92,7 @@ def segmenter(tiny_weights: Path) -> Segmenter:
     return Segmenter(open_engine(tiny_weights, threads=1))
 
 
-def width(_: Found, segmentation: Segmentation) -> int:
+def width(_: Found, __: DecodedFilm, segmentation: Segmentation) -> int:
     """A way to write that shows which film it was."""
     return segmentation.mask.shape[1]
 
@@ -118,7 +119,7 @@ def test_films_are_let_go_of_as_soon_as_they_are_written(
     seen: list[weakref.ref[Any]] = []
     lock, most = threading.Lock(), 0
 
-    def write(_: Found, segmentation: Segmentation) -> None:
+    def write(_: Found, __: DecodedFilm, segmentation: Segmentation) -> None:
         nonlocal most
         with lock:
             seen.append(weakref.ref(segmentation.right))
@@ -134,7 +135,7 @@ def test_films_are_let_go_of_as_soon_as_they_are_written(
 def test_a_film_that_breaks_the_writer_fails_alone(
     found: list[Found], segmenter: Segmenter
 ) -> None:
-    def write(film: Found, _: Segmentation) -> int:
+    def write(film: Found, _: DecodedFilm, __: Segmentation) -> int:
         return 1 // (film.relative.name != "05")
 
     ends = list(Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1).run(found[1:8]))
@@ -147,7 +148,7 @@ def test_a_film_that_breaks_the_writer_fails_alone(
 def test_a_place_that_cannot_be_written_ends_the_run(
     found: list[Found], segmenter: Segmenter
 ) -> None:
-    def write(_: Found, __: Segmentation) -> None:
+    def write(_: Found, __: DecodedFilm, ___: Segmentation) -> None:
         raise UsageError("disk full")
 
     with pytest.raises(UsageError, match="disk full"):
@@ -159,7 +160,7 @@ def test_once_stopped_no_further_film_is_segmented(
 ) -> None:
     written: list[str] = []
 
-    def write(film: Found, _: Segmentation) -> None:
+    def write(film: Found, _: DecodedFilm, __: Segmentation) -> None:
         written.append(film.relative.name)
 
     pipeline = Pipeline(
@@ -200,7 +201,7 @@ def test_once_stopped_no_further_film_is_read(found: list[Found], segmenter: Seg
             looked_at.append(each)
             yield each
 
-    def write(_: Found, __: Segmentation) -> None:
+    def write(_: Found, __: DecodedFilm, ___: Segmentation) -> None:
         stopped.set()
 
     pipeline = Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1, stopped=stopped.is_set)

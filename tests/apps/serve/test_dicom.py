@@ -80,3 +80,11 @@ def test_a_format_that_is_not_there_names_the_nearest(client: httpx.Client) -> N
     told = client.post(WHERE, params={"format": "dicomseg"}, content=b"x")
     assert told.status_code == 400
     assert told.json()["detail"] == "there is no format 'dicomseg'; did you mean dicom-seg?"
+
+
+@pytest.mark.parametrize("kind", ["json", "mask", "dicom-seg", "dicom-sr"])
+def test_a_film_is_parsed_once(
+    client: httpx.Client, film: bytes, kind: str, parses: list[bytes]
+) -> None:
+    assert client.post(WHERE, params={"format": kind}, content=film).status_code == 200
+    assert len(parses) == 1

@@ -10,7 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from pleura.core.arrays import CHANNELS, Mask, Probabilities
 from pleura.core.errors import UsageError
-from pleura.core.masks.cleanup import Cleaned, check_definition, clean
+from pleura.core.frame import ProbabilityMaps
+from pleura.core.masks.cleanup import check_definition, clean
+from pleura.core.types import LungMasks
 
 HEIGHT, WIDTH = 200, 240
 
@@ -33,15 +35,15 @@ LEFT = oval(105, 170, 65, 33)
 HEART = oval(130, 125, 30, 25)
 
 
-def maps(*masks: Mask, inside: float = 0.9, outside: float = 0.1) -> Probabilities:
-    return np.where(np.stack(masks), inside, outside).astype(np.float32)
+def maps(*masks: Mask, inside: float = 0.9, outside: float = 0.1) -> ProbabilityMaps:
+    return ProbabilityMaps(np.where(np.stack(masks), inside, outside).astype(np.float32))
 
 
-def one(mask: Mask) -> Cleaned:
+def one(mask: Mask) -> LungMasks:
     return clean(maps(mask), ("field",))
 
 
-def two(right: Mask, left: Mask) -> Cleaned:
+def two(right: Mask, left: Mask) -> LungMasks:
     return clean(maps(right, left), ("right_field", "left_field"))
 
 
@@ -198,7 +200,7 @@ def test_a_film_all_lung_does_not_fail() -> None:
 def test_the_threshold_belongs_to_the_lung() -> None:
     at, below = np.float32(0.5), np.nextafter(np.float32(0.5), np.float32(0))
     probabilities = np.where(RIGHT | LEFT, at, below).astype(np.float32)[None]
-    same(clean(probabilities, ("field",)).right, RIGHT)
+    same(clean(ProbabilityMaps(probabilities), ("field",)).right, RIGHT)
 
 
 # A channel for each lung
@@ -219,8 +221,9 @@ def test_five_channels_as_they_are() -> None:
 def test_a_pixel_claimed_twice_goes_to_the_likelier_lung() -> None:
     right, left = block((50, 150), (40, 130)), block((50, 150), (110, 200))
     probabilities = maps(right, left)
-    probabilities[1, :, 120:130] = 0.95  # of the 20 columns shared, the last ten are likelier left
-    probabilities[1, :50] = probabilities[1, 150:] = 0.1
+    of_left = probabilities.stored[1]
+    of_left[:, 120:130] = 0.95  # of the 20 columns shared, the last ten are likelier left
+    of_left[:50] = of_left[150:] = 0.1
     found = clean(probabilities, ("right_field", "left_field"))
     same(found.right, block((50, 150), (40, 120)))
     same(found.left, block((50, 150), (120, 200)))
@@ -315,7 +318,7 @@ def test_a_heart_channel_without_a_heart() -> None:
 @given(arrays(np.float32, (3, 12, 14), elements=st.floats(0, 1, width=32)))
 def test_lungs_never_overlap_whatever_comes(probabilities: Probabilities) -> None:
     for channels in (("right_field", "left_field", "heart"), ("field", "whole", "heart")):
-        found = clean(probabilities, channels)
+        found = clean(ProbabilityMaps(probabilities), channels)
         assert found.right.shape == found.left.shape == (12, 14)
         assert found.right.dtype == np.bool_
         assert not (found.right & found.left).any()
@@ -331,9 +334,9 @@ def test_cleaning_twice_changes_nothing_more(mask: Mask) -> None:
 
 def test_the_input_is_left_as_it_was() -> None:
     probabilities = maps(RIGHT | HEART, LEFT | HEART)
-    before = probabilities.copy()
+    before = probabilities.stored.copy()
     clean(probabilities, ("right_field", "left_field"))
-    same(probabilities, before)
+    same(probabilities.stored, before)
 
 
 # Definitions

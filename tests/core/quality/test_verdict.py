@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.core.masks.cleanup import Cleaned
-from pleura.core.quality.features import expected_dice, look
+from pleura.core.frame import ProbabilityMaps
+from pleura.core.quality.features import expected_dice, measure_features
 from pleura.core.quality.verdict import DOUBTS, REFUSING, judge
-from pleura.core.reference import TRAITS, read_norms
-from pleura.core.types import Quality
+from pleura.core.reference import FEATURES, read_reference_values
+from pleura.core.types import LungMasks, Quality
 
 SIDE = 64
 CHANNELS = ("right_field", "left_field")
-KNOWN = len(TRAITS)
+KNOWN = len(FEATURES)
 
 
 def card(**norms: Any) -> Card:
@@ -34,7 +34,7 @@ def estimate(**changed: float) -> dict[str, float]:
 def usual(**changed: Any) -> dict[str, Any]:
     """Around the drawn film's own numbers, with a spread of 0.1 in each."""
     maps, lungs = drawn()
-    numbers = look(maps, lungs, CHANNELS, definition="field").numbers
+    numbers = measure_features(maps, lungs, CHANNELS, definition="field").numbers
     assert numbers is not None
     limits = {"unusual": 3.0, "strange": 9.0, "unsure": 0.5}
     made = {"mean": numbers.tolist(), "precision": (np.eye(KNOWN) * 100).tolist()}
@@ -49,9 +49,9 @@ def boxes(right: slice, left: slice, *, rows: slice = slice(16, 48)) -> np.ndarr
 
 def drawn(
     right: slice = slice(8, 24), left: slice = slice(40, 56), *, sure: float = 0.9, **rows: slice
-) -> tuple[np.ndarray, Cleaned]:
+) -> tuple[ProbabilityMaps, LungMasks]:
     masks = boxes(right, left, **rows)
-    return (masks * sure).astype(np.float32), Cleaned(masks[0], masks[1], None, ())
+    return ProbabilityMaps((masks * sure).astype(np.float32)), LungMasks(masks[0], masks[1])
 
 
 def codes(quality: Quality) -> list[str]:
@@ -85,7 +85,7 @@ def test_expected_dice_is_the_mean_over_truths():
 
 def test_traits_by_hand():
     maps, lungs = drawn()  # 2 lungs of 32 x 16 = 512 px at 0.9 in 4096
-    seen = look(maps, lungs, CHANNELS, definition="field")
+    seen = measure_features(maps, lungs, CHANNELS, definition="field")
     assert seen.expected_dice == pytest.approx(2 * 0.9 / 1.9)
     assert seen.worse_lung == pytest.approx(2 * 0.9 / 1.9)
     assert seen.unsure == pytest.approx(0.09)
@@ -102,8 +102,10 @@ def test_traits_by_hand():
 @given(st.floats(0.55, 0.99), st.integers(0, 8), st.integers(2, 20))
 def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int) -> None:
     maps, lungs = drawn(sure=sure, rows=slice(top + 1, top + 1 + height))
-    flipped = maps[:, ::-1], Cleaned(lungs.right[::-1], lungs.left[::-1], None, ())
-    one, other = (look(*each, CHANNELS, definition="field") for each in ((maps, lungs), flipped))
+    flipped = ProbabilityMaps(maps[:, ::-1]), LungMasks(lungs.right[::-1], lungs.left[::-1])
+    one, other = (
+        measure_features(*each, CHANNELS, definition="field") for each in ((maps, lungs), flipped)
+    )
     for name in ("expected_dice", "worse_lung", "unsure", "cleaned", "border", "doubt"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
 
@@ -114,8 +116,10 @@ def test_a_film_of_more_pixels_is_the_same_film(times: int) -> None:
         return array.repeat(times, axis=-1).repeat(times, axis=-2)
 
     maps, lungs = drawn()
-    large = scaled(maps), Cleaned(scaled(lungs.right), scaled(lungs.left), None, ())
-    one, other = (look(*each, CHANNELS, definition="field") for each in ((maps, lungs), large))
+    large = ProbabilityMaps(scaled(maps.stored)), LungMasks(scaled(lungs.right), scaled(lungs.left))
+    one, other = (
+        measure_features(*each, CHANNELS, definition="field") for each in ((maps, lungs), large)
+    )
     assert other.expected_dice == pytest.approx(one.expected_dice, abs=1e-6)
     assert other.unsure == pytest.approx(one.unsure, abs=1e-6)
     # A sample of 256 pixels of 5 x 64 has its borders off by less than a pixel in 64.
@@ -143,7 +147,7 @@ def test_what_needs_no_norms(expected: list[str], quality: Quality) -> None:
 
 def test_much_that_was_cleaned_away_is_doubted() -> None:
     maps, lungs = drawn()
-    maps[0, 50:62, 8:30] = 0.8  # 264 px more, of which nothing is left: 264 / 1288 = 0.2
+    maps.stored[0, 50:62, 8:30] = 0.8  # 264 px more, of which nothing is left: 264 / 1288 = 0.2
     quality = judge(maps, lungs, card(), definition="field")
     assert codes(quality) == ["much_cleaned"]
 
@@ -202,5 +206,7 @@ def test_a_card_whose_norms_are_none_is_refused(wrong: dict[str, Any]) -> None:
 def test_norms_travel_through_the_cards_json() -> None:
     whole = card(estimate=estimate(), usual=usual())
     again = Card.from_json(whole.to_json())
-    assert read_norms(again.norms, "field") == read_norms(whole.norms, "field")
-    assert read_norms(again.norms, "whole").estimate is None
+    assert read_reference_values(again.norms, "field") == read_reference_values(
+        whole.norms, "field"
+    )
+    assert read_reference_values(again.norms, "whole").estimate is None

@@ -40,8 +40,9 @@ def results(film: np.ndarray, segmentation: Segmentation) -> Callable[..., dict[
     source.set_pixel_data(film, "MONOCHROME2", 8)
     source.SOPInstanceUID = "1.2.3.4"
 
-    def make(verdict: str, **changed: Any) -> dict[str, Dataset]:
-        found = replace(segmentation, quality=QUALITIES[verdict], **changed)
+    def make(verdict: str, notes: tuple[str, ...] = ()) -> dict[str, Dataset]:
+        lungs = replace(segmentation.lungs, notes=notes or segmentation.lungs.notes)
+        found = replace(segmentation, quality=QUALITIES[verdict], lungs=lungs)
         made = dicom_results(source, found, DICOM_FORMATS)
         return {
             name: dcmread(BytesIO(dicom_bytes(each)))

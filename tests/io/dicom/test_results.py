@@ -24,9 +24,10 @@ from pydicom.uid import (
 )
 
 from pleura.core.errors import UnsuitableFilm, UsageError
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.contours import fill_outlines
 from pleura.core.masks.measure import measure
-from pleura.core.types import Provenance, Quality, Segmentation
+from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.gsps import MOST_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
@@ -91,10 +92,8 @@ def found_in(data: bytes | Path, *, heart: bool = True) -> Segmentation:
     soft = np.clip(0.2 + 0.6 * np.stack(masks), 0, 1).astype(np.float32)  # 0.2 out, 0.8 in
     return Segmentation(
         radiograph=radiograph,
-        right=right,
-        left=left,
-        heart=middle if heart else None,
-        probabilities=soft,
+        lungs=LungMasks(right, left, middle if heart else None),
+        probabilities=ProbabilityMaps(soft),
         channels=("right_field", "left_field", "heart")[: len(masks)],
         measurements=measure(
             right, left, heart=middle if heart else None, spacing=radiograph.spacing
@@ -249,7 +248,7 @@ def test_a_seg_without_a_heart_has_two_segments() -> None:
 def test_a_lung_that_was_not_found_is_an_empty_segment() -> None:
     data = as_bytes(film())
     found = found_in(data)
-    bare = replace(found, left=np.zeros_like(found.left))
+    bare = replace(found, lungs=replace(found.lungs, left=np.zeros_like(found.left)))
     (result,) = dicom_results(data, bare, ["dicom-seg"])
     right, left, heart = dcmread(BytesIO(dicom_bytes(result))).pixel_array
     assert np.array_equal(right, found.right)
@@ -284,7 +283,7 @@ def every(dataset: Dataset) -> Iterator[Any]:
 def test_fractions_are_the_probabilities_and_leave_them_as_they_are() -> None:
     data = as_bytes(film())
     found = found_in(data)
-    before = found.probabilities.copy()
+    before = np.asarray(found.probabilities)
     (result,) = dicom_results(data, found, ["dicom-seg-fractional"])
     assert np.array_equal(found.probabilities, before)
     seg = dcmread(BytesIO(dicom_bytes(result)))
@@ -295,8 +294,8 @@ def test_fractions_are_the_probabilities_and_leave_them_as_they_are() -> None:
 def test_one_map_of_both_lungs_is_shared_out() -> None:
     data = as_bytes(film())
     found = found_in(data, heart=False)
-    field = found.probabilities.max(axis=0)
-    shared = replace(found, probabilities=field[None], channels=("field",))
+    field = found.probabilities.stored.max(axis=0)
+    shared = replace(found, probabilities=ProbabilityMaps(field[None]), channels=("field",))
     (result,) = dicom_results(data, shared, ["dicom-seg-fractional"])
     right, left = dcmread(BytesIO(dicom_bytes(result))).pixel_array
     assert (right[found.right] == 204).all()
@@ -435,7 +434,9 @@ def test_a_report_tells_what_was_noted_of_the_film(tmp_path: Path) -> None:
     found = found_in(data)
     (note,) = found.radiograph.notes
     assert "mirrored" in note
-    (sr,) = dicom_results(data, replace(found, notes=(note, "another note")), ["dicom-sr"])
+    (sr,) = dicom_results(
+        data, replace(found, lungs=replace(found.lungs, notes=(note, "another note"))), ["dicom-sr"]
+    )
     last = dcmread(BytesIO(dicom_bytes(sr))).ContentSequence[-2:]
     assert [each.TextValue for each in last] == [note, "another note"]
     assert note in html(sr, tmp_path / "sr.dcm")

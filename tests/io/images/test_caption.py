@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.measure import measure
 from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
-from pleura.core.types import Doubt, Quality, Radiograph, Segmentation
+from pleura.core.types import Doubt, LungMasks, Quality, Radiograph, Segmentation
 from pleura.io.images.caption import captioned
 from pleura.io.images.overlay import marked_overlay, overlay_image
 
@@ -29,15 +30,18 @@ def result(height: int, width: int, *, heart: bool = True, **changed: Any) -> Se
     masks["heart"] &= heart
     found = Segmentation(
         radiograph=Radiograph(np.full((height, width), 9, np.float32), None, "PA", ()),
-        **masks,
-        probabilities=np.stack(list(masks.values())).astype(np.float32),
+        lungs=LungMasks(**masks),
+        probabilities=ProbabilityMaps(np.stack(list(masks.values())).astype(np.float32)),
         channels=("right_field", "left_field", "heart"),
         measurements=measure(**masks),
         provenance=None,  # type: ignore[arg-type]  # nobody asks
         quality=Quality("ok", 0.97),
-        notes=(),
     )
     return replace(found, **changed)
+
+
+def without_heart(found: Segmentation) -> Segmentation:
+    return replace(found, lungs=replace(found.lungs, heart=None))
 
 
 def rows_below(found: Segmentation) -> np.ndarray[Any, Any]:
@@ -83,7 +87,7 @@ def test_what_is_not_drawn_is_not_named() -> None:
     assert not has(without, BAR_GROUND)
     assert has(without, RIGHT_COLOUR)
     assert has(without, LEFT_COLOUR)
-    lungs_alone = rows_below(replace(result(512, 512, heart=False), heart=None))
+    lungs_alone = rows_below(without_heart(result(512, 512, heart=False)))
     np.testing.assert_array_equal(lungs_alone, without)
 
 

@@ -1,13 +1,13 @@
-"""Norms fitted to results whose law is known, and the figures of verdicts by hand."""
+"""ReferenceValues fitted to results whose law is known, and the figures of verdicts by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pleura.core.quality.features import Traits
-from pleura.core.reference import TRAITS, read_norms
-from pleura.lab.evaluate.fit_reference import FEWEST, Seen, fit_norms
+from pleura.core.quality.features import Features
+from pleura.core.reference import FEATURES, read_reference_values
+from pleura.lab.evaluate.fit_reference import FEWEST, Seen, fit_reference_values
 from pleura.lab.evaluate.verdicts import average_precision, figures, judge_seen, ranked_right
 
 FILMS = 200
@@ -19,7 +19,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
     made = []
     for index in range(count):
         lack, unsure = rng.uniform(0.01, 0.05), rng.uniform(0.02, 0.06)
-        traits = Traits(
+        features = Features(
             expected_dice=1 - lack,
             worse_lung=1 - lack,
             unsure=unsure,
@@ -28,15 +28,15 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
             right_share=0.15,
             left_share=0.12,
             exchanged=False,
-            shape=rng.normal(size=len(TRAITS) - 2),
+            shape=rng.normal(size=len(FEATURES) - 2),
         )
         dice = 1 - 2 * float(np.sqrt(lack * unsure))
-        made.append(Seen(f"{index}", "drawn", "field", traits, dice))
+        made.append(Seen(f"{index}", "drawn", "field", features, dice))
     return made
 
 
 def test_the_line_is_found_again() -> None:
-    norms = read_norms(fit_norms(results()), "field")
+    norms = read_reference_values(fit_reference_values(results()), "field")
     assert norms.estimate is not None
     assert norms.estimate.slope == pytest.approx(1, abs=1e-4)
     assert norms.estimate.intercept == pytest.approx(np.log(2), abs=1e-4)
@@ -44,7 +44,7 @@ def test_the_line_is_found_again() -> None:
 
 def test_five_in_a_hundred_are_reviewed_and_none_refused() -> None:
     seen = results()
-    told = figures(judge_seen(seen, fit_norms(seen)))["labelled"]
+    told = figures(judge_seen(seen, fit_reference_values(seen)))["labelled"]
     assert 0.03 <= told["review"] <= 0.05
     assert told["refused"] == 0
     assert told["mae"] == pytest.approx(0, abs=1e-4)
@@ -53,18 +53,18 @@ def test_five_in_a_hundred_are_reviewed_and_none_refused() -> None:
 
 def test_what_was_never_seen_is_refused() -> None:
     seen = results()
-    norms = read_norms(fit_norms(seen), "field")
+    norms = read_reference_values(fit_reference_values(seen), "field")
     assert norms.usual is not None
-    numbers = seen[0].traits.numbers
+    numbers = seen[0].features.numbers
     assert numbers is not None
     assert norms.usual.distance(numbers) < norms.usual.unusual < norms.usual.strange
     assert norms.usual.distance(numbers + 10) > norms.usual.strange
 
 
 def test_of_too_few_films_nothing_is_learnt() -> None:
-    assert fit_norms(results(FEWEST - 1)) == {}
-    unlabelled = [Seen(s.id, s.source, s.definition, s.traits, None) for s in results()]
-    assert set(fit_norms(unlabelled)["field"]) == {"usual"}
+    assert fit_reference_values(results(FEWEST - 1)) == {}
+    unlabelled = [Seen(s.id, s.source, s.definition, s.features, None) for s in results()]
+    assert set(fit_reference_values(unlabelled)["field"]) == {"usual"}
 
 
 def test_ranking_by_hand() -> None:

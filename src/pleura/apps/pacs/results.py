@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pleura.core.types import Quality
 from pleura.io.dicom.results import check_dicom_formats, dicom_bytes, dicom_results, result_uids
-from pleura.io.read import read_radiograph
+from pleura.io.film import ReadOptions
+from pleura.io.read import read_film
 from pleura.runtime.segmenter import Segmenter
 
 __all__ = ["DEFAULT_FORMATS", "Made", "Maker", "OfRefused", "in_short", "read_formats"]
@@ -41,17 +42,23 @@ class Maker:
     formats: Sequence[str]
     of_refused: OfRefused = "marked"
 
-    def objects(self, film: Path | bytes) -> tuple[dict[str, Any], Quality]:
+    def objects(
+        self, film: Path | bytes, *, received: bool = False
+    ) -> tuple[dict[str, Any], Quality]:
         """DICOM objects by format, in the order of `check_dicom_formats`.
+
+        With `received` the film is checked as `io.dicom.received.check_arrival` does.
 
         Raises:
             UnreadableFilm: the film is damaged.
             UnsuitableFilm: it is none that can be segmented, or that results can refer to.
         """
-        found = self.segmenter(read_radiograph(film))
+        decoded = read_film(film, ReadOptions(header=True, received=received))
+        header = decoded.dicom_header()
+        found = self.segmenter(decoded.radiograph)
         alone = found.quality.verdict == "refused" and self.of_refused == "report"
         names = _REPORT if alone else check_dicom_formats(self.formats)
-        made = dicom_results(film, found, names)
+        made = dicom_results(header, found, names)
         return dict(zip(names, made, strict=True)), found.quality
 
     def files(self, film: Path | bytes) -> Made:

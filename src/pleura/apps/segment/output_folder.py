@@ -14,8 +14,8 @@ from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
 from pleura.io.atomic import cannot_write
 from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.film import DecodedFilm
 from pleura.io.images.coco import MERGED, merge_coco
-from pleura.io.opening import open_file
 from pleura.io.outputs import output_paths, write_outputs
 from pleura.io.run.find import Found
 from pleura.io.run.report import RUN, Run
@@ -112,7 +112,16 @@ class Place:
         """
         return [film for film in films if not self._is_finished(film, rows)]
 
-    def write(self, found: Found, segmentation: Segmentation) -> Row:
+    @property
+    def needs_header(self) -> bool:
+        """Whether films are read with their DICOM header."""
+        return self.uid or self._has_dicom
+
+    @property
+    def _has_dicom(self) -> bool:
+        return any(name in DICOM_FORMATS for name in self.formats)
+
+    def write(self, found: Found, film: DecodedFilm, segmentation: Segmentation) -> Row:
         """Write a film's files; its row, without the seconds.
 
         Raises:
@@ -121,9 +130,10 @@ class Place:
         """
         stem = self.out / found.relative
         try:
-            if self.uid or any(name in DICOM_FORMATS for name in self.formats):
-                self._check_is_there(found.path)
-            written = write_outputs(segmentation, stem, self.formats, film=found.path)
+            header = film.dicom_header() if self._has_dicom else None
+            written = write_outputs(
+                segmentation, stem, self.formats, film=found.path, header=header
+            )
         except DiskFull:
             raise
         except OutputError as error:
@@ -131,11 +141,7 @@ class Place:
             raise FilmError(str(error)) from error
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
         row = done_row(segmentation, found.relative, path=found.path, mask=mask)
-        if not self.uid:
-            return row
-        from pleura.io.dicom.source import film_uid  # pydicom, where UIDs are asked for
-
-        return replace(row, uid=film_uid(found.path))
+        return replace(row, uid=film.uid) if self.uid else row
 
     def finish(self, rows: Mapping[str, Row], *, version: str) -> None:
         """Write what is made of all films together: of COCO, one file for the run.
@@ -147,15 +153,6 @@ class Place:
             done = (rows[name] for name in sorted(rows) if rows[name].status == DONE)
             names = ((row.film, _image_name(row)) for row in done)
             merge_coco(self.out, names, version=version)
-
-    def _check_is_there(self, film: Path) -> None:
-        """Raise `FilmError` where the film, which is read again, is no file any more."""
-        try:
-            open_file(film).close()
-        except OSError as error:
-            raise FilmError(
-                f"cannot open {film} again: {error.strerror or error}; it changed during the run"
-            ) from error
 
     def _check_takes_files(self) -> None:
         """Raise `OutputError` where the folder takes no file at all."""

@@ -16,16 +16,16 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, count, islice
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from pleura.apps.cli.progress import give_up
 from pleura.apps.segment.memory import OUT_OF_MEMORY, is_out_of_memory
 from pleura.core.errors import FilmError, PleuraError
-from pleura.core.types import Radiograph, Segmentation
+from pleura.core.types import Segmentation
 from pleura.io.decoder_process import read_in_process, stop_decoders
-from pleura.io.read import read_radiograph
+from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
+from pleura.io.read import read_film
 from pleura.io.run.find import Found
 from pleura.runtime.segmenter import Segmenter
 
@@ -33,6 +33,9 @@ __all__ = ["Failed", "Loaded", "Pipeline", "ahead"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+Segmented: TypeAlias = tuple[DecodedFilm, Segmentation]
+"""A film with its result."""
 
 POLL_S = 0.1
 """How often a wait for a thread looks whether it should end, s."""
@@ -67,7 +70,7 @@ class Pipeline(Generic[B]):
     """Films in; what `write` returns for each out, in the same order."""
 
     segmenter: Segmenter
-    write: Callable[[Found, Segmentation], B]
+    write: Callable[[Found, DecodedFilm, Segmentation], B]
     jobs: int
     """Threads that read, and as many that write."""
 
@@ -77,8 +80,8 @@ class Pipeline(Generic[B]):
     lanes: int = 1
     """Batches that are fitted, predicted and cleaned side by side."""
 
-    photographs: bool = False
-    """Colour photographs of films are segmented too."""
+    options: ReadOptions = DEFAULT
+    """How films are read."""
 
     reading: Callable[[Found], AbstractContextManager[object]] = lambda _: nullcontext()
     """Entered while a film is read."""
@@ -125,46 +128,47 @@ class Pipeline(Generic[B]):
                 stop_decoders()
             _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
 
-    def _read(self, found: Found) -> Loaded[Radiograph] | Failed:
+    def _read(self, found: Found) -> Loaded[DecodedFilm] | Failed:
         suspect = found.relative.as_posix() in self.suspects
-        read = partial(
-            read_in_process if suspect else read_radiograph, photographs=self.photographs
-        )
+        read = read_in_process if suspect else read_film
         with self.reading(found):
-            return _attempt(Loaded(found, found.path, 0.0), read)
+            return _attempt(Loaded(found, found.path, 0.0), lambda path: read(path, self.options))
 
     def _batches(
-        self, read: Iterator[Loaded[Radiograph] | Failed]
-    ) -> Iterator[list[Loaded[Radiograph] | Failed]]:
+        self, read: Iterator[Loaded[DecodedFilm] | Failed]
+    ) -> Iterator[list[Loaded[DecodedFilm] | Failed]]:
         while not self.stopped() and (group := list(islice(read, self.batch))):
             yield group
 
     def _segment(
-        self, group: list[Loaded[Radiograph] | Failed]
-    ) -> list[Loaded[Segmentation] | Failed]:
+        self, group: list[Loaded[DecodedFilm] | Failed]
+    ) -> list[Loaded[Segmented] | Failed]:
         if self.stopped():  # since this batch was put in line
             return []
         loaded = [each for each in group if isinstance(each, Loaded)]
         start = time.perf_counter()
         try:
-            made = iter(self.segmenter.segment([each.value for each in loaded]))
+            made = iter(self.segmenter.segment([each.value.radiograph for each in loaded]))
         except Exception:  # the edge of a batch: one film must not take the others with it
             return [
-                each if isinstance(each, Failed) else _attempt(each, self.segmenter)
+                each if isinstance(each, Failed) else _attempt(each, self._segment_alone)
                 for each in group
             ]
         share = (time.perf_counter() - start) / max(1, len(loaded))
         return [
             each
             if isinstance(each, Failed)
-            else Loaded(each.found, next(made), each.seconds + share)
+            else Loaded(each.found, (each.value, next(made)), each.seconds + share)
             for each in group
         ]
 
-    def _write(self, each: Loaded[Segmentation] | Failed) -> Loaded[B] | Failed:
+    def _segment_alone(self, film: DecodedFilm) -> Segmented:
+        return film, self.segmenter(film.radiograph)
+
+    def _write(self, each: Loaded[Segmented] | Failed) -> Loaded[B] | Failed:
         if isinstance(each, Failed):
             return each
-        return _attempt(each, lambda value: self.write(each.found, value))
+        return _attempt(each, lambda value: self.write(each.found, *value))
 
 
 def ahead(

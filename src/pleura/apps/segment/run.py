@@ -18,6 +18,7 @@ from pleura.apps.cli.progress import FilmProgress, Interrupt, say
 from pleura.apps.segment.output_folder import Place
 from pleura.apps.segment.pipeline import Failed, Loaded, Pipeline
 from pleura.core.errors import OutputError
+from pleura.io.film import ReadOptions
 from pleura.io.read import prepare_for
 from pleura.io.run.cells import printable
 from pleura.io.run.find import Search, find_films
@@ -113,7 +114,7 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
             jobs=task.jobs,
             batch=task.batch,
             lanes=lanes,
-            photographs=task.photographs,
+            options=ReadOptions(photographs=task.photographs, header=place.needs_header),
             reading=lambda film: journal.reading(film.relative.as_posix()),
             suspects=journal.unfinished,
             stopped=lambda: interrupt.requested,

@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from pleura.core.arrays import Definition
-from pleura.core.errors import FilmError
 from pleura.core.types import Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
-from pleura.io.dicom.source import film_header
+from pleura.io.dicom.source import check_is_dicom
+from pleura.io.film import DecodedFilm, ReadOptions
 from pleura.io.outputs import PICTURES, run_lengths
-from pleura.io.read import read_radiograph
+from pleura.io.read import read_film
 from pleura.io.run.row import Row, done_row, failed_row
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
@@ -38,6 +38,11 @@ class Wish:
 
     photographs: bool = False
     """Colour photographs of films are segmented too."""
+
+    @property
+    def needs_header(self) -> bool:
+        """Whether films are read with their DICOM header: to write results, or to name them."""
+        return self.kind == "json" or self.kind in DICOM_FORMATS
 
 
 FILES = (*PICTURES, *DICOM_FORMATS)
@@ -62,7 +67,7 @@ class _Answered:
 
     name: str
     found: dict[Definition, Segmentation]
-    content: bytes
+    decoded: DecodedFilm
 
     @property
     def first(self) -> Segmentation:
@@ -84,14 +89,17 @@ def answer_film(
         UsageError: the weights do not give a definition.
     """
     if wish.kind in DICOM_FORMATS:
-        film_header(content)  # raises, before work is done, where no result could refer to it
+        check_is_dicom(content)  # before work is done
     first, *others = wish.definitions
-    segmenter = Segmenter(engine, definition=first)
-    found = segmenter(
-        read_radiograph(content, most_pixels=most_pixels, photographs=wish.photographs)
+    options = ReadOptions(
+        most_pixels=most_pixels, photographs=wish.photographs, header=wish.needs_header
     )
+    decoded = read_film(content, options)
+    if wish.kind in DICOM_FORMATS:
+        decoded.dicom_header()  # raises where no result could refer to the film
+    found = Segmenter(engine, definition=first)(decoded.radiograph)
     by_definition = {first: found, **{each: redefine(found, each, engine.card) for each in others}}
-    film = _Answered(name, by_definition, content)
+    film = _Answered(name, by_definition, decoded)
     return Told(_payload(film, wish), film.first.quality)
 
 
@@ -101,7 +109,7 @@ def _payload(film: _Answered, wish: Wish) -> Payload:
     if wish.kind == "csv":
         return [_row(film, definition) for definition in film.found]
     if wish.kind in DICOM_FORMATS:
-        return dicom_bytes(dicom_results(film.content, film.first, [wish.kind])[0])
+        return dicom_bytes(dicom_results(film.decoded.dicom_header(), film.first, [wish.kind])[0])
     return PICTURES[wish.kind](film.first)
 
 
@@ -117,22 +125,13 @@ def _told(answered: _Answered, include: Iterable[str]) -> dict[str, Any]:
         "view": film.view,
         "spacing": None if film.spacing is None else asdict(film.spacing),
         "notes": list(film.notes),
-        "formats": _formats(answered.content),
+        "formats": list(PICTURES if answered.decoded.header is None else FILES),
         "provenance": _provenance(answered.first),
         "lungs": {name: _lungs(answered, name, wanted) for name in answered.found},
     }
     if "film" in wanted:
         result["film_png"] = _base64(PICTURES["film"](answered.first))
     return result
-
-
-def _formats(content: bytes) -> list[str]:
-    """Which of `FILES` this film can be had as."""
-    try:
-        film_header(content)
-    except FilmError:
-        return list(PICTURES)
-    return list(FILES)
 
 
 def no_row(name: str, error: str) -> Row:
@@ -146,7 +145,7 @@ def _lungs(answered: _Answered, definition: Definition, wanted: set[str]) -> dic
     lungs: dict[str, Any] = {
         "quality": asdict(found.quality),
         "measurements": asdict(found.measurements),
-        "notes": list(found.notes[len(found.radiograph.notes) :]),
+        "notes": list(found.lungs.notes),
     }
     if "rle" in wanted:
         lungs["rle"] = {n: None if mask is None else run_lengths(mask) for n, mask in masks.items()}

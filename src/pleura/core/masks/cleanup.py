@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from pleura.core.arrays import Definition, Mask, Probabilities
+from pleura.core.arrays import Definition, Mask
 from pleura.core.card import DEFINITIONS, lung_channels
 from pleura.core.errors import UsageError
-from pleura.core.frame import NativeMaps, above
+from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.components import (
     Piece,
     Pieces,
@@ -21,15 +21,15 @@ from pleura.core.masks.components import (
     window,
 )
 from pleura.core.masks.seam import find_seam, looks_joined
-from pleura.core.types import Box
+from pleura.core.types import Box, LungMasks
 
 __all__ = [
     "PIECE_SHARE",
     "THRESHOLD",
-    "Cleaned",
+    "PostProcessor",
     "check_definition",
     "clean",
-    "leave",
+    "disjoint_masks",
     "split_lungs",
 ]
 
@@ -48,16 +48,18 @@ APART = 0.6
 least among every third of these masks."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cleaned:
-    """The masks of one film, right and left disjoint, and what was changed to get them."""
+class PostProcessor(Protocol):
+    """A function that makes the masks of one film of its probability maps; `clean` is the usual."""
 
-    right: Mask
-    left: Mask
-    heart: Mask | None
-    """None where the weights have no heart channel."""
-
-    notes: tuple[str, ...]
+    def __call__(
+        self,
+        probabilities: ProbabilityMaps,
+        channels: tuple[str, ...],
+        /,
+        *,
+        definition: Definition,
+    ) -> LungMasks:
+        """(C, H, W) probabilities, named by `channels` -> the lungs by `definition`."""
 
 
 def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple
         raise UsageError(f"definition must be {' or '.join(DEFINITIONS)}, got {definition!r}")
     lungs = lung_channels(channels, definition)
     if not lungs:
-        given = " and ".join(each for each in DEFINITIONS if lung_channels(channels, each))
+        given = " and ".join(name for name in DEFINITIONS if lung_channels(channels, name))
         raise UsageError(
             f"these weights give the lungs by definition '{given}', not '{definition}'; "
             f"ask for '{given}', or take other weights"
@@ -79,16 +81,16 @@ def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple
 
 
 def clean(
-    probabilities: Probabilities | NativeMaps,
+    probabilities: ProbabilityMaps,
     channels: tuple[str, ...],
     *,
     definition: Definition = "field",
-) -> Cleaned:
+) -> LungMasks:
     """(C, H, W) probabilities -> masks at their size; `channels` names the C maps.
 
-    Weights with a channel for each lung are believed about the sides. With one channel for both,
-    the lung nearer the viewer's left is the patient's right. A lung that is not there is not
-    invented, and nothing as large as a lung leaves without a note.
+    With a channel for each lung, the channels decide which lung is the right one. With one channel
+    for both, the lung nearer the viewer's left is the patient's right. A missing lung stays
+    missing, and a part as large as a lung is never removed without a note.
 
     Raises:
         UsageError: these channels do not give `definition`.
@@ -97,63 +99,27 @@ def clean(
         raise ValueError(f"{len(channels)} channels named for {len(probabilities)} maps")
     lungs = check_definition(channels, definition)
     notes: list[str] = []
-    at = [channels.index(each) for each in lungs]
+    at = [channels.index(name) for name in lungs]
     if len(at) == 2:
-        sides = _split(*_by_channel(probabilities, (at[0], at[1]), notes))
+        sides = _split(*disjoint_masks(probabilities, (at[0], at[1]), notes))
     else:
-        sides = _by_place(above(probabilities, at[0], THRESHOLD), notes)
+        sides = _by_place(probabilities.above(at[0], THRESHOLD), notes)
     right, left = _settle(sides, notes)
     heart = None
     if "heart" in channels:
-        heart = _largest(above(probabilities, channels.index("heart"), THRESHOLD), notes)
-    return Cleaned(right, left, heart, tuple(notes))
+        heart = _largest(probabilities.above(channels.index("heart"), THRESHOLD), notes)
+    return LungMasks(right, left, heart, tuple(notes))
 
 
-def leave(
-    probabilities: Probabilities | NativeMaps,
-    channels: tuple[str, ...],
-    *,
-    definition: Definition = "field",
-) -> Cleaned:
-    """What `clean` starts from, with nothing changed: to measure what cleaning is worth.
-
-    With one channel for both lungs the film's middle parts them. Raises as `clean` does.
-    """
-    lungs = check_definition(channels, definition)
-    at = [channels.index(each) for each in lungs]
-    heart = None
-    if len(at) == 2:
-        right, left = _by_channel(probabilities, (at[0], at[1]), [])
-    else:
-        both = above(probabilities, at[0], THRESHOLD)
-        near_right = np.arange(both.shape[1]) + 0.5 < both.shape[1] / 2
-        right, left = both & near_right, both & ~near_right
-    if "heart" in channels:
-        heart = above(probabilities, channels.index("heart"), THRESHOLD)
-    return Cleaned(right, left, heart, ())
-
-
-def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
-    """A drawn mask of both lungs, (H, W) -> (right, left), without a pixel lost.
-
-    For truths, which are not cleaned: specks go to the lung on whose half of the film they lie.
-    None if the mask does not come apart into two lungs.
-    """
-    pieces = split_pieces(mask, share=LUNG_SHARE)
-    on_right, on_left = _sides(list(pieces.large))
-    if not (on_right and on_left):
-        return None
-    right, left = _mask(pieces, on_right), _mask(pieces, on_left)
-    middle = (max(each.x for each in on_right) + min(each.x for each in on_left)) / 2
-    near_right = np.arange(mask.shape[1]) + 0.5 < middle
-    return right | (mask & ~left & near_right), left | (mask & ~right & ~near_right)
-
-
-def _by_channel(
-    maps: Probabilities | NativeMaps, channels: tuple[int, int], notes: list[str]
+def disjoint_masks(
+    maps: ProbabilityMaps, channels: tuple[int, int], notes: list[str]
 ) -> tuple[Mask, Mask]:
-    """Two of the maps -> disjoint masks: where both claim a pixel, the larger has it."""
-    right, left = (above(maps, each, THRESHOLD) for each in channels)
+    """Two channels of the maps -> disjoint masks (H, W), right and left.
+
+    A pixel that reaches the threshold in both goes to the lung with the larger probability; `notes`
+    gets a sentence on that.
+    """
+    right, left = (maps.above(channel, THRESHOLD) for channel in channels)
     box = _claimed_twice(right, left)
     if box is not None:
         at = window(box)
@@ -166,8 +132,24 @@ def _by_channel(
     return right, left
 
 
+def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
+    """A drawn mask of both lungs, (H, W) -> (right, left), without a pixel lost.
+
+    It is meant for reference masks, which are not cleaned: a small piece goes to the lung on whose
+    side it lies. None if the mask cannot be split into two lungs.
+    """
+    pieces = split_pieces(mask, share=LUNG_SHARE)
+    on_right, on_left = _sides(list(pieces.large))
+    if not (on_right and on_left):
+        return None
+    right, left = _mask(pieces, on_right), _mask(pieces, on_left)
+    middle = (max(piece.x for piece in on_right) + min(piece.x for piece in on_left)) / 2
+    near_right = np.arange(mask.shape[1]) + 0.5 < middle
+    return right | (mask & ~left & near_right), left | (mask & ~right & ~near_right)
+
+
 def _claimed_twice(right: Mask, left: Mask) -> Box | None:
-    """The smallest box that holds what is in both masks; None if nothing is."""
+    """The smallest box around the pixels that are in both masks; None if there are none."""
     one, other = bounding_box(right), bounding_box(left)
     if one is None or other is None:
         return None
@@ -193,7 +175,7 @@ def _by_place(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
     """A mask of both lungs -> the pieces of right and left, by where they lie in the film."""
     pieces = split_pieces(lungs, share=LUNG_SHARE)
     air = _air_beside_patient(pieces, notes)
-    large = [each for each in pieces.large if each not in air]
+    large = [piece for piece in pieces.large if piece not in air]
     _note_islands(pieces, [*large, *air], "", notes)
     right, left = _sides(large)
     if right and left:
@@ -210,11 +192,11 @@ def _air_beside_patient(pieces: Pieces, notes: list[str]) -> list[Piece]:
     """
     height, width = pieces.shape
     corners = [(row, column) for row in (0, height - 1) for column in (0, width - 1)]
-    held = {pieces.label_at(*each) for each in corners}
-    air = [each for each in pieces.large if each.label in held]
+    held = {pieces.label_at(*corner) for corner in corners}
+    air = [piece for piece in pieces.large if piece.label in held]
     if not air or len(pieces.large) - len(air) < 2:
         return []
-    area = sum(each.area for each in air)
+    area = sum(piece.area for piece in air)
     notes.append(f"left out {_pixels(area)} in a corner of the film, as air beside the patient")
     return air
 
@@ -222,14 +204,14 @@ def _air_beside_patient(pieces: Pieces, notes: list[str]) -> list[Piece]:
 def _sides(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
     """The pieces left and right of the widest gap between centroids: patient's right and left.
 
-    If that gap is narrower than two lungs would leave, all of them on one side.
+    If that gap is too narrow for two lungs, all pieces are on one side.
     """
-    row = sorted(pieces, key=lambda each: each.x)
+    row = sorted(pieces, key=lambda piece: piece.x)
     if len(row) < 2:
         return row, []
     gaps = [b.x - a.x for a, b in itertools.pairwise(row)]
     cut = int(np.argmax(gaps)) + 1
-    if gaps[cut - 1] < APART * max(each.box.width for each in row):
+    if gaps[cut - 1] < APART * max(piece.box.width for piece in row):
         return row, []
     return row[:cut], row[cut:]
 
@@ -254,11 +236,11 @@ def _cut(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None:
 
 
 def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, Mask]:
-    """One lung, or none: the film's middle says which, and the other stays empty."""
+    """One lung, or none: its side of the film's middle decides which; the other stays empty."""
     nothing = np.zeros_like(kept)
     if not pieces:
         return kept, nothing
-    centre = sum(each.x * each.area for each in pieces) / sum(each.area for each in pieces)
+    centre = sum(piece.x * piece.area for piece in pieces) / sum(piece.area for piece in pieces)
     on_left = centre < kept.shape[1] / 2
     side, viewers = ("right", "left") if on_left else ("left", "right")
     notes.append(
@@ -269,9 +251,9 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
 
 
 def _settle(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:
-    """Give strays to the lung they touch, drop islands, fill holes; still disjoint."""
+    """Move pieces to the lung they touch, remove islands, fill holes; the masks stay disjoint."""
     pieces = _trade(pieces, notes)
-    kept = {side: _keep(each, f" of the {side} lung", notes) for side, each in pieces.items()}
+    kept = {side: _keep(lung, f" of the {side} lung", notes) for side, lung in pieces.items()}
     right = _fill(kept["right"], kept["left"].mask(), "right lung", notes)
     left = _fill(kept["left"], right, "left lung", notes)
     _note_sides(kept, notes)
@@ -294,7 +276,7 @@ def _trade(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Pieces]:
                 )
     if not moves:
         return pieces
-    lungs = {side: each.mask().copy() for side, each in pieces.items()}
+    lungs = {side: lung.mask().copy() for side, lung in pieces.items()}
     for (side, other), moved in moves.items():
         moved.paint(lungs[side], False)
         moved.paint(lungs[other], True)
@@ -319,7 +301,7 @@ def _largest(mask: Mask, notes: list[str]) -> Mask:
 
 
 def _fill(pieces: Pieces, other: Mask | None, name: str, notes: list[str]) -> Mask:
-    """The mask of these pieces with its holes filled, but for what `other` has there."""
+    """The mask of these pieces with its holes filled, except where `other` lies."""
     filled, holes, area = fill_holes(pieces)
     if holes:
         notes.append(f"filled {_count(holes, 'hole')} of the {name} ({_pixels(area)})")
@@ -333,18 +315,18 @@ def _chosen(pieces: Pieces, kept: Sequence[Piece]) -> Pieces:
     """The pieces that are `kept`, as the pieces of their own mask."""
     if not kept:
         return pieces
-    return pieces.chosen([each.label for each in kept], share=PIECE_SHARE)
+    return pieces.chosen([piece.label for piece in kept], share=PIECE_SHARE)
 
 
 def _mask(pieces: Pieces, chosen: Sequence[Piece]) -> Mask:
-    return pieces.mask([each.label for each in chosen])
+    return pieces.mask([piece.label for piece in chosen])
 
 
 def _note_islands(
     pieces: Pieces, kept: Sequence[Piece], of: str, notes: list[str], *, owner: str = "a lung"
 ) -> None:
-    """Say how many pieces go and how large they are; of a large one, its size."""
-    areas = np.delete(pieces.areas, [0, *(each.label for each in kept)])
+    """Note how many pieces are removed and how large they are; of a large one, its size."""
+    areas = np.delete(pieces.areas, [0, *(piece.label for piece in kept)])
     if not areas.size:
         return
     note = f"removed {_count(areas.size, 'island')}{of} ({_pixels(int(areas.sum()))})"
@@ -354,7 +336,7 @@ def _note_islands(
 
 
 def _note_sides(lungs: dict[str, Pieces], notes: list[str]) -> None:
-    """Say what a reader would look twice at: a lung that is not there, or on the wrong side."""
+    """Note a lung that is missing, or on the wrong side."""
     missing = [side for side, pieces in lungs.items() if not pieces.count]
     if len(missing) == 2:
         notes.append("no lung was found")

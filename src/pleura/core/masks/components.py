@@ -1,8 +1,8 @@
-"""Connected pieces of a mask: told apart, chosen, filled, by way of its runs.
+"""Connected components of a mask, called pieces: finding, selecting and filling them.
 
-A film may have 20 million pixels and more: each function looks at them once, inside the smallest
-box that holds the mask, and reckons with runs from there. Pieces hang together by pixel edges; a
-hole is what no path over edges and corners joins to the outside.
+A film may have 20 million pixels and more, so each function reads the mask once, inside its
+bounding box, and computes with runs from there on. Pixels of a piece are connected by their edges.
+A hole is background that no path over edges and corners connects to the outside.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Pieces:
     """The connected pieces of a mask."""
 
     box: Box
-    """The smallest that holds every piece; of no size where there is none."""
+    """The bounding box of all pieces; of no size where there is none."""
 
     runs: Runs
-    """All of the mask's."""
+    """All runs of the mask."""
 
     labels: NDArray[np.intp]
     """The number of the piece that each run belongs to."""
@@ -57,10 +57,10 @@ class Pieces:
     """Holes of every piece by label."""
 
     large: tuple[Piece, ...]
-    """The pieces worth a look, largest first; specks stand in `areas` alone."""
+    """The pieces that may be a lung, largest first; smaller ones are in `areas` alone."""
 
-    whole: Mask | None = None
-    """(H, W) bool: all of them, where such an array is there already."""
+    full_mask: Mask | None = None
+    """(H, W) bool: the mask of all pieces, where such an array exists already."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,7 +69,7 @@ class Pieces:
 
     @property
     def count(self) -> int:
-        """How many pieces there are, specks included."""
+        """The number of pieces, the smallest ones included."""
         return len(self.areas) - 1
 
     def label_at(self, row: int, column: int) -> int:
@@ -93,23 +93,23 @@ class Pieces:
         All of them may be the very array that was split: do not write into it.
         """
         runs = self.pick(labels)
-        if self.whole is not None and len(runs) == len(self.runs):
-            return self.whole
+        if self.full_mask is not None and len(runs) == len(self.runs):
+            return self.full_mask
         painted = np.zeros(self.shape, dtype=np.bool_)
         runs.paint(painted)
         return painted
 
     def chosen(self, labels: Sequence[int], *, share: float) -> Pieces:
-        """What `split_pieces` gives for the mask of these labels, with nothing looked at again."""
-        kept = [each for each in self.large if each.label in labels]
+        """What `split_pieces` gives for the mask of these labels, without reading a mask again."""
+        kept = [piece for piece in self.large if piece.label in labels]
         if not kept or len(kept) < len(labels):
             raise ValueError(f"expected labels of large pieces, got {labels}")
-        boxes = [each.box for each in kept]
+        boxes = [piece.box for piece in kept]
         box = Box(
-            min(each.top for each in boxes),
-            min(each.left for each in boxes),
-            max(each.bottom for each in boxes),
-            max(each.right for each in boxes),
+            min(inner.top for inner in boxes),
+            min(inner.left for inner in boxes),
+            max(inner.bottom for inner in boxes),
+            max(inner.right for inner in boxes),
         )
         order = [0, *sorted(labels)]
         table = np.zeros(len(self.areas), dtype=np.intp)
@@ -117,13 +117,13 @@ class Pieces:
         numbers = table[self.labels]
         areas, holes = self.areas[order], self.holes[order]
         large = [
-            replace(each, label=int(table[each.label]))
-            for each in kept
-            if each.area >= share * areas.max()
+            replace(piece, label=int(table[piece.label]))
+            for piece in kept
+            if piece.area >= share * areas.max()
         ]
         runs = self.runs.pick(numbers > 0)
-        whole = self.whole if len(runs) == len(self.runs) else None
-        return Pieces(box, runs, numbers[numbers > 0], areas, holes, tuple(large), whole)
+        full_mask = self.full_mask if len(runs) == len(self.runs) else None
+        return Pieces(box, runs, numbers[numbers > 0], areas, holes, tuple(large), full_mask)
 
     def touching(self, other: Mask) -> NDArray[np.intp]:
         """Labels of the pieces that share a pixel edge with `other`, (H, W) bool."""
@@ -168,8 +168,8 @@ def split_pieces(mask: Mask, *, share: float) -> Pieces:
     holes[1:] += 1
     large = areas >= share * areas.max()
     large[0] = False
-    found = _measured(runs, labels, areas, large)
-    return Pieces(box, runs, labels, areas, holes, tuple(found), mask)
+    large_pieces = _measured(runs, labels, areas, large)
+    return Pieces(box, runs, labels, areas, holes, tuple(large_pieces), mask)
 
 
 def _sums(labels: NDArray[np.intp], values: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -195,14 +195,16 @@ def _measured(
     order = order[np.argsort(-areas[order], kind="stable")]
     x = moments[order] / areas[order]
     boxes = np.concatenate((low, high))[:, order].T
-    told = zip(order.tolist(), areas[order].tolist(), boxes.tolist(), x.tolist(), strict=True)
-    return [Piece(label, area, Box(*box), column) for label, area, box, column in told]
+    rows_of_table = zip(
+        order.tolist(), areas[order].tolist(), boxes.tolist(), x.tolist(), strict=True
+    )
+    return [Piece(label, area, Box(*box), column) for label, area, box, column in rows_of_table]
 
 
 def fill_holes(pieces: Pieces) -> tuple[Mask, int, int]:
-    """Their mask with what it encloses filled, the number of holes, their pixels.
+    """(H, W) bool: the mask of `pieces` with its holes filled; their number; their pixels.
 
-    Without a hole it is `pieces.mask()`, so do not write into it.
+    Without a hole it is `pieces.mask()`: do not write into it.
     """
     mask = pieces.mask()
     if not pieces.holes.any():
@@ -210,8 +212,8 @@ def fill_holes(pieces: Pieces) -> tuple[Mask, int, int]:
     gaps = find_gaps(pieces.runs)
     labels, _ = join(gaps, corners=True)
     enclosed = gaps.pick(labels != labels[0])  # the first gap is a part of all that lies outside
-    if mask is pieces.whole:
+    if mask is pieces.full_mask:
         mask = np.zeros_like(mask)
-        mask[window(pieces.box)] = pieces.whole[window(pieces.box)]
+        mask[window(pieces.box)] = pieces.full_mask[window(pieces.box)]
     enclosed.paint(mask)
     return mask, int(pieces.holes.sum()), int(enclosed.lengths.sum())

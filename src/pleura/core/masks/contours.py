@@ -1,4 +1,4 @@
-"""Masks as polygons and as run lengths, and back, exactly."""
+"""Converting masks to polygons and run lengths and back, without loss."""
 
 from __future__ import annotations
 
@@ -79,16 +79,16 @@ def _edges(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     padded = np.pad(mask, 1)
     upper, lower = padded[:-1, 1:-1], padded[1:, 1:-1]
     before, after = padded[1:-1, :-1], padded[1:-1, 1:]
-    found = (
+    sides = (
         (lower & ~upper, (0, 0), (0, 1)),  # a top edge runs right
         (after & ~before, (1, 0), (-1, 0)),  # a left edge runs up
         (upper & ~lower, (0, 1), (0, -1)),  # a bottom edge runs left
         (before & ~after, (0, 0), (1, 0)),  # a right edge runs down
     )
-    starts = [np.argwhere(edge) + shift for edge, shift, _ in found]
+    starts = [np.argwhere(edge) + shift for edge, shift, _ in sides]
     steps = [
-        np.broadcast_to(step, (len(each), 2))
-        for each, (_, _, step) in zip(starts, found, strict=True)
+        np.broadcast_to(step, (len(start), 2))
+        for start, (_, _, step) in zip(starts, sides, strict=True)
     ]
     return np.concatenate(starts), np.concatenate(steps)
 

@@ -1,4 +1,4 @@
-"""What masks measure: areas, boxes, ratios."""
+"""Measuring masks: areas, boxes, ratios."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def measure(
     is None without a heart, or with a lung missing.
     """
     lungs = right | left
-    right_px, left_px, lungs_px = (int(np.count_nonzero(each)) for each in (right, left, lungs))
+    right_px, left_px, lungs_px = (int(np.count_nonzero(mask)) for mask in (right, left, lungs))
     cm2 = None if spacing is None else spacing.row_mm * spacing.col_mm / MM2_PER_CM2
     widths = transverse_widths(right, left, heart)
-    right_box, left_box, lungs_box = (bounding_box(each) for each in (right, left, lungs))
+    right_box, left_box, lungs_box = (bounding_box(mask) for mask in (right, left, lungs))
     return Measurements(
         right_area_px=right_px,
         left_area_px=left_px,
@@ -67,7 +67,7 @@ def measure(
 def transverse_widths(
     right: Mask, left: Mask, heart: Mask | None
 ) -> tuple[TransverseWidth, TransverseWidth] | None:
-    """(heart's, thorax's): what the cardiothoracic ratio is made of; None where it is undefined.
+    """(heart's, thorax's): the two widths of the cardiothoracic ratio; None where it is undefined.
 
     The heart's bar lies at the middle of its height, the thorax's in the first of its widest rows.
     """

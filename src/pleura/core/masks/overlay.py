@@ -1,4 +1,4 @@
-"""Pictures of a result, for people to look at."""
+"""Drawing a film and its masks as pictures for people."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = [
 RIGHT_COLOUR = (0x00, 0x72, 0xB2)
 LEFT_COLOUR = (0xD5, 0x5E, 0x00)
 HEART_COLOUR = (0xCC, 0x79, 0xA7)
-"""Blue, vermillion and purple of Okabe and Ito 2008: told apart by colour-blind readers too."""
+"""Blue, vermillion and purple of Okabe and Ito 2008, which colour-blind readers distinguish too."""
 
 FILL = 0.22
-"""Share of the colour inside a lung; what lies below stays readable."""
+"""Share of the colour inside a lung; the film stays readable below it."""
 
 OUTLINE_SHARE = 0.003
 """Width of an outline over the film's shorter side."""
@@ -38,7 +38,7 @@ BAR_GROUND = (0x10, 0x17, 0x1D)
 _BAND = 1_000_000  # pixels converted at a time: no second film in memory
 
 SAMPLES = 1_000_000
-"""Pixels looked at for the percentiles of a large film."""
+"""Pixels of a large film from which the percentiles are computed."""
 
 
 def display(pixels: Pixels) -> NDArray[np.uint8]:
@@ -118,7 +118,7 @@ def _draw_bar(picture: NDArray[np.uint8], bar: TransverseWidth, by: int) -> None
 
 
 def _shrunk(mask: Mask, by: int) -> Mask:
-    """`mask` less `by` pixels along its edge; diamond and square in turn are nearly a disc."""
+    """`mask` without `by` pixels along its edge; diamond and square in turn are nearly a disc."""
     inner = np.pad(mask, 1)
     for step in range(by):
         flat = inner.copy()

@@ -1,7 +1,7 @@
-"""Runs: a mask as the stretches of pixels it has along each row.
+"""Runs: a mask as stretches of neighbouring pixels in its rows.
 
-A lung on a film of 20 megapixels has millions of pixels and a few thousand runs: once these are
-found, in one pass, all else is arithmetic on short arrays.
+A lung on a film of 20 megapixels has millions of pixels and a few thousand runs. One pass over the
+mask finds them; the rest is arithmetic on short arrays.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pleura.core.types import Box
 __all__ = ["Runs", "find_gaps", "find_runs", "join"]
 
 BLOCK = 2**17
-"""Pixels looked at a time, so that copies stay in the cache."""
+"""Pixels of a mask that are searched at a time; copies of so many stay in the CPU's cache."""
 
 WORD = 8
-"""Pixels of one byte looked at as one number, where most have no edge of a run."""
+"""Pixels, one byte each, that are read as one number; in most of them no run begins or ends."""
 
 LONG = 128
-"""Pixels a run, and the gap after it, from which they are painted one by one."""
+"""Pixels of a run and the gap behind it. Longer ones are painted run by run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
     """N runs, in the order of the film.
 
-    Places are counted as if each row had a pixel more, which is never in a run: so no run is
-    longer than a row, and none touches one of the next row at its end.
+    A place is a pixel's number, row by row, as if each row had one more pixel that is never in a
+    run. So no run is longer than a row, and none touches a run of the next row at its end.
     """
 
     shape: tuple[int, int]
@@ -48,14 +48,14 @@ class Runs:
 
     @property
     def step(self) -> int:
-        """From a place to the one below it."""
+        """The difference between a place and the one below it."""
         return self.shape[1] + 1
 
     @property
     def rows(self) -> NDArray[np.intp]:
         """(N,) the row of each."""
-        found: NDArray[np.intp] = self.begins // self.step
-        return found
+        rows: NDArray[np.intp] = self.begins // self.step
+        return rows
 
     @property
     def lengths(self) -> NDArray[np.intp]:
@@ -63,15 +63,15 @@ class Runs:
         return self.ends - self.begins
 
     def pick(self, which: NDArray[np.bool_]) -> Runs:
-        """Those at which (N,) `which` is true."""
+        """The runs at which (N,) `which` is true."""
         return Runs(self.shape, self.begins[which], self.ends[which])
 
     def meet(
         self, other: Runs, step: int, *, corners: bool = False
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """(N,) first and one past the last of the `other` runs that each overlaps, moved by `step`.
+        """(N,) the first, and one past the last, of the `other` runs that a run overlaps.
 
-        With `corners`, also those it would touch at an end.
+        The runs are moved by `step` before. With `corners`, runs that touch at an end count too.
         """
         reach = 1 if corners else 0
         first = np.searchsorted(other.ends, self.begins + (step - reach), side="right")
@@ -79,7 +79,7 @@ class Runs:
         return first, past
 
     def paint(self, mask: Mask, value: bool = True) -> None:
-        """Write `value` into (H, W) `mask` at all of these."""
+        """Write `value` into (H, W) `mask` at the pixels of these runs."""
         if not len(self):
             return
         rows = self.rows
@@ -103,15 +103,15 @@ def find_runs(mask: Mask, box: Box) -> Runs:
     lines = max(1, BLOCK // row)
     padded = np.zeros(lines * row + 1, dtype=np.bool_)
     grid = padded[:-1].reshape(lines, row)[:, 1 : box.width + 1]
-    found = [np.zeros(0, dtype=np.intp)]
+    parts = [np.zeros(0, dtype=np.intp)]
     for top in range(box.top, box.bottom, lines):
         part = mask[top : min(top + lines, box.bottom), box.left : box.right]
         grid[: len(part)] = part
         size = len(part) * row
         edges = _where(padded[:size] ^ padded[1 : size + 1])
         edges += edges // row * (width + 1 - row) + (top * (width + 1) + box.left)
-        found.append(edges)
-    begins, ends = np.ascontiguousarray(np.concatenate(found).reshape(-1, 2).T)
+        parts.append(edges)
+    begins, ends = np.ascontiguousarray(np.concatenate(parts).reshape(-1, 2).T)
     return Runs((height, width), begins, ends)
 
 
@@ -119,24 +119,24 @@ def _where(edges: NDArray[np.bool_]) -> NDArray[np.intp]:
     """`flatnonzero` of an array whose size is a multiple of WORD, quick where few are true."""
     words = np.flatnonzero(edges.view(np.uint64))
     at = np.flatnonzero(edges.reshape(-1, WORD)[words])
-    found: NDArray[np.intp] = words[at // WORD] * WORD + at % WORD
-    return found
+    places: NDArray[np.intp] = words[at // WORD] * WORD + at % WORD
+    return places
 
 
 def find_gaps(runs: Runs) -> Runs:
-    """What lies between `runs`, and before the first and after the last of them.
+    """The gaps between `runs`, before the first one and after the last one.
 
-    A gap from the last run of a row to the first of a later one is all outside, and is kept as
-    one: it goes around the film's edge.
+    A gap from the last run of a row to the first one of a later row lies outside of the mask all
+    along the film's edge, and is kept as one gap.
     """
     before, after = -runs.step, (runs.shape[0] + 1) * runs.step
     return Runs(runs.shape, np.append(before, runs.ends), np.append(runs.begins, after))
 
 
 def join(runs: Runs, *, corners: bool = False) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(N,) the number, from 1 on, of the piece that each run belongs to; (N,) its joints below.
+    """(N,) the number of each run's piece, from 1 on; (N,) how many runs it meets in the row below.
 
-    Runs of neighbouring rows hang together where they overlap, with `corners` also where they
+    Runs of neighbouring rows are connected where they overlap, with `corners` also where they
     touch at an end. Pieces are numbered by their first runs.
     """
     first, past = runs.meet(runs, runs.step, corners=corners)
@@ -150,10 +150,11 @@ def join(runs: Runs, *, corners: bool = False) -> tuple[NDArray[np.intp], NDArra
 
 
 def _heads(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(size,) of each of `size` things the first that pairs, `one` and `other`, link it to.
+    """(size,) for each of `size` runs, the first run of its connected component: its head.
 
-    Each head hangs itself below the first of its neighbours' heads, all at once, until none has
-    another. scipy's connected_components takes longer to load than this does on any lung.
+    `one` and `other` are the connected pairs. In each step every head takes the smallest head among
+    its neighbours, until no pair has two heads. scipy's connected_components takes longer to load
+    than this takes for any lung.
     """
     heads = np.arange(size)
     while len(one):

@@ -1,7 +1,7 @@
-"""What can be seen of a result without knowing the truth: how sure, how large, of what shape.
+"""Features of a result that need no reference mask: certainty, size and shape of the lungs.
 
-Everything is looked at in a sample of the network's square, so that the cost does not grow with
-the film. The square's pixels are all of one size in the film, and stretching changes no Dice.
+They are measured on a sample of the network's square, so that the cost does not grow with the film.
+All pixels of the square have the same size in the film, so stretching changes no Dice.
 """
 
 from __future__ import annotations
@@ -13,33 +13,34 @@ from numpy.typing import NDArray
 
 from pleura.core.arrays import Definition, Mask, Probabilities
 from pleura.core.card import lung_channels
-from pleura.core.frame import NativeMaps
-from pleura.core.masks.cleanup import THRESHOLD, Cleaned
+from pleura.core.frame import ProbabilityMaps
+from pleura.core.masks.cleanup import THRESHOLD
+from pleura.core.types import LungMasks
 
-__all__ = ["Traits", "expected_dice", "look"]
+__all__ = ["Features", "expected_dice", "measure_features"]
 
 MOST = 256
-"""Pixels a side that are looked at: a quarter of a square of 512, in a quarter of the time."""
+"""Pixels a side of the sample: a quarter of a square of 512, in a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
-    """Of one film's lungs by one definition. None where there is nothing to measure."""
+class Features:
+    """Features of one film's lungs by one definition; None where there is nothing to measure."""
 
     expected_dice: float | None
-    """Of both lungs, if every pixel came true as often as its probability says."""
+    """The Dice of both lungs that the network's probabilities lead to expect."""
 
     worse_lung: float | None
-    """The same of the lung that is worse off; of both where one map holds both."""
+    """The lower one of both lungs' expected Dice; of both together where one map holds both."""
 
     unsure: float | None
     """Sum of p (1 - p) of all pixels over the number in the lungs; 0 if every p is 0 or 1."""
 
     cleaned: float
-    """Pixels that clean-up took or gave, over those the network marked or that are left."""
+    """Pixels that clean-up changed, over those that are marked before or after it."""
 
     border: float
-    """Pixels of the lungs along the film's edge, over the root of their area."""
+    """Pixels of the lungs on the film's edge, over the square root of their area."""
 
     right_share: float
     """Share of the film that is right lung; 0 where it is missing."""
@@ -49,14 +50,14 @@ class Traits:
     """The right lung lies on the viewer's right."""
 
     shape: NDArray[np.float64] | None
-    """(14,), the first of `norms.TRAITS`; None unless both lungs are there."""
+    """(14,), the first of `reference.FEATURES`; None unless both lungs are there."""
 
     @property
     def doubt(self) -> float | None:
-        """How unsure the network is of the lungs, as a logarithm; None where there are none.
+        """How unsure the network is of the lungs, as a logarithm; None without lungs.
 
-        The mean of two: the Dice that the worse lung lacks, and the share of unsure pixels. Of
-        what was tried on validation films the two together tell the true Dice best.
+        It is the mean of two logarithms: of 1 - `worse_lung`, and of `unsure`. On validation films
+        the two together predicted the true Dice best.
         """
         if self.worse_lung is None or self.unsure is None:
             return None
@@ -64,14 +65,14 @@ class Traits:
 
     @property
     def numbers(self) -> NDArray[np.float64] | None:
-        """(16,), as `norms.TRAITS` names them; None unless both lungs are there."""
+        """(16,), as `reference.FEATURES` names them; None unless both lungs are there."""
         if self.shape is None or self.expected_dice is None or self.unsure is None:
             return None
         return np.array([*self.shape, _log(1 - self.expected_dice), _log(self.unsure)])
 
 
 SUREST = 1e-4
-"""Doubts are taken to be at least so large where a logarithm is needed."""
+"""A smaller doubt counts as this one, so that its logarithm is finite."""
 
 
 def _log(doubt: float) -> float:
@@ -79,10 +80,10 @@ def _log(doubt: float) -> float:
 
 
 def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
-    """Dice that `mask` has on average with truths drawn from `probabilities`, both (S, S).
+    """The mean Dice of `mask` with truths drawn from `probabilities`, both (S, S).
 
-    2 E|M and T| / (|M| + E|T|): the ratio of the means stands for the mean of the ratio, which
-    is the same to a part in the number of pixels. None where both sides are empty.
+    It is computed as 2 E|M and T| / (|M| + E|T|): a ratio of means in place of the mean of ratios,
+    from which it differs by about one over the number of pixels. None where both are empty.
     """
     marked, likely = int(np.count_nonzero(mask)), float(probabilities.sum(dtype=np.float64))
     if not marked + likely:
@@ -90,28 +91,28 @@ def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
     return 2 * float(probabilities.sum(where=mask, dtype=np.float64)) / (marked + likely)
 
 
-def look(
-    maps: Probabilities | NativeMaps,
-    lungs: Cleaned,
+def measure_features(
+    maps: ProbabilityMaps,
+    lungs: LungMasks,
     channels: tuple[str, ...],
     *,
     definition: Definition,
-) -> Traits:
-    """The traits of `lungs`, which were made of `maps`, (C, H, W) or smaller."""
+) -> Features:
+    """The features of `lungs`, which were made of `maps`; `channels` names the maps."""
     names = lung_channels(channels, definition)
-    own = [_small(maps, channels.index(each)) for each in names]
-    side = own[0].shape[0], own[0].shape[1]
+    lung_maps = [_small(maps, channels.index(name)) for name in names]
+    side = lung_maps[0].shape[0], lung_maps[0].shape[1]
     right, left = _sampled(lungs.right, side), _sampled(lungs.left, side)
-    both, mask = _joined(own), right | left
-    said = both >= THRESHOLD
-    changed, marked = np.count_nonzero(said ^ mask), np.count_nonzero(said | mask)
+    both, mask = _joined(lung_maps), right | left
+    thresholded = both >= THRESHOLD
+    changed, marked = np.count_nonzero(thresholded ^ mask), np.count_nonzero(thresholded | mask)
     area = int(np.count_nonzero(mask))
     total = expected_dice(both, mask) if area else None
     height, width = lungs.right.shape
     places = _place(right), _place(left)
-    return Traits(
+    return Features(
         expected_dice=total,
-        worse_lung=_worse(own, (right, left)) if len(own) == 2 else total,
+        worse_lung=_worse(lung_maps, (right, left)) if len(lung_maps) == 2 else total,
         unsure=float((both - both * both).sum()) / area if area else None,
         cleaned=float(changed / marked) if marked else 0.0,
         border=_border(mask) / area**0.5 if area else 0.0,
@@ -137,9 +138,9 @@ class _Place:
     """Correlation of row and column."""
 
 
-def _small(maps: Probabilities | NativeMaps, channel: int) -> Probabilities:
-    """(h, w), h and w at most `MOST`: a sample of the network's square, or of native maps."""
-    known = (maps.small if isinstance(maps, NativeMaps) else maps)[channel]
+def _small(maps: ProbabilityMaps, channel: int) -> Probabilities:
+    """(h, w), both at most `MOST`: a sample of the maps as they are stored."""
+    known = maps.stored[channel]
     height, width = known.shape
     rows, columns = _middles(height, min(MOST, height)), _middles(width, min(MOST, width))
     sampled: Probabilities = known[rows][:, columns]
@@ -147,7 +148,7 @@ def _small(maps: Probabilities | NativeMaps, channel: int) -> Probabilities:
 
 
 def _middles(old: int, new: int) -> NDArray[np.intp]:
-    """Of `old` pixels those under the middles of `new` ones."""
+    """Indices of the `old` pixels under the centres of `new` ones."""
     return (2 * np.arange(new) + 1) * old // (2 * new)
 
 
@@ -160,21 +161,21 @@ def _sampled(mask: Mask, size: tuple[int, int]) -> Mask:
 
 
 def _joined(maps: list[Probabilities]) -> Probabilities:
-    """(S, S): the likelier lung's probability in each pixel."""
+    """(S, S): the higher probability of the two lungs in each pixel."""
     return maps[0] if len(maps) == 1 else np.maximum(maps[0], maps[1])
 
 
 def _worse(maps: list[Probabilities], masks: tuple[Mask, Mask]) -> float | None:
-    """The smaller expected Dice of the lungs that are there."""
+    """The lower expected Dice of the lungs that are there."""
     pairs = zip(maps, masks, strict=True)
-    found = [expected_dice(each, mask) for each, mask in pairs if mask.any()]
-    return min((each for each in found if each is not None), default=None)
+    values = [expected_dice(lung_map, mask) for lung_map, mask in pairs if mask.any()]
+    return min((value for value in values if value is not None), default=None)
 
 
 def _border(mask: Mask) -> int:
     """Pixels of `mask` in the first and last row and column."""
     edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    return sum(int(np.count_nonzero(each)) for each in edges)
+    return sum(int(np.count_nonzero(edge)) for edge in edges)
 
 
 def _place(mask: Mask) -> _Place | None:
@@ -202,7 +203,10 @@ def _place(mask: Mask) -> _Place | None:
 def _shape(
     right: _Place | None, left: _Place | None, *, aspect: float, pixels: int
 ) -> NDArray[np.float64] | None:
-    """Both lungs in the box that holds them; `aspect` is that of a pixel."""
+    """(14,) size, place and slant of each lung in the box around both, area and aspect of that box.
+
+    `aspect` is that of a pixel, `pixels` the number in the sample.
+    """
     if right is None or left is None:
         return None
     top, bottom = min(right.top, left.top), max(right.bottom, left.bottom)
@@ -210,14 +214,14 @@ def _shape(
     height, width = bottom - top, last - first
     numbers = [
         number
-        for each in (right, left)
+        for lung in (right, left)
         for number in (
-            each.area / (height * width),
-            (each.bottom - each.top) / height,
-            (each.last - each.first) / width,
-            (each.row - top) / height,
-            (each.column - first) / width,
-            each.slant,
+            lung.area / (height * width),
+            (lung.bottom - lung.top) / height,
+            (lung.last - lung.first) / width,
+            (lung.row - top) / height,
+            (lung.column - first) / width,
+            lung.slant,
         )
     ]
     return np.array(

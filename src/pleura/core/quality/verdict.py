@@ -1,16 +1,15 @@
-"""What Pleura thinks of its own result: estimated Dice, reasons to doubt, a verdict."""
+"""The verdict on a result: estimated Dice, reasons to doubt it, ok or review or refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pleura.core.arrays import Definition, Probabilities
+from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.frame import NativeMaps
-from pleura.core.masks.cleanup import Cleaned
-from pleura.core.quality.features import Traits, look
-from pleura.core.reference import Norms, read_norms
-from pleura.core.types import Doubt, Quality
+from pleura.core.frame import ProbabilityMaps
+from pleura.core.quality.features import Features, measure_features
+from pleura.core.reference import ReferenceValues, read_reference_values
+from pleura.core.types import Doubt, LungMasks, Quality
 
 __all__ = ["DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
 
@@ -33,24 +32,24 @@ DOUBTS = {
     "they are wrong.",
     "unusual_shape": "The lungs have an unusual shape: check their outlines.",
 }
-"""Every code with its sentence, gravest first."""
+"""Every code with its sentence, most serious first."""
 
 REFUSING = ("no_lungs", "not_a_chest_film")
 """Codes with which a result is refused; any other asks for a review."""
 
 BORDER = 0.1
-"""Pixels of the lungs on the film's edge over the root of their area, at the most."""
+"""The largest usual `Features.border`."""
 
 CLEANED = 0.15
-"""Share of the marked pixels that clean-up may change."""
+"""The largest usual `Features.cleaned`."""
 
 UNEQUAL = 2.5
-"""The larger lung over the smaller one, at the most."""
+"""The largest usual ratio of the larger lung to the smaller one."""
 
 
 def judge(
-    maps: Probabilities | NativeMaps,
-    lungs: Cleaned,
+    maps: ProbabilityMaps,
+    lungs: LungMasks,
     card: Card,
     *,
     definition: Definition,
@@ -58,54 +57,54 @@ def judge(
 ) -> Quality:
     """The verdict on `lungs`, which were made of `maps` by weights with this card.
 
-    `doubts` are codes of what was doubted before, such as `Radiograph.doubts`. What the card's
-    norms do not tell is left undecided: without any, no Dice is estimated, and only lungs that are
-    missing, exchanged, cut off, unequal or much cleaned are doubted.
+    `doubts` are codes of doubts from elsewhere, such as `Radiograph.doubts`. Without reference
+    values on the card no Dice is estimated, and the only doubts are lungs that are missing,
+    exchanged, cut off, unequal or much cleaned.
     """
-    seen = look(maps, lungs, card.channels, definition=definition)
-    return conclude(seen, read_norms(card.norms, definition), doubts)
+    seen = measure_features(maps, lungs, card.channels, definition=definition)
+    return conclude(seen, read_reference_values(card.norms, definition), doubts)
 
 
-def conclude(seen: Traits, norms: Norms, doubts: Iterable[str] = ()) -> Quality:
-    """The verdict on a result with these traits, and with what was doubted before."""
-    dice = estimated_dice(seen, norms)
-    codes = _structural(seen) | _beyond(seen, norms) | set(doubts)
-    if norms.estimate and dice is not None and dice < norms.estimate.poor:
+def conclude(seen: Features, reference: ReferenceValues, doubts: Iterable[str] = ()) -> Quality:
+    """The verdict on a result with these features; `doubts` are codes of doubts from elsewhere."""
+    dice = estimated_dice(seen, reference)
+    codes = _structural(seen) | _beyond(seen, reference) | set(doubts)
+    if reference.estimate and dice is not None and dice < reference.estimate.poor:
         codes.add("unsure_edges")
-    if codes & set(REFUSING):  # of what is no chest film there is no true mask to agree with
+    if codes & set(REFUSING):  # without a chest film there is no true mask, and no Dice
         return Quality("refused", None, _doubts(codes & set(REFUSING)))
     return Quality("review" if codes else "ok", dice, _doubts(codes))
 
 
-def estimated_dice(seen: Traits, norms: Norms) -> float | None:
-    """What Dice such a result has on average; None where the norms do not tell, or no lung is."""
-    if norms.estimate is None or seen.doubt is None:
+def estimated_dice(seen: Features, reference: ReferenceValues) -> float | None:
+    """The mean Dice of results with these features; None without reference values, or lungs."""
+    if reference.estimate is None or seen.doubt is None:
         return None
-    return norms.estimate.dice(seen.doubt)
+    return reference.estimate.dice(seen.doubt)
 
 
 def _doubts(codes: set[str]) -> tuple[Doubt, ...]:
     return tuple(Doubt(code, text) for code, text in DOUBTS.items() if code in codes)
 
 
-def _structural(seen: Traits) -> set[str]:
-    """What needs no norms to be seen."""
+def _structural(seen: Features) -> set[str]:
+    """Codes of the doubts that need no reference values."""
     smaller, larger = sorted((seen.right_share, seen.left_share))
     if not larger:
         return {"no_lungs"}
-    found = {
+    doubts = {
         "one_lung_missing": not smaller,
         "sides_exchanged": seen.exchanged,
         "touches_border": seen.border > BORDER,
         "much_cleaned": seen.cleaned > CLEANED,
         "unequal_lungs": larger > UNEQUAL * smaller > 0,
     }
-    return {code for code, true in found.items() if true}
+    return {code for code, is_met in doubts.items() if is_met}
 
 
-def _beyond(seen: Traits, norms: Norms) -> set[str]:
-    """What is farther from the usual than the norms' limits."""
-    usual = norms.usual
+def _beyond(seen: Features, reference: ReferenceValues) -> set[str]:
+    """Codes of the doubts about features beyond the limits of the reference values."""
+    usual = reference.usual
     if usual is None or seen.unsure is None:
         return set()
     distance = 0.0 if seen.numbers is None else usual.distance(seen.numbers)

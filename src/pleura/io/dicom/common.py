@@ -1,4 +1,4 @@
-"""What every DICOM result says of itself: its UIDs, its series, and what made it."""
+"""What all DICOM results share: UIDs, series, equipment, codes and remarks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 
 MAKER = "Pleura"
-"""Manufacturer, model and algorithm name; results are known by it when they come back."""
+"""Manufacturer, model and algorithm name, by which results are recognised when they come back."""
 
 NOT_FOR_DIAGNOSIS = "Lungs found by software; not for primary diagnosis"
 DEFINED_AS: dict[Definition, str] = {
@@ -87,7 +87,7 @@ def stamp(film_uid: str, found: Segmentation, name: str) -> dict[str, Any]:
 
 
 def parameters(made_by: Provenance) -> dict[str, str]:
-    """What the algorithm ran with, for its identification: weights, their hash, and the rest."""
+    """The algorithm's parameters: weights, their hash, definition, engine."""
     return {
         "weights": made_by.weights_name.replace(",", " "),
         "weights_sha256": made_by.weights_sha256,
@@ -97,7 +97,7 @@ def parameters(made_by: Provenance) -> dict[str, str]:
 
 
 def lossy_as(film: Dataset, image: Dataset) -> None:
-    """Say of `image`, in place, that the film lost something to compression, where it did."""
+    """Copy the film's attributes of lossy compression to `image`, in place."""
     image.LossyImageCompression = film.LossyImageCompression
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if keyword in film:
@@ -136,12 +136,12 @@ _SUFFIXES: dict[Verdict, str] = {
 
 
 def series_suffix(found: Segmentation) -> str:
-    """What a list of series shows behind the name of one whose result is not to be trusted."""
+    """The end of a series description; it warns unless the verdict is `ok`."""
     return _SUFFIXES[found.quality.verdict]
 
 
 def remarks(found: Segmentation) -> list[str]:
-    """Everything there is to know beside the masks: verdict, reasons to doubt, notes."""
+    """All text that belongs to a result: verdict, reasons to doubt, notes."""
     return [
         SAID[found.quality.verdict],
         *(doubt.text for doubt in found.quality.doubts),

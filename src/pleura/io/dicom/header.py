@@ -1,6 +1,6 @@
-"""What a DICOM header says of the film: is it one, from which side, how large.
+"""Reading a film's properties from its DICOM header: kind, view, side, orientation, spacing.
 
-Only attributes that describe the picture are read; none that name a person.
+Only attributes that describe the picture are read, and none that names a person.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILM_CLASSES = frozenset(
 """CR, DX for presentation and for processing, secondary capture, (retired) hard copy in grey."""
 
 FILM_MODALITIES = frozenset({"CR", "DX", "DR", "RG", "XR", "SC", "OT", "HC"})
-"""Ways to make a plain film; SC, OT and HC say only how it came into the archive."""
+"""Modalities of plain films; SC, OT and HC only describe how a film came into the archive."""
 
 PHOTOGRAPH_CLASS, PHOTOGRAPH_MODALITY = _IMAGE + "77.1.4", "XC"
 """Visible light: a photograph of a film, read only where that is asked for."""
@@ -62,7 +62,7 @@ SIDES = {"R": "right", "L": "left"}
 
 @dataclass(frozen=True, slots=True)
 class Doubted:
-    """A reason in the header to doubt the result."""
+    """A reason to doubt the result, found in the header."""
 
     code: str
     """One of `core.quality.verdict.DOUBTS`."""
@@ -132,7 +132,7 @@ def part_notes(dataset: Dataset) -> list[str]:
 
 
 def view_of(dataset: Dataset) -> str | None:
-    """`PA`, `AP`, `LL`, ... from ViewPosition, else from the view's coded name; None if unsaid."""
+    """`PA`, `AP`, `LL`, ... from ViewPosition, else from the view's code; None without either."""
     view = text(dataset, "ViewPosition")
     if view and view != UNREADABLE:
         return view
@@ -153,10 +153,10 @@ def view_of(dataset: Dataset) -> str | None:
 
 
 def orientation_doubts(dataset: Dataset) -> list[Doubted]:
-    """What the file says against the usual position: upright, the patient's right on the left.
+    """Where the header contradicts the usual position: upright, the patient's right on the left.
 
-    PatientOrientation, where it is there, tells how the film lies. Without it the detector's field
-    of view does: a film that was flipped or turned there lies otherwise than it was taken.
+    PatientOrientation decides where it is there. Without it, the attributes of the detector's field
+    of view show whether the film was flipped or turned.
     """
     rows_run, columns_run = orientation(dataset)
     if rows_run or columns_run:
@@ -275,7 +275,7 @@ def pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
 
 
 def orientation(dataset: Dataset) -> tuple[str, str]:
-    """PatientOrientation: where a row runs, where a column runs; empty if unsaid."""
+    """PatientOrientation: the directions of rows and of columns; empty if it is missing."""
     value: Any = dataset.get("PatientOrientation") or ()
     if isinstance(value, str) or len(value) != 2:
         return "", ""

@@ -1,7 +1,7 @@
 """DICOM bytes -> pydicom `Dataset`, within bounds on work and memory.
 
-pydicom reads whatever a file promises: millions of elements, or a few megabytes that inflate to
-gigabytes. Every DICOM file is parsed here, so that the bounds hold at every door.
+pydicom reads all that a file declares: millions of elements, or a few megabytes that inflate to
+gigabytes. Every DICOM film is parsed here, so that the bounds hold for every caller.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pleura.io.dicom.decode.fragments import closed
 __all__ = ["items_of", "parse_dicom", "raw_length"]
 
 MOST_INFLATED = 500_000_000
-"""Bytes to which a deflated file may inflate."""
+"""The most bytes to which a deflated file may inflate."""
 
 MOST_ITEM_BYTES = 4_000_000
 MOST_ITEMS = 1_000
-"""Of a sequence that Pleura reads."""
+"""The most bytes and items of a sequence that Pleura reads."""
 
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag of an item, in both byte orders
 _CHUNK = 1 << 20

@@ -1,4 +1,4 @@
-"""DICOM CR, DX and film-like secondary captures -> `Radiograph`.
+"""DICOM CR, DX and film-like secondary captures -> `DecodedFilm`: the picture and the header.
 
 No identity is read into the Radiograph, and no message quotes a value that could name a person.
 Compressed pixels are decoded by what pydicom finds installed: python-gdcm comes with Pleura.
@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from pleura.core.arrays import Pixels
-from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.dicom.decode.codecs import add_jpeg12, is_available
@@ -42,7 +42,10 @@ from pleura.io.dicom.header import (
     word,
 )
 from pleura.io.dicom.parse import parse_dicom
-from pleura.io.film_checks import MOST_PIXELS, check_contrast, check_size
+from pleura.io.dicom.received import check_received
+from pleura.io.dicom.source import film_header, film_uid, header_elements
+from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
+from pleura.io.film_checks import check_contrast, check_size
 from pleura.io.images.grey import to_grey
 
 __all__ = ["read_dicom"]
@@ -55,38 +58,37 @@ _NATIVE = {  # (implicit VR, little endian) -> transfer syntax
 
 
 def read_dicom(
-    stream: IO[bytes],
-    *,
-    most_pixels: int = MOST_PIXELS,
-    photographs: bool = False,
-    here: bool = True,
-) -> Radiograph:
-    """Read a film from an open DICOM file, with or without the preamble.
+    stream: IO[bytes], options: ReadOptions = DEFAULT, *, here: bool = True
+) -> DecodedFilm:
+    """Read a film from an open DICOM file, with or without the preamble; it is parsed once.
 
     Without `here` only films without compression and palette are decoded.
 
     Raises:
         UnsuitableFilm: another modality or body part, a lateral view, several frames, or a colour
-            photograph (unless `photographs`).
+            photograph (unless `options.photographs`).
         UnreadableFilm: damage, or a compression without a decoder.
         NeedsDecoderProcess: a film that is not decoded here.
     """
     with decoding("DICOM", quote=False) as state:
         dataset = parse_dicom(stream, inflate=here)
+        if options.received:
+            check_received(dataset, most_pixels=options.most_pixels)
         if "SOPClassUID" not in dataset and "Rows" not in dataset:
             raise UnreadableFilm(
                 "the file begins as DICOM does, but no image can be read in it: it is cut short, "
                 "or none; copy or export it again"
             )
-        check_is_film(dataset, forced=photographs)
-        check_size(int(dataset.Rows), int(dataset.Columns), most=most_pixels)
+        check_is_film(dataset, forced=options.photographs)
+        check_size(int(dataset.Rows), int(dataset.Columns), most=options.most_pixels)
         _name_syntax(dataset)
         if not here and _needs_decoder_process(dataset):
             raise NeedsDecoderProcess
+        elements = header_elements(dataset) if options.header else None
         _check_decoder(dataset)
         _name_one_frame(dataset)
         put_right(dataset, state.notes)
-        pixels = _film_pixels(dataset, state.notes, photographs=photographs)
+        pixels = _film_pixels(dataset, state.notes, photographs=options.photographs)
         check_contrast(pixels)
         spacing = spacing_of(dataset, state.notes)
         view = view_of(dataset)
@@ -97,13 +99,23 @@ def read_dicom(
         state.notes.append(
             "the file departs from the DICOM standard; it could be read all the same"
         )
-    return Radiograph(
+    radiograph = Radiograph(
         pixels,
         spacing=spacing,
         view=view,
         notes=tuple(state.notes),
         doubts=tuple(each.code for each in doubted),
     )
+    return DecodedFilm(radiograph) if elements is None else _with_header(radiograph, elements)
+
+
+def _with_header(radiograph: Radiograph, elements: Dataset) -> DecodedFilm:
+    """The film with its header, or with the reason why no DICOM result can refer to it."""
+    uid = film_uid(elements)
+    try:
+        return DecodedFilm(radiograph, uid, film_header(elements))
+    except FilmError as error:
+        return DecodedFilm(radiograph, uid, no_header=error)
 
 
 def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:

@@ -1,4 +1,4 @@
-"""A DICOM object that came over the network: a film or not, whole or not, and its UID."""
+"""Checking DICOM objects that came over the network: is one a complete film, and its UID."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from pleura.io.dicom.header import FILM_CLASSES, check_is_film, number, text, wo
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.film_checks import MOST_PIXELS, check_size
 
-__all__ = ["FILM_CLASSES", "check_arrival", "read_json", "read_objects", "transfer_syntaxes"]
+__all__ = [
+    "FILM_CLASSES",
+    "check_arrival",
+    "check_received",
+    "read_json",
+    "read_objects",
+    "transfer_syntaxes",
+]
 
 _NATIVE = (
     uid.ExplicitVRLittleEndian,
@@ -54,14 +61,19 @@ def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
     """
     with decoding("DICOM", quote=False):
         film = parse_dicom(BytesIO(content))
-        if "SOPClassUID" not in film or "SOPInstanceUID" not in film:
-            raise UnreadableFilm("the object has no SOP class or instance; it is damaged, or none")
-        if text(film, "ManufacturerModelName") == MAKER.upper():
-            raise UnsuitableFilm("a result of Pleura; it is not segmented again")
-        check_is_film(film)
-        check_size(int(film.Rows), int(film.Columns), most=most_pixels)
-        _check_length(film)
+        check_received(film, most_pixels=most_pixels)
         return word(film, "SOPInstanceUID")
+
+
+def check_received(film: Dataset, *, most_pixels: int) -> None:
+    """Raise `UnreadableFilm` or `UnsuitableFilm` as `check_arrival` does, of a parsed object."""
+    if "SOPClassUID" not in film or "SOPInstanceUID" not in film:
+        raise UnreadableFilm("the object has no SOP class or instance; it is damaged, or none")
+    if text(film, "ManufacturerModelName") == MAKER.upper():
+        raise UnsuitableFilm("a result of Pleura; it is not segmented again")
+    check_is_film(film)
+    check_size(int(film.Rows), int(film.Columns), most=most_pixels)
+    _check_length(film)
 
 
 def read_objects(paths: Iterable[Path]) -> list[Dataset]:
@@ -70,7 +82,7 @@ def read_objects(paths: Iterable[Path]) -> list[Dataset]:
 
 
 def read_json(told: dict[str, Any]) -> Dataset:
-    """What a DICOMweb service tells of an object, without its pixels.
+    """An object's DICOM JSON, as a DICOMweb service gives it, without the pixels.
 
     Raises:
         UnreadableFilm: it is no DICOM JSON.

@@ -1,4 +1,4 @@
-"""DICOM results of a DICOM film: the one function that every door calls."""
+"""Making the DICOM results of a DICOM film."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ from pleura.core.types import Provenance, Segmentation
 from pleura.io.decoding import quietly
 from pleura.io.dicom.common import result_uid
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.dicom.source import film_header
+from pleura.io.dicom.source import FilmHeader, film_header
 
 __all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
 
 SEVERAL_FRAMES = tuple(f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
-"""Secondary capture whose objects may hold several frames; a film holds one."""
+"""Classes of secondary capture that may hold several frames; a film holds one."""
 
 _SEGS = ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap")
 
 
 def dicom_results(
-    source: Dataset | bytes | Path | str, segmentation: Segmentation, formats: Iterable[str]
+    source: FilmHeader | Dataset | bytes | Path | str,
+    segmentation: Segmentation,
+    formats: Iterable[str],
 ) -> list[Dataset]:
     """DICOM objects of a result, one for each of `formats`, in the order of `DICOM_FORMATS`.
 
-    `source` is the DICOM film that was segmented: its path, its bytes, or its data set; its pixels
-    are not read. Each object lies in the film's study, in a new series of its own, and refers to
-    the film; a report refers to a Segmentation asked for with it as well. UIDs follow from the
-    film's UID and from what made the result, so that the same film with the same weights gives the
-    same UIDs again (`result_uids` tells them beforehand). `dicom_bytes` makes a file of an object.
+    `source` is the DICOM film that was segmented: the header that was read with it, its path, its
+    bytes, or its data set; its pixels are not read. Each object lies in the film's study, in a new
+    series of its own, and refers to the film; a report also refers to a Segmentation that is asked
+    for with it. UIDs follow from the film's UID and from what made the result: the same film with
+    the same weights gives the same UIDs again (`result_uids` gives them beforehand). `dicom_bytes`
+    makes a file of an object.
 
     Raises:
         UsageError: an unknown format, or highdicom (extra `pacs`) is not installed.
@@ -57,7 +60,7 @@ def dicom_results(
 
 
 def result_uids(
-    source: Dataset | bytes | Path | str, made_by: Provenance, formats: Iterable[str]
+    source: FilmHeader | Dataset | bytes | Path | str, made_by: Provenance, formats: Iterable[str]
 ) -> list[UID]:
     """The SOPInstanceUIDs that `dicom_results` would give, in its order, without segmenting."""
     film_uid = film_header(source).film.SOPInstanceUID
@@ -86,7 +89,7 @@ def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def _told(name: str, names: tuple[str, ...]) -> str:
-    """A result's name in its UIDs: a report that refers to a Segmentation is another report."""
+    """The name from which UIDs follow; a report that refers to a Segmentation has its own."""
     seg = next((each for each in _SEGS if each in names), None)
     return f"{name}+{seg}" if name == "dicom-sr" and seg else name
 

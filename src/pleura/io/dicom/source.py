@@ -1,8 +1,8 @@
-"""The film that DICOM results are made for: its header, cleaned of what no object may repeat.
+"""The header of a film as DICOM results repeat it: patient, study and film, of valid values only.
 
-Films come with dates of another standard, blanks, and values longer than their attribute allows. A
-result that copied those would be as wrong as its film. So a new header is made: what identifies
-patient, study and film, each value checked against the standard, and left empty where it fails.
+Headers of films hold dates of an older standard, blanks, and values that are too long. A result
+that copied them would be invalid as well. So a new header is made, each value is checked against
+the standard, and an invalid one is left empty.
 """
 
 from __future__ import annotations
@@ -15,26 +15,35 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import config
+from pydicom import config, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import DS, PersonName, validate_value
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.io.decoding import decoding
+from pleura.io.decoding import decoding, quietly
 from pleura.io.dicom.decode.luts import lut_table
 from pleura.io.dicom.header import number, orientation, pair, text, word
 from pleura.io.dicom.parse import parse_dicom
+from pleura.io.film import NOT_DICOM
 from pleura.io.sniff import is_dicom
 
-__all__ = ["FilmHeader", "add_display", "film_header", "film_uid"]
+__all__ = [
+    "FilmHeader",
+    "add_display",
+    "check_is_dicom",
+    "film_header",
+    "film_uid",
+    "header_elements",
+]
 
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-"""Without these nothing can refer to the film, nor lie in its study."""
+"""Without these no object can refer to the film, or lie in its study."""
 
 EMPTY_IF_UNKNOWN = (
     "PatientName",
@@ -55,15 +64,16 @@ LEFT_OUT_IF_UNKNOWN = (
     "IssuerOfPatientID",
 )
 SEXES = ("M", "F", "O")
+_PIXELS_GROUP = 0x7FE0  # of pixel data; groups above it hold padding and signatures
 _ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilmHeader:
-    """A film's header in two parts, so that no name is in the hands of what builds objects."""
+    """A film's header in two parts. The code that builds objects sees the first, without names."""
 
     film: Dataset
-    """UIDs, size, how it is shown; the patient's and the study's attributes are empty."""
+    """UIDs, size and display; the attributes of patient and study are empty."""
 
     patient: Dataset
     """Patient and study; valid values, empty (None) where unknown."""
@@ -73,32 +83,90 @@ class FilmHeader:
         result.update(self.patient)
         return result
 
+    def to_bytes(self) -> bytes:
+        """Both parts, for another process; `from_bytes` reads them.
 
-def film_header(source: Dataset | bytes | Path | str) -> FilmHeader:
+        Raises:
+            UnreadableFilm: a value has characters that its attribute cannot hold.
+        """
+        with decoding("DICOM", quote=False):
+            film, patient = (_written(part) for part in (self.film, self.patient))
+        return len(film).to_bytes(_LENGTH_BYTES) + film + patient
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> FilmHeader:
+        """What `to_bytes` wrote; with empty values None, as in the header it was made of."""
+        length = int.from_bytes(content[:_LENGTH_BYTES])
+        film, patient = content[_LENGTH_BYTES:][:length], content[_LENGTH_BYTES:][length:]
+        with quietly():
+            return cls(_read_back(film), _read_back(patient))
+
+
+_LENGTH_BYTES = 4  # of a header's first part, as it travels
+
+
+def _written(part: Dataset) -> bytes:
+    file = BytesIO()
+    dcmwrite(file, part, implicit_vr=False, little_endian=True)
+    return file.getvalue()
+
+
+def _read_back(content: bytes) -> Dataset:
+    part = Dataset()
+    for element in dcmread(BytesIO(content), force=True):
+        part.add_new(element.tag, element.VR, None if element.is_empty else element.value)
+    return part
+
+
+def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader:
     """The header of a film, made anew of valid values; its pixels are not read.
 
+    A header that was made before is given back as it is.
+
     Unknown values are empty (None) where the standard asks for the attribute, and absent where it
-    does not. Text is kept; the character set is Unicode where it needs one. A frame of reference is
-    not taken along: a projection has no position to tell in it.
+    does not. Text is kept; the character set is Unicode where it needs one. The frame of
+    reference is left out: a projection has no position in one.
 
     Raises:
         UnreadableFilm: the source is no DICOM file, or is damaged.
         UnsuitableFilm: the file lacks a UID, so that no result could refer to it.
     """
+    if isinstance(source, FilmHeader):
+        return source
     given = source if isinstance(source, Dataset) else _read(source)
     with decoding("DICOM", quote=False):
         return FilmHeader(_film(given), _patient(given))
 
 
-def film_uid(source: bytes | Path | str) -> UID | None:
-    """The film's SOPInstanceUID; None if it is no DICOM file, or has none that is valid."""
-    data = _bytes(source)
-    if not is_dicom(data[:1024]):
-        return None
-    given = _read(data)
+def film_uid(given: Dataset) -> str | None:
+    """The film's SOPInstanceUID; None if it has none that is valid."""
     with decoding("DICOM", quote=False):
-        uid = UID(word(given, "SOPInstanceUID"))
-    return uid if uid.is_valid else None
+        uid = UID(text(given, "SOPInstanceUID"))
+    return str(uid) if uid.is_valid else None
+
+
+def header_elements(dataset: Dataset) -> Dataset:
+    """The elements of a parsed film without pixels and private ones, not converted yet.
+
+    pydicom converts a value when it is first asked for, and warns then. What is asked of these
+    elements leaves those of `dataset` as they are.
+    """
+    elements = Dataset()
+    elements.update({tag: raw for tag, raw in dataset.items() if not _is_left_out(tag)})
+    implicit, little = dataset.original_encoding
+    elements.set_original_encoding(implicit, little, dataset.original_character_set)
+    elements.file_meta = dataset.file_meta
+    return elements
+
+
+def _is_left_out(tag: BaseTag) -> bool:
+    return tag.is_private or tag.group >= _PIXELS_GROUP
+
+
+def check_is_dicom(content: bytes) -> None:
+    """Raise `UnsuitableFilm` unless the first bytes are those of a DICOM file."""
+    if not is_dicom(content[:1024]):
+        raise UnsuitableFilm(NOT_DICOM)
 
 
 def _film(given: Dataset) -> Dataset:
@@ -147,11 +215,7 @@ def _take(given: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
 
 def _read(source: bytes | Path | str) -> Dataset:
     data = _bytes(source)
-    if not is_dicom(data[:1024]):
-        raise UnsuitableFilm(
-            "a DICOM result refers to the DICOM film it was made of, and this film is none; "
-            "ask for other formats, or give the film as DICOM"
-        )
+    check_is_dicom(data)
     with decoding("DICOM", quote=False):
         return parse_dicom(BytesIO(data), stop_before_pixels=True)
 
@@ -216,7 +280,7 @@ def add_display(given: Dataset, film: Dataset) -> None:
 
 
 def _add_windows(given: Dataset, film: Dataset) -> None:
-    """The first window, as the network's reader takes it too."""
+    """The first window, which the reader of the film takes too."""
     centre, width = number(given, "WindowCenter"), number(given, "WindowWidth")
     if centre is None or width is None or width < 1:
         return
@@ -227,7 +291,7 @@ def _add_windows(given: Dataset, film: Dataset) -> None:
 
 
 def _tables(given: Dataset, keyword: str) -> list[Dataset]:
-    """Items of a LUT sequence, made anew in little endian; those that make no sense left out."""
+    """Items of a LUT sequence, made anew in little endian; invalid ones are left out."""
     items = given.get(keyword)
     made = (_table_item(item, given) for item in (items if isinstance(items, Sequence) else ()))
     return [item for item in made if item is not None]
@@ -242,7 +306,7 @@ def _table_item(item: Dataset, given: Dataset) -> Dataset | None:
     table = lut_table(item, entries or 2**16, big_endian=big, depth=depth)
     if len(table) != (entries or 2**16) or depth not in DEPTHS or table.max() >= 2**depth:
         return None
-    if table.min() == table.max():  # nothing to see
+    if table.min() == table.max():  # it would make every pixel equal
         return None
     made = Dataset()
     made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, depth])

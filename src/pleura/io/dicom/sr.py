@@ -102,7 +102,7 @@ class _Report:
             imaging_measurements=list(self._groups()),
             title=codes.DCM.ImagingMeasurementReport,
         )
-        # TID 1500 is extensible: what there is to know of the film goes with its numbers
+        # TID 1500 is extensible: verdict, doubts and notes are added as comments
         report[0].ContentSequence.extend(
             TextContentItem(COMMENT, note, RelationshipTypeValues.CONTAINS)
             for note in remarks(self.found)
@@ -168,7 +168,7 @@ class _Report:
         )
 
     def _group(self, label: str, *, site: FindingSite, values: list[Measurement]) -> dict[str, Any]:
-        """What both kinds of group are told."""
+        """The arguments that both kinds of group take."""
         ran_with = parameters(self.found.provenance)
         if self.found.measurements.spacing_source is not None:
             ran_with["millimetres"] = self.found.measurements.spacing_source

@@ -1,4 +1,4 @@
-"""A PNG or JPEG file without all that is no pixel: texts, colour profiles, broken EXIF."""
+"""Copying a PNG or JPEG file without texts, colour profiles and damaged EXIF data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BESIDE = frozenset({*range(0xE0, 0xF0), 0xFE})  # APP0 to APP15, and comments
 
 
 def bare(stream: IO[bytes]) -> IO[bytes] | None:
-    """The same picture with nothing but its pixels, and which way up; None for other formats.
+    """The same picture with its pixels and orientation only; None for other formats.
 
     A file that ends early is copied as far as it goes.
     """

@@ -1,4 +1,4 @@
-"""Rows below a picture: what its colours and bars mean, and how far its masks may be trusted."""
+"""Drawing rows below a picture: a legend of its colours and bars, and the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which way up a picture is to be shown, by its EXIF or TIFF tag; odd tags say nothing."""
+"""Turning a picture upright by its EXIF or TIFF orientation; invalid tags are ignored."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TURNED = "turned as the file asks (EXIF orientation); so are the masks"
 
 
 def orientation(image: Image.Image) -> int:
-    """2 to 8 where the picture is to be turned or mirrored; 1 where it is not, or nobody knows."""
+    """2 to 8 where the picture must be turned or mirrored; 1 where not, or without a valid tag."""
     try:
-        said = image.getexif().get(ORIENTATION, 1)
+        tag = image.getexif().get(ORIENTATION, 1)
     except Exception:  # EXIF may be anything, and Pillow's errors for it are of many classes
         return 1
-    return said if isinstance(said, int) and 1 < said <= 8 else 1
+    return tag if isinstance(tag, int) and 1 < tag <= 8 else 1
 
 
 def orientation_of_file(path: Path) -> int:
@@ -38,10 +38,10 @@ def orientation_of_file(path: Path) -> int:
     return 1
 
 
-def turn(pixels: NDArray[Any], said: int) -> NDArray[Any]:
+def turn(pixels: NDArray[Any], tag: int) -> NDArray[Any]:
     """(H, W) pixels as stored -> as they are to be shown, by the value of the tag."""
-    if said in (5, 6, 7, 8):
+    if tag in (5, 6, 7, 8):
         pixels = pixels.T
-    across, down = said in (2, 3, 6, 7), said in (3, 4, 7, 8)
+    across, down = tag in (2, 3, 6, 7), tag in (3, 4, 7, 8)
     turned = pixels[:: -1 if down else 1, :: -1 if across else 1]
     return np.ascontiguousarray(turned)

@@ -1,4 +1,4 @@
-"""A bound on the scans of a progressive JPEG; a decoder goes over the whole picture for each."""
+"""Limiting the scans of a progressive JPEG; a decoder reads the whole picture for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pleura.core.errors import UnreadableFilm
 __all__ = ["check_scans"]
 
 MOST_SCANS = 100
-"""Encoders write about ten."""
+"""The most scans of a film; encoders write about ten."""
 
 _SCAN = b"\xff\xda"  # the marker that begins a scan; the pixels' own bytes never look like it
 _BLOCK = 1 << 20  # bytes

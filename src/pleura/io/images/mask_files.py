@@ -1,6 +1,6 @@
-"""Mask files of every format that people and Pleura write -> whole numbers, a value a structure.
+"""Reading mask files: pictures, NIfTI, numpy arrays and DICOM segmentations -> whole numbers.
 
-Pictures, NIfTI, numpy arrays and DICOM segmentations. What a file is, its first bytes say.
+Each value stands for a structure. The first bytes of a file tell its format.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class MaskFile:
     def read_as(self, declared: set[int]) -> NDArray[np.integer[Any]]:
         """(H, W): `greys` or `values`, whichever holds the values that are declared.
 
-        Where nothing is declared, a grey palette is believed: its order is the writer's whim.
+        Where nothing is declared, a grey palette counts: the order of its indices means nothing.
         """
         if self.greys is None:
             return self.values
@@ -112,7 +112,7 @@ def _picture(stream: IO[bytes]) -> MaskFile:
         turned = orientation(image) if image.format == "TIFF" else 1  # it turns while loading
         image.load()
         said = turned if image.format == "TIFF" else orientation(image)
-        # The order of a GIF's palette is the writer's whim; only its greys mean something.
+        # The indices of a GIF's palette have no meaning; only its greys do.
         plain = image.mode in PLAIN_MODES and image.format != "GIF"
         values = np.asarray(image if plain else _shown(image))
         values = values.astype(np.uint8) if values.dtype == np.bool_ else values

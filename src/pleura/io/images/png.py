@@ -1,8 +1,8 @@
-"""PNG of pictures with few, flat areas, as masks and label maps are.
+"""Writing PNG files of masks and label maps, which have few, flat areas.
 
-Pillow tries five filters on every row and lets zlib look for repeats anywhere. Here each row is
-written as what it changes in the row above (the filter `up`, which leaves next to nothing of a
-mask), and zlib looks for runs only: a fifth of the time, and files of lungs are mostly smaller.
+Pillow tries five filters on every row, and zlib searches for all repeats. Here each row is written
+as the difference from the row above (the filter `up`, which makes nearly all of a mask 0), and zlib
+searches for runs only. That takes a fifth of the time, and most masks of lungs become smaller.
 """
 
 from __future__ import annotations

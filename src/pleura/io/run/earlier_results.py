@@ -1,4 +1,4 @@
-"""Which files are results of an earlier run, and so no films."""
+"""Recognising results of earlier runs, which are no films."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Earlier", "is_beside_its_film", "stems_of"]
 
 _ENDINGS = tuple(ending for each in FORMATS.values() for ending in each.endings)
 _BESIDE = ("_mask.png", "_labels.png", "_overlay.png")
-"""Endings of what no film is, where a film of that name lies beside it."""
+"""Endings of results, where the film of that name lies in the same folder."""
 
 _CROP = "_crop.png"
 _CROP_MARK = b"pleura:box"

@@ -1,4 +1,4 @@
-"""Which films a command line means, and what else lies there that is none.
+"""Finding the films that a command line names, and counting the other files beside them.
 
 A film's `relative`, the name of its results, is given by `io.run.naming`.
 """
@@ -47,7 +47,7 @@ class Search:
     """Sorted by `relative`."""
 
     left_out: LeftOut
-    """What was seen and is no film of this run, and what could not be looked at."""
+    """Files that are no films of this run, and files that could not be read."""
 
 
 def find_films(
@@ -88,7 +88,7 @@ def find_films(
 
 
 class _Looking:
-    """One search, and what it leaves out."""
+    """One search, and the files that it leaves out."""
 
     def __init__(self, skipped: Path | None) -> None:
         self.left_out = LeftOut()
@@ -197,7 +197,7 @@ class _Looking:
                     yield here / name
 
     def _is_film(self, path: Path) -> bool:
-        """Whether it is one; what is none is counted."""
+        """Whether it is a film; other files are counted."""
         try:
             film, special = _kind(path)
         except OSError as error:
@@ -217,7 +217,7 @@ class _Looking:
         self.left_out.cannot_read(path, error.strerror or str(error))
 
     def _instead(self) -> str:
-        """For errors: what lies there instead of films."""
+        """For errors: the files that lie there instead of films."""
         said = "; ".join([*self.left_out.complaints(), *self.left_out.lines()])
         return f" ({said})" if said else ""
 
@@ -269,7 +269,7 @@ def _absolute(path: str | Path) -> Path:
 LIST_SUFFIXES = (".txt", ".csv")
 
 PATH_COLUMNS = ("path", "image", "film")
-"""Of a CSV list; the first that is there holds the films."""
+"""Columns of a CSV list; the first one that exists holds the films."""
 
 _SHOWN = 3  # missing paths that a message names
 

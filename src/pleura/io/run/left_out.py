@@ -1,4 +1,4 @@
-"""What a search for films saw and left out, counted and named."""
+"""Counting and naming the files that a search for films left out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tally:
 
 @dataclass(slots=True)
 class LeftOut:
-    """What a search saw besides films."""
+    """Files and folders that a search left out, by kind."""
 
     hidden: Tally = field(default_factory=Tally)
     """Files and folders whose names begin with a dot, and those that systems make."""

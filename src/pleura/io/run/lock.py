@@ -1,4 +1,4 @@
-"""A folder that one process writes into at a time; the hold ends with the process."""
+"""Locking an output folder for one process; the lock ends with the process."""
 
 from __future__ import annotations
 

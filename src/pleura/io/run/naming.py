@@ -1,4 +1,4 @@
-"""Under which names films' results go: unique in a run, on every file system.
+"""Naming the results of films: unique in a run, on every file system.
 
 A film's name is its place inside the folder, glob or list it was found by, without the suffix.
 Where two films would share a name, all that share it change, until none do: first the suffix joins
@@ -25,7 +25,7 @@ FILM_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp"),
     *(".dcm", ".dicom", ".dic", ".nii", ".nii.gz"),
 )
-"""What is taken for a film inside folders and globs; a file named outright is taken as it is."""
+"""Suffixes of films inside folders and globs; a file that is named itself may have any."""
 
 _LONGEST_FIRST = tuple(sorted(FILM_SUFFIXES, key=len, reverse=True))
 

@@ -1,4 +1,4 @@
-"""`run.json`: what a run was asked, with what it worked, and what came of it."""
+"""Writing `run.json`: the options, versions and counts of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One film's line in `results.csv`."""
+"""One film's row in `results.csv`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pleura.io.run.cells import name_cell, name_in, text_cell, text_in
 __all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "explained", "failed_row"]
 
 DONE, FAILED = "done", "failed"
-"""What `Row.status` may be."""
+"""The values of `Row.status`."""
 
 _DIGITS = 6  # significant, of a fractional number in the table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What the table says of one film. None is undefined, an empty cell, never zero.
+    """One film's row. None means undefined and is an empty cell, never zero.
 
     Areas are in px and, where the spacing is known, cm2; a box is `top left bottom right` in px,
     rows top <= r < bottom, columns left <= c < right.
@@ -98,7 +98,7 @@ class Row:
 
 
 COLUMNS = tuple(each.name for each in fields(Row))
-"""Of `results.csv`, in order."""
+"""The columns of `results.csv`, in order."""
 
 _KINDS = {each.name: str(each.type) for each in fields(Row)}
 

@@ -1,4 +1,4 @@
-"""`results.csv`: a line a film, safe against being stopped at any moment.
+"""Writing `results.csv`, a row a film, so that a run can be stopped at any moment.
 
 While a run goes on a line is appended for each film as it is finished and flushed to the disk; a
 run that is killed leaves at most one torn line at the end, which the next run with `resume` cuts

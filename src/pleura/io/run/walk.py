@@ -1,4 +1,4 @@
-"""Going through a tree of folders, however deep it is, without passing over errors in silence."""
+"""Walking a tree of folders of any depth, with every error reported."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pleura.core.arrays import Definition, Mask
 from pleura.core.errors import DataError
+from pleura.core.masks.cleanup import PostProcessor, clean
 from pleura.core.types import Radiograph, Segmentation, Spacing
 from pleura.lab.data.film import Film, Labels
 from pleura.lab.data.labels import target_for
@@ -118,11 +119,15 @@ class Judge:
     """Holds films against their masks, with one engine."""
 
     def __init__(
-        self, engine: Engine, *, lungs: Definition | None = None, cleaned: bool = True
+        self,
+        engine: Engine,
+        *,
+        lungs: Definition | None = None,
+        postprocess: PostProcessor = clean,
     ) -> None:
         """Predict the lungs as each film labels them, or always as `lungs` says.
 
-        Without `cleaned` the bare threshold is judged, which is not what ships.
+        `postprocess` makes the masks of the probability maps; `clean` is what ships.
 
         Raises:
             UsageError: these weights do not give `lungs`.
@@ -130,7 +135,7 @@ class Judge:
         offered = (lungs,) if lungs else engine.card.definitions
         self.engine = engine
         self.segmenters = {
-            each: Segmenter(engine, definition=each, cleaned=cleaned) for each in offered
+            each: Segmenter(engine, definition=each, postprocess=postprocess) for each in offered
         }
 
     def examine(self, film: Film) -> Examined:

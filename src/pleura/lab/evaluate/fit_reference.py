@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 
 from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.masks.cleanup import Cleaned
-from pleura.core.quality.features import Traits, look
+from pleura.core.quality.features import Features, measure_features
 from pleura.core.quality.verdict import estimated_dice
-from pleura.core.reference import Estimate, Norms, Usual
+from pleura.core.reference import Estimate, ReferenceValues, Usual
 from pleura.core.types import Segmentation
 from pleura.lab.evaluate.case import Examined
 from pleura.lab.evaluate.metrics import overlap
 from pleura.runtime.segmenter import redefine
 
-__all__ = ["Seen", "fit_norms", "see"]
+__all__ = ["Seen", "fit_reference_values", "see"]
 
 FEWEST = 20
 """Films; from fewer nothing is fitted."""
@@ -48,7 +47,7 @@ class Seen:
     id: str
     source: str
     definition: Definition
-    traits: Traits
+    features: Features
     dice: float | None
     """Of both lungs; None where the film labels the other definition."""
 
@@ -61,19 +60,20 @@ def see(examined: Examined, card: Card) -> list[Seen]:
     known = lungs is not None and examined.definition == own
     dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and known else None
     return [
-        Seen(film.id, film.source, each, _traits(found, card, each), dice if each == own else None)
+        Seen(
+            film.id, film.source, each, _features(found, card, each), dice if each == own else None
+        )
         for each in card.definitions
     ]
 
 
-def _traits(found: Segmentation, card: Card, definition: Definition) -> Traits:
+def _features(found: Segmentation, card: Card, definition: Definition) -> Features:
     if found.provenance.definition != definition:
         found = redefine(found, definition, card)
-    lungs = Cleaned(found.right, found.left, found.heart, found.notes)
-    return look(found.probabilities, lungs, card.channels, definition=definition)
+    return measure_features(found.probabilities, found.lungs, card.channels, definition=definition)
 
 
-def fit_norms(seen: Sequence[Seen]) -> dict[str, Any]:
+def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
     """The norms of each definition, as the card has them.
 
     The estimate is fitted to the films that label the definition, what is usual to all. Limits of
@@ -81,19 +81,26 @@ def fit_norms(seen: Sequence[Seen]) -> dict[str, Any]:
     """
     definitions = sorted({each.definition for each in seen})
     fitted = {d: _fit([each for each in seen if each.definition == d]) for d in definitions}
-    return {name: each.as_dict() for name, each in fitted.items() if each != Norms()}
+    return {name: each.as_dict() for name, each in fitted.items() if each != ReferenceValues()}
 
 
-def _fit(seen: Sequence[Seen]) -> Norms:
-    usual, distances = _usual([each.traits for each in seen])
-    labelled = [each for each in seen if each.dice is not None and each.traits.doubt is not None]
-    estimate = _estimate(labelled)
+def _fit(seen: Sequence[Seen]) -> ReferenceValues:
+    usual, distances = _usual([each.features for each in seen])
+    labelled = [
+        (each, distance)
+        for each, distance in zip(seen, distances, strict=True)
+        if each.dice is not None and each.features.doubt is not None
+    ]
+    estimate = _estimate([each for each, _ in labelled])
     if estimate is None or usual is None:
-        return Norms(estimate, usual)
-    dice = np.array([estimated_dice(each.traits, Norms(estimate)) for each in labelled])
-    off = np.array([distances.get(id(each.traits), 0.0) for each in labelled])
-    poor, unusual = _limits(dice, off, np.array(list(distances.values())))
-    return Norms(
+        return ReferenceValues(estimate, usual)
+    dice = np.array(
+        [estimated_dice(each.features, ReferenceValues(estimate)) for each, _ in labelled]
+    )
+    off = np.array([distance or 0.0 for _, distance in labelled])
+    all_off = np.array([distance for distance in distances if distance is not None])
+    poor, unusual = _limits(dice, off, all_off)
+    return ReferenceValues(
         Estimate(estimate.intercept, estimate.slope, poor),
         Usual(usual.mean, usual.precision, unusual, usual.strange, usual.unsure),
     )
@@ -101,7 +108,7 @@ def _fit(seen: Sequence[Seen]) -> Norms:
 
 def _estimate(seen: Sequence[Seen]) -> Estimate | None:
     """A line through (doubt, log of the Dice that is lacking); None if it does not rise."""
-    doubts = np.array([each.traits.doubt for each in seen], dtype=float)
+    doubts = np.array([each.features.doubt for each in seen], dtype=float)
     if len(seen) < FEWEST or np.ptp(doubts) == 0:
         return None
     lacking = np.array([1 - (each.dice or 0.0) for each in seen])
@@ -113,15 +120,19 @@ def _estimate(seen: Sequence[Seen]) -> Estimate | None:
     return Estimate(line.intercept, line.slope, _short(np.quantile(known, REVIEWED)))
 
 
-def _usual(traits: Sequence[Traits]) -> tuple[Usual | None, dict[int, float]]:
-    """What is usual, and each film's distance from what is usual of the others."""
-    known = [(each, numbers) for each in traits if (numbers := each.numbers) is not None]
+def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | None]]:
+    """What is usual, and each film's distance from what is usual of the others.
+
+    The distance is None for a film without both lungs, and for all films if these are too few.
+    """
+    distances: list[float | None] = [None] * len(features)
+    known = [index for index, each in enumerate(features) if each.numbers is not None]
     if len(known) < FEWEST:
-        return None, {}
-    table = np.array([numbers for _, numbers in known])
+        return None, distances
+    table = np.array([features[index].numbers for index in known])
     off = _left_out(table)
     mean, precision = _spread(table)
-    unsure = [each.unsure for each, _ in known if each.unsure is not None]
+    unsure = [value for index in known if (value := features[index].unsure) is not None]
     usual = Usual(
         tuple(_short(each) for each in mean),
         tuple(tuple(_short(each) for each in row) for row in precision),
@@ -129,7 +140,9 @@ def _usual(traits: Sequence[Traits]) -> tuple[Usual | None, dict[int, float]]:
         _short(MARGIN * off.max()),
         _short(MARGIN * max(unsure)),
     )
-    return usual, {id(each): float(d) for (each, _), d in zip(known, off, strict=True)}
+    for index, distance in zip(known, off, strict=True):
+        distances[index] = float(distance)
+    return usual, distances
 
 
 def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

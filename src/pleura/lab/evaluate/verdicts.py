@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from pleura.core.errors import FilmError
 from pleura.core.quality.verdict import conclude
-from pleura.core.reference import read_norms
+from pleura.core.reference import read_reference_values
 from pleura.core.types import Quality
 from pleura.io.read import read_radiograph
 from pleura.io.run.find import find_films
@@ -26,8 +26,8 @@ from pleura.runtime.segmenter import Segmenter, redefine
 __all__ = ["Judged", "average_precision", "figures", "judge_seen", "negatives", "ranked_right"]
 
 PARTS = ("looked_at", "kept")
-"""Of what is no chest film, by turns in the order of names: the traits and limits were chosen with
-the first in sight, and only the second says how well they work."""
+"""Of what is no chest film, by turns in the order of names: the features and limits were chosen
+with the first in sight, and only the second says how well they work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,8 @@ class Judged:
 def judge_seen(seen: Sequence[Seen], norms: dict[str, Any]) -> list[Judged]:
     """The verdicts by these norms."""
     return [
-        Judged(each, conclude(each.traits, read_norms(norms, each.definition))) for each in seen
+        Judged(each, conclude(each.features, read_reference_values(norms, each.definition)))
+        for each in seen
     ]
 
 

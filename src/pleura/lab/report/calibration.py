@@ -28,7 +28,7 @@ from pleura.lab.evaluate.calibration import (
     reliability,
 )
 from pleura.lab.evaluate.case import Examined, Judge
-from pleura.lab.evaluate.fit_reference import Seen, fit_norms, see
+from pleura.lab.evaluate.fit_reference import Seen, fit_reference_values, see
 from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerprint
 from pleura.lab.evaluate.verdicts import figures, judge_seen, negatives
 from pleura.lab.report.charts import COLOURS
@@ -94,7 +94,7 @@ def calibrate(
     failures: list[Failure] = []
     tuned = watch.look(tuned_on.films, Tempered(engine, 1.0), failures).drawn
     temperature = best_temperature(*joined(tuned))
-    norms = fit_norms(watch.look(tuned_on.films, Tempered(engine, temperature), []).seen)
+    norms = fit_reference_values(watch.look(tuned_on.films, Tempered(engine, temperature), []).seen)
     before = watch.look(judged_on.films, Tempered(engine, 1.0), failures).drawn
     judged = Tempered(engine, temperature, norms)
     after = watch.look(judged_on.films, judged, [])  # the same films fail again: told once
@@ -137,7 +137,7 @@ class _Watch:
         on_film(0, total)
 
     def look(self, films: Sequence[Film], engine: Tempered, failures: list[Failure]) -> _Looked:
-        """Pixels and traits of every film; what failed goes to `failures`."""
+        """Pixels and features of every film; what failed goes to `failures`."""
         seen: list[Seen] = []
 
         def step(examined: Examined | None) -> None:

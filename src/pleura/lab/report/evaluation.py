@@ -13,10 +13,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 import pleura
+from pleura.core.masks.cleanup import clean
 from pleura.io.atomic import written_whole
 from pleura.lab.evaluate.case import Examined, Judge, Row
 from pleura.lab.evaluate.metrics import METRICS
 from pleura.lab.evaluate.statistics import compare, summarise
+from pleura.lab.evaluate.threshold import threshold_only
 from pleura.lab.evaluate.trial import (
     Evaluation,
     Selection,
@@ -194,7 +196,8 @@ def evaluate(
         WeightsError: the engine's weights answer nonsense.
     """
     other = None if trial.compare is None else read_rows(trial.compare)
-    judge = Judge(engine, lungs=trial.lungs, cleaned=trial.cleaned)
+    postprocess = clean if trial.cleaned else threshold_only
+    judge = Judge(engine, lungs=trial.lungs, postprocess=postprocess)
     selection = choose(trial)
     advance = _counted(on_progress, "score", len(selection.films))
     evaluation = judge_films(selection, judge, on_film=advance)

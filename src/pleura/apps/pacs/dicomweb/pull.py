@@ -10,7 +10,7 @@ from pleura.apps.pacs.client import Refused, answered
 from pleura.apps.pacs.destinations import Stow
 from pleura.apps.pacs.results import Maker, in_short
 from pleura.core.errors import FilmError, UnsuitableFilm
-from pleura.io.dicom.received import check_arrival, read_json
+from pleura.io.dicom.received import read_json
 from pleura.io.dicom.results import dicom_bytes
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ class Pull:
         try:
             if self._is_there(film):
                 return Pulled("there")
-            content = self._content(film)
-            check_arrival(content)
-            results, quality = self.maker.objects(content)
+            results, quality = self.maker.objects(self._content(film), received=True)
             Stow(self.target).send_objects(list(results.values()))
         except UnsuitableFilm as error:
             return Pulled("no film", str(error))

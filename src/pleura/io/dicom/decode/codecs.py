@@ -1,4 +1,4 @@
-"""Which of DICOM's compressions can be read on this machine."""
+"""The compressions of DICOM, which of them can be read here, and a decoder for 12-bit JPEG."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ DECODER_DEPENDENCIES = {JPEGExtended12Bit: ("imagecodecs",)}
 
 
 def add_jpeg12() -> None:
-    """Tell pydicom of this decoder, once; it is asked after those that pydicom knows itself."""
+    """Register this decoder with pydicom, once; pydicom tries its own decoders before."""
     decoder = get_decoder(JPEGExtended12Bit)
     known = (*decoder.available_plugins, *decoder.missing_dependencies)
     if not any(each.startswith(PLUGIN) for each in known):

@@ -1,4 +1,4 @@
-"""What the header of a compressed picture says: size, depth, components; nothing is decoded."""
+"""Reading size, depth and components from the header of a compressed picture, without decoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
 @dataclass(frozen=True, slots=True)
 class Codestream:
-    """A compressed picture, by its header."""
+    """The header of a compressed picture."""
 
     rows: int
     columns: int

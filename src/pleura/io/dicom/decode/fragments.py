@@ -1,7 +1,7 @@
-"""Compressed pixels of DICOM that are packed otherwise than the standard says, put right.
+"""Repacking compressed pixels of DICOM that do not follow the standard.
 
-One film is one frame: whatever table of offsets stands before its fragments, they belong together
-in their order. So what cannot be wrong is left alone, and all else is packed anew.
+A film is one frame, so its fragments belong together in their order, whatever the table of offsets
+says. Pixels that are packed as the standard says stay as they are; all others are packed anew.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def codestream_of(dataset: Dataset) -> bytes:
 
 
 def _wrap(dataset: Dataset, notes: list[str]) -> None:
-    """A codestream that stands there bare."""
+    """Pack a codestream that is stored without items."""
     if begins_one(dataset.PixelData):
         notes.append(_NOTE)
         _pack(dataset, dataset.PixelData)
@@ -65,7 +65,7 @@ def _pack(dataset: Dataset, codestream: bytes) -> None:
 
 
 def _fragments(packed: bytes) -> Iterator[bytes]:
-    """The values of the items, the table of offsets first; what is no item ends them."""
+    """The values of the items, the table of offsets first, up to bytes that are no item."""
     at = 0
     while packed[at : at + 4] == _ITEM:
         size = int.from_bytes(packed[at + 4 : at + 8], "little")

@@ -1,8 +1,8 @@
-"""Look-up tables of DICOM (modality and VOI LUT), as far as files describe them rightly or not.
+"""Reading look-up tables of DICOM (modality and VOI LUT), also some that break the standard.
 
 Devices write items without a table, descriptors of another length than the data, and the first
-input value with the wrong sign. A table is read as long as it is clear which value goes where; else
-it is None, and the film is shown without it.
+input value with the wrong sign. A table is read if it is clear which value each entry belongs to;
+else it is None, and the film is shown without it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pleura.io.dicom.parse import items_of
 __all__ = ["MOST_ENTRIES", "Lut", "is_complete", "look_up", "lut_table", "luts"]
 
 MOST_ENTRIES = 2**16
-"""Of a table; a descriptor says 0 for it (PS3.3 C.11.1.1.1)."""
+"""The most entries of a table; a descriptor has 0 for it (PS3.3 C.11.1.1.1)."""
 
 MOST_BEYOND = 0.01
 """Share of the pixels that may need entries which the table lacks."""

@@ -1,4 +1,4 @@
-"""Headers that count a pixel's samples otherwise than its pixels have them, put right."""
+"""Correcting headers whose number of samples a pixel differs from that of the pixels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _NO_TRANSFORM = b"Adobe"  # a segment that ends in 0 where the colours are R, G,
 
 
 def count_samples(dataset: Dataset, notes: list[str]) -> bool:
-    """Give the header the samples that the pixels have; True for colour that was called grey.
+    """Set the header to the samples that the pixels have; True for colour that was called grey.
 
-    A film saved in colour and called grey is to be read as colour, made grey, and taken as the
-    header says from there on.
+    Such a film is read as colour, converted to grey, and then treated as its header says.
     """
     stated = int(number(dataset, "SamplesPerPixel") or 1)
     stream = read_codestream(codestream_of(dataset))
@@ -42,7 +41,7 @@ def count_samples(dataset: Dataset, notes: list[str]) -> bool:
 def check_stream(dataset: Dataset) -> None:
     """Raise `UnreadableFilm` where the compressed pixels contradict the header of the film.
 
-    A decoder that trusts the one may write outside the memory that the other asks for.
+    A decoder that allocates memory by one of them may write outside of it by the other.
     """
     stream = read_codestream(codestream_of(dataset))
     if stream is None:

@@ -1,4 +1,4 @@
-"""TIFF files: which pages they hold, and which of them is the film.
+"""Finding the pages of a TIFF file, and the one that is the film.
 
 Pillow takes the first page for the picture. Scanners and raw converters put a small copy there, and
 the film behind it or below it (SubIFD); a later page may be damaged where the first is sound.

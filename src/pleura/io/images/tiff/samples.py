@@ -1,7 +1,7 @@
-"""TIFF samples that Pillow does not read, or reads wrongly: every width, sign and order of numbers.
+"""Reading TIFF samples that Pillow does not read, or reads wrongly: all widths, signs, byte orders.
 
-Whatever the samples are, a page is bytes in rows. So its strips or tiles are given to Pillow as an
-8-bit picture as wide as a row has bytes, and what the bytes mean is worked out here.
+A page is rows of bytes, whatever its samples are. So Pillow decompresses its strips or tiles as an
+8-bit picture, as wide as a row has bytes, and the samples are made of the bytes here.
 """
 
 from __future__ import annotations

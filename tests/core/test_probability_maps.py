@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from pleura.core.arrays import CHANNELS
-from pleura.core.frame import BLOCK, Frame, NativeMaps, above
+from pleura.core.frame import BLOCK, Frame, ProbabilityMaps
 from pleura.core.masks.cleanup import clean
 
 FRAME = Frame(2 * BLOCK + 37, 300, 64)  # two whole strips and a part of one
 
 
 @pytest.fixture
-def maps() -> NativeMaps:
+def maps() -> ProbabilityMaps:
     rng = np.random.default_rng(0)
-    return NativeMaps(FRAME, rng.random((5, 64, 64), dtype=np.float32))
+    return ProbabilityMaps(rng.random((5, 64, 64), dtype=np.float32), FRAME)
 
 
-def test_every_way_of_looking_gives_the_same_numbers(maps: NativeMaps) -> None:
-    whole = FRAME.restore(maps.small)
+def test_every_way_of_looking_gives_the_same_numbers(maps: ProbabilityMaps) -> None:
+    whole = FRAME.restore(maps.stored)
     assert (len(maps), maps.shape, maps.dtype) == (5, whole.shape, whole.dtype)
     np.testing.assert_array_equal(np.asarray(maps), whole)
     np.testing.assert_array_equal(maps[3], whole[3])
@@ -35,12 +35,11 @@ def test_every_way_of_looking_gives_the_same_numbers(maps: NativeMaps) -> None:
     np.testing.assert_array_equal(np.stack(list(maps)), whole)
 
 
-def test_the_threshold_is_that_of_the_restored_map(maps: NativeMaps) -> None:
-    whole = FRAME.restore(maps.small)
+def test_the_threshold_is_that_of_the_restored_map(maps: ProbabilityMaps) -> None:
+    whole = FRAME.restore(maps.stored)
     assert 0.2 < (whole >= 0.5).mean() < 0.8
     for index in range(5):
-        np.testing.assert_array_equal(above(maps, index, 0.5), whole[index] >= 0.5)
-        np.testing.assert_array_equal(above(whole, index, 0.5), whole[index] >= 0.5)
+        np.testing.assert_array_equal(maps.above(index, 0.5), whole[index] >= 0.5)
 
 
 @pytest.mark.parametrize("size", [(1500, 300), (40, 51), (64, 64), (33, 999)])
@@ -84,8 +83,8 @@ def test_cleaning_sees_no_difference() -> None:
     small[0, 10:50, 8:34] = np.linspace(0.9, 0.5, 26)
     small[1, 10:50, 28:58] = np.linspace(0.55, 0.9, 30)
     small[4, 20:55, 25:45] = 0.8
-    maps = NativeMaps(FRAME, small)
-    lazy, eager = (clean(each, CHANNELS) for each in (maps, FRAME.restore(small)))
+    maps = ProbabilityMaps(small, FRAME)
+    lazy, eager = (clean(each, CHANNELS) for each in (maps, ProbabilityMaps(FRAME.restore(small))))
     assert lazy.notes == eager.notes
     assert any("claimed by both" in note for note in lazy.notes)
     for name in ("right", "left", "heart"):
@@ -93,6 +92,17 @@ def test_cleaning_sees_no_difference() -> None:
         np.testing.assert_array_equal(getattr(lazy, name), getattr(eager, name))
 
 
-def test_nothing_is_shared_with_what_is_not_there(maps: NativeMaps) -> None:
+def test_nothing_is_shared_with_what_is_not_there(maps: ProbabilityMaps) -> None:
     with pytest.raises(ValueError, match="made when asked for"):
         np.array(maps, copy=False)
+
+
+def test_maps_of_the_film_s_size_are_taken_as_they_are() -> None:
+    stored = np.random.default_rng(2).random((3, 20, 31), dtype=np.float32)
+    maps = ProbabilityMaps(stored)
+    assert (len(maps), maps.shape) == (3, (3, 20, 31))
+    np.testing.assert_array_equal(maps[1, 2:5, ::2], stored[1, 2:5, ::2])
+    np.testing.assert_array_equal(np.asarray(maps), stored)
+    np.testing.assert_array_equal(maps.above(2, 0.5), stored[2] >= 0.5)
+    np.asarray(maps)[:] = 0  # an array of its own
+    assert stored.all()
