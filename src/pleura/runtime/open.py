@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from pleura.core.errors import UsageError, WeightsError
+from pleura.core.errors import UsageError, WeightsError, did_you_mean
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.threads import int8_pays, usable_cpus
 
@@ -133,9 +132,7 @@ class Choice:
 
 def _check(given: str, known: Sequence[str], what: str) -> None:
     if given not in known:
-        near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-        raise UsageError(f"no {what} is called '{given}'; {hint}")
+        raise UsageError(f"no {what} is called '{given}'; {did_you_mean(given, known)}")
 
 
 ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"

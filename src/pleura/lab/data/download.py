@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 import pooch
 
-from pleura.core.errors import DataError, UsageError
+from pleura.core.errors import DataError, UsageError, did_you_mean
 from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
 
 __all__ = ["ARCHIVES", "Archive", "Fetched", "Progress", "fetch"]
@@ -103,7 +103,7 @@ def fetch(
             message says how to do it by hand.
     """
     if name not in ARCHIVES:
-        raise UsageError(f"no archive {name!r}; known are {', '.join(ARCHIVES)}")
+        raise UsageError(f"no archive {name!r}; {did_you_mean(name, ARCHIVES)}")
     known = ARCHIVES[name]
     archive = to / known.file_name
     expected = _expected(archive, sha256)
