@@ -9,13 +9,11 @@ checksum from someone they trust can demand it.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -24,6 +22,7 @@ import pooch
 
 from pleura.core.errors import DataError, UsageError, did_you_mean
 from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
+from pleura.net.quiet import quiet
 
 __all__ = ["ARCHIVES", "Archive", "Fetched", "Progress", "fetch"]
 
@@ -140,7 +139,7 @@ def _download(
     )
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
-        with _quiet_pooch():
+        with quiet(pooch.get_logger()):  # the command says what is downloaded
             pooch.retrieve(
                 url, expected, fname=archive.name, path=archive.parent, downloader=transfer
             )
@@ -281,15 +280,3 @@ def _is_litter(name: str) -> bool:
     """What macOS and Windows leave in archives."""
     path = PurePosixPath(name)
     return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db")
-
-
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    """Pooch announces its downloads on stderr; the doors do that here."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
