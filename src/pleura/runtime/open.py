@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pleura.core.digest import SUFFIX, digest_in, sha256
 from pleura.core.errors import UsageError, WeightsError, did_you_mean
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.threads import int8_pays, usable_cpus
@@ -153,8 +153,8 @@ def has_shipped(name: str) -> bool:
 
 def shipped_digest(name: str) -> str | None:
     """What the .sha256 beside shipped weights says; None if there is none."""
-    told = resources.files("pleura") / "weights" / f"{name}.sha256"
-    return told.read_text(encoding="ascii").split()[0] if told.is_file() else None
+    beside = resources.files("pleura") / "weights" / (name + SUFFIX)
+    return digest_in(beside.read_text(encoding="ascii")) if beside.is_file() else None
 
 
 def shipped(name: str = ONNX) -> bytes:
@@ -166,7 +166,7 @@ def shipped(name: str = ONNX) -> bytes:
     folder = resources.files("pleura") / "weights"
     try:
         weights = (folder / name).read_bytes()
-        told = (folder / f"{name}.sha256").read_text(encoding="ascii")
+        told = (folder / (name + SUFFIX)).read_text(encoding="ascii")
     except OSError as error:
         raise WeightsError(
             f"the shipped weights {name} or their .sha256 are missing from this installation "
@@ -182,7 +182,7 @@ def verify(weights: bytes, told: str, *, name: str = ONNX) -> None:
     Raises:
         WeightsError: the digests differ.
     """
-    found, expected = hashlib.sha256(weights).hexdigest(), (told.split() or [""])[0].lower()
+    found, expected = sha256(weights), digest_in(told)
     if found != expected:
         raise WeightsError(
             f"{name} was altered or cut short: its sha256 is {found}, expected "

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import pooch
 
+from pleura.core.digest import SUFFIX, digest_in, digest_line
 from pleura.core.errors import DataError, UsageError, did_you_mean
 from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
 from pleura.net.quiet import quiet
@@ -109,19 +110,19 @@ def fetch(
     if not archive.exists():
         _download(known, url or known.url, archive, expected, progress)
     found = _verified(archive, expected)
-    _lock(archive).write_text(f"{found}  {archive.name}\n", "utf-8")
+    _lock(archive).write_text(digest_line(found, archive.name), "utf-8")
     return Fetched(archive, _unpacked(archive, progress), found, first_use=expected is None)
 
 
 def _lock(archive: Path) -> Path:
-    return archive.with_name(archive.name + ".sha256")
+    return archive.with_name(archive.name + SUFFIX)
 
 
 def _expected(archive: Path, sha256: str | None) -> str | None:
     """The checksum demanded, else the one of the first download, else None; lower case."""
     lock = _lock(archive)
     if sha256 is None and lock.is_file():
-        sha256 = (lock.read_text("utf-8").split() or [""])[0]
+        sha256 = digest_in(lock.read_text("utf-8"))
     if sha256 is None:
         return None
     plain = sha256.strip().lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.atomic import written_whole
+from pleura.io.atomic import write_with_digest, written_whole
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.calibration import (
     BINS,
@@ -190,11 +189,7 @@ def write_tempered(
     """
     card = replace(OnnxEngine(weights).card, temperature=temperature, norms=norms or {})
     content = with_temperature(weights, card)
-    digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n"
-    with written_whole(target) as file:
-        file.write(content)
-    with written_whole(target.with_name(f"{target.name}.sha256"), "w") as text:
-        text.write(digest)
+    write_with_digest(target, content)
 
 
 def _figures(drawn: Sequence[Drawn]) -> dict[str, Any]:
