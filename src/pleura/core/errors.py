@@ -17,8 +17,6 @@ caller catches to skip a film; `PleuraError` is everything. Each class says how 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -31,7 +29,6 @@ __all__ = [
     "UnsuitableFilm",
     "UsageError",
     "WeightsError",
-    "did_you_mean",
 ]
 
 
@@ -85,19 +82,3 @@ class WeightsError(PleuraError):
 
     exit_code: ClassVar[int] = 5
     http_status: ClassVar[int] = 503
-
-
-NEAR = 0.5
-"""Likeness (difflib's ratio) from which a known name is proposed for a wrong one."""
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, else all of them.
-
-    Upper and lower case count as the same. Example: `did you mean 'mask'?`
-    """
-    by_lower_case = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(given.lower(), by_lower_case, n=1, cutoff=NEAR)
-    if near:
-        return f"did you mean '{by_lower_case[near[0]]}'?"
-    return f"known are {', '.join(by_lower_case.values())}"

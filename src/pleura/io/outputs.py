@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from pleura.core.arrays import Mask
-from pleura.core.errors import UsageError, did_you_mean
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import UsageError
 from pleura.core.masks.contours import rle
 from pleura.core.masks.overlay import display
 from pleura.core.types import Radiograph, Segmentation

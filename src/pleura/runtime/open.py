@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pleura.core.did_you_mean import did_you_mean
 from pleura.core.digest import SUFFIX, digest_in, sha256
-from pleura.core.errors import UsageError, WeightsError, did_you_mean
+from pleura.core.errors import UsageError, WeightsError
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.threads import int8_pays, usable_cpus
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from pleura.runtime.engine import Engine as OpenEngine
+    from pleura.runtime.open import Choice
 
 __all__ = [
     "COMPUTED",
@@ -16,6 +21,7 @@ __all__ = [
     "Device",
     "DicomFormats",
     "Engine",
+    "EngineOptions",
     "Fast",
     "Films",
     "Layout",
@@ -31,6 +37,7 @@ __all__ = [
     "Threads",
     "TrialLungs",
     "Weights",
+    "names_in",
 ]
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
@@ -95,6 +102,37 @@ Fast = Annotated[
     bool,
     typer.Option("--fast", help="A smaller network: quicker, a little less exact.", **COMPUTED),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Which weights compute, in which engine, where and how exactly."""
+
+    weights: Weights = None
+    engine: Engine = "auto"
+    device: Device = "cpu"
+    precision: Precision = "auto"
+    fast: Fast = False
+
+    def choice(self, *, threads: int | None = None) -> Choice:
+        """The choice of these options; `UsageError` where two do not go together."""
+        from pleura.runtime.open import Choice
+
+        return Choice(
+            engine=self.engine,
+            device=self.device,
+            precision=self.precision,
+            fast=self.fast,
+            threads=threads,
+        )
+
+    def open(self) -> OpenEngine:
+        """An engine of these options; raises what `open_engine` does."""
+        from pleura.apps.cli.engines import open_engine
+
+        return open_engine(self.weights, self.choice())
+
+
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -152,3 +190,8 @@ MostFilms = Annotated[
     typer.Option("--limit", min=1, help="Take so many films of a split, drawn at random."),
 ]
 NoBar = Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")]
+
+
+def names_in(given: list[str] | None) -> list[str]:
+    """The names of an option that may be repeated, or hold several with commas."""
+    return [name.strip() for text in given or () for name in text.split(",") if name.strip()]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pleura.apps.cli.engines import Choice, open_engine
-from pleura.apps.cli.options import Device, Engine, Fast, Precision, Weights
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import EngineOptions
 from pleura.apps.cli.progress import console
+from pleura.apps.learn.trial import command_line
 
 __all__ = ["bench", "card"]
 
 
+@grouped
 def bench(
     root: Annotated[Path, typer.Argument(help="A folder of sets, each with a manifest.csv.")],
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")] = Path(
         "benchmarks/results"
     ),
@@ -36,11 +37,7 @@ def bench(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Calibrate each set that has films of split val.")
     ] = False,
-    weights: Weights = None,
-    engine: Engine = "auto",
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    fast: Fast = False,
+    computing: EngineOptions,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
 ) -> None:
     """Score every split of every set under a folder, into results that can be kept.
@@ -50,8 +47,7 @@ def bench(
 
     The paths of the files written are told on stdout.
     """
-    choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
-    opened = open_engine(weights, choice)
+    engine = computing.open()
     from pleura.lab.studies.bench import Bench, run_bench
 
     asked = Bench(
@@ -61,14 +57,14 @@ def bench(
         bare=bare,
         calibrated=calibrated,
         seed=seed,
-        command=shlex.join(["pleura", *sys.argv[1:]]),
+        command=command_line(),
     )
     screen = console()
 
     def say(name: str) -> None:
         screen.print(f"scoring {name}", markup=False)
 
-    for path in run_bench(asked, opened, out, reports=reports, on_set=say):
+    for path in run_bench(asked, engine, out, reports=reports, on_set=say):
         typer.echo(path)
 
 

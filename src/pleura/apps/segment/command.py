@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import (
     COMPUTED,
     SAID,
-    Device,
-    Engine,
-    Fast,
+    EngineOptions,
     Lungs,
     LungsOption,
-    Precision,
     Threads,
-    Weights,
+    names_in,
 )
 
 __all__ = ["segment"]
@@ -28,6 +25,7 @@ __all__ = ["segment"]
 _WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
 
 
+@grouped
 def segment(
     inputs: Annotated[
         list[str],
@@ -39,6 +37,7 @@ def segment(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder for results; folders are mirrored.")
     ],
+    *,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also the film with the lungs coloured.", **_WRITES)
     ] = False,
@@ -79,11 +78,7 @@ def segment(
         ),
     ] = False,
     lungs: LungsOption = Lungs.field,
-    weights: Weights = None,
-    engine: Engine = "auto",
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    fast: Fast = False,
+    computing: EngineOptions,
     threads: Threads = None,
     batch: Annotated[
         int,
@@ -117,7 +112,7 @@ def segment(
     refused; the masks are written all the same. What is left out, as hidden files
     and files of other kinds, is named at the end.
     """
-    from pleura.apps.cli.engines import Choice, open_engine
+    from pleura.apps.cli.engines import open_engine
     from pleura.apps.segment.output_folder import Place
     from pleura.apps.segment.run import Task, segment_films
     from pleura.runtime.segmenter import Segmenter
@@ -129,7 +124,7 @@ def segment(
         photographs=force,
         jobs=jobs or min(MOST_JOBS, usable_cpus()),
         batch=batch,
-        lanes=lanes(threads or usable_cpus()) if device == "cpu" else 1,
+        lanes=lanes(threads or usable_cpus()) if computing.device == "cpu" else 1,
         as_json=as_json,
         strict=strict,
         quiet=quiet,
@@ -141,11 +136,11 @@ def segment(
             "force": force,
         },
     )
-    choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
+    choice = computing.choice(threads=threads)
 
     def opened(side_by_side: int) -> Segmenter:
         streams = replace(choice, streams=side_by_side)
-        return Segmenter(open_engine(weights, streams), definition=lungs.value)
+        return Segmenter(open_engine(computing.weights, streams), definition=lungs.value)
 
     raise typer.Exit(segment_films(inputs, task, opened))
 
@@ -158,9 +153,5 @@ def _formats(given: list[str] | None, also: dict[str, bool]) -> tuple[str, ...]:
     """The formats of all `--format`, or the mask, and those with an option of their own."""
     from pleura.io.outputs import check_formats
 
-    names: Iterable[str] = (
-        [name.strip() for each in given for name in each.split(",") if name.strip()]
-        if given
-        else ["mask"]
-    )
+    names = names_in(given) if given else ["mask"]
     return check_formats([*names, *(name for name, wanted in also.items() if wanted)])

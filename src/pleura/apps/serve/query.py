@@ -12,7 +12,8 @@ from pleura.apps.serve.answers import FILES, Include, Wish
 from pleura.apps.serve.problems import NotOffered
 from pleura.core.arrays import Definition
 from pleura.core.card import Card
-from pleura.core.errors import UsageError, did_you_mean
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import UsageError
 from pleura.core.masks.cleanup import check_definition
 
 __all__ = ["KINDS", "check_query", "parameters", "wish_of"]

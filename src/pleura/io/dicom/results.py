@@ -10,7 +10,8 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from pleura.core.errors import UnsuitableFilm, UsageError, did_you_mean
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Provenance, Segmentation
 from pleura.io.decoding import quietly
 from pleura.io.dicom.common import result_uid

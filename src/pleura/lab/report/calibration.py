@@ -32,7 +32,8 @@ from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerp
 from pleura.lab.evaluate.verdicts import figures, judge_seen, negatives
 from pleura.lab.report.charts import COLOURS
 from pleura.lab.report.evaluation import provenance
-from pleura.lab.report.page import Page, Table, number, percent
+from pleura.lab.report.numbers import number, percent
+from pleura.lab.report.page import Page, Table
 from pleura.lab.report.robustness import made_by
 from pleura.net.export import with_temperature
 from pleura.runtime.engine import Engine, OnnxEngine

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import lung_channels
-from pleura.core.errors import UsageError, did_you_mean
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import UsageError
 from pleura.net.unetplusplus import Architecture
 
 __all__ = [

@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import (
-    SAID,
-    SENT,
-    DicomFormats,
-    Lungs,
-    LungsOption,
-    OfRefused,
-    RefusedOption,
-    Threads,
-    Weights,
-)
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import SAID, SENT, names_in
+from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,10 +24,12 @@ __all__ = ["dicomweb"]
 _WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
 
 
+@grouped
 def dicomweb(
     url: Annotated[
         str, typer.Argument(metavar="URL", help="The service: https://pacs/dicom-web, for one.")
     ],
+    *,
     study: Annotated[
         list[str] | None,
         typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
@@ -53,14 +47,10 @@ def dicomweb(
             metavar="URL", help="Another service for the results.", show_default=False, **SENT
         ),
     ] = None,
-    formats: DicomFormats = None,
-    refused: RefusedOption = OfRefused.marked,
+    results: ResultOptions,
     ca: Annotated[
         Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
     ] = None,
-    lungs: LungsOption = Lungs.field,
-    weights: Weights = None,
-    threads: Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
     ] = False,
@@ -79,18 +69,14 @@ def dicomweb(
     """
     import functools
 
-    from pleura.apps.cli.engines import open_engine
     from pleura.apps.pacs.client import web_client
     from pleura.apps.pacs.dicomweb.pull import Pull, find_films
-    from pleura.apps.pacs.results import Maker, read_formats
     from pleura.apps.quiet import only_us
-    from pleura.runtime.segmenter import Segmenter
 
     wanted, day = _modalities(modality), _day(since, study)
-    names = read_formats(formats)
+    results.names()  # an unknown format is told before the service is asked
     source, target = (web_client(_service(each), ca) for each in (url, to or url))
-    segmenter = Segmenter(open_engine(weights, threads=threads), definition=lungs.value)
-    pull = Pull(source, target, Maker(segmenter, names, refused.value))
+    pull = Pull(source, target, results.maker())
     say = functools.partial(_say, as_json=as_json, uids=uids)
     failed = number = 0
     with only_us():
@@ -122,7 +108,7 @@ def _service(url: str) -> str:
 
 
 def _modalities(given: str) -> tuple[str, ...]:
-    names = tuple(name.strip().upper() for name in given.split(",") if name.strip())
+    names = tuple(name.upper() for name in names_in([given]))
     if not names:
         raise UsageError("--modality names nothing; expected CR, DX or the like, with commas")
     return names

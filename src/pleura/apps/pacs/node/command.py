@@ -9,16 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.cli.options import (
-    SENT,
-    DicomFormats,
-    Lungs,
-    LungsOption,
-    OfRefused,
-    RefusedOption,
-    Threads,
-    Weights,
-)
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import SENT
+from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
 __all__ = ["node_app"]
@@ -39,8 +32,10 @@ HOME = Path("~/.pleura/node")
 
 
 @node_app.callback()
+@grouped
 def node(
     context: typer.Context,
+    *,
     ae: Annotated[str, typer.Option(help="Our own AE title.", **_WHO)] = "PLEURA",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.", **_WHO)
@@ -67,8 +62,7 @@ def node(
             **SENT,
         ),
     ] = None,
-    formats: DicomFormats = None,
-    refused: RefusedOption = OfRefused.marked,
+    wanted: ResultOptions,
     retry: Annotated[
         float, typer.Option(min=0.1, help="Longest pause between two tries, seconds.", **SENT)
     ] = 300.0,
@@ -79,9 +73,6 @@ def node(
     quota: Annotated[
         int | None, typer.Option(min=1, help="MB that the folder may take.", **_DISK)
     ] = None,
-    lungs: LungsOption = Lungs.field,
-    weights: Weights = None,
-    threads: Threads = None,
     tls_cert: Annotated[
         Path | None, typer.Option(help="Our certificate, PEM; films come over TLS then.", **_TLS)
     ] = None,
@@ -107,7 +98,6 @@ def node(
         return
     from pleura.apps.pacs.addresses import Settings, Tls, check_ae, read_address, read_senders
     from pleura.apps.pacs.node.folder import NodeFolder, Space
-    from pleura.apps.pacs.results import read_formats
 
     if not to:
         raise UsageError("results have nowhere to go: give --to AE@HOST:PORT or --to https://...")
@@ -117,7 +107,7 @@ def node(
         port=port,
         senders=read_senders(senders or (), anyone=anyone),
         addresses=tuple(read_address(each) for each in dict.fromkeys(to)),
-        formats=read_formats(formats),
+        formats=wanted.names(),
         tls=Tls(tls_cert, tls_key, tls_ca),
         longest_wait_s=retry,
     )
@@ -129,7 +119,7 @@ def node(
         keep_free=keep_free * 1_000_000,
         quota=None if quota is None else quota * 1_000_000,
     )
-    _run(settings, place, space, (weights, threads, lungs.value, refused.value))
+    _run(settings, place, space, wanted)
 
 
 @node_app.command()
@@ -151,19 +141,12 @@ def status(
         typer.echo("\n".join(tell(found)))
 
 
-def _run(
-    settings: Any, place: Any, space: Any, network: tuple[Path | None, int | None, Any, Any]
-) -> None:
-    from pleura.apps.cli.engines import open_engine
+def _run(settings: Any, place: Any, space: Any, wanted: ResultOptions) -> None:
     from pleura.apps.cli.progress import Interrupt
     from pleura.apps.pacs.log import logging_to_stderr
     from pleura.apps.pacs.node.node import run_node
-    from pleura.apps.pacs.results import Maker
-    from pleura.runtime.segmenter import Segmenter
 
-    weights, threads, definition, refused = network
-    segmenter = Segmenter(open_engine(weights, threads=threads), definition=definition)
-    make = Maker(segmenter, settings.formats, refused).files
+    make = wanted.maker().files
     with place.held(), logging_to_stderr(), Interrupt() as interrupt:
         run_node(settings, place, space=space, make=make, stopped=lambda: interrupt.requested)
     typer.echo("pleura: ended; whatever is left is done at the next start", err=True)

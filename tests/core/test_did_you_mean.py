@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pleura.core.errors import did_you_mean
+from pleura.core.did_you_mean import did_you_mean
 
 KNOWN = ("mask", "overlay", "L")
 
