@@ -1,0 +1,81 @@
+"""What happens to the finished picture: burnt-in letters, JPEG compression, inverted greys."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Self
+
+from numpy.random import Generator
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from pleura.lab.train.augment.effect import GreyEffect, grey_bytes, grey_floats
+from pleura.lab.train.recipe import Augment
+
+__all__ = ["Invert", "Jpeg", "Letters"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letters(GreyEffect):
+    """Burnt-in letters, at a place in shares of the side."""
+
+    text: str
+    row: float
+    column: float
+    size: float
+    level: float
+
+    @classmethod
+    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
+        """At `text_chance`, 1 to 11 letters."""
+        if rng.random() >= augment.text_chance:
+            return None
+        letters = rng.choice(list("LRAPWABCDEFGHKMNSTUX0123456789 "), size=int(rng.integers(1, 12)))
+        row, column = rng.uniform(0.0, 0.92, 2)
+        size, level = rng.uniform(0.03, 0.1), rng.choice([0.0, 0.8, 1.0])
+        return cls("".join(letters), *map(float, (row, column, size, level)))
+
+    def shade(self, image: Tensor) -> Tensor:
+        """In Pillow's own font."""
+        side = image.shape[-1]
+        picture = Image.fromarray(grey_bytes(image))
+        place = (int(self.column * side), int(self.row * side))
+        font = ImageFont.load_default(size=max(6.0, self.size * side))
+        ImageDraw.Draw(picture).text(place, self.text, fill=int(255 * self.level), font=font)
+        return grey_floats(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg(GreyEffect):
+    """Compress as JPEG and decompress."""
+
+    quality: int
+
+    @classmethod
+    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
+        """At `jpeg_chance`, at a low quality."""
+        if rng.random() >= augment.jpeg_chance:
+            return None
+        return cls(int(rng.integers(15, 60)))
+
+    def shade(self, image: Tensor) -> Tensor:
+        """Through 8 bits."""
+        store = io.BytesIO()
+        Image.fromarray(grey_bytes(image)).save(store, "JPEG", quality=self.quality)
+        with Image.open(store) as picture:
+            return grey_floats(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class Invert(GreyEffect):
+    """Show dark as light."""
+
+    @classmethod
+    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
+        """At `invert_chance`."""
+        return cls() if rng.random() < augment.invert_chance else None
+
+    def shade(self, image: Tensor) -> Tensor:
+        """The greys of [0, 1], turned over."""
+        return 1 - image
