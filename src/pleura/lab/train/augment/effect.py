@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -14,7 +14,7 @@ from torch import Tensor, from_numpy
 
 from pleura.lab.train.recipe import Augment
 
-__all__ = ["Effect", "GreyEffect", "Sample", "grey_bytes", "grey_floats"]
+__all__ = ["ByChance", "Effect", "GreyEffect", "Sample", "grey_bytes", "grey_floats"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,25 @@ class Effect(ABC):
     @abstractmethod
     def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:
         """A new sample; `channels` names the maps of its target and weight. Shapes stay."""
+
+
+class ByChance(Effect):
+    """An effect that some films are shown with and others without."""
+
+    chance: ClassVar[str]
+    """The key of `[augment]` that holds its chance."""
+
+    @classmethod
+    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
+        """Draw whether the film has it, and then its values."""
+        if rng.random() >= getattr(augment, cls.chance):
+            return None
+        return cls.at_random(rng)
+
+    @classmethod
+    @abstractmethod
+    def at_random(cls, rng: Generator) -> Self:
+        """The effect with values from the generator; their range is the same in every recipe."""
 
 
 class GreyEffect(Effect):

@@ -13,24 +13,24 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
-from pleura.lab.train.augment.effect import GreyEffect
+from pleura.lab.train.augment.effect import ByChance, GreyEffect
 from pleura.lab.train.recipe import Augment
 
 __all__ = ["Blur", "Coarse", "Contrast", "Gamma", "Noise", "blurred"]
 
 
 @dataclass(frozen=True, slots=True)
-class Coarse(GreyEffect):
+class Coarse(ByChance, GreyEffect):
     """Show the film as if it had been stored with fewer pixels."""
+
+    chance = "coarse_chance"
 
     share: float
     """Side that it is shown at, as a share of the square's."""
 
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `coarse_chance`."""
-        if rng.random() >= augment.coarse_chance:
-            return None
+    def at_random(cls, rng: Generator) -> Self:
+        """Anything in its range."""
         return cls(float(rng.uniform(0.25, 0.75)))
 
     def shade(self, image: Tensor) -> Tensor:

@@ -11,16 +11,17 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from pleura.lab.train.augment.effect import Effect, GreyEffect, Sample, grey_floats
+from pleura.lab.train.augment.effect import ByChance, GreyEffect, Sample, grey_floats
 from pleura.lab.train.augment.greys import blurred
-from pleura.lab.train.recipe import Augment
 
 __all__ = ["Line", "Lines", "Opacity", "Patch"]
 
 
 @dataclass(frozen=True, slots=True)
-class Opacity(Effect):
+class Opacity(ByChance):
     """Whiten one lung, from some height down, as an effusion or a collapse would."""
+
+    chance = "opaque_chance"
 
     left: bool
     top: float
@@ -33,10 +34,8 @@ class Opacity(Effect):
     """Grey that the lung is blended towards, in [0, 1]."""
 
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `opaque_chance`; all of the lung in 4 cases of 10."""
-        if rng.random() >= augment.opaque_chance:
-            return None
+    def at_random(cls, rng: Generator) -> Self:
+        """All of the lung in 4 cases of 10."""
         left, all_of_it = rng.random() < 0.5, rng.random() < 0.4
         top = 0.0 if all_of_it else rng.uniform(0.2, 0.8)
         return cls(bool(left), *map(float, (top, rng.uniform(0.5, 0.95), rng.uniform(0.5, 0.95))))
@@ -62,8 +61,10 @@ class Opacity(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class Patch(GreyEffect):
+class Patch(ByChance, GreyEffect):
     """A soft ellipse painted over the film, in shares of its side."""
+
+    chance = "occlusion_chance"
 
     row: float
     column: float
@@ -73,10 +74,8 @@ class Patch(GreyEffect):
     """Grey that the film is blended towards, in [0, 1]."""
 
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `occlusion_chance`."""
-        if rng.random() >= augment.occlusion_chance:
-            return None
+    def at_random(cls, rng: Generator) -> Self:
+        """Anywhere near the middle, of any shape."""
         row, column = rng.uniform(0.2, 0.8, 2)
         height, width = rng.uniform(0.1, 0.5, 2)
         return cls(*map(float, (row, column, height, width, rng.uniform(0.5, 0.95))))
@@ -122,16 +121,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines(GreyEffect):
+class Lines(ByChance, GreyEffect):
     """A few bright or dark curves, as lines, tubes and wires."""
+
+    chance = "line_chance"
 
     lines: tuple[Line, ...]
 
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `line_chance`, one to three."""
-        if rng.random() >= augment.line_chance:
-            return None
+    def at_random(cls, rng: Generator) -> Self:
+        """One to three."""
         return cls(tuple(Line.draw(rng) for _ in range(int(rng.integers(1, 4)))))
 
     def shade(self, image: Tensor) -> Tensor:

@@ -10,15 +10,16 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from pleura.lab.train.augment.effect import GreyEffect, grey_bytes, grey_floats
-from pleura.lab.train.recipe import Augment
+from pleura.lab.train.augment.effect import ByChance, GreyEffect, grey_bytes, grey_floats
 
 __all__ = ["Invert", "Jpeg", "Letters"]
 
 
 @dataclass(frozen=True, slots=True)
-class Letters(GreyEffect):
+class Letters(ByChance, GreyEffect):
     """Burnt-in letters, at a place in shares of the side."""
+
+    chance = "text_chance"
 
     text: str
     row: float
@@ -27,10 +28,8 @@ class Letters(GreyEffect):
     level: float
 
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `text_chance`, 1 to 11 letters."""
-        if rng.random() >= augment.text_chance:
-            return None
+    def at_random(cls, rng: Generator) -> Self:
+        """1 to 11 letters."""
         letters = rng.choice(list("LRAPWABCDEFGHKMNSTUX0123456789 "), size=int(rng.integers(1, 12)))
         row, column = rng.uniform(0.0, 0.92, 2)
         size, level = rng.uniform(0.03, 0.1), rng.choice([0.0, 0.8, 1.0])
@@ -47,16 +46,16 @@ class Letters(GreyEffect):
 
 
 @dataclass(frozen=True, slots=True)
-class Jpeg(GreyEffect):
+class Jpeg(ByChance, GreyEffect):
     """Compress as JPEG and decompress."""
+
+    chance = "jpeg_chance"
 
     quality: int
 
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `jpeg_chance`, at a low quality."""
-        if rng.random() >= augment.jpeg_chance:
-            return None
+    def at_random(cls, rng: Generator) -> Self:
+        """At a low quality."""
         return cls(int(rng.integers(15, 60)))
 
     def shade(self, image: Tensor) -> Tensor:
@@ -68,13 +67,15 @@ class Jpeg(GreyEffect):
 
 
 @dataclass(frozen=True, slots=True)
-class Invert(GreyEffect):
+class Invert(ByChance, GreyEffect):
     """Show dark as light."""
 
+    chance = "invert_chance"
+
     @classmethod
-    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """At `invert_chance`."""
-        return cls() if rng.random() < augment.invert_chance else None
+    def at_random(cls, rng: Generator) -> Self:  # noqa: ARG003
+        """It has no values."""
+        return cls()
 
     def shade(self, image: Tensor) -> Tensor:
         """The greys of [0, 1], turned over."""
