@@ -17,6 +17,7 @@ __all__ = [
     "COMPUTED",
     "SAID",
     "SENT",
+    "AsJson",
     "BatchWorkers",
     "Device",
     "DicomFormats",
@@ -24,6 +25,7 @@ __all__ = [
     "EngineOptions",
     "Fast",
     "Films",
+    "FilmsAsJson",
     "Layout",
     "Lungs",
     "LungsOption",
@@ -141,6 +143,11 @@ Threads = Annotated[
 ]
 BatchWorkers = Annotated[
     int, typer.Option("--workers", min=0, help="Processes that prepare batches; 0 is none.")
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+FilmsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **SAID)
 ]
 
 RefusedOption = Annotated[

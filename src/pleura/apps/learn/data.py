@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import Layout, NoBar, Splits
+from pleura.apps.cli.options import AsJson, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress, console
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class Unit(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
 
 
 @data_app.command()
@@ -58,7 +57,7 @@ def fetch(
     sha256: Annotated[
         str | None, typer.Option(help="What the file's SHA-256 must be, if you know it.")
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
     quiet: NoBar = False,
 ) -> None:
     """Download a public set of films from the US National Library of Medicine, and unpack it.
@@ -107,7 +106,7 @@ def check(
     everything: Annotated[
         bool, typer.Option("--all", help=f"List every finding, not {EXAMPLES} of a kind.")
     ] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
     quiet: NoBar = False,
 ) -> None:
     """Open every film and mask of a set, compare them all, and say what is wrong.

@@ -15,7 +15,16 @@ import typer
 from rich.table import Table
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import Films, Layout, MostFilms, NoBar, Split, Splits, TrialLungs
+from pleura.apps.cli.options import (
+    AsJson,
+    Films,
+    Layout,
+    MostFilms,
+    NoBar,
+    Split,
+    Splits,
+    TrialLungs,
+)
 from pleura.apps.cli.progress import FilmProgress, console
 
 if TYPE_CHECKING:
@@ -38,7 +47,7 @@ class TrialOptions:
     lungs: TrialLungs = None
     limit: MostFilms = None
     seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results on stdout.")] = False
+    as_json: AsJson = False
     quiet: NoBar = False
 
     def trial(self, **more: Any) -> Trial:

@@ -13,6 +13,7 @@ from pleura.apps.cli.options import (
     COMPUTED,
     SAID,
     EngineOptions,
+    FilmsAsJson,
     Lungs,
     LungsOption,
     Threads,
@@ -88,9 +89,7 @@ def segment(
         int | None,
         typer.Option(min=1, help="Threads that read, and as many that write.", **COMPUTED),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
-    ] = False,
+    as_json: FilmsAsJson = False,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit with 4 if a film is to review or refused.", **SAID),

@@ -12,7 +12,7 @@ import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import SAID, SENT, names_in
+from pleura.apps.cli.options import SAID, SENT, FilmsAsJson, names_in
 from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
@@ -51,9 +51,7 @@ def dicomweb(
     ca: Annotated[
         Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
-    ] = False,
+    as_json: FilmsAsJson = False,
     uids: Annotated[
         bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **SAID)
     ] = False,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import SENT
+from pleura.apps.cli.options import SENT, AsJson
 from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
@@ -125,7 +125,7 @@ def node(
 @node_app.command()
 def status(
     folder: Folder = HOME,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What a node has done, has yet to do, and cannot do; it may be running or not.
 
