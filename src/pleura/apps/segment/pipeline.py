@@ -59,6 +59,8 @@ class Failed:
 
     found: Found
     reason: str
+    """One sentence for the table."""
+
     seconds: float
 
 

@@ -43,6 +43,8 @@ class Archive:
     """Where its owner describes it, for a download by hand."""
 
     cite: str
+    """The publications that its owner asks users to cite."""
+
     then: str = ""
     """What is still missing when it is unpacked."""
 

@@ -30,7 +30,7 @@ class Coarse(ByChance, GreyEffect):
 
     @classmethod
     def at_random(cls, rng: Generator) -> Self:
-        """Anything in its range."""
+        """From a quarter to three quarters of the side."""
         return cls(float(rng.uniform(0.25, 0.75)))
 
     def shade(self, image: Tensor) -> Tensor:

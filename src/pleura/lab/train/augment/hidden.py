@@ -62,11 +62,13 @@ class Opacity(ByChance):
 
 @dataclass(frozen=True, slots=True)
 class Patch(ByChance, GreyEffect):
-    """A soft ellipse painted over the film, in shares of its side."""
+    """A soft ellipse painted over the film."""
 
     chance = "occlusion_chance"
 
     row: float
+    """Of its middle, in shares of the film's side, as are the column and its size."""
+
     column: float
     height: float
     width: float

@@ -17,15 +17,20 @@ __all__ = ["Invert", "Jpeg", "Letters"]
 
 @dataclass(frozen=True, slots=True)
 class Letters(ByChance, GreyEffect):
-    """Burnt-in letters, at a place in shares of the side."""
+    """Letters burnt into the picture."""
 
     chance = "text_chance"
 
     text: str
     row: float
+    """Of the upper edge, in shares of the side, as are the left edge and the size."""
+
     column: float
     size: float
+    """Height of the letters."""
+
     level: float
+    """Grey of the letters, in [0, 1]."""
 
     @classmethod
     def at_random(cls, rng: Generator) -> Self:
@@ -52,6 +57,7 @@ class Jpeg(ByChance, GreyEffect):
     chance = "jpeg_chance"
 
     quality: int
+    """Pillow's, from 1 to 95."""
 
     @classmethod
     def at_random(cls, rng: Generator) -> Self:
