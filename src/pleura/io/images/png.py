@@ -1,8 +1,8 @@
 """PNG of pictures with few, flat areas, as masks and label maps are.
 
-Pillow tries five filters on every row and lets zlib look for repeats anywhere. Here each row is
-written as what it changes in the row above (the filter `up`, which leaves next to nothing of a
-mask), and zlib looks for runs only: a fifth of the time, and files of lungs are mostly smaller.
+Each row is written as its differences from the row above (the filter `up`, which leaves nearly
+nothing of a mask), and zlib looks for runs only. Why not Pillow: on a mask of 3000 x 2500 pixels it
+takes 2.2 times as long, and with zlib's Z_RLE 1.6 times for a file that is 9 % smaller (2026-11).
 """
 
 from __future__ import annotations
