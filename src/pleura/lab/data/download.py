@@ -143,6 +143,7 @@ def _download(
     )
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
+        # Pooch checks the digest; its own downloader would begin anew after a broken connection.
         with quiet(pooch.get_logger()):  # the command says what is downloaded
             pooch.retrieve(
                 url, expected, fname=archive.name, path=archive.parent, downloader=transfer
