@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import BatchWorkers, Layout, NoBar, Splits
 from pleura.apps.cli.progress import console
 from pleura.core.errors import UsageError
@@ -22,6 +23,7 @@ __all__ = ["ablate", "duration", "export", "train"]
 
 if TYPE_CHECKING:
     from pleura.lab.data.film import Film
+    from pleura.lab.train.run import Machine
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -41,6 +43,40 @@ def _list(wanted: bool) -> None:
     raise typer.Exit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineOptions:
+    """What trains, in which precision, and for how long."""
+
+    accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto"
+    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1
+    strategy: Annotated[str, typer.Option(help="As Lightning names it, e.g. ddp.")] = "auto"
+    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto"
+    workers: BatchWorkers = 0
+    max_time: Annotated[
+        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
+    ] = None
+    quiet: NoBar = False
+
+    def limit(self) -> timedelta | None:
+        """The time that training may take; `UsageError` for one that cannot be read."""
+        return None if self.max_time is None else duration(self.max_time)
+
+    def machine(self) -> Machine:
+        """The machine; to import Lightning takes seconds, so check other options before."""
+        from pleura.lab.train.run import Machine
+
+        return Machine(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy=self.strategy,
+            precision=self.precision,
+            workers=self.workers,
+            max_time=self.limit(),
+            progress=not self.quiet,
+        )
+
+
+@grouped
 def train(
     recipe: Annotated[
         Path,
@@ -50,19 +86,12 @@ def train(
         list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the run is kept.")],
+    *,
     splits: Splits = None,
     layout: Layout = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
-    max_time: Annotated[
-        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
-    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
-    strategy: Annotated[str, typer.Option(help="As Lightning names it, e.g. ddp.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
-    workers: BatchWorkers = 0,
-    quiet: NoBar = False,
+    run_on: MachineOptions,
     shipped: Annotated[  # noqa: ARG001 - its callback ends before
         bool,
         typer.Option(
@@ -78,26 +107,16 @@ def train(
 
     OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
     """
-    limit = None if max_time is None else duration(max_time)
+    run_on.limit()
     from pleura.lab.train.recipe import load_recipe
 
     chosen = load_recipe(recipe)
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     films = _films(data, layout, splits)
-    from pleura.lab.train.run import Machine  # Lightning takes seconds: wrong usage is told before
     from pleura.lab.train.run import train as run
 
-    machine = Machine(
-        accelerator=accelerator,
-        devices=devices,
-        strategy=strategy,
-        precision=precision,
-        workers=workers,
-        max_time=limit,
-        progress=not quiet,
-    )
     with _speaking():
-        outcome = run(chosen, films, out, resume=resume, machine=machine)
+        outcome = run(chosen, films, out, resume=resume, machine=run_on.machine())
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
     if not outcome.finished:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,23 +25,30 @@ __all__ = ["dicomweb"]
 _WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmOptions:
+    """Which films of the service are segmented."""
+
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="All studies since this day, as 2026-11-23.", **_WHICH),
+    ] = None
+    modality: Annotated[
+        str, typer.Option(help="Modalities of the series to read, with commas.", **_WHICH)
+    ] = "CR,DX"
+
+
 @grouped
 def dicomweb(
     url: Annotated[
         str, typer.Argument(metavar="URL", help="The service: https://pacs/dicom-web, for one.")
     ],
     *,
-    study: Annotated[
-        list[str] | None,
-        typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="All studies since then: 2026-11-23.", **_WHICH),
-    ] = None,
-    modality: Annotated[
-        str, typer.Option(help="Of the series that are looked at; with commas.", **_WHICH)
-    ] = "CR,DX",
+    which: FilmOptions,
     to: Annotated[
         str | None,
         typer.Option(
@@ -71,14 +79,14 @@ def dicomweb(
     from pleura.apps.pacs.dicomweb.pull import Pull, find_films
     from pleura.apps.quiet import only_us
 
-    wanted, day = _modalities(modality), _day(since, study)
+    modalities, day = _modalities(which.modality), _day(which.since, which.study)
     results.names()  # an unknown format is told before the service is asked
     source, target = (web_client(_service(each), ca) for each in (url, to or url))
     pull = Pull(source, target, results.maker())
     say = functools.partial(_say, as_json=as_json, uids=uids)
     failed = number = 0
     with only_us():
-        films = find_films(source, studies=study or (), since=day, modalities=wanted)
+        films = find_films(source, studies=which.study or (), since=day, modalities=modalities)
         for number, film in enumerate(films, 1):
             pulled = pull(film)
             failed += pulled.status == "failed"
