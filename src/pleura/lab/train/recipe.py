@@ -343,7 +343,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
 
 def recipes_folder() -> Path:
     """Inside an installed package; in a checkout, which has one copy, at its root."""
-    inside = Path(__file__).parents[1] / "recipes"
+    inside = Path(__file__).with_name("recipes")
     return inside if inside.is_dir() else Path(__file__).parents[4] / "recipes"
 
 
