@@ -36,11 +36,11 @@ def calibrate(
         typer.Option(help="Write the weights with temperature and norms on their card."),
     ] = None,
 ) -> None:
-    """Make probabilities and verdicts come true: tune both on some films, judge them on others.
+    """Tune the probabilities and verdicts on some films, and score them on others.
 
-    The temperature is chosen by the pixels; the norms, by which a result's Dice is
-    estimated and its verdict given, by the films' traits. Sources without films of split
-    val get those that training chose its epoch on.
+    The temperature is chosen by the pixels; the norms, from which the Dice of a result
+    is estimated and its verdict follows, by the features of the films. Sources without
+    films of split val get those on which training chose its epoch.
 
     pleura calibrate films/ --tune val --split test -o report
     pleura calibrate films/ --weights mine.onnx --write mine-calibrated.onnx

@@ -1,4 +1,4 @@
-"""`pleura evaluate`: films with masks in, scores and a report out."""
+"""`pleura evaluate`: scores of films whose masks are known, and a report."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def evaluate(
 
 
 def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
-    """A bar for scoring the films and then one for drawing the report's."""
+    """A bar for scoring the films, then one for drawing those of the report."""
     bars: dict[str, FilmProgress] = {}
 
     def step(stage: str, _done: int, total: int) -> None:
