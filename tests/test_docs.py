@@ -24,6 +24,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,8 +181,9 @@ def commands() -> dict[str, set[str]]:
 
     from pleura.apps.cli.commands import app
 
-    tree = get_command(app).commands  # type: ignore[attr-defined]
-    return {name: set(getattr(each, "commands", ())) for name, each in tree.items()}
+    top: Any = get_command(app)
+    loaded = {name: top.get_command(None, name) for name in top.commands}
+    return {name: set(getattr(command, "commands", ())) for name, command in loaded.items()}
 
 
 @pytest.mark.parametrize("page", ["cli.md", "recipe.md"])

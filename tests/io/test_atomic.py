@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pleura.core.errors import OutputError
-from pleura.io.atomic import sweep, written_whole
+from pleura.io.atomic import sweep, write_with_digest, written_whole
 from pleura.io.run.find import find_films
 
 SIZE = 3_000_000
@@ -25,6 +25,15 @@ for turn in range(10**6):
         for _ in range(30):
             file.write(bytes([97 + turn % 26]) * ({SIZE} // 30))
 """
+
+
+def test_a_file_and_its_digest_lie_side_by_side(tmp_path: Path) -> None:
+    write_with_digest(tmp_path / "deep" / "weights.onnx", b"abc")
+    assert (tmp_path / "deep" / "weights.onnx").read_bytes() == b"abc"
+    # FIPS 180-4's example.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    beside = tmp_path / "deep" / "weights.onnx.sha256"
+    assert beside.read_bytes() == f"{digest}  weights.onnx\n".encode()
 
 
 def test_writes_bytes_and_text_and_makes_folders(tmp_path: Path) -> None:

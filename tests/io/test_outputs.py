@@ -290,9 +290,9 @@ def test_probabilities(segmentation: Segmentation, tmp_path: Path) -> None:
 def test_an_unknown_format_is_refused_before_anything_is_written(
     segmentation: Segmentation, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"no format 'nifty'; did you mean nifti\? .*coco"):
+    with pytest.raises(UsageError, match="no format 'nifty'; did you mean 'nifti'"):
         write_outputs(segmentation, tmp_path / "film", ["mask", "nifty"])
     assert list(tmp_path.iterdir()) == []
     assert check_formats(["split", "mask", "split"]) == ("mask", "split")
-    with pytest.raises(UsageError, match=r"no format 'xyzzy'\. The formats: mask"):
+    with pytest.raises(UsageError, match="no format 'xyzzy'; known are mask, overlay"):
         check_formats(["xyzzy"])

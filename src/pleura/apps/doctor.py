@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from pleura.apps.cli.engines import cache_folder, open_engine
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.extras import extras, installed_version, required_by
+from pleura.apps.cli.options import AsJson
 from pleura.core.errors import PleuraError
 
 __all__ = ["CHECKS", "Check", "doctor"]
@@ -36,9 +36,7 @@ class Check:
 
 
 def doctor(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a check on stdout, for machines.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check the installation: each part, and what to do about one that is missing.
 

@@ -6,22 +6,21 @@ import json
 import os
 import platform
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 import pleura
 from pleura.apps.cli.engines import ENGINES, open_engine
 from pleura.apps.cli.extras import extras, installed_version
+from pleura.apps.cli.options import AsJson
 from pleura.core.errors import PleuraError
 
 __all__ = ["facts", "info"]
 
 
 def info(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout, for machines.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which versions, weights and devices are here.
 

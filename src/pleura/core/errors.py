@@ -38,47 +38,42 @@ class PleuraError(Exception):
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
 
+    def __init_subclass__(
+        cls, *, exit_code: int | None = None, http_status: int | None = None
+    ) -> None:
+        """Keep the answers given in the class statement; None leaves those of the parent."""
+        super().__init_subclass__()
+        cls.exit_code = cls.exit_code if exit_code is None else exit_code
+        cls.http_status = cls.http_status if http_status is None else http_status
 
-class FilmError(PleuraError):
+
+class FilmError(PleuraError, exit_code=3, http_status=422):
     """A film that cannot be segmented; other films may be."""
 
-    exit_code: ClassVar[int] = 3
-    http_status: ClassVar[int] = 422
 
-
-class UnreadableFilm(FilmError):
+class UnreadableFilm(FilmError, http_status=415):
     """The bytes are no image format we know, or the file is damaged."""
-
-    http_status: ClassVar[int] = 415
 
 
 class UnsuitableFilm(FilmError):
     """The image is readable, but is no film that Pleura can segment."""
 
 
-class UsageError(PleuraError):
+class UsageError(PleuraError, exit_code=2, http_status=400):
     """An option, a path or a recipe is wrong; the message says how to put it right."""
-
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 400
 
 
 class DataError(UsageError):
     """A data set does not hold what its layout promises."""
 
 
-class OutputError(PleuraError):
+class OutputError(PleuraError, http_status=507):
     """A file cannot be written where it belongs."""
-
-    http_status: ClassVar[int] = 507
 
 
 class DiskFull(OutputError):
     """No space is left for any file, or a quota is used up."""
 
 
-class WeightsError(PleuraError):
+class WeightsError(PleuraError, exit_code=5, http_status=503):
     """A weights file is missing, altered, or made for another network."""
-
-    exit_code: ClassVar[int] = 5
-    http_status: ClassVar[int] = 503

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Band", "band", "bands", "reach", "resample", "resample_columns", "resample_rows"]
 
+# Why not Pillow, which has the same filter: it takes 4 times as long from 3000 x 2500 pixels to
+# 512 x 512 (2026-11), and `core` imports numpy alone.
+
 AROUND = 16
 """About how many old pixels a band should need. More make fewer bands, fewer multiply less by 0."""
 

@@ -19,10 +19,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, overload
 
+from pleura.core.digest import SUFFIX, digest_line, sha256
 from pleura.core.errors import DiskFull, OutputError
 from pleura.io.run.walk import walk
 
-__all__ = ["OWN", "cannot_write", "is_full", "make_folders", "settle", "sweep", "written_whole"]
+__all__ = [
+    "OWN",
+    "cannot_write",
+    "is_full",
+    "make_folders",
+    "settle",
+    "sweep",
+    "write_with_digest",
+    "written_whole",
+]
 
 OWN = ".pleura-"
 """The beginning of the names of files that exist only during a run."""
@@ -64,6 +74,14 @@ def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[An
     finally:
         with contextlib.suppress(OSError):  # gone already when all went well
             part.unlink(missing_ok=True)
+
+
+def write_with_digest(path: Path, content: bytes) -> None:
+    """Write a file and its SHA-256, `NAME.sha256`, beside it; each appears whole or not at all."""
+    digest = digest_line(sha256(content), path.name).encode()
+    for place, held in ((path, content), (path.with_name(path.name + SUFFIX), digest)):
+        with written_whole(place) as file:
+            file.write(held)
 
 
 def make_folders(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pleura.core.arrays import Mask
+from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
 from pleura.core.masks.contours import rle
 from pleura.core.masks.overlay import display
@@ -119,9 +119,7 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """The formats, each once, in the order of `FORMATS`; `UsageError` for an unknown one."""
     asked = set(formats)
     for name in sorted(asked - set(FORMATS)):
-        near = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "."
-        raise UsageError(f"there is no format {name!r}{hint} The formats: {', '.join(FORMATS)}")
+        raise UsageError(f"there is no format {name!r}; {did_you_mean(name, FORMATS)}")
     return tuple(name for name in FORMATS if name in asked)
 
 

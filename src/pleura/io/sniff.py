@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from pleura.io.dicom.decode.syntaxes import UNCOMPRESSED
+
 __all__ = ["NIFTI_MAGICS", "gzip_head", "is_compressed_dicom", "is_dicom", "is_nifti"]
 
 NIFTI_MAGICS = {
@@ -13,9 +15,6 @@ NIFTI_MAGICS = {
 """Size of the header -> place of the magic, that of a single file, that of a pair."""
 
 _TRANSFER_SYNTAX = b"\x02\0\x10\0UI"  # the element, always explicit and little endian
-_NATIVE_SYNTAXES = (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2")
-"""Implicit and explicit little endian, explicit big endian."""
-
 _VRS = frozenset({b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"})  # that may come first
 
 
@@ -45,7 +44,7 @@ def is_compressed_dicom(head: bytes) -> bool:
         return False
     length = int.from_bytes(head[at + 6 : at + 8], "little")
     syntax = head[at + 8 : at + 8 + length].rstrip(b"\0 ")
-    return syntax not in _NATIVE_SYNTAXES
+    return syntax.decode("latin-1") not in UNCOMPRESSED
 
 
 def is_nifti(head: bytes) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pleura.core.errors import UsageError, WeightsError
+from pleura.net.quiet import quiet
 from pleura.net.unetplusplus import Backbone
 
 __all__ = ["IMAGENET_URL", "load_encoder"]
@@ -104,7 +103,7 @@ def _fetched(url: str) -> Path:
     log.info("encoder weights from %s", address)
     # pooch checks whole hashes only; torch's names hold the first digits, which we check.
     try:
-        with _quiet_pooch():
+        with quiet(pooch.get_logger()):
             cache = pooch.os_cache("pleura")
             path = Path(pooch.retrieve(address, known_hash=None, fname=name, path=cache))
     except (OSError, ValueError) as error:
@@ -119,18 +118,6 @@ def _fetched(url: str) -> Path:
             f"with {digits}; try again, or fetch it by hand and give its path"
         )
     return path
-
-
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    """Hold back pooch's advice to the programmer."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import WeightsError
+from pleura.net.quiet import quiet
 from pleura.net.unetplusplus import UNet, UNetPlusPlus
 
 __all__ = ["Probabilities", "to_onnx", "with_card", "with_temperature"]
 
 DIVISOR = "temperature"
 """Names the number in the graph that divides the logits."""
+
+_CHATTY = ("torch.onnx", "onnxscript", "onnx_ir")
 
 OPSET = 18
 """Old enough for every engine of the last years, new enough for all we use."""
@@ -44,7 +47,7 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     was_training = network.training
     graph = Probabilities(network).eval()
     example = torch.zeros(2, 1, card.side, card.side)
-    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+    with warnings.catch_warnings(), quiet(*_CHATTY, below=logging.ERROR):
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
             graph,
@@ -111,19 +114,3 @@ def _carrying(model: onnx.ModelProto, card: Card) -> bytes:
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
-
-
-class _quiet:  # noqa: N801  (used like a function)
-    """Hold back the log of chatty libraries for the length of a block."""
-
-    def __init__(self, *names: str) -> None:
-        self.loggers = [logging.getLogger(name) for name in names]
-        self.levels = [logger.level for logger in self.loggers]
-
-    def __enter__(self) -> None:
-        for logger in self.loggers:
-            logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        for logger, level in zip(self.loggers, self.levels, strict=True):
-            logger.setLevel(level)

@@ -10,15 +10,14 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.card import Card
-from pleura.runtime.engine import Engine
+from pleura.runtime.engine import Engine, EngineInFront
 
 __all__ = ["SharedEngine"]
 
 _Waiting = tuple[NDArray[np.float32], "Future[NDArray[np.float32]]"]
 
 
-class SharedEngine:
+class SharedEngine(EngineInFront):
     """An `Engine` in front of another, for callers on many threads.
 
     No time is spent on waiting for more squares. While the engine computes, callers queue up; then
@@ -29,27 +28,12 @@ class SharedEngine:
         self, engine: Engine, *, most: int = 4, seen: Callable[[int], object] = lambda _: None
     ) -> None:
         """Share `engine`; `seen` is called with the size of every batch."""
-        self._engine, self._most, self._seen = engine, most, seen
+        self.engine, self._most, self._seen = engine, most, seen
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="pleura-engine", daemon=True)
         self._thread.start()
-
-    @property
-    def name(self) -> str:
-        """As of the shared engine."""
-        return self._engine.name
-
-    @property
-    def card(self) -> Card:
-        """As of the shared engine."""
-        return self._engine.card
-
-    @property
-    def weights_sha256(self) -> str:
-        """As of the shared engine."""
-        return self._engine.weights_sha256
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, S, S) float32 -> (N, C, S, S) float32, as the engine does; blocks until then.
@@ -89,7 +73,7 @@ class SharedEngine:
             sizes = [len(batch) for batch, _ in group]
             try:
                 self._seen(sum(sizes))
-                maps = self._engine.predict(np.concatenate([batch for batch, _ in group]))
+                maps = self.engine.predict(np.concatenate([batch for batch, _ in group]))
                 parts = np.split(maps, np.cumsum(sizes)[:-1])
             except BaseException as error:  # the callers raise it
                 for _, answer in group:

@@ -16,6 +16,7 @@ __all__ = [
     "INPUT_NAME",
     "OUTPUT_NAME",
     "Engine",
+    "EngineInFront",
     "OnnxEngine",
     "check_batch",
     "check_maps",
@@ -58,6 +59,27 @@ class Engine(Protocol):
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, S, S) float32 in [0, 1] -> (N, C, S, S) float32 in [0, 1]; C as in the card."""
         ...
+
+
+class EngineInFront:
+    """An engine in front of another: it has the name, the card and the digest of that one."""
+
+    engine: Engine
+
+    @property
+    def name(self) -> str:
+        """That of the engine which computes."""
+        return self.engine.name
+
+    @property
+    def card(self) -> Card:
+        """That of the engine which computes."""
+        return self.engine.card
+
+    @property
+    def weights_sha256(self) -> str:
+        """That of the engine which computes."""
+        return self.engine.weights_sha256
 
 
 class OnnxEngine:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.digest import SUFFIX, digest_in, sha256
 from pleura.core.errors import UsageError, WeightsError
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.threads import int8_pays, usable_cpus
@@ -133,9 +133,7 @@ class Choice:
 
 def _check(given: str, known: Sequence[str], what: str) -> None:
     if given not in known:
-        near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-        raise UsageError(f"no {what} is called '{given}'; {hint}")
+        raise UsageError(f"no {what} is called '{given}'; {did_you_mean(given, known)}")
 
 
 ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
@@ -156,8 +154,8 @@ def has_shipped(name: str) -> bool:
 
 def shipped_digest(name: str) -> str | None:
     """The digest in the .sha256 file beside shipped weights; None without that file."""
-    told = resources.files("pleura") / "weights" / f"{name}.sha256"
-    return told.read_text(encoding="ascii").split()[0] if told.is_file() else None
+    beside = resources.files("pleura") / "weights" / (name + SUFFIX)
+    return digest_in(beside.read_text(encoding="ascii")) if beside.is_file() else None
 
 
 def shipped(name: str = ONNX) -> bytes:
@@ -169,7 +167,7 @@ def shipped(name: str = ONNX) -> bytes:
     folder = resources.files("pleura") / "weights"
     try:
         weights = (folder / name).read_bytes()
-        told = (folder / f"{name}.sha256").read_text(encoding="ascii")
+        told = (folder / (name + SUFFIX)).read_text(encoding="ascii")
     except OSError as error:
         raise WeightsError(
             f"the shipped weights {name} or their .sha256 are missing from this installation "
@@ -185,7 +183,7 @@ def verify(weights: bytes, told: str, *, name: str = ONNX) -> None:
     Raises:
         WeightsError: the digests differ.
     """
-    found, expected = hashlib.sha256(weights).hexdigest(), (told.split() or [""])[0].lower()
+    found, expected = sha256(weights), digest_in(told)
     if found != expected:
         raise WeightsError(
             f"{name} was altered or cut short: its sha256 is {found}, expected "

@@ -137,7 +137,7 @@ def test_another_split_is_not_overwritten_unasked(
     assert run(*line, "--seed", 1).code == 0  # the same again
     ended = run(*line, "--seed", 2)
     assert ended.code == 2
-    assert "holds something else than this split" in ended.err
+    assert "holds anything else than this split" in ended.err
     assert path.read_bytes() == first
     assert run(*line, "--seed", 2, "--overwrite").code == 0
     assert path.read_bytes() != first

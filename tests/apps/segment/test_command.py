@@ -295,7 +295,7 @@ class TestResume:
         segment(films, "-o", tmp_path / "out")
         told = segment(films, "-o", tmp_path / "out", "--resume", "--format", "labels")
         assert told.code == 2
-        assert "begun with formats" in told.err
+        assert "started with formats" in told.err
 
     def test_a_format_more_is_written_for_every_film(
         self, segment: Run, films: Path, tmp_path: Path

@@ -253,14 +253,14 @@ def command(films: Path, tmp_path: Path, tiny_weights: Path) -> list[object]:
 PRINTING = """
 import os, sys
 from pleura.apps.segment import run as batch
-tell = batch._Telling.__call__
+tell = batch._Messages.__call__
 
 def printed(self, row):
     for number in (1, 2):
         os.write(number, b"native words\\n")
     tell(self, row)
 
-batch._Telling.__call__ = printed
+batch._Messages.__call__ = printed
 from pleura.apps.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -170,7 +170,7 @@ def test_a_disk_that_is_full_stops_the_run_and_says_what_to_do(
         told = run(*line)
     assert told.code == 1
     assert "No space left on device; free space there" in told.err
-    assert "--resume goes on from here" in told.err
+    assert "--resume continues from here" in told.err
     assert "Traceback" not in told.err
     assert 0 < masks(out) < FILMS - 2
     again = run(*line, "--resume")

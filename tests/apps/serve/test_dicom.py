@@ -79,7 +79,7 @@ def test_a_png_gives_no_dicom_and_says_so_before_it_is_segmented(
 def test_a_format_that_is_not_there_names_the_nearest(client: httpx.Client) -> None:
     told = client.post(WHERE, params={"format": "dicomseg"}, content=b"x")
     assert told.status_code == 400
-    assert told.json()["detail"] == "there is no format 'dicomseg'; did you mean dicom-seg?"
+    assert told.json()["detail"] == "there is no format 'dicomseg'; did you mean 'dicom-seg'?"
 
 
 @pytest.mark.parametrize("kind", ["json", "mask", "dicom-seg", "dicom-sr"])

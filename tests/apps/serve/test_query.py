@@ -34,14 +34,14 @@ def refused(told: httpx.Response) -> str:
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("lung=whole", "there is no parameter 'lung'; did you mean lungs?"),
-        ("Lungs=whole", "there is no parameter 'Lungs'; did you mean lungs?"),
-        ("LUNGS=whole", "there is no parameter 'LUNGS'; did you mean lungs?"),
-        ("lungs[]=whole", "did you mean lungs?"),
-        ("lungs=whole&fromat=mask", "there is no parameter 'fromat'; did you mean format?"),
-        ("included=row", "did you mean include?"),
-        ("forced", "did you mean force?"),
-        ("definition=whole", "they are lungs, format, include, force"),
+        ("lung=whole", "there is no parameter 'lung'; did you mean 'lungs'?"),
+        ("Lungs=whole", "there is no parameter 'Lungs'; did you mean 'lungs'?"),
+        ("LUNGS=whole", "there is no parameter 'LUNGS'; did you mean 'lungs'?"),
+        ("lungs[]=whole", "did you mean 'lungs'?"),
+        ("lungs=whole&fromat=mask", "there is no parameter 'fromat'; did you mean 'format'?"),
+        ("included=row", "did you mean 'include'?"),
+        ("forced", "did you mean 'force'?"),
+        ("definition=whole", "known are lungs, format, include, force"),
         ("=whole", "there is no parameter ''"),
         ("lungs=field&lungs=whole", "the parameter lungs is given 2 times; give it once"),
         ("lungs=whole&lungs=whole", "the parameter lungs is given 2 times; give it once"),
@@ -94,7 +94,7 @@ def test_a_large_upload_hears_what_is_wrong_with_its_parameters(client: httpx.Cl
     told = client.post(
         f"{WHERE}?lung=whole", content=bytes(20_000_000), headers={"Connection": "close"}
     )
-    assert "did you mean lungs?" in refused(told)
+    assert "did you mean 'lungs'?" in refused(told)
 
 
 def test_the_description_says_so(client: httpx.Client) -> None:

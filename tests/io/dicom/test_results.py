@@ -516,7 +516,7 @@ def test_another_film_s_results_are_refused() -> None:
 
 
 def test_an_unknown_format_is_told() -> None:
-    with pytest.raises(UsageError, match="no DICOM format 'dicom-srx'; did you mean dicom-sr"):
+    with pytest.raises(UsageError, match="no DICOM format 'dicom-srx'; did you mean 'dicom-sr'"):
         dicom_results(film(), found_in(as_bytes(film())), ["dicom-srx"])
 
 

@@ -142,7 +142,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(host: Host, tmp_path: Pa
 
 def test_a_run_that_gave_up_is_gone_on_with_by_the_next(host: Host, tmp_path: Path) -> None:
     host.cut_after = [250_000, *[0] * transfer.TRIES]
-    with pytest.raises(DataError, match=r"250000 of 6.* what has come is kept"):
+    with pytest.raises(DataError, match=r"250000 of 6.* the part that has arrived is kept"):
         fetch("montgomery", tmp_path, url=host.url)
     assert (tmp_path / f"{NAME}.part").stat().st_size == 250_000
     host.asked.clear()

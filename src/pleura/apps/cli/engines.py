@@ -1,4 +1,4 @@
-"""From options to an engine: every door opens its own here."""
+"""Opens an engine from the options of a command."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = [
 def open_engine(
     weights: Path | None = None, choice: Choice | None = None, *, threads: int | None = None
 ) -> Engine:
-    """An engine with the shipped weights, or those of a file; `threads` go into the choice.
+    """An engine with the shipped weights, or those of a file; `threads` replaces the choice's.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
         UsageError: the choice does not go with these weights or this machine.
-        WeightsError: the weights are missing, altered, or no weights.
+        WeightsError: the weights are missing, altered, or the file holds no weights.
     """
     from pleura.runtime.open import open_weights
 
@@ -42,7 +42,7 @@ def open_engine(
 
 
 def cache_folder() -> Path | None:
-    """Where what can be made again is kept; None without XDG_CACHE_HOME and without a home."""
+    """The folder for compiled graphs; None without XDG_CACHE_HOME and without a home folder."""
     if named := os.environ.get("XDG_CACHE_HOME"):
         return Path(named) / "pleura"
     try:

@@ -1,6 +1,6 @@
-"""Exit codes of the command line, and the answer to every error.
+"""The exit codes of the command line, and the exit code and HTTP status of every error.
 
-The exit codes are part of the interface; scripts rely on them.
+Scripts rely on these numbers: they do not change.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ class Exit(IntEnum):
 
     DONE = 0
     UNEXPECTED = 1
-    """A defect of ours, or the machine refused (disk full, no permission)."""
+    """A defect of Pleura, or of the machine (disk full, no permission)."""
 
     USAGE = 2
     """An option, a path or a recipe is wrong."""
 
     FILMS_FAILED = 3
-    """Some films could not be segmented, or some places not be read; all others are written."""
+    """Some films could not be segmented, or some folders not be read; the others are written."""
 
     DOUBTED = 4
-    """With `--strict`: some films are to be reviewed or were refused; all are written."""
+    """With `--strict`: some films are to review or refused; all results are written."""
 
     WEIGHTS = 5
     """Weights are missing, altered, or made for another network."""
 
     INTERRUPTED = 130
-    """Stopped by Ctrl-C or SIGTERM; `--resume` goes on."""
+    """Stopped by Ctrl-C or SIGTERM; `--resume` continues."""
 
     UNHEARD = 141
-    """Whoever read stdout has gone, as `head` does; `--resume` goes on."""
+    """Nobody reads stdout any more, as after `head`; `--resume` continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a door says when an error of some type reaches it."""
+    """The exit code and the HTTP status of an error."""
 
     exit_code: Exit
     http_status: int
 
 
 def answer(error: BaseException) -> Answer:
-    """The answer to `error`: its class's own, or that of a defect or an interruption."""
+    """The answer to an error: that of its class, of an interruption, or of a defect."""
     if isinstance(error, PleuraError):
         return Answer(Exit(error.exit_code), error.http_status)
     if isinstance(error, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""What `pip install "pleura[train]"` and its like would bring, and what is here of it."""
+"""The packages of extras such as `pleura[train]`, and which of them are installed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["extras", "installed_version", "missing_package", "required_by"]
 
 @lru_cache(maxsize=1)
 def extras() -> dict[str, tuple[str, ...]]:
-    """The packages of each extra that pleura was installed with the knowledge of."""
-    found: dict[str, tuple[str, ...]] = {}
+    """The packages of each extra, by the metadata of the installed Pleura."""
+    packages: dict[str, tuple[str, ...]] = {}
     for line in _requirements("pleura"):
         name, extra = re.match(r"[\w.-]+", line), re.search(r"extra == ['\"]([\w-]+)['\"]", line)
         if name and extra:
-            found[extra[1]] = (*found.get(extra[1], ()), name[0])
-    return found
+            packages[extra[1]] = (*packages.get(extra[1], ()), name[0])
+    return packages
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed package, without importing it; None if it is not here."""
+    """The version of an installed package, without importing it; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -31,16 +31,16 @@ def installed_version(package: str) -> str | None:
 
 
 def required_by(package: str, other: str) -> str | None:
-    """What an installed `package` demands of `other`, such as `==2.13.0`; None if nothing."""
+    """The versions of `other` that an installed package requires, as `==2.13.0`, or None."""
     for line in _requirements(package):
-        found = re.fullmatch(rf"{re.escape(other)}\s*\(?([^;)]*)\)?(;.*)?", line)
-        if found:
-            return found[1].strip() or None
+        match = re.fullmatch(rf"{re.escape(other)}\s*\(?([^;)]*)\)?(;.*)?", line)
+        if match:
+            return match[1].strip() or None
     return None
 
 
 def missing_package(error: ModuleNotFoundError) -> UsageError | None:
-    """Say how to install what `error` missed, or None if it belongs to no extra of ours."""
+    """An error that says how to install a missing package; None if it belongs to no extra."""
     name = (error.name or "").partition(".")[0]
     for extra, packages in extras().items():
         if name in packages:

@@ -1,6 +1,6 @@
-"""The command line's door: how every command begins and ends.
+"""The start and the end of every command.
 
-What `pleura --help` and `--version` say is said before anything else is loaded.
+`pleura --help` and `--version` are answered before anything else is loaded.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _end(error: BaseException) -> int:
-    """Say what went wrong, for people; a traceback only where the fault is ours."""
+    """Print what went wrong; a traceback only for a defect of Pleura."""
     import traceback
 
     from pleura.apps.cli.exit_codes import Exit, answer
@@ -108,7 +108,7 @@ def _open_closed_streams() -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads stdout any more; rich puts the null device in its place then."""
+    """Whether nobody reads stdout any more; rich then replaces it by the null device."""
     import select
 
     if os.path.samestat(os.fstat(_STDOUT), os.stat(os.devnull)):  # noqa: PTH116
@@ -116,12 +116,12 @@ def _reader_is_gone() -> bool:
     if not hasattr(select, "poll"):  # Windows
         return True
     poll = select.poll()
-    poll.register(_STDOUT, 0)  # errors are always told
+    poll.register(_STDOUT, 0)  # errors are always reported
     return bool(poll.poll(0))
 
 
 def _flushed(code: int) -> int:
-    """Bring the streams to their end; the exit code, which stdout may change."""
+    """Flush the streams; the exit code, which an error of stdout may change."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is None:
             continue
@@ -139,7 +139,7 @@ def _flushed(code: int) -> int:
 
 
 def _lose_the_rest(stream: TextIO) -> None:
-    """What is left in a stream's buffer would fail again, and loudly, when Python ends."""
+    """Drop what is left in a stream's buffer; it would fail again when Python ends."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -1,23 +1,31 @@
-"""Options that several commands share: one name and one wording for one thing."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from pleura.runtime.engine import Engine as OpenEngine
+    from pleura.runtime.open import Choice
 
 __all__ = [
     "COMPUTED",
     "SAID",
     "SENT",
+    "AsJson",
     "BatchWorkers",
     "Device",
     "DicomFormats",
     "Engine",
+    "EngineOptions",
     "Fast",
     "Films",
+    "FilmsAsJson",
     "Layout",
     "Lungs",
     "LungsOption",
@@ -31,11 +39,12 @@ __all__ = [
     "Threads",
     "TrialLungs",
     "Weights",
+    "names_in",
 ]
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
 SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
-SAID: dict[str, Any] = {"rich_help_panel": "What is said"}
+SAID: dict[str, Any] = {"rich_help_panel": "What is printed"}
 
 
 class Lungs(StrEnum):
@@ -46,7 +55,7 @@ class Lungs(StrEnum):
 
 
 class OfRefused(StrEnum):
-    """What is sent of a film whose verdict is `refused`, as options."""
+    """What is sent for a film whose verdict is `refused`, as options."""
 
     marked = "marked"
     report = "report"
@@ -55,14 +64,16 @@ class OfRefused(StrEnum):
 LungsOption = Annotated[
     Lungs,
     typer.Option(
-        "--lungs", help="field leaves the heart out; whole has the lung behind it.", **COMPUTED
+        "--lungs",
+        help="field is the lung field without the heart; whole includes the lung behind it.",
+        **COMPUTED,
     ),
 ]
 TrialLungs = Annotated[
     Literal["field", "whole"] | None,
     typer.Option(
         "--lungs",
-        help="Predict this definition always; by default the one each film is labelled by.",
+        help="Predict this definition for all films; by default the one of each film's labels.",
         **COMPUTED,
     ),
 ]
@@ -78,38 +89,77 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="What computes: openvino, onnxruntime; auto takes openvino on the cpu.",
+        help="The library: openvino, onnxruntime; auto is openvino on the cpu.",
         **COMPUTED,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="Where: cpu, cuda, coreml.", **COMPUTED)]
+Device = Annotated[str, typer.Option("--device", help="The device: cpu, cuda, coreml.", **COMPUTED)]
 Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="int8, bf16 (openvino) or fp32; auto takes int8 where this CPU is faster at it.",
+        help="int8, bf16 (openvino) or fp32; auto is int8 where this CPU is faster with it.",
         **COMPUTED,
     ),
 ]
 Fast = Annotated[
     bool,
-    typer.Option("--fast", help="A smaller network: quicker, a little less exact.", **COMPUTED),
+    typer.Option("--fast", help="Take a smaller network: faster, a little less exact.", **COMPUTED),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Which weights compute, in which engine, where and how exactly."""
+
+    weights: Weights = None
+    engine: Engine = "auto"
+    device: Device = "cpu"
+    precision: Precision = "auto"
+    fast: Fast = False
+
+    def choice(self, *, threads: int | None = None) -> Choice:
+        """The choice of these options; `UsageError` where two do not go together."""
+        from pleura.runtime.open import Choice
+
+        return Choice(
+            engine=self.engine,
+            device=self.device,
+            precision=self.precision,
+            fast=self.fast,
+            threads=threads,
+        )
+
+    def open(self) -> OpenEngine:
+        """An engine of these options; raises what `open_engine` does."""
+        from pleura.apps.cli.engines import open_engine
+
+        return open_engine(self.weights, self.choice())
+
+
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, help="CPUs the network takes; by default all it may.", **COMPUTED
+        "--threads",
+        min=1,
+        help="CPUs for the network; by default all that this process may use.",
+        **COMPUTED,
     ),
 ]
 BatchWorkers = Annotated[
     int, typer.Option("--workers", min=0, help="Processes that prepare batches; 0 is none.")
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+FilmsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **SAID)
+]
+
 RefusedOption = Annotated[
     OfRefused,
     typer.Option(
         "--refused",
-        help="Of a film with this verdict: all results, marked as refused, or the report alone.",
+        help="For a film with this verdict: all results, marked as refused, or the report alone.",
         **SENT,
     ),
 ]
@@ -128,7 +178,7 @@ Films = Annotated[
     list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
 ]
 Split = Annotated[
-    str, typer.Option("--split", help="The films to judge on: test, val, train, ... or all.")
+    str, typer.Option("--split", help="The split to score: test, val, train, ... or all.")
 ]
 Splits = Annotated[
     str | None,
@@ -149,6 +199,11 @@ Layout = Annotated[
 ]
 MostFilms = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="Take so many films of a split, drawn at random."),
+    typer.Option("--limit", min=1, help="Score at most so many films of a split, drawn at random."),
 ]
-NoBar = Annotated[bool, typer.Option("--no-progress", "-q", help="No progress bar.")]
+NoBar = Annotated[bool, typer.Option("--no-progress", "-q", help="Show no progress bar.")]
+
+
+def names_in(given: list[str] | None) -> list[str]:
+    """The names of an option that may be repeated, or hold several with commas."""
+    return [name.strip() for text in given or () for name in text.split(",") if name.strip()]

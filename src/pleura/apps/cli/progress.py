@@ -1,4 +1,4 @@
-"""What a person sees of a long run, on stderr."""
+"""Progress of a long run on stderr, and how a run is interrupted."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 LINE_EVERY_S = 60.0
-"""Where there is no terminal, how often a line says how far the run is, s."""
+"""Seconds between two lines of progress where stderr is no terminal."""
 
 
 def say(text: str) -> None:
-    """A line on stderr; where nobody can read it, closed or with its reader gone, it is lost."""
+    """Print a line on stderr; it is dropped where stderr is closed or nobody reads it."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - rich is loaded for a bar only
 
 
 def console() -> Console:
-    """Where people read: stderr as it is now; long lines are left whole for files and pipes."""
+    """A console on stderr as it is now; long lines are not broken, for files and pipes."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -60,14 +60,14 @@ class FilmProgress:
                 shown.stop()
 
     def advance(self) -> None:
-        """One film more is finished."""
+        """Count one more finished film."""
         if self._bar is not None:
             self._bar.advance(self._task)
         if self._lines is not None:
             self._lines.done += 1
 
     def say(self, text: str) -> None:
-        """A line above the bar; it stays."""
+        """Print a line above the bar."""
         if self._bar is None:
             say(text)
         else:
@@ -76,7 +76,7 @@ class FilmProgress:
 
 
 class _Lines:
-    """A line every `LINE_EVERY_S`, from a thread, so that one film that takes long is seen too."""
+    """Prints a line every `LINE_EVERY_S` from a thread, so also while one film takes long."""
 
     def __init__(self, total: int, done: int) -> None:
         self._total, self._before, self.done = total, done, done
@@ -89,7 +89,7 @@ class _Lines:
         self._thread.start()
 
     def stop(self) -> None:
-        """No line comes after this, but one that is being written to a reader who has stopped."""
+        """Print no more lines; one that is being written to a reader who has stopped may remain."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
@@ -137,10 +137,10 @@ def _bar() -> Progress:
         """Films a second."""
 
         def render(self, task: Task) -> Text:
-            """`3.2 films/s` once there is something to go by."""
+            """`3.2 films/s` once a film is finished."""
             speed = task.finished_speed or task.speed
-            said = "" if speed is None else f"{speed:.1f} films/s"
-            return Text(said, style="progress.data.speed")
+            text = "" if speed is None else f"{speed:.1f} films/s"
+            return Text(text, style="progress.data.speed")
 
     return Progress(
         TextColumn("{task.description}"),
@@ -153,16 +153,16 @@ def _bar() -> Progress:
 
 
 GRACE_S = 1.0
-"""How long films that are under way may take to be finished, once a stop is asked for, s."""
+"""Seconds that films in work may take after a stop is asked for."""
 
 _given_up: list[threading.Thread] = []
-"""Threads that a run left behind, as they did not end in time."""
+"""Threads that did not end in time, and are not waited for."""
 
 
 class Interrupt:
-    """Inside `with`, the first Ctrl-C (or SIGTERM) is only noted; a second one raises.
+    """Inside `with`, the first Ctrl-C (or SIGTERM) is noted; a second one interrupts.
 
-    Elsewhere than in the main thread, where Python gives no signals, nothing is changed.
+    Outside the main thread nothing is changed, since Python handles no signals there.
     """
 
     def __init__(self) -> None:
@@ -172,7 +172,7 @@ class Interrupt:
 
     @property
     def overdue(self) -> bool:
-        """Whether the stop was asked for so long ago that nothing is waited for any more."""
+        """Whether the stop was asked for more than `GRACE_S` ago, so that waiting ends."""
         return self.requested and time.monotonic() - self._since > GRACE_S
 
     def request(self) -> None:
@@ -197,12 +197,12 @@ class Interrupt:
 
 
 def give_up(thread: threading.Thread) -> None:
-    """Note that nobody waits for this thread any more."""
+    """Note that this thread is not waited for any more."""
     _given_up.append(thread)
 
 
 def leave_if_stuck(code: int) -> None:
-    """End the process here and now if a thread that was given up still works.
+    """End the process at once if a thread that was given up still works.
 
     Python waits for its threads at the end, and one that is inside a decoder cannot be stopped.
     """

@@ -1,57 +1,57 @@
-"""`pleura bench` and `pleura card`: every score from the data, and the page that tells them."""
+"""`pleura bench` and `pleura card`: scores of all sets, and the model card."""
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pleura.apps.cli.engines import Choice, open_engine
-from pleura.apps.cli.options import Device, Engine, Fast, Precision, Weights
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import EngineOptions
 from pleura.apps.cli.progress import console
+from pleura.apps.learn.trial import command_line
 
 __all__ = ["bench", "card"]
 
 
+@grouped
 def bench(
     root: Annotated[Path, typer.Argument(help="A folder of sets, each with a manifest.csv.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")] = Path(
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the results.")] = Path(
         "benchmarks/results"
     ),
     reports: Annotated[
-        Path, typer.Option(help="Where reports go; they show films, so mind who sees them.")
+        Path,
+        typer.Option(
+            help="The folder for reports; they show films, so take care who may see them."
+        ),
     ] = Path("report"),
     split: Annotated[
-        list[str] | None, typer.Option(help="A split to score, more than once if need be; test.")
+        list[str] | None, typer.Option(help="A split to score, by default test; repeatable.")
     ] = None,
     perturbed: Annotated[
-        int, typer.Option(min=0, help="Try so many films of each set under every effect too.")
+        int, typer.Option(min=0, help="Also score so many films of each set under every effect.")
     ] = 0,
     bare: Annotated[
-        bool, typer.Option("--bare", help="Score each split without clean-up too.")
+        bool, typer.Option("--bare", help="Also score each split without clean-up.")
     ] = False,
     calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Calibrate each set that has films of split val.")
+        bool,
+        typer.Option("--calibrated", help="Also calibrate each set that has films of split val."),
     ] = False,
-    weights: Weights = None,
-    engine: Engine = "auto",
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    fast: Fast = False,
-    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    computing: EngineOptions,
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0,
 ) -> None:
-    """Score every split of every set under a folder, into results that can be kept.
+    """Score every split of every set under a folder, into a folder of results.
 
     pleura bench data/ -o benchmarks/results --perturbed 40 --bare --calibrated
     pleura card benchmarks/results -o docs/explanation/model_card.md
 
-    The paths of the files written are told on stdout.
+    The paths of the files written go to stdout.
     """
-    choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
-    opened = open_engine(weights, choice)
+    engine = computing.open()
     from pleura.lab.studies.bench import Bench, run_bench
 
     asked = Bench(
@@ -61,14 +61,14 @@ def bench(
         bare=bare,
         calibrated=calibrated,
         seed=seed,
-        command=shlex.join(["pleura", *sys.argv[1:]]),
+        command=command_line(),
     )
     screen = console()
 
     def say(name: str) -> None:
         screen.print(f"scoring {name}", markup=False)
 
-    for path in run_bench(asked, opened, out, reports=reports, on_set=say):
+    for path in run_bench(asked, engine, out, reports=reports, on_set=say):
         typer.echo(path)
 
 
@@ -82,7 +82,7 @@ def card(
 
     pleura card benchmarks/results -o docs/explanation/model_card.md
 
-    A remarks.csv among the results, of columns id and remark, is told beside the worst films.
+    A remarks.csv among the results, of columns id and remark, is shown beside the worst films.
     """
     from pleura.io.atomic import written_whole
     from pleura.lab.report.model_card import model_card, read_remarks, read_results

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import Layout, NoBar, Splits
+from pleura.apps.cli.options import AsJson, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress, console
 
 if TYPE_CHECKING:
@@ -40,25 +40,24 @@ EXAMPLES = 5
 
 
 class Unit(StrEnum):
-    """What a split never divides."""
+    """What is kept together in one part of a split."""
 
     patient = "patient"
     film = "film"
 
 
 Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
 
 
 @data_app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="montgomery or shenzhen.")],
     to: Annotated[Path, typer.Option(help="The folder for the archive and its content.")],
-    url: Annotated[str | None, typer.Option(help="Another place that has the same file.")] = None,
+    url: Annotated[str | None, typer.Option(help="Another address of the same file.")] = None,
     sha256: Annotated[
-        str | None, typer.Option(help="What the file's SHA-256 must be, if you know it.")
+        str | None, typer.Option(help="The SHA-256 that the file must have, if you know it.")
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
     quiet: NoBar = False,
 ) -> None:
     """Download a public set of films from the US National Library of Medicine, and unpack it.
@@ -66,33 +65,33 @@ def fetch(
     pleura data fetch montgomery --to films      138 films, a mask for each lung
     pleura data fetch shenzhen --to films        662 films, without masks
 
-    A download that stopped goes on where it was. The library publishes no checksums: that of
+    A download that stopped is continued. The library publishes no checksums: that of
     your first download is kept beside the archive and holds from then on. No other command
-    uses the network. Where there is none, the message says what to put where by hand.
+    uses the network. Without a network, the message says which file to put where by hand.
     """
     from pleura.lab.data.download import ARCHIVES
     from pleura.lab.data.download import fetch as run
 
     with _byte_bars(quiet) as progress:
-        found = run(name, to, url=url, sha256=sha256, progress=progress)
+        fetched = run(name, to, url=url, sha256=sha256, progress=progress)
     facts = {
         "name": name,
-        "folder": str(found.folder),
-        "archive": str(found.archive),
-        "sha256": found.sha256,
-        "first_use": found.first_use,
+        "folder": str(fetched.folder),
+        "archive": str(fetched.archive),
+        "sha256": fetched.sha256,
+        "first_use": fetched.first_use,
         "cite": ARCHIVES[name].cite,
     }
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
         return
-    kept = "now written down beside the archive" if found.first_use else "as expected"
+    kept = "now written down beside the archive" if fetched.first_use else "as expected"
     out = console()
-    out.print(f"sha256 {found.sha256}, {kept}", markup=False)
+    out.print(f"sha256 {fetched.sha256}, {kept}", markup=False)
     for line in (ARCHIVES[name].then, f"Cite {ARCHIVES[name].cite}"):
         if line:
             out.print(line, markup=False)
-    typer.echo(found.folder)
+    typer.echo(fetched.folder)
 
 
 @data_app.command()
@@ -101,13 +100,14 @@ def check(
     layout: Layout = "auto",
     splits: Splits = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="Draw films with their masks into this PNG, flagged first.")
+        Path | None,
+        typer.Option(help="Draw films with their masks into this PNG, those with findings first."),
     ] = None,
     tiles: Annotated[int, typer.Option(min=1, help="Films on the sheet.")] = 48,
     everything: Annotated[
         bool, typer.Option("--all", help=f"List every finding, not {EXAMPLES} of a kind.")
     ] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
     quiet: NoBar = False,
 ) -> None:
     """Open every film and mask of a set, compare them all, and say what is wrong.
@@ -143,8 +143,8 @@ def split(
     path: Data,
     test: Annotated[float, typer.Option(help="Share of the films with masks.")] = 0.2,
     val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 42,
-    by: Annotated[Unit, typer.Option(help="What is never divided.")] = Unit.patient,
+    seed: Annotated[int, typer.Option(help="The seed of the random draw.")] = 42,
+    by: Annotated[Unit, typer.Option(help="What is kept together in one part.")] = Unit.patient,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The CSV to write; else stdout.")
     ] = None,
@@ -153,7 +153,7 @@ def split(
     ] = False,
     layout: Layout = "auto",
     as_json: Annotated[
-        bool, typer.Option("--json", help="The counts as JSON on stdout; needs --out.")
+        bool, typer.Option("--json", help="Print the counts as JSON on stdout; needs --out.")
     ] = False,
 ) -> None:
     """Divide a set into films to train on, to select on and to test on.
@@ -198,7 +198,7 @@ def sheet(
         int, typer.Option(min=2, help="Pictures of one film, with --recipe; the first is as it is.")
     ] = 8,
     side: Annotated[int, typer.Option(min=32, help="Side of a picture, px.")] = 200,
-    seed: Annotated[int, typer.Option(help="Other variations.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the variations.")] = 0,
     layout: Layout = "auto",
     splits: Splits = None,
     quiet: NoBar = False,
@@ -229,7 +229,7 @@ def sheet(
 
 
 def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
-    """Write a split, but not over another one that somebody trains by."""
+    """Write a split, but not over a file that holds anything else."""
     from pleura.core.errors import UsageError
     from pleura.io.atomic import written_whole
 
@@ -237,7 +237,7 @@ def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
         if out.read_bytes() == text.encode():
             return
         raise UsageError(
-            f"{out} holds something else than this split; give another --out, "
+            f"{out} holds anything else than this split; give another --out, "
             "or --overwrite to replace it"
         )
     with written_whole(out, "w") as file:
@@ -278,13 +278,13 @@ def _print_report(report: CheckReport, everything: bool) -> None:
         ("sizes, px", report.sizes),
     ):
         out.print(f"{title}: {_few(table)}", markup=False)
-    for finding in _told(report.findings, everything):
+    for finding in _lines(report.findings, everything):
         out.print(finding, markup=False)
     verdict = f"{len(report.errors)} errors, {len(report.warnings)} warnings"
     out.print(verdict, style="bold red" if report.errors else "bold green", markup=False)
 
 
-def _told(findings: Iterable[Finding], everything: bool) -> Iterator[str]:
+def _lines(findings: Iterable[Finding], everything: bool) -> Iterator[str]:
     """Findings as lines, grouped by kind."""
     groups: dict[str, list[Finding]] = {}
     for each in findings:

@@ -1,66 +1,36 @@
-"""`pleura evaluate`: films with masks in, scores and a report out."""
+"""`pleura evaluate`: scores of films whose masks are known, and a report."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from pleura.apps.cli.engines import Choice, open_engine
-from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import (
-    Device,
-    Engine,
-    Fast,
-    Films,
-    Layout,
-    MostFilms,
-    NoBar,
-    Precision,
-    Split,
-    Splits,
-    TrialLungs,
-    Weights,
-)
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import EngineOptions
 from pleura.apps.cli.progress import FilmProgress, console
+from pleura.apps.learn.trial import TrialOptions, figures_table
 
 __all__ = ["evaluate"]
 
 _STAGES = {"score": "scoring", "draw": "drawing for the report:"}
 
 
+@grouped
 def evaluate(
-    data: Films,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Where scores, summary and report go.")
-    ] = Path("report"),
-    split: Split = "test",
-    splits: Splits = None,
-    layout: Layout = "auto",
-    weights: Weights = None,
-    engine: Engine = "auto",
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    fast: Fast = False,
-    lungs: TrialLungs = None,
+    options: TrialOptions,
+    computing: EngineOptions,
     cleaned: Annotated[
-        bool, typer.Option(help="Judge what ships, or the bare threshold before it is cleaned.")
+        bool, typer.Option(help="Score the masks as shipped, or the threshold without clean-up.")
     ] = True,
     compare: Annotated[
-        Path | None, typer.Option(help="The scores.csv of another run, to hold this one against.")
+        Path | None, typer.Option(help="The scores.csv of another run, to compare with.")
     ] = None,
-    limit: MostFilms = None,
-    seed: Annotated[int, typer.Option(help="Of every draw: films, intervals, pictures.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary on stdout.")] = False,
-    quiet: NoBar = False,
 ) -> None:
     """Score the whole path, as shipped, on films whose masks are known.
 
@@ -70,34 +40,17 @@ def evaluate(
 
     OUT receives scores.csv (a row for each film and structure), summary.json and report.html.
     """
-    choice = Choice(engine=engine, device=device, precision=precision, fast=fast)
-    opened = open_engine(weights, choice)
-    from pleura.lab.evaluate.trial import Trial
+    engine = computing.open()
     from pleura.lab.report.evaluation import evaluate as run
 
-    trial = Trial(
-        data=tuple(data),
-        split=split,
-        splits=splits,
-        layout=layout,
-        lungs=lungs,
-        cleaned=cleaned,
-        compare=compare,
-        limit=limit,
-        seed=seed,
-        command=shlex.join(["pleura", *sys.argv[1:]]),
-    )
+    trial = options.trial(cleaned=cleaned, compare=compare)
     with ExitStack() as stack:
-        summary = run(trial, opened, out, on_progress=_bars(stack, quiet))
-    if as_json:
-        typer.echo(json.dumps(summary, indent=1, allow_nan=False))
-    _tell(summary, out)
-    if summary["films"]["failed"]:
-        raise typer.Exit(Exit.FILMS_FAILED)
+        summary = run(trial, engine, options.out, on_progress=_bars(stack, options.quiet))
+    options.finish(summary, partial(_show, summary), page="report.html")
 
 
 def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
-    """A bar for scoring the films and then one for drawing the report's."""
+    """A bar for scoring the films, then one for drawing those of the report."""
     bars: dict[str, FilmProgress] = {}
 
     def step(stage: str, _done: int, total: int) -> None:
@@ -112,12 +65,9 @@ def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
     return step
 
 
-def _tell(summary: dict[str, Any], out: Path) -> None:
+def _show(summary: dict[str, Any]) -> None:
     """The scores in short, on stderr."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
-    for name in ("films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px", "area"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = figures_table("films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px", "area")
     for structure, group in summary["overall"].items():
         table.add_row(structure, *_cells(group))
     for source, group in summary["by_source"].items():
@@ -126,15 +76,12 @@ def _tell(summary: dict[str, Any], out: Path) -> None:
             table.add_row(escape(source) + mark, *_cells(group["lungs"]), style="dim")
     screen = console()
     screen.print(table)
-    if not all(each["comparable"] for each in summary["sources"].values()):
+    if not all(source["comparable"] for source in summary["sources"].values()):
         screen.print("* labels another definition of lung than was predicted; not in the overall")
     left_out = {name: count for name, count in summary["films"].items() if count}
     screen.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in left_out.items()))
-    for failure in summary["failures"]:
-        screen.print(f"{failure['source']}/{failure['id']}: {failure['error']}", markup=False)
     if "comparison" in summary:
         screen.print(_difference(summary["comparison"]), markup=False)
-    screen.print(f"{out / 'report.html'}", markup=False)
 
 
 def _difference(comparison: dict[str, Any]) -> str:
@@ -148,19 +95,17 @@ def _difference(comparison: dict[str, Any]) -> str:
 
 
 def _cells(group: dict[str, Any]) -> list[str]:
+    from pleura.lab.report.numbers import plain
+
     dice, hd95, area = group["dice"], group["hd95_px"], group["area_error"]
-    ends = [_number(dice[key]) for key in ("mean_low", "mean_high")]
+    ends = [plain(dice[key]) for key in ("mean_low", "mean_high")]
     return [
         str(dice["n"]),
         str(dice["n_undefined"]),
-        _number(dice["mean"]),
+        plain(dice["mean"]),
         "–".join(ends) if dice["mean_low"] is not None else "-",
-        _number(dice["p5"]),
-        _number(dice["share_under_090"], ".1%"),
-        _number(hd95["mean"], ".1f"),
-        _number(area["mean"], "+.1%"),
+        plain(dice["p5"]),
+        plain(dice["share_under_090"], ".1%"),
+        plain(hd95["mean"], ".1f"),
+        plain(area["mean"], "+.1%"),
     ]
-
-
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "-" if value is None else format(value, form)

@@ -1,4 +1,4 @@
-"""`pleura quantise`: fp32 weights in, int8 weights out."""
+"""`pleura quantise`: int8 weights from fp32 ones."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def quantise(
     weights: Annotated[Path, typer.Argument(help="An fp32 .onnx file of `pleura export`.")],
     data: Annotated[
         list[Path],
-        typer.Option("--data", help="Films with a training split, more than once if need be."),
+        typer.Option("--data", help="A folder or manifest with a training split; repeatable."),
     ],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The file to write; by default NAME-int8.onnx."),
     ] = None,
-    films: Annotated[int, typer.Option(min=1, help="So many to calibrate on.")] = 60,
+    films: Annotated[int, typer.Option(min=1, help="Number of films to calibrate on.")] = 60,
     layout: Layout = "auto",
     splits: Splits = None,
-    seed: Annotated[int, typer.Option(help="Of the draw of films.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the draw of films.")] = 0,
     quiet: NoBar = False,
 ) -> None:
     """Make int8 weights: a quarter of the size, and faster on most CPUs.
 
-    Ranges are taken from training films, none of which is scored on. On others the
-    answer is held against that of the fp32 weights, and the card keeps how well
+    The ranges of the network's values are taken from training films. On other training
+    films the result is compared with that of the fp32 weights; the card keeps how well
     they agree.
 
     pleura quantise weights/first.onnx --data my-data/ -o weights/first-int8.onnx

@@ -1,4 +1,4 @@
-"""`pleura train`: a recipe and films in, a folder with weights out."""
+"""`pleura train`, `ablate` and `export`: from films and a recipe to weights."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import BatchWorkers, Layout, NoBar, Splits
 from pleura.apps.cli.progress import console
 from pleura.core.errors import UsageError
@@ -22,25 +23,60 @@ __all__ = ["ablate", "duration", "export", "train"]
 
 if TYPE_CHECKING:
     from pleura.lab.data.film import Film
+    from pleura.lab.train.run import Machine
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 def _list(wanted: bool) -> None:
-    """Tell the recipes that ship, and end."""
+    """Print the recipes that ship with Pleura, and end."""
     if not wanted:
         return
     from pleura.lab.train.recipe import recipes_folder, shipped_recipes
 
-    found = shipped_recipes()
-    width = max(map(len, found))
-    for name, said in found.items():
-        typer.echo(f"{name:{width}}  {said}")
+    recipes = shipped_recipes()
+    width = max(map(len, recipes))
+    for name, summary in recipes.items():
+        typer.echo(f"{name:{width}}  {summary}")
     typer.echo(f"They lie in {recipes_folder()}; copy one to make your own.", err=True)
     raise typer.Exit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineOptions:
+    """What trains, in which precision, and for how long."""
+
+    accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto"
+    devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 1
+    strategy: Annotated[str, typer.Option(help="A strategy of Lightning, e.g. ddp.")] = "auto"
+    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto"
+    workers: BatchWorkers = 0
+    max_time: Annotated[
+        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
+    ] = None
+    quiet: NoBar = False
+
+    def limit(self) -> timedelta | None:
+        """The time that training may take; `UsageError` for one that cannot be read."""
+        return None if self.max_time is None else duration(self.max_time)
+
+    def machine(self) -> Machine:
+        """The machine; to import Lightning takes seconds, so check other options before."""
+        from pleura.lab.train.run import Machine
+
+        return Machine(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy=self.strategy,
+            precision=self.precision,
+            workers=self.workers,
+            max_time=self.limit(),
+            progress=not self.quiet,
+        )
+
+
+@grouped
 def train(
     recipe: Annotated[
         Path,
@@ -49,28 +85,26 @@ def train(
     data: Annotated[
         list[Path], typer.Option(help="A folder or manifest of films and masks; repeatable.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the run is kept.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
+    *,
     splits: Splits = None,
     layout: Layout = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
-    max_time: Annotated[
-        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Number of epochs, instead of the recipe's.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
-    strategy: Annotated[str, typer.Option(help="As Lightning names it, e.g. ddp.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, 32-true, bf16-mixed or 16-mixed.")] = "auto",
-    workers: BatchWorkers = 0,
-    quiet: NoBar = False,
+    run_on: MachineOptions,
     shipped: Annotated[  # noqa: ARG001 - its callback ends before
         bool,
         typer.Option(
-            "--list", callback=_list, is_eager=True, help="Name the recipes that ship, and end."
+            "--list",
+            callback=_list,
+            is_eager=True,
+            help="List the recipes that ship with Pleura, and end.",
         ),
     ] = False,
 ) -> None:
-    """Train a network after a recipe.
+    """Train a network by a recipe.
 
     pleura train --list
     pleura train seed --data films/ --out runs/first
@@ -78,30 +112,22 @@ def train(
 
     OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
     """
-    limit = None if max_time is None else duration(max_time)
+    run_on.limit()
     from pleura.lab.train.recipe import load_recipe
 
     chosen = load_recipe(recipe)
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     films = _films(data, layout, splits)
-    from pleura.lab.train.run import Machine  # Lightning takes seconds: wrong usage is told before
     from pleura.lab.train.run import train as run
 
-    machine = Machine(
-        accelerator=accelerator,
-        devices=devices,
-        strategy=strategy,
-        precision=precision,
-        workers=workers,
-        max_time=limit,
-        progress=not quiet,
-    )
     with _speaking():
-        outcome = run(chosen, films, out, resume=resume, machine=machine)
+        outcome = run(chosen, films, out, resume=resume, machine=run_on.machine())
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
     if not outcome.finished:
-        typer.echo(f"time ran out: the same command with --resume goes on from {out}", err=True)
+        typer.echo(
+            f"time ran out: the same command with --resume continues the run in {out}", err=True
+        )
     if outcome.weights.exists():
         typer.echo(outcome.weights)
 
@@ -126,7 +152,7 @@ def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
 
 @contextmanager
 def _speaking() -> Iterator[None]:
-    """Show what the lab logs on stderr, for as long as the block lasts."""
+    """Inside the block, print the log of Pleura on stderr."""
     log, handler = logging.getLogger("pleura"), logging.StreamHandler()
     before = log.level
     log.setLevel(logging.INFO)
@@ -144,7 +170,7 @@ def ablate(
         typer.Argument(help="A TOML file of arms, or the project's own: ablation/study."),
     ],
     data: Annotated[Path, typer.Option(help="The folder that holds the sets it names.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the runs are kept.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the runs.")],
     workers: BatchWorkers = 0,
     quiet: NoBar = False,
 ) -> None:
@@ -152,7 +178,8 @@ def ablate(
 
     pleura ablate ablation/study --data films/ -o runs/ablation
 
-    Long: each arm is a training run. What is done is kept; the same command goes on.
+    Each arm is a training run, so this takes long. Finished runs are kept, and the
+    same command continues.
     OUT/study.json holds every figure; the table goes to stdout.
     """
     from pleura.lab.studies.ablation import Place, load_study, run_study, study_table
@@ -166,8 +193,8 @@ def ablate(
     def say(title: str) -> None:
         screen.print(title, markup=False)
 
-    told = run_study(asked, place, on_run=say)
-    typer.echo(study_table(told), nl=False)
+    results = run_study(asked, place, on_run=say)
+    typer.echo(study_table(results), nl=False)
 
 
 def export(
@@ -176,16 +203,16 @@ def export(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     name: Annotated[
-        str | None, typer.Option(help="Names the files; by default the recipe does.")
+        str | None, typer.Option(help="Name of the files; by default that of the recipe.")
     ] = None,
     head: Annotated[
         int | None, typer.Option(min=1, help="End the network at this head: L1, L2, ...")
     ] = None,
     side: Annotated[
-        int | None, typer.Option(min=1, help="Have the network see films at this size, px.")
+        int | None, typer.Option(min=1, help="Side of the network's square, px.")
     ] = None,
     channel: Annotated[
-        list[str] | None, typer.Option(help="Keep this channel; more than once; all of them.")
+        list[str] | None, typer.Option(help="Keep only this channel; repeatable.")
     ] = None,
 ) -> None:
     """Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.
@@ -195,7 +222,7 @@ def export(
     pleura export runs/first/checkpoints/best.ckpt -o weights
     pleura segment films/ --weights weights/first.onnx -o lungs
 
-    A network that ends at an earlier head, or sees smaller squares, is quicker
+    A network that ends at an earlier head, or sees smaller squares, is faster
     and less exact:
 
     pleura export weights/first.safetensors -o weights --name quick --side 256

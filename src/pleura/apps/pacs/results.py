@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pleura.apps.cli.options import names_in
 from pleura.core.types import Quality
 from pleura.io.dicom.results import check_dicom_formats, dicom_bytes, dicom_results, result_uids
 from pleura.io.film import ReadOptions
@@ -76,10 +77,9 @@ class Maker:
         return [set(map(str, result_uids(film, self.segmenter.provenance, each))) for each in sets]
 
 
-def read_formats(given: Sequence[str] | None) -> tuple[str, ...]:
+def read_formats(given: list[str] | None) -> tuple[str, ...]:
     """The formats of all `--format`, each with commas or not; `UsageError` for an unknown one."""
-    names = [name.strip() for each in given or () for name in each.split(",") if name.strip()]
-    return check_dicom_formats(names or DEFAULT_FORMATS)
+    return check_dicom_formats(names_in(given) or DEFAULT_FORMATS)
 
 
 def in_short(quality: Quality) -> str:

@@ -1,4 +1,4 @@
-"""Running out of memory, told from a defect."""
+"""Which errors mean that memory is used up."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _SIGNS = (
     "can't start new thread",
     "resource temporarily unavailable",
 )
-"""What C++ libraries say of it, in their errors of other classes."""
+"""Words in the errors of C++ libraries, which have other classes, that mean the same."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of any class, an engine's too, means that memory is used up."""
+    """Whether an error means that memory is used up; errors of an engine are recognised too."""
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""Where a run's results go, and what must not be overwritten there."""
+"""The output folder of a run, and what must not be overwritten in it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """An output folder, what is written there, and what may happen to what is there already."""
+    """An output folder, the formats written to it, and what becomes of the files in it."""
 
     out: Path
     formats: tuple[str, ...]
     resume: bool = False
-    """Go on: films with a row and all their files are left as they are."""
+    """Continue an earlier run: films with a row and all their files are kept."""
 
     overwrite: bool = False
-    """Begin anew, over whatever is there."""
+    """Start anew, and replace the files that are there."""
 
     uid: bool = False
-    """Also the films' UIDs in the table."""
+    """The table also has the UIDs of DICOM films."""
 
     def leave_out(self, inputs: Sequence[str]) -> Path | None:
         """The folder in which to look for no films: this one, unless films are given in it.
@@ -47,7 +47,7 @@ class Place:
             UsageError: this folder is one of the inputs, so that masks would mix with films.
         """
         out = _absolute(self.out)
-        places = [_absolute(each) for each in inputs]
+        places = [_absolute(given) for given in inputs]
         if out in places and out.is_dir():
             raise UsageError(
                 f"the output folder {self.out} is also an input: the next run would take masks for "
@@ -56,7 +56,7 @@ class Place:
         return None if any(place.is_relative_to(out) for place in places) else out
 
     def check_options(self) -> None:
-        """Refuse what cannot be meant, before anything is made.
+        """Check the options before any file is made.
 
         Raises:
             UsageError: says which option is wrong.
@@ -67,10 +67,10 @@ class Place:
             raise UsageError(f"the output {self.out} is a file; give a folder")
 
     def names(self) -> dict[str, str]:
-        """With `resume`, the names that earlier runs gave, by the film's path: these are kept.
+        """With `resume`, the names of results of earlier runs, by the film's path; they are kept.
 
         Raises:
-            UsageError: the table there is none of ours.
+            UsageError: the table there was not written by Pleura.
         """
         table = self.out / RESULTS
         if not (self.resume and table.exists()):
@@ -81,7 +81,7 @@ class Place:
         return names
 
     def check(self, films: Sequence[Found], report: Run) -> None:
-        """Refuse to overwrite films, results that nobody said to overwrite, or another run's.
+        """Refuse to overwrite films, the files of another run, or results without `overwrite`.
 
         Raises:
             UsageError: says which file, and which option helps.
@@ -89,7 +89,7 @@ class Place:
         begun = any((self.out / name).exists() for name in (RESULTS, RUN))
         if begun and not (self.resume or self.overwrite):
             raise UsageError(
-                f"{self.out} holds results already; go on with --resume, begin anew with "
+                f"{self.out} holds results already; continue with --resume, start anew with "
                 "--overwrite, or give another --out"
             )
         if begun and self.resume:
@@ -144,7 +144,7 @@ class Place:
         return replace(row, uid=film.uid) if self.uid else row
 
     def finish(self, rows: Mapping[str, Row], *, version: str) -> None:
-        """Write what is made of all films together: of COCO, one file for the run.
+        """Write the files that hold all films of a run: with COCO, one.
 
         Raises:
             OutputError: it cannot be written.
@@ -155,7 +155,7 @@ class Place:
             merge_coco(self.out, names, version=version)
 
     def _check_takes_files(self) -> None:
-        """Raise `OutputError` where the folder takes no file at all."""
+        """Raise `OutputError` if no file can be written in the folder."""
         try:
             with TemporaryFile(dir=self.out):
                 pass
@@ -178,7 +178,7 @@ class Place:
         return all(os.path.isfile(path) for path in paths)  # noqa: PTH113 - no error where it is odd
 
     def _check_same_run(self, report: Run) -> None:
-        """Results of other weights or options must not stand beside each other unnoticed.
+        """Refuse to mix the results of other weights or options with these.
 
         Formats may be added: films that lack a file are then done again.
         """
@@ -194,8 +194,8 @@ class Place:
         for name, value in now.items():
             if name in before and before[name] != value:
                 raise UsageError(
-                    f"{self.out} was begun with {name} {_shown(before[name])}, now it is "
-                    f"{_shown(value)}; resume with the same, or begin anew with --overwrite"
+                    f"{self.out} was started with {name} {_shown(before[name])}, now it is "
+                    f"{_shown(value)}; resume with the same, or start anew with --overwrite"
                 )
 
     def _outputs(self, films: Iterable[Found]) -> Iterator[Path]:
@@ -207,17 +207,17 @@ class Place:
 
 
 def _image_name(row: Row) -> str:
-    """A film's own file name, in its folder as the output mirrors it."""
+    """The file name of a film, in its folder as the output mirrors it."""
     return (PurePath(row.film).parent / PurePath(row.path).name).as_posix()
 
 
 def _without_crop(formats: Iterable[str]) -> tuple[str, ...]:
     """A film without lungs has no crop."""
-    return tuple(each for each in formats if each != "crop")
+    return tuple(name for name in formats if name != "crop")
 
 
 def _read_run(path: Path) -> dict[str, Any]:
-    """What an earlier run was; nothing where its report is gone."""
+    """The report of an earlier run; empty if there is none."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         return {**report, "formats": report["options"]["formats"]}

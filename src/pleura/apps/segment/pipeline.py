@@ -1,10 +1,11 @@
-"""Many films through one network, on threads: read ahead, segment, write behind.
+"""Segments many films on threads: some read, some run the network, some write.
 
-On several CPUs films are segmented side by side, on few CPUs each: a network that takes all of them
-for one film waits at each layer for the slowest, and does nothing while a film is cleaned.
+Where there are several CPUs, several films are segmented at a time on few CPUs each. A network that
+takes all CPUs for one film waits at each layer for the slowest CPU, and none computes while the
+film is cleaned.
 
-Nothing is held but the films on their way, so memory does not grow with their number. Threads,
-not processes: decoding, ONNX Runtime and writing all let go of Python's lock.
+Only the films in work are in memory, so memory does not grow with their number. Threads are enough:
+decoding, the engine and writing release Python's lock.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _runs = count()
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[A]):
-    """A film on its way, with what has been made of it so far."""
+    """A film in work, with the result of the last step."""
 
     found: Found
     value: A
@@ -58,16 +59,18 @@ class Loaded(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A film that could not be done, and why."""
+    """A film that could not be segmented, and why."""
 
     found: Found
     reason: str
+    """One sentence for the table."""
+
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline(Generic[B]):
-    """Films in; what `write` returns for each out, in the same order."""
+    """Segments films and gives what `write` returns for each, in their order."""
 
     segmenter: Segmenter
     write: Callable[[Found, DecodedFilm, Segmentation], B]
@@ -75,10 +78,10 @@ class Pipeline(Generic[B]):
     """Threads that read, and as many that write."""
 
     batch: int
-    """Films the network takes at a time."""
+    """Films in one call of the network."""
 
     lanes: int = 1
-    """Batches that are fitted, predicted and cleaned side by side."""
+    """Batches that are fitted, predicted and cleaned at the same time."""
 
     options: ReadOptions = DEFAULT
     """How films are read."""
@@ -90,16 +93,16 @@ class Pipeline(Generic[B]):
     """Films, by the name of their results, that ended an earlier run while they were read."""
 
     stopped: Callable[[], bool] = lambda: False
-    """Asked before each batch: films that were only read are then dropped."""
+    """Called before each batch; if true, films that were only read are dropped."""
 
     overdue: Callable[[], bool] = lambda: False
-    """Asked while waiting: films that are still worked on are then given up."""
+    """Called while waiting; if true, films that are still in work are given up."""
 
     def run(self, films: Iterable[Found]) -> Iterator[Loaded[B] | Failed]:
-        """Read, segment and write every film; one that fails is `Failed` and the run goes on.
+        """Read, segment and write every film; one that fails is `Failed`, and the run continues.
 
         Raises:
-            WeightsError: the network answers nonsense; every further film would fail.
+            WeightsError: the network gives values that are no probabilities; every film would fail.
             OutputError: the disk is full, or the output folder takes no file.
         """
         name = f"pleura-run-{next(_runs)}-"
@@ -110,7 +113,7 @@ class Pipeline(Generic[B]):
         read = ahead(
             readers, self._read, films, depth=self.jobs + self.batch, given_up=self.stopped
         )
-        # A batch always waits, so that the network does not while a row is put on the disk.
+        # One batch more is in line, so that the network need not wait while a row is written.
         segmented = ahead(
             network,
             self._segment,
@@ -118,9 +121,15 @@ class Pipeline(Generic[B]):
             depth=self.lanes + 1,
             given_up=self.overdue,
         )
-        each = chain.from_iterable(segmented)
+        films_segmented = chain.from_iterable(segmented)
         try:
-            yield from ahead(writers, self._write, each, depth=self.jobs + 1, given_up=self.overdue)
+            yield from ahead(
+                writers,
+                self._write,
+                films_segmented,
+                depth=self.jobs + 1,
+                given_up=self.overdue,
+            )
         finally:
             for pool in (readers, network, writers):
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -143,32 +152,32 @@ class Pipeline(Generic[B]):
     def _segment(
         self, group: list[Loaded[DecodedFilm] | Failed]
     ) -> list[Loaded[Segmented] | Failed]:
-        if self.stopped():  # since this batch was put in line
+        if self.stopped():  # after this batch was put in line
             return []
-        loaded = [each for each in group if isinstance(each, Loaded)]
+        loaded = [film for film in group if isinstance(film, Loaded)]
         start = time.perf_counter()
         try:
-            made = iter(self.segmenter.segment([each.value.radiograph for each in loaded]))
-        except Exception:  # the edge of a batch: one film must not take the others with it
+            made = iter(self.segmenter.segment([film.value.radiograph for film in loaded]))
+        except Exception:  # the edge of a batch: one film must not stop the others
             return [
-                each if isinstance(each, Failed) else _attempt(each, self._segment_alone)
-                for each in group
+                film if isinstance(film, Failed) else _attempt(film, self._segment_alone)
+                for film in group
             ]
         share = (time.perf_counter() - start) / max(1, len(loaded))
         return [
-            each
-            if isinstance(each, Failed)
-            else Loaded(each.found, (each.value, next(made)), each.seconds + share)
-            for each in group
+            film
+            if isinstance(film, Failed)
+            else Loaded(film.found, (film.value, next(made)), film.seconds + share)
+            for film in group
         ]
 
     def _segment_alone(self, film: DecodedFilm) -> Segmented:
         return film, self.segmenter(film.radiograph)
 
-    def _write(self, each: Loaded[Segmented] | Failed) -> Loaded[B] | Failed:
-        if isinstance(each, Failed):
-            return each
-        return _attempt(each, lambda value: self.write(each.found, *value))
+    def _write(self, film: Loaded[Segmented] | Failed) -> Loaded[B] | Failed:
+        if isinstance(film, Failed):
+            return film
+        return _attempt(film, lambda value: self.write(film.found, *value))
 
 
 def ahead(
@@ -179,25 +188,25 @@ def ahead(
     depth: int,
     given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[B]:
-    """`map` on a pool, in order, with at most `depth` items under way.
+    """`map` on a pool, in order, with at most `depth` items in work.
 
-    Once `given_up` says so, nothing that is still under way is waited for.
+    Once `given_up` returns true, nothing that is still in work is waited for.
     """
     pending: deque[Future[B]] = deque()
     for item in items:
         pending.append(pool.submit(function, item))
         while pending and (len(pending) >= depth or pending[0].done()):
             if not _done(pending[0], given_up):
-                yield from (each.result() for each in pending if each.done())
+                yield from (future.result() for future in pending if future.done())
                 return
             yield pending.popleft().result()
     while pending and _done(pending[0], given_up):
         yield pending.popleft().result()
-    yield from (each.result() for each in pending if each.done())
+    yield from (future.result() for future in pending if future.done())
 
 
 def _done(future: Future[B], given_up: Callable[[], bool]) -> bool:
-    """Wait for the end of `future`; false if it was given up. Signals are heard meanwhile."""
+    """Wait for the end of `future`; false if it was given up. Signals are handled meanwhile."""
     while not future.done():
         if given_up():
             return False
@@ -215,17 +224,17 @@ def _join(name: str, *, patience_s: float) -> None:
                 give_up(thread)
 
 
-def _attempt(each: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
-    """Take one film one step on; what is wrong with this film only does not stop the run."""
+def _attempt(film: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
+    """Take a film one step further; a failure of this film alone does not stop the run."""
     start = time.perf_counter()
     try:
-        value = step(each.value)
+        value = step(film.value)
     except FilmError as error:
-        return Failed(each.found, str(error), each.seconds + time.perf_counter() - start)
+        return Failed(film.found, str(error), film.seconds + time.perf_counter() - start)
     except PleuraError:
         raise
     except Exception as error:  # the edge of a batch: a defect met on one film
         unexpected = f"unexpected {type(error).__name__}: {error}"
         reason = OUT_OF_MEMORY if is_out_of_memory(error) else unexpected
-        return Failed(each.found, reason, each.seconds + time.perf_counter() - start)
-    return Loaded(each.found, value, each.seconds + time.perf_counter() - start)
+        return Failed(film.found, reason, film.seconds + time.perf_counter() - start)
+    return Loaded(film.found, value, film.seconds + time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""A run over films: find, skip what is finished, segment, write, report."""
+"""A run over films: find them, skip finished ones, segment, write, report."""
 
 from __future__ import annotations
 
@@ -37,48 +37,48 @@ COMPLETE, INTERRUPTED = "complete", "interrupted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is wanted of a run, besides its films."""
+    """The options of a run; its films are given apart."""
 
     place: Place
     jobs: int
     """Threads that read, and as many that write."""
 
     batch: int
-    """Films the network takes at a time."""
+    """Films in one call of the network."""
 
     lanes: int = 1
-    """Batches that may be segmented side by side."""
+    """Batches that may be segmented at the same time."""
 
     photographs: bool = False
     """Colour photographs of films are segmented too."""
 
     as_json: bool = False
-    """One JSON object a film on stdout."""
+    """Print one JSON object a film on stdout."""
 
     strict: bool = False
-    """A verdict that is not `ok` makes the exit code."""
+    """The exit code is not 0 if a verdict is not `ok`."""
 
     quiet: bool = False
-    """Nothing on stderr but errors."""
+    """Print only errors on stderr."""
 
     options: Mapping[str, Any]
-    """As given, for the report."""
+    """As given, for run.json."""
 
 
 def segment_films(
     inputs: Sequence[str], task: Task, open_segmenter: Callable[[int], Segmenter]
 ) -> Exit:
-    """Segment every film that `inputs` name; `results.csv` and `run.json` tell how it went.
+    """Segment every film that `inputs` name, and write `results.csv` and `run.json`.
 
-    `open_segmenter` is told how many films will be segmented side by side. A film's files are
-    written whole or not at all, and its row only after them, so that a run may be stopped in any
-    way at any moment and gone on with.
+    `open_segmenter` takes the number of films that are segmented at the same time. A film's files
+    are written whole or not at all, and its row only after them: a run may be stopped in any way
+    at any moment, and continued.
 
     Raises:
         UsageError: no films; or the place holds results, films, or another run's work, or another
             run is writing there.
         OutputError: the disk is full, or the place takes no file; what is finished stays.
-        WeightsError: the network answers nonsense.
+        WeightsError: the network gives values that are no probabilities.
     """
     task.place.check_options()
     leave_out = task.place.leave_out(inputs)
@@ -89,11 +89,11 @@ def segment_films(
         try:
             return _segmented(search, task, open_segmenter)
         except OutputError as error:
-            raise type(error)(f"{error}; --resume goes on from here") from error
+            raise type(error)(f"{error}; --resume continues from here") from error
 
 
 def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segmenter]) -> Exit:
-    """Segment what was found, in a folder that is held."""
+    """Segment the films of a search; the output folder is locked."""
     films, place = search.films, task.place
     lanes = min(task.lanes, len(films))
     prepare_for(films[0].path)  # while the network is loaded
@@ -101,7 +101,7 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
     report = _begun(task, segmenter, search)
     place.check(films, report)
     start = time.monotonic()
-    write_run(place.out, report)  # says `interrupted` until the end says otherwise
+    write_run(place.out, report)  # its status is `interrupted` until the end
     with (
         Table(place.out, resume=place.resume) as table,
         Interrupt() as interrupt,
@@ -122,24 +122,24 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
         )
         skipped = len(films) - len(left)
         with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
-            telling = _Telling(task, progress, interrupt)
-            counts = _work(pipeline.run(left), table, telling)
-        names = {each.relative.as_posix() for each in films}
+            messages = _Messages(task, progress, interrupt)
+            counts = _work(pipeline.run(left), table, messages)
+        names = {film.relative.as_posix() for film in films}
         verdicts = Counter(row.verdict for name, row in table.rows.items() if name in names)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
     report = replace(report, review=verdicts["review"], refused=verdicts["refused"])
     if report.status == COMPLETE:
         place.finish(table.rows, version=report.version)
     write_run(place.out, report)
-    return _concluded(report, task, search.left_out) if telling.heard else Exit.UNHEARD
+    return _concluded(report, task, search.left_out) if messages.heard else Exit.UNHEARD
 
 
-class _Telling:
-    """What is said of each film, on stderr and on stdout."""
+class _Messages:
+    """Prints a line for each film, on stderr and on stdout."""
 
     def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
         self.heard = True
-        """Somebody reads stdout, as far as it is written to."""
+        """False once nobody reads stdout any more."""
         self._task, self._progress, self._interrupt = task, progress, interrupt
 
     def __call__(self, row: Row) -> None:
@@ -153,7 +153,7 @@ class _Telling:
             self._speak(json.dumps(row.as_json()))
 
     def _speak(self, line: str) -> None:
-        """A line on stdout; where its reader has gone, the run stops as by Ctrl-C."""
+        """Print a line on stdout; if nobody reads it any more, the run stops as by Ctrl-C."""
         try:
             typer.echo(line)
         except BrokenPipeError:
@@ -162,28 +162,28 @@ class _Telling:
 
 
 def _work(
-    ends: Iterator[Loaded[Row] | Failed], table: Table, tell: Callable[[Row], None]
+    ends: Iterator[Loaded[Row] | Failed], table: Table, show: Callable[[Row], None]
 ) -> Counter[str]:
-    """Take up each film as it is finished; how many ended in which way."""
+    """Write and print the row of each finished film; the number of films by status."""
     counts: Counter[str] = Counter()
-    for each in ends:
-        row = _row(each)
+    for end in ends:
+        row = _row(end)
         table.add(row)
         counts[row.status] += 1
-        tell(row)
+        show(row)
     return counts
 
 
-def _row(each: Loaded[Row] | Failed) -> Row:
-    seconds = round(each.seconds, 3)
-    if isinstance(each, Failed):
-        found = each.found
-        return failed_row(found.relative, path=found.path, error=each.reason, seconds=seconds)
-    return replace(each.value, seconds=seconds)
+def _row(end: Loaded[Row] | Failed) -> Row:
+    seconds = round(end.seconds, 3)
+    if isinstance(end, Failed):
+        film = end.found
+        return failed_row(film.relative, path=film.path, error=end.reason, seconds=seconds)
+    return replace(end.value, seconds=seconds)
 
 
 def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
-    """The report as it stands if the run is killed before its end."""
+    """The report that is left if the run is killed before its end."""
     return Run(
         version=pleura.__version__,
         weights=segmenter.engine.card.name,
@@ -216,7 +216,7 @@ def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -
 
 
 def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
-    """Say how the run went; its exit code."""
+    """Print how the run ended; its exit code."""
     out = task.place.out
     worked = report.done + report.failed
     parts = [f"{report.done} segmented"]
@@ -236,7 +236,9 @@ def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
         )
     if report.status == INTERRUPTED:
         left = report.found - report.skipped - worked
-        say(f"interrupted with {_films(left)} to go; run the same command with --resume to go on")
+        say(
+            f"interrupted with {_films(left)} to go; run the same command with --resume to continue"
+        )
         return Exit.INTERRUPTED
     if report.failed or left_out.unreadable:
         return Exit.FILMS_FAILED

@@ -6,7 +6,7 @@ import logging
 import re
 import traceback
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -113,31 +113,20 @@ class Refusal(PleuraError):
     """A request that is not served; its text says what to change."""
 
 
-class TooLarge(Refusal):
+class TooLarge(Refusal, exit_code=2, http_status=413):
     """More bytes or films than one request may bring."""
 
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 413
 
-
-class TooSlow(Refusal):
+class TooSlow(Refusal, exit_code=2, http_status=408):
     """The request's body did not arrive in time."""
 
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 408
 
-
-class CutOff(Refusal):
+class CutOff(Refusal, exit_code=2, http_status=400):
     """The client went away before its body was there; nobody hears the answer."""
 
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 400
 
-
-class Busy(Refusal):
+class Busy(Refusal, http_status=503):
     """Every place in the queue is taken, or the memory for uploads."""
-
-    http_status: ClassVar[int] = 503
 
     def __init__(self, text: str, *, retry_after_s: int) -> None:
         """`retry_after_s` is when a place may be free."""
@@ -145,44 +134,28 @@ class Busy(Refusal):
         self.retry_after_s = retry_after_s
 
 
-class Stopping(Refusal):
+class Stopping(Refusal, http_status=503):
     """The service ends, and the films could not be finished before."""
-
-    http_status: ClassVar[int] = 503
 
     retry_after_s = 30
     """By then it may have been started again."""
 
 
-class TookTooLong(Refusal):
+class TookTooLong(Refusal, http_status=504):
     """The films were accepted, but not segmented in time."""
 
-    http_status: ClassVar[int] = 504
 
-
-class KeyNeeded(Refusal):
+class KeyNeeded(Refusal, exit_code=2, http_status=401):
     """No API key, or a wrong one."""
 
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 401
 
-
-class UnknownHost(Refusal):
+class UnknownHost(Refusal, exit_code=2, http_status=421):
     """The request is for a host of another name than those that the service has."""
 
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 421
 
-
-class ForeignOrigin(Refusal):
+class ForeignOrigin(Refusal, exit_code=2, http_status=403):
     """The request comes from a page of another site."""
 
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 403
 
-
-class NotOffered(Refusal):
+class NotOffered(Refusal, exit_code=2, http_status=406):
     """None of the kinds of answer that the client accepts."""
-
-    exit_code: ClassVar[int] = 2
-    http_status: ClassVar[int] = 406

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from pleura.apps.serve.answers import FILES, Include, Wish
 from pleura.apps.serve.problems import NotOffered
 from pleura.core.arrays import Definition
 from pleura.core.card import Card
+from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
 from pleura.core.masks.cleanup import check_definition
 
@@ -53,10 +53,7 @@ def _is_list(schema: dict[str, Any]) -> bool:
 
 
 def _instead(name: str, taken: dict[str, bool]) -> str:
-    near = difflib.get_close_matches(name.lower(), taken, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; they are {', '.join(taken)}" if taken else "; this address takes none"
+    return f"; {did_you_mean(name, taken)}" if taken else "; this address takes none"
 
 
 KINDS = ("json", "csv", *FILES)
@@ -128,9 +125,7 @@ def wish_of(asked: tuple[str, Wish], card: Card) -> Wish:
 def _checked(kind: str) -> str:
     if kind in KINDS:
         return kind
-    near = difflib.get_close_matches(kind, KINDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(KINDS)}"
-    raise UsageError(f"there is no format {kind!r}; {hint}")
+    raise UsageError(f"there is no format {kind!r}; {did_you_mean(kind, KINDS)}")
 
 
 def _kind_of(accept: str) -> str:

@@ -1,4 +1,8 @@
-"""What the OpenAPI description says of bodies, which are read by hand."""
+"""The OpenAPI description of request and response bodies.
+
+Why no response models of FastAPI: uploads are streamed, half of the answers are files, problems are
+of another media type, and models would give the description titles and references of their own.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,9 @@ from pleura.core.arrays import Mask
 
 __all__ = ["fill_outlines", "mask_from_rle", "outlines", "rle"]
 
+# Why not OpenCV or scikit-image: they trace through the centres of pixels, so their polygons do not
+# enclose exactly the pixels of the mask.
+
 
 def outlines(mask: Mask) -> list[NDArray[np.float64]]:
     """The edges of `mask`, (H, W) bool, as closed polygons, each (N, 2) float64 of (x, y).

@@ -16,6 +16,9 @@ from pleura.core.types import Box
 
 __all__ = ["Runs", "find_gaps", "find_runs", "join"]
 
+# Why our own: components, holes, contours and the seam are all computed from these runs, and no
+# library gives runs to numpy.
+
 BLOCK = 2**17
 """Pixels of a mask that are searched at a time; copies of so many stay in the CPU's cache."""
 

@@ -14,13 +14,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import (
-    UID,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEGExtended12Bit,
-)
+from pydicom.uid import UID
 
 from pleura.core.arrays import Pixels
 from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
@@ -30,6 +24,12 @@ from pleura.io.dicom.decode.codecs import add_jpeg12, is_available
 from pleura.io.dicom.decode.fragments import put_right
 from pleura.io.dicom.decode.pixels import brightness, stored_values
 from pleura.io.dicom.decode.samples import check_stream, count_samples
+from pleura.io.dicom.decode.syntaxes import (
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    JPEG_EXTENDED,
+)
 from pleura.io.dicom.header import (
     check_is_film,
     number,
@@ -51,9 +51,9 @@ from pleura.io.images.grey import to_grey
 __all__ = ["read_dicom"]
 
 _NATIVE = {  # (implicit VR, little endian) -> transfer syntax
-    (True, True): ImplicitVRLittleEndian,
-    (False, True): ExplicitVRLittleEndian,
-    (False, False): ExplicitVRBigEndian,
+    (True, True): IMPLICIT_LITTLE_ENDIAN,
+    (False, True): EXPLICIT_LITTLE_ENDIAN,
+    (False, False): EXPLICIT_BIG_ENDIAN,
 }
 
 
@@ -146,7 +146,7 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
     except Exception:  # third-party decoders fail with errors of any class
         syntax = dataset.file_meta.TransferSyntaxUID
         name, remedy = syntax.name, ""
-        if syntax == JPEGExtended12Bit and not is_available(syntax):
+        if syntax == JPEG_EXTENDED and not is_available(syntax):
             remedy = ", `pip install 'pleura[jpeg12]'` for 12 bits"
         raise UnreadableFilm(
             f"the pixels ({name}) could not be decoded: the file is damaged or cut short, or of a "
@@ -171,7 +171,7 @@ def _name_syntax(dataset: Dataset) -> None:
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
-        dataset.file_meta.TransferSyntaxUID = _NATIVE[bool(implicit), bool(little)]
+        dataset.file_meta.TransferSyntaxUID = UID(_NATIVE[bool(implicit), bool(little)])
 
 
 def _needs_decoder_process(dataset: Dataset) -> bool:
@@ -184,7 +184,7 @@ def _needs_decoder_process(dataset: Dataset) -> bool:
 def _check_decoder(dataset: Dataset) -> None:
     """Raise `UnreadableFilm` with the remedy where no decoder is installed."""
     syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
-    if syntax == JPEGExtended12Bit:
+    if syntax == JPEG_EXTENDED:
         add_jpeg12()
     try:
         available = get_decoder(syntax).is_available

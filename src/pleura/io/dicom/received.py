@@ -7,13 +7,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread, uid
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom.common import MAKER
+from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, UNCOMPRESSED
 from pleura.io.dicom.header import FILM_CLASSES, check_is_film, number, text, word
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.film_checks import MOST_PIXELS, check_size
@@ -27,29 +28,13 @@ __all__ = [
     "transfer_syntaxes",
 ]
 
-_NATIVE = (
-    uid.ExplicitVRLittleEndian,
-    uid.ImplicitVRLittleEndian,
-    uid.DeflatedExplicitVRLittleEndian,
-    uid.ExplicitVRBigEndian,
-)
-_COMPRESSED = (
-    uid.JPEGLSLossless,
-    uid.JPEGLSNearLossless,
-    uid.JPEG2000Lossless,
-    uid.JPEG2000,
-    uid.JPEGLosslessSV1,
-    uid.JPEGLossless,
-    uid.JPEGBaseline8Bit,
-    uid.JPEGExtended12Bit,
-    uid.RLELossless,
-)
+_PLAIN_PIXELS = (*UNCOMPRESSED, DEFLATED)
 
 
 def transfer_syntaxes() -> list[str]:
     """The transfer syntaxes in which a film can be read on this machine."""
-    readable = (each for each in _COMPRESSED if get_decoder(each).is_available)
-    return [str(each) for each in (*_NATIVE, *readable)]
+    readable = (syntax for syntax in COMPRESSED if get_decoder(syntax).is_available)
+    return [*_PLAIN_PIXELS, *readable]
 
 
 def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
@@ -96,7 +81,7 @@ def _check_length(film: Dataset) -> None:
     samples = int(number(film, "SamplesPerPixel") or 1)
     bits = int(number(film, "BitsAllocated") or 8)
     expected = int(film.Rows) * int(film.Columns) * samples * bits // 8
-    compressed = word(film.file_meta, "TransferSyntaxUID") not in set(map(str, _NATIVE))
+    compressed = word(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS
     if not film.PixelData or (not compressed and len(film.PixelData) < expected):
         raise UnreadableFilm(
             f"the film holds {len(film.PixelData or b'')} bytes of pixels where its size asks for "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
+from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Provenance, Segmentation
 from pleura.io.decoding import quietly
@@ -80,11 +80,7 @@ def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """The formats, each once, in the order of `DICOM_FORMATS`; `UsageError` for an unknown one."""
     asked = set(formats)
     for name in sorted(asked - set(DICOM_FORMATS)):
-        near = difflib.get_close_matches(name, DICOM_FORMATS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "."
-        raise UsageError(
-            f"there is no DICOM format {name!r}{hint} They are: {', '.join(DICOM_FORMATS)}"
-        )
+        raise UsageError(f"there is no DICOM format {name!r}; {did_you_mean(name, DICOM_FORMATS)}")
     return tuple(name for name in DICOM_FORMATS if name in asked)
 
 

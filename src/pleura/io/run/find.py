@@ -10,7 +10,7 @@ import fnmatch
 import glob
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -112,14 +112,11 @@ class _Looking:
 
     def _in_folder(self, folder: Path) -> list[tuple[Path, int]]:
         """All films below `folder`, named from `folder`; `UsageError` where there are none."""
-        films = list(self._below(folder))
-        if not films:
-            raise UsageError(
-                f"no films in the folder {folder}: looked, in all its folders, for "
-                f"{', '.join(FILM_SUFFIXES)} and DICOM files without a suffix"
-                f"{self._instead()}; name the right folder"
-            )
-        return [(path, _depth(path, folder)) for path in films]
+        none = (
+            f"no films in the folder {folder}: looked, in all its folders, for "
+            f"{', '.join(FILM_SUFFIXES)} and DICOM files without a suffix"
+        )
+        return self._named(self._below(folder), folder, none=none, remedy="; name the right folder")
 
     def _of_glob(self, pattern: str) -> list[tuple[Path, int]]:
         """Films that match, and those in folders that match, from the part without wildcards."""
@@ -136,13 +133,20 @@ class _Looking:
                 films.update(self._below(path, entered))
             elif self._is_film(path):
                 films.add(path)
-        if not films:
-            raise UsageError(
-                f"the glob {pattern} matches {len(matches)} paths, none of them a film; "
-                f"films end in {', '.join(FILM_SUFFIXES)}, or are DICOM files without a suffix"
-                f"{self._instead()}"
-            )
-        return [(path, _depth(path, base)) for path in films]
+        none = (
+            f"the glob {pattern} matches {len(matches)} paths, none of them a film; "
+            f"films end in {', '.join(FILM_SUFFIXES)}, or are DICOM files without a suffix"
+        )
+        return self._named(films, base, none=none)
+
+    def _named(
+        self, films: Iterable[Path], base: Path, *, none: str, remedy: str = ""
+    ) -> list[tuple[Path, int]]:
+        """The films with their depth below `base`; `UsageError` where there are none."""
+        named = [(path, _depth(path, base)) for path in films]
+        if not named:
+            raise UsageError(f"{none}{self._instead()}{remedy}")
+        return named
 
     def _matching(self, base: Path, parts: Sequence[str]) -> list[Path]:
         """What a glob's parts match below `base`; as `glob.glob`, which ends in deep trees."""

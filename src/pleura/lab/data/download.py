@@ -1,29 +1,30 @@
-"""The public archives of the US National Library of Medicine, downloaded and unpacked.
+"""Downloads and unpacks the public archives of the US National Library of Medicine.
 
-This is the only module that touches the network, and only when `pleura data fetch` is said.
+Only `pleura data fetch` uses it.
 
-The library publishes no checksums, and we will not invent any: the SHA-256 of the first download
-is written beside the archive (as `sha256sum` reads it) and holds from then on. Who has got a
-checksum from someone they trust can demand it.
+The library publishes no checksums. The SHA-256 of the first download is written beside the archive,
+as `sha256sum` reads it, and every later use is compared with it. A checksum from another source may
+be given instead.
 """
 
 from __future__ import annotations
 
-import logging
 import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 import pooch
 
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.digest import SUFFIX, digest_in, digest_line
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
+from pleura.net.quiet import quiet
 
 __all__ = ["ARCHIVES", "Archive", "Fetched", "Progress", "fetch"]
 
@@ -42,6 +43,8 @@ class Archive:
     """Where its owner describes it, for a download by hand."""
 
     cite: str
+    """The publications that its owner asks users to cite."""
+
     then: str = ""
     """What is still missing when it is unpacked."""
 
@@ -73,7 +76,7 @@ ARCHIVES = {
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An archive that is here."""
+    """An archive that was fetched and unpacked."""
 
     archive: Path
     folder: Path
@@ -81,7 +84,7 @@ class Fetched:
 
     sha256: str
     first_use: bool
-    """Nothing was there to compare the checksum with; it is written down now."""
+    """There was no checksum to compare with; it is now written beside the archive."""
 
 
 def fetch(
@@ -94,8 +97,8 @@ def fetch(
 ) -> Fetched:
     """Download the archive `name` of `ARCHIVES` into the folder `to`, and unpack it there.
 
-    What is there is not done again: a finished archive is only checked, an unfinished one gone
-    on with, an unpacked one left alone. `url` is another place that has the same file.
+    A finished archive is only checked, an unfinished one is continued, and a folder that was
+    unpacked before is kept. `url` is another address of the same file.
 
     Raises:
         UsageError: there is no archive of that name.
@@ -103,26 +106,26 @@ def fetch(
             message says how to do it by hand.
     """
     if name not in ARCHIVES:
-        raise UsageError(f"no archive {name!r}; known are {', '.join(ARCHIVES)}")
+        raise UsageError(f"no archive {name!r}; {did_you_mean(name, ARCHIVES)}")
     known = ARCHIVES[name]
     archive = to / known.file_name
     expected = _expected(archive, sha256)
     if not archive.exists():
         _download(known, url or known.url, archive, expected, progress)
     found = _verified(archive, expected)
-    _lock(archive).write_text(f"{found}  {archive.name}\n", "utf-8")
+    _lock(archive).write_text(digest_line(found, archive.name), "utf-8")
     return Fetched(archive, _unpacked(archive, progress), found, first_use=expected is None)
 
 
 def _lock(archive: Path) -> Path:
-    return archive.with_name(archive.name + ".sha256")
+    return archive.with_name(archive.name + SUFFIX)
 
 
 def _expected(archive: Path, sha256: str | None) -> str | None:
-    """The checksum demanded, else the one of the first download, else None; lower case."""
+    """The checksum that is given, else that of the first download, else None; lower case."""
     lock = _lock(archive)
     if sha256 is None and lock.is_file():
-        sha256 = (lock.read_text("utf-8").split() or [""])[0]
+        sha256 = digest_in(lock.read_text("utf-8"))
     if sha256 is None:
         return None
     plain = sha256.strip().lower()
@@ -140,7 +143,8 @@ def _download(
     )
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
-        with _quiet_pooch():
+        # Pooch checks the digest; its own downloader would begin anew after a broken connection.
+        with quiet(pooch.get_logger()):  # the command says what is downloaded
             pooch.retrieve(
                 url, expected, fname=archive.name, path=archive.parent, downloader=transfer
             )
@@ -148,7 +152,7 @@ def _download(
         raise DataError(_by_hand(known, url, archive, error)) from error
     except Interrupted as error:
         raise DataError(
-            f"{url}: {error}; what has come is kept, run the same command to go on"
+            f"{url}: {error}; the part that has arrived is kept, run the same command to continue"
         ) from error
     except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
         raise DataError(
@@ -212,7 +216,7 @@ def _unpacked(archive: Path, progress: Progress) -> Path:
         ) from error
     except OSError as error:
         raise DataError(
-            f"{archive}: cannot be unpacked ({error}); see to that and run again"
+            f"{archive}: cannot be unpacked ({error}); mend this and run the command again"
         ) from (error)
 
 
@@ -278,18 +282,6 @@ def _extract(
 
 
 def _is_litter(name: str) -> bool:
-    """What macOS and Windows leave in archives."""
+    """Whether macOS or Windows put this file into the archive."""
     path = PurePosixPath(name)
     return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db")
-
-
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    """Pooch announces its downloads on stderr; the doors do that here."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -24,7 +24,7 @@ from pleura.lab.data.labels import target_for
 from pleura.lab.evaluate.case import Examined, Judge
 from pleura.lab.evaluate.statistics import rounded
 from pleura.lab.evaluate.trial import Failure
-from pleura.runtime.engine import Engine
+from pleura.runtime.engine import Engine, EngineInFront
 
 __all__ = [
     "BINS",
@@ -66,22 +66,12 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Tempered:
+class Tempered(EngineInFront):
     """An engine of another temperature and norms; what it answers is what would be shipped."""
 
     engine: Engine
     temperature: float
     norms: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The engine's own."""
-        return self.engine.name
-
-    @property
-    def weights_sha256(self) -> str:
-        """The engine's own."""
-        return self.engine.weights_sha256
 
     @property
     def card(self) -> Card:

@@ -37,7 +37,11 @@ class Pair:
     """One structure, as labelled and as found: (H, W) bool at the mask file's size."""
 
     structure: str
+    """One of `STRUCTURES`."""
+
     truth: Mask
+    """As the source labels it."""
+
     predicted: Mask
     sides: str = ""
     """For right and left: `labelled` by the source, or `split` from both lungs together."""

@@ -65,8 +65,14 @@ class Metric:
     """What a score is called, its unit, and which way is better."""
 
     name: str
+    """A field of `Scores`, and a column of scores.csv."""
+
     title: str
+    """As people read it, without the unit."""
+
     unit: str
+    """`px` or `mm`; empty for a share."""
+
     better: str
     """`high`, `low` or `zero`."""
 

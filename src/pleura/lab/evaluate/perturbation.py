@@ -7,10 +7,11 @@ changes the greys leaves the truth alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +152,18 @@ def wider(size: tuple[int, int], *, factor: float) -> tuple[int, int]:
     return size[0], max(round(size[1] * factor), 1)
 
 
+def _resizes(
+    name: str,
+    title: str,
+    values: Iterable[float],
+    *,
+    by: Callable[[Any], Callable[[tuple[int, int]], tuple[int, int]]],
+) -> Iterator[Perturbation]:
+    """One perturbation for each value; `title` has a place for it, and `by` makes the resizing."""
+    for value in values:
+        yield Perturbation(name=f"{name}_{value:g}", title=title.format(value), resize=by(value))
+
+
 UNPERTURBED = Perturbation(name="none", title="as it is")
 
 PERTURBATIONS = (
@@ -174,21 +187,17 @@ PERTURBATIONS = (
         )
         for power in (0.5, 2.0)
     ),
-    *(
-        Perturbation(
-            name=f"longer_side_{to}",
-            title=f"longer side {to} px",
-            resize=partial(longer_side, to=to),
-        )
-        for to in (128, 4000)
+    *_resizes(
+        "longer_side",
+        "longer side {:g} px",
+        (128, 4000),
+        by=lambda to: partial(longer_side, to=to),
     ),
-    *(
-        Perturbation(
-            name=f"wider_{factor:g}",
-            title=f"width x {factor:g}",
-            resize=partial(wider, factor=factor),
-        )
-        for factor in (0.7, 0.85, 1.2, 1.4)
+    *_resizes(
+        "wider",
+        "width x {:g}",
+        (0.7, 0.85, 1.2, 1.4),
+        by=lambda factor: partial(wider, factor=factor),
     ),
 )
 """In the order of the table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.atomic import written_whole
+from pleura.io.atomic import write_with_digest, written_whole
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.calibration import (
     BINS,
@@ -33,7 +32,8 @@ from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerp
 from pleura.lab.evaluate.verdicts import figures, judge_seen, negatives
 from pleura.lab.report.charts import COLOURS
 from pleura.lab.report.evaluation import provenance
-from pleura.lab.report.page import Page, Table, number, percent
+from pleura.lab.report.numbers import number, percent
+from pleura.lab.report.page import Page, Table
 from pleura.lab.report.robustness import made_by
 from pleura.net.export import with_temperature
 from pleura.runtime.engine import Engine, OnnxEngine
@@ -190,11 +190,7 @@ def write_tempered(
     """
     card = replace(OnnxEngine(weights).card, temperature=temperature, norms=norms or {})
     content = with_temperature(weights, card)
-    digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n"
-    with written_whole(target) as file:
-        file.write(content)
-    with written_whole(target.with_name(f"{target.name}.sha256"), "w") as text:
-        text.write(digest)
+    write_with_digest(target, content)
 
 
 def _figures(drawn: Sequence[Drawn]) -> dict[str, Any]:

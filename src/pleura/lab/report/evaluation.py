@@ -29,6 +29,7 @@ from pleura.lab.evaluate.trial import (
     read_rows,
 )
 from pleura.lab.report import charts as figures
+from pleura.lab.report.numbers import number, percent, signed_percent
 from pleura.lab.report.panels import ADDED, MISSED, TRUE, Choice, choose_films, draw_panel
 from pleura.runtime.engine import Engine
 
@@ -54,7 +55,7 @@ def report_html(
     comparable = [row for row in rows if row.comparable]
     lungs = [row for row in comparable if row.structure == "lungs"]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"number": _number, "percent": _percent, "signed": _signed}
+    environment.filters |= {"number": number, "percent": percent, "signed": signed_percent}
     source = (
         resources.files("pleura.lab.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     )
@@ -160,18 +161,6 @@ def _drawn(choices: Sequence[Choice], examine: Callable[[Row], Examined]) -> lis
             films.append((row, views))
         pages.append({"name": choice.name, "films": films})
     return pages
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1%}".replace("-", "−")
 
 
 SCHEMA = 1

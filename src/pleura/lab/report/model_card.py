@@ -12,7 +12,8 @@ from typing import Any
 
 from pleura.core.errors import UsageError
 from pleura.lab.report.calibration import calibration_table
-from pleura.lab.report.page import Table, count, number, percent, signed, with_interval
+from pleura.lab.report.numbers import count, number, percent, signed, with_interval
+from pleura.lab.report.page import Table
 from pleura.lab.report.robustness import robustness_tables
 
 __all__ = ["REMARKS", "model_card", "read_remarks", "read_results"]

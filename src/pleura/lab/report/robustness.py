@@ -19,7 +19,8 @@ from pleura.lab.evaluate.robustness import EFFECTS, Robustness, as_csv, tabulate
 from pleura.lab.evaluate.statistics import POOR_DICE
 from pleura.lab.evaluate.trial import Trial, choose
 from pleura.lab.report.evaluation import provenance
-from pleura.lab.report.page import Page, Table, count, number, percent, signed, with_interval
+from pleura.lab.report.numbers import count, number, percent, signed, with_interval
+from pleura.lab.report.page import Page, Table
 from pleura.runtime.engine import Engine
 
 __all__ = ["made_by", "robustness", "robustness_tables"]

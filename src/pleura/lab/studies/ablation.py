@@ -18,6 +18,7 @@ from pleura.lab.evaluate.case import Row
 from pleura.lab.evaluate.statistics import describe
 from pleura.lab.evaluate.trial import Trial, read_rows
 from pleura.lab.report.evaluation import evaluate
+from pleura.lab.report.numbers import plain
 from pleura.lab.train.export import write_weights
 from pleura.lab.train.recipe import Recipe, find_recipe, load_recipe
 from pleura.lab.train.run import Machine, train
@@ -245,17 +246,13 @@ def study_table(told: dict[str, Any]) -> str:
         dice, far = row["metrics"]["dice"], row["metrics"]["hd95_px"]
         change = _difference(dice["difference"]) if index else "-"
         lines.append(
-            f"| {row['title']} | {len(row['seeds'])} | {_told(dice['value']['mean'], '.4f')} | "
-            f"{change} | {_told(far['value']['mean'], '.1f')} |"
+            f"| {row['title']} | {len(row['seeds'])} | {plain(dice['value']['mean'], '.4f')} | "
+            f"{change} | {plain(far['value']['mean'], '.1f')} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _told(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
 def _difference(figures: dict[str, Any]) -> str:
-    ends = [_told(figures[end], "+.4f") for end in ("mean_low", "mean_high")]
+    ends = [plain(figures[end], "+.4f") for end in ("mean_low", "mean_high")]
     interval = "" if figures["mean_low"] is None else f" ({ends[0]} to {ends[1]})"
-    return _told(figures["mean"], "+.4f") + interval
+    return plain(figures["mean"], "+.4f") + interval

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.burnt_in import without_burnt_in
+from pleura.core.digest import sha256
 from pleura.core.errors import DataError
 from pleura.core.frame import Frame, normalise
 from pleura.core.masks.cleanup import THRESHOLD
-from pleura.io.atomic import written_whole
+from pleura.io.atomic import write_with_digest
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
 from pleura.net.export import with_card
 from pleura.net.int8.quantise import quantise
 from pleura.runtime.engine import Engine, OnnxEngine
 
-__all__ = ["Calibration", "Quantised", "quantise_weights", "write_with_digest"]
+__all__ = ["Calibration", "Quantised", "quantise_weights"]
 
 CHECKED = 100
 """Films, none of them calibrated on, on which the int8 answer is held against the fp32 one."""
@@ -76,25 +76,13 @@ def quantise_weights(
     card = replace(
         fp32.card,
         precision="int8",
-        made_from=hashlib.sha256(weights).hexdigest(),
+        made_from=sha256(weights),
         scores={**fp32.card.scores, "int8_agreement": agreement},
         data={**fp32.card.data, "calibrated_on": len(chosen)},
     )
     content = with_card(made, card)
     write_with_digest(target, content)
     return Quantised(target, len(content) / 1e6, len(chosen), agreement)
-
-
-def write_with_digest(target: Path, content: bytes) -> None:
-    """Write a file and `NAME.sha256` beside it, each whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(content).hexdigest()
-    for path, data in (
-        (target, content),
-        (target.with_name(f"{target.name}.sha256"), f"{digest}  {target.name}\n".encode()),
-    ):
-        with written_whole(path) as file:
-            file.write(data)
 
 
 def _choose(calibration: Calibration) -> tuple[list[Film], list[Film]]:

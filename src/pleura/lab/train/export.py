@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 import subprocess
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from matplotlib.figure import Figure
 
 import pleura
 from pleura.core.card import Card
+from pleura.core.digest import sha256
 from pleura.core.errors import UsageError, WeightsError
-from pleura.io.atomic import written_whole
+from pleura.io.atomic import write_with_digest, written_whole
 from pleura.lab.train.recipe import Recipe, parse_recipe
 from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.export import to_onnx
@@ -141,7 +141,7 @@ def export_checkpoint(
             architecture=network.architecture.as_dict(),
             scores={},
             norms={},
-            made_from=hashlib.sha256(source.read_bytes()).hexdigest(),
+            made_from=sha256(source.read_bytes()),
         )
     return write_weights(network, card, folder / (name or card.name))
 
@@ -192,17 +192,12 @@ def _selected(
 
 def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:
     """Write STEM.onnx and STEM.safetensors, a .sha256 beside each; returns the ONNX file."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     graph = stem.with_name(f"{stem.name}.onnx")
     for path, content in (
         (stem.with_name(f"{stem.name}.safetensors"), to_safetensors(network, card)),
         (graph, to_onnx(network, card)),
     ):
-        digest = hashlib.sha256(content).hexdigest()
-        with written_whole(path) as file:
-            file.write(content)
-        with written_whole(path.with_name(f"{path.name}.sha256")) as file:
-            file.write(f"{digest}  {path.name}\n".encode())
+        write_with_digest(path, content)
     return graph
 
 

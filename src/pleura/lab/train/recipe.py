@@ -6,7 +6,6 @@ checkpoint and inside the exported weights' card.
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import lung_channels
+from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
 from pleura.net.unetplusplus import Architecture
 
@@ -315,8 +315,7 @@ def _remedy(key: str, known: list[str]) -> str:
     ):
         if key in (each.name for each in fields(kind)):
             return f"it belongs {place}"
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return did_you_mean(key, known)
 
 
 def _typed(value: Any, hint: Any, where: str) -> Any:

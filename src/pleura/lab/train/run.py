@@ -32,6 +32,7 @@ from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, pre
 from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
 from pleura.lab.train.module import Learner, fresh_network
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
+from pleura.net.quiet import quiet
 
 __all__ = ["Machine", "balance", "divide", "train"]
 
@@ -344,19 +345,11 @@ def _interruptible() -> Iterator[None]:
 @contextmanager
 def _calm() -> Iterator[None]:
     """Hold back advice of Lightning's that does not apply here."""
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            warnings.filterwarnings("ignore", ".*num_workers.*")
-            warnings.filterwarnings("ignore", ".*worker processes in total.*")
-            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-            warnings.filterwarnings("ignore", ".*TreeSpec.*")
-            warnings.filterwarnings("ignore", ".*functional.all_gather is deprecated.*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with quiet("lightning", "lightning.pytorch"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*num_workers.*")
+        warnings.filterwarnings("ignore", ".*worker processes in total.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*TreeSpec.*")
+        warnings.filterwarnings("ignore", ".*functional.all_gather is deprecated.*")
+        yield

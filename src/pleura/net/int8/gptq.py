@@ -18,6 +18,8 @@ from pleura.net.int8.graph import SIDES, Graph, Values, values_of
 
 __all__ = ["round_rows", "round_weights"]
 
+# Why our own: the packages with GPTQ round the matrix products of language models, no convolutions.
+
 PLACES = 256
 """Of each film, at which a convolution's input is looked at."""
 

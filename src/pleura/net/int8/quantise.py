@@ -28,6 +28,7 @@ from onnx import helper, numpy_helper
 from pleura.core.errors import WeightsError
 from pleura.net.int8.equalise import equalise
 from pleura.net.int8.gptq import round_weights
+from pleura.net.quiet import quiet
 
 __all__ = ["quantise", "without_transposed"]
 
@@ -138,10 +139,8 @@ def _quantise_file(
             film = next(self.films, None)
             return None if film is None else {"image": film[None]}
 
-    logger = logging.getLogger()  # the library warns on the root logger of advice we follow
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
+    # The library gives advice on the root logger that is followed here already.
+    with quiet("", below=logging.ERROR):
         quantization.quantize_static(
             source,
             target,
@@ -155,5 +154,3 @@ def _quantise_file(
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,
         )
-    finally:
-        logger.setLevel(level)

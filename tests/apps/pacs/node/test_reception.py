@@ -193,7 +193,7 @@ def test_a_stop_waits_for_nothing_but_what_is_under_way(
         (["--to", "https://me:secret@host/dicom-web", "--anyone"], "seen by everybody"),
         (["--to", "PACS@host:104", "--anyone", "--ae", "A TITLE THAT IS TOO LONG"], "no AE title"),
         (["--to", "PACS@host:104", "--from", "A@no.such.host.invalid"], "is not known"),
-        (["--to", "PACS@host:104", "--anyone", "-f", "dicom-sg"], "did you mean dicom-seg"),
+        (["--to", "PACS@host:104", "--anyone", "-f", "dicom-sg"], "did you mean 'dicom-seg'"),
         (["--to", "P@host:104", "--anyone", "--tls-cert", "no.pem"], "TLS files cannot be used"),
     ],
 )

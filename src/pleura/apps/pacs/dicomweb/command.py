@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,17 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import (
-    SAID,
-    SENT,
-    DicomFormats,
-    Lungs,
-    LungsOption,
-    OfRefused,
-    RefusedOption,
-    Threads,
-    Weights,
-)
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import SAID, SENT, FilmsAsJson, names_in
+from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,38 +25,41 @@ __all__ = ["dicomweb"]
 _WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmOptions:
+    """Which films of the service are segmented."""
+
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="All studies since this day, as 2026-11-23.", **_WHICH),
+    ] = None
+    modality: Annotated[
+        str, typer.Option(help="Modalities of the series to read, with commas.", **_WHICH)
+    ] = "CR,DX"
+
+
+@grouped
 def dicomweb(
     url: Annotated[
         str, typer.Argument(metavar="URL", help="The service: https://pacs/dicom-web, for one.")
     ],
-    study: Annotated[
-        list[str] | None,
-        typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="All studies since then: 2026-11-23.", **_WHICH),
-    ] = None,
-    modality: Annotated[
-        str, typer.Option(help="Of the series that are looked at; with commas.", **_WHICH)
-    ] = "CR,DX",
+    *,
+    which: FilmOptions,
     to: Annotated[
         str | None,
         typer.Option(
             metavar="URL", help="Another service for the results.", show_default=False, **SENT
         ),
     ] = None,
-    formats: DicomFormats = None,
-    refused: RefusedOption = OfRefused.marked,
+    results: ResultOptions,
     ca: Annotated[
         Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
     ] = None,
-    lungs: LungsOption = Lungs.field,
-    weights: Weights = None,
-    threads: Threads = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a film on stdout.", **SAID)
-    ] = False,
+    as_json: FilmsAsJson = False,
     uids: Annotated[
         bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **SAID)
     ] = False,
@@ -79,22 +75,18 @@ def dicomweb(
     """
     import functools
 
-    from pleura.apps.cli.engines import open_engine
     from pleura.apps.pacs.client import web_client
     from pleura.apps.pacs.dicomweb.pull import Pull, find_films
-    from pleura.apps.pacs.results import Maker, read_formats
     from pleura.apps.quiet import only_us
-    from pleura.runtime.segmenter import Segmenter
 
-    wanted, day = _modalities(modality), _day(since, study)
-    names = read_formats(formats)
+    modalities, day = _modalities(which.modality), _day(which.since, which.study)
+    results.names()  # an unknown format is told before the service is asked
     source, target = (web_client(_service(each), ca) for each in (url, to or url))
-    segmenter = Segmenter(open_engine(weights, threads=threads), definition=lungs.value)
-    pull = Pull(source, target, Maker(segmenter, names, refused.value))
+    pull = Pull(source, target, results.maker())
     say = functools.partial(_say, as_json=as_json, uids=uids)
     failed = number = 0
     with only_us():
-        films = find_films(source, studies=study or (), since=day, modalities=wanted)
+        films = find_films(source, studies=which.study or (), since=day, modalities=modalities)
         for number, film in enumerate(films, 1):
             pulled = pull(film)
             failed += pulled.status == "failed"
@@ -122,7 +114,7 @@ def _service(url: str) -> str:
 
 
 def _modalities(given: str) -> tuple[str, ...]:
-    names = tuple(name.strip().upper() for name in given.split(",") if name.strip())
+    names = tuple(name.upper() for name in names_in([given]))
     if not names:
         raise UsageError("--modality names nothing; expected CR, DX or the like, with commas")
     return names

@@ -49,7 +49,11 @@ class Pull:
     """From one service, through the network, to another or the same."""
 
     source: DICOMwebClient
+    """Where films come from."""
+
     target: DICOMwebClient
+    """Where results go; may be the source."""
+
     maker: Maker
 
     def __call__(self, film: Film) -> Pulled:

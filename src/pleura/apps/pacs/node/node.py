@@ -44,18 +44,7 @@ def run_node(
     """
     queue = Queue(folder.queue)
     stopping, films = threading.Event(), threading.Event()
-    deliveries = [
-        Delivery(
-            queue=queue,
-            folder=folder,
-            name=each.name,
-            destination=open_destination(each, ae=settings.ae, tls=settings.tls),
-            wake=threading.Event(),
-            stopping=stopping,
-            longest_wait_s=settings.longest_wait_s,
-        )
-        for each in settings.addresses
-    ]
+    deliveries = _deliveries(settings, queue, folder, stopping)
     worker = Worker(
         queue=queue,
         folder=folder,
@@ -83,6 +72,24 @@ def run_node(
     for running in threads:
         if running.error is not None:
             raise running.error
+
+
+def _deliveries(
+    settings: Settings, queue: Queue, folder: NodeFolder, stopping: threading.Event
+) -> list[Delivery]:
+    """One for each address that results go to."""
+    return [
+        Delivery(
+            queue=queue,
+            folder=folder,
+            name=each.name,
+            destination=open_destination(each, ae=settings.ae, tls=settings.tls),
+            wake=threading.Event(),
+            stopping=stopping,
+            longest_wait_s=settings.longest_wait_s,
+        )
+        for each in settings.addresses
+    ]
 
 
 def _begin(queue: Queue, folder: NodeFolder) -> None:

@@ -63,7 +63,11 @@ class Reception:
 
     queue: Queue
     folder: NodeFolder
+    """Where films are stored until their results are delivered."""
+
     space: Space
+    """The disk that films may take."""
+
     arrived: Callable[[], None]
     """Called when a film has come."""
 

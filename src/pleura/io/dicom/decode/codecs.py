@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import UID
+
+from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, JPEG_EXTENDED
 
 __all__ = [
     "DECODER_DEPENDENCIES",
@@ -28,18 +29,6 @@ PACKAGE = "python-gdcm"
 
 EXTRA = "pleura[jpeg12]"
 
-_SYNTAXES = (
-    uid.DeflatedExplicitVRLittleEndian,
-    uid.RLELossless,
-    uid.JPEGBaseline8Bit,
-    uid.JPEGLossless,
-    uid.JPEGLosslessSV1,
-    uid.JPEGLSLossless,
-    uid.JPEGLSNearLossless,
-    uid.JPEG2000Lossless,
-    uid.JPEG2000,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
@@ -55,19 +44,20 @@ class Decoder:
 
 def decoders() -> Iterator[Decoder]:
     """The compressions that films come in, and whether each can be read here."""
-    for syntax in _SYNTAXES:
-        yield Decoder(syntax.name, bool(get_decoder(syntax).is_available), PACKAGE)
-    extended = uid.JPEGExtended12Bit
+    for syntax in (DEFLATED, *COMPRESSED):
+        if syntax != JPEG_EXTENDED:
+            yield Decoder(UID(syntax).name, bool(get_decoder(syntax).is_available), PACKAGE)
+    extended = UID(JPEG_EXTENDED)
     yield Decoder(f"{extended.name}, 12 bits", is_available(extended), EXTRA)
 
 
 PLUGIN = "pleura-imagecodecs"
-DECODER_DEPENDENCIES = {JPEGExtended12Bit: ("imagecodecs",)}
+DECODER_DEPENDENCIES = {UID(JPEG_EXTENDED): ("imagecodecs",)}
 
 
 def add_jpeg12() -> None:
     """Register this decoder with pydicom, once; pydicom tries its own decoders before."""
-    decoder = get_decoder(JPEGExtended12Bit)
+    decoder = get_decoder(JPEG_EXTENDED)
     known = (*decoder.available_plugins, *decoder.missing_dependencies)
     if not any(each.startswith(PLUGIN) for each in known):
         decoder.add_plugin(PLUGIN, (__name__, "decode_frame"))

@@ -1,0 +1,110 @@
+"""What `evaluate`, `robustness` and `calibrate` share: their options, their bar and their end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pleura.apps.cli.exit_codes import Exit
+from pleura.apps.cli.options import (
+    AsJson,
+    Films,
+    Layout,
+    MostFilms,
+    NoBar,
+    Split,
+    Splits,
+    TrialLungs,
+)
+from pleura.apps.cli.progress import FilmProgress, console
+
+if TYPE_CHECKING:
+    from pleura.lab.evaluate.trial import Trial
+
+__all__ = ["TrialOptions", "command_line", "figures_table", "film_bar"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOptions:
+    """Which films are judged, how many, and where the results go."""
+
+    data: Films
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder for the results and the report.")
+    ] = Path("report")
+    split: Split = "test"
+    splits: Splits = None
+    layout: Layout = "auto"
+    lungs: TrialLungs = None
+    limit: MostFilms = None
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0
+    as_json: AsJson = False
+    quiet: NoBar = False
+
+    def trial(self, **more: Any) -> Trial:
+        """The trial that these options ask for; `more` are fields of it besides."""
+        from pleura.lab.evaluate.trial import Trial
+
+        return Trial(
+            data=tuple(self.data),
+            split=self.split,
+            splits=self.splits,
+            layout=self.layout,
+            lungs=self.lungs,
+            limit=self.limit,
+            seed=self.seed,
+            command=command_line(),
+            **more,
+        )
+
+    def finish(self, results: dict[str, Any], show: Callable[[], None], *, page: str) -> None:
+        """Print the results as JSON if asked for, show them in short, and name what failed.
+
+        Raises:
+            typer.Exit: with 3 if some films failed.
+        """
+        if self.as_json:
+            typer.echo(json.dumps(results, indent=1, allow_nan=False))
+        show()
+        screen = console()
+        for failure in results["failures"]:
+            screen.print(f"{failure['source']}/{failure['id']}: {failure['error']}", markup=False)
+        screen.print(f"{self.out / page}", markup=False)
+        if results["films"]["failed"]:
+            raise typer.Exit(Exit.FILMS_FAILED)
+
+
+def command_line() -> str:
+    """The command as it was typed, for the record."""
+    return shlex.join(["pleura", *sys.argv[1:]])
+
+
+def film_bar(stack: ExitStack, quiet: bool) -> Callable[[int, int], None]:
+    """A progress bar that opens at the first call and advances at every other."""
+    bars: list[FilmProgress] = []
+
+    def step(_done: int, total: int) -> None:
+        if bars:
+            bars[0].advance()
+        else:
+            bars.append(stack.enter_context(FilmProgress(total, quiet=quiet)))
+
+    return step
+
+
+def figures_table(*columns: str) -> Table:
+    """A table for the terminal: names on the left, then right-aligned columns of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,119 @@
+"""The options of `pleura node`, in the groups of its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pleura.apps.cli.options import SENT
+
+if TYPE_CHECKING:
+    from pleura.apps.pacs.addresses import Senders, Tls
+    from pleura.apps.pacs.node.folder import NodeFolder, Space
+
+__all__ = ["HOME", "DiskOptions", "Folder", "ListenOptions", "Retry", "TlsOptions", "To"]
+
+_WHO: dict[str, Any] = {"rich_help_panel": "Who may send"}
+_DISK: dict[str, Any] = {"rich_help_panel": "Disk"}
+_TLS: dict[str, Any] = {"rich_help_panel": "TLS"}
+
+HOME = Path("~/.pleura/node")
+"""The folder of the node, if none is named."""
+
+Folder = Annotated[
+    Path,
+    typer.Option(envvar="PLEURA_NODE", help="Folder of the queue; closed to other users.", **_DISK),
+]
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="AE@HOST:PORT|URL",
+        help="Where results go: a DICOM node (tls:AE@HOST:PORT over TLS), or a DICOMweb "
+        "service by its URL; repeatable.",
+        **SENT,
+    ),
+]
+Retry = Annotated[
+    float, typer.Option(min=0.1, help="Longest pause between two tries, seconds.", **SENT)
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenOptions:
+    """The address of the node, and who may send films to it."""
+
+    ae: Annotated[str, typer.Option(help="AE title of this node.", **_WHO)] = "PLEURA"
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", **_WHO)
+    ] = 11112
+    host: Annotated[str, typer.Option(help="Address to listen on.", **_WHO)] = "0.0.0.0"
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="AE[@HOST]",
+            help="A sender to accept, from this host only if one is named; repeatable.",
+            **_WHO,
+        ),
+    ] = None
+    anyone: Annotated[
+        bool, typer.Option("--anyone", help="Accept films from every sender.", **_WHO)
+    ] = False
+
+    def senders(self) -> Senders:
+        """Who may send; `UsageError` where nobody may."""
+        from pleura.apps.pacs.addresses import read_senders
+
+        return read_senders(self.from_ or (), anyone=self.anyone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskOptions:
+    """Where films wait, and how much of the disk they may take."""
+
+    folder: Folder = HOME
+    keep_free: Annotated[int, typer.Option(min=0, help="MB of the disk to keep free.", **_DISK)] = (
+        500
+    )
+    quota: Annotated[
+        int | None, typer.Option(min=1, help="MB that the folder may take.", **_DISK)
+    ] = None
+
+    def place(self) -> NodeFolder:
+        """The folder; it may not be there yet."""
+        from pleura.apps.pacs.node.folder import NodeFolder
+
+        return NodeFolder(self.folder.expanduser())
+
+    def space(self, root: Path) -> Space:
+        """The limits in bytes, for the folder at `root`."""
+        from pleura.apps.pacs.node.folder import Space
+
+        quota = None if self.quota is None else self.quota * 1_000_000
+        return Space(root, keep_free=self.keep_free * 1_000_000, quota=quota)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsOptions:
+    """Certificates; with one of our own, films come over TLS."""
+
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of this node, PEM; films are then sent over TLS.", **_TLS),
+    ] = None
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its key, if it is not in the same file.", **_TLS)
+    ] = None
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(help="Authority that signed the certificates of the others, PEM.", **_TLS),
+    ] = None
+
+    def tls(self) -> Tls:
+        """The three files."""
+        from pleura.apps.pacs.addresses import Tls
+
+        return Tls(self.tls_cert, self.tls_key, self.tls_ca)

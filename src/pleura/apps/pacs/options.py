@@ -1,0 +1,53 @@
+"""The options that `pleura node` and `pleura dicomweb` share, and the results they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pleura.apps.cli.options import (
+    DicomFormats,
+    Lungs,
+    LungsOption,
+    OfRefused,
+    RefusedOption,
+    Threads,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from pleura.apps.pacs.results import Maker
+
+__all__ = ["ResultOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultOptions:
+    """How films are segmented, and which DICOM results are made of them."""
+
+    formats: DicomFormats = None
+    refused: RefusedOption = OfRefused.marked
+    lungs: LungsOption = Lungs.field
+    weights: Weights = None
+    threads: Threads = None
+
+    def names(self) -> tuple[str, ...]:
+        """The formats; `UsageError` for an unknown one, before the weights are opened."""
+        from pleura.apps.pacs.results import read_formats
+
+        return read_formats(self.formats)
+
+    def maker(self) -> Maker:
+        """What makes the results of a film; opens the weights.
+
+        Raises:
+            UsageError: an unknown format, or the choice does not go with these weights.
+            WeightsError: the weights are missing, altered, or no weights.
+        """
+        from pleura.apps.cli.engines import open_engine
+        from pleura.apps.pacs.results import Maker
+        from pleura.runtime.segmenter import Segmenter
+
+        names = self.names()
+        engine = open_engine(self.weights, threads=self.threads)
+        return Maker(Segmenter(engine, definition=self.lungs.value), names, self.refused.value)

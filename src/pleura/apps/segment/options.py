@@ -1,0 +1,156 @@
+"""The options of `pleura segment`, in the groups of its help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pleura.apps.cli.options import (
+    COMPUTED,
+    SAID,
+    EngineOptions,
+    FilmsAsJson,
+    Lungs,
+    LungsOption,
+    Threads,
+    names_in,
+)
+
+if TYPE_CHECKING:
+    from pleura.apps.segment.output_folder import Place
+    from pleura.runtime.segmenter import Segmenter
+
+__all__ = ["ComputeOptions", "MessageOptions", "OutputOptions"]
+
+_WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
+
+MOST_JOBS = 4
+"""Jobs unless asked for more: each holds a film in memory, and a few keep the network busy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """The folder for results, and the files in it."""
+
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder for results; folders are mirrored.")
+    ]
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also write the film with coloured lungs.", **_WRITES)
+    ] = False
+    split: Annotated[
+        bool, typer.Option("--split", help="Also write one mask a lung.", **_WRITES)
+    ] = False
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="mask (the default), overlay, split, labels, npy, nifti, coco, crop, "
+            "probabilities; of DICOM films dicom-seg, dicom-seg-fractional, dicom-seg-labelmap, "
+            "dicom-sr, dicom-sc, dicom-gsps too; repeatable, or with commas.",
+            **_WRITES,
+        ),
+    ] = None
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the run in OUT: finished films are kept; a format may be added.",
+            **_WRITES,
+        ),
+    ] = False
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Start anew in OUT, and replace its files.", **_WRITES),
+    ] = False
+    uid: Annotated[
+        bool, typer.Option("--uid", help="Add the UIDs of DICOM films to results.csv.", **_WRITES)
+    ] = False
+
+    def place(self) -> Place:
+        """The folder with the formats of all options; `UsageError` for an unknown format."""
+        from pleura.apps.segment.output_folder import Place
+        from pleura.io.outputs import check_formats
+
+        names = names_in(self.formats) if self.formats else ["mask"]
+        names += [name for name in ("overlay", "split") if getattr(self, name)]
+        return Place(
+            out=self.out,
+            formats=check_formats(names),
+            resume=self.resume,
+            overwrite=self.overwrite,
+            uid=self.uid,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeOptions(EngineOptions):
+    """How films are segmented, and how many at a time."""
+
+    lungs: LungsOption = Lungs.field
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Also segment colour photographs of films, and films whose header names another "
+            "body part.",
+            **COMPUTED,
+        ),
+    ] = False
+    threads: Threads = None
+    batch: Annotated[
+        int,
+        typer.Option("--batch-size", min=1, help="Films in one call of the network.", **COMPUTED),
+    ] = 1
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads that read, and as many that write.", **COMPUTED),
+    ] = None
+
+    def opener(self) -> Callable[[int], Segmenter]:
+        """What opens a segmenter that so many threads may call at the same time.
+
+        Raises:
+            UsageError: two of the options do not go together.
+        """
+        from pleura.apps.cli.engines import open_engine
+        from pleura.runtime.segmenter import Segmenter
+
+        choice = self.choice(threads=self.threads)
+
+        def opened(streams: int) -> Segmenter:
+            engine = open_engine(self.weights, replace(choice, streams=streams))
+            return Segmenter(engine, definition=self.lungs.value)
+
+        return opened
+
+    def job_count(self) -> int:
+        """`--jobs`, or a number that fits the CPUs."""
+        from pleura.runtime.threads import usable_cpus
+
+        return self.jobs or min(MOST_JOBS, usable_cpus())
+
+    def lane_count(self) -> int:
+        """How many calls of the network run at the same time."""
+        from pleura.runtime.threads import lanes, usable_cpus
+
+        return lanes(self.threads or usable_cpus()) if self.device == "cpu" else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageOptions:
+    """What is printed, and what the exit code says."""
+
+    as_json: FilmsAsJson = False
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 4 if a film is to review or refused.", **SAID),
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--no-progress", "-q", help="Print only errors on stderr.", **SAID)
+    ] = False

@@ -1,0 +1,107 @@
+"""Where the film lies in the square: shifted, scaled, turned or mirrored, its labels with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from monai.transforms.spatial.array import Affine
+from numpy.random import Generator
+from torch import Tensor
+
+from pleura.lab.train.augment.effect import Effect, Sample
+from pleura.lab.train.recipe import Augment
+
+__all__ = ["Placement"]
+
+PARTNERS = {
+    "right_field": "left_field",
+    "left_field": "right_field",
+    "right_whole": "left_whole",
+    "left_whole": "right_whole",
+}
+"""What a channel becomes in a mirrored film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement(Effect):
+    """Shift, scale, turn and mirror the film about the middle of the square."""
+
+    shift: tuple[float, float] = (0.0, 0.0)
+    """(down, right), shares of the side."""
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    """(rows, columns): size of the shown film against the original; under 1 leaves a border."""
+
+    rotation_deg: float = 0.0
+    """Clockwise on the screen."""
+
+    flip: bool = False
+
+    @classmethod
+    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
+        """From `padding`, `zoom`, `aspect`, `shift`, `rotation_deg` and `flip_chance`."""
+
+        def spread(most: float) -> float:
+            return float(rng.uniform(-most, most))
+
+        # A border on each side is a smaller film, off the middle.
+        top, bottom, left, right = (float(rng.uniform(0, augment.padding)) for _ in range(4))
+        zoom, aspect = 1 + spread(augment.zoom), math.sqrt(1 + abs(spread(augment.aspect)))
+        aspect = aspect if rng.random() < 0.5 else 1 / aspect
+        tall, wide = 1 / (1 + top + bottom), 1 / (1 + left + right)
+        placement = cls(
+            shift=(
+                spread(augment.shift) + (top - bottom) / 2 * tall,
+                spread(augment.shift) + (left - right) / 2 * wide,
+            ),
+            scale=(zoom * tall * aspect, zoom * wide / aspect),
+            rotation_deg=spread(augment.rotation_deg),
+            flip=bool(rng.random() < augment.flip_chance),
+        )
+        return None if placement == cls() else placement
+
+    def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:
+        """Move image and labels; the border is black, and known to be no lung."""
+        count = len(channels)
+        # Unknown pixels are carried as ones, so that the border, known to be no lung, is zero.
+        moved = self._moved(torch.cat([sample.image, sample.target, 1 - sample.weight]))
+        target = (moved[1 : 1 + count] >= 0.5).float()
+        weight = (moved[1 + count :] < 0.5).float()
+        if self.flip:
+            target, weight = _with_sides_changed(target, weight, channels)
+        return Sample(moved[:1], target, weight)
+
+    def _moved(self, stack: Tensor) -> Tensor:
+        """(K, S, S) -> (K, S, S), bilinear, zeros outside."""
+        side = stack.shape[-1]
+        turn = math.radians(self.rotation_deg)
+        cos, sin = math.cos(turn), math.sin(turn)
+        tall, wide = self.scale
+        down, right = (share * side for share in self.shift)
+        # MONAI takes where each shown pixel comes from, in (row, column) from the middle.
+        inverse = np.array([[cos / tall, -sin / tall, 0], [sin / wide, cos / wide, 0], [0, 0, 1.0]])
+        inverse[1] *= -1.0 if self.flip else 1.0
+        inverse @= np.array([[1, 0, -down], [0, 1, -right], [0, 0, 1.0]])
+        moved, _ = Affine(affine=inverse, mode="bilinear", padding_mode="zeros")(stack)
+        return torch.as_tensor(np.asarray(moved), dtype=torch.float32)
+
+
+def _with_sides_changed(
+    target: Tensor, weight: Tensor, channels: tuple[str, ...]
+) -> tuple[Tensor, Tensor]:
+    """The maps of a mirrored film: what was the right lung is the left one."""
+    order = [_partner(channels, channel) for channel in channels]
+    target, weight = target[order], weight[order]
+    for index, channel in enumerate(channels):  # its partner's mask is not at hand
+        if PARTNERS.get(channel, channel) not in channels:
+            target[index], weight[index] = 0, 0
+    return target, weight
+
+
+def _partner(channels: tuple[str, ...], channel: str) -> int:
+    partner = PARTNERS.get(channel, channel)
+    return channels.index(partner if partner in channels else channel)

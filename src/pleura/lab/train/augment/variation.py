@@ -1,0 +1,109 @@
+"""All effects on one showing of a film: drawn in one order, applied in another.
+
+The same variation always gives the same sample, which is what makes a run resumable and a sheet of
+examples honest. The effects are MONAI's deterministic transforms where it has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+from numpy.random import Generator
+
+from pleura.lab.train.augment.effect import Effect, Sample
+from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise
+from pleura.lab.train.augment.hidden import Lines, Opacity, Patch
+from pleura.lab.train.augment.picture import Invert, Jpeg, Letters
+from pleura.lab.train.augment.placement import Placement
+from pleura.lab.train.recipe import Augment
+
+__all__ = ["Variation", "draw", "vary"]
+
+EFFECTS: dict[str, type[Effect]] = {
+    "placement": Placement,
+    "gamma": Gamma,
+    "contrast": Contrast,
+    "noise": Noise,
+    "blur": Blur,
+    "invert": Invert,
+    "patch": Patch,
+    "letters": Letters,
+    "jpeg": Jpeg,
+    "opacity": Opacity,
+    "lines": Lines,
+    "coarse": Coarse,
+}
+"""By name, in the order of drawing. It decides what a seed gives: a new effect goes at the end."""
+
+BEFORE_CLIPPING = (
+    "placement",
+    "opacity",
+    "patch",
+    "lines",
+    "coarse",
+    "gamma",
+    "contrast",
+    "blur",
+    "noise",
+)
+"""Applied first, in this order; greys may leave [0, 1] on the way, and are clipped behind it."""
+
+AFTER_CLIPPING = ("letters", "jpeg", "invert")
+"""Applied then, in this order, to greys in [0, 1]."""
+
+_Kind = TypeVar("_Kind", bound=Effect)
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """Everything that chance decides about one showing of one film."""
+
+    effects: tuple[Effect, ...] = ()
+    """At most one of a class, in any order; an effect that is not here changes nothing."""
+
+    def get(self, kind: type[_Kind]) -> _Kind | None:
+        """The effect of a class, or None."""
+        return next((effect for effect in self.effects if isinstance(effect, kind)), None)
+
+    def named(self, names: Iterable[str]) -> Iterator[Effect]:
+        """The effects of these names, in the order of the names."""
+        for name in names:
+            if (effect := self.get(EFFECTS[name])) is not None:
+                yield effect
+
+
+GENTLY = 0.3
+"""What is left of every extent where a film is varied gently."""
+
+
+def gentle(augment: Augment) -> Augment:
+    """The same at a fraction of every extent, and without all that has a chance."""
+    return replace(
+        augment,
+        **{
+            field.name: 0.0
+            if field.name.endswith("_chance")
+            else GENTLY * getattr(augment, field.name)
+            for field in fields(augment)
+        },
+    )
+
+
+def draw(augment: Augment, rng: Generator) -> Variation:
+    """Draw a variation; the same state of the generator gives the same one."""
+    if augment.gentle_chance and rng.random() < augment.gentle_chance:
+        augment = gentle(augment)
+    drawn = (kind.draw(augment, rng) for kind in EFFECTS.values())
+    return Variation(tuple(effect for effect in drawn if effect is not None))
+
+
+def vary(sample: Sample, variation: Variation, channels: tuple[str, ...]) -> Sample:
+    """Apply a variation to a film and its labels; shapes stay."""
+    for effect in variation.named(BEFORE_CLIPPING):
+        sample = effect.apply(sample, channels)
+    sample = replace(sample, image=sample.image.clamp(0, 1))
+    for effect in variation.named(AFTER_CLIPPING):
+        sample = effect.apply(sample, channels)
+    return sample
