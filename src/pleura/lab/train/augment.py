@@ -48,6 +48,23 @@ class Sample:
     weight: Tensor
     """(C, S, S) float32: 1 where the channel is labelled, 0 where nothing is known."""
 
+    def at_side(self, side: int) -> Sample:
+        """The same at another side, as `resized` makes it."""
+        batch = self.image[None], self.target[None], self.weight[None]
+        image, target, weight = resized(batch, side)
+        return Sample(image[0], target[0], weight[0])
+
+
+def resized(batch: tuple[Tensor, Tensor, Tensor], side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, target and weight, all (N, K, S, S), at (side, side).
+
+    Greys by mean, targets by majority, known where all was known.
+    """
+    image, target, weight = (
+        functional.interpolate(maps, (side, side), mode="area") for maps in batch
+    )
+    return image, (target > 0.5).float(), (weight > 1 - 1e-4).float()
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:
@@ -121,6 +138,10 @@ class Variation:
     jpeg_quality: int | None = None
     opacity: Opacity | None = None
     lines: tuple[Line, ...] = ()
+    tone: tuple[float, ...] = ()
+    """Where the tone curve ends each stretch of the grey scale, rising from above 0 to 1; empty is
+    no curve."""
+
     coarse: float = 1.0
     """Side at which the film is shown, as a share of the square's."""
 
@@ -188,7 +209,17 @@ def draw(augment: Augment, rng: Generator) -> Variation:
         opacity=_draw_opacity(rng) if rng.random() < augment.opaque_chance else None,
         lines=_draw_lines(rng) if rng.random() < augment.line_chance else (),
         coarse=float(rng.uniform(0.25, 0.75)) if rng.random() < augment.coarse_chance else 1.0,
+        tone=_draw_tone(augment.tone, rng) if augment.tone else (),
     )
+
+
+STRETCHES = 5
+"""Of the grey scale, each with a slope of its own in a tone curve."""
+
+
+def _draw_tone(most: float, rng: Generator) -> tuple[float, ...]:
+    slopes = np.exp(rng.uniform(-math.log1p(most), math.log1p(most), STRETCHES))
+    return tuple(map(float, np.cumsum(slopes) / slopes.sum()))
 
 
 def _draw_opacity(rng: Generator) -> Opacity:
@@ -272,6 +303,7 @@ def _shade(image: Tensor, variation: Variation) -> Tensor:
         image = _coarsen(image, variation.coarse)
     if variation.gamma != 1:
         image = torch.as_tensor(np.asarray(AdjustContrast(gamma=variation.gamma)(image)))
+    image = _toned(image, variation.tone)
     if variation.gain != 1 or variation.offset:
         image = (image - 0.5) * variation.gain + 0.5 + variation.offset
     if variation.blur_px:
@@ -285,6 +317,15 @@ def _shade(image: Tensor, variation: Variation) -> Tensor:
     if variation.jpeg_quality is not None:
         image = _compress(image, variation.jpeg_quality)
     return 1 - image if variation.invert else image
+
+
+def _toned(image: Tensor, tone: tuple[float, ...]) -> Tensor:
+    """Through the curve from (0, 0) to (1, 1) with `tone` at the ends of equal stretches."""
+    if not tone:
+        return image
+    knots = np.linspace(0, 1, len(tone) + 1)
+    curve = np.interp(image.clamp(0, 1).numpy(), knots, (0.0, *tone))
+    return torch.from_numpy(curve.astype(np.float32))
 
 
 def _blur(image: Tensor, sigma_px: float) -> Tensor:

@@ -40,11 +40,13 @@ LEAST: dict[str, float] = {
     "early_stop": 0,
     "films_per_epoch": 0,
     "small_side": 0,
+    "early_side": 0,
+    "early_epochs": 0,
     "seed": 0,
 }
 """The least each number of a recipe may be."""
 
-MOST = {"rotation_deg": 180.0, "gamma": 10.0, "blur_px": 20.0, "zoom": 0.9}
+MOST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, "zoom": 0.9}
 """The most each number of an augmentation may be, where it is not 1."""
 
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -74,6 +76,11 @@ class Augment:
 
     gamma: float = 0.0
     """Exponent drawn log-uniformly from 1/(1+gamma) to 1+gamma."""
+
+    tone: float = 0.0
+    """A tone curve drawn at random: the slope of each fifth of the grey scale is multiplied by a
+    factor drawn log-uniformly from 1/(1+tone) to 1+tone, and the whole curve rises from 0 to 1
+    again. Renderings of one film by different makers differ in this way."""
 
     contrast: float = 0.0
     """Contrast and brightness changed by up to this share."""
@@ -135,11 +142,18 @@ class Recipe:
     """Side of every other batch, px, for weights that serve at two sides; 0 is off. Validation is
     at `side`."""
 
+    early_side: int = 0
+    """Side of the first `early_epochs` epochs, px: small squares teach most of it, in a fraction
+    of the time. Every other batch is smaller by as much as `small_side` is than `side`."""
+
+    early_epochs: int = 0
+    """Epochs at `early_side`; 0 is none."""
+
     epochs: int = 10
     """Passes over the training films."""
 
     batch: int = 2
-    """Films a step, on each device."""
+    """Films a step, on all devices together."""
 
     learning_rate: float = 1e-3
     """Peak of the schedule."""
@@ -170,6 +184,22 @@ class Recipe:
     films_per_epoch: int = 0
     """Films shown in an epoch; 0 is as many as there are."""
 
+    hints: bool = True
+    """Teach what masks by one definition say, for certain, about channels that they do not label;
+    see `lab.data.weak_labels`. Scores never use it."""
+
+    pointed_hearts: tuple[str, ...] = ()
+    """Sources whose hearts are drawn up to a point, where SCR's masks are cut flat: the upper part
+    of these hearts is unknown."""
+
+    heart_in_field: tuple[str, ...] = ()
+    """Sources in which some masks of the lung field take in the heart: where a film's lungs lie
+    too near to each other, what lies between them is unknown."""
+
+    copies: dict[str, str] = field(default_factory=dict)
+    """A table [copies]: a source, and the source whose films it shows again. Both keep the same
+    patients for validation."""
+
     early_stop: int = 0
     """Stop after this many epochs without a better validation Dice; 0 is off."""
 
@@ -184,7 +214,8 @@ class Recipe:
     """Seeds weights, order and augmentation."""
 
     init: str = ""
-    """Start from `shipped` weights or from a .safetensors file; empty: from scratch."""
+    """Start from `shipped` weights or from a .safetensors file; empty: from scratch. A file may
+    end with its digest (`FILE#sha256=HEX`), which is then checked."""
 
     encoder_weights: str = "none"
     """For encoder 'vgg13_bn': none, imagenet, or the path or URL of weights in torchvision's
@@ -202,7 +233,7 @@ class Recipe:
                 f"network.channels_in is {self.network.channels_in} but a film has one channel; "
                 "leave channels_in out"
             )
-        for name in ("side", "small_side"):
+        for name in ("side", "small_side", "early_side"):
             if getattr(self, name) % self.network.stride:
                 raise UsageError(
                     f"{name} must be a multiple of {self.network.stride} for this network "
@@ -210,6 +241,11 @@ class Recipe:
                     f"got {getattr(self, name)}"
                 )
         self._check_numbers()
+        if self.early_epochs and not 0 < self.early_side <= self.side:
+            raise UsageError(
+                f"early_epochs needs an early_side of at most side ({self.side}), "
+                f"got {self.early_side}"
+            )
         if self.init and self.encoder_weights != "none":
             raise UsageError(
                 "init and encoder_weights both say where the encoder starts; leave one out"
@@ -260,7 +296,8 @@ class Recipe:
         """Plain values, as `parse_recipe` reads them back."""
         table = asdict(self)
         table["channels"] = list(self.channels)
-        table["head_shares"] = list(self.head_shares)
+        for name in ("head_shares", "pointed_hearts", "heart_in_field"):
+            table[name] = list(getattr(self, name))
         table["network"] = self.network.as_dict()
         return table
 

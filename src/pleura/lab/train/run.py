@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import signal
 import warnings
@@ -30,7 +31,7 @@ from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
 from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
-from pleura.lab.train.module import Learner, fresh_network
+from pleura.lab.train.module import Learner, fresh_network, initial_weights
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
 
 __all__ = ["Machine", "balance", "divide", "train"]
@@ -108,6 +109,11 @@ def train(
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
     log.info("device %s, precision %s", machine.device, machine.digits)
     shares = balance(training, recipe)
+    if recipe.batch % machine.devices:
+        raise UsageError(
+            f"a batch of {recipe.batch} films cannot be divided among {machine.devices} devices; "
+            "take another --devices"
+        )
     steps = _steps(recipe, machine, round(float(shares.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
     squares = [
@@ -137,7 +143,9 @@ def divide(
     Raises `DataError` if there are not enough of either for every process to have one.
     """
     usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
-    usable = carve_validation(usable, recipe.validation_share, recipe.validation_seed)
+    usable = carve_validation(
+        usable, recipe.validation_share, recipe.validation_seed, copies=recipe.copies
+    )
     parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
     for name, part in parts.items():
         if len(part) < processes:
@@ -192,13 +200,22 @@ def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
 
 def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
     """What the checkpoint says of its making."""
+    start = initial_weights(recipe)
+    if isinstance(start, Path):
+        start = start.read_bytes()
     data = {
         "fingerprint": fingerprint([*training, *validation]),
         "films": {"train": len(training), "val": len(validation)},
         "train_by_source": dict(Counter(film.source for film in training)),
     }
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return {**provenance(), "data": data, "recipe": recipe.as_dict(), "started": started}
+    return {
+        **provenance(),
+        "data": data,
+        "recipe": recipe.as_dict(),
+        "init_sha256": None if start is None else hashlib.sha256(start).hexdigest(),
+        "started": started,
+    }
 
 
 def _prepared(
@@ -210,14 +227,20 @@ def _prepared(
         return prepare(
             films,
             out / "cache",
-            Form(side=recipe.side, channels=recipe.channels, hints=hints),
+            Form(
+                side=recipe.side,
+                channels=recipe.channels,
+                hints=hints and recipe.hints,
+                pointed_hearts=recipe.pointed_hearts,
+                heart_in_field=recipe.heart_in_field,
+            ),
             on_film=lambda: progress.advance(task),
         )
 
 
 def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
     """Batches of an epoch, on each device."""
-    return -(-(films // machine.devices) // recipe.batch)
+    return -(-(films // machine.devices) // (recipe.batch // machine.devices))
 
 
 def _loader(
@@ -231,11 +254,14 @@ def _loader(
     """`shares` says how often each film is shown; None is for validation."""
     validate = shares is None
     order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
+    augment, early = Augment(), (0, 0)
+    if not validate:
+        augment, early = recipe.augment, (recipe.early_epochs, recipe.early_side)
     # Lightning sets it too, but only after worker processes have begun to fetch.
     order.set_epoch(epoch)
     return DataLoader(
-        VariedSquares(squares, Augment() if validate else recipe.augment, recipe.seed),
-        batch_size=recipe.batch,
+        VariedSquares(squares, augment, recipe.seed, early=early),
+        batch_size=recipe.batch // machine.devices,
         sampler=order,
         num_workers=machine.workers,
         persistent_workers=machine.workers > 0,
