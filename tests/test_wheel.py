@@ -22,7 +22,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_the_recipes_are_in_it_as_they_are_in_the_checkout(wheel: zipfile.ZipFile) -> None:
-    inside = "pleura/lab/recipes/"
+    inside = "pleura/lab/train/recipes/"
     held = {name[len(inside) :]: name for name in wheel.namelist() if name.startswith(inside)}
     ours = {
         path.relative_to(CHECKOUT / "recipes").as_posix(): path
@@ -41,7 +41,7 @@ def test_it_runs_from_what_is_in_it(wheel: zipfile.ZipFile, tmp_path: Path) -> N
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "seed " in told.stdout
-    assert str(tmp_path / "pleura/lab/recipes") in told.stderr
+    assert str(tmp_path / "pleura/lab/train/recipes") in told.stderr
 
 
 def test_everything_of_the_package_is_in_it(wheel: zipfile.ZipFile) -> None:

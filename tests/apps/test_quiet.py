@@ -80,7 +80,7 @@ def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) 
 SERVE = """
 import ctypes, logging, sys, warnings
 from pleura.apps.cli.main import main
-from pleura.apps.serve import films
+from pleura.apps.serve import answers as films
 from pleura.core.errors import UnreadableFilm
 def shout(*args, **options):
     ctypes.CDLL(None).write(2, b"PATIENT\\n", 8)

@@ -106,7 +106,7 @@ def test_a_counter_that_fails_does_not_end_the_networks_thread(engine: Any) -> N
 HANGING = """
 import ctypes, sys
 from pleura.apps.cli.main import main
-from pleura.apps.serve import films
+from pleura.apps.serve import answers as films
 libc = ctypes.CDLL(None)  # a call of it lets go of Python's lock, as decoders do
 def hang(*args, **options):
     libc.sleep(600)

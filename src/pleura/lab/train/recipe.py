@@ -382,7 +382,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
 def recipes_folder() -> Path:
     """Inside an installed package; in a checkout, which has one copy, at its root."""
     inside = Path(__file__).with_name("recipes")
-    return inside if inside.is_dir() else Path(__file__).parents[3] / "recipes"
+    return inside if inside.is_dir() else Path(__file__).parents[4] / "recipes"
 
 
 def shipped_recipes() -> dict[str, str]:
