@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "dice_per_film",
     "fresh_network",
     "initial_weights",
+    "pinned",
     "side_of",
     "supervise",
 ]
@@ -201,31 +203,37 @@ def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
     return network
 
 
-def initial_weights(recipe: Recipe) -> Path | bytes | None:
-    """What the recipe starts from: a file, the bytes of the shipped weights, or None.
+def initial_weights(recipe: Recipe) -> bytes:
+    """The bytes of the .safetensors file that the recipe's `init` names.
 
-    Raises `WeightsError` if the file's SHA-256 is not the one that `init` names.
+    Raises `WeightsError` if it cannot be read, or if its SHA-256 is not the one that `init` names.
     """
-    if not recipe.init:
-        return None
-    if recipe.init == "shipped":
-        return shipped(SAFETENSORS)
     name, _, digest = recipe.init.partition("#sha256=")
-    path = Path(name)
-    if digest and path.is_file():
-        actual = hashlib.sha256(path.read_bytes()).hexdigest()
-        if actual != digest.lower():
-            raise WeightsError(
-                f"{path}: its SHA-256 is {actual}, but the recipe starts from {digest}; "
-                "take the file that the recipe names, or correct init"
-            )
-    return path
+    try:
+        weights = shipped(SAFETENSORS) if name == "shipped" else Path(name).read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"{name}: not a readable .safetensors file ({error.strerror}); the recipe starts from it"
+        ) from error
+    actual = hashlib.sha256(weights).hexdigest()
+    if digest and actual != digest.lower():
+        raise WeightsError(
+            f"{name}: its SHA-256 is {actual}, but the recipe starts from {digest}; take the file "
+            "that the recipe names, or correct init"
+        )
+    return weights
+
+
+def pinned(recipe: Recipe) -> Recipe:
+    """The recipe, its `init` with the digest of the weights that it names now."""
+    if not recipe.init or "#sha256=" in recipe.init:
+        return recipe
+    digest = hashlib.sha256(initial_weights(recipe)).hexdigest()
+    return replace(recipe, init=f"{recipe.init}#sha256={digest}")
 
 
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
-    given = initial_weights(recipe)
-    assert given is not None
-    source, card = from_safetensors(given)
+    source, card = from_safetensors(initial_weights(recipe))
     fresh = transfer(source, network)
     # Heads belong to the channels, which may be others; all else must come from the weights.
     other = [name for name in fresh if not name.startswith("head.")]

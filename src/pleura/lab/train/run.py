@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import signal
 import warnings
@@ -31,7 +30,7 @@ from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
 from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
-from pleura.lab.train.module import Learner, fresh_network, initial_weights
+from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
 
 __all__ = ["Machine", "balance", "divide", "train"]
@@ -102,6 +101,7 @@ def train(
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last finished epoch is kept.
     """
     machine = machine or Machine()
+    recipe = pinned(recipe)
     callbacks = _callbacks(recipe, out, machine)
     last = out / "checkpoints" / "last.ckpt"
     done = _epochs_done(last, recipe, resume=resume)
@@ -200,9 +200,6 @@ def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
 
 def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
     """What the checkpoint says of its making."""
-    start = initial_weights(recipe)
-    if isinstance(start, Path):
-        start = start.read_bytes()
     data = {
         "fingerprint": fingerprint([*training, *validation]),
         "films": {"train": len(training), "val": len(validation)},
@@ -213,7 +210,6 @@ def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict
         **provenance(),
         "data": data,
         "recipe": recipe.as_dict(),
-        "init_sha256": None if start is None else hashlib.sha256(start).hexdigest(),
         "started": started,
     }
 
