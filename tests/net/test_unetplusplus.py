@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from pleura.core.errors import UsageError
 from pleura.net.unetplusplus import (
     Architecture,
+    Head,
     UNet,
     UNetPlusPlus,
     build,
@@ -439,3 +440,25 @@ def test_an_architecture_that_cannot_be_built_is_refused(
 )
 def test_an_architecture_survives_plain_values(architecture: Architecture) -> None:
     assert Architecture(**json.loads(json.dumps(architecture.as_dict()))) == architecture
+
+
+@pytest.mark.parametrize(("fold", "smooth"), [(1, 2), (2, 1), (2, 2), (2, 3), (3, 2)])
+def test_a_smooth_head_is_a_head_and_a_filter(fold: int, smooth: int) -> None:
+    """Inside the film, as unfolding the 1 x 1 head's logits and filtering them at full size."""
+    torch.manual_seed(0)
+    head = Head(Architecture(widths=(4, 8), channels_out=3, fold=fold, smooth=smooth))
+    features = torch.randn(2, 4, 12, 12)
+    line = {1: [1, 2, 1], 2: [1, 4, 6, 4, 1], 3: [1, 6, 15, 20, 15, 6, 1]}[smooth]
+    kernel = torch.outer(torch.tensor(line), torch.tensor(line)) / 4.0 ** (2 * smooth)
+    logits = F.pixel_shuffle(F.conv2d(features, head.weight, head.bias), fold)
+    filtered = F.conv2d(logits, kernel.expand(3, 1, -1, -1), padding=smooth, groups=3)
+    inside = slice(3 * fold, -3 * fold)
+    for given in (head, head.plain()):
+        shown = F.pixel_shuffle(given(features), fold)
+        torch.testing.assert_close(shown[..., inside, inside], filtered[..., inside, inside])
+
+
+def test_without_smoothing_a_head_is_a_plain_convolution() -> None:
+    head = Head(Architecture(widths=(4, 8), fold=2))
+    features = torch.randn(1, 4, 8, 8)
+    assert torch.equal(head(features), F.conv2d(features, head.weight, head.bias))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import WeightsError
 from pleura.net.quiet import quiet
-from pleura.net.unetplusplus import UNet, UNetPlusPlus
+from pleura.net.unetplusplus import Head, UNet, UNetPlusPlus
 
 __all__ = ["Probabilities", "to_onnx", "with_card", "with_temperature"]
 
@@ -45,7 +46,7 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     convolutions by the engines. The card lies in the metadata.
     """
     was_training = network.training
-    graph = Probabilities(network).eval()
+    graph = Probabilities(_with_plain_heads(network)).eval()
     example = torch.zeros(2, 1, card.side, card.side)
     with warnings.catch_warnings(), quiet(*_CHATTY, below=logging.ERROR):
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
@@ -63,6 +64,16 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     return _carrying(_without_traces(program.model_proto), card)
+
+
+def _with_plain_heads(network: UNetPlusPlus | UNet) -> UNetPlusPlus | UNet:
+    """A copy whose heads are single convolutions."""
+    twin = copy.deepcopy(network)
+    for parent in list(twin.modules()):
+        for name, part in list(parent.named_children()):
+            if isinstance(part, Head):
+                setattr(parent, name, part.plain())
+    return twin
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -14,6 +14,7 @@ with H two 3 x 3 convolutions, each followed by batch normalisation (optional) a
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
@@ -55,6 +56,10 @@ class Architecture:
     many logits back (Shi et al. 2016, arXiv:1609.05158). 2 computes a film of 512 px at 256,
     for a quarter of the work. The paper has none: 1."""
 
+    smooth: int = 0
+    """Radius in pixels of a fixed binomial filter over each head's logits; see `Head`. A head of
+    1 x 1 decides about each pixel alone, which leaves outlines ragged. The paper has none: 0."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
         for name, value, known in (
@@ -73,6 +78,8 @@ class Architecture:
                 "channels_in and channels_out must be 1 or more, "
                 f"got {self.channels_in} and {self.channels_out}"
             )
+        if self.smooth < 0:
+            raise UsageError(f"smooth must be 0 (the paper's network) or more, got {self.smooth}")
         if self.fold < 1:
             raise UsageError(f"fold must be 1 (the paper's network) or more, got {self.fold}")
         if self.encoder == "vgg13_bn":
@@ -118,6 +125,67 @@ def conv_pair(channels_in: int, channels_out: int, *, batch_norm: bool) -> nn.Se
     return nn.Sequential(*layers)
 
 
+class Head(nn.Conv2d):
+    """A 1 x 1 convolution from the finest row to logits, and a filter that smooths the logits.
+
+    The filter is the binomial one of radius `smooth` (2: 1 4 6 4 1, both ways), at the side of the
+    image: it also mixes the logits of folded pixels. Both together are one convolution whose
+    weights follow from the 1 x 1 ones, so that only these are learned and stored.
+    """
+
+    spread: Tensor
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.fold, radius = architecture.fold, architecture.smooth
+        super().__init__(architecture.widths[0], architecture.channels_out * self.fold**2, 1)
+        self.register_buffer("spread", binomial(self.fold, radius), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, widths[0], S/fold, S/fold) -> (N, channels_out * fold**2, S/fold, S/fold)."""
+        weight, bias = self.smoothed()
+        return functional.conv2d(features, weight, bias, padding=weight.shape[-1] // 2)
+
+    def smoothed(self) -> tuple[Tensor, Tensor]:
+        """Weight (channels_out * fold**2, widths[0], K, K) and bias of the whole."""
+        if self.spread.shape[-1] == 1:  # no smoothing
+            return self.weight, self.bias_of()
+        parts = self.fold**2
+        weight = self.weight.view(-1, parts, self.in_channels)
+        wide = torch.einsum("styx,ctw->cswyx", self.spread, weight)
+        bias = torch.einsum("styx,ct->cs", self.spread, self.bias_of().view(-1, parts))
+        return wide.flatten(0, 1), bias.flatten()
+
+    def bias_of(self) -> Tensor:
+        """The bias, which a head always has."""
+        assert self.bias is not None
+        return self.bias
+
+    def plain(self) -> nn.Conv2d:
+        """The same as one convolution, for export."""
+        weight, bias = (part.detach() for part in self.smoothed())
+        size = weight.shape[-1]
+        conv = nn.Conv2d(self.in_channels, self.out_channels, size, padding=size // 2)
+        conv.load_state_dict({"weight": weight, "bias": bias})
+        return conv
+
+
+def binomial(fold: int, radius: int) -> Tensor:
+    """(fold**2, fold**2, K, K): how much each folded pixel takes from each of its neighbours.
+
+    Entry [s, t, y, x] is the share that pixel s of a cell takes from pixel t of the cell y - K//2
+    rows down and x - K//2 columns right; s and t count as `pixel_shuffle` does.
+    """
+    line = torch.tensor([math.comb(2 * radius, k) / 4**radius for k in range(2 * radius + 1)])
+    reach = -(-radius // fold)
+    cells = torch.zeros(fold, fold, 2 * reach + 1)  # one axis: to, from, cell
+    for to in range(fold):
+        for step, share in enumerate(line, start=-radius):
+            cell, place = divmod(to + step, fold)
+            cells[to, place, cell + reach] = share
+    both = torch.einsum("aby,cdx->acbdyx", cells, cells)
+    return both.reshape(fold**2, fold**2, 2 * reach + 1, 2 * reach + 1)
+
+
 class Backbone(nn.Module):
     """What U-Net and UNet++ share: scaling of the input, encoder column, initialisation."""
 
@@ -150,12 +218,9 @@ class Backbone(nn.Module):
         fold = self.architecture.fold
         return functional.pixel_unshuffle(scaled, fold) if fold > 1 else scaled
 
-    def new_head(self) -> nn.Conv2d:
-        """A 1 x 1 convolution from the finest row to the logits."""
-        architecture = self.architecture
-        return nn.Conv2d(
-            architecture.widths[0], architecture.channels_out * architecture.fold**2, 1
-        )
+    def new_head(self) -> Head:
+        """From the finest row to the logits."""
+        return Head(self.architecture)
 
     def unfold(self, logits: Tensor) -> Tensor:
         """A head's output -> (N, channels_out, S, S)."""

@@ -177,6 +177,25 @@ def test_validation_is_carved_only_where_there_is_none() -> None:
     assert carve_validation(films, 0.0, 7) == films
 
 
+def test_two_renderings_of_a_film_are_carved_together() -> None:
+    """Else a film that chooses the weights would teach them under its other name."""
+    films = [
+        film(f"{source}{number}", source=source, part="train", patient=str(number))
+        for source in ("scan", "print")
+        for number in range(20)
+    ]
+    apart = carve_validation(films, 0.1, 7)
+    together = carve_validation(films, 0.1, 7, copies={"print": "scan"})
+
+    def held(carved: list[Film], source: str) -> set[str]:
+        return {each.patient for each in carved if each.split == "val" and each.source == source}
+
+    assert held(apart, "scan") != held(apart, "print")
+    assert held(together, "scan") == held(together, "print") == held(apart, "scan")
+    alone = [each for each in films if each.source == "print"]
+    assert len(held(carve_validation(alone, 0.1, 7, copies={"print": "scan"}), "print")) == 2
+
+
 def test_carving_keeps_patients_whole() -> None:
     films = [film(f"f{number}", patient=f"p{number // 3}", part="train") for number in range(60)]
     carved = carve_validation(films, 0.2)

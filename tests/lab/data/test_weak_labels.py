@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from pleura.lab.data.weak_labels import FAR_SHARE, NEAR_SHARE, hint
+from pleura.lab.data.weak_labels import (
+    FAR_SHARE,
+    NEAR_SHARE,
+    hint,
+    without_heart_tops,
+    without_near_lungs,
+)
 
 SIDE = 200
 CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
@@ -24,12 +30,74 @@ def labelled(definition: str) -> np.ndarray:
 def test_outside_the_whole_lung_there_is_no_field() -> None:
     out = hint(labelled("whole"), CHANNELS)
     right = out[0]
-    assert right[100, 60] == 2  # inside the whole lung: the heart may be in front of it
+    assert right[100, 72] == 2  # inside the whole lung: the heart may be in front of it
     assert right[100, 100] == 0  # between the lungs
     assert right[100, 140] == 0  # inside the other lung
     assert right[100, 80 + int(NEAR_PX) - 1] == 2  # at the edge people differ
     assert right[100, 80 + int(NEAR_PX) + 1] == 0
-    assert not (out[:2] == 1).any()
+
+
+def test_towards_the_ribs_a_whole_lung_is_field() -> None:
+    """The boxes are 80 rows by 40 columns; the ribs are at column 40 and at column 159."""
+    out = hint(labelled("whole"), CHANNELS)
+    right, left = out[0], out[1]
+    assert right[100, 40 + 23] == 1  # 0.6 of 39 columns, half way down
+    assert right[100, 40 + 24] == 2
+    assert right[115, 40 + 16] == 1  # 0.4 of them, at 0.69 of the height
+    assert right[115, 40 + 17] == 2
+    assert left[75, 159 - 16] == 1  # 0.4, at 0.19
+    assert left[75, 159 - 17] == 2
+    assert left[100, 159 - 8] == 1  # 0.2, half way down
+    assert left[100, 159 - 9] == 2
+    for field in (right, left):
+        assert not (field[60:68] == 1).any()  # the top tenth
+        assert not (field[124:140] == 1).any()  # the lowest fifth
+    assert right[100, 40] == 2  # at the edge people differ
+    opposite = hint(labelled("field"), CHANNELS)
+    assert (opposite[0] == 1).sum() == 80 * 40  # labels that are there stay
+
+
+def hearted(gap: int) -> np.ndarray:
+    """Two fields of 80 rows, `gap` columns apart in a chest of 120, and a heart from row 60 on."""
+    state = np.full((5, SIDE, SIDE), 2, np.uint8)
+    state[[0, 1, 4]] = 0
+    begin = 100 - gap // 2
+    state[0, 60:140, 40:begin] = 1
+    state[1, 60:140, begin + gap : 160] = 1
+    state[4, 60:140, begin : begin + gap] = 1
+    return state
+
+
+def test_the_upper_part_of_a_pointed_heart_is_unknown() -> None:
+    """79 rows of height: none down to 0.33 (row 86), unknown to 0.6 (row 107)."""
+    drawn = hearted(40)
+    out = without_heart_tops(drawn, CHANNELS)
+    heart = out[4]
+    assert not heart[:86].any()
+    assert (heart[86:107, 80:120] == 2).all()
+    assert not heart[86:107, 40:80].any()  # a lung is no heart
+    assert (heart[107:] == drawn[4, 107:]).all()
+    assert (out[:4] == drawn[:4]).all()
+
+
+def test_a_heart_that_is_not_labelled_stays_unknown() -> None:
+    assert (without_heart_tops(labelled("field"), CHANNELS) == labelled("field")).all()
+
+
+def test_lungs_too_near_to_each_other_leave_the_heart_unknown() -> None:
+    """119 columns between the outer borders: a gap of 34 is 0.294 of them, one of 36 is 0.311."""
+    assert (without_near_lungs(hearted(36), CHANNELS) == hearted(36)).all()
+    near = hearted(34)
+    out = without_near_lungs(near, CHANNELS)
+    columns = slice(80, 135)  # a third of 119 from column 40, and 0.8 of it
+    for index, channel in enumerate(CHANNELS):
+        if channel.endswith("whole"):
+            assert (out[index] == near[index]).all()
+        else:
+            assert (out[index, 86:, columns] == 2).all()
+            assert (out[index, :86] == near[index, :86]).all()
+            assert (out[index, 86:, 135:] == near[index, 86:, 135:]).all()
+            assert (out[index, 86:, :79] == near[index, 86:, :79]).all()
 
 
 def test_inside_the_field_there_is_whole_lung_and_near_it_nothing_is_said() -> None:

@@ -483,3 +483,35 @@ def test_a_coarse_film_has_lost_its_detail_but_not_its_mean() -> None:
     shown = vary(sample, Variation((Coarse(0.25),)), ("field",))
     assert float(shown.image.std()) < 0.1 < float(chequers.std())
     assert float(shown.image.mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_tone_curve_rises_and_keeps_black_and_white() -> None:
+    """Knots at fifths of the scale; half way between two of them the curve is half way too."""
+    image = torch.tensor([[[0.0, 0.2, 0.3, 1.0]]])
+    sample = Sample(image, torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
+    shown = vary(sample, Variation(tone=(0.1, 0.5, 0.6, 0.9, 1.0)), ("field",)).image
+    assert shown.flatten().tolist() == pytest.approx([0.0, 0.1, 0.3, 1.0])
+
+
+def test_drawn_tone_curves_rise_from_one_stretch_to_the_next() -> None:
+    for seed in range(50):
+        tone = draw(Augment(tone=3.0), np.random.default_rng(seed)).tone
+        steps = np.diff((0.0, *tone))
+        assert tone[-1] == pytest.approx(1.0)
+        assert steps.min() > 0
+        assert steps.max() / steps.min() <= 16 + 1e-6  # slopes from 1/4 to 4
+
+
+def test_without_a_tone_nothing_else_is_drawn_differently() -> None:
+    with_tone = draw(Augment(gamma=0.5, tone=1.0), np.random.default_rng(3))
+    assert replace(with_tone, tone=()) == draw(Augment(gamma=0.5), np.random.default_rng(3))
+
+
+def test_a_sample_at_another_side_keeps_what_is_known() -> None:
+    """2 x 2 px become one: the mean grey, the majority, known only where all four were."""
+    image = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
+    target = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
+    known = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
+    small = Sample(image, target, torch.ones_like(known)).at_side(1)
+    assert (small.image.item(), small.target.item(), small.weight.item()) == (0.5, 1.0, 1.0)
+    assert Sample(image, target, known).at_side(1).weight.item() == 0.0

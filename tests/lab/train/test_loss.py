@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pleura.lab.train.module import bce_dice, dice_per_film, shrunk, supervise
+from pleura.lab.train.augment import resized
+from pleura.lab.train.module import bce_dice, dice_per_film, supervise
 
 
 def maps(*values: float) -> Tensor:
@@ -161,7 +162,7 @@ def test_a_batch_at_half_its_side() -> None:
     target = [[1, 1, 0, 0], [1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]]
     weight = [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
     batch = [torch.tensor(each).float().view(1, 1, 4, 4) for each in (image, target, weight)]
-    smaller = shrunk((batch[0], batch[1], batch[2]), 2)
+    smaller = resized((batch[0], batch[1], batch[2]), 2)
     expected = (maps(3, 1, 8, 5), maps(1, 0, 0, 1), maps(1, 0, 0, 1))
     for got, wanted in zip(smaller, expected, strict=True):
         assert torch.equal(got, wanted)

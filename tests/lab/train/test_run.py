@@ -29,7 +29,7 @@ from pleura.lab.data.layouts import read_films
 from pleura.lab.train import run as train_module
 from pleura.lab.train.dataset import VariedSquares
 from pleura.lab.train.export import Outcome, read_checkpoint
-from pleura.lab.train.module import fresh_network
+from pleura.lab.train.module import fresh_network, side_of
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
 from pleura.lab.train.run import Machine, balance, divide, train
 from pleura.net.unetplusplus import Architecture
@@ -593,6 +593,43 @@ def test_too_few_films_are_an_error(
     some = [film for film in films if film.split in keep.split()]
     with pytest.raises(DataError, match=message):
         divide(some, RECIPE, processes=processes)
+
+
+def test_a_batch_is_divided_among_the_devices(films: list[Film], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a batch of 3 films cannot be divided among 2 devices"):
+        train(replace(RECIPE, batch=3), films, tmp_path, machine=replace(QUIET, devices=2))
+
+
+def test_batches_of_an_epoch_are_as_many_on_two_devices() -> None:
+    recipe = replace(RECIPE, batch=4)
+    one, two = (train_module._steps(recipe, Machine(devices=count), 12) for count in (1, 2))
+    assert one == two == 3
+
+
+def test_the_side_of_a_batch_follows_from_its_place() -> None:
+    """288 of 384 is three quarters; of 256 that is 192, a multiple of the stride 32."""
+    recipe = replace(
+        RECIPE,
+        side=384,
+        small_side=288,
+        early_side=256,
+        early_epochs=2,
+        network=Architecture(widths=(2, 2, 2, 2, 2), fold=2),
+    )
+    sides = [[side_of(recipe, epoch, number) for number in (0, 1, 2)] for epoch in (0, 1, 2)]
+    assert sides == [[256, 192, 256], [256, 192, 256], [384, 288, 384]]
+    assert side_of(replace(recipe, small_side=0), 0, 1) == 256
+
+
+def test_early_epochs_are_shown_small(films: list[Film], tmp_path: Path) -> None:
+    recipe = replace(RECIPE, early_epochs=1, early_side=16)
+    squares = train_module._prepared(films, recipe, tmp_path, QUIET, hints=False)
+    loader = train_module._loader(squares, recipe, QUIET, shares=np.ones(len(films)))
+    sides = []
+    for epoch in (0, 1):
+        loader.sampler.set_epoch(epoch)
+        sides.append({part.shape[-1] for batch in loader for part in batch})
+    assert sides == [{16}, {RECIPE.side}]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,11 @@ import torch
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
-from pleura.lab.train.module import fresh_network
+from pleura.lab.train.module import fresh_network, pinned
 from pleura.lab.train.recipe import Recipe
 from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
-from pleura.runtime.open import SAFETENSORS, shipped
+from pleura.runtime.open import SAFETENSORS, shipped, shipped_digest
 
 RECIPE = Recipe(name="trial", side=32, network=Architecture(widths=(2, 4, 6)))
 FIVE = ("right_field", "left_field", "right_whole", "left_whole", "heart")
@@ -102,6 +103,25 @@ def test_weights_of_another_network_are_refused(
     path, _ = save(theirs)
     with pytest.raises(UsageError, match=message):
         fresh_network(replace(RECIPE, init=path))
+
+
+def test_the_digest_that_a_recipe_names_is_checked(save: Save) -> None:
+    path, _ = save(RECIPE.network)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    fresh_network(replace(RECIPE, init=f"{path}#sha256={digest.upper()}"))
+    with pytest.raises(WeightsError, match=f"its SHA-256 is {digest}, but the recipe starts from"):
+        fresh_network(replace(RECIPE, init=f"{path}#sha256={'0' * 64}"))
+
+
+def test_a_run_keeps_the_digest_of_what_it_started_from(save: Save) -> None:
+    path, _ = save(RECIPE.network)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    recipe = pinned(replace(RECIPE, init=path))
+    assert recipe.init == f"{path}#sha256={digest}"
+    assert pinned(recipe) == recipe
+    assert pinned(RECIPE) == RECIPE
+    of_shipped = pinned(replace(RECIPE, init="shipped")).init
+    assert of_shipped == f"shipped#sha256={shipped_digest(SAFETENSORS)}"
 
 
 def test_weights_that_are_not_there_are_an_error(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def _list(wanted: bool) -> None:
     """Print the recipes that ship with Pleura, and end."""
     if not wanted:
         return
-    from pleura.lab.train.recipe import recipes_folder, shipped_recipes
+    from pleura.lab.train.recipe_files import recipes_folder, shipped_recipes
 
     recipes = shipped_recipes()
     width = max(map(len, recipes))

@@ -81,12 +81,19 @@ def split(
     ]
 
 
-def carve_validation(films: Sequence[Film], share: float = 0.1, seed: int = 42) -> list[Film]:
+def carve_validation(
+    films: Sequence[Film],
+    share: float = 0.1,
+    seed: int = 42,
+    *,
+    copies: Mapping[str, str] | None = None,
+) -> list[Film]:
     """The films, in their order, with a `val` part in every source that has none.
 
     It is carved from the source's `train` films with masks, by patient, stratified by
     condition, and rounded up. A source with `val` films, and `test` films, are left alone; so
-    is a source with a single patient to train on.
+    is a source with a single patient to train on. `copies` names sources that show the films of
+    another one again: the same patients are carved from both.
     """
     has_val = {film.source for film in films if film.split == "val" and film.channels}
     open_ = [
@@ -94,16 +101,20 @@ def carve_validation(films: Sequence[Film], share: float = 0.1, seed: int = 42) 
         for film in films
         if film.split == "train" and film.channels and film.source not in has_val
     ]
+    sources = {film.source for film in open_}
+    copies = {name: of for name, of in (copies or {}).items() if of in sources}
     carved: set[Unit] = set()
-    for source in {film.source for film in open_}:
+    for source in sources - set(copies):
         own = [film for film in open_ if film.source == source]
         taken = _draw(own, share, f"{seed}/val", "patient")
         if taken != {_unit(film, "patient") for film in own}:
             carved |= taken
+
+    def unit(film: Film) -> Unit:
+        return copies.get(film.source, film.source), film.patient or film.id
+
     return [
-        replace(film, split="val")
-        if film.split == "train" and _unit(film, "patient") in carved
-        else film
+        replace(film, split="val") if film.split == "train" and unit(film) in carved else film
         for film in films
     ]
 

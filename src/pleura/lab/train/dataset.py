@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import square_target
-from pleura.lab.data.weak_labels import hint
+from pleura.lab.data.weak_labels import hint, without_heart_tops, without_near_lungs
 from pleura.lab.train.augment import Sample, draw, vary
 from pleura.lab.train.recipe import Augment
 
@@ -63,8 +63,12 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     interrupted.
     """
 
-    def __init__(self, squares: Squares, augment: Augment, seed: int) -> None:
+    def __init__(
+        self, squares: Squares, augment: Augment, seed: int, early: tuple[int, int] = (0, 0)
+    ) -> None:
+        """`early` is how many epochs are shown at a smaller side first, and that side."""
         self.squares, self.augment, self.seed = squares, augment, seed
+        self.early_epochs, self.early_side = early
 
     def __len__(self) -> int:
         return len(self.squares)
@@ -75,6 +79,8 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         epoch, index, turn = key
         rng = np.random.default_rng((self.seed, epoch, index, turn))
         sample = self.squares.sample(index)
+        if epoch < self.early_epochs:
+            sample = sample.at_side(self.early_side)
         sample = vary(sample, draw(self.augment, rng), self.squares.channels)
         return sample.image, sample.target, sample.weight
 
@@ -148,6 +154,10 @@ class Form:
     """Fill in what follows from the other definition of a lung (`lab.data.weak_labels`): to train,
     never for scores."""
 
+    pointed_hearts: tuple[str, ...] = ()
+    heart_in_field: tuple[str, ...] = ()
+    """Sources whose labels are unknown in part, as the recipe's fields of these names say."""
+
 
 def cache_key(films: Sequence[Film], form: Form) -> str:
     """SHA-256 over ids, labels, sizes and times of the films' files, and how they are prepared.
@@ -155,7 +165,7 @@ def cache_key(films: Sequence[Film], form: Form) -> str:
     Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
     file is missing.
     """
-    facts: list[object] = [pleura.__version__, form.side, list(form.channels), form.hints]
+    facts: list[object] = [pleura.__version__, asdict(form)]
     for film in films:
         labels = [(part.channel, part.value) for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
@@ -166,7 +176,9 @@ def cache_key(films: Sequence[Film], form: Form) -> str:
                 f"{film.id}: {error.filename} cannot be read ({error.strerror}); "
                 "see `pleura data check`"
             ) from error
-        facts.append([film.id, labels, [(p, s.st_size, s.st_mtime_ns) for p, s in stats]])
+        facts.append(
+            [film.id, film.source, labels, [(p, s.st_size, s.st_mtime_ns) for p, s in stats]]
+        )
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -235,6 +247,10 @@ def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]
     except FilmError as error:
         raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
     target = square_target(film.read_labels(), form.side, form.channels)
+    if film.source in form.heart_in_field:
+        target = without_near_lungs(target, form.channels)
+    if film.source in form.pointed_hearts:
+        target = without_heart_tops(target, form.channels)
     return image, hint(target, form.channels) if form.hints else target
 
 

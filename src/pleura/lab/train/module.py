@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pleura.core.errors import UsageError
+from pleura.core.errors import UsageError, WeightsError
+from pleura.lab.train.augment import resized
 from pleura.lab.train.recipe import Recipe
 from pleura.net.checkpoint import from_safetensors, transfer
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 from pleura.runtime.open import SAFETENSORS, shipped
 
-__all__ = ["Learner", "bce_dice", "dice_per_film", "fresh_network", "shrunk", "supervise"]
+__all__ = [
+    "Learner",
+    "bce_dice",
+    "dice_per_film",
+    "fresh_network",
+    "initial_weights",
+    "pinned",
+    "side_of",
+    "supervise",
+]
 
 
 WARM_UP = 0.15
@@ -38,10 +50,16 @@ def dice_per_film(probabilities: Tensor, target: Tensor, weight: Tensor) -> Tens
     return torch.where(total > 0, dice, torch.nan)
 
 
-def shrunk(batch: Batch, side: int) -> Batch:
-    """The batch at (side, side): greys by mean, targets by majority, known where all was known."""
-    image, target, weight = (F.interpolate(each, (side, side), mode="area") for each in batch)
-    return image, (target > 0.5).float(), (weight > 1 - 1e-4).float()
+def side_of(recipe: Recipe, epoch: int, number: int) -> int:
+    """Side of the squares of batch `number` of an epoch, both counted from 0, px."""
+    early = epoch < recipe.early_epochs
+    side = recipe.early_side if early else recipe.side
+    if not recipe.small_side or number % 2 == 0:
+        return side
+    if not early:
+        return recipe.small_side
+    stride = recipe.network.stride
+    return max(1, round(side * recipe.small_side / recipe.side / stride)) * stride
 
 
 class Learner(L.LightningModule):
@@ -56,8 +74,9 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """Forward all heads; the loss is their mean."""
-        if self.recipe.small_side and number % 2:
-            batch = shrunk(batch, self.recipe.small_side)
+        side = side_of(self.recipe, self.current_epoch, number)
+        if side != batch[0].shape[-1]:
+            batch = resized(batch, side)
         image, target, weight = batch
         loss = supervise(self.network(image), target, weight, self.recipe.head_shares)
         self.log(
@@ -184,9 +203,38 @@ def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
     return network
 
 
+def initial_weights(recipe: Recipe) -> bytes:
+    """The bytes of the .safetensors file that the recipe's `init` names.
+
+    Raises `WeightsError` if it cannot be read, or if its SHA-256 is not the one that `init` names.
+    """
+    name, _, digest = recipe.init.partition("#sha256=")
+    try:
+        weights = shipped(SAFETENSORS) if name == "shipped" else Path(name).read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"{name}: the recipe starts from it, but it is not a readable .safetensors file "
+            f"({error.strerror})"
+        ) from error
+    actual = hashlib.sha256(weights).hexdigest()
+    if digest and actual != digest.lower():
+        raise WeightsError(
+            f"{name}: its SHA-256 is {actual}, but the recipe starts from {digest}; take the file "
+            "that the recipe names, or correct init"
+        )
+    return weights
+
+
+def pinned(recipe: Recipe) -> Recipe:
+    """The recipe, its `init` with the digest of the weights that it names now."""
+    if not recipe.init or "#sha256=" in recipe.init:
+        return recipe
+    digest = hashlib.sha256(initial_weights(recipe)).hexdigest()
+    return replace(recipe, init=f"{recipe.init}#sha256={digest}")
+
+
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
-    given = shipped(SAFETENSORS) if recipe.init == "shipped" else Path(recipe.init)
-    source, card = from_safetensors(given)
+    source, card = from_safetensors(initial_weights(recipe))
     fresh = transfer(source, network)
     # Heads belong to the channels, which may be others; all else must come from the weights.
     other = [name for name in fresh if not name.startswith("head.")]

@@ -17,16 +17,14 @@ from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import lung_channels
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
+from pleura.lab.train.recipe_files import find_recipe, shipped_recipes
 from pleura.net.unetplusplus import Architecture
 
 __all__ = [
     "Augment",
     "Recipe",
-    "find_recipe",
     "load_recipe",
     "parse_recipe",
-    "recipes_folder",
-    "shipped_recipes",
 ]
 
 
@@ -40,11 +38,13 @@ LEAST: dict[str, float] = {
     "early_stop": 0,
     "films_per_epoch": 0,
     "small_side": 0,
+    "early_side": 0,
+    "early_epochs": 0,
     "seed": 0,
 }
 """The least each number of a recipe may be."""
 
-MOST = {"rotation_deg": 180.0, "gamma": 10.0, "blur_px": 20.0, "zoom": 0.9}
+MOST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, "zoom": 0.9}
 """The most each number of an augmentation may be, where it is not 1."""
 
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -74,6 +74,11 @@ class Augment:
 
     gamma: float = 0.0
     """Exponent drawn log-uniformly from 1/(1+gamma) to 1+gamma."""
+
+    tone: float = 0.0
+    """A tone curve drawn at random: the slope of each fifth of the grey scale is multiplied by a
+    factor drawn log-uniformly from 1/(1+tone) to 1+tone, and the whole curve rises from 0 to 1
+    again. Renderings of one film by different makers differ in this way."""
 
     contrast: float = 0.0
     """Contrast and brightness changed by up to this share."""
@@ -135,11 +140,18 @@ class Recipe:
     """Side of every other batch, px, for weights that serve at two sides; 0 is off. Validation is
     at `side`."""
 
+    early_side: int = 0
+    """Side of the first `early_epochs` epochs, px: small squares teach most of it, in a fraction
+    of the time. Every other batch is smaller by as much as `small_side` is than `side`."""
+
+    early_epochs: int = 0
+    """Epochs at `early_side`; 0 is none."""
+
     epochs: int = 10
     """Passes over the training films."""
 
     batch: int = 2
-    """Films a step, on each device."""
+    """Films a step, on all devices together."""
 
     learning_rate: float = 1e-3
     """Peak of the schedule."""
@@ -170,6 +182,22 @@ class Recipe:
     films_per_epoch: int = 0
     """Films shown in an epoch; 0 is as many as there are."""
 
+    hints: bool = True
+    """Teach what masks by one definition say, for certain, about channels that they do not label;
+    see `lab.data.weak_labels`. Scores never use it."""
+
+    pointed_hearts: tuple[str, ...] = ()
+    """Sources whose hearts are drawn up to a point, where SCR's masks are cut flat: the upper part
+    of these hearts is unknown."""
+
+    heart_in_field: tuple[str, ...] = ()
+    """Sources in which some masks of the lung field take in the heart: where a film's lungs lie
+    too near to each other, what lies between them is unknown."""
+
+    copies: dict[str, str] = field(default_factory=dict)
+    """A table [copies]: a source, and the source whose films it shows again. Both keep the same
+    patients for validation."""
+
     early_stop: int = 0
     """Stop after this many epochs without a better validation Dice; 0 is off."""
 
@@ -184,7 +212,8 @@ class Recipe:
     """Seeds weights, order and augmentation."""
 
     init: str = ""
-    """Start from `shipped` weights or from a .safetensors file; empty: from scratch."""
+    """Start from `shipped` weights or from a .safetensors file; empty: from scratch. A file may
+    end with its digest (`FILE#sha256=HEX`), which is then checked."""
 
     encoder_weights: str = "none"
     """For encoder 'vgg13_bn': none, imagenet, or the path or URL of weights in torchvision's
@@ -202,7 +231,7 @@ class Recipe:
                 f"network.channels_in is {self.network.channels_in} but a film has one channel; "
                 "leave channels_in out"
             )
-        for name in ("side", "small_side"):
+        for name in ("side", "small_side", "early_side"):
             if getattr(self, name) % self.network.stride:
                 raise UsageError(
                     f"{name} must be a multiple of {self.network.stride} for this network "
@@ -210,6 +239,11 @@ class Recipe:
                     f"got {getattr(self, name)}"
                 )
         self._check_numbers()
+        if self.early_epochs and not 0 < self.early_side <= self.side:
+            raise UsageError(
+                f"early_epochs needs an early_side of at most side ({self.side}), "
+                f"got {self.early_side}"
+            )
         if self.init and self.encoder_weights != "none":
             raise UsageError(
                 "init and encoder_weights both say where the encoder starts; leave one out"
@@ -260,7 +294,8 @@ class Recipe:
         """Plain values, as `parse_recipe` reads them back."""
         table = asdict(self)
         table["channels"] = list(self.channels)
-        table["head_shares"] = list(self.head_shares)
+        for name in ("head_shares", "pointed_hearts", "heart_in_field"):
+            table[name] = list(getattr(self, name))
         table["network"] = self.network.as_dict()
         return table
 
@@ -339,26 +374,3 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     if type(value) is not hint:  # bool is an int to Python, but not to a recipe
         raise UsageError(f"{where} must be {NOUNS[hint]}, got {value!r}")
     return value
-
-
-def recipes_folder() -> Path:
-    """Inside an installed package; in a checkout, which has one copy, at its root."""
-    inside = Path(__file__).with_name("recipes")
-    return inside if inside.is_dir() else Path(__file__).parents[4] / "recipes"
-
-
-def shipped_recipes() -> dict[str, str]:
-    """The recipes by name, with the first sentence of what each says of itself."""
-    return {path.stem: _first_sentence(path) for path in sorted(recipes_folder().glob("*.toml"))}
-
-
-def find_recipe(given: Path) -> Path:
-    """The recipe of that name (`seed`, `ablation/unet`) where `given` is no file, else `given`."""
-    named = recipes_folder() / given.with_name(f"{given.name}.toml")
-    return named if not given.is_file() and not given.is_absolute() and named.is_file() else given
-
-
-def _first_sentence(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    said = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
-    return said.partition(". ")[0].rstrip(".")

@@ -30,7 +30,7 @@ from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
 from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
-from pleura.lab.train.module import Learner, fresh_network
+from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
 from pleura.net.quiet import quiet
 
@@ -102,6 +102,7 @@ def train(
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last finished epoch is kept.
     """
     machine = machine or Machine()
+    recipe = pinned(recipe)
     callbacks = _callbacks(recipe, out, machine)
     last = out / "checkpoints" / "last.ckpt"
     done = _epochs_done(last, recipe, resume=resume)
@@ -138,7 +139,9 @@ def divide(
     Raises `DataError` if there are not enough of either for every process to have one.
     """
     usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
-    usable = carve_validation(usable, recipe.validation_share, recipe.validation_seed)
+    usable = carve_validation(
+        usable, recipe.validation_share, recipe.validation_seed, copies=recipe.copies
+    )
     parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
     for name, part in parts.items():
         if len(part) < processes:
@@ -199,7 +202,12 @@ def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict
         "train_by_source": dict(Counter(film.source for film in training)),
     }
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return {**provenance(), "data": data, "recipe": recipe.as_dict(), "started": started}
+    return {
+        **provenance(),
+        "data": data,
+        "recipe": recipe.as_dict(),
+        "started": started,
+    }
 
 
 def _prepared(
@@ -211,14 +219,25 @@ def _prepared(
         return prepare(
             films,
             out / "cache",
-            Form(side=recipe.side, channels=recipe.channels, hints=hints),
+            Form(
+                side=recipe.side,
+                channels=recipe.channels,
+                hints=hints and recipe.hints,
+                pointed_hearts=recipe.pointed_hearts,
+                heart_in_field=recipe.heart_in_field,
+            ),
             on_film=lambda: progress.advance(task),
         )
 
 
 def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
-    """Batches of an epoch, on each device."""
-    return -(-(films // machine.devices) // recipe.batch)
+    """Batches of an epoch, on each device; `UsageError` if devices cannot share a batch."""
+    if recipe.batch % machine.devices:
+        raise UsageError(
+            f"a batch of {recipe.batch} films cannot be divided among {machine.devices} devices; "
+            "take another --devices"
+        )
+    return -(-(films // machine.devices) // (recipe.batch // machine.devices))
 
 
 def _loader(
@@ -232,11 +251,14 @@ def _loader(
     """`shares` says how often each film is shown; None is for validation."""
     validate = shares is None
     order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
+    augment, early = Augment(), (0, 0)
+    if not validate:
+        augment, early = recipe.augment, (recipe.early_epochs, recipe.early_side)
     # Lightning sets it too, but only after worker processes have begun to fetch.
     order.set_epoch(epoch)
     return DataLoader(
-        VariedSquares(squares, Augment() if validate else recipe.augment, recipe.seed),
-        batch_size=recipe.batch,
+        VariedSquares(squares, augment, recipe.seed, early=early),
+        batch_size=recipe.batch // machine.devices,
         sampler=order,
         num_workers=machine.workers,
         persistent_workers=machine.workers > 0,

@@ -1,6 +1,6 @@
 """How films are varied in training: one class an effect, drawn by chance and applied without it."""
 
-from pleura.lab.train.augment.effect import Sample
+from pleura.lab.train.augment.effect import Sample, resized
 from pleura.lab.train.augment.variation import Variation, draw, vary
 
-__all__ = ["Sample", "Variation", "draw", "vary"]
+__all__ = ["Sample", "Variation", "draw", "resized", "vary"]

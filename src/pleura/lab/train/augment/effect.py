@@ -11,10 +11,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, from_numpy
+from torch.nn import functional
 
 from pleura.lab.train.recipe import Augment
 
-__all__ = ["ByChance", "Effect", "GreyEffect", "Sample", "grey_bytes", "grey_floats"]
+__all__ = ["ByChance", "Effect", "GreyEffect", "Sample", "grey_bytes", "grey_floats", "resized"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +30,23 @@ class Sample:
 
     weight: Tensor
     """(C, S, S) float32: 1 where the channel is labelled, 0 where nothing is known."""
+
+    def at_side(self, side: int) -> Sample:
+        """The same at another side, as `resized` makes it."""
+        batch = self.image[None], self.target[None], self.weight[None]
+        image, target, weight = resized(batch, side)
+        return Sample(image[0], target[0], weight[0])
+
+
+def resized(batch: tuple[Tensor, Tensor, Tensor], side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, target and weight, all (N, K, S, S), at (side, side).
+
+    Greys by mean, targets by majority, known where all was known.
+    """
+    image, target, weight = (
+        functional.interpolate(maps, (side, side), mode="area") for maps in batch
+    )
+    return image, (target > 0.5).float(), (weight > 1 - 1e-4).float()
 
 
 class Effect(ABC):

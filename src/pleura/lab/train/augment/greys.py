@@ -16,7 +16,7 @@ from torch.nn import functional
 from pleura.lab.train.augment.effect import ByChance, GreyEffect
 from pleura.lab.train.recipe import Augment
 
-__all__ = ["Blur", "Coarse", "Contrast", "Gamma", "Noise", "blurred"]
+__all__ = ["Blur", "Coarse", "Contrast", "Gamma", "Noise", "Tone", "blurred"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,33 @@ class Gamma(GreyEffect):
     def shade(self, image: Tensor) -> Tensor:
         """Raise the greys, scaled to [0, 1], to the power."""
         return torch.as_tensor(np.asarray(AdjustContrast(gamma=self.gamma)(image)))
+
+
+STRETCHES = 5
+"""Parts of the grey scale, each with a slope of its own in a tone curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tone(GreyEffect):
+    """Pass the greys through a rising curve from 0 to 1."""
+
+    ends: tuple[float, ...]
+    """Grey at the end of each stretch, rising from above 0 to 1."""
+
+    @classmethod
+    def draw(cls, augment: Augment, rng: Generator) -> Self | None:
+        """Slopes between 1 / (1 + `tone`) and 1 + `tone`; nothing is drawn where `tone` is 0."""
+        if not augment.tone:
+            return None
+        most = math.log1p(augment.tone)
+        slopes = np.exp(rng.uniform(-most, most, STRETCHES))
+        return cls(tuple(map(float, np.cumsum(slopes) / slopes.sum())))
+
+    def shade(self, image: Tensor) -> Tensor:
+        """Linear between the ends of equal stretches."""
+        knots = np.linspace(0, 1, len(self.ends) + 1)
+        curve = np.interp(image.clamp(0, 1).numpy(), knots, (0.0, *self.ends))
+        return torch.from_numpy(curve.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from numpy.random import Generator
 
 from pleura.lab.train.augment.effect import Effect, Sample
-from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise
+from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise, Tone
 from pleura.lab.train.augment.hidden import Lines, Opacity, Patch
 from pleura.lab.train.augment.picture import Invert, Jpeg, Letters
 from pleura.lab.train.augment.placement import Placement
@@ -34,6 +34,7 @@ EFFECTS: dict[str, type[Effect]] = {
     "opacity": Opacity,
     "lines": Lines,
     "coarse": Coarse,
+    "tone": Tone,
 }
 """By name, in the order of drawing. It decides what a seed gives: a new effect goes at the end."""
 
@@ -44,6 +45,7 @@ BEFORE_CLIPPING = (
     "lines",
     "coarse",
     "gamma",
+    "tone",
     "contrast",
     "blur",
     "noise",

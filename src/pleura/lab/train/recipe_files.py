@@ -1,0 +1,30 @@
+"""The recipes that ship: where they lie, how they are called, and what each says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["find_recipe", "recipes_folder", "shipped_recipes"]
+
+
+def recipes_folder() -> Path:
+    """Inside an installed package; in a checkout, which has one copy, at its root."""
+    inside = Path(__file__).with_name("recipes")
+    return inside if inside.is_dir() else Path(__file__).parents[4] / "recipes"
+
+
+def shipped_recipes() -> dict[str, str]:
+    """The recipes by name, with the first sentence of what each says of itself."""
+    return {path.stem: _first_sentence(path) for path in sorted(recipes_folder().glob("*.toml"))}
+
+
+def find_recipe(given: Path) -> Path:
+    """The recipe of that name (`seed`, `ablation/unet`) where `given` is no file, else `given`."""
+    named = recipes_folder() / given.with_name(f"{given.name}.toml")
+    return named if not given.is_file() and not given.is_absolute() and named.is_file() else given
+
+
+def _first_sentence(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    said = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
+    return said.partition(". ")[0].rstrip(".")
