@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pleura.lab.train.augment import Sample, Variation, draw, vary
 from pleura.lab.train.augment.effect import Effect
-from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise
+from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise, Tone
 from pleura.lab.train.augment.hidden import Line, Lines, Opacity, Patch
 from pleura.lab.train.augment.picture import Invert, Jpeg, Letters
 from pleura.lab.train.augment.placement import Placement
@@ -489,22 +489,19 @@ def test_a_tone_curve_rises_and_keeps_black_and_white() -> None:
     """Knots at fifths of the scale; half way between two of them the curve is half way too."""
     image = torch.tensor([[[0.0, 0.2, 0.3, 1.0]]])
     sample = Sample(image, torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
-    shown = vary(sample, Variation(tone=(0.1, 0.5, 0.6, 0.9, 1.0)), ("field",)).image
+    curve = Tone((0.1, 0.5, 0.6, 0.9, 1.0))
+    shown = vary(sample, Variation((curve,)), ("field",)).image
     assert shown.flatten().tolist() == pytest.approx([0.0, 0.1, 0.3, 1.0])
 
 
 def test_drawn_tone_curves_rise_from_one_stretch_to_the_next() -> None:
     for seed in range(50):
-        tone = draw(Augment(tone=3.0), np.random.default_rng(seed)).tone
-        steps = np.diff((0.0, *tone))
-        assert tone[-1] == pytest.approx(1.0)
+        tone = Tone.draw(Augment(tone=3.0), np.random.default_rng(seed))
+        assert tone is not None
+        steps = np.diff((0.0, *tone.ends))
+        assert tone.ends[-1] == pytest.approx(1.0)
         assert steps.min() > 0
         assert steps.max() / steps.min() <= 16 + 1e-6  # slopes from 1/4 to 4
-
-
-def test_without_a_tone_nothing_else_is_drawn_differently() -> None:
-    with_tone = draw(Augment(gamma=0.5, tone=1.0), np.random.default_rng(3))
-    assert replace(with_tone, tone=()) == draw(Augment(gamma=0.5), np.random.default_rng(3))
 
 
 def test_a_sample_at_another_side_keeps_what_is_known() -> None:

@@ -623,8 +623,9 @@ def test_the_side_of_a_batch_follows_from_its_place() -> None:
 
 def test_early_epochs_are_shown_small(films: list[Film], tmp_path: Path) -> None:
     recipe = replace(RECIPE, early_epochs=1, early_side=16)
-    squares = train_module._prepared(films, recipe, tmp_path, QUIET, hints=False)
-    loader = train_module._loader(squares, recipe, QUIET, shares=np.ones(len(films)))
+    training, _ = divide(films, recipe)
+    squares = train_module._prepared(training, recipe, tmp_path, QUIET, hints=False)
+    loader = train_module._loader(squares, recipe, QUIET, shares=np.ones(len(training)))
     sides = []
     for epoch in (0, 1):
         loader.sampler.set_epoch(epoch)
@@ -704,7 +705,7 @@ def test_two_processes_train_together(films: list[Film], tmp_path: Path) -> None
                 os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode == 0, error
     assert told.splitlines() == ["True 2 True"] * 2, error
-    # Three of six films for each process, in batches of two: two steps an epoch.
-    assert held(out)["global_step"] == 4
+    # Three of six films for each process, one a step: the batch of two is for both together.
+    assert held(out)["global_step"] == 6
     assert len(rows(out)) == 2
     assert (out / "weights" / "two.onnx").is_file()
