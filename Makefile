@@ -54,7 +54,7 @@ bench: $(VENV)/ready  ## measure speed into benchmarks/results/speed (minutes; o
 reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py
 
-pictures: $(VENV)/ready  ## draw the README's picture with the shipped weights
+pictures: $(VENV)/ready  ## draw the pictures of the README with the shipped weights (needs chromium)
 	$(VENV)/bin/python docs/make_pictures.py
 
 fix: $(VENV)/ready  ## put format and simple lint right
