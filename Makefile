@@ -49,12 +49,12 @@ check: $(VENV)/ready  ## the one gate: format, lint, types, tests
 	$(VENV)/bin/python -m pytest
 
 bench: $(VENV)/ready  ## measure speed into benchmarks/results/speed (minutes; on a quiet machine)
-	$(VENV)/bin/python benchmarks/speed.py $(BENCH_FLAGS)
+	$(VENV)/bin/python -m benchmarks.speed $(BENCH_FLAGS)
 
 reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py
 
-pictures: $(VENV)/ready  ## draw the README's picture with the shipped weights
+pictures: $(VENV)/ready  ## draw the pictures of the README with the shipped weights (needs chromium)
 	$(VENV)/bin/python docs/make_pictures.py
 
 fix: $(VENV)/ready  ## put format and simple lint right

@@ -1,4 +1,4 @@
-"""The load of benchmarks/serve_load.py, small: every answer right, none lost."""
+"""The load of benchmarks/service/load.py, small: every answer right, none lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-BENCHMARK = Path(__file__).resolve().parents[3] / "benchmarks" / "serve_load.py"
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -18,8 +18,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def loaded(folder: Path, weights: Path, *options: str) -> dict[str, Any]:
     """What the benchmark writes; it fails if an answer was wrong."""
     out = weights.with_name("load.json")
-    command = [sys.executable, BENCHMARK, folder, "-o", out, "--weights", weights, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    program = [sys.executable, "-m", "benchmarks.service.load"]
+    command = [*program, folder, "-o", out, "--weights", weights, *options]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr + done.stdout
     told: dict[str, Any] = json.loads(out.read_text())
     return told

@@ -1,4 +1,4 @@
-"""Training: films a second, against the same convolutions by themselves; the loader's share."""
+"""Training speed: films a second against the convolutions alone, and the data loader's share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from pleura.lab.train.recipe import Recipe, load_recipe
 from pleura.lab.train.run import Machine
 from pleura.phantom.film import draw
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
 FILMS, STEPS = 16, 3
 
 
@@ -33,12 +32,12 @@ class Convolution:
 
 
 def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
-    """Steps of recipes/default.toml on drawn films, the loader in the same process.
+    """Time steps of recipes/default.toml on drawn films, with the data loader in the same process.
 
-    At the precision that `pleura train` takes on this CPU by itself.
+    The precision is the one that `pleura train` chooses on this CPU.
     """
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
-    recipe = replace(load_recipe(RECIPE), init="")
+    recipe = replace(load_recipe(Path("default")), init="")
     precision = Machine(accelerator="cpu").digits
     mixed = precision == "bf16-mixed"
     network = fresh_network(recipe).train()

@@ -1,14 +1,14 @@
-"""Load a `pleura serve` on this machine until it sweats, and check every answer.
+"""Load a `pleura serve` on this machine with many clients, and check every answer.
 
-    python benchmarks/serve_load.py FILMS -o benchmarks/results/serve_load.json
-    python benchmarks/serve_load.py FILMS --overflow -o benchmarks/results/serve_overflow.json
+    python -m benchmarks.service.load FILMS -o benchmarks/results/service/load.json
+    python -m benchmarks.service.load FILMS --overflow -o benchmarks/results/service/overflow.json
 
-Every mask must be the file that `pleura segment` writes of the same film, byte for byte, and every
-verdict the one in its table. What is written: films answered, wrong and lost; latency and
-throughput, beside those of the engine alone and of the command line on the same films; the memory
-of the service's process. CPU seconds a film are told too: they hold on a machine that does other
-work at the same time, where rates do not. With `--overflow` the queue has 4 places and no client
-waits its turn: every answer must be 200 or 503.
+Every mask must equal, byte for byte, the file that `pleura segment` writes for the same film, and
+every verdict the one in its table. The result holds: films answered, wrong and lost; latency and
+throughput of the service, of the engine alone and of the command line on the same films; the memory
+of the service's process; CPU seconds a film, which other work on the machine changes less than it
+changes rates. With `--overflow` the queue has 4 places and no client waits after a 503: every
+answer must be 200 or 503.
 
 FILMS is a folder of PNG films. The exit code is 1 if any answer was wrong. Linux only (/proc).
 """

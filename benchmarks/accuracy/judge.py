@@ -1,4 +1,4 @@
-"""Several networks judged on the same films, each film and its masks read once."""
+"""Scores of several networks on the same films; each film and its masks are read once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Held:
-    """A `Film` whose files are read once, however often it is asked for them."""
+    """A `Film` that keeps its image and labels after the first reading."""
 
     def __init__(self, film: Film) -> None:
         self._film = film
@@ -44,7 +44,7 @@ class Held:
 
 
 def films_of(options: argparse.Namespace, split: str) -> list[Film]:
-    """The films of a split with a mask; of each set no more than `--limit`."""
+    """The films of a split that have a mask, at most `--limit` of each set."""
     return [
         film
         for data in options.data
@@ -53,8 +53,10 @@ def films_of(options: argparse.Namespace, split: str) -> list[Film]:
 
 
 def validation_films(options: argparse.Namespace) -> list[Film]:
-    """The films that training chooses its epochs on, carved where a set brings none; of each
-    source no more than `--limit`."""
+    """The validation films of training, at most `--limit` of each source.
+
+    A set without a validation split gives part of its training films, as in training.
+    """
     recipe = load_recipe(Path("default"))
     read = [film for data in options.data for film in read_films(data, layout="auto", split=None)]
     _, held = divide(read, recipe)
@@ -83,5 +85,5 @@ def judged(
 
 def add_film_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="repeatable")
-    parser.add_argument("--limit", type=int, help="films of each set")
+    parser.add_argument("--limit", type=int, help="at most so many films of each set")
     parser.add_argument("--threads", type=int, default=None)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench_parts import RESULTS
-
+from benchmarks.speed.measure import RESULTS
 from pleura.io.atomic import written_whole
 
 Result = dict[str, Any]

@@ -17,9 +17,9 @@ import onnx
 import onnxruntime
 import openvino
 import torch
-from bench_parts import interleaved
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.speed.measure import interleaved
 from pleura.net.checkpoint import from_safetensors
 from pleura.runtime.open import SAFETENSORS, Choice, open_weights, shipped
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_command import drawn, threads_of
-from bench_parts import interleaved
 from packaging.requirements import Requirement
 
+from benchmarks.speed.command import drawn, threads_of
+from benchmarks.speed.measure import interleaved
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.runtime.open import Choice, open_weights

@@ -1,11 +1,11 @@
-"""int8 against fp32 and `--fast` against the whole network, on every film of the test splits.
+"""Dice of int8 compared with fp32, and of `--fast` with the full network, on the test splits.
 
-    python benchmarks/precision.py --data FILMS/shenzhen_montgomery --data FILMS/jsrt ...
+    python -m benchmarks.speed.precision --data FILMS/shenzhen_montgomery --data FILMS/jsrt ...
 
 Dice of both lungs at the masks' own size, by the definition that each film labels, with the
-shipped weights. Each film is read once and shown to every graph. Writes
+shipped weights. Each film is read once and given to every graph. Writes
 benchmarks/results/speed/precision.json: for each pair of graphs and each source the mean
-difference, its interval (95 %, patients drawn), and the worst film.
+difference, its 95 % interval (bootstrap over patients), and the worst film.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import argparse
 import statistics
 from typing import Any
 
-from bench_judge import add_film_options, films_of, judged
-from bench_parts import machine, write_result
-from bench_tables import write_tables
-
+from benchmarks.accuracy.judge import add_film_options, films_of, judged
+from benchmarks.speed.measure import machine, write_result
+from benchmarks.speed.tables import write_tables
 from pleura.lab.evaluate.metrics import overlap
 from pleura.lab.evaluate.statistics import mean_interval
 from pleura.runtime.open import Choice, open_weights
@@ -29,7 +28,7 @@ GRAPHS = {
     "int8 --fast": Choice(precision="int8", fast=True),
 }
 PAIRS = (("int8", "fp32"), ("int8 --fast", "int8"), ("fp32 --fast", "fp32"))
-"""The first is held against the second."""
+"""The first is compared with the second."""
 
 Record = dict[str, Any]
 

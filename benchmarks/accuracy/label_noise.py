@@ -1,12 +1,12 @@
-"""How often drawn masks of the lung field take in the heart, and what that does to a mean Dice.
+"""How many drawn masks of the lung field include the heart, and how that changes the mean Dice.
 
-    python benchmarks/label_noise.py --data FILMS/shenzhen_montgomery --data FILMS/jsrt
+    python -m benchmarks.accuracy.label_noise --data FILMS/shenzhen_montgomery --data FILMS/jsrt
 
-By definition the heart is no part of a lung field. For each film the share of the heart, as the
-shipped weights find it, that lies under the drawn mask. Where masks follow the definition (JSRT,
-Montgomery) nearly nothing of it does; a mask with more than `TAKEN` of the heart has taken it
-in, whatever the network says of the lungs. Writes benchmarks/results/label_noise.json:
-for each source and split how many do, and the mean Dice of these films and of the others.
+By definition the heart is not part of the lung field. The program measures, for each film, which
+share of the heart (as the shipped weights find it) lies under the drawn mask. Masks that follow the
+definition (JSRT, Montgomery) cover almost none of it. A mask that covers more than `INCLUDED` of
+the heart includes it. Writes benchmarks/results/label_noise.json: for each source and split the
+number of such masks, and the mean Dice of these films and of the others.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_judge import add_film_options, films_of
 
+from benchmarks.accuracy.judge import add_film_options, films_of
 from pleura.io.atomic import written_whole
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.case import Judge
 from pleura.lab.evaluate.metrics import overlap
 from pleura.runtime.open import open_weights
 
-RESULT = Path(__file__).parent / "results" / "label_noise.json"
-TAKEN = 0.25
-"""Share of the heart under a mask; no mask of Montgomery or JSRT has so much."""
+RESULT = Path("benchmarks/results/label_noise.json")
+"""The program is run from the checkout."""
+
+INCLUDED = 0.25
+"""Share of the heart under a mask; no mask of Montgomery or JSRT covers as much."""
 
 Record = dict[str, Any]
 
@@ -41,21 +43,21 @@ def main() -> None:
     engine = open_weights()
     judge = Judge(engine)
     films = [
-        {"id": film.id, "source": film.source, "split": film.split, **_looked_at(film, judge)}
+        {"id": film.id, "source": film.source, "split": film.split, **_scores(film, judge)}
         for film in films_of(options, "all")
         if not any(channel.endswith("whole") for channel in film.channels)
     ]
     table = list(_table(films))
-    told = {"weights_sha256": engine.weights_sha256, "taken": TAKEN, "table": table}
+    result = {"weights_sha256": engine.weights_sha256, "taken": INCLUDED, "table": table}
     with written_whole(RESULT, "w") as file:
-        file.write(json.dumps(told, indent=1) + "\n")
+        file.write(json.dumps(result, indent=1) + "\n")
     for row in table:
         print(" | ".join(f"{name} {value}" for name, value in row.items()))
     print(RESULT)
 
 
-def _looked_at(film: Film, judge: Judge) -> Record:
-    """Dice of the lungs, and the share of the found heart under the drawn lungs."""
+def _scores(film: Film, judge: Judge) -> Record:
+    """Dice of the lungs, and the share of the predicted heart that lies under the drawn lungs."""
     examined = judge.examine(film)
     lungs = next(each for each in examined.pairs if each.structure == "lungs")
     heart = examined.found.heart
@@ -72,7 +74,7 @@ def _table(films: list[Record]) -> Any:
         groups[film["source"], film["split"]].append(film)
     for (source, split), group in groups.items():
         shares = [film["share"] for film in group if film["share"] is not None]
-        taken = [film for film in group if film["share"] is not None and film["share"] > TAKEN]
+        taken = [film for film in group if film["share"] is not None and film["share"] > INCLUDED]
         others = [film for film in group if film not in taken]
         yield {
             "source": source,

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine's name, times taken in turn, results as files."""
+"""Shared by the speed benchmarks: the machine's description, interleaved timing, result files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from pleura.io.atomic import written_whole
 from pleura.runtime.threads import cpu_features, usable_cpus
 
-RESULTS = Path(__file__).parent / "results" / "speed"
+RESULTS = Path("benchmarks/results/speed")
+"""The programs are run from the checkout."""
+
 PACKAGES = ("pleura", "numpy", "onnxruntime", "openvino", "torch", "monai")
 
 Key = TypeVar("Key", bound=Hashable)
@@ -24,7 +26,7 @@ Key = TypeVar("Key", bound=Hashable)
 def interleaved(
     calls: Mapping[Key, Callable[[], object]], *, rounds: int
 ) -> dict[Key, list[float]]:
-    """Seconds of every call, taken in turn so that a busy moment falls on all alike."""
+    """Seconds of every call, taken in turn: other work on the machine slows all equally."""
     times: dict[Key, list[float]] = {key: [] for key in calls}
     for call in calls.values():
         call()
@@ -37,7 +39,7 @@ def interleaved(
 
 
 def machine(threads: int | None) -> dict[str, Any]:
-    """What was measured on, without a name that leads to it."""
+    """The machine that was measured, without a name that identifies it."""
     return {
         "cpu": _cpu_model(),
         "features": sorted(

@@ -1,10 +1,10 @@
-"""`make bench`: how fast Pleura is here, against what it could be compared with, in one run.
+"""Measure the speed of Pleura on this machine; `make bench` runs it.
 
-    python benchmarks/speed.py [--threads 2] [--rounds 9] [--only network,film,...]
+    python -m benchmarks.speed [--threads 2] [--rounds 9] [--only network,film,...]
 
-Writes benchmarks/results/speed/PART.json for each part, and speed.md with the tables of all that
-are there. Variants of one part are timed in turn in one process, so that ratios hold even where
-the machine is not quiet; a benchmark runner that times one after the other could not say that.
+Writes benchmarks/results/speed/PART.json for each part, and speed.md with the tables of all
+parts. The variants of a part are timed in turn in one process: other work on the machine then slows
+all variants equally, and their ratios still hold.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench_folder import folder, memory, resume
-from bench_network import network
-from bench_parts import machine, write_result
-from bench_path import film, size, start
-from bench_stages import stages
-from bench_tables import write_tables
-from bench_train import training
+from benchmarks.speed.folder import folder, memory, resume
+from benchmarks.speed.measure import machine, write_result
+from benchmarks.speed.network import network
+from benchmarks.speed.path import film, size, start
+from benchmarks.speed.stages import stages
+from benchmarks.speed.tables import write_tables
+from benchmarks.speed.training import training
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
     "network": network,
@@ -37,7 +37,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("benchmarks.speed", description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, help="by default all that this process may use")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--films", type=int, default=100, help="of the folder that is segmented")

@@ -1,12 +1,13 @@
-"""Head x side -> Dice, HD95, time: what `--fast` is chosen by.
+"""Dice, HD95 and time of each head at each side: the table that `--fast` is chosen from.
 
-    python benchmarks/heads.py WEIGHTS.safetensors [MORE.safetensors ...] --data FILMS [--data ...]
+    python -m benchmarks.speed.heads WEIGHTS.safetensors [MORE ...] --data FILMS [--data ...]
 
-Films that training chose its epochs on, never test; each is read once and shown to every network:
-the first weights, the whole network, and others to hold against it. Each is cut, exported, opened
-and judged as `pleura evaluate` does it; the times are of the network alone, in fp32, the networks
-in turn, the least of the rounds. Of those that are 3 times as fast as the whole network or more,
-the one with the highest Dice is named: `pleura export --head --side` makes it.
+The films are those of the validation split of training, never test films. Each film is read once
+and given to every network. The first weights are the reference; the others are compared with them.
+Each network is cut, exported, opened and judged as `pleura evaluate` does it. Times are of the
+network alone, in fp32: the networks run in turn, and the least time of the rounds counts. The
+result names the network with the highest Dice of those at least 3 times as fast as the reference;
+`pleura export --head --side` makes it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_judge import add_film_options, judged, validation_films
-from bench_parts import interleaved, machine, write_result
-from bench_tables import write_tables
 
+from benchmarks.accuracy.judge import add_film_options, judged, validation_films
+from benchmarks.speed.measure import interleaved, machine, write_result
+from benchmarks.speed.tables import write_tables
 from pleura.lab.evaluate.metrics import Scores, score
 from pleura.lab.train.export import Cut, export_checkpoint
 from pleura.net.checkpoint import from_safetensors

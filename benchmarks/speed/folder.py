@@ -13,8 +13,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from bench_command import drawn, many, run, threads_of
 
+from benchmarks.speed.command import drawn, many, run, threads_of
 from pleura.io.run.table import Table, read_rows
 from pleura.runtime.engine import Engine
 from pleura.runtime.open import Choice, open_weights

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_command import drawn
-from bench_folder import LARGE
 
+from benchmarks.speed.command import drawn
+from benchmarks.speed.folder import LARGE
 from pleura.core.frame import Frame, ProbabilityMaps, normalise
 from pleura.core.masks.cleanup import THRESHOLD, check_definition, clean
 from pleura.core.quality.verdict import judge

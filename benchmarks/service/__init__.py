@@ -1,0 +1,1 @@
+"""How `pleura serve` answers under load."""

@@ -1,0 +1,1 @@
+"""How fast Pleura is: the network, one film, a folder, the start, training."""
