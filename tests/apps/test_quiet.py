@@ -13,18 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pleura.apps.quiet import native_text_hidden, only_us
+from pleura.apps.quiet import discard_native_output, silence_libraries
 
 LOUD = """
 import ctypes, logging, os, subprocess, sys
-from pleura.apps.quiet import native_text_hidden
+from pleura.apps.quiet import discard_native_output
 libc = ctypes.CDLL(None)
 def shout():
     for number in (1, 2):
         libc.write(number, b"PATIENT\\n", 8)
     libc.puts(b"PATIENT"); libc.fflush(None)
     subprocess.run([sys.executable, "-c", "print('PATIENT')"])
-with native_text_hidden():
+with discard_native_output():
     shout()
     print("ours")
     print("ours, too", file=sys.stderr)
@@ -58,7 +58,7 @@ def test_closed_streams_are_no_trouble(closed: str, tmp_path: Path) -> None:
 def test_a_stream_that_is_not_the_processs_own_is_left_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with native_text_hidden():
+    with discard_native_output():
         print("heard")  # noqa: T201
     assert capsys.readouterr().out == "heard\n"
 
@@ -66,7 +66,7 @@ def test_a_stream_that_is_not_the_processs_own_is_left_alone(
 def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) -> None:
     loud = ("pydicom", "pynetdicom.acse", "highdicom", "PIL.TiffImagePlugin", "nibabel.global")
     with caplog.at_level(logging.DEBUG):
-        with only_us():
+        with silence_libraries():
             for name in loud:
                 logging.getLogger(name).warning("Roe")
             warnings.warn("Roe", UserWarning, stacklevel=1)
@@ -80,7 +80,7 @@ def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) 
 SERVE = """
 import ctypes, logging, sys, warnings
 from pleura.apps.cli.main import main
-from pleura.apps.serve import answers as films
+from pleura.apps.serve.responses import film_response
 from pleura.core.errors import UnreadableFilm
 def shout(*args, **options):
     ctypes.CDLL(None).write(2, b"PATIENT\\n", 8)
@@ -88,7 +88,7 @@ def shout(*args, **options):
     logging.getLogger("highdicom.seg").warning("PATIENT")
     warnings.warn("PATIENT")
     raise UnreadableFilm("torn")
-films.read_radiograph = shout
+film_response.read_radiograph = shout
 sys.exit(main())
 """
 

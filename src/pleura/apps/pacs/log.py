@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from pleura.apps.quiet import native_text_hidden, only_us
+from pleura.apps.quiet import discard_native_output, silence_libraries
 
 __all__ = ["LOG", "defect", "logging_to_stderr"]
 
@@ -21,7 +21,7 @@ LOG = logging.getLogger("pleura.node")
 @contextmanager
 def logging_to_stderr() -> Iterator[None]:
     """Log to stderr, and let nobody else write there."""
-    with native_text_hidden(), only_us(), _logging(sys.stderr):
+    with discard_native_output(), silence_libraries(), _logging(sys.stderr):
         yield
 
 

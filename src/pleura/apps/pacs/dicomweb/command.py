@@ -83,7 +83,7 @@ def dicomweb(
     from pleura.apps.pacs.client import web_client
     from pleura.apps.pacs.dicomweb.pull import Pull, find_films
     from pleura.apps.pacs.results import Maker, read_formats
-    from pleura.apps.quiet import only_us
+    from pleura.apps.quiet import silence_libraries
     from pleura.runtime.segmenter import Segmenter
 
     wanted, day = _modalities(modality), _day(since, study)
@@ -93,7 +93,7 @@ def dicomweb(
     pull = Pull(source, target, Maker(segmenter, names, refused.value))
     say = functools.partial(_say, as_json=as_json, uids=uids)
     failed = number = 0
-    with only_us():
+    with silence_libraries():
         films = find_films(source, studies=study or (), since=day, modalities=wanted)
         for number, film in enumerate(films, 1):
             pulled = pull(film)
