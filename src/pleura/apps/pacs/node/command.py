@@ -1,4 +1,4 @@
-"""`pleura node`: a DICOM node that films are sent to, and that sends their lungs on."""
+"""The command `pleura node`: a DICOM node that receives films and sends their lungs on."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ _TLS: dict[str, Any] = {"rich_help_panel": "TLS"}
 
 Folder = Annotated[
     Path,
-    typer.Option(
-        envvar="PLEURA_NODE", help="Where the queue lies; closed to other users.", **_DISK
-    ),
+    typer.Option(envvar="PLEURA_NODE", help="Folder of the queue; closed to other users.", **_DISK),
 ]
 HOME = Path("~/.pleura/node")
 
@@ -41,9 +39,10 @@ HOME = Path("~/.pleura/node")
 @node_app.callback()
 def node(
     context: typer.Context,
-    ae: Annotated[str, typer.Option(help="Our own AE title.", **_WHO)] = "PLEURA",
+    ae: Annotated[str, typer.Option(help="The AE title of this node.", **_WHO)] = "PLEURA",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.", **_WHO)
+        int,
+        typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.", **_WHO),
     ] = 11112,
     host: Annotated[str, typer.Option(help="The address to listen on.", **_WHO)] = "0.0.0.0",
     senders: Annotated[
@@ -51,12 +50,12 @@ def node(
         typer.Option(
             "--from",
             metavar="AE[@HOST]",
-            help="Who may send, and from where only; repeatable.",
+            help="A sender to accept, from this host only if one is given; repeatable.",
             **_WHO,
         ),
     ] = None,
     anyone: Annotated[
-        bool, typer.Option("--anyone", help="Take films from everybody.", **_WHO)
+        bool, typer.Option("--anyone", help="Accept films from every sender.", **_WHO)
     ] = False,
     to: Annotated[
         list[str] | None,
@@ -74,7 +73,7 @@ def node(
     ] = 300.0,
     folder: Folder = HOME,
     keep_free: Annotated[
-        int, typer.Option(min=0, help="MB of the disk that films must leave.", **_DISK)
+        int, typer.Option(min=0, help="MB of the disk to keep free.", **_DISK)
     ] = 500,
     quota: Annotated[
         int | None, typer.Option(min=1, help="MB that the folder may take.", **_DISK)
@@ -83,24 +82,27 @@ def node(
     weights: Weights = None,
     threads: Threads = None,
     tls_cert: Annotated[
-        Path | None, typer.Option(help="Our certificate, PEM; films come over TLS then.", **_TLS)
+        Path | None,
+        typer.Option(
+            help="The certificate of this node, PEM; films are then received over TLS.", **_TLS
+        ),
     ] = None,
     tls_key: Annotated[
-        Path | None, typer.Option(help="Its key, where it is not in the same file.", **_TLS)
+        Path | None, typer.Option(help="Its key, if it is not in the same file.", **_TLS)
     ] = None,
     tls_ca: Annotated[
         Path | None,
-        typer.Option(help="Who must have signed the others' certificates, PEM.", **_TLS),
+        typer.Option(help="The authority that signed the others' certificates, PEM.", **_TLS),
     ] = None,
 ) -> None:
-    """A DICOM node: takes films, sends their lungs back as SEG, SR and SC.
+    """Run a DICOM node: receive films, send their lungs as SEG, SR and SC.
 
     pleura node --from ORTHANC --to ORTHANC@pacs:4242
     pleura node --from ROUTER@10.0.0.5 --to https://pacs/dicom-web
     pleura node status
 
-    A film is acknowledged once it is on the disk, and its results are sent until
-    the destination has them; then its pixels are deleted. Runs until Ctrl-C or
+    A film is acknowledged when it is on the disk. Its results are sent until the
+    destination has them; then its pixels are deleted. Runs until Ctrl-C or
     SIGTERM. Not for diagnosis.
     """
     if context.invoked_subcommand:
@@ -116,20 +118,20 @@ def node(
         host=host,
         port=port,
         senders=read_senders(senders or (), anyone=anyone),
-        addresses=tuple(read_address(each) for each in dict.fromkeys(to)),
+        addresses=tuple(read_address(text) for text in dict.fromkeys(to)),
         formats=read_formats(formats),
         tls=Tls(tls_cert, tls_key, tls_ca),
         longest_wait_s=retry,
     )
-    place = NodeFolder(folder.expanduser())
-    os.umask(0o077)  # whatever is written now is the owner's alone, SQLite's files too
-    place.make()
+    node_folder = NodeFolder(folder.expanduser())
+    os.umask(0o077)  # only the owner can read new files, also those of SQLite
+    node_folder.make()
     space = Space(
-        place.root,
+        node_folder.root,
         keep_free=keep_free * 1_000_000,
         quota=None if quota is None else quota * 1_000_000,
     )
-    _run(settings, place, space, (weights, threads, lungs.value, refused.value))
+    _run(settings, node_folder, space, (weights, threads, lungs.value, refused.value))
 
 
 @node_app.command()
@@ -137,33 +139,35 @@ def status(
     folder: Folder = HOME,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """What a node has done, has yet to do, and cannot do; it may be running or not.
+    """Show what a node has done, has yet to do, and cannot do.
+
+    The node may run or not.
 
     pleura node status
     """
     from pleura.apps.pacs.node.folder import NodeFolder
-    from pleura.apps.pacs.node.status import read_status, tell, told
+    from pleura.apps.pacs.node.status import read_status, status_dict, status_lines
 
-    found = read_status(NodeFolder(folder.expanduser()))
+    node_status = read_status(NodeFolder(folder.expanduser()))
     if as_json:
-        typer.echo(json.dumps(told(found)))
+        typer.echo(json.dumps(status_dict(node_status)))
     else:
-        typer.echo("\n".join(tell(found)))
+        typer.echo("\n".join(status_lines(node_status)))
 
 
 def _run(
-    settings: Any, place: Any, space: Any, network: tuple[Path | None, int | None, Any, Any]
+    settings: Any, folder: Any, space: Any, network: tuple[Path | None, int | None, Any, Any]
 ) -> None:
     from pleura.apps.cli.engines import open_engine
     from pleura.apps.cli.progress import Interrupt
     from pleura.apps.pacs.log import logging_to_stderr
     from pleura.apps.pacs.node.node import run_node
-    from pleura.apps.pacs.results import Maker
+    from pleura.apps.pacs.results import ResultMaker
     from pleura.runtime.segmenter import Segmenter
 
     weights, threads, definition, refused = network
     segmenter = Segmenter(open_engine(weights, threads=threads), definition=definition)
-    make = Maker(segmenter, settings.formats, refused).files
-    with place.held(), logging_to_stderr(), Interrupt() as interrupt:
-        run_node(settings, place, space=space, make=make, stopped=lambda: interrupt.requested)
+    make = ResultMaker(segmenter, settings.formats, refused).files
+    with folder.held(), logging_to_stderr(), Interrupt() as interrupt:
+        run_node(settings, folder, space=space, make=make, stopped=lambda: interrupt.requested)
     typer.echo("pleura: ended; whatever is left is done at the next start", err=True)
