@@ -158,14 +158,14 @@ def test_all_that_is_shown_is_of_one_film(
     watched.evaluate(WATCH)
     give(watched, frontal.path, lateral.path)
     on_show(watched, frontal)
-    watched.evaluate(SLOW, [1500, 600, 300, 900, 200])
+    watched.evaluate(SLOW, [4000, 3500, 3000, 2500, 2000])
     for chosen in (lateral, frontal, lateral, frontal, lateral):
         watched.click(chosen.tile)
         watched.wait_for_timeout(150)
         expect(watched.locator("#name")).to_have_text(chosen.path.name)
         expect(watched.locator("#facts")).to_have_text("Loading")
     on_show(watched, lateral)
-    watched.wait_for_timeout(2000)  # the slowest one is decoded by now
+    watched.wait_for_timeout(4000)  # the slowest one is decoded by now
     on_show(watched, lateral)
     watched.click(frontal.tile)
     on_show(watched, frontal)
