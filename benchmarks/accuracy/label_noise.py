@@ -60,7 +60,7 @@ def _scores(film: Film, judge: Judge) -> Record:
     """Dice of the lungs, and the share of the predicted heart that lies under the drawn lungs."""
     examined = judge.examine(film)
     lungs = next(each for each in examined.pairs if each.structure == "lungs")
-    heart = examined.found.heart
+    heart = examined.segmentation.heart
     if heart is None or not heart.any() or heart.shape != lungs.truth.shape:
         return {"dice": overlap(lungs.predicted, lungs.truth), "share": None}
     share = np.count_nonzero(heart & lungs.truth) / np.count_nonzero(heart)

@@ -9,9 +9,9 @@ Names are loaded when first asked for: `import pleura` by itself loads neither e
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as typing has it, whose import would double the time of `import pleura`
+from pleura._version import __version__
 
-__version__ = "0.1.0"
+TYPE_CHECKING = False  # as typing has it, whose import would double the time of `import pleura`
 
 __all__ = [
     "Box",

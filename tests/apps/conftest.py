@@ -43,9 +43,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Run a command as the shell would, in this process."""
 
     def command(*arguments: object) -> Ended:
-        code = main([str(each) for each in arguments])
-        said = capsys.readouterr()
-        return Ended(code, said.out, said.err)
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
 
     return command
 

@@ -17,10 +17,10 @@ from pleura.apps.doctor import Check
 Run = Callable[..., Any]
 
 
-def test_info_for_machines(run: Run) -> None:
-    told = run("info", "--json")
-    facts = json.loads(told.out)
-    assert told.code == 0
+def test_info_as_json(run: Run) -> None:
+    ended = run("info", "--json")
+    facts = json.loads(ended.out)
+    assert ended.code == 0
     assert facts["pleura"] == pleura.__version__
     assert facts["python"] == platform.python_version()
     assert 1 <= facts["cpus"]["usable"] <= facts["cpus"]["machine"]
@@ -31,31 +31,31 @@ def test_info_for_machines(run: Run) -> None:
     assert facts["devices"]["segment"] == "cpu"
 
 
-def test_info_for_people_says_the_same(run: Run) -> None:
+def test_info_as_text_has_the_same_facts(run: Run) -> None:
     facts = json.loads(run("info", "--json").out)
-    told = run("info").out
-    for said in (
+    ended = run("info").out
+    for line in (
         facts["platform"],
         f"numpy {facts['packages']['numpy']}",
         facts["devices"]["train"],
     ):
-        assert said in told
+        assert line in ended
 
 
-def test_info_without_weights_says_what_to_do(
+def test_info_without_weights_has_advice(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("pleura.runtime.open.ONNX", "gone.onnx")
     monkeypatch.setattr("pleura.runtime.open.resources.files", lambda _: tmp_path)
-    told = run("info", "--json")
-    assert told.code == 0
-    assert "install pleura again" in json.loads(told.out)["weights"]["error"]
+    ended = run("info", "--json")
+    assert ended.code == 0
+    assert "install pleura again" in json.loads(ended.out)["weights"]["error"]
 
 
 def test_extras_are_those_of_the_project_file() -> None:
-    found = extras.extras()
-    assert {"torch", "lightning", "monai", "onnx"} <= set(found["train"])
-    assert "pytest" in found["dev"]
+    by_extra = extras.extras()
+    assert {"torch", "lightning", "monai", "onnx"} <= set(by_extra["train"])
+    assert "pytest" in by_extra["dev"]
 
 
 def test_a_missing_module_names_its_extra() -> None:
@@ -68,7 +68,7 @@ def test_a_missing_module_of_no_extra_is_a_defect(name: str | None) -> None:
     assert extras.missing_package(ModuleNotFoundError("no", name=name)) is None
 
 
-def test_what_a_package_demands_of_another() -> None:
+def test_the_version_that_a_package_requires() -> None:
     # of pytest's own metadata: `pluggy<2,>=1.5` or newer
     assert "<2" in (extras.required_by("pytest", "pluggy") or "")
     assert extras.required_by("pytest", "torch") is None
@@ -83,27 +83,27 @@ class TestDoctor:
         spare = Check("spare", False, "not here", "pip install it", essential=False)
         broken = Check("broken", False, "gone", "install it again")
         monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([good, spare]),))
-        told = run("doctor")
-        assert told.code == 0
-        assert told.out.splitlines() == [
+        ended = run("doctor")
+        assert ended.code == 0
+        assert ended.out.splitlines() == [
             "ok        good: fine",
             "missing   spare: not here",
             "          -> pip install it",
         ]
         monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([broken, good]),))
-        told = run("doctor")
-        assert told.code == 1
-        assert told.out.splitlines()[:2] == [
+        ended = run("doctor")
+        assert ended.code == 1
+        assert ended.out.splitlines()[:2] == [
             "BROKEN    broken: gone",
             "          -> install it again",
         ]
 
     def test_every_check_that_is_not_good_has_a_remedy(self, run: Run) -> None:
-        told = [json.loads(line) for line in run("doctor", "--json").out.splitlines()]
+        ended = [json.loads(line) for line in run("doctor", "--json").out.splitlines()]
         assert {"python", "cpus", "weights", "engine", "extra train"} <= {
-            each["name"] for each in told
+            check["name"] for check in ended
         }
-        assert [each for each in told if not each["good"] and not each["remedy"]] == []
+        assert [check for check in ended if not check["good"] and not check["remedy"]] == []
 
     def test_a_torchvision_of_another_torch_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
         here = {"torch": "2.13.0+cpu", "torchvision": "0.28.0"}

@@ -32,7 +32,7 @@ def test_a_film_and_its_masks(run: Run, tmp_path: Path) -> None:
     assert np.nonzero(right)[1].mean() < 112 < np.nonzero(left)[1].mean()
 
 
-def test_the_seed_is_the_person(run: Run, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_person(run: Run, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run("phantom", "-o", tmp_path / f"{name}.png", "--size", 128, "--seed", seed)
     a, b, c = (read(tmp_path / f"{name}.png") for name in "abc")
@@ -41,6 +41,6 @@ def test_the_seed_is_the_person(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 31, 12_001])
-def test_a_size_nobody_can_draw_is_wrong_usage(run: Run, tmp_path: Path, size: int) -> None:
+def test_an_invalid_size_is_wrong_usage(run: Run, tmp_path: Path, size: int) -> None:
     assert run("phantom", "-o", tmp_path / "film.png", "--size", size).code == 2
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What native libraries print, and what libraries log, in programs that speak of nobody's films."""
+"""Output of native code and logs of libraries are discarded in services."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pleura.apps.quiet import native_text_hidden, only_us
+from pleura.apps.quiet import discard_native_output, silence_libraries
 
-LOUD = """
+PRINTING = """
 import ctypes, logging, os, subprocess, sys
-from pleura.apps.quiet import native_text_hidden
+from pleura.apps.quiet import discard_native_output
 libc = ctypes.CDLL(None)
 def shout():
     for number in (1, 2):
         libc.write(number, b"PATIENT\\n", 8)
     libc.puts(b"PATIENT"); libc.fflush(None)
     subprocess.run([sys.executable, "-c", "print('PATIENT')"])
-with native_text_hidden():
+with discard_native_output():
     shout()
     print("ours")
     print("ours, too", file=sys.stderr)
@@ -36,37 +36,39 @@ libc.write(2, b"native again\\n", 13)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="calls the C library of POSIX")
-def test_only_what_python_prints_is_heard() -> None:
-    run = subprocess.run([sys.executable, "-c", LOUD], capture_output=True, text=True, timeout=60)
+def test_only_output_of_python_is_shown() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PRINTING], capture_output=True, text=True, timeout=60
+    )
     assert run.returncode == 0
     assert run.stdout.splitlines() == ["ours", "after"]
-    said = ["ours, too", "logged", "and after", "native again"]
-    assert run.stderr.splitlines() == said
+    expected = ["ours, too", "logged", "and after", "native again"]
+    assert run.stderr.splitlines() == expected
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shell of POSIX")
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_no_trouble(closed: str, tmp_path: Path) -> None:
+def test_closed_streams_work(closed: str, tmp_path: Path) -> None:
     script = tmp_path / "loud.py"
-    script.write_text(LOUD)
+    script.write_text(PRINTING)
     command = f"{sys.executable} {script} {closed}"
     run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     assert "PATIENT" not in run.stdout + run.stderr
 
 
-def test_a_stream_that_is_not_the_processs_own_is_left_alone(
+def test_a_replaced_stream_is_not_changed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with native_text_hidden():
+    with discard_native_output():
         print("heard")  # noqa: T201
     assert capsys.readouterr().out == "heard\n"
 
 
-def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+def test_libraries_log_again_afterwards(caplog: pytest.LogCaptureFixture) -> None:
     loud = ("pydicom", "pynetdicom.acse", "highdicom", "PIL.TiffImagePlugin", "nibabel.global")
     with caplog.at_level(logging.DEBUG):
-        with only_us():
+        with silence_libraries():
             for name in loud:
                 logging.getLogger(name).warning("Roe")
             warnings.warn("Roe", UserWarning, stacklevel=1)
@@ -80,7 +82,7 @@ def test_libraries_are_heard_again_afterwards(caplog: pytest.LogCaptureFixture) 
 SERVE = """
 import ctypes, logging, sys, warnings
 from pleura.apps.cli.main import main
-from pleura.apps.serve import answers
+from pleura.apps.serve.responses import film_response
 from pleura.core.errors import UnreadableFilm
 def shout(*args, **options):
     ctypes.CDLL(None).write(2, b"PATIENT\\n", 8)
@@ -88,13 +90,13 @@ def shout(*args, **options):
     logging.getLogger("highdicom.seg").warning("PATIENT")
     warnings.warn("PATIENT")
     raise UnreadableFilm("torn")
-answers.read_film = shout
+film_response.read_film = shout
 sys.exit(main())
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and C library of POSIX")
-def test_the_service_says_nothing_of_what_decoders_say(tiny_weights: Path) -> None:
+def test_the_service_prints_nothing_of_decoders(tiny_weights: Path) -> None:
     command = [sys.executable, "-c", SERVE, "serve", "--port", "0", "--weights", str(tiny_weights)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -103,8 +105,8 @@ def test_the_service_says_nothing_of_what_decoders_say(tiny_weights: Path) -> No
         first = process.stderr.readline()
         address = re.search(r"http://\S+", first)
         assert address is not None
-        told = httpx.post(f"{address[0]}/v1/segmentations", content=b"x", timeout=60)
-        assert (told.status_code, told.json()["detail"]) == (415, "torn")
+        response = httpx.post(f"{address[0]}/v1/segmentations", content=b"x", timeout=60)
+        assert (response.status_code, response.json()["detail"]) == (415, "torn")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -31,7 +31,7 @@ def make_card() -> Callable[[Architecture], Card]:
 
 @pytest.fixture
 def trained_like() -> Callable[[Architecture], UNetPlusPlus | UNet]:
-    """A network whose running statistics are not the fresh ones, as after training."""
+    """A network whose running statistics are not the initial ones, as after training."""
 
     def make(architecture: Architecture) -> UNetPlusPlus | UNet:
         torch.manual_seed(5)

@@ -1,4 +1,4 @@
-"""Weights as safetensors: everything comes back, and what does not fit is refused."""
+"""Weights as safetensors: written and read back, and refused if they do not fit."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_safetensors_round_trip(
     network, card = trained_like(architecture), make_card(architecture)
     path = tmp_path / "trial.safetensors"
     path.write_bytes(to_safetensors(network, card))
-    read, told = from_safetensors(path)
-    assert told == card
+    read, read_card = from_safetensors(path)
+    assert read_card == card
     assert type(read) is type(network)
     assert read.architecture == architecture
     assert not read.training
@@ -43,10 +43,10 @@ def test_safetensors_round_trip(
         assert torch.equal(read(image)[-1], network(image)[-1])
 
 
-def test_the_bytes_alone_are_enough(make_card: MakeCard, trained_like: TrainedLike) -> None:
+def test_bytes_can_be_read_too(make_card: MakeCard, trained_like: TrainedLike) -> None:
     network, card = trained_like(SMALL), make_card(SMALL)
-    read, told = from_safetensors(to_safetensors(network, card))
-    assert told == card
+    read, read_card = from_safetensors(to_safetensors(network, card))
+    assert read_card == card
     for name, value in network.state_dict().items():
         assert torch.equal(read.state_dict()[name], value)
     with pytest.raises(WeightsError, match="these weights: not a readable"):
@@ -76,7 +76,7 @@ def test_a_pruned_network_is_saved_like_any_other(
         (b"PK\x03\x04 a zip file, say of torch.save, is none either", "not a readable"),
     ],
 )
-def test_what_is_no_safetensors_file_is_refused(
+def test_a_file_of_another_format_is_refused(
     tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "weights.safetensors"
@@ -86,7 +86,7 @@ def test_what_is_no_safetensors_file_is_refused(
         from_safetensors(path)
 
 
-def test_a_file_cut_short_is_refused(
+def test_a_truncated_file_is_refused(
     tmp_path: Path, make_card: MakeCard, trained_like: TrainedLike
 ) -> None:
     path = tmp_path / "weights.safetensors"
@@ -131,7 +131,7 @@ def test_a_card_that_describes_another_network_is_refused(
         from_safetensors(path)
 
 
-def test_transfer_takes_what_has_the_same_name_and_shape_and_names_the_rest() -> None:
+def test_transfer_copies_tensors_of_the_same_name_and_shape() -> None:
     torch.manual_seed(0)
     source = build(SMALL)
     network = build(replace(SMALL, channels_out=5))
@@ -144,7 +144,7 @@ def test_transfer_takes_what_has_the_same_name_and_shape_and_names_the_rest() ->
         assert torch.equal(value, expected[name])
 
 
-def test_transfer_copies_rather_than_shares() -> None:
+def test_transfer_copies_the_memory() -> None:
     source, network = build(SMALL), build(SMALL)
     assert transfer(source, network) == []
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Public VGG13-BN weights: by name, checked, and never by surprise from the network."""
+"""Public VGG13-BN weights: loaded by name, with a checksum, and downloaded only on request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DEEP = Architecture(widths=(64, 128, 256, 512, 512), encoder="vgg13_bn")
 
 
 def public_weights(upto: int = 31) -> dict[str, Tensor]:
-    """What torchvision's file holds: the features, and a classifier (small here)."""
+    """The content of torchvision's file: the features, and a classifier (small here)."""
     generator = torch.Generator().manual_seed(3)
     state: dict[str, Tensor] = {}
     for at, (before, after) in CONVOLUTIONS.items():
@@ -69,7 +69,7 @@ def public_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_public_number_comes_to_its_place(tmp_path: Path) -> None:
+def test_every_public_tensor_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "vgg13_bn.pth"
     given = public_weights()
     torch.save(given, path)
@@ -89,7 +89,7 @@ def test_every_public_number_comes_to_its_place(tmp_path: Path) -> None:
             assert torch.equal(held[name], given[f"features.{at}.{name}"])
 
 
-def test_a_file_from_before_batches_were_counted_is_read(tmp_path: Path) -> None:
+def test_a_file_without_counts_of_batches_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     given = public_weights(10)
     torch.save({name: each for name, each in given.items() if "num_batches" not in name}, path)
@@ -122,7 +122,7 @@ def test_a_film_is_repeated_to_three_channels_and_scaled_as_imagenet(public_file
     torch.testing.assert_close(seen[0], value, rtol=1e-4, atol=1e-4)
 
 
-def test_the_decoder_keeps_its_own_start(public_file: Path) -> None:
+def test_the_decoder_keeps_its_initial_weights(public_file: Path) -> None:
     torch.manual_seed(0)
     network = build(SHALLOW)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -161,7 +161,7 @@ def write(path: Path, content: object) -> str:
 
 
 class Gadget:
-    """Something that torch.save would pickle and torch.load must not unpickle."""
+    """An object that torch.save pickles and torch.load must not unpickle."""
 
 
 def wrong_files() -> dict[str, tuple[object, str]]:
@@ -197,7 +197,7 @@ def test_a_wrong_file_is_refused_and_nothing_changes(tmp_path: Path, kind: str) 
 
 @pytest.fixture
 def served(public_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a server on this machine, and a cache of our own."""
+    """The URL of a local server, with a cache folder of the test."""
     monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "cache")
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -223,7 +223,7 @@ def loaded(network: UNetPlusPlus) -> bool:
 
 
 @pytest.mark.parametrize("place", ["in the name", "behind the address"])
-def test_a_url_is_read_checked_and_kept(
+def test_a_url_is_downloaded_checked_and_cached(
     served: str, public_file: Path, place: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if place == "in the name":
@@ -242,7 +242,7 @@ def test_a_url_is_read_checked_and_kept(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_file_that_is_not_the_published_one_is_refused_and_forgotten(
+def test_a_file_with_a_wrong_checksum_is_refused_and_removed(
     served: str, public_file: Path
 ) -> None:
     right = digest(public_file)
@@ -257,7 +257,7 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_forgotten(
     assert loaded(network)  # type: ignore[arg-type]
 
 
-def test_two_files_of_one_name_are_not_taken_for_each_other(served: str, public_file: Path) -> None:
+def test_two_files_of_the_same_name_are_cached_apart(served: str, public_file: Path) -> None:
     load_encoder(build(SHALLOW), f"{served}/vgg13_bn.pth#sha256={digest(public_file)}")
     torch.save(public_weights(10) | {"features.0.bias": torch.full((64,), 9.0)}, public_file)
     network = build(SHALLOW)
@@ -266,12 +266,12 @@ def test_two_files_of_one_name_are_not_taken_for_each_other(served: str, public_
 
 
 def test_a_url_without_a_checksum_is_refused(served: str) -> None:
-    with pytest.raises(UsageError, match="write #sha256= and its SHA-256 behind the address"):
+    with pytest.raises(UsageError, match="add #sha256= and its SHA-256 to the URL"):
         load_encoder(build(SHALLOW), f"{served}/vgg13_bn.pth")
 
 
 @pytest.mark.parametrize("fault", ["closed", "not found"])
-def test_an_address_that_cannot_be_reached_says_what_to_do(served: str, fault: str) -> None:
+def test_an_unreachable_url_has_advice(served: str, fault: str) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
         free = f"http://127.0.0.1:{server.server_port}"  # closed again after this line
     base = free if fault == "closed" else served
@@ -281,6 +281,6 @@ def test_an_address_that_cannot_be_reached_says_what_to_do(served: str, fault: s
         load_encoder(build(SHALLOW), f"{base}/vgg-00000000.pth")
 
 
-def test_the_published_address_names_its_checksum() -> None:
+def test_the_published_url_has_a_checksum() -> None:
     # torchvision.models.VGG13_BN_Weights.IMAGENET1K_V1.url
     assert IMAGENET_URL == "https://download.pytorch.org/models/vgg13_bn-abd245e5.pth"

@@ -1,4 +1,4 @@
-"""The exported graph says what torch says, for any number of films."""
+"""The exported graph gives the same results as torch, for any number of films."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def weights_in(graph: bytes) -> list[int]:
 
 
 def assert_holds_no_other_head(graph: bytes) -> None:
-    """SMALL has six nodes of two convolutions and one head that answers; three nodes lift."""
+    """SMALL has six nodes of two convolutions, one exported head, and three upsamplings."""
     model = onnx.load_from_string(graph).graph
     kinds = [each.op_type for each in model.node]
     assert kinds.count("Conv") == 2 * 6 + 1

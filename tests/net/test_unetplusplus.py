@@ -1,4 +1,4 @@
-"""UNet++ against the paper: its counts, its topology, and two other ways to write it."""
+"""UNet++ against the paper: parameter counts, topology, and two other implementations."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_pruned_networks_have_the_papers_number_of_parameters(level: int) -> Non
     assert count_parameters(whole) == PAPER[4][0] + 3 * 33  # its other three heads
 
 
-def test_normalisation_takes_two_numbers_a_channel_and_saves_the_bias() -> None:
+def test_normalisation_has_two_parameters_a_channel_and_no_bias() -> None:
     widths = (32, 64, 128, 256, 512)
     with torch.device("meta"):
         counts = [
@@ -95,7 +95,7 @@ def test_normalisation_takes_two_numbers_a_channel_and_saves_the_bias() -> None:
 
 
 def reference(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
-    """The paper's equation as a recursion over X[i, j], on the network's own numbers.
+    """The paper's equation as a recursion over X[i, j], with the network's own weights.
 
     Zhou et al. 2018, equation 1: x(i,j) = H(x(i-1,j)) if j = 0, else
     H([[x(i,k)] for k < j, U(x(i+1,j-1))]).
@@ -142,7 +142,7 @@ def reference(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
 
 
 def folded(image: Tensor, fold: int) -> Tensor:
-    """Every fold-th pixel, once for each place in the small square: Shi et al. 2016, backwards."""
+    """Every fold-th pixel for each position in a square: the inverse of Shi et al. 2016."""
     places = [(r, c) for r in range(fold) for c in range(fold)]
     maps = [image[:, k, r::fold, c::fold] for k in range(image.shape[1]) for r, c in places]
     return torch.stack(maps, 1)
@@ -183,7 +183,7 @@ def test_network_computes_the_papers_equation(choices: dict[str, object]) -> Non
 
 
 def monais_name(name: str) -> str:
-    """Ours, for a name in MONAI's BasicUNetPlusPlus."""
+    """Our name for a name in MONAI's BasicUNetPlusPlus."""
     for pattern, place in (
         (r"final_conv_0_(\d)", r"head.\1"),
         (r"upcat_(\d)_(\d)\.upsample\.deconv", r"up.\1_\2"),
@@ -223,7 +223,7 @@ def test_network_equals_monais_of_the_same_topology() -> None:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
-def test_pruned_network_gives_the_heads_own_answer(level: int) -> None:
+def test_pruned_network_gives_the_result_of_its_head(level: int) -> None:
     whole = make(channels_out=2).eval()
     smaller = whole.pruned(level)
     with torch.no_grad():
@@ -234,7 +234,7 @@ def test_pruned_network_gives_the_heads_own_answer(level: int) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
-def test_pruned_network_computes_nothing_that_its_head_does_not_need(level: int) -> None:
+def test_pruned_network_has_only_the_nodes_of_its_head(level: int) -> None:
     smaller = make().eval().pruned(level)
     ran: Counter[str] = Counter()
     for name, module in smaller.named_modules():
@@ -254,7 +254,7 @@ def test_pruned_network_computes_nothing_that_its_head_does_not_need(level: int)
 
 
 @pytest.mark.parametrize("kind", ["unet", "unet++"])
-def test_a_folded_network_sees_every_pixel_and_answers_at_full_size(kind: str) -> None:
+def test_a_folded_network_uses_every_pixel_and_gives_full_size(kind: str) -> None:
     torch.manual_seed(0)
     architecture = Architecture(kind=kind, widths=(8, 8, 8), fold=2)  # type: ignore[arg-type]
     assert architecture.stride == 2 * 2**2
@@ -270,7 +270,7 @@ def test_a_folded_network_sees_every_pixel_and_answers_at_full_size(kind: str) -
             assert torch.equal(network.pruned(1)(image)[0], network(image)[0])
 
 
-def test_pruning_keeps_the_mode_and_leaves_the_original_alone() -> None:
+def test_pruning_keeps_the_mode_and_does_not_change_the_original() -> None:
     whole = make()
     smaller = whole.pruned(1)
     assert smaller.training
@@ -287,7 +287,7 @@ def test_pruned_network_takes_films_that_its_fewer_poolings_allow() -> None:
 
 
 @pytest.mark.parametrize(("deep", "level"), [(True, 0), (True, 5), (False, 2)])
-def test_pruning_at_a_head_that_is_not_there_says_which_are(deep: bool, level: int) -> None:
+def test_pruning_at_a_missing_head_names_the_heads(deep: bool, level: int) -> None:
     network = make(deep_supervision=deep)
     with pytest.raises(UsageError, match=f"not L{level}; train with deep_supervision"):
         network.pruned(level)
@@ -325,7 +325,7 @@ def without_gradient(network: nn.Module, loss: Tensor) -> set[str]:
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("kind", ["unet", "unet++"])
-def test_every_parameter_is_taught(kind: str, batch_norm: bool) -> None:
+def test_every_parameter_has_a_gradient(kind: str, batch_norm: bool) -> None:
     torch.manual_seed(0)
     network = build(
         Architecture(kind=kind, widths=(8, 8, 8, 8), batch_norm=batch_norm)  # type: ignore[arg-type]
@@ -337,14 +337,14 @@ def test_every_parameter_is_taught(kind: str, batch_norm: bool) -> None:
     )
 
 
-def test_without_deep_supervision_there_is_one_head_and_it_teaches_every_node() -> None:
+def test_without_deep_supervision_one_head_gives_gradients_to_every_node() -> None:
     network = make(widths=(8, 8, 8, 8), deep_supervision=False)
     assert list(network.head) == ["3"]
     [logits] = network(film(height=64, width=64))
     assert without_gradient(network, logits.square().mean()) == set()
 
 
-def test_the_last_head_alone_teaches_all_but_the_other_heads() -> None:
+def test_the_last_head_gives_gradients_to_all_but_the_other_heads() -> None:
     network = make(widths=(8, 8, 8, 8))
     untaught = without_gradient(network, network(film(height=64, width=64))[-1].square().mean())
     assert untaught == {f"head.{j}.{each}" for j in (1, 2) for each in ("weight", "bias")}
@@ -438,7 +438,7 @@ def test_an_architecture_that_cannot_be_built_is_refused(
     [Architecture(), Architecture(kind="unet", widths=(2, 3), batch_norm=False, channels_out=5)],
     ids=str,
 )
-def test_an_architecture_survives_plain_values(architecture: Architecture) -> None:
+def test_an_architecture_is_read_back_from_plain_values(architecture: Architecture) -> None:
     assert Architecture(**json.loads(json.dumps(architecture.as_dict()))) == architecture
 
 

@@ -1,4 +1,4 @@
-"""The drawn film: is what it claims drawn, at every size, and grey as a real film is."""
+"""The drawn film: exact masks at every size, and greys as of real films."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from pleura.core.errors import UsageError
 from pleura.phantom.anatomy import FILM_HEIGHT_MM, LEFT, RIGHT, Anatomy, Grid, Thorax
-from pleura.phantom.bones import Canvas, Rod, throw_rod, throw_shell
+from pleura.phantom.bones import Canvas, Rod, add_rod, add_shell
 from pleura.phantom.film import LEAD, Phantom, draw
 
 SEEDS = (0, 1, 2, 3)
@@ -57,8 +57,8 @@ def test_each_lung_is_one_piece_on_its_side(films: dict[int, Phantom], seed: int
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_proportions_are_those_of_people(seed: int) -> None:
-    """Bounds: mean and three deviations of 384 adults' films of three hospitals."""
+def test_proportions_are_those_of_adults(seed: int) -> None:
+    """Bounds: mean and three standard deviations of 384 films of adults, of three hospitals."""
     thorax = Thorax(Grid.over(256, 224, Anatomy.of(seed)))
     right, left = thorax.field(RIGHT), thorax.field(LEFT)
     assert 0.16 < (right | left).mean() < 0.44
@@ -78,7 +78,7 @@ def test_right_dome_stands_higher(films: dict[int, Phantom], seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_masks_are_the_same_drawing_at_every_size(seed: int) -> None:
-    """Halving a large mask by majority leaves only pixels that the outline crosses."""
+    """Halving a large mask by majority changes only pixels on the outline."""
     small, large = (Thorax(Grid.over(128 * k, 112 * k, Anatomy.of(seed))) for k in (1, 4))
     for drawn, fine in (
         (small.field(RIGHT), large.field(RIGHT)),
@@ -140,8 +140,8 @@ def test_any_size_holds_both_lungs(height: int, width: int) -> None:
     assert 0.8 < pixels.max() <= 1
 
 
-def test_spacing_is_true() -> None:
-    """A square film is as high as the drawn body's part; a lung is some 25-33 cm high."""
+def test_the_spacing_is_that_of_the_drawn_body() -> None:
+    """A square film is as high as the drawn part of the body; a lung is about 25-33 cm high."""
     film = draw(256, 256)
     spacing = film.radiograph.spacing
     assert spacing is not None
@@ -172,22 +172,22 @@ def test_marker_is_an_r_beside_the_right_shoulder() -> None:
     assert LEAD > 0
 
 
-def test_a_rod_casts_its_volume() -> None:
+def test_a_rod_adds_its_volume() -> None:
     """A full rod of radius 4 mm and length 50 mm: pi 16 50 = 2513 mm3; a shell of 1 mm wall and
     mean radius 4 mm: 2 pi 4 50 = 1257 mm3."""
     grid = Grid.over(215, 188, Anatomy.of(0))
     path = np.stack([np.linspace(-25, 25, 201), np.full(201, 200.0), np.zeros(201)], axis=1)
     rod = Rod.round(path, np.full(201, 4.0))
     full, shell = Canvas(grid), Canvas(grid)
-    throw_rod(full, rod)
-    throw_shell(shell, rod, np.ones(201))
+    add_rod(full, rod)
+    add_shell(shell, rod, np.ones(201))
     pixel_mm2 = full.pitch_mm**2
     assert full.length_mm.sum() * pixel_mm2 == pytest.approx(2513, rel=0.02)
     assert shell.length_mm.sum() * pixel_mm2 == pytest.approx(1257, rel=0.02)
     assert full.length_mm.max() == pytest.approx(8, rel=0.1)  # the diameter
 
 
-def test_place_undoes_the_grid() -> None:
+def test_place_is_the_inverse_of_the_grid() -> None:
     grid = Grid.over(90, 70, Anatomy.of(3))
     rows, columns = grid.place(
         grid.x.astype(float), np.broadcast_to(grid.y, grid.x.shape).astype(float)
@@ -196,7 +196,7 @@ def test_place_undoes_the_grid() -> None:
     np.testing.assert_allclose(columns, np.indices((90, 70))[1], atol=1e-3)
 
 
-def test_beam_in_lung_is_beam_in_body() -> None:
+def test_the_beam_in_the_lung_is_within_the_body() -> None:
     thorax = Thorax(Grid.over(256, 224, Anatomy.of(1)))
     lung, body = thorax.lung_mm(), thorax.body_mm()
     assert (lung >= 0).all()

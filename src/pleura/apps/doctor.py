@@ -1,4 +1,4 @@
-"""`pleura doctor`: is everything here, and what to do if not."""
+"""The command `pleura doctor`: check the installation, and advise on faults."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ __all__ = ["CHECKS", "Check", "doctor"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at."""
+    """The result of one check."""
 
     name: str
     good: bool
     found: str
     remedy: str | None = None
-    """What to do about it; None if it is good."""
+    """The advice; None if the check is good."""
 
     essential: bool = True
-    """Without it no film can be segmented."""
+    """Whether segmentation needs it."""
 
 
 def doctor(
     as_json: AsJson = False,
 ) -> None:
-    """Check the installation: each part, and what to do about one that is missing.
+    """Check each part of the installation, and advise on missing parts.
 
     pleura doctor
 
     Exit code 1 if something is broken that segmenting needs.
     """
     broken = False
-    for look in CHECKS:
-        for check in look():
+    for run_checks in CHECKS:
+        for check in run_checks():
             broken |= check.essential and not check.good
             typer.echo(json.dumps(asdict(check)) if as_json else _line(check))
     if broken:
@@ -60,7 +60,7 @@ def _line(check: Check) -> str:
 
 
 def weights() -> Iterator[Check]:
-    """The shipped weights are those that were shipped."""
+    """Whether the shipped weights are unchanged and can be opened."""
     try:
         engine = open_engine()
     except PleuraError as error:
@@ -74,7 +74,7 @@ def weights() -> Iterator[Check]:
 
 
 def engine() -> Iterator[Check]:
-    """A drawn film, whose lungs are known, comes out right."""
+    """Whether the lungs of a drawn film are segmented with about the right area."""
     from pleura.phantom.film import draw
     from pleura.runtime.segmenter import Segmenter
 
@@ -97,11 +97,11 @@ def engine() -> Iterator[Check]:
 
 
 PHANTOM_SHARE = (0.85, 1.15)
-"""Area found over the true one, on the drawn film; outside, the arithmetic is broken."""
+"""The bounds of predicted area over exact area on the drawn film."""
 
 
 def writing() -> Iterator[Check]:
-    """Results can be written here."""
+    """Whether results can be written here."""
     for name, folder in (("here", Path.cwd()), ("temporary files", Path(tempfile.gettempdir()))):
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -114,7 +114,7 @@ def writing() -> Iterator[Check]:
 
 
 def kept_graphs() -> Iterator[Check]:
-    """What the engine compiles can be kept for the next start."""
+    """Whether compiled graphs can be kept for the next start."""
     folder = cache_folder()
     remedy = "all works, but each start is slower; set XDG_CACHE_HOME to a folder you may write to"
     if folder is None:
@@ -133,7 +133,7 @@ def kept_graphs() -> Iterator[Check]:
 
 
 def cpus() -> Iterator[Check]:
-    """How many threads the engine takes."""
+    """The CPUs that the engine can use."""
     from pleura.runtime.threads import usable_cpus
 
     usable, machine = usable_cpus(), os.cpu_count() or 1
@@ -142,24 +142,24 @@ def cpus() -> Iterator[Check]:
 
 
 def dicom() -> Iterator[Check]:
-    """The ways in which DICOM compresses films."""
+    """Whether all compressions of DICOM can be decoded."""
     from pleura.io.dicom.decode.codecs import decoders
 
     known = list(decoders())
-    missing = [each for each in known if not each.available]
+    missing = [decoder for decoder in known if not decoder.available]
     readable = f"{len(known) - len(missing)} of {len(known)} kinds of compression can be read"
-    lacking = f"; not {', '.join(each.name for each in missing)}" if missing else ""
-    packages = " ".join(sorted({each.package for each in missing}))
+    unreadable = f"; not {', '.join(decoder.name for decoder in missing)}" if missing else ""
+    packages = " ".join(sorted({decoder.package for decoder in missing}))
     remedy = f"pip install {packages}" if missing else None
-    yield Check("DICOM", not missing, readable + lacking, remedy, essential=False)
+    yield Check("DICOM", not missing, readable + unreadable, remedy, essential=False)
 
 
 def training() -> Iterator[Check]:
-    """The learn side, if it is wanted."""
+    """Whether the packages for training are installed."""
     packages = extras().get("train", ())
     missing = [name for name in packages if installed_version(name) is None]
     if missing:
-        found = f"not here: {', '.join(missing)}"
+        found = f"not installed: {', '.join(missing)}"
         remedy = 'only to train or evaluate: pip install "pleura[train]"'
         yield Check("extra train", False, found, remedy, essential=False)
     else:
@@ -170,19 +170,19 @@ def training() -> Iterator[Check]:
 
 
 def torchvision() -> Iterator[Check]:
-    """A torchvision of another torch breaks Lightning at import; none is best."""
+    """Whether torchvision, if installed, fits torch; otherwise importing Lightning fails."""
     vision, torch = installed_version("torchvision"), installed_version("torch")
     if vision is None:
         return
-    wanted = required_by("torchvision", "torch")
-    fits = torch is not None and wanted == f"=={torch.partition('+')[0]}"
-    found = f"torchvision {vision} wants torch{wanted or ''}, here is {torch or 'none'}"
+    required = required_by("torchvision", "torch")
+    fits = torch is not None and required == f"=={torch.partition('+')[0]}"
+    found = f"torchvision {vision} needs torch{required or ''}, installed is {torch or 'none'}"
     remedy = "pip uninstall torchvision (pleura does not use it)"
     yield Check("torchvision", fits, found, None if fits else remedy, essential=False)
 
 
 def python() -> Iterator[Check]:
-    """Which Python this is."""
+    """The Python version and environment."""
     kind = "virtual environment" if sys.prefix != sys.base_prefix else "not a virtual environment"
     yield Check("python", True, f"{sys.version.split()[0]}, {kind}, {sys.executable}")
 

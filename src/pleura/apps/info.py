@@ -1,4 +1,4 @@
-"""`pleura info`: which versions, which weights, which devices."""
+"""The command `pleura info`: versions, weights and devices of this installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-import pleura
+from pleura._version import __version__
 from pleura.apps.cli.engines import ENGINES, open_engine
 from pleura.apps.cli.extras import extras, installed_version
 from pleura.apps.cli.options import AsJson
@@ -22,25 +22,25 @@ __all__ = ["facts", "info"]
 def info(
     as_json: AsJson = False,
 ) -> None:
-    """Say which versions, weights and devices are here.
+    """Show the versions, weights and devices of this installation.
 
     pleura info
     pleura info --json | jq .weights.card.scores
     """
-    found = facts()
+    installation = facts()
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(installation, indent=1))
         return
-    for line in _lines(found):
+    for line in _lines(installation):
         typer.echo(line)
 
 
 def facts() -> dict[str, Any]:
-    """Everything a report of a defect should say; plain values."""
+    """The facts for a report of a defect, as plain values."""
     from pleura.runtime.threads import int8_pays, usable_cpus
 
     return {
-        "pleura": pleura.__version__,
+        "pleura": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": {"machine": os.cpu_count(), "usable": usable_cpus()},
@@ -60,7 +60,7 @@ BASE_PACKAGES = ("numpy", "scipy", "pillow", "pydicom", "nibabel")
 
 
 def _weights() -> dict[str, Any]:
-    """The shipped weights' card and digest, or why there are none."""
+    """The card and the digest of the shipped weights, or the error of opening them."""
     try:
         engine = open_engine()
     except (PleuraError, ModuleNotFoundError) as error:
@@ -69,14 +69,14 @@ def _weights() -> dict[str, Any]:
 
 
 def _features() -> list[str]:
-    """Of the instruction sets that decide the precision, those this CPU has."""
+    """The instruction sets of this CPU that are relevant for the precision."""
     from pleura.runtime.threads import INT8_FEATURES, cpu_features
 
     return sorted(INT8_FEATURES & cpu_features())
 
 
 def _devices() -> dict[str, str | None]:
-    """What segments and what would train; None if that side is not installed."""
+    """The devices for segmentation and training; None if training is not installed."""
     return {"segment": "cpu", "train": _training_device()}
 
 
@@ -90,20 +90,20 @@ def _training_device() -> str | None:
     return best_device()
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    cpus, devices = found["cpus"], found["devices"]
+def _lines(facts: dict[str, Any]) -> list[str]:
+    cpus, devices = facts["cpus"], facts["devices"]
     lines = [
-        f"pleura    {found['pleura']}",
-        f"python    {found['python']}",
-        f"platform  {found['platform']}",
+        f"pleura    {facts['pleura']}",
+        f"python    {facts['python']}",
+        f"platform  {facts['platform']}",
         f"cpus      {cpus['usable']} usable of {cpus['machine']}",
-        f"engines   {_named(found['engines'])}",
-        f"packages  {_named(found['packages'])}",
+        f"engines   {_named(facts['engines'])}",
+        f"packages  {_named(facts['packages'])}",
         f"devices   segment on {devices['segment']}, train on {devices['train'] or 'nothing'}",
     ]
-    for extra, packages in found["extras"].items():
+    for extra, packages in facts["extras"].items():
         lines.append(f"extra     {extra}: {_named(packages)}")
-    return lines + _weights_lines(found["weights"])
+    return lines + _weights_lines(facts["weights"])
 
 
 def _weights_lines(weights: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`pleura phantom`: a drawn film, to try everything on."""
+"""The command `pleura phantom`: draw a chest film with known lungs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import typer
 __all__ = ["phantom"]
 
 ASPECT = 0.875
-"""Width over height, about that of an upright film."""
+"""Width over height, as of an upright film."""
 
 
 def phantom(
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")],
     size: Annotated[int, typer.Option(min=32, max=12_000, help="Height in pixels.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, help="Which person is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; each is another person.")] = 0,
     masks: Annotated[
-        bool, typer.Option("--masks", help="Also the exact masks: NAME_mask, _right, _left.")
+        bool, typer.Option("--masks", help="Write the exact masks too: NAME_mask, _right, _left.")
     ] = False,
 ) -> None:
-    """Draw a chest film with known lungs; nobody's data, any size.
+    """Draw a chest film with known lungs, of any size, without data of patients.
 
     pleura phantom -o film.png
     pleura segment film.png -o lungs --overlay

@@ -1,7 +1,7 @@
-"""For programs that run long and speak of nobody's films: only our own words are heard.
+"""Silencing libraries in services, whose logs must hold nothing of a film.
 
-Libraries log, warn and print, and may quote what they read. Decoders written in C and C++ print to
-the process's stdout and stderr, past Python.
+Libraries log, warn and print, and may quote what they read. Decoders written in C and C++ print
+directly to the process's stdout and stderr, without Python.
 """
 
 from __future__ import annotations
@@ -16,59 +16,61 @@ from warnings import catch_warnings, simplefilter
 
 from pleura.io.library_logs import LIBRARIES
 
-__all__ = ["native_text_hidden", "only_us"]
+__all__ = ["discard_native_output", "silence_libraries"]
 
-_TALKATIVE = (*LIBRARIES, "pynetdicom", "dicomweb_client", "urllib3", "python_multipart")
+_LOGGERS = (*LIBRARIES, "pynetdicom", "dicomweb_client", "urllib3", "python_multipart")
 
 
 @contextmanager
-def only_us() -> Iterator[None]:
-    """Keep the records of libraries' logs, and Python's warnings, from stderr."""
-    with ExitStack() as undo:
-        for name in _TALKATIVE:
-            undo.enter_context(_closed_in(logging.getLogger(name)))
-        undo.enter_context(catch_warnings())
+def silence_libraries() -> Iterator[None]:
+    """Discard the libraries' log records and Python's warnings inside the block."""
+    with ExitStack() as contexts:
+        for name in _LOGGERS:
+            contexts.enter_context(_discard_records(logging.getLogger(name)))
+        contexts.enter_context(catch_warnings())
         simplefilter("ignore")
         yield
 
 
 @contextmanager
-def _closed_in(logger: logging.Logger) -> Iterator[None]:
-    """Without handlers of its own or above, its records are heard by nobody."""
-    nobody, before = logging.NullHandler(), logger.propagate
-    logger.addHandler(nobody)
+def _discard_records(logger: logging.Logger) -> Iterator[None]:
+    """Discard the records of a logger: a null handler takes them, and its parents do not."""
+    null_handler, propagate = logging.NullHandler(), logger.propagate
+    logger.addHandler(null_handler)
     logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(nobody)
-        logger.propagate = before
+        logger.removeHandler(null_handler)
+        logger.propagate = propagate
 
 
 @contextmanager
-def native_text_hidden() -> Iterator[None]:
-    """Inside, only Python's `sys.stdout` and `sys.stderr` are heard; processes begun are not.
+def discard_native_output() -> Iterator[None]:
+    """Discard what native code prints inside the block. `sys.stdout` and `sys.stderr` still work.
 
-    Changes nothing for a stream that is not the process's own, as in tests and notebooks.
+    Processes that are started inside the block print nothing either. A stream that is not the
+    process's own, as in tests and notebooks, is left as it is.
     """
-    _fill_closed()
-    with ExitStack() as undo:
+    _reserve_standard_descriptors()
+    with ExitStack() as contexts:
         for name, number in (("stdout", 1), ("stderr", 2)):
             stream = getattr(sys, name)
-            if _leads_to(stream, number):
-                undo.enter_context(_moved(name, stream, number))
+            if _writes_to(stream, number):
+                contexts.enter_context(_moved_to_new_descriptor(name, stream, number))
         yield
 
 
 @contextmanager
-def _moved(name: str, stream: TextIO, number: int) -> Iterator[None]:
+def _moved_to_new_descriptor(name: str, stream: TextIO, number: int) -> Iterator[None]:
+    """Let `sys.stdout` or `sys.stderr` write to a copy of descriptor `number`, and that to null."""
     stream.flush()
-    kept = os.dup(number)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    copy = os.dup(number)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, number)
+    os.close(null)
     moved = open(  # noqa: PTH123, SIM115
-        kept, "w", encoding=stream.encoding, errors=stream.errors, buffering=1
+        copy, "w", encoding=stream.encoding, errors=stream.errors, buffering=1
     )
     setattr(sys, name, moved)
     try:
@@ -76,19 +78,19 @@ def _moved(name: str, stream: TextIO, number: int) -> Iterator[None]:
     finally:
         moved.flush()
         setattr(sys, name, stream)
-        os.dup2(kept, number)
+        os.dup2(copy, number)
         moved.close()
 
 
-def _fill_closed() -> None:
-    """Let no file that is opened later take the number of a stream that was closed."""
+def _reserve_standard_descriptors() -> None:
+    """Open null for closed descriptors 0 to 2, so that no later file takes their number."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
 
 
-def _leads_to(stream: TextIO | None, number: int) -> bool:
-    """Whether a stream writes to the file of this number; a closed or a replaced one does not."""
+def _writes_to(stream: TextIO | None, number: int) -> bool:
+    """Whether a stream writes to this file descriptor; a closed or a replaced one does not."""
     try:
         return stream is not None and stream.fileno() == number
     except (OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""Weights as safetensors with their card inside: what fine-tuning starts from."""
+"""Reading and writing weights as safetensors files, which hold the card too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["from_safetensors", "to_safetensors", "transfer"]
 
 
 def to_safetensors(network: nn.Module, card: Card) -> bytes:
-    """The network's numbers and its card, in one file."""
+    """The bytes of a .safetensors file with the network's tensors and its card."""
     state = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
@@ -28,7 +28,7 @@ def to_safetensors(network: nn.Module, card: Card) -> bytes:
 def from_safetensors(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
     """The network of a .safetensors file (or of its bytes), in evaluation mode, and its card.
 
-    Raises `WeightsError` if the file is missing, damaged, or made by something else.
+    Raises `WeightsError` if the file is missing or damaged, or Pleura did not write it.
     """
     where = "these weights" if isinstance(source, bytes) else str(source)
     try:
@@ -45,23 +45,27 @@ def from_safetensors(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
         network.load_state_dict(state)
     except (TypeError, UsageError, RuntimeError) as error:
         raise WeightsError(
-            f"{where}: the numbers do not fit their own card ({error}); export it again"
+            f"{where}: the tensors do not fit their own card ({error}); export it again"
         ) from error
     return network.eval(), card
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """What lies beside the tensors: 8 bytes of length, then JSON (the format's own layout)."""
+    """The metadata of the file: 8 bytes of length, then JSON (the format's layout)."""
     length = int.from_bytes(data[:8], "little")
-    told: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return told
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return metadata
 
 
 def transfer(source: nn.Module, network: nn.Module) -> list[str]:
-    """Copy every tensor that has the same name and shape; return the names that stay fresh."""
-    given = source.state_dict()
+    """Copy all tensors of the same name and shape; returns the names that were not copied."""
+    available = source.state_dict()
     own: dict[str, Tensor] = network.state_dict()
-    fits = {n: given[n] for n, value in own.items() if n in given and given[n].shape == value.shape}
+    fits = {
+        name: available[name]
+        for name, value in own.items()
+        if name in available and available[name].shape == value.shape
+    }
     with torch.no_grad():
         network.load_state_dict({**own, **fits})
     return [name for name in own if name not in fits]

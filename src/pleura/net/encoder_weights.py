@@ -1,4 +1,4 @@
-"""Public VGG13-BN weights into the encoder column, by name, without torchvision."""
+"""Loading public VGG13-BN weights into the encoder column, by name, without torchvision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGENET_URL = "https://download.pytorch.org/models/vgg13_bn-abd245e5.pth"
 """torchvision's VGG13_BN_Weights.IMAGENET1K_V1."""
 
 CHECKSUM = re.compile(r"(?:-([0-9a-f]{8,64})\.pth|#sha256=([0-9a-f]{8,64}))$")
-"""First digits of the file's SHA-256: in its name, as torch does, or behind the address."""
+"""The first digits of the file's SHA-256: in its name, as by torch, or behind the URL."""
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +30,22 @@ def load_encoder(network: Backbone, source: str) -> None:
     """Copy an encoder's public weights into a network whose encoder is `vgg13_bn`.
 
     `source` is `imagenet`, a path, or a URL; a file holds torchvision's `features.N.*` tensors.
-    Its classifier is left aside. A downloaded file is kept in the user's cache, and checked each
+    Its classifier is not used. A downloaded file is kept in the user's cache, and checked each
     time against the SHA-256 in its name (`NAME-HEX.pth`) or behind its URL (`#sha256=HEX`).
 
     Raises:
-        UsageError: the network's encoder is another, there is no such file, the URL has no
+        UsageError: the network has another encoder, there is no such file, the URL has no
             checksum, or it cannot be reached.
-        WeightsError: the file is damaged or holds another network.
+        WeightsError: the file is damaged, or holds another network.
     """
     if network.architecture.encoder != "vgg13_bn" or not network.architecture.batch_norm:
         raise UsageError(
             "encoder_weights need encoder = 'vgg13_bn' and batch_norm = true in [network]; "
             f"got encoder {network.architecture.encoder!r}"
         )
-    given = _read(_local(source))
+    public_tensors = _read(_local(source))
     names = public_names(network)
-    missing = [public for public in names if public not in given]
+    missing = [public for public in names if public not in public_tensors]
     if missing:
         raise WeightsError(
             f"{source}: no VGG13 with batch normalisation in torchvision's format; of its "
@@ -53,26 +53,26 @@ def load_encoder(network: Backbone, source: str) -> None:
         )
     own = network.encoder.state_dict()
     for public, name in names.items():
-        if own[name].shape != given[public].shape:
+        if own[name].shape != public_tensors[public].shape:
             raise WeightsError(
-                f"{source}: {public} is {tuple(given[public].shape)}, "
+                f"{source}: {public} is {tuple(public_tensors[public].shape)}, "
                 f"expected {tuple(own[name].shape)}"
             )
-        own[name] = given[public]
+        own[name] = public_tensors[public]
     network.encoder.load_state_dict(own)
 
 
 def public_names(network: Backbone) -> dict[str, str]:
-    """Torchvision's name -> ours, for every tensor of the encoder column that matters.
+    """Torchvision's name -> our name, for every tensor of the encoder column.
 
-    torchvision numbers the layers through all stages, and counts the pooling that ends each.
+    torchvision numbers the layers through all stages, and counts the pooling after each.
     """
     names: dict[str, str] = {}
     number = 0
     for i, stage in enumerate(network.encoder):
         assert isinstance(stage, nn.Sequential)
         for k, layer in enumerate(stage):
-            # Files from before PyTorch 0.4.1 lack the count of batches, which changes nothing.
+            # Files of PyTorch before 0.4.1 have no count of batches, which is not needed.
             for tensor in sorted(layer.state_dict().keys() - {"num_batches_tracked"}):
                 names[f"features.{number + k}.{tensor}"] = f"{i}.{k}.{tensor}"
         number += len(stage) + 1
@@ -94,14 +94,14 @@ def _fetched(url: str) -> Path:
     checksum = CHECKSUM.search(url)
     if not checksum:
         raise UsageError(
-            f"{url}: nothing says what the file must be; write #sha256= and its SHA-256 behind "
-            "the address, or fetch it yourself and give its path"
+            f"{url}: the file has no checksum; add #sha256= and its SHA-256 to the URL, "
+            "or download it yourself and give its path"
         )
     digits = checksum[1] or checksum[2]
     address = url.partition("#")[0]
     name = f"{digits[:16]}-{Path(urlsplit(address).path).name}"
     log.info("encoder weights from %s", address)
-    # pooch checks whole hashes only; torch's names hold the first digits, which we check.
+    # pooch checks complete hashes only; the first digits in torch's names are checked below.
     try:
         with quiet(pooch.get_logger()):
             cache = pooch.os_cache("pleura")
@@ -114,7 +114,7 @@ def _fetched(url: str) -> Path:
     if not pooch.file_hash(str(path)).startswith(digits):
         path.unlink()
         raise WeightsError(
-            f"{address}: what arrived is not the published file, its SHA-256 does not begin "
+            f"{address}: the downloaded file is not the published one, its SHA-256 does not begin "
             f"with {digits}; try again, or fetch it by hand and give its path"
         )
     return path
@@ -122,11 +122,11 @@ def _fetched(url: str) -> Path:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises any error of its unpickler
         raise WeightsError(
             f"{path}: not a file of torch tensors ({type(error).__name__})"
         ) from error
-    if not isinstance(held, dict):
-        raise WeightsError(f"{path}: holds {type(held).__name__}, expected a table of tensors")
-    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: holds {type(content).__name__}, expected a table of tensors")
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)}

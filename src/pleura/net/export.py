@@ -1,4 +1,4 @@
-"""From torch to the one file that ships: an ONNX graph with its card inside."""
+"""Exporting a torch network to ONNX, with its card in the file."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from pleura.net.unetplusplus import Head, UNet, UNetPlusPlus
 __all__ = ["Probabilities", "to_onnx", "with_card", "with_temperature"]
 
 DIVISOR = "temperature"
-"""Names the number in the graph that divides the logits."""
+"""The name of the constant in the graph that divides the logits."""
 
 _CHATTY = ("torch.onnx", "onnxscript", "onnx_ir")
 
 OPSET = 18
-"""Old enough for every engine of the last years, new enough for all we use."""
+"""The ONNX opset: all engines of the last years read it, and it has all operators used here."""
 
 
 class Probabilities(nn.Module):
-    """The answer of the last head, as probabilities: (N, 1, S, S) -> (N, C, S, S)."""
+    """The network with a sigmoid on its last head: (N, 1, S, S) -> (N, C, S, S)."""
 
     def __init__(self, network: UNetPlusPlus | UNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """Sigmoid over the last head's logits."""
+        """The probabilities of the last head."""
         return torch.sigmoid(self.network(image)[-1])
 
 
 def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
-    """One ONNX file: input `image` (N, 1, S, S), output `probabilities` (N, C, S, S), N free.
+    """One ONNX file: input `image` (N, 1, S, S), output `probabilities` (N, C, S, S), any N.
 
-    Only what the last head needs is in the graph; batch normalisation is folded into the
-    convolutions by the engines. The card lies in the metadata.
+    The graph has only the nodes that the last head needs. The engines fold batch normalisation
+    into the convolutions. The card is in the metadata.
     """
     was_training = network.training
     graph = Probabilities(_with_plain_heads(network)).eval()
     example = torch.zeros(2, 1, card.side, card.side)
     with warnings.catch_warnings(), quiet(*_CHATTY, below=logging.ERROR):
-        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             graph,
             (example,),
@@ -63,7 +63,7 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     network.train(was_training)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    return _carrying(_without_traces(program.model_proto), card)
+    return _with_metadata(_without_traces(program.model_proto), card)
 
 
 def _with_plain_heads(network: UNetPlusPlus | UNet) -> UNetPlusPlus | UNet:
@@ -77,23 +77,23 @@ def _with_plain_heads(network: UNetPlusPlus | UNet) -> UNetPlusPlus | UNet:
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph without the exporter's notes, which hold stack traces and paths of this machine."""
+    """The graph without the exporter's metadata, which has stack traces and paths."""
     graph = model.graph
-    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
-        del noted.metadata_props[:]
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
     return model
 
 
 def with_card(weights: bytes, card: Card) -> bytes:
-    """The ONNX file `weights` with another card; its graph stays as it is."""
-    return _carrying(onnx.load_model_from_string(weights), card)
+    """The ONNX file `weights` with another card and the same graph."""
+    return _with_metadata(onnx.load_model_from_string(weights), card)
 
 
 def with_temperature(weights: bytes, card: Card) -> bytes:
     """The ONNX file `weights` with `card`, its logits divided by the card's temperature.
 
-    A temperature that was there before is replaced. In the graph it costs nothing; as arithmetic
-    on probabilities it would cost a fifth of the network's time.
+    It replaces an earlier temperature. In the graph it takes no time; as arithmetic on
+    probabilities it would take a fifth of the network's time.
 
     Raises:
         WeightsError: the graph does not end with a sigmoid.
@@ -108,20 +108,20 @@ def with_temperature(weights: bytes, card: Card) -> bytes:
             "take a file that `pleura export` wrote"
         )
     value = onnx.numpy_helper.from_array(np.array(card.temperature, np.float32), DIVISOR)
-    for each in graph.initializer:
-        if each.name == DIVISOR:
-            each.CopyFrom(value)
-            return _carrying(model, card)
+    for constant in graph.initializer:
+        if constant.name == DIVISOR:
+            constant.CopyFrom(value)
+            return _with_metadata(model, card)
     graph.initializer.append(value)
     divided = onnx.helper.make_node("Div", [last.input[0], DIVISOR], ["tempered_logits"])
     graph.node.insert(list(graph.node).index(last), divided)
     last.input[0] = "tempered_logits"
-    return _carrying(model, card)
+    return _with_metadata(model, card)
 
 
-def _carrying(model: onnx.ModelProto, card: Card) -> bytes:
-    told = {each.key: each.value for each in model.metadata_props} | {CARD_KEY: card.to_json()}
-    onnx.helper.set_model_props(model, told)
+def _with_metadata(model: onnx.ModelProto, card: Card) -> bytes:
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, metadata | {CARD_KEY: card.to_json()})
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data

@@ -1,7 +1,7 @@
-"""UNet++, written from the papers.
+"""UNet++ and U-Net in torch, by the papers.
 
 Zhou et al. 2018 (arXiv:1807.10165, section 3.1 and figure 1a) and Zhou et al. 2020
-(arXiv:1912.05074). The notation is theirs: node X[i, j] lies at depth i (side S / 2**i,
+(arXiv:1912.05074). In their notation, node X[i, j] lies at depth i (side S / 2**i,
 `widths[i]` channels) and in column j; column 0 is the encoder, and
 
     X[i, 0] = H(pool(X[i-1, 0]))
@@ -29,7 +29,7 @@ from pleura.net.vgg import IMAGENET_MEAN, IMAGENET_STD, VGG13_WIDTHS, vgg13_stag
 __all__ = ["Architecture", "Backbone", "UNet", "UNetPlusPlus", "build", "conv_pair"]
 
 FILM_MEAN, FILM_STD = 0.5, 0.25
-"""About the mean and spread of a film's pixels once normalised to [0, 1]."""
+"""The approximate mean and standard deviation of a film's pixels, normalised to [0, 1]."""
 
 Kind = Literal["unet++", "unet"]
 Encoder = Literal["plain", "vgg13_bn"]
@@ -37,7 +37,7 @@ Encoder = Literal["plain", "vgg13_bn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """Everything that fixes the shape of a network; it travels with the weights."""
+    """Everything that determines the shape of a network; it is stored with the weights."""
 
     kind: Kind = "unet++"
     widths: tuple[int, ...] = (16, 32, 64, 128, 256)
@@ -47,14 +47,14 @@ class Architecture:
     channels_out: int = 1
     batch_norm: bool = True
     deep_supervision: bool = True
-    """Train every head L1..Ln; without it only the last head exists."""
+    """Whether every head L1..Ln is trained; otherwise only the last head exists."""
 
     encoder: Encoder = "plain"
 
     fold: int = 1
-    """Each `fold` x `fold` square of pixels becomes the channels of one, and each head gives as
-    many logits back (Shi et al. 2016, arXiv:1609.05158). 2 computes a film of 512 px at 256,
-    for a quarter of the work. The paper has none: 1."""
+    """Each `fold` x `fold` square of pixels becomes the channels of one pixel, and each head gives
+    as many logits (Shi et al. 2016, arXiv:1609.05158). With 2 a film of 512 px is computed at 256,
+    with a quarter of the work. The paper's network has 1."""
 
     smooth: int = 0
     """Radius in pixels of a fixed binomial filter over each head's logits; see `Head`. A head of
@@ -187,7 +187,7 @@ def binomial(fold: int, radius: int) -> Tensor:
 
 
 class Backbone(nn.Module):
-    """What U-Net and UNet++ share: scaling of the input, encoder column, initialisation."""
+    """The common part of U-Net and UNet++: scaling of the input, encoder column, heads."""
 
     mean: Tensor
     std: Tensor
@@ -212,7 +212,7 @@ class Backbone(nn.Module):
         self.encoder = nn.ModuleList(column)
 
     def scale(self, image: Tensor) -> Tensor:
-        """(N, 1, S, S) in [0, 1] -> about zero mean, folded; VGG's encoder gets three maps."""
+        """(N, 1, S, S) in [0, 1] -> about zero mean, folded; three channels for VGG's encoder."""
         self._check_size(image)
         scaled: Tensor = (image - self.mean) / self.std
         fold = self.architecture.fold
@@ -239,7 +239,7 @@ class Backbone(nn.Module):
 
 
 def initialise(network: nn.Module) -> None:
-    """He-normal convolutions (ReLU follows), unit normalisation, zero biases."""
+    """He-normal convolutions (for ReLU), unit normalisation, zero biases."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -248,7 +248,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class UNetPlusPlus(Backbone):
-    """UNet++ with its heads L1..Ln, or with the last alone where supervision is not deep."""
+    """UNet++ with heads L1..Ln, or with the last head only, without deep supervision."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -267,8 +267,8 @@ class UNetPlusPlus(Backbone):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, channels_in, S, S) in [0, 1] -> logits (N, channels_out, S, S), one per head.
 
-        S is a multiple of `architecture.stride`. The last is the answer; the others serve
-        deep supervision and pruning.
+        S is a multiple of `architecture.stride`. The last is the result; the others are for deep
+        supervision and pruning.
         """
         x: dict[tuple[int, int], Tensor] = {}
         below, levels = self.scale(image), self.architecture.levels
@@ -277,15 +277,17 @@ class UNetPlusPlus(Backbone):
         for j in range(1, levels + 1):
             for i in range(levels + 1 - j):
                 row = [x[i, k] for k in range(j)]
-                lifted = self.up[f"{i}_{j}"](x[i + 1, j - 1])
-                x[i, j] = self.node[f"{i}_{j}"](torch.cat([*row, lifted], dim=1))
+                upsampled = self.up[f"{i}_{j}"](x[i + 1, j - 1])
+                x[i, j] = self.node[f"{i}_{j}"](torch.cat([*row, upsampled], dim=1))
         return [self.unfold(head(x[0, int(j)])) for j, head in self.head.items()]
 
     def pruned(self, level: int) -> UNetPlusPlus:
-        """The sub-network that ends at head L`level`: what that head needs, and nothing else.
+        """The sub-network of head L`level`: the nodes that this head needs.
 
-        It is the UNet++ of the first `level + 1` widths with one head, under the same names, so
-        its architecture describes it in full: it is saved, read and exported like any other.
+        It is the UNet++ of the first `level + 1` widths with one head, with the same names. So its
+        architecture describes it, and it is saved, read and exported like any other network.
+
+        Raises `UsageError` if there is no such head.
         """
         if str(level) not in self.head:
             raise UsageError(
@@ -300,7 +302,7 @@ class UNetPlusPlus(Backbone):
 
 
 class UNet(Backbone):
-    """Plain U-Net (Ronneberger et al. 2015, arXiv:1505.04597) of the same blocks, to compare."""
+    """U-Net (Ronneberger et al. 2015, arXiv:1505.04597) of the same blocks, for comparison."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -326,13 +328,13 @@ class UNet(Backbone):
 
 
 def build(architecture: Architecture) -> UNetPlusPlus | UNet:
-    """The network that `architecture` describes, freshly initialised."""
+    """The network of `architecture`, newly initialised."""
     if architecture.kind == "unet":
         return UNet(architecture)
     return UNetPlusPlus(architecture)
 
 
 def count_parameters(modules: nn.Module | Sequence[nn.Module]) -> int:
-    """Trainable numbers in a network, or in a list of its parts."""
+    """The number of trainable parameters of a network, or of a list of its parts."""
     parts = [modules] if isinstance(modules, nn.Module) else modules
     return sum(p.numel() for part in parts for p in part.parameters())

@@ -1,8 +1,8 @@
-"""The soft parts of a drawn chest: outlines in closed form, and what the beam crosses in them.
+"""The soft tissue of a drawn chest: outlines in closed form, and lengths of beam in each tissue.
 
 Lengths are millimetres in the body's own coordinates: x from the midline, positive towards the
 viewer's right (the patient's left); y downwards; z from the back to the front. The outlines are
-formulas of x and y, so a mask of any size is a sample of one and the same drawing.
+formulas of x and y, so masks of all sizes are samples of the same drawing.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 FILM_HEIGHT_MM, FILM_WIDTH_MM = 430.0, 376.0
-"""The part of the body that is always on the film; other aspects show more, never less."""
+"""The part of the body that is on every film; films of other aspects show more."""
 
 RIGHT, LEFT = -1, 1
 """The sign of x on the patient's side."""
 
 Map: TypeAlias = NDArray[np.float32]
-"""(H, W) float32, or (H, 1) where it depends on the height alone."""
+"""(H, W) float32, or (H, 1) if it depends on the height only."""
 
 Points: TypeAlias = NDArray[np.float64]
 """Coordinates or amounts of many points, any shape."""
@@ -47,62 +47,62 @@ Ends: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """One drawn person, and how they stand before the film. Lengths in mm."""
+    """The anatomy and position of one drawn person; lengths in mm."""
 
     scale: float
-    """Size on the film: the tube's rays spread, so a little over 1."""
+    """Magnification on the film: a little over 1, since the rays diverge."""
 
     shift_x: float
     shift_y: float
     lean: float
-    """Sideways shift a mm of height: standing not quite upright."""
+    """Sideways shift for each mm of height, of a person who leans."""
 
     apex: float
-    """y of the lungs' tops."""
+    """y of the apices of the lungs."""
 
     dome_right: float
     dome_left: float
-    """y of the diaphragm's two summits."""
+    """y of the two domes of the diaphragm."""
 
     recess: float
-    """How far the costophrenic angles hang below the summits."""
+    """Depth of the costophrenic angles below the domes."""
 
     girth: float
     """Half the inner width of the rib cage."""
 
     depth: float
-    """Front to back, half, inside the rib cage."""
+    """Half the inner depth of the rib cage, front to back."""
 
     fat: float
-    """Wall outside the ribs, front and back together."""
+    """Thickness of the chest wall outside the ribs, front and back together."""
 
     heart: float
-    """Size of the heart; 1 is a heart of just under half the chest's width."""
+    """Size of the heart; with 1 it is a little less than half as wide as the chest."""
 
     heart_tilt: float
     """Angle of the heart's long axis below the horizontal, radians."""
 
     knob: float
-    """How far the aortic arch stands out."""
+    """Width of the aortic knob."""
 
     breast: float
     """Thickness of each breast."""
 
     rib_slope: float
-    """How steeply the ribs fall; 1 is usual."""
+    """Slope of the ribs; 1 is usual."""
 
     arm: float
-    """How far the arm falls from the shoulder to the film's edge and beyond."""
+    """Vertical distance from the shoulder to the end of the arm."""
 
     bowel: int
-    """Seed of the air in stomach and bowel."""
+    """Random seed of the air in stomach and bowel."""
 
     air: float
-    """Density of the lung against water."""
+    """Density of the lung relative to water."""
 
     @classmethod
     def of(cls, seed: int) -> Anatomy:
-        """Draw one person."""
+        """A random person for a seed."""
         rng = np.random.default_rng((seed, 1))
         dome = rng.normal(292, 8)
         return cls(
@@ -130,17 +130,17 @@ class Anatomy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """Where each pixel's centre lies in the body."""
+    """The body coordinates of each pixel's centre."""
 
     anatomy: Anatomy
     x: Map
     """(H, W)."""
 
     y: Map
-    """(H, 1): leaning is a shear, so that a row of pixels stays at one height."""
+    """(H, 1): leaning is a shear, so that all pixels of a row have the same height."""
 
     pixel_mm: float
-    """On the film, both ways."""
+    """The pixel size on the film, mm, in both directions."""
 
     @classmethod
     def over(cls, height: int, width: int, anatomy: Anatomy) -> Grid:
@@ -153,7 +153,7 @@ class Grid:
         return cls(anatomy, x.astype(np.float32), y.astype(np.float32), pixel_mm)
 
     def place(self, x: Points, y: Points) -> tuple[Points, Points]:
-        """Body coordinates -> (rows, columns) in pixels, fractional; `over`, turned round."""
+        """Body coordinates -> fractional (rows, columns) in pixels; the inverse of `over`."""
         a, (height, width) = self.anatomy, self.x.shape
         film_x = (x + a.lean * (y - 215)) * a.scale + a.shift_x
         film_y = y * a.scale + a.shift_y - FILM_HEIGHT_MM / 2
@@ -162,49 +162,51 @@ class Grid:
 
 
 class Thorax:
-    """The outlines of one person's chest over one grid, and the lengths of beam inside them."""
+    """The outlines of one person's chest on a grid, and the lengths of beam inside them."""
 
     def __init__(self, grid: Grid) -> None:
         a, y = grid.anatomy, grid.y
         self.anatomy, self.grid = a, grid
-        self._out = np.abs(grid.x)
-        self._cage = cage(a, y)
-        self._tops = self._across_tops()
-        self._edge = np.where(grid.x < 0, _edge_right(a, y), _edge_left(a, y))
-        self._below = self._below_dome()
+        self._lateral = np.abs(grid.x)
+        self._cage_half = cage(a, y)
+        self._apex_position = self._across_apex()
+        self._mediastinum = np.where(grid.x < 0, _edge_right(a, y), _edge_left(a, y))
+        self._below_diaphragm = self._mm_below_diaphragm()
         self._heart = self._heart_radius()
         t = np.clip((y - a.apex) / (0.72 * span(a)), 0, 1)
         self._depth = a.depth * (0.36 + 0.64 * np.sin(t * np.pi / 2))
 
     def field(self, side: int) -> Mask:
-        """(H, W): one lung as a reader sees it, heart, mediastinum and diaphragm left out."""
-        seen = (self._below < 0) & (self._out > self._edge) & (self._heart >= 1)
+        """(H, W): one lung as a reader sees it, without heart, mediastinum and diaphragm."""
+        seen = (
+            (self._below_diaphragm < 0) & (self._lateral > self._mediastinum) & (self._heart >= 1)
+        )
         return self._cavity() & seen & (side * self.grid.x > 0)
 
     def heart(self) -> Mask:
         """(H, W): the heart's silhouette, down to the diaphragm."""
-        inside: Mask = (self._heart < 1) & (self._below < 4)
+        inside: Mask = (self._heart < 1) & (self._below_diaphragm < 4)
         return inside
 
     def lung_mm(self) -> Map:
-        """(H, W): length of beam inside lung, that in front of and behind the heart included."""
-        rim = np.clip((self._cage - self._out) / 62, 0, 1)
+        """(H, W): length of beam inside the lung, also in front of and behind the heart."""
+        rim = np.clip((self._cage_half - self._lateral) / 62, 0, 1)
         room = 2 * self._depth * np.sqrt(1 - (1 - rim) ** 2)
-        top = np.sqrt(np.clip(1 - self._tops**2, 0, 1))
+        top = np.sqrt(np.clip(1 - self._apex_position**2, 0, 1))
         near = np.clip((self.grid.y - self.anatomy.apex) / 70, 0, 1)
         room *= near + (1 - near) * top
-        within = np.clip(1 - self._out / self._edge, 0, 1)
+        within = np.clip(1 - self._lateral / self._mediastinum, 0, 1)
         middle = 1.85 * self._depth * np.sqrt(1 - (1 - within) ** 4)
         heart = 1.77 * self.anatomy.depth * np.sqrt(np.clip(1 - self._heart**4, 0, 1))
         room -= np.hypot(middle, heart)
-        # The dome fills the cavity from its middle outwards; lung hangs around it.
-        above = 1 - np.clip(self._below / 40, 0, 1)
+        # The dome fills the cavity from its middle outwards, and the lung surrounds it.
+        above = 1 - np.clip(self._below_diaphragm / 40, 0, 1)
         room *= 1 - np.sqrt(1 - above**3)
         return np.where(self._cavity(), np.maximum(room, 0), 0)
 
     def body_mm(self) -> Map:
         """(H, W): length of beam inside the skin, lungs included."""
-        x, y, a = self._out, self.grid.y, self.anatomy
+        x, y, a = self._lateral, self.grid.y, self.anatomy
         thick = a.depth * (0.72 + 0.28 * _step(y, 150, 130)) + a.fat / 2
         half: Map = 175 + 0.35 * (a.fat - 42) + 6 * _step(y, 330, 120)
         trunk = _disc(x, half, 2) * 2 * thick * _step(y, 45, 55)
@@ -216,29 +218,29 @@ class Thorax:
         return thickness
 
     def air_mm(self) -> Map:
-        """(H, W): length of beam inside air that is not lung: windpipe, stomach, bowel."""
+        """(H, W): length of beam inside air outside the lungs: trachea, stomach, bowel."""
         x, y, a = self.grid.x, self.grid.y, self.anatomy
         fork = (-3.0, a.apex + 92)
-        windpipe = _capsule(x, y, ((0, -60), fork), (8.5, 8))
+        trachea = _capsule(x, y, ((0, -60), fork), (8.5, 8))
         for end, radius in (((-22, a.apex + 110), 7), ((24, a.apex + 112), 6.5)):
-            np.maximum(windpipe, _capsule(x, y, (fork, end), (radius, 4)), out=windpipe)
-        return windpipe + self._bowel_mm()
+            np.maximum(trachea, _capsule(x, y, (fork, end), (radius, 4)), out=trachea)
+        return trachea + self._bowel_mm()
 
     def hilum_mm(self) -> Map:
-        """(H, W): the knot of vessels and nodes at each lung's root."""
+        """(H, W): length of beam inside the vessels and nodes of each hilum."""
         x, y = self.grid.x, self.grid.y - self.anatomy.apex
         right = _bump(-x, 30, 13) * _bump(y, 138, 26)
         return 27 * (right + _bump(x, 34, 13) * _bump(y, 130, 24))
 
     def breast_mm(self) -> Map:
-        """(H, W): length of beam inside the breasts, thickest low, with a round lower edge."""
-        x, y = self._out - 84, self.grid.y - (self.anatomy.dome_right - 12)
+        """(H, W): length of beam inside the breasts, thickest near their round lower edge."""
+        x, y = self._lateral - 84, self.grid.y - (self.anatomy.dome_right - 12)
         far = (x / 66) ** 2 + (y / np.where(y > 0, 40, 85)) ** 2
         round_off = np.sqrt(np.clip(1 - far, 0, 1)).astype(np.float32)
         return self.anatomy.breast * round_off
 
     def _bowel_mm(self) -> Map:
-        """Bubbles under the left dome."""
+        """Length of beam inside air bubbles below the left dome."""
         a, air = self.anatomy, np.zeros_like(self.grid.x)
         rng = np.random.default_rng(a.bowel)
         rows = slice(*np.searchsorted(self.grid.y[:, 0], (a.dome_left, a.dome_left + 110)))
@@ -250,21 +252,21 @@ class Thorax:
         return np.minimum(air, np.float32(60))
 
     def _cavity(self) -> Mask:
-        """(H, W): inside the rib cage, from the lungs' tops to any depth."""
-        inside: Mask = (self._out < self._cage) & (np.abs(self._tops) < 1)
+        """(H, W): inside the rib cage and below the apices."""
+        inside: Mask = (self._lateral < self._cage_half) & (np.abs(self._apex_position) < 1)
         return inside & (self.grid.y > self.anatomy.apex)
 
-    def _across_tops(self) -> Map:
-        """(H, W): -1..1 across each lung's rounded top, from its inner to its outer side."""
+    def _across_apex(self) -> Map:
+        """(H, W): -1..1 across each lung's rounded apex, from its medial to its lateral side."""
         a = self.anatomy
         t = np.clip((self.grid.y - a.apex) / (0.13 * span(a)), 1e-4, 1)
         inner = 45 * np.sqrt(1 - (1 - t) ** 2)
-        off = self._out - 45
-        half = np.where(off < 0, inner, np.maximum(self._cage - 45, 0.5))
+        off = self._lateral - 45
+        half = np.where(off < 0, inner, np.maximum(self._cage_half - 45, 0.5))
         return (off / half).astype(np.float32)
 
     def _heart_radius(self) -> Map:
-        """(H, W): 0 at the heart's centre, 1 at its edge; a pear lying on its side."""
+        """(H, W): 0 at the heart's centre, 1 at its edge; the shape is a tilted pear."""
         a = self.anatomy
         x, y = self.grid.x - 25, self.grid.y - (a.dome_right - 31)
         cos, sin = math.cos(a.heart_tilt), math.sin(a.heart_tilt)
@@ -274,23 +276,23 @@ class Thorax:
         radius: Map = np.hypot(along / long, across / (short * taper))
         return radius
 
-    def _below_dome(self) -> Map:
-        """(H, W): mm below the diaphragm's edge, negative above."""
+    def _mm_below_diaphragm(self) -> Map:
+        """(H, W): mm below the edge of the diaphragm, negative above."""
         a = self.anatomy
         top = np.where(self.grid.x < 0, np.float32(a.dome_right), np.float32(a.dome_left))
-        off = (self._out - 58) / (a.girth - 58)
+        off = (self._lateral - 58) / (a.girth - 58)
         fall = np.where(off > 0, a.recess * np.abs(off) ** 2.3, 5 * off**2)
         below: Map = self.grid.y - top - fall
         return below
 
 
 def span(anatomy: Anatomy) -> float:
-    """Height of the lungs from their tops to the right costophrenic angle, mm."""
+    """The height of the lungs from apex to right costophrenic angle, mm."""
     return anatomy.dome_right + anatomy.recess - anatomy.apex
 
 
 def cage(anatomy: Anatomy, y: NDArray[np.floating]) -> Map:
-    """Half the inner width of the rib cage at height y: round at the top, then nearly upright."""
+    """Half the inner width of the rib cage at height y, which is round at the top."""
     t = np.clip((y - anatomy.apex) / span(anatomy), 0, 1.2)
     rise = (1 - (1 - np.clip(t / 0.45, 0, 1)) ** 2) ** 0.556
     half = 45 + (anatomy.girth - 54) * rise + 10 * t
@@ -298,12 +300,12 @@ def cage(anatomy: Anatomy, y: NDArray[np.floating]) -> Map:
 
 
 def _edge_right(a: Anatomy, y: Map) -> Map:
-    """(H, 1): how far the mediastinum reaches to the right: great veins, right atrium."""
+    """(H, 1): the right edge of the mediastinum: great veins, right atrium."""
     return 17 + 12 * _step(y, a.apex + 85, 100) - 2 * _bump(y, a.apex + 45, 25)
 
 
 def _edge_left(a: Anatomy, y: Map) -> Map:
-    """(H, 1): how far it reaches to the left: aortic arch, pulmonary trunk, heart's shoulder."""
+    """(H, 1): the left edge of the mediastinum: aortic arch, pulmonary trunk, heart."""
     arch, trunk = a.apex + 82, a.apex + 130
     edge = 15.5 + a.knob * _bump(y, arch, 19) + 17 * _bump(y, trunk, 36)
     return edge + 26 * _step(y, trunk - 15, 85)
@@ -317,12 +319,13 @@ def _step(y: Map, start: float, length: float) -> Map:
 
 
 def _bump(at: Map, centre: float, reach: float) -> Map:
+    """A Gaussian of height 1."""
     bump: Map = np.exp(-(((at - centre) / reach) ** 2))
     return bump
 
 
 def _disc(out: Map, half: Map, squarings: int) -> Map:
-    """1 on the midline, 0 from `half` on; the more squarings, the squarer the rim."""
+    """1 on the midline, 0 from `half` on; more squarings give a steeper rim."""
     share = out / half
     for _ in range(squarings):
         share = share * share
@@ -331,7 +334,7 @@ def _disc(out: Map, half: Map, squarings: int) -> Map:
 
 
 def _capsule(x: Map, y: Map, ends: Ends, radii: tuple[float, float]) -> Map:
-    """(H, W): chord through a rod with round ends."""
+    """(H, W): length of beam inside a rod with round ends."""
     (ax, ay), (bx, by) = ends
     length2 = (bx - ax) ** 2 + (by - ay) ** 2
     along = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2, 0, 1)

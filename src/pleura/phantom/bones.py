@@ -1,7 +1,7 @@
-"""Bones and vessels of a drawn chest, as rods that the beam crosses.
+"""The bones of a drawn chest, and the projection of rods on the film.
 
-A rod is thrown on the film as many small volumes, each shared among the four nearest pixels: its
-shadow is then right at any size, hollow where it is hollow and dense where it is seen end on.
+A rod is projected as many small volumes, each shared among the four nearest pixels. So its shadow
+is right at any size of film, also for hollow rods and for rods seen end on.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from scipy import ndimage
 
 from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Points, cage
 
-__all__ = ["Canvas", "Rod", "draw_bones", "throw_rod", "throw_shell"]
+__all__ = ["Canvas", "Rod", "add_rod", "add_shell", "draw_bones"]
 
 
 class Canvas:
-    """A film that gathers volumes: mm3 in, mm of beam out."""
+    """A film that sums projected volumes (mm3) and gives lengths of beam (mm)."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid, self.anatomy = grid, grid.anatomy
         self.pitch_mm = grid.pixel_mm / grid.anatomy.scale
-        """Of a pixel, in the body."""
+        """The size of a pixel in the body, mm."""
         self._sum = np.zeros(grid.x.size, dtype=np.float64)
 
     @property
     def length_mm(self) -> Map:
-        """(H, W): length of beam inside all that was thrown so far."""
+        """(H, W): length of beam inside everything added so far."""
         return (self._sum / self.pitch_mm**2).reshape(self.grid.x.shape).astype(np.float32)
 
-    def throw(self, x: Points, y: Points, volume_mm3: Points) -> None:
-        """Add small volumes at (x, y); what falls beside the film is lost."""
+    def add(self, x: Points, y: Points, volume_mm3: Points) -> None:
+        """Add small volumes at (x, y); those outside the film are dropped."""
         height, width = self.grid.x.shape
         rows, columns = self.grid.place(x.ravel(), y.ravel())
         volume = volume_mm3.ravel()
@@ -52,13 +52,13 @@ class Canvas:
             target += np.bincount(first - low + step, volume * share, minlength=high - low)
 
     def samples(self, length_mm: float) -> int:
-        """How many points along a length let neighbours fall within a pixel of each other."""
+        """The number of points along a length for which neighbours are less than a pixel apart."""
         return max(16, int(length_mm / min(self.pitch_mm, 2.5) * 0.9))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rod:
-    """A bent rod of elliptical section."""
+    """A curved rod of elliptical section."""
 
     path: Points
     """(N, 3), mm."""
@@ -78,8 +78,8 @@ class Rod:
         return cls(path, np.tile([0.0, 0.0, 1.0], (len(path), 1)), radius, radius)
 
 
-def throw_shell(canvas: Canvas, rod: Rod, thickness_mm: Points) -> None:
-    """Throw a tube with a wall of `thickness_mm` (N,), empty inside: the cortex of a bone."""
+def add_shell(canvas: Canvas, rod: Rod, thickness_mm: Points) -> None:
+    """Add a hollow rod with a wall of `thickness_mm` (N,), as the cortex of a bone."""
     along = np.gradient(rod.path, axis=0)
     step = np.linalg.norm(along, axis=1)
     up = np.cross(along / step[:, None], rod.out)
@@ -90,11 +90,11 @@ def throw_shell(canvas: Canvas, rod: Rod, thickness_mm: Points) -> None:
     x = rod.path[:, 0, None] + long * up[:, 0, None] + short * rod.out[:, 0, None]
     y = rod.path[:, 1, None] + long * up[:, 1, None] + short * rod.out[:, 1, None]
     arc = np.hypot(rod.tall[:, None] * np.sin(around), rod.thin[:, None] * np.cos(around))
-    canvas.throw(x, y, arc * (2 * np.pi / count) * (step * thickness_mm)[:, None])
+    canvas.add(x, y, arc * (2 * np.pi / count) * (step * thickness_mm)[:, None])
 
 
-def throw_rod(canvas: Canvas, rod: Rod, density: float = 1.0) -> None:
-    """Throw a rod that is full, seen from the front."""
+def add_rod(canvas: Canvas, rod: Rod, density: float = 1.0) -> None:
+    """Add a solid rod, seen from the front."""
     along = np.gradient(rod.path[:, :2], axis=0)
     step = np.linalg.norm(along, axis=1)
     count = canvas.samples(2 * float(rod.tall.max()))
@@ -102,11 +102,11 @@ def throw_rod(canvas: Canvas, rod: Rod, density: float = 1.0) -> None:
     x = rod.path[:, 0, None] - np.outer(rod.tall * along[:, 1] / step, across)
     y = rod.path[:, 1, None] + np.outer(rod.tall * along[:, 0] / step, across)
     chord = 2 * np.sqrt(1 - across**2) * (2 / count) * density
-    canvas.throw(x, y, np.outer(rod.tall * rod.thin * step, chord))
+    canvas.add(x, y, np.outer(rod.tall * rod.thin * step, chord))
 
 
 def draw_bones(canvas: Canvas, *, seed: int) -> None:
-    """Throw ribs, clavicles, shoulders and spine, as mm of cortical bone."""
+    """Add ribs, clavicles, shoulders and spine, as mm of cortical bone."""
     rng = np.random.default_rng((seed, 2))
     for side in (RIGHT, LEFT):
         for number in range(1, 12):
@@ -118,7 +118,7 @@ def draw_bones(canvas: Canvas, *, seed: int) -> None:
 
 
 def _spine_y(anatomy: Anatomy, number: float) -> float:
-    """Top of thoracic vertebra `number`, where rib `number` is hinged."""
+    """The y of the top of thoracic vertebra `number`, where rib `number` begins."""
     return anatomy.apex - 14 + 21.5 * (number - 1) + 0.4 * max(number - 1, 0) ** 2
 
 
@@ -136,9 +136,9 @@ def _draw_rib(canvas: Canvas, side: int, number: int, rng: np.random.Generator) 
     out = np.stack([side * np.sin(turn), 0 * turn, -np.cos(turn)], axis=1)
     grow = np.clip((turn - turn[0]) / 0.5, 0, 1)
     tall = (4.8 + 2.0 * grow) * (1 + 0.12 * np.clip(turn - 1.8, 0, 1)) * rng.normal(1, 0.03)
-    fade = np.clip((end - turn) / 0.25, 0, 1)  # bone turns into cartilage
+    fade = np.clip((end - turn) / 0.25, 0, 1)  # the bone ends in cartilage
     rod = Rod(path, out, tall, np.full_like(turn, 3.2))
-    throw_shell(canvas, rod, (1.05 - 0.7 * np.clip(turn - 1.3, 0, 1)) * fade)
+    add_shell(canvas, rod, (1.05 - 0.7 * np.clip(turn - 1.3, 0, 1)) * fade)
 
 
 def _draw_clavicle(canvas: Canvas, side: int, rng: np.random.Generator) -> None:
@@ -148,11 +148,11 @@ def _draw_clavicle(canvas: Canvas, side: int, rng: np.random.Generator) -> None:
     y = a.apex + 46 + rng.normal(0, 3) - rise * t - 2.5 * np.sin(2 * np.pi * t)
     path = np.stack([side * (17 + 133 * t), y, 60 - 60 * t], axis=1)
     tall = 5.4 + 3.0 * np.exp(-((t / 0.12) ** 2)) + 1.5 * np.exp(-(((t - 1) / 0.2) ** 2))
-    throw_shell(canvas, Rod.round(path, tall), 1.0 * _ends(t, 0.03))
+    add_shell(canvas, Rod.round(path, tall), 1.0 * _ends(t, 0.03))
 
 
 def _draw_shoulder(canvas: Canvas, side: int, rng: np.random.Generator) -> None:
-    """Shoulder blade by its thick borders, and the arm's bone."""
+    """The borders of the shoulder blade, and the humerus."""
     a = canvas.anatomy
     out, down = a.girth - 132 + rng.normal(0, 3), a.apex + rng.normal(0, 4)
     strokes = (  # corners (x, y) from the midline and the lungs' tops; radius; cortex, mm
@@ -169,18 +169,18 @@ def _draw_shoulder(canvas: Canvas, side: int, rng: np.random.Generator) -> None:
         path = _bend(canvas, np.array(corners, dtype=float) + move)
         path[:, 0] *= side
         t = np.linspace(0, 1, len(path))
-        throw_shell(canvas, Rod.round(path, np.full(len(path), radius)), cortex * _ends(t, 0.06))
+        add_shell(canvas, Rod.round(path, np.full(len(path), radius)), cortex * _ends(t, 0.06))
     edges = [_bend(canvas, np.array(strokes[k][0]) + move) for k in (0, 1)]
-    _throw_sheet(canvas, side, edges[0], edges[1][::-1])
+    _add_sheet(canvas, side, edges[0], edges[1][::-1])
     ball = np.linspace(-21.9, 21.9, canvas.samples(44))
     path = np.stack([side * (172 + out) + 0 * ball, 56 + down + ball, 0 * ball], axis=1)
     head = Rod.round(path, np.sqrt(22**2 - ball**2))
-    throw_shell(canvas, head, np.full_like(ball, 0.4))
-    throw_rod(canvas, head, 0.12)
+    add_shell(canvas, head, np.full_like(ball, 0.4))
+    add_rod(canvas, head, 0.12)
 
 
-def _throw_sheet(canvas: Canvas, side: int, one: Points, other: Points) -> None:
-    """A thin plate between two lines: the blade of the shoulder blade."""
+def _add_sheet(canvas: Canvas, side: int, one: Points, other: Points) -> None:
+    """Add a thin plate between two lines, as in the shoulder blade."""
     count, across = min(len(one), len(other)), canvas.samples(40)
     pick = np.linspace(0, 1, count)
     first, last = (line[np.rint(pick * (len(line) - 1)).astype(int), :2] for line in (one, other))
@@ -188,11 +188,11 @@ def _throw_sheet(canvas: Canvas, side: int, one: Points, other: Points) -> None:
     x = first[:, 0, None] + np.outer(last[:, 0] - first[:, 0], share)
     y = first[:, 1, None] + np.outer(last[:, 1] - first[:, 1], share)
     area = np.abs(np.gradient(y, axis=0) * np.gradient(x, axis=1))
-    canvas.throw(side * x, y, 1.3 * area)
+    canvas.add(side * x, y, 1.3 * area)
 
 
 def _draw_vertebra(canvas: Canvas, number: int, rng: np.random.Generator) -> None:
-    """Body, arch and spinous process of one vertebra; 1 is the first thoracic."""
+    """Body, arch and spinous process of a vertebra; number 1 is the first thoracic one."""
     a = canvas.anatomy
     top, bottom = _spine_y(a, number), _spine_y(a, number + 1)
     half, mid = float(np.clip(13 + 0.5 * number, 10, 20)), (top + bottom) / 2 + 2
@@ -201,39 +201,39 @@ def _draw_vertebra(canvas: Canvas, number: int, rng: np.random.Generator) -> Non
     waist = half * (0.92 + 0.08 * t**2) + rng.normal(0, 0.3)
     path = np.stack([0 * t, mid + tall * t, 0 * t], axis=1)
     body = Rod(path, np.tile([0.0, 0.0, 1.0], (t.size, 1)), waist, 0.8 * waist)
-    throw_rod(canvas, body, 0.07)
-    throw_shell(canvas, body, np.full_like(t, 0.28))
+    add_rod(canvas, body, 0.07)
+    add_shell(canvas, body, np.full_like(t, 0.28))
     across = np.linspace(-half, half, canvas.samples(2 * half))
     for edge in (-tall, tall):
         plate = np.stack([across, mid + edge + 0 * across, 0 * across], axis=1)
         flat = Rod(
             plate, plate * 0, np.full_like(across, 0.7), 7 * np.sqrt(1.01 - (across / half) ** 2)
         )
-        throw_rod(canvas, flat, 0.3)
+        add_rod(canvas, flat, 0.3)
     for side in (RIGHT, LEFT):
         _ring(canvas, (side * 0.6 * half, mid - 0.25 * tall), (2.6, 4.2))
         stub = np.linspace(0.7 * half, half + 12, canvas.samples(20))
         path = np.stack([side * stub, mid - 0.3 * tall - 0.1 * stub, 0 * stub], axis=1)
-        throw_shell(canvas, Rod.round(path, np.full_like(stub, 3.5)), np.full_like(stub, 0.4))
+        add_shell(canvas, Rod.round(path, np.full_like(stub, 3.5)), np.full_like(stub, 0.4))
     _ring(canvas, (rng.normal(0, 0.8), mid + 0.7 * tall), (2.2, 5.0))
 
 
 def _ring(canvas: Canvas, centre: tuple[float, float], half: tuple[float, float]) -> None:
-    """A tube seen end on: a pedicle, a spinous process."""
+    """Add a tube seen end on, as a pedicle or a spinous process."""
     around = np.linspace(0, 2 * np.pi, canvas.samples(30))
     x = centre[0] + half[0] * np.cos(around)
     y = centre[1] + half[1] * np.sin(around)
     path = np.stack([x, y, 0 * x], axis=1)
-    throw_rod(canvas, Rod(path, path * 0, np.full_like(x, 1.1), np.full_like(x, 1.6)))
+    add_rod(canvas, Rod(path, path * 0, np.full_like(x, 1.1), np.full_like(x, 1.6)))
 
 
 def _bend(canvas: Canvas, corners: Points) -> Points:
     """(K, 2) corners -> (N, 3) smooth path at even steps of the parameter."""
     lengths = np.linalg.norm(np.diff(corners, axis=0), axis=1)
-    at = np.concatenate([[0], np.cumsum(lengths)])
-    even = np.linspace(0, at[-1], canvas.samples(float(at[-1])))
-    xy = np.stack([np.interp(even, at, corners[:, k]) for k in (0, 1)], axis=1)
-    xy = ndimage.gaussian_filter1d(xy, 6 * len(even) / at[-1], axis=0, mode="nearest")
+    distances = np.concatenate([[0], np.cumsum(lengths)])
+    even = np.linspace(0, distances[-1], canvas.samples(float(distances[-1])))
+    xy = np.stack([np.interp(even, distances, corners[:, k]) for k in (0, 1)], axis=1)
+    xy = ndimage.gaussian_filter1d(xy, 6 * len(even) / distances[-1], axis=0, mode="nearest")
     return np.column_stack([xy, np.zeros(len(xy))])
 
 

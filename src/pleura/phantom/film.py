@@ -1,8 +1,7 @@
-"""A drawn chest film with exact masks: physics enough to look like a real one.
+"""Drawing a chest film with exact masks, by a simple model of X-ray physics.
 
-The beam is weakened by what it crosses (Beer-Lambert), scattered into a veil, counted in quanta,
-blurred by the detector, and shown with the curve that films are shown with. No patient, no data
-set: only formulas and random numbers.
+The model has attenuation (Beer-Lambert), scatter, quantum noise, detector blur and the film's
+characteristic curve. The film is made of formulas and random numbers, without data of patients.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from pleura.phantom.vessels import draw_vessels
 __all__ = ["MIN_SIDE", "Phantom", "draw"]
 
 MIN_SIDE = 32
-"""px; smaller films cannot show two lungs apart."""
+"""The smallest side, px: smaller films do not separate the two lungs."""
 
 WATER, BONE, BLOOD = 0.0195, 0.052, 0.0205
 """Attenuation per mm at about 65 keV, the mean of a chest film's beam (NIST XCOM, rounded)."""
 
 LEAD = 4.0
-"""Attenuation of the whole side letter."""
+"""The attenuation of the side letter."""
 
 LETTER_R = ("11110", "10001", "10001", "11110", "10100", "10010", "10001")
 LETTER_CELL_MM = 2.3
@@ -36,7 +35,7 @@ LETTER_CELL_MM = 2.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phantom:
-    """A drawn film and what is true about it, in the `field` definition."""
+    """A drawn film and its exact masks, by the definition `field`."""
 
     radiograph: Radiograph
     right: Mask
@@ -49,9 +48,9 @@ class Phantom:
 def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = True) -> Phantom:
     """Draw a frontal chest film of height x width pixels, brighter = denser, in [0, 1].
 
-    A seed is one person, the same at every size; the noise is of the size. The masks are
-    disjoint, and exact: each pixel's centre is inside the drawn outline or not. An aspect other
-    than 8 : 7 shows more of the arms or of neck and belly. `marker` is the lead letter R.
+    A seed gives the same person at every size, with different noise. The masks are disjoint and
+    exact: a pixel belongs to a mask if its centre is inside the drawn outline. An aspect other
+    than 8 : 7 shows more of the arms, or of neck and abdomen. `marker` adds the lead letter R.
 
     Raises UsageError for a side under `MIN_SIDE` or a negative seed.
     """
@@ -63,12 +62,12 @@ def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = 
         raise UsageError(f"a seed must be 0 or more, got {seed}")
     grid = Grid.over(height, width, Anatomy.of(seed))
     thorax = Thorax(grid)
-    weakened = _attenuation(thorax, seed)
+    attenuation = _attenuation_map(thorax, seed)
     if marker:
-        _lay_letter(weakened, grid.pixel_mm, seed)
+        _add_letter(attenuation, grid.pixel_mm, seed)
     return Phantom(
         Radiograph(
-            _expose(weakened, grid.pixel_mm, seed),
+            _expose(attenuation, grid.pixel_mm, seed),
             Spacing(grid.pixel_mm, grid.pixel_mm, "drawn"),
             "PA",
             (f"a drawn film, seed {seed}: no patient",),
@@ -79,8 +78,8 @@ def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = 
     )
 
 
-def _attenuation(thorax: Thorax, seed: int) -> Map:
-    """(H, W): natural logarithm of how much the beam is weakened."""
+def _attenuation_map(thorax: Thorax, seed: int) -> Map:
+    """(H, W): the attenuation of the beam, as a natural logarithm."""
     grid, air = thorax.grid, thorax.anatomy.air
     bones, vessels = Canvas(grid), Canvas(grid)
     draw_bones(bones, seed=seed)
@@ -89,30 +88,30 @@ def _attenuation(thorax: Thorax, seed: int) -> Map:
     fine = _grain(grid, rng, 1.0, (1, 2, 5))
     broad = _grain(grid, rng, 4.0, (1, 3))
     lung = thorax.lung_mm()
-    # Each artery runs with a bronchus's wall and near a vein: its shadow counts twice.
+    # Each artery has a bronchial wall and a vein beside it: its shadow counts twice.
     blood = np.minimum(2 * vessels.length_mm + thorax.hilum_mm(), 0.5 * lung)
     inside = air * (lung - blood) * (1 + 0.10 * fine)
     soft = np.maximum(thorax.body_mm() - lung - thorax.air_mm(), 0) * (1 + 0.012 * broad)
     soft += thorax.breast_mm()
-    weakened: Map = WATER * (soft + inside) + BLOOD * blood + BONE * bones.length_mm
-    return weakened
+    attenuation: Map = WATER * (soft + inside) + BLOOD * blood + BONE * bones.length_mm
+    return attenuation
 
 
 def _grain(grid: Grid, rng: np.random.Generator, cell_mm: float, reaches: tuple[int, ...]) -> Map:
-    """(H, W) clouds of mean 0 and deviation 1, as large as each of `reaches` cells."""
-    count = round(640 / cell_mm)  # the clouds repeat every 640 mm, beyond the film
+    """(H, W): smooth noise of mean 0 and deviation 1, at scales of `reaches` cells."""
+    count = round(640 / cell_mm)  # the noise repeats every 640 mm, which is larger than the film
     cells = np.zeros((count, count), dtype=np.float32)
     for reach in reaches:
         noise = rng.standard_normal(cells.shape, dtype=np.float32)
         cloud = ndimage.gaussian_filter(noise, reach, mode="wrap", truncate=2.5)
         cells += cloud / cloud.std()
-    at = np.stack(np.broadcast_arrays(grid.y / cell_mm, grid.x / cell_mm))
-    clouds: Map = ndimage.map_coordinates(cells / cells.std(), at, order=1, mode="grid-wrap")
+    positions = np.stack(np.broadcast_arrays(grid.y / cell_mm, grid.x / cell_mm))
+    clouds: Map = ndimage.map_coordinates(cells / cells.std(), positions, order=1, mode="grid-wrap")
     return clouds
 
 
-def _lay_letter(weakened: Map, pixel_mm: float, seed: int) -> None:
-    """Lay a lead R beside the right shoulder, where the film is coarse enough to read nothing."""
+def _add_letter(attenuation: Map, pixel_mm: float, seed: int) -> None:
+    """Add a lead R beside the right shoulder, unless the pixels are too large for it."""
     cell = round(LETTER_CELL_MM / pixel_mm)
     if cell < 1:
         return
@@ -121,27 +120,27 @@ def _lay_letter(weakened: Map, pixel_mm: float, seed: int) -> None:
     glyph = np.array([[float(dot) for dot in line] for line in LETTER_R], dtype=np.float32)
     letter = LEAD * np.kron(glyph, np.ones((cell, cell), dtype=np.float32))
     height, width = letter.shape
-    weakened[top : top + height, left : left + width] += letter
+    attenuation[top : top + height, left : left + width] += letter
 
 
-def _expose(weakened: Map, pixel_mm: float, seed: int) -> Map:
-    """(H, W) attenuation -> scatter, quanta, detector, film curve -> (H, W) in [0, 1]."""
+def _expose(attenuation: Map, pixel_mm: float, seed: int) -> Map:
+    """(H, W) attenuation -> (H, W) film in [0, 1]: scatter, noise, detector, film curve."""
     rng = np.random.default_rng((seed, 3))
     middle, slope, flatten = rng.normal((1.42, 0.71, 0.3), (0.07, 0.03, 0.04))
-    primary = np.exp(-weakened)
-    signal = primary + 0.10 * _veil(primary, 25 / pixel_mm) + 1e-3
+    primary = np.exp(-attenuation)
+    signal = primary + 0.10 * _blur(primary, 25 / pixel_mm) + 1e-3
     quanta = 60000 * pixel_mm**2
     signal += np.sqrt(signal / quanta) * rng.standard_normal(signal.shape, dtype=np.float32)
     signal = ndimage.gaussian_filter(signal, max(0.25 / pixel_mm, 0.4))
     density = -np.log(np.maximum(signal, 1e-4))
-    # Workstations even out what is broad before they apply a film's S-curve.
-    evened = density - flatten * _veil(density, 30 / pixel_mm)
+    # Workstations reduce broad differences before they apply a film's S-curve.
+    evened = density - flatten * _blur(density, 30 / pixel_mm)
     shown: Map = (1 / (1 + np.exp((middle - evened) / slope))).astype(np.float32)
     return shown
 
 
-def _veil(image: Map, sigma: float) -> Map:
-    """A Gaussian blur, done on blocks where it is so broad that nobody could tell."""
+def _blur(image: Map, sigma: float) -> Map:
+    """A Gaussian blur, computed on blocks of pixels if it is broad."""
     block = max(1, int(sigma / 4))
     height, width = image.shape
     padded = np.pad(image, ((0, -height % block), (0, -width % block)), mode="edge")

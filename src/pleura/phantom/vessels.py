@@ -1,4 +1,4 @@
-"""The lungs' vessels: trees that grow from the hilum outwards and thin as they branch."""
+"""The vessels of the lungs: trees that branch outwards from the hilum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["draw_vessels"]
 
 STEP_MM = 2.0
 THINNEST_MM = 0.3
-"""Radius under which a vessel is lost in the lung's own density."""
+"""The smallest radius of a vessel that is drawn, mm."""
 
 STEMS = (  # direction, degrees below the outward horizontal; radius, mm
     (-84, 3.8), (-70, 3.0), (-55, 4.0), (-38, 2.8), (-22, 3.2), (-5, 3.0), (10, 3.4), (24, 3.6),
@@ -22,10 +22,10 @@ STEMS = (  # direction, degrees below the outward horizontal; radius, mm
 
 
 def draw_vessels(canvas: Canvas, *, seed: int) -> None:
-    """Throw both lungs' trees, as mm of blood."""
+    """Add the vessel trees of both lungs, as mm of blood."""
     rng = np.random.default_rng((seed, 4))
     for side in (RIGHT, LEFT):
-        _throw(canvas, _grow(canvas.anatomy, side, rng))
+        _add_tree(canvas, _grow(canvas.anatomy, side, rng))
 
 
 def _grow(anatomy: Anatomy, side: int, rng: np.random.Generator) -> Points:
@@ -46,7 +46,7 @@ def _grow(anatomy: Anatomy, side: int, rng: np.random.Generator) -> Points:
     for step in range(95):
         if len(tips) == 0:
             break
-        swell = min(1.0, (step + 1) / 8)  # the root comes forward out of the mediastinum
+        swell = min(1.0, (step + 1) / 8)  # the root begins inside the mediastinum
         steps.append(tips * (1, 1, 1, swell))
         tips = _advance(tips, anatomy, rng)
     tree = np.concatenate(steps)
@@ -56,7 +56,7 @@ def _grow(anatomy: Anatomy, side: int, rng: np.random.Generator) -> Points:
 
 
 def _advance(tips: Points, anatomy: Anatomy, rng: np.random.Generator) -> Points:
-    """One step on: every tip turns a little, thins, some fork, some end."""
+    """One step of growth: every tip turns and thins, some fork, some end."""
     x, y, heading, radius = tips.T
     heading = heading + rng.normal(0, 0.09, len(tips))
     x, y = x + STEP_MM * np.cos(heading), y + STEP_MM * np.sin(heading)
@@ -79,8 +79,8 @@ def _advance(tips: Points, anatomy: Anatomy, rng: np.random.Generator) -> Points
     return left
 
 
-def _throw(canvas: Canvas, tree: Points) -> None:
-    """Each step is a short piece of a full rod; thick and thin ones get as many points as due."""
+def _add_tree(canvas: Canvas, tree: Points) -> None:
+    """Add each step as a short piece of a solid rod, with more points for thick ones."""
     edges = (0, 0.7, 1.4, 2.8, 20)
     for low, high in pairwise(edges):
         x, y, heading, radius = tree[(tree[:, 3] > low) & (tree[:, 3] <= high)].T[..., None, None]
@@ -92,7 +92,7 @@ def _throw(canvas: Canvas, tree: Points) -> None:
         v = ((np.arange(along) + 0.5) / along * STEP_MM)[None, None, :]
         chord = 2 * np.sqrt(1 - u**2)
         volume = chord * radius**2 * (2 / across) * (STEP_MM / along)
-        canvas.throw(
+        canvas.add(
             x + v * np.cos(heading) - u * radius * np.sin(heading),
             y + v * np.sin(heading) + u * radius * np.cos(heading),
             np.broadcast_to(volume, (len(x), across, along)),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-import pleura
+from pleura._version import __version__
 from pleura.core.arrays import Definition, Square
 from pleura.core.burnt_in import without_burnt_in
 from pleura.core.card import Card
@@ -51,7 +51,7 @@ class Segmenter:
     def provenance(self) -> Provenance:
         """The provenance of every result; known before a film is segmented."""
         return Provenance(
-            version=pleura.__version__,
+            version=__version__,
             weights_name=self.engine.card.name,
             weights_sha256=self.engine.weights_sha256,
             engine=self.engine.name,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pleura.apps.cli.exit_codes import Exit, answer
-from pleura.apps.serve import problems as refusals
+from pleura.apps.serve import errors as service_errors
 from pleura.core import errors
 
 
@@ -52,7 +52,7 @@ def test_the_reference_has_every_error_as_it_is_answered() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page.read_text(), re.M)
     kinds = {
         name: getattr(where, name)
-        for where in (errors, refusals)
+        for where in (errors, service_errors)
         for name in where.__all__
         if isinstance(getattr(where, name), type)
         and issubclass(getattr(where, name), errors.PleuraError)

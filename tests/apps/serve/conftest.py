@@ -1,4 +1,4 @@
-"""A service on a free port of this machine, in a thread of this process."""
+"""Fixtures: a running service, weights with known answers, and a browser for the page."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from pleura.apps.serve.limits import Limits
-from pleura.apps.serve.server import server_of
+from pleura.apps.serve.limits.limits import Limits
+from pleura.apps.serve.server import create_server
 from pleura.apps.serve.service import Service
 from pleura.core.card import CARD_KEY, Card
 from pleura.runtime.engine import Engine, OnnxEngine
 
 
-class Halting:
-    """An engine that computes only while it is let."""
+class PausedEngine:
+    """An engine that computes only while its event `go` is set."""
 
     def __init__(self, engine: Engine) -> None:
         self.inner, self.name, self.weights_sha256 = engine, engine.name, engine.weights_sha256
@@ -51,16 +51,16 @@ class Halting:
 
 @contextmanager
 def running(service: Service) -> Iterator[str]:
-    """The address of a server that runs `service`."""
-    server = server_of(service)
-    logging.getLogger("uvicorn").propagate = True  # for caplog to hear
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as bound:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    """Run a server for `service` in a thread; yields its URL."""
+    server = create_server(service)
+    logging.getLogger("uvicorn").propagate = True  # so that caplog sees its records
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             while not server.started:
                 time.sleep(0.01)
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(30)
@@ -71,11 +71,11 @@ CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
 
 
 def five_channels(*, level: float = 0.5) -> bytes:
-    """Weights for `draw_film`: what is dark is lung, by the half of the film it lies on.
+    """Weights for `draw_film`: pixels darker than `level` are lung, right or left by their half.
 
-    In 64ths of the film's sides: the heart lies in rows 24 to 40 and columns 26 to 46, and the left
-    lung by `whole` has, in the same rows, columns 36 to 40 besides. At a `level` of -1 nothing is
-    dark, so that there is no lung by `field`, and by `whole` this part of the left one only.
+    In 64ths of the film's sides: the heart lies in rows 24 to 40 and columns 26 to 46. By `whole`
+    the left lung also has columns 36 to 40 of these rows. With a `level` of -1 no pixel is dark:
+    there is no lung by `field`, and by `whole` only this part of the left one.
     """
     rows, columns = np.mgrid[:SIDE, :SIDE]
     beside = (rows >= 24) & (rows < 40)
@@ -99,7 +99,7 @@ def five_channels(*, level: float = 0.5) -> bytes:
             node("Mul", ["lungs", "on_left"], ["left"]),
             node("Max", ["left", "behind"], ["left_whole"]),
             node("Sub", ["lungs", "lungs"], ["none"]),
-            node("Max", ["none", "heart"], ["hearts"]),  # one for each film of the batch
+            node("Max", ["none", "heart"], ["hearts"]),  # a heart for each film of the batch
             node("Concat", ["right", "left", "right", "left_whole", "hearts"], ["maps"], axis=1),
             node("Identity", ["maps"], ["probabilities"]),
         ],
@@ -110,8 +110,8 @@ def five_channels(*, level: float = 0.5) -> bytes:
             dark,
             steep,
             *(
-                numpy_helper.from_array(each[None, None].astype(np.float32), name)
-                for name, each in drawn.items()
+                numpy_helper.from_array(plane[None, None].astype(np.float32), name)
+                for name, plane in drawn.items()
             ),
         ],
     )
@@ -124,7 +124,7 @@ def five_channels(*, level: float = 0.5) -> bytes:
 
 @pytest.fixture(scope="session")
 def five_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights with both definitions, each lung apart, and the heart."""
+    """Weights with both definitions, right and left apart, and the heart."""
     path = tmp_path_factory.mktemp("weights") / "five.onnx"
     path.write_bytes(five_channels())
     return path
@@ -158,64 +158,64 @@ def start(engine: Engine) -> Iterator[Callable[..., httpx.Client]]:
 
 @pytest.fixture(scope="session")
 def client(start: Callable[..., httpx.Client]) -> httpx.Client:
-    """Of a server with small limits, which most tests share."""
+    """A client of a server with small limits, which most tests share."""
     return start(request_bytes=1_000_000, film_pixels=1_000_000, request_films=4, upload_s=1.0)
 
 
 @dataclass(frozen=True)
-class Served:
-    """A `pleura serve` in a process of its own."""
+class ServeProcess:
+    """The command `pleura serve` in its own process."""
 
     address: str
     process: subprocess.Popen[str]
 
-    def memory_mb(self, what: str = "VmRSS") -> float:
-        """What the kernel says that it holds; `VmHWM` is the most it ever did."""
+    def memory_mb(self, field: str = "VmRSS") -> float:
+        """The resident memory of the process, MB; `VmHWM` is its peak."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(rf"^{what}:\s+(\d+) kB", status, re.M)[1]) / 1024  # type: ignore[index]
+        return int(re.search(rf"^{field}:\s+(\d+) kB", status, re.M)[1]) / 1024  # type: ignore[index]
 
-    def ended(self) -> tuple[int, str]:
-        """Let SIGTERM end it: the exit code, and what it said."""
+    def stop(self) -> tuple[int, str]:
+        """Send SIGTERM and wait; returns the exit code and the rest of stderr."""
         self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=60)
-        return self.process.returncode, said
+        _, text = self.process.communicate(timeout=60)
+        return self.process.returncode, text
 
 
 @pytest.fixture
-def serve(tiny_weights: Path) -> Iterator[Callable[..., Served]]:
-    """`serve("--megabytes", 5)`: the command, on a free port, with the small weights."""
-    begun: list[subprocess.Popen[str]] = []
+def serve(tiny_weights: Path) -> Iterator[Callable[..., ServeProcess]]:
+    """`serve("--megabytes", 5)` starts the command on a free port with the small weights."""
+    processes: list[subprocess.Popen[str]] = []
 
-    def begin(*options: object) -> Served:
+    def begin(*options: object) -> ServeProcess:
         command = [sys.executable, "-m", "pleura", "serve", "--port", "0", "--threads", "1"]
         more = ["--weights", str(tiny_weights), *map(str, options)]
         process = subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True)
-        begun.append(process)
+        processes.append(process)
         assert process.stderr is not None
         address = re.search(r"http://\S+", process.stderr.readline())
         assert address is not None
-        return Served(address[0], process)
+        return ServeProcess(address[0], process)
 
     yield begin
-    for process in begun:
+    for process in processes:
         if process.poll() is None:
             process.kill()
             process.communicate()
 
 
 @pytest.fixture
-def halting(engine: Engine) -> Halting:
-    return Halting(engine)
+def halting(engine: Engine) -> PausedEngine:
+    return PausedEngine(engine)
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS = os.environ.get("PLEURA_SCREENSHOTS")
-"""A folder to write what the browser shows to, for people to look at."""
+"""A folder for screenshots of the tests, for people to look at."""
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=30_000)  # a busy machine is no failure
+    expect.set_options(timeout=30_000)  # a busy machine must not fail a test
     assert CHROMIUM, "no chromium here: apt-get install chromium (`make test` does it)"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
@@ -233,53 +233,55 @@ def address(start: Callable[..., httpx.Client]) -> str:
 
 @contextmanager
 def opened(browser: Browser, address: str, name: str) -> Iterator[Page]:
-    """The page, loaded; a script error or a request to elsewhere fails the test."""
-    sheet = browser.new_page(viewport={"width": 1280, "height": 820})
-    sheet.set_default_timeout(30_000)
-    wrong: list[str] = []
-    sheet.on("pageerror", lambda error: wrong.append(str(error)))
-    sheet.on("console", lambda said: wrong.append(said.text) if "Policy" in said.text else None)
-    sheet.on("request", lambda made: outside(made.url, address, wrong))
-    sheet.goto(address)
-    yield sheet
+    """The loaded page. A script error or a request to another host fails the test."""
+    page = browser.new_page(viewport={"width": 1280, "height": 820})
+    page.set_default_timeout(30_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console", lambda message: errors.append(message.text) if "Policy" in message.text else None
+    )
+    page.on("request", lambda request: note_foreign_request(request.url, address, errors))
+    page.goto(address)
+    yield page
     if SHOTS:
-        sheet.screenshot(path=Path(SHOTS) / f"{name}.png")
-    sheet.close()
-    assert wrong == []
+        page.screenshot(path=Path(SHOTS) / f"{name}.png")
+    page.close()
+    assert errors == []
 
 
 @pytest.fixture
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with opened(browser, address, request.node.name) as sheet:
-        yield sheet
+    with opened(browser, address, request.node.name) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
 def five_address(start: Callable[..., httpx.Client], five_weights: Path) -> str:
-    """Of a service whose weights have both definitions and the heart."""
+    """The URL of a service whose weights have both definitions and the heart."""
     return str(start(engine=OnnxEngine(five_weights.read_bytes(), threads=1)).base_url)
 
 
 @pytest.fixture
 def five(browser: Browser, five_address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with opened(browser, five_address, request.node.name) as sheet:
-        yield sheet
+    with opened(browser, five_address, request.node.name) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
 def open_page(browser: Browser) -> Callable[..., AbstractContextManager[Page]]:
-    """`open_page(address, name)`: the page, loaded, for a block; `name` is its screenshot's."""
+    """`open_page(address, name)` yields the loaded page; `name` is that of its screenshot."""
     return partial(opened, browser)
 
 
-def outside(url: str, address: str, wrong: list[str]) -> None:
+def note_foreign_request(url: str, address: str, errors: list[str]) -> None:
     if not url.startswith((address, "blob:")):
-        wrong.append(f"asked elsewhere: {url}")
+        errors.append(f"request to another host: {url}")
 
 
 @pytest.fixture(scope="session")
 def give() -> Callable[..., None]:
-    """`give(page, *films)`: choose films, and wait until each is done or has failed."""
+    """`give(page, *films)` chooses films, and waits until each is done or has failed."""
 
     def choose(page: Page, *films: Path) -> None:
         page.set_input_files("#files", list(films))
@@ -291,11 +293,11 @@ def give() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def mended() -> Callable[[Page], list[str]]:
-    """What axe-core would have mended of a page: rules, with the elements that break them."""
+def axe_violations() -> Callable[[Page], list[str]]:
+    """The accessibility rules of axe-core that a page breaks, each with its elements."""
 
     def find(page: Page) -> list[str]:
-        found = Axe().run(page).response["violations"]
-        return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found]
+        violations = Axe().run(page).response["violations"]
+        return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in violations]
 
     return find

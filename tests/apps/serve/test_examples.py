@@ -1,4 +1,4 @@
-"""The example client and the lines of the how-to, run against a service."""
+"""The example client and the commands of the how-to page, run against a service."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PAGE = CHECKOUT / "docs" / "how-to" / "serve.md"
 
 
 @pytest.fixture
-def desk(films: Path, tmp_path: Path) -> Path:
-    """A folder with film.png, film.dcm and films/ward-a, ward-b, as the how-to's lines expect."""
+def folder(films: Path, tmp_path: Path) -> Path:
+    """A folder with the films that the commands of the how-to page name."""
     for place in ("film.png", "films/ward-a/film.png", "films/ward-b/film.png"):
-        (tmp_path / "desk" / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films / "b.png", tmp_path / "desk" / place)
-    write_dicom(np.asarray(Image.open(films / "b.png")), tmp_path / "desk" / "film.dcm")
-    return tmp_path / "desk"
+        (tmp_path / "work" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(films / "b.png", tmp_path / "work" / place)
+    write_dicom(np.asarray(Image.open(films / "b.png")), tmp_path / "work" / "film.dcm")
+    return tmp_path / "work"
 
 
 def write_dicom(grey: NDArray[np.uint8], path: Path) -> None:
-    """A film as an archive would have it, of nobody."""
+    """Write a DICOM film as from an archive, of no patient."""
     film = Dataset()
     film.SOPClassUID = ComputedRadiographyImageStorage
     for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
@@ -57,8 +57,8 @@ def mask_of(film: Path, weights: Path, run: Callable[..., Any]) -> bytes:
     return (out / f"{film.stem}_mask.png").read_bytes()
 
 
-def test_the_lines_of_the_how_to_run(
-    client: httpx.Client, desk: Path, tiny_weights: Path, run: Callable[..., Any]
+def test_the_commands_of_the_how_to_page_run(
+    client: httpx.Client, folder: Path, tiny_weights: Path, run: Callable[..., Any]
 ) -> None:
     blocks = re.findall(
         r"test_examples\.py starts one and runs it -->\n```bash\n(.*?)```", PAGE.read_text(), re.S
@@ -66,26 +66,28 @@ def test_the_lines_of_the_how_to_run(
     assert len(blocks) == 3
     for block in blocks:
         lines = block.replace("http://127.0.0.1:8017", str(client.base_url).rstrip("/"))
-        subprocess.run(["bash", "-euo", "pipefail", "-c", lines], cwd=desk, check=True)
-    assert (desk / "film_mask.png").read_bytes() == mask_of(desk / "film.png", tiny_weights, run)
-    assert json.loads((desk / "film.json").read_text())["lungs"]["field"]["rle"]["right"]
-    seg = pydicom.dcmread(desk / "film_seg.dcm")
+        subprocess.run(["bash", "-euo", "pipefail", "-c", lines], cwd=folder, check=True)
+    assert (folder / "film_mask.png").read_bytes() == mask_of(
+        folder / "film.png", tiny_weights, run
+    )
+    assert json.loads((folder / "film.json").read_text())["lungs"]["field"]["rle"]["right"]
+    seg = pydicom.dcmread(folder / "film_seg.dcm")
     assert seg.SOPClassUID.name == "Segmentation Storage"
-    both = np.asarray(Image.open(desk / "film_mask.png")) > 0
+    both = np.asarray(Image.open(folder / "film_mask.png")) > 0
     assert np.array_equal(seg.pixel_array.any(axis=0), both)
-    assert len(json.loads((desk / "films.json").read_text())["results"]) == 2
-    with (desk / "results.csv").open(newline="") as file:
+    assert len(json.loads((folder / "films.json").read_text())["results"]) == 2
+    with (folder / "results.csv").open(newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["done", "done"]
 
 
-def test_the_example_client_keeps_the_mask_of_the_command_line(
-    client: httpx.Client, desk: Path, tiny_weights: Path, run: Callable[..., Any]
+def test_the_example_client_saves_the_mask_of_the_command_line(
+    client: httpx.Client, folder: Path, tiny_weights: Path, run: Callable[..., Any]
 ) -> None:
-    (desk / "broken.png").write_text("not a film")
+    (folder / "broken.png").write_text("not a film")
     example = CHECKOUT / "examples" / "client.py"
     done = subprocess.run(
         [sys.executable, example, "film.png", "broken.png"],
-        cwd=desk,
+        cwd=folder,
         env={**os.environ, "PLEURA_URL": str(client.base_url).rstrip("/")},
         capture_output=True,
         text=True,
@@ -93,4 +95,6 @@ def test_the_example_client_keeps_the_mask_of_the_command_line(
     assert done.returncode == 3, done.stderr
     assert "film_mask.png: ok." in done.stdout
     assert "broken.png: this is a text file" in done.stdout
-    assert (desk / "film_mask.png").read_bytes() == mask_of(desk / "film.png", tiny_weights, run)
+    assert (folder / "film_mask.png").read_bytes() == mask_of(
+        folder / "film.png", tiny_weights, run
+    )

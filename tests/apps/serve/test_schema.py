@@ -1,4 +1,4 @@
-"""The OpenAPI description, held against the service by schemathesis."""
+"""The service keeps to its OpenAPI description, by schemathesis."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import httpx
 from pleura.runtime.engine import OnnxEngine
 
 BYTES_ARE_NO_FILM = "positive_data_acceptance"
-"""The one check left out: no schema can say which bytes are a film."""
+"""The check that is left out: no schema can describe which bytes are a film."""
 
 
-def judged(address: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What schemathesis says of a service: made-up requests by its description, and against it."""
+def run_schemathesis(address: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Send made-up requests to a service, by its OpenAPI description and against it."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json"]
     options = ["--phases=coverage,fuzzing", "--max-examples=15", "--seed=1", "--checks=all"]
     return subprocess.run(
@@ -32,8 +32,8 @@ def test_the_service_keeps_to_its_description(
     start: Callable[..., httpx.Client], five_weights: Path, tmp_path: Path
 ) -> None:
     client = start(engine=OnnxEngine(five_weights.read_bytes(), threads=1), upload_s=1.0)
-    told = judged(str(client.base_url).rstrip("/"), tmp_path)
-    assert told.returncode == 0, told.stdout
-    assert "Tested: 6" in told.stdout
+    report = run_schemathesis(str(client.base_url).rstrip("/"), tmp_path)
+    assert report.returncode == 0, report.stdout
+    assert "Tested: 6" in report.stdout
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").json()["held"] == 0

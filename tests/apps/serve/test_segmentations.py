@@ -1,4 +1,4 @@
-"""What the service answers of films: the same as the command line, bit for bit."""
+"""The results of the service are those of the command line, bit for bit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pleura.core.card import Card
 from pleura.core.masks.contours import mask_from_rle
 from pleura.runtime.engine import OnnxEngine
 
-WHERE = "/v1/segmentations"
+ROUTE = "/v1/segmentations"
 
 
 @pytest.fixture
 def written(films: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: Path) -> Path:
-    """What the command line makes of the same films."""
+    """The output folder of the command line for the same films."""
     out = tmp_path / "written"
     (films / "bad.png").write_text("not a film")
     options = ["--weights", tiny_weights, "-f", "mask,labels,overlay", "--no-progress"]
@@ -37,16 +37,16 @@ def test_pictures_are_those_of_the_command_line(
 ) -> None:
     for name in ("b", "deep/a"):
         body = (films / f"{name}.png").read_bytes()
-        told = client.post(WHERE, params={"format": picture}, content=body)
-        assert told.headers["content-type"] == "image/png"
+        response = client.post(ROUTE, params={"format": picture}, content=body)
+        assert response.headers["content-type"] == "image/png"
         (expected,) = written.glob(f"{name}*_{picture}.png")
-        assert told.content == expected.read_bytes()
+        assert response.content == expected.read_bytes()
 
 
 def test_json_holds_measurements_and_exact_masks(client: httpx.Client, films: Path) -> None:
-    told = client.post(WHERE, content=(films / "a.png").read_bytes()).json()
-    assert (told["height"], told["width"], told["status"]) == (160, 128, "done")
-    lungs = told["lungs"]["field"]
+    response = client.post(ROUTE, content=(films / "a.png").read_bytes()).json()
+    assert (response["height"], response["width"], response["status"]) == (160, 128, "done")
+    lungs = response["lungs"]["field"]
     masks = {side: mask_from_rle(lungs["rle"][side]["counts"], 160, 128) for side in RIGHT_LEFT}
     for side, mask in masks.items():
         assert lungs["measurements"][f"{side}_area_px"] == mask.sum()
@@ -55,8 +55,8 @@ def test_json_holds_measurements_and_exact_masks(client: httpx.Client, films: Pa
     assert abs(masks["right"].sum() - 80 * 32) < 0.1 * 80 * 32
     assert right[:, 1].max() < 64
     assert lungs["rle"]["heart"] is None
-    assert told["provenance"]["weights_name"] == "tiny"
-    assert "definition" not in told["provenance"]
+    assert response["provenance"]["weights_name"] == "tiny"
+    assert "definition" not in response["provenance"]
 
 
 RIGHT_LEFT = ("right", "left")
@@ -69,7 +69,7 @@ def png(film: np.ndarray[Any, Any]) -> bytes:
 
 
 def pale(*dark: slice) -> bytes:
-    """A film of 160 x 128 px, a ramp of light greys; rows 40 to 120 of these columns are dark."""
+    """A film of 160 x 128 px of light greys; rows 40 to 120 of the columns `dark` are dark."""
     film = np.tile(np.linspace(200, 240, 128).astype(np.uint8), (160, 1))
     for columns in dark:
         film[40:120, columns] = 40
@@ -79,23 +79,23 @@ def pale(*dark: slice) -> bytes:
 RIGHT, LEFT = slice(16, 48), slice(80, 112)
 
 
-def test_the_overlay_of_a_doubtful_film_is_marked_as_the_command_line_does(
+def test_the_overlay_of_a_film_with_doubts_is_that_of_the_command_line(
     five: httpx.Client, five_weights: Path, run: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "one.png").write_bytes(pale(RIGHT))
     options = ["--weights", five_weights, "-f", "overlay", "-q", "--threads", 1]
     assert run("segment", tmp_path / "one.png", "-o", tmp_path / "out", *options).code == 0
-    told = five.post(WHERE, params={"format": "overlay"}, content=pale(RIGHT))
-    assert told.content == (tmp_path / "out/one_overlay.png").read_bytes()
-    overlay = Image.open(io.BytesIO(told.content))
+    response = five.post(ROUTE, params={"format": "overlay"}, content=pale(RIGHT))
+    assert response.content == (tmp_path / "out/one_overlay.png").read_bytes()
+    overlay = Image.open(io.BytesIO(response.content))
     rows, _ = map(int, overlay.info["pleura:film"].split(","))
     below = np.asarray(overlay)[rows:]
-    assert (below == (0xF0, 0xE4, 0x42)).all(axis=-1).any()  # the warning, outside the film
+    assert (below == (0xF0, 0xE4, 0x42)).all(axis=-1).any()  # the warning below the film
 
 
 @pytest.fixture(scope="module")
 def five(start: Callable[..., httpx.Client], five_weights: Path) -> httpx.Client:
-    """Of a service with both definitions; by `whole` a part of the left lung is always there."""
+    """A client of a service with both definitions; `whole` always has a part of the left lung."""
     return start(engine=OnnxEngine(five_weights.read_bytes(), threads=1))
 
 
@@ -106,36 +106,40 @@ def five(start: Callable[..., httpx.Client], five_weights: Path) -> httpx.Client
         ((RIGHT,), "review", ["one_lung_missing"]),
     ],
 )
-def test_a_verdict_comes_with_every_answer(
+def test_every_response_has_a_verdict(
     five: httpx.Client, dark: tuple[slice, ...], verdict: str, codes: list[str]
 ) -> None:
     film = pale(*dark)
-    quality = five.post(WHERE, content=film).json()["lungs"]["field"]["quality"]
+    quality = five.post(ROUTE, content=film).json()["lungs"]["field"]["quality"]
     assert quality["verdict"] == verdict
-    assert [each["code"] for each in quality["doubts"]] == codes
-    assert all(each["text"].endswith((".", "?")) for each in quality["doubts"])
+    assert [doubt["code"] for doubt in quality["doubts"]] == codes
+    assert all(doubt["text"].endswith((".", "?")) for doubt in quality["doubts"])
     for kind in ("mask", "overlay"):
-        headers = five.post(WHERE, params={"format": kind}, content=film).headers
+        headers = five.post(ROUTE, params={"format": kind}, content=film).headers
         assert headers["pleura-verdict"] == verdict
         assert headers.get("pleura-doubts", "") == ", ".join(codes)
     both = {"film": ("a.png", film)}
-    (told,) = five.post(WHERE, files=both).json()["results"]
-    assert told["lungs"]["field"]["quality"] == quality
+    (response,) = five.post(ROUTE, files=both).json()["results"]
+    assert response["lungs"]["field"]["quality"] == quality
 
 
 def test_each_definition_has_a_verdict_of_its_own_and_is_counted(
     start: Callable[..., httpx.Client], refusing_weights: Path
 ) -> None:
     client = start(engine=OnnxEngine(refusing_weights.read_bytes(), threads=1))
-    told = client.post(WHERE, params={"lungs": "all"}, content=pale(RIGHT)).json()["lungs"]
-    verdicts = {name: lungs["quality"]["verdict"] for name, lungs in told.items()}
+    response = client.post(ROUTE, params={"lungs": "all"}, content=pale(RIGHT)).json()["lungs"]
+    verdicts = {name: lungs["quality"]["verdict"] for name, lungs in response.items()}
     assert verdicts == {"field": "refused", "whole": "review"}
-    assert [each["code"] for each in told["field"]["quality"]["doubts"]] == ["no_lungs"]
-    assert told["field"]["quality"]["estimated_dice"] is None
-    mask = client.post(WHERE, headers={"Accept": "image/png"}, content=pale(RIGHT))
+    assert [doubt["code"] for doubt in response["field"]["quality"]["doubts"]] == ["no_lungs"]
+    assert response["field"]["quality"]["estimated_dice"] is None
+    mask = client.post(ROUTE, headers={"Accept": "image/png"}, content=pale(RIGHT))
     assert mask.headers["pleura-verdict"] == "refused"
     assert "pleura-estimated-dice" not in mask.headers
-    assert verdicts_counted(client) == {"ok": 0, "review": 0, "refused": 2}  # by the first asked
+    assert verdicts_counted(client) == {
+        "ok": 0,
+        "review": 0,
+        "refused": 2,
+    }  # by the first definition
 
 
 def verdicts_counted(client: httpx.Client) -> dict[str, float]:
@@ -148,18 +152,18 @@ def test_verdicts_are_counted(start: Callable[..., httpx.Client], five_weights: 
     client = start(engine=OnnxEngine(five_weights.read_bytes(), threads=1))
     assert verdicts_counted(client) == {"ok": 0, "review": 0, "refused": 0}
     films = [pale(RIGHT, LEFT), pale(RIGHT), pale(LEFT), b"no film"]
-    client.post(WHERE, files=[("film", (f"{n}.png", film)) for n, film in enumerate(films)])
+    client.post(ROUTE, files=[("film", (f"{n}.png", film)) for n, film in enumerate(films)])
     assert verdicts_counted(client) == {"ok": 1, "review": 2, "refused": 0}
 
 
-def test_json_holds_the_pictures_that_were_asked_for(
+def test_json_holds_the_requested_pictures(
     client: httpx.Client, films: Path, written: Path
 ) -> None:
     wanted = {"include": ["mask", "film", "row"]}
-    told = client.post(WHERE, params=wanted, content=(films / "b.png").read_bytes()).json()
-    lungs = told["lungs"]["field"]
+    response = client.post(ROUTE, params=wanted, content=(films / "b.png").read_bytes()).json()
+    lungs = response["lungs"]["field"]
     assert base64.b64decode(lungs["mask_png"]) == (written / "b_mask.png").read_bytes()
-    shown = Image.open(io.BytesIO(base64.b64decode(told["film_png"])))
+    shown = Image.open(io.BytesIO(base64.b64decode(response["film_png"])))
     assert (shown.mode, shown.size) == ("L", (128, 200))
     assert lungs["row"]["lungs_area_px"] == lungs["measurements"]["lungs_area_px"]
     assert "rle" not in lungs
@@ -168,9 +172,9 @@ def test_json_holds_the_pictures_that_were_asked_for(
 def test_a_form_is_answered_film_by_film(client: httpx.Client, films: Path) -> None:
     names = ("a.png", "notes.txt", "b.png")
     files = [("film", (name, (films / name).read_bytes())) for name in names]
-    told = client.post(WHERE, files=files)
-    assert told.status_code == 200
-    first, bad, last = told.json()["results"]
+    response = client.post(ROUTE, files=files)
+    assert response.status_code == 200
+    first, bad, last = response.json()["results"]
     assert (first["film"], last["film"], last["height"]) == ("a.png", "b.png", 200)
     assert (bad["film"], bad["status"], bad["problem"]["status"]) == ("notes.txt", "failed", 415)
     assert "text file" in bad["problem"]["detail"]
@@ -180,8 +184,8 @@ def test_csv_is_the_table_of_the_command_line(
     client: httpx.Client, films: Path, written: Path
 ) -> None:
     files = [("film", (name, (films / name).read_bytes())) for name in ("b.png", "bad.png")]
-    told = client.post(WHERE, files=files, headers={"Accept": "text/csv"})
-    done, failed = csv.DictReader(io.StringIO(told.text))
+    response = client.post(ROUTE, files=files, headers={"Accept": "text/csv"})
+    done, failed = csv.DictReader(io.StringIO(response.text))
     with (written / "results.csv").open(newline="") as file:
         expected = {row["film"]: row for row in csv.DictReader(file)}
     apart = {"path", "mask", "seconds"}
@@ -191,17 +195,17 @@ def test_csv_is_the_table_of_the_command_line(
     assert failed["error"] == expected["bad"]["error"]
 
 
-def test_all_definitions_come_at_one_asking(
+def test_all_definitions_come_with_one_request(
     start: Callable[..., httpx.Client], films: Path, dark_weights: Callable[..., bytes]
 ) -> None:
     card = Card(name="two", version="0.1.0", channels=("field", "whole"), side=64)
     client = start(engine=OnnxEngine(dark_weights(card.to_json(), maps=2), threads=1))
     body = (films / "a.png").read_bytes()
-    both = client.post(WHERE, params={"lungs": "all"}, content=body).json()["lungs"]
+    both = client.post(ROUTE, params={"lungs": "all"}, content=body).json()["lungs"]
     assert list(both) == ["field", "whole"]
-    for each in both:
-        alone = client.post(WHERE, params={"lungs": each}, content=body).json()["lungs"]
-        assert alone == {each: both[each]}
+    for definition in both:
+        alone = client.post(ROUTE, params={"lungs": definition}, content=body).json()["lungs"]
+        assert alone == {definition: both[definition]}
     assert client.get("/metrics").text.count('pleura_films_total{outcome="done"} 3.0') == 1
 
 
@@ -216,16 +220,18 @@ def test_all_definitions_come_at_one_asking(
         ("application/json;q=0", "application/problem+json"),
     ],
 )
-def test_accept_chooses(client: httpx.Client, films: Path, accept: str, kind: str) -> None:
+def test_accept_selects_the_format(
+    client: httpx.Client, films: Path, accept: str, kind: str
+) -> None:
     body = (films / "a.png").read_bytes()
-    told = client.post(WHERE, content=body, headers={"Accept": accept})
-    assert told.headers["content-type"] == kind
-    assert told.status_code == (406 if "problem" in kind else 200)
+    response = client.post(ROUTE, content=body, headers={"Accept": accept})
+    assert response.headers["content-type"] == kind
+    assert response.status_code == (406 if "problem" in kind else 200)
 
 
-def test_a_name_in_a_table_is_no_formula(client: httpx.Client, films: Path) -> None:
+def test_a_file_name_is_no_formula_in_the_table(client: httpx.Client, films: Path) -> None:
     parts = [("film", ("=1+1.png", (films / "a.png").read_bytes())), ("film", ("@x", b"none"))]
-    told = client.post(WHERE, params={"format": "csv"}, files=parts)
-    rows = list(csv.DictReader(io.StringIO(told.text)))
+    response = client.post(ROUTE, params={"format": "csv"}, files=parts)
+    rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [(row["film"], row["path"]) for row in rows] == [("'=1+1", "'=1+1.png"), ("'@x", "'@x")]
-    assert rows[0]["lungs_box"].startswith("40 16")  # numbers as they are
+    assert rows[0]["lungs_box"].startswith("40 16")  # numbers are unchanged

@@ -1,4 +1,4 @@
-"""Each thing that can be wrong with a data set, made wrong on purpose, and found alone."""
+"""Every fault of a data set gives its finding and no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 
 from pleura.lab.data.check import check
-from pleura.lab.data.duplicates import SAME, look, same_bytes, same_looks
+from pleura.lab.data.duplicates import SAME, same_bytes, similar_films, thumbnail
 from pleura.lab.data.film import Film
 from pleura.lab.data.findings import ERRORS, WARNINGS, CheckReport, Finding
 from pleura.lab.data.layouts import read_films
@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 96, 80
 
 
 def film(seed: int) -> NDArray[np.uint8]:
-    """A cloud of its own: smooth noise, 8 bits."""
+    """Smooth noise, different for each seed, 8 bits."""
     noise = gaussian_filter(np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH)), 4)
     return np.asarray(255 * (noise - noise.min()) / np.ptp(noise), np.uint8)
 
@@ -36,8 +36,8 @@ def lungs() -> NDArray[np.uint8]:
     return drawn
 
 
-class Set:
-    """A sound set of six films, to be spoilt."""
+class DataSet:
+    """A data set of six films without faults, to be damaged by a test."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -74,16 +74,16 @@ class Set:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Set:
-    return Set(tmp_path / "clinic")
+def data(tmp_path: Path) -> DataSet:
+    return DataSet(tmp_path / "clinic")
 
 
-def test_a_sound_set_has_no_findings(data: Set) -> None:
-    seen: list[None] = []
-    report = check(data.films(), on_film=lambda: seen.append(None))
+def test_a_good_set_has_no_findings(data: DataSet) -> None:
+    calls: list[None] = []
+    report = check(data.films(), on_film=lambda: calls.append(None))
     assert report.findings == ()
     assert report.sound
-    assert len(seen) == 6
+    assert len(calls) == 6
     assert (report.films, report.pairs, report.patients) == (6, 6, 6)
     assert report.counts == {"clinic": {"train": 2, "val": 2, "test": 2}}
     assert report.sizes == {"80 x 96": 6}
@@ -91,93 +91,93 @@ def test_a_sound_set_has_no_findings(data: Set) -> None:
     assert check(data.root) == report
 
 
-def cut_film(data: Set) -> None:
+def cut_film(data: DataSet) -> None:
     content = data.image("f0").read_bytes()
     data.image("f0").write_bytes(content[: len(content) // 2])
 
 
-def lose_film(data: Set) -> None:
+def lose_film(data: DataSet) -> None:
     data.films()  # listed
     data.image("f0").unlink()
 
 
-def cut_mask(data: Set) -> None:
+def cut_mask(data: DataSet) -> None:
     content = data.mask("f0").read_bytes()
     data.mask("f0").write_bytes(content[:60])
 
 
-def empty_mask(data: Set) -> None:
+def empty_mask(data: DataSet) -> None:
     data.write("f0", mask=np.zeros_like(lungs()))
 
 
-def turned_mask(data: Set) -> None:
+def turned_mask(data: DataSet) -> None:
     data.write("f0", mask=np.rot90(lungs()).copy())
 
 
-def larger_mask(data: Set) -> None:
+def larger_mask(data: DataSet) -> None:
     data.write("f0", mask=lungs().repeat(2, axis=0).repeat(2, axis=1))
 
 
-def orphan_mask(data: Set) -> None:
+def orphan_mask(data: DataSet) -> None:
     shutil.copy(data.mask("f0"), data.root / "masks" / "f9.png")
 
 
-def unlisted_film(data: Set) -> None:
+def unlisted_film(data: DataSet) -> None:
     data.write("f9", film=film(9))
 
 
-def no_mask(data: Set) -> None:
+def no_mask(data: DataSet) -> None:
     data.mask("f0").unlink()
 
 
-def third_piece(data: Set) -> None:
+def third_piece(data: DataSet) -> None:
     drawn = lungs()
     drawn[2:8, 2:8] = 255  # 36 of 2436 px
     data.write("f0", mask=drawn)
 
 
-def speck(data: Set) -> None:
+def speck(data: DataSet) -> None:
     drawn = lungs()
     drawn[2:4, 2:6] = 255  # 8 of 2408 px
     data.write("f0", mask=drawn)
 
 
-def bridge(data: Set) -> None:
+def bridge(data: DataSet) -> None:
     drawn = lungs()
     drawn[50, :] = 255
     data.write("f0", mask=drawn)
 
 
-def same_bytes_in_train(data: Set) -> None:
+def same_bytes_in_train(data: DataSet) -> None:
     shutil.copy(data.image("f0"), data.image("f1"))
 
 
-def same_bytes_in_test(data: Set) -> None:
+def same_bytes_in_test(data: DataSet) -> None:
     shutil.copy(data.image("f0"), data.image("f5"))
 
 
-def same_looks_in_test(data: Set) -> None:
-    """Half as large, brighter, and through JPEG."""
+def similar_film_in_test(data: DataSet) -> None:
+    """A copy at half the size, brighter, and compressed by JPEG."""
     small = np.clip(film(0)[::2, ::2] * 0.8 + 40.0, 0, 255).astype(np.uint8)
     squeezed = io.BytesIO()
     Image.fromarray(small).save(squeezed, "JPEG", quality=60)
     data.write("f5", film=np.asarray(Image.open(squeezed)).copy(), mask=lungs()[::2, ::2].copy())
 
 
-def same_looks_in_train(data: Set) -> None:
+def similar_film_in_train(data: DataSet) -> None:
     data.write("f1", film=film(0) // 2)
 
 
-def patient_twice_in_train(data: Set) -> None:
+def patient_twice_in_train(data: DataSet) -> None:
     data.patients["f1"] = "f0"
 
 
-def patient_in_test_too(data: Set) -> None:
+def patient_in_test_too(data: DataSet) -> None:
     data.patients["f5"] = "f0"
 
 
 @pytest.mark.parametrize(
-    ("spoil", "kinds", "where"),
+    ("damage", "kinds", "where"),
     [
         (cut_film, {"unreadable-film"}, "f0"),
         (lose_film, {"unreadable-film"}, "f0"),
@@ -193,29 +193,29 @@ def patient_in_test_too(data: Set) -> None:
         (bridge, {"one-piece"}, "f0"),
         (same_bytes_in_train, {"duplicate"}, "f0"),
         (same_bytes_in_test, {"duplicate-across-splits"}, "f0"),
-        (same_looks_in_test, {"near-duplicate-across-splits"}, "f0"),
-        (same_looks_in_train, set(), ""),
+        (similar_film_in_test, {"near-duplicate-across-splits"}, "f0"),
+        (similar_film_in_train, set(), ""),
         (patient_twice_in_train, set(), ""),
         (patient_in_test_too, {"patient-across-splits"}, "clinic f0"),
     ],
 )
-def test_what_is_wrong_is_found_and_nothing_else(
-    data: Set, spoil: Callable[[Set], None], kinds: set[str], where: str
+def test_each_fault_gives_its_finding_only(
+    data: DataSet, damage: Callable[[DataSet], None], kinds: set[str], where: str
 ) -> None:
-    spoil(data)
+    damage(data)
     report = data.report()
-    assert {each.kind for each in report.findings} == kinds
-    assert all(each.where.endswith(where) for each in report.findings)
+    assert {finding.kind for finding in report.findings} == kinds
+    assert all(finding.where.endswith(where) for finding in report.findings)
     assert report.sound == (not kinds & set(ERRORS))
 
 
-def test_a_turned_mask_is_told_with_both_sizes(data: Set) -> None:
+def test_a_rotated_mask_is_reported_with_both_sizes(data: DataSet) -> None:
     turned_mask(data)
     (finding,) = data.report().findings
     assert finding.detail == "film 80 x 96, mask 96 x 80 px"
 
 
-def test_sides_and_structures(data: Set) -> None:
+def test_swapped_sides_and_empty_structures(data: DataSet) -> None:
     data.labels = "field_right=1;field_left=2;heart=3"
     for name in data.rows:
         drawn = lungs() // 255
@@ -225,34 +225,38 @@ def test_sides_and_structures(data: Set) -> None:
     assert data.report().findings == ()
     data.write("f0", mask=np.where(drawn == 3, 3, (3 - drawn) * (drawn > 0)).astype(np.uint8))
     data.write("f2", mask=np.where(drawn == 3, 0, drawn).astype(np.uint8))
-    swapped, bare = sorted(data.report().findings, key=lambda each: each.where)
+    swapped, without_heart = sorted(data.report().findings, key=lambda finding: finding.where)
     assert (swapped.kind, swapped.where) == ("sides-swapped", "f0")
     # Columns 50..69 and 10..29: means 59.5 and 19.5.
     assert swapped.detail == "right_field at column 60, left_field at 20"
-    assert (bare.kind, bare.where, bare.detail) == ("empty-structure", "f2", "heart")
+    assert (without_heart.kind, without_heart.where, without_heart.detail) == (
+        "empty-structure",
+        "f2",
+        "heart",
+    )
 
 
-def test_one_lung_with_a_mask_of_its_own_is_half_labelled(data: Set) -> None:
+def test_a_film_with_one_labelled_lung_is_half_labelled(data: DataSet) -> None:
     data.labels = "field_right=255"
     report = data.report()
-    assert {each.kind for each in report.errors} == {"half-labelled"}
+    assert {finding.kind for finding in report.errors} == {"half-labelled"}
     assert report.errors[0].detail == "only right_field"
 
 
-def test_a_jpeg_mask_is_told(tmp_path: Path) -> None:
+def test_a_jpeg_mask_is_reported(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     Image.fromarray(film(0)).save(tmp_path / "images" / "a.png")
     Image.fromarray(lungs()).save(tmp_path / "masks" / "a.jpg", quality=50)
-    assert "lossy-mask" in {each.kind for each in check(tmp_path).findings}
+    assert "lossy-mask" in {finding.kind for finding in check(tmp_path).findings}
 
 
-def test_the_report_is_plain_json(data: Set) -> None:
+def test_the_report_is_plain_json(data: DataSet) -> None:
     orphan_mask(data)
     no_mask(data)
     table = json.loads(json.dumps(data.report().as_dict()))
     assert (table["errors"], table["warnings"]) == (1, 1)
-    assert [each["level"] for each in table["findings"]] == ["error", "warning"]
+    assert [finding["level"] for finding in table["findings"]] == ["error", "warning"]
     assert table["counts"] == {"clinic": {"unlabelled": 1, "train": 1, "val": 2, "test": 2}}
 
 
@@ -263,21 +267,21 @@ def test_every_kind_has_a_level_and_a_meaning() -> None:
     assert Finding("empty-mask", "f0").meaning == ERRORS["empty-mask"]
 
 
-def test_a_look_forgets_size_brightness_and_gamma_but_not_the_film() -> None:
+def test_thumbnails_depend_on_the_film_not_on_size_brightness_or_gamma() -> None:
     one, other = (film(seed).astype(np.float32) for seed in (0, 1))
-    own = look(one)
+    own = thumbnail(one)
     assert float(own @ own) == pytest.approx(1, abs=1e-5)
     for copy in (one * 3 - 7, zoom(one, 2, order=1), zoom(one, (1, 1.4), order=1), one**0.7):
-        assert float(own @ look(np.asarray(copy, np.float32))) > SAME
-    for stranger in (other, one[:, ::-1].copy(), 255 - one):
-        assert float(own @ look(stranger)) < 0.7
-    assert not look(np.full((50, 50), 7, np.float32)).any()
+        assert float(own @ thumbnail(np.asarray(copy, np.float32))) > SAME
+    for different in (other, one[:, ::-1].copy(), 255 - one):
+        assert float(own @ thumbnail(different)) < 0.7
+    assert not thumbnail(np.full((50, 50), 7, np.float32)).any()
 
 
-def test_pairs_that_look_the_same_are_told_once() -> None:
-    looks = [look(film(seed).astype(np.float32)) for seed in (0, 1, 0, 2, 1)]
-    assert [pair[:2] for pair in same_looks(looks)] == [(0, 2), (1, 4)]
-    assert list(same_looks([])) == []
+def test_similar_pairs_are_reported_once() -> None:
+    thumbnails = [thumbnail(film(seed).astype(np.float32)) for seed in (0, 1, 0, 2, 1)]
+    assert [pair[:2] for pair in similar_films(thumbnails)] == [(0, 2), (1, 4)]
+    assert list(similar_films([])) == []
 
 
 def test_equal_files_are_grouped(tmp_path: Path) -> None:
@@ -288,96 +292,96 @@ def test_equal_files_are_grouped(tmp_path: Path) -> None:
     assert same_bytes([*paths, tmp_path / "absent"]) == [[0, 2, 4], [1, 5]]
 
 
-def test_a_real_leak_is_found(films_root: Path) -> None:
-    """Two names for the same bytes, one in training and one in test; and an innocent film."""
+def test_a_real_copy_across_splits_is_found(films_root: Path) -> None:
+    """Two names of the same file, one in training and one in test, and another film."""
     names = ("353889E0-A1E8-4F9E-A0B8-F24F36BCFBFB", "case_72_RX-TORACE1", "000001")
-    films = [each for each in read_films(films_root / "covid") if each.id in names]
+    films = [film for film in read_films(films_root / "covid") if film.id in names]
     report = check(films)
-    across = [each for each in report.findings if each.kind == "duplicate-across-splits"]
-    assert [each.where for each in across] == [names[0]]
+    across = [finding for finding in report.findings if finding.kind == "duplicate-across-splits"]
+    assert [finding.where for finding in across] == [names[0]]
     assert "(test) = case_72_RX-TORACE1 (train)" in across[0].detail
 
 
-def test_a_real_set_is_sound(films_root: Path) -> None:
+def test_a_real_set_has_no_errors(films_root: Path) -> None:
     report = check(films_root / "openist")
     assert report.sound
     assert (report.films, report.pairs) == (137, 137)
-    assert {each.kind for each in report.warnings} <= {"specks"}
+    assert {finding.kind for finding in report.warnings} <= {"specks"}
 
 
-def inverted(data: Set) -> None:
+def inverted(data: DataSet) -> None:
     data.write("f0", mask=255 - lungs())
 
 
-def full(data: Set) -> None:
+def full(data: DataSet) -> None:
     data.write("f0", mask=np.full_like(lungs(), 255))
 
 
-def nearly_full(data: Set) -> None:
+def nearly_full(data: DataSet) -> None:
     data.write("f0", mask=np.where(lungs() > 0, 255, 1).astype(np.uint8))
 
 
-def alpha_alone(data: Set) -> None:
+def alpha_alone(data: DataSet) -> None:
     white = np.full_like(lungs(), 255)
     Image.fromarray(np.dstack([white, lungs()])).save(data.mask("f0"))
 
 
-def opaque_alpha(data: Set) -> None:
+def opaque_alpha(data: DataSet) -> None:
     Image.fromarray(np.dstack([lungs(), np.full_like(lungs(), 255)])).save(data.mask("f0"))
 
 
-def grey_and_alpha(data: Set) -> None:
-    """Lungs white and opaque on a ground that is white, too, and not seen."""
+def grey_and_alpha(data: DataSet) -> None:
+    """White opaque lungs on a white transparent ground."""
     grey = np.where(lungs() > 0, 250, 255).astype(np.uint8)
     Image.fromarray(np.dstack([grey, lungs()])).save(data.mask("f0"))
 
 
-def palette(data: Set, colours: list[int], values: NDArray[np.uint8]) -> None:
+def palette(data: DataSet, colours: list[int], values: NDArray[np.uint8]) -> None:
     image = Image.fromarray(values).convert("P")
     image.putdata(values.ravel().tolist())
     image.putpalette(colours)
     image.save(data.mask("f0"))
 
 
-def grey_palette_exchanged(data: Set) -> None:
-    """Index 0 is white and means lung, as `quantize` has it: its greys are believed."""
+def grey_palette_exchanged(data: DataSet) -> None:
+    """Index 0 is white and means lung, as `quantize` writes it: the greys count."""
     palette(data, [255, 255, 255, 0, 0, 0], (lungs() == 0).astype(np.uint8))
 
 
-def coloured_palette_exchanged(data: Set) -> None:
+def coloured_palette_exchanged(data: DataSet) -> None:
     """Index 0 is red and means lung; index 1 is black."""
     palette(data, [255, 200, 200, 0, 0, 0], (lungs() == 0).astype(np.uint8))
 
 
-def coloured_palette(data: Set) -> None:
+def coloured_palette(data: DataSet) -> None:
     palette(data, [0, 0, 0, 255, 0, 0], (lungs() > 0).astype(np.uint8))
 
 
-def grey_edges(data: Set) -> None:
+def grey_edges(data: DataSet) -> None:
     drawn = lungs()
     drawn[20, 10:30] = 128
     data.write("f0", mask=drawn)
 
 
-def jpeg_called_png(data: Set) -> None:
+def jpeg_called_png(data: DataSet) -> None:
     Image.fromarray(lungs()).save(data.mask("f0"), "JPEG", quality=100)
 
 
-def turned_film(data: Set) -> None:
-    said = Image.Exif()
-    said[0x0112] = 3
-    Image.fromarray(film(0)).save(data.image("f0"), exif=said)
+def turned_film(data: DataSet) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(film(0)).save(data.image("f0"), exif=exif)
 
 
-def turned_film_and_mask(data: Set) -> None:
+def turned_film_and_mask(data: DataSet) -> None:
     turned_film(data)
-    said = Image.Exif()
-    said[0x0112] = 3
-    Image.fromarray(lungs()).save(data.mask("f0"), exif=said)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(lungs()).save(data.mask("f0"), exif=exif)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "kinds", "sound"),
+    ("damage", "kinds", "sound"),
     [
         (inverted, {"inverted-mask"}, False),
         (full, {"full-mask"}, False),
@@ -394,17 +398,17 @@ def turned_film_and_mask(data: Set) -> None:
         (turned_film_and_mask, set(), True),
     ],
 )
-def test_masks_that_do_not_say_what_they_should_are_named(
-    data: Set, spoil: Callable[[Set], None], kinds: set[str], sound: bool
+def test_unusual_mask_files(
+    data: DataSet, damage: Callable[[DataSet], None], kinds: set[str], sound: bool
 ) -> None:
-    spoil(data)
+    damage(data)
     report = data.report()
-    assert {each.kind for each in report.findings} - {"specks", "one-piece"} == kinds
-    assert {each.where for each in report.findings} <= {"f0"}
+    assert {finding.kind for finding in report.findings} - {"specks", "one-piece"} == kinds
+    assert {finding.where for finding in report.findings} <= {"f0"}
     assert report.sound == sound
 
 
-def test_undeclared_values_are_named(data: Set) -> None:
+def test_undeclared_values_are_named(data: DataSet) -> None:
     data.labels = "field=255;ignore=127"
     drawn = lungs()
     drawn[0, :4], drawn[1, :3] = 127, 64
@@ -414,8 +418,8 @@ def test_undeclared_values_are_named(data: Set) -> None:
     assert finding.detail == "f0.png holds 64; none of them is used"
 
 
-def test_a_grey_palette_is_read_by_what_is_declared(data: Set) -> None:
-    """Index 1 looks like 255: `field=255` means what it looks like, and `field=1` the index."""
+def test_a_grey_palette_is_read_by_the_declared_values(data: DataSet) -> None:
+    """Index 1 has the grey 255: `field=255` means the grey, and `field=1` the index."""
     for labels in ("field=255", "field=1"):
         data.labels = labels
         for name in data.rows:

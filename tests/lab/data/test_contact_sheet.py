@@ -1,4 +1,4 @@
-"""Contact sheets, looked at pixel by pixel."""
+"""Contact sheets, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pleura.lab.data.contact_sheet import (
     choose,
     contact_sheet,
     film_tiles,
-    fitted,
-    shrunk,
+    resize_mask,
+    resize_to,
 )
 from pleura.lab.data.film import Film, MaskPart
 
@@ -60,29 +60,29 @@ def test_a_long_name_keeps_its_end() -> None:
     assert np.asarray(long)[40:].sum() > np.asarray(short)[40:].sum()
 
 
-def test_shrinking_keeps_the_aspect_and_the_share() -> None:
-    assert shrunk(np.zeros((400, 200), np.uint8), 100).shape == (100, 50)
+def test_resizing_keeps_the_aspect_and_the_share() -> None:
+    assert resize_to(np.zeros((400, 200), np.uint8), 100).shape == (100, 50)
     mask = np.zeros((400, 200), np.bool_)
     mask[:200] = True
-    assert fitted(mask, (100, 50)).mean() == 0.5
+    assert resize_mask(mask, (100, 50)).mean() == 0.5
 
 
 def film(number: int, source: str) -> Film:
     return Film(f"{source}{number}", source, Path("x.png"), (MaskPart(Path("m.png"), "field"),))
 
 
-def test_flagged_films_come_first_but_leave_room() -> None:
+def test_flagged_films_come_first_and_take_half_of_the_places() -> None:
     films = [film(number, source) for source in "ab" for number in range(10)]
-    flagged = {each.id for each in films[:8]}
+    flagged = {tile.id for tile in films[:8]}
     chosen = choose(films, 8, first=flagged)
     assert len(chosen) == 8
-    assert [each.id in flagged for each in chosen] == [True] * 4 + [False] * 4
-    assert {each.source for each in chosen[4:]} == {"a", "b"}
+    assert [tile.id in flagged for tile in chosen] == [True] * 4 + [False] * 4
+    assert {tile.source for tile in chosen[4:]} == {"a", "b"}
     assert choose(films, 100, first=flagged)[:8] == films[:8]
     assert len(choose(films, 100)) == 20
 
 
-def test_what_cannot_be_read_is_still_a_tile(tmp_path: Path) -> None:
+def test_an_unreadable_film_has_a_tile(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     ramp = np.tile(np.arange(80, dtype=np.uint8), (120, 1))
     Image.fromarray(ramp).save(good)
@@ -99,8 +99,8 @@ def test_what_cannot_be_read_is_still_a_tile(tmp_path: Path) -> None:
             on_film=lambda: seen.append(None),
         )
     )
-    assert [each.caption for each in drawn] == ["mask? a test", "b"]
-    assert [each.flagged for each in drawn] == [False, True]
+    assert [tile.caption for tile in drawn] == ["mask? a test", "b"]
+    assert [tile.flagged for tile in drawn] == [False, True]
     assert drawn[0].grey.shape == (60, 40)
     assert not drawn[1].grey.any()
     assert drawn[1].masks["field"].any()

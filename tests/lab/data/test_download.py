@@ -1,4 +1,4 @@
-"""Downloads against a local server that breaks off, forgets, changes its mind, or is not there."""
+"""Downloads from a local server that breaks off, ignores ranges or changes the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pleura.lab.data import transfer
 from pleura.lab.data.download import ARCHIVES, fetch
 
 SIZE = 600_000
-"""Bytes of incompressible film in the archive."""
+"""The bytes of incompressible data in the archive."""
 
 NAME = ARCHIVES["montgomery"].file_name
 
@@ -42,15 +42,15 @@ def digest(content: bytes) -> str:
 
 @dataclass
 class Host:
-    """What the server does, and what it was asked."""
+    """The behaviour of the server, and the requests to it."""
 
     content: bytes
     ranges: bool = True
     tag: str | None = '"v1"'
     cut_after: list[int] = field(default_factory=list)
-    """Bytes of each coming answer after which the connection is cut; then no more cuts."""
+    """The number of bytes after which each next answer is cut; then no more cuts."""
 
-    asked: list[str | None] = field(default_factory=list)
+    requested: list[str | None] = field(default_factory=list)
     """The Range header of each request."""
 
     url: str = ""
@@ -61,15 +61,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host = self.host
-        asked = self.headers.get("Range")
-        host.asked.append(asked)
+        requested = self.headers.get("Range")
+        host.requested.append(requested)
         if not self.path.endswith(".zip"):
             self.send_error(404)
             return
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked else 0  # type: ignore[index]
+        start = int(re.fullmatch(r"bytes=(\d+)-", requested)[1]) if requested else 0  # type: ignore[index]
         same = self.headers.get("If-Range") in (None, host.tag)
         total = len(host.content)
-        if not (asked and host.ranges and same):
+        if not (requested and host.ranges and same):
             start = 0
             self.send_response(200)
         elif start >= total:
@@ -110,60 +110,62 @@ def unpacked(folder: Path) -> bytes:
 
 
 def test_an_archive_is_downloaded_checked_and_unpacked(host: Host, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    found = fetch("montgomery", tmp_path, url=host.url, progress=lambda *step: told.append(step))
-    assert found.folder == tmp_path / "MontgomerySet"
-    assert unpacked(found.folder) == np.random.default_rng(0).bytes(SIZE)
-    assert found.sha256 == digest(host.content)
-    assert found.first_use
+    progress: list[tuple[str, int, int | None]] = []
+    fetched = fetch(
+        "montgomery", tmp_path, url=host.url, progress=lambda *step: progress.append(step)
+    )
+    assert fetched.folder == tmp_path / "MontgomerySet"
+    assert unpacked(fetched.folder) == np.random.default_rng(0).bytes(SIZE)
+    assert fetched.sha256 == digest(host.content)
+    assert fetched.first_use
     lock = tmp_path / f"{NAME}.sha256"
-    assert lock.read_text() == f"{found.sha256}  {NAME}\n"  # as `sha256sum -c` reads it
-    downloaded = [done for phase, done, _ in told if phase == "download"]
+    assert lock.read_text() == f"{fetched.sha256}  {NAME}\n"  # as `sha256sum -c` reads it
+    downloaded = [done for phase, done, _ in progress if phase == "download"]
     assert downloaded == sorted(downloaded)
-    assert told[len(downloaded) - 1] == ("download", len(host.content), len(host.content))
-    assert told[-1] == ("unpack", SIZE, SIZE)  # litter is left in the archive
-    assert not (found.folder / "ManualMask").exists()
+    assert progress[len(downloaded) - 1] == ("download", len(host.content), len(host.content))
+    assert progress[-1] == ("unpack", SIZE, SIZE)  # litter is left in the archive
+    assert not (fetched.folder / "ManualMask").exists()
     assert {path.name for path in tmp_path.iterdir()} == {NAME, lock.name, "MontgomerySet"}
 
 
-def test_what_is_here_is_not_fetched_again(host: Host, tmp_path: Path) -> None:
+def test_an_existing_archive_is_not_downloaded_again(host: Host, tmp_path: Path) -> None:
     fetch("montgomery", tmp_path, url=host.url)
     again = fetch("montgomery", tmp_path, url=host.url)
-    assert len(host.asked) == 1
+    assert len(host.requested) == 1
     assert not again.first_use
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(host: Host, tmp_path: Path) -> None:
+def test_a_broken_download_is_resumed(host: Host, tmp_path: Path) -> None:
     host.cut_after = [300_000, 100_000]
-    found = fetch("montgomery", tmp_path, url=host.url)
-    assert host.asked == [None, "bytes=300000-", "bytes=400000-"]
-    assert found.sha256 == digest(host.content)
+    fetched = fetch("montgomery", tmp_path, url=host.url)
+    assert host.requested == [None, "bytes=300000-", "bytes=400000-"]
+    assert fetched.sha256 == digest(host.content)
 
 
-def test_a_run_that_gave_up_is_gone_on_with_by_the_next(host: Host, tmp_path: Path) -> None:
+def test_an_aborted_run_is_resumed_by_the_next(host: Host, tmp_path: Path) -> None:
     host.cut_after = [250_000, *[0] * transfer.TRIES]
     with pytest.raises(DataError, match=r"250000 of 6.* the part that has arrived is kept"):
         fetch("montgomery", tmp_path, url=host.url)
     assert (tmp_path / f"{NAME}.part").stat().st_size == 250_000
-    host.asked.clear()
-    found = fetch("montgomery", tmp_path, url=host.url)
-    assert host.asked == ["bytes=250000-"]
-    assert unpacked(found.folder) == np.random.default_rng(0).bytes(SIZE)
+    host.requested.clear()
+    fetched = fetch("montgomery", tmp_path, url=host.url)
+    assert host.requested == ["bytes=250000-"]
+    assert unpacked(fetched.folder) == np.random.default_rng(0).bytes(SIZE)
     assert not list(tmp_path.glob("*.part*"))
 
 
 def test_a_server_without_ranges_starts_over(host: Host, tmp_path: Path) -> None:
     host.ranges, host.cut_after = False, [300_000]
-    found = fetch("montgomery", tmp_path, url=host.url)
-    assert host.asked == [None, "bytes=300000-"]
-    assert found.sha256 == digest(host.content)
+    fetched = fetch("montgomery", tmp_path, url=host.url)
+    assert host.requested == [None, "bytes=300000-"]
+    assert fetched.sha256 == digest(host.content)
 
 
 @pytest.mark.parametrize("tag", ['"v2"', None])
 def test_two_versions_of_a_file_are_never_mixed(
     host: Host, tmp_path: Path, tag: str | None
 ) -> None:
-    """By its ETag where there is one; else by its length."""
+    """By its ETag if there is one, else by its length."""
     host.tag = host.tag if tag else None
     host.cut_after = [300_000, *[0] * transfer.TRIES]
     with pytest.raises(DataError):
@@ -173,17 +175,17 @@ def test_two_versions_of_a_file_are_never_mixed(
     assert fetch("montgomery", tmp_path, url=host.url).sha256 == digest(host.content)
 
 
-def test_a_download_killed_after_its_last_byte_asks_for_nothing(host: Host, tmp_path: Path) -> None:
+def test_a_download_killed_after_its_last_byte_sends_no_request(host: Host, tmp_path: Path) -> None:
     part = tmp_path / "x.part"
     broken = transfer.Transfer(part)
     host.cut_after = [len(host.content)]
-    broken._go_on(host.url)  # all but the last step, the renaming
+    broken._resume(host.url)  # without the last step, the renaming
     broken(host.url, str(tmp_path / "x"))
-    assert len(host.asked) == 1
+    assert len(host.requested) == 1
     assert (tmp_path / "x").read_bytes() == host.content
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(host: Host, tmp_path: Path) -> None:
+def test_a_part_longer_than_the_file_is_discarded(host: Host, tmp_path: Path) -> None:
     part = tmp_path / "x.part"
     part.write_bytes(b"?" * (len(host.content) + 1))
     (tmp_path / "x.part.json").write_text(f'{{"url": "{host.url}", "total": 1}}')
@@ -191,7 +193,7 @@ def test_a_part_longer_than_the_file_is_thrown_away(host: Host, tmp_path: Path) 
     assert (tmp_path / "x").read_bytes() == host.content
 
 
-def test_a_wrong_checksum_keeps_nothing(host: Host, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_removed(host: Host, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"has not the checksum {'0' * 64} and was not kept"):
         fetch("montgomery", tmp_path, url=host.url, sha256="0" * 64)
     assert list(tmp_path.iterdir()) == []
@@ -199,7 +201,7 @@ def test_a_wrong_checksum_keeps_nothing(host: Host, tmp_path: Path) -> None:
     assert not fetch("montgomery", tmp_path, url=host.url, sha256=right).first_use
 
 
-def test_the_first_download_binds_the_next(host: Host, tmp_path: Path) -> None:
+def test_the_checksum_of_the_first_download_is_kept(host: Host, tmp_path: Path) -> None:
     fetch("montgomery", tmp_path, url=host.url)
     (tmp_path / NAME).unlink()
     host.content = archive(1)
@@ -210,7 +212,7 @@ def test_the_first_download_binds_the_next(host: Host, tmp_path: Path) -> None:
         fetch("montgomery", tmp_path, url=host.url)
 
 
-def test_without_a_network_the_message_tells_how_to_do_it_by_hand(tmp_path: Path) -> None:
+def test_without_a_network_the_message_has_the_steps_by_hand(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/{NAME}"
@@ -223,19 +225,19 @@ def test_without_a_network_the_message_tells_how_to_do_it_by_hand(tmp_path: Path
     put = re.search(r"under this name: (.*)\n", message)
     assert put is not None
     Path(put[1]).write_bytes(archive())  # as the message says
-    found = fetch("montgomery", tmp_path / "films", url=url)
-    assert found.first_use
-    assert unpacked(found.folder) == np.random.default_rng(0).bytes(SIZE)
+    fetched = fetch("montgomery", tmp_path / "films", url=url)
+    assert fetched.first_use
+    assert unpacked(fetched.folder) == np.random.default_rng(0).bytes(SIZE)
 
 
-def test_a_missing_page_is_said(host: Host, tmp_path: Path) -> None:
+def test_a_missing_file_on_the_server_is_an_error(host: Host, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="answers 404 Not Found"):
         fetch("montgomery", tmp_path, url=host.url.replace(".zip", ".html"))
     with pytest.raises(DataError, match="unknown url type"):
         fetch("montgomery", tmp_path, url="films.zip")
 
 
-def test_a_damaged_archive_is_said_and_nothing_is_half_unpacked(host: Host, tmp_path: Path) -> None:
+def test_a_damaged_archive_is_an_error_and_leaves_no_folder(host: Host, tmp_path: Path) -> None:
     broken = bytearray(host.content)
     broken[1000] ^= 1  # inside the film: only its CRC tells
     host.content = bytes(broken)
@@ -249,7 +251,7 @@ def test_a_damaged_archive_is_said_and_nothing_is_half_unpacked(host: Host, tmp_
 
 
 def packed(members: list[tuple[str, bytes, int]]) -> bytes:
-    """A ZIP archive of (name, content, Unix mode), names as they are."""
+    """A ZIP archive of (name, content, Unix mode), with unchanged names."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as content:
         for name, data, mode in members:
@@ -263,7 +265,7 @@ FILE, LINK = 0o100644, 0o120777
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ([], "holds no file"),
         ([("MontgomerySet/", b"", 0o040755)], "holds no file"),
@@ -281,19 +283,19 @@ FILE, LINK = 0o100644, 0o120777
         ([(NAME, b"", FILE), (f"{NAME}/a.png", b"x", FILE)], "cannot be unpacked|a file stands"),
     ],
 )
-def test_an_archive_that_would_write_elsewhere_is_refused_and_writes_nothing(
-    tmp_path: Path, members: list[tuple[str, bytes, int]], said: str
+def test_an_archive_with_paths_outside_its_folder_is_refused(
+    tmp_path: Path, members: list[tuple[str, bytes, int]], message: str
 ) -> None:
     place = tmp_path / "films"
     place.mkdir()
     (place / NAME).write_bytes(packed(members))
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         fetch("montgomery", place)
-    assert {each.name for each in place.iterdir()} <= {NAME, f"{NAME}.sha256"}
-    assert [each.name for each in tmp_path.iterdir()] == ["films"]
+    assert {path.name for path in place.iterdir()} <= {NAME, f"{NAME}.sha256"}
+    assert [path.name for path in tmp_path.iterdir()] == ["films"]
 
 
-def test_a_file_in_the_way_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_at_the_folders_path_is_an_error(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(archive())
     (tmp_path / "MontgomerySet").write_text("mine")
     with pytest.raises(DataError, match="a file stands where"):
@@ -301,7 +303,7 @@ def test_a_file_in_the_way_of_the_folder_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "MontgomerySet").read_text() == "mine"
 
 
-def test_wrong_wishes(tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no archive 'jsrt'; known are montgomery, shenzhen"):
         fetch("jsrt", tmp_path)
     with pytest.raises(UsageError, match="64 hexadecimal digits, got 'abc'"):

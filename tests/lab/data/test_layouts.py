@@ -1,4 +1,4 @@
-"""Every layout, from small files in the exact encoding of the originals, and the real sets."""
+"""Every layout, with small files in the encoding of the originals, and with the real sets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def save(path: Path, pixels: NDArray[np.uint8]) -> Path:
 
 
 def by_id(films: list[Film]) -> dict[str, Film]:
-    return {each.id: each for each in films}
+    return {film.id: film for film in films}
 
 
 def areas(one: Film) -> dict[str, int]:
@@ -67,45 +67,43 @@ def test_shenzhen_montgomery(mixed: Path) -> None:
     assert (montgomery.source, montgomery.condition) == ("montgomery", "tuberculosis")
     assert areas(shenzhen) == {"field": 2 * 30 * 10}
     assert areas(montgomery) == {"field": 30 * 10}
-    assert {each.split for each in films.values()} == {None}
-    assert [each.patient for each in films.values()] == list(films)
+    assert {film.split for film in films.values()} == {None}
+    assert [film.patient for film in films.values()] == list(films)
 
 
 def test_the_real_download_has_800_films_704_masks_and_96_without(films_root: Path) -> None:
     films = read_films(films_root / "shenzhen_montgomery", layout="shenzhen-montgomery")
     assert len(films) == 800
-    assert sum(bool(each.masks) for each in films) == 704
-    assert sum(each.source == "montgomery" for each in films) == 138
+    assert sum(bool(film.masks) for film in films) == 704
+    assert sum(film.source == "montgomery" for film in films) == 138
     listed = by_id(read_films(films_root / "shenzhen_montgomery", layout="manifest"))
-    for each in films:
-        other = listed[each.id]
-        assert (each.image, each.masks) == (other.image, other.masks)
-        assert (each.source, each.condition) == (other.source, other.condition)
+    for film in films:
+        other = listed[film.id]
+        assert (film.image, film.masks) == (other.image, other.masks)
+        assert (film.source, film.condition) == (other.source, other.condition)
 
 
 def test_the_published_split_of_the_real_download(films_root: Path) -> None:
     path = films_root / "shenzhen_montgomery"
     films = read_films(path, layout="shenzhen-montgomery", split="shenzhen-montgomery-published")
-    parts = [each.split for each in films]
+    parts = [film.split for film in films]
     assert [parts.count(name) for name in ("train", "val", "test", None)] == [506, 57, 141, 96]
-    own = {each.id: each.split for each in read_films(path) if each.channels}
-    assert {each.id: each.split for each in films if each.split} == own
+    own = {film.id: film.split for film in read_films(path) if film.channels}
+    assert {film.id: film.split for film in films if film.split} == own
 
 
 @pytest.mark.parametrize("patients_left", ["leftMask", "rightMask"])
-def test_montgomery_takes_the_patients_sides_whatever_the_folders_mean(
-    tmp_path: Path, patients_left: str
-) -> None:
+def test_montgomery_masks_are_of_the_patients_sides(tmp_path: Path, patients_left: str) -> None:
     patients_right = {"leftMask": "rightMask", "rightMask": "leftMask"}[patients_left]
     for name in ("MCUCXR_0001_0", "MCUCXR_0104_1"):
         save(tmp_path / "CXR_png" / f"{name}.png", film())
         save(tmp_path / "ManualMask" / patients_left / f"{name}.png", LEFT)
         save(tmp_path / "ManualMask" / patients_right / f"{name}.png", RIGHT)
     films = read_films(tmp_path)
-    assert [each.condition for each in films] == ["normal", "tuberculosis"]
-    assert {each.source for each in films} == {"montgomery"}
-    for each in films:
-        targets = each.read_labels().targets
+    assert [film.condition for film in films] == ["normal", "tuberculosis"]
+    assert {film.source for film in films} == {"montgomery"}
+    for item in films:
+        targets = item.read_labels().targets
         assert np.array_equal(targets["right_field"], RIGHT > 0)
         assert np.array_equal(targets["left_field"], LEFT > 0)
 
@@ -117,7 +115,7 @@ def test_montgomery_names_the_folder_that_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("masks", ["mask", "masks", "mask/mask"])
-def test_shenzhen_finds_masks_where_their_archive_puts_them(tmp_path: Path, masks: str) -> None:
+def test_shenzhen_finds_masks_in_the_folders_of_their_archive(tmp_path: Path, masks: str) -> None:
     save(tmp_path / "CXR_png" / "CHNCXR_0001_0.png", film())
     save(tmp_path / "CXR_png" / "CHNCXR_0002_0.png", film())
     save(tmp_path / masks / "CHNCXR_0002_0_mask.png", RIGHT)
@@ -127,7 +125,7 @@ def test_shenzhen_finds_masks_where_their_archive_puts_them(tmp_path: Path, mask
 
 def test_shenzhen_without_masks_is_read(tmp_path: Path) -> None:
     save(tmp_path / "CXR_png" / "CHNCXR_0001_0.png", film())
-    assert [each.masks for each in read_films(tmp_path)] == [()]
+    assert [film.masks for film in read_films(tmp_path)] == [()]
 
 
 def raw(value_at: dict[tuple[int, int], int], fill: int = 1000) -> bytes:
@@ -213,12 +211,12 @@ def test_folder(tmp_path: Path) -> None:
     save(root / "masks" / "a.png", RIGHT)
     save(root / "masks" / "b_mask.tif", RIGHT | LEFT)
     films = by_id(read_films(root))
-    assert {each.source for each in films.values()} == {"clinic"}
-    assert [len(each.masks) for each in films.values()] == [1, 1, 0]
+    assert {film.source for film in films.values()} == {"clinic"}
+    assert [len(film.masks) for film in films.values()] == [1, 1, 0]
     assert areas(films["b"]) == {"field": 600}
 
 
-def test_folder_refuses_what_it_cannot_pair(tmp_path: Path) -> None:
+def test_folder_refuses_masks_that_belong_to_no_film(tmp_path: Path) -> None:
     save(tmp_path / "images" / "a.png", film())
     save(tmp_path / "masks" / "lung-a.png", RIGHT)
     with pytest.raises(DataError, match=r"1 masks, none named after a film \(e.g. lung-a.png\)"):
@@ -234,7 +232,7 @@ def manifest(folder: Path, *lines: str) -> Path:
     return path
 
 
-def test_manifest_labels_by_value_with_areas_to_ignore(tmp_path: Path) -> None:
+def test_manifest_labels_by_value_with_ignored_areas(tmp_path: Path) -> None:
     values = np.zeros((48, 40), np.uint8)
     values[10:40, 5:15], values[10:40, 25:35], values[0:4, 0:4] = 1, 2, 9
     save(tmp_path / "m" / "a.png", values)
@@ -281,7 +279,7 @@ def test_manifest_with_a_file_for_each_structure(tmp_path: Path) -> None:
         (["id,image", "a,a.png", "a,b.png"], "1 ids occur more than once"),
     ],
 )
-def test_manifest_says_what_is_wrong(tmp_path: Path, lines: list[str], message: str) -> None:
+def test_manifest_errors_name_the_fault(tmp_path: Path, lines: list[str], message: str) -> None:
     manifest(tmp_path, *lines)
     with pytest.raises(DataError, match=message):
         read_films(tmp_path)
@@ -295,7 +293,7 @@ def test_auto_finds_a_set_one_folder_down_as_archives_unpack(mixed: Path) -> Non
         read_films(mixed.parent)
 
 
-def test_auto_lists_what_it_knows(tmp_path: Path) -> None:
+def test_auto_lists_the_known_layouts(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no layout recognised") as raised:
         read_films(tmp_path)
     for layout in LAYOUTS:
@@ -313,7 +311,7 @@ def test_auto_lists_what_it_knows(tmp_path: Path) -> None:
 def test_a_split_must_fit_the_films(mixed: Path, tmp_path: Path) -> None:
     table = tmp_path / "split.csv"
     table.write_text("id,split\nCHNCXR_0001_0,train\nMCUCXR_0003_1,test\n")
-    assert [each.split for each in read_films(mixed, split=table)] == ["train", None, "test"]
+    assert [film.split for film in read_films(mixed, split=table)] == ["train", None, "test"]
     with pytest.raises(DataError, match="702 of its 704 ids are not among the 3 films"):
         read_films(mixed, split="shenzhen-montgomery-published")
     for text, message in (

@@ -50,7 +50,7 @@ def test_a_label_map_gives_both_lungs_and_the_heart(
     assert np.array_equal(targets["left_field"], result.left)
     assert result.heart is not None
     assert np.array_equal(targets["heart"], result.heart & ~result.mask)
-    assert {each.kind for each in check(data).findings} <= {"many-pieces", "specks"}
+    assert {finding.kind for finding in check(data).findings} <= {"many-pieces", "specks"}
 
 
 @pytest.mark.parametrize("written", ["labels", "npy", "nifti"])
@@ -101,20 +101,21 @@ def test_a_label_map_without_a_heart_leaves_it_unlabelled(
     assert target_for(film.read_labels(), "heart") is None
 
 
-def test_what_else_a_run_wrote_is_no_mask_without_film(
+def test_other_files_of_a_run_are_no_masks_without_film(
     data: Path, result: pleura.Segmentation
 ) -> None:
     result.save(data / "masks" / "a", formats=["mask", "split"])
     findings = check(data).findings
-    assert [each.where.rsplit("/")[-1] for each in findings if each.kind == "mask-not-used"] == [
+    unused = [finding for finding in findings if finding.kind == "mask-not-used"]
+    assert [finding.where.rsplit("/")[-1] for finding in unused] == [
         "a_left.png",
         "a_right.png",
     ]
-    assert not [each for each in findings if each.level == "error"]
+    assert not [finding for finding in findings if finding.level == "error"]
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "message"),
     [
         (np.full((200, 190), 0.5), "no whole numbers"),
         (np.zeros((2, 200, 190), np.uint8), "has the shape"),
@@ -122,10 +123,10 @@ def test_what_else_a_run_wrote_is_no_mask_without_film(
         (np.array([{"a": 1}]), "damaged"),
     ],
 )
-def test_arrays_that_are_no_masks_are_named(data: Path, array: np.ndarray, said: str) -> None:
+def test_arrays_that_are_no_masks_are_refused(data: Path, array: np.ndarray, message: str) -> None:
     np.save(data / "masks" / "a.npy", array, allow_pickle=True)
     (film,) = read_films(data)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         film.read_labels()
     (finding,) = check(data).errors
     assert finding.kind == "unreadable-mask"

@@ -1,4 +1,4 @@
-"""ReferenceValues fitted to results whose law is known, and the figures of verdicts by hand."""
+"""Reference values fitted to results of a known law, and statistics of verdicts by hand."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from pleura.core.quality.features import Features
 from pleura.core.reference import FEATURES, read_reference_values
 from pleura.lab.evaluate.fit_reference import FEWEST, Seen, fit_reference_values
-from pleura.lab.evaluate.verdicts import average_precision, figures, judge_seen, ranked_right
+from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_seen, verdict_figures
 
 FILMS = 200
 
 
 def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
-    """A lack of Dice of twice the root of worse lung's times unsure share, and shapes at random."""
+    """Results with 1 - Dice = 2 sqrt(lack of the worse lung x unsure share), and random shapes."""
     rng = np.random.default_rng(seed)
     made = []
     for index in range(count):
@@ -35,23 +35,23 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
     return made
 
 
-def test_the_line_is_found_again() -> None:
+def test_the_fit_finds_the_known_line() -> None:
     norms = read_reference_values(fit_reference_values(results()), "field")
     assert norms.estimate is not None
     assert norms.estimate.slope == pytest.approx(1, abs=1e-4)
     assert norms.estimate.intercept == pytest.approx(np.log(2), abs=1e-4)
 
 
-def test_five_in_a_hundred_are_reviewed_and_none_refused() -> None:
+def test_five_percent_go_to_review_and_none_is_refused() -> None:
     seen = results()
-    told = figures(judge_seen(seen, fit_reference_values(seen)))["labelled"]
-    assert 0.03 <= told["review"] <= 0.05
-    assert told["refused"] == 0
-    assert told["mae"] == pytest.approx(0, abs=1e-4)
-    assert told["correlation"] == pytest.approx(1, abs=1e-4)
+    labelled = verdict_figures(judge_seen(seen, fit_reference_values(seen)))["labelled"]
+    assert 0.03 <= labelled["review"] <= 0.05
+    assert labelled["refused"] == 0
+    assert labelled["mae"] == pytest.approx(0, abs=1e-4)
+    assert labelled["correlation"] == pytest.approx(1, abs=1e-4)
 
 
-def test_what_was_never_seen_is_refused() -> None:
+def test_unusual_features_are_refused() -> None:
     seen = results()
     norms = read_reference_values(fit_reference_values(seen), "field")
     assert norms.usual is not None
@@ -61,24 +61,24 @@ def test_what_was_never_seen_is_refused() -> None:
     assert norms.usual.distance(numbers + 10) > norms.usual.strange
 
 
-def test_of_too_few_films_nothing_is_learnt() -> None:
+def test_too_few_films_give_no_reference_values() -> None:
     assert fit_reference_values(results(FEWEST - 1)) == {}
     unlabelled = [Seen(s.id, s.source, s.definition, s.features, None) for s in results()]
     assert set(fit_reference_values(unlabelled)["field"]) == {"usual"}
 
 
-def test_ranking_by_hand() -> None:
-    # Poor at 0.1 and 0.3, good at 0.2 and 0.4: of four pairs three are in order.
+def test_auroc_and_average_precision_by_hand() -> None:
+    # Poor at 0.1 and 0.3, good at 0.2 and 0.4: three of the four pairs are in order.
     scores, poor = np.array([0.1, 0.2, 0.3, 0.4]), np.array([True, False, True, False])
-    assert ranked_right(scores, poor) == 0.75
-    # At 0.1 one of one is poor, at 0.3 two of three.
+    assert auroc(scores, poor) == 0.75
+    # At 0.1 one of one film is poor, at 0.3 two of three.
     assert average_precision(scores, poor) == pytest.approx((1 + 2 / 3) / 2, abs=1e-6)
-    assert ranked_right(scores, np.ones(4, bool)) is None
+    assert auroc(scores, np.ones(4, bool)) is None
     assert average_precision(scores, np.zeros(4, bool)) is None
 
 
-def test_nothing_judged_is_undefined_and_not_zero() -> None:
-    told = figures([])["labelled"]
-    assert told["films"] == 0
+def test_without_films_the_statistics_are_undefined() -> None:
+    labelled = verdict_figures([])["labelled"]
+    assert labelled["films"] == 0
     for name in ("review", "refused", "mae", "bias", "correlation", "auroc", "average_precision"):
-        assert told[name] is None
+        assert labelled[name] is None

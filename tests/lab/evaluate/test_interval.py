@@ -1,4 +1,4 @@
-"""The interval of a mean: against SciPy's, and by what it must do at the edges."""
+"""The interval of a mean: compared with SciPy's, and edge cases."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ ALONE = [str(index) for index in range(120)]
 
 
 def test_one_film_a_patient_is_the_ordinary_bca_interval():
-    found = mean_interval(VALUES, ALONE, seed=0)
+    interval = mean_interval(VALUES, ALONE, seed=0)
     expected = bootstrap((VALUES,), np.mean, method="BCa", rng=1).confidence_interval
-    assert found == pytest.approx(expected, abs=0.05 * (expected[1] - expected[0]))
-    # Skew moves it: the tail lies low, so the lower arm is the longer one.
-    assert np.mean(VALUES) - found[0] > found[1] - np.mean(VALUES)
+    assert interval == pytest.approx(expected, abs=0.05 * (expected[1] - expected[0]))
+    # The values are skewed: the lower part of the interval is longer.
+    assert np.mean(VALUES) - interval[0] > interval[1] - np.mean(VALUES)
 
 
 def test_films_of_one_patient_are_drawn_together():
-    """Against SciPy on each patient's sum and count, drawn as pairs."""
+    """Compared with SciPy on the sum and the count of each patient, drawn as pairs."""
     patients = [str(index // 4) for index in range(120)]
     sums, counts = np.reshape(VALUES, (30, 4)).sum(axis=1), np.full(30, 4.0)
     expected = bootstrap(
@@ -33,12 +33,12 @@ def test_films_of_one_patient_are_drawn_together():
         method="BCa",
         rng=1,
     ).confidence_interval
-    found = mean_interval(VALUES, patients, seed=0)
-    assert found == pytest.approx(expected, abs=0.05 * (expected[1] - expected[0]))
+    interval = mean_interval(VALUES, patients, seed=0)
+    assert interval == pytest.approx(expected, abs=0.05 * (expected[1] - expected[0]))
 
 
 def test_copies_of_a_film_do_not_narrow_the_interval():
-    """Four equal films of each patient say no more than one."""
+    """Four equal films of a patient give the same interval as one."""
     once = mean_interval(VALUES, ALONE, seed=0)
     copied = mean_interval(np.repeat(VALUES, 4).tolist(), np.repeat(ALONE, 4).tolist(), seed=0)
     assert copied == pytest.approx(once, abs=1e-9)

@@ -1,4 +1,4 @@
-"""Every effect by hand: what becomes of a film's pixels, and of its truth."""
+"""Every perturbation by hand: the pixels of a film, and its label masks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pleura.lab.evaluate.perturbation import (
     wider,
 )
 
-NAMED = {each.name: each for each in (UNPERTURBED, *PERTURBATIONS)}
+NAMED = {effect.name: effect for effect in (UNPERTURBED, *PERTURBATIONS)}
 
 
 def labels(mask: np.ndarray, ignore: np.ndarray | None = None) -> Labels:
@@ -33,7 +33,7 @@ def film(values: object, spacing: Spacing | None = None) -> Radiograph:
     return Radiograph(np.array(values, np.float32), spacing)
 
 
-def test_the_table_holds_what_was_promised() -> None:
+def test_the_table_has_all_perturbations() -> None:
     assert list(NAMED) == [
         "none",
         "mirrored",
@@ -52,39 +52,39 @@ def test_the_table_holds_what_was_promised() -> None:
     ]
 
 
-def test_unperturbed_is_the_film_and_the_truth_themselves() -> None:
+def test_unperturbed_changes_nothing() -> None:
     given_film, truth = film([[1, 2], [3, 4]], Spacing(2, 3, "user")), labels(np.eye(2, dtype=bool))
-    seen = UNPERTURBED.film(given_film)
-    assert (seen.pixels == given_film.pixels).all()
-    assert seen.spacing == given_film.spacing
+    perturbed = UNPERTURBED.film(given_film)
+    assert (perturbed.pixels == given_film.pixels).all()
+    assert perturbed.spacing == given_film.spacing
     assert (UNPERTURBED.labels(truth, (2, 2)).targets["field"] == np.eye(2, dtype=bool)).all()
 
 
-def test_mirrored_turns_film_truth_and_ignored_area_left_to_right() -> None:
+def test_mirrored_mirrors_film_labels_and_ignored_area() -> None:
     mirrored = NAMED["mirrored"]
     assert mirrored.film(film([[1, 2, 3]])).pixels.tolist() == [[3, 2, 1]]
     ignored = np.array([[False, True, True]])
-    seen = mirrored.labels(labels(np.array([[True, False, False]]), ignored), (1, 3))
-    assert seen.targets["field"].tolist() == [[False, False, True]]
-    assert seen.ignore is not None
-    assert seen.ignore.tolist() == [[True, True, False]]
+    perturbed = mirrored.labels(labels(np.array([[True, False, False]]), ignored), (1, 3))
+    assert perturbed.targets["field"].tolist() == [[False, False, True]]
+    assert perturbed.ignore is not None
+    assert perturbed.ignore.tolist() == [[True, True, False]]
 
 
-def test_inverted_swaps_the_ends_and_leaves_the_truth() -> None:
+def test_inverted_swaps_the_greys_and_keeps_the_labels() -> None:
     assert inverted(np.array([[2, 3, 10]], np.float32)).tolist() == [[10, 9, 2]]
     mask = np.array([[True, False, False]])
     assert (NAMED["inverted"].labels(labels(mask), (1, 3)).targets["field"] == mask).all()
 
 
 @given(st.lists(st.integers(0, 4095), min_size=2, max_size=9))
-def test_inverting_or_mirroring_twice_gives_the_film_back(values: list[int]) -> None:
+def test_inverting_or_mirroring_twice_changes_nothing(values: list[int]) -> None:
     once = film([values])
     for name in ("inverted", "mirrored"):
         twice = NAMED[name].film(NAMED[name].film(once))
         assert (twice.pixels == once.pixels).all()
 
 
-def test_contrast_is_about_the_mean_and_cut_off_at_the_ends() -> None:
+def test_contrast_is_about_the_mean_and_clipped() -> None:
     # Shares of 0..255: 0, 0.2, 0.6, 1; mean 0.45. Twice: -0.45, -0.05, 0.75, 1.55 -> 0, 0, 0.75, 1
     # and 0.75 * 255 = 191.25 -> 191. Half: 0.225, 0.325, 0.525, 0.725 -> 57, 83, 134, 185.
     pixels = np.array([[0, 51, 153, 255]], np.float32)
@@ -92,7 +92,7 @@ def test_contrast_is_about_the_mean_and_cut_off_at_the_ends() -> None:
     assert contrasted(pixels, 0.5).tolist() == [[57, 83, 134, 185]]
 
 
-def test_gamma_is_a_power_of_the_share_of_the_films_own_range() -> None:
+def test_gamma_is_a_power_of_the_share_of_the_range() -> None:
     # 100..610 is a range of 510; 227.5 is a quarter of it. Squared 0.0625 -> 16 / 255, root 1/2
     # -> 127.5 -> 128 / 255 (numpy rounds half to even).
     pixels = np.array([[100, 227.5, 610]], np.float32)
@@ -112,13 +112,13 @@ def test_sizes() -> None:
     assert wider((100, 50), factor=1.4) == (100, 70)
 
 
-def test_a_resized_film_takes_its_truth_and_spacing_along() -> None:
+def test_resizing_changes_labels_and_spacing_too() -> None:
     halved = Perturbation(name="half", title="", resize=lambda size: (size[0] // 2, size[1] // 2))
     mask = np.zeros((8, 8), bool)
     mask[:, :4] = True
-    seen = halved.film(film(mask.astype(float), Spacing(0.2, 0.3, "user")))
-    assert seen.size == (4, 4)
-    assert seen.spacing == Spacing(0.4, 0.6, "user")
+    perturbed = halved.film(film(mask.astype(float), Spacing(0.2, 0.3, "user")))
+    assert perturbed.size == (4, 4)
+    assert perturbed.spacing == Spacing(0.4, 0.6, "user")
     truth = halved.labels(labels(mask), (8, 8)).targets["field"]
     assert truth.tolist() == [[True, True, False, False]] * 4
 
@@ -140,19 +140,19 @@ def test_turning_is_anticlockwise_for_film_and_truth(degrees: float) -> None:
     assert np.argwhere(truth).tolist() == [list(expected)]
 
 
-def test_a_turned_film_is_filled_with_its_darkest_grey_and_its_truth_with_nothing() -> None:
+def test_a_rotated_film_has_dark_corners_without_labels() -> None:
     turned = NAMED["turned_+15"]
-    seen = turned.film(film(np.full((40, 40), 9.0) - np.eye(40), Spacing(1, 1, "user")))
-    assert seen.pixels[0, 39] == 8
-    assert seen.spacing is not None
+    perturbed = turned.film(film(np.full((40, 40), 9.0) - np.eye(40), Spacing(1, 1, "user")))
+    assert perturbed.pixels[0, 39] == 8
+    assert perturbed.spacing is not None
     truth = turned.labels(labels(np.ones((40, 40), bool)), (40, 40)).targets["field"]
     assert not truth[0, 39]
     assert truth[20, 20]
     skew = film(np.eye(40), Spacing(1, 2, "user"))
-    assert turned.film(skew).spacing is None  # a turned oblong pixel has no such spacing
+    assert turned.film(skew).spacing is None  # oblong pixels have no spacing after a rotation
 
 
-def test_turning_there_and_back_keeps_what_lies_near_the_middle() -> None:
+def test_rotating_forth_and_back_keeps_the_middle() -> None:
     disc = np.hypot(*(np.mgrid[:81, :81] - 40)) < 20
     off = np.roll(disc, 8, axis=1)
     there, back = NAMED["turned_-10"], NAMED["turned_+10"]

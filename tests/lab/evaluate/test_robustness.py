@@ -1,8 +1,8 @@
-"""Films under every effect, through the judge, with an engine whose answer is known.
+"""Films under every perturbation, with an engine of known results.
 
 The film is 96 x 96: a tall dark lung (rows 24-71) in columns 12-35 and a short one (rows 24-59) in
-columns 60-83, so that a mirrored film is not itself. The engine calls dark pixels lung, `down` rows
-too low: of 48 + 36 rows of lung, 84 - 2 k are found rightly, so Dice is (84 - 2 k) / 84.
+columns 60-83, so that a mirrored film differs. The engine predicts the dark pixels `down` rows too
+low: of 48 + 36 rows of lung, 84 - 2 k are right, so Dice is (84 - 2 k) / 84.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def film() -> np.ndarray:
 
 
 @dataclass
-class Told:
-    """What one run said, and where."""
+class Run:
+    """The result of one run, and its folder."""
 
     table: dict[str, Any]
     out: Path
@@ -65,14 +65,14 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """A run over a (labels field), b (labels whole) and c (no picture)."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on a (labelled field), b (labelled whole) and c (no picture)."""
     folder = tmp_path_factory.mktemp("set")
     rows = []
-    for each, labels in (("a", "field"), ("b", "whole"), ("c", "field")):
-        Image.fromarray(film()).save(folder / f"{each}.png")
-        Image.fromarray(lungs()).save(folder / f"{each}_mask.png")
-        names = {"id": each, "image": f"{each}.png", "mask": f"{each}_mask.png"}
+    for name, labels in (("a", "field"), ("b", "whole"), ("c", "field")):
+        Image.fromarray(film()).save(folder / f"{name}.png")
+        Image.fromarray(lungs()).save(folder / f"{name}_mask.png")
+        names = {"id": name, "image": f"{name}.png", "mask": f"{name}_mask.png"}
         rows.append(names | {"split": "test", "source": f"{labels}s", "labels": labels})
     (folder / "c.png").write_bytes(b"no picture")
     with (folder / "manifest.csv").open("w", newline="") as file:
@@ -82,12 +82,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     out, steps = folder / "out", []
     trial = Trial(data=(folder,), command="as typed")
     table = robustness(trial, Shifted(), out, on_film=lambda *step: steps.append(step))
-    return Told(table, out, steps)
+    return Run(table, out, steps)
 
 
-def test_a_known_shift_scores_the_same_where_an_effect_is_undone(told):
-    rows = told.table["overall"]
-    assert list(rows) == ["none", *(each.name for each in PERTURBATIONS)]
+def test_perturbations_that_the_path_undoes_change_no_dice(run):
+    rows = run.table["overall"]
+    assert list(rows) == ["none", *(effect.name for effect in PERTURBATIONS)]
     for name in ("none", "mirrored", "contrast_0.5"):
         assert rows[name]["dice"]["median"] == rows[name]["dice"]["mean"] == DICE, name
         assert rows[name]["difference"]["median"] == 0
@@ -97,44 +97,44 @@ def test_a_known_shift_scores_the_same_where_an_effect_is_undone(told):
         assert rows[name]["dice"]["median"] == pytest.approx(DICE, abs=0.02), name
 
 
-def test_what_breaks_the_engine_shows_film_by_film(told):
-    """On an inverted film dark is all but the lungs: next to nothing of them is found."""
-    row = told.table["overall"]["inverted"]
+def test_an_inverted_film_has_a_low_dice(run):
+    """On an inverted film everything but the lungs is dark, so almost no lung pixel is found."""
+    row = run.table["overall"]["inverted"]
     assert row["dice"]["mean"] < 0.2
     assert row["dice"]["share_under_090"] == 1.0
     assert row["difference"]["median"] == pytest.approx(row["dice"]["median"] - DICE, abs=1e-6)
 
 
-def test_four_files_that_agree(told):
-    assert told.table == json.loads((told.out / "robustness.json").read_text())
-    assert told.table["provenance"]["command"] == "as typed"
-    with (told.out / "robustness.csv").open(newline="") as file:
+def test_the_four_files_agree(run):
+    assert run.table == json.loads((run.out / "robustness.json").read_text())
+    assert run.table["provenance"]["command"] == "as typed"
+    with (run.out / "robustness.csv").open(newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert float(rows["a"]["mirrored"]) == DICE
     assert {name: row["comparable"] for name, row in rows.items()} == {"a": "True", "b": "False"}
-    with Image.open(told.out / "robustness.png") as picture:
+    with Image.open(run.out / "robustness.png") as picture:
         assert picture.format == "PNG"
         assert picture.width > 800
-    page = (told.out / "robustness.html").read_text()
+    page = (run.out / "robustness.html").read_text()
     assert "http" not in page
     assert "<script" not in page
     assert "None" not in page
     assert re.search(r'<th scope="row">mirrored left to right</th><td>1</td><td>0</td>', page)
 
 
-def test_another_definition_stays_in_its_own_rows(told):
-    assert told.table["overall"]["none"]["dice"]["n"] == 1
-    assert told.table["by_source"]["wholes"]["none"]["dice"]["n"] == 1
+def test_another_definition_stays_in_its_own_rows(run):
+    assert run.table["overall"]["none"]["dice"]["n"] == 1
+    assert run.table["by_source"]["wholes"]["none"]["dice"]["n"] == 1
 
 
-def test_a_film_that_fails_is_told_and_the_rest_goes_on(told):
-    assert [each["id"] for each in told.table["failures"]] == ["c"]
-    assert told.table["films"]["scored"] == 2
-    assert told.steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+def test_a_failed_film_is_listed_and_the_others_are_scored(run):
+    assert [failure["id"] for failure in run.table["failures"]] == ["c"]
+    assert run.table["films"]["scored"] == 2
+    assert run.steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-def test_a_film_refused_under_one_effect_is_counted_there(tmp_path):
-    """320 x 64 becomes 128 x 26, where nobody can see a lung: below the smallest side."""
+def test_a_film_that_fails_under_one_perturbation_is_counted_there(tmp_path):
+    """320 x 64 becomes 128 x 26, which is below the smallest side of a film."""
     narrow = Image.fromarray(lungs()).resize((64, 320), Image.Resampling.NEAREST)
     narrow.save(tmp_path / "mask.png")
     pixels = 255 - np.asarray(narrow, np.float32)
@@ -145,8 +145,8 @@ def test_a_film_refused_under_one_effect_is_counted_there(tmp_path):
         masks=(MaskPart(tmp_path / "mask.png", "field"),),
         decode=lambda _path: Radiograph(pixels),
     )
-    found = try_films(Selection((known,), 0), Judge(Shifted()))
-    table = tabulate(found)
+    outcome = try_films(Selection((known,), 0), Judge(Shifted()))
+    table = tabulate(outcome)
     row = table["overall"]["longer_side_128"]
     assert (row["failed"], row["dice"]["n"], row["dice"]["share_under_090"]) == (1, 0, None)
     assert table["overall"]["mirrored"]["failed"] == 0

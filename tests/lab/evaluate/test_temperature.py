@@ -1,4 +1,4 @@
-"""Tempering by odds worked out by hand: the odds p / (1 - p) to the power 1 / T."""
+"""Temperatures against odds derived by hand: the odds p / (1 - p) to the power 1 / T."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ def test_odds_are_taken_to_a_power(probability, temperature, expected):
     assert one(probability, temperature) == pytest.approx(expected, abs=1e-6)
 
 
-def test_one_changes_nothing_and_copies_nothing():
+def test_temperature_one_changes_and_copies_nothing():
     maps = np.random.default_rng(0).random((2, 3, 4), np.float32)
     assert temper(maps, 1.0) is maps
     assert temper(maps, 2.0).dtype == np.float32
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.5, 2))
-def test_the_inverse_temperature_brings_it_back_and_sides_stay(probability, temperature):
+def test_the_inverse_temperature_undoes_it_and_no_pixel_crosses_the_threshold(
+    probability, temperature
+):
     there = one(probability, temperature)
     assert one(there, 1 / temperature) == pytest.approx(probability, abs=1e-3)
     assert (there > 0.5) == (np.float32(probability) > 0.5) or there == 0.5

@@ -1,8 +1,8 @@
-"""The judge at work: films whose answer is known, through the same path that is shipped.
+"""Evaluation of films with known results, through the shipped path.
 
 The film is 96 x 96: two dark lungs, rows 24-71 (48 px tall), columns 12-35 and 60-83. The engine
-calls dark pixels lung, moved down by k rows. So each lung overlaps its truth in 48 - k of 48
-rows: Dice (48 - k) / 48, IoU (48 - k) / (48 + k), and the far edges are k px off.
+predicts the dark pixels k rows too low. So each lung overlaps its label in 48 - k of 48 rows: Dice
+(48 - k) / 48, IoU (48 - k) / (48 + k), and the far edges are k px off.
 """
 
 from __future__ import annotations
@@ -68,18 +68,18 @@ class Shifted:
 
 @pytest.fixture
 def make_set(tmp_path: Path) -> Callable[..., Path]:
-    """Write a data set: `make_set("a", mask=..., labels="field", ...)`, a row for each id."""
+    """`make_set("a", mask=..., labels="field", ...)` writes a data set, with a row for each id."""
 
     def make(*ids: str, name: str = "set", mask: np.ndarray | None = None, **row: str) -> Path:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         table = []
-        for each in ids:
-            Image.fromarray(film()).save(folder / f"{each}.png")
-            made = {"id": each, "image": f"{each}.png", "split": "test", "source": name}
+        for item in ids:
+            Image.fromarray(film()).save(folder / f"{item}.png")
+            made = {"id": item, "image": f"{item}.png", "split": "test", "source": name}
             if mask is not None:
-                Image.fromarray(mask).save(folder / f"{each}_mask.png")
-                made |= {"mask": f"{each}_mask.png", "labels": "field"}
+                Image.fromarray(mask).save(folder / f"{item}_mask.png")
+                made |= {"mask": f"{item}_mask.png", "labels": "field"}
             table.append(made | row)
         path = folder / "manifest.csv"
         fresh = not path.exists()
@@ -97,20 +97,20 @@ def test_a_known_shift_gives_the_derived_scores(make_set, tmp_path):
     data = make_set("a", "b", mask=lungs())
     summary = evaluate(Trial(data=(data,), command="as typed"), Shifted(6), tmp_path / "out")
     for structure in ("lungs", "right", "left"):
-        found = summary["overall"][structure]
-        assert found["dice"]["mean"] == 42 / 48
-        assert found["iou"]["mean"] == round(42 / 54, 6)
-        assert found["hd95_px"]["mean"] == 6
-        assert found["area_error"]["mean"] == 0
-        assert found["dice"]["share_under_090"] == 1.0
-        assert found["dice"]["n"] == 2
-        assert found["hd95_mm"]["n"] == found["hd95_mm"]["n_undefined"] == 0
+        results = summary["overall"][structure]
+        assert results["dice"]["mean"] == 42 / 48
+        assert results["iou"]["mean"] == round(42 / 54, 6)
+        assert results["hd95_px"]["mean"] == 6
+        assert results["area_error"]["mean"] == 0
+        assert results["dice"]["share_under_090"] == 1.0
+        assert results["dice"]["n"] == 2
+        assert results["hd95_mm"]["n"] == results["hd95_mm"]["n_undefined"] == 0
     assert "heart" not in summary["overall"]
     assert summary["films"] == {"scored": 2, "failed": 0, "without_mask": 0, "beyond_limit": 0}
     assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
 
 
-def test_the_table_reads_back_as_it_was_written(make_set, tmp_path):
+def test_the_table_is_read_back_unchanged(make_set, tmp_path):
     data = make_set("a", mask=lungs(), condition="normal, or so", patient="p1")
     evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
     table = read_rows(tmp_path / "scores.csv")
@@ -123,23 +123,23 @@ def test_the_table_reads_back_as_it_was_written(make_set, tmp_path):
     assert table[1].sides == "split"
 
 
-def test_provenance_says_what_was_scored(make_set, tmp_path):
+def test_the_provenance_describes_the_run(make_set, tmp_path):
     data = make_set("a", mask=lungs())
     engine = Shifted()
-    told = evaluate(Trial(data=(data,), command="as typed"), engine, tmp_path)["provenance"]
-    assert told["weights"]["sha256"] == "ab" * 32
-    assert (told["engine"], told["command"], told["data"]["split"]) == (
+    provenance = evaluate(Trial(data=(data,), command="as typed"), engine, tmp_path)["provenance"]
+    assert provenance["weights"]["sha256"] == "ab" * 32
+    assert (provenance["engine"], provenance["command"], provenance["data"]["split"]) == (
         "known 1.0",
         "as typed",
         "test",
     )
     films = choose(Trial(data=(data,))).films
-    assert told["data"]["fingerprint"] == fingerprint(films)
+    assert provenance["data"]["fingerprint"] == fingerprint(films)
 
 
-def test_fingerprint_follows_content_and_not_place_or_time(make_set):
+def test_the_fingerprint_depends_on_content_only(make_set):
     here, there = (make_set("a", name=n, mask=lungs(), source="s") for n in ("one", "two"))
-    one, two = (choose(Trial(data=(each,))).films for each in (here, there))
+    one, two = (choose(Trial(data=(item,))).films for item in (here, there))
     assert fingerprint(one) == fingerprint(two)
     Image.fromarray(lungs(down=1)).save(there / "a_mask.png")
     assert fingerprint(one) != fingerprint(two)
@@ -151,13 +151,13 @@ def test_labelled_sides_and_heart_are_scored_as_labelled(make_set, tmp_path):
     data = make_set("a", mask=mask, labels="field_right=1;field_left=2;heart=3")
 
     def answer(channel: str, dark: np.ndarray) -> np.ndarray:
-        found = np.zeros_like(dark)
+        results = np.zeros_like(dark)
         if channel == "heart":
-            found[:, 60:80, 40:48] = True  # half of it
+            results[:, 60:80, 40:48] = True  # half of it
         else:
             side = RIGHT if channel == "right_field" else LEFT
-            found[:, :, side] = dark[:, :, side]
-        return found
+            results[:, :, side] = dark[:, :, side]
+        return results
 
     engine = Shifted(channels=("right_field", "left_field", "heart"), answer=answer)
     evaluate(Trial(data=(data,)), engine, tmp_path)
@@ -172,9 +172,9 @@ def test_labelled_sides_and_heart_are_scored_as_labelled(make_set, tmp_path):
     assert table["heart"].definition == ""
 
 
-def test_areas_to_ignore_are_left_out_of_both_masks(make_set, tmp_path):
-    # 6 rows above the truth's new top and 6 below its bottom are ignored: just where the shifted
-    # answer differs.
+def test_ignored_areas_are_left_out_of_both_masks(make_set, tmp_path):
+    # 6 rows at the top of the label and 6 below it are ignored: just where the shifted prediction
+    # differs.
     mask = np.where(lungs() > 0, 255, 0).astype(np.uint8)
     mask[24:30] = mask[72:78] = 127
     data = make_set("a", mask=mask, labels="field=255;ignore=127")
@@ -186,7 +186,7 @@ def test_areas_to_ignore_are_left_out_of_both_masks(make_set, tmp_path):
     assert row.truth_px == row.predicted_px == 2 * 42 * 24
 
 
-def test_another_definition_is_told_apart_and_kept_out(make_set, tmp_path):
+def test_another_definition_stays_out_of_the_overall_scores(make_set, tmp_path):
     make_set("a", mask=lungs(), source="fields")
     data = make_set("b", mask=lungs(), labels="whole", source="wholes")
     summary = evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
@@ -202,12 +202,12 @@ def test_another_definition_is_told_apart_and_kept_out(make_set, tmp_path):
     assert "wholes labels the lungs as &#39;whole&#39;, and &#39;field&#39; was predicted." in page
 
 
-def test_weights_with_both_definitions_give_each_film_its_own(make_set, tmp_path):
+def test_weights_with_both_definitions_predict_the_labelled_one(make_set, tmp_path):
     make_set("a", mask=lungs(), source="fields")
     data = make_set("b", mask=lungs(), labels="whole", source="wholes")
     engine = Shifted(channels=("field", "whole"))
     summary = evaluate(Trial(data=(data,)), engine, tmp_path / "own")
-    assert all(each["comparable"] for each in summary["sources"].values())
+    assert all(source["comparable"] for source in summary["sources"].values())
     assert summary["overall"]["lungs"]["dice"]["n"] == 2
     forced = evaluate(Trial(data=(data,), lungs="whole"), engine, tmp_path / "forced")
     assert not forced["sources"]["fields"]["comparable"]
@@ -215,11 +215,11 @@ def test_weights_with_both_definitions_give_each_film_its_own(make_set, tmp_path
         Judge(Shifted(), lungs="whole")
 
 
-def test_a_missed_lung_counts_in_full_and_its_distance_is_undefined(make_set, tmp_path):
+def test_a_missed_lung_has_dice_zero_and_no_distance(make_set, tmp_path):
     def right_only(_channel: str, dark: np.ndarray) -> np.ndarray:
-        found = dark.copy()
-        found[:, :, SIDE // 2 :] = False
-        return found
+        results = dark.copy()
+        results[:, :, SIDE // 2 :] = False
+        return results
 
     data = make_set("a", mask=lungs())
     summary = evaluate(Trial(data=(data,)), Shifted(answer=right_only), tmp_path)
@@ -228,13 +228,13 @@ def test_a_missed_lung_counts_in_full_and_its_distance_is_undefined(make_set, tm
     assert (left["hd95_px"]["n"], left["hd95_px"]["n_undefined"]) == (0, 1)
     assert left["hd95_px"]["mean"] is None
     assert summary["overall"]["right"]["dice"]["mean"] == 1.0
-    assert summary["overall"]["lungs"]["dice"]["mean"] == round(2 / 3, 6)  # one of two, none more
+    assert summary["overall"]["lungs"]["dice"]["mean"] == round(2 / 3, 6)  # one of two lungs
     assert summary["cases"]["by_structure"]["left"] == {"missed": 1}
     assert summary["cases"]["one_lung_predicted"] == 1
     assert summary["cases"]["one_lung_labelled"] == 0
 
 
-def test_empty_masks_are_told_by_case(make_set, tmp_path):
+def test_empty_masks_are_counted_by_case(make_set, tmp_path):
     data = make_set("a", mask=np.zeros((SIDE, SIDE), np.uint8))
     nothing = Shifted(answer=lambda _channel, dark: np.zeros_like(dark))
     invented = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "invented")
@@ -245,23 +245,23 @@ def test_empty_masks_are_told_by_case(make_set, tmp_path):
     assert neither["overall"]["lungs"]["dice"]["n_undefined"] == 1
     assert neither["overall"]["lungs"]["dice"]["mean"] is None
     page = (tmp_path / "neither" / "report.html").read_text()
-    assert "1 film: there is no lung and none was found" in page
+    assert "1 film: no lung is labelled and none was found" in page
 
 
-def test_a_film_that_fails_is_told_and_the_rest_goes_on(make_set, tmp_path):
+def test_a_failed_film_is_listed_and_the_others_are_scored(make_set, tmp_path):
     data = make_set("a", "b", "c", mask=lungs())
     (data / "a.png").write_bytes(b"no picture")
-    Image.fromarray(lungs()[:48]).save(data / "c_mask.png")  # half of it: of another film
+    Image.fromarray(lungs()[:48]).save(data / "c_mask.png")  # the mask of another film
     summary = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "out")
-    assert [each["id"] for each in summary["failures"]] == ["a", "c"]
+    assert [failure["id"] for failure in summary["failures"]] == ["a", "c"]
     assert "48 x 96 pixels and the film 96 x 96" in summary["failures"][1]["error"]
     assert summary["films"]["scored"] == summary["overall"]["lungs"]["dice"]["n"] == 1
     page = (tmp_path / "out" / "report.html").read_text()
     assert "2 films could not be read or segmented" in page
 
 
-def test_masks_of_another_size_are_scored_at_their_own(make_set, tmp_path):
-    """As JSRT's: the answer is brought to the mask's pixels, at least half of each covered."""
+def test_masks_of_another_size_are_scored_at_that_size(make_set, tmp_path):
+    """As in JSRT: a pixel of the mask is predicted if at least half of it is covered."""
     data = make_set("a", mask=lungs()[::2, ::2])
     evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
     row = read_rows(tmp_path / "scores.csv")[0]
@@ -270,7 +270,7 @@ def test_masks_of_another_size_are_scored_at_their_own(make_set, tmp_path):
     assert row.scores.hd95_px == 3
 
 
-def test_spacing_follows_the_masks_pixels(tmp_path):
+def test_the_spacing_is_that_of_the_mask(tmp_path):
     """Rows 0.5 mm, columns 0.25 mm apart in the film; the masks' pixels are twice as large."""
     Image.fromarray(lungs()[::2, ::2]).save(tmp_path / "mask.png")
     known = Film(
@@ -295,11 +295,11 @@ def test_only_films_of_the_split_with_a_mask_are_scored(make_set):
     assert len(choose(Trial(data=(data,), split="all")).films) == 4
 
 
-def test_a_limit_draws_by_seed(make_set):
+def test_a_limit_draws_films_by_the_seed(make_set):
     data = make_set(*"abcdefgh", mask=lungs())
 
     def ids(seed: int) -> list[str]:
-        return [each.id for each in choose(Trial(data=(data,), limit=4, seed=seed)).films]
+        return [film.id for film in choose(Trial(data=(data,), limit=4, seed=seed)).films]
 
     assert ids(1) == ids(1) == sorted(ids(1))
     assert len({tuple(ids(seed)) for seed in range(8)}) > 1
@@ -307,7 +307,7 @@ def test_a_limit_draws_by_seed(make_set):
     assert choose(Trial(data=(data,), limit=99)).beyond_limit == 0
 
 
-def test_wrong_requests_say_what_is_there(make_set, tmp_path):
+def test_wrong_requests_name_what_exists(make_set, tmp_path):
     data = make_set("a", mask=lungs(), split="train")
     with pytest.raises(DataError, match=r"no film of split 'test'.*for: train\. .*--split"):
         choose(Trial(data=(data,)))
@@ -326,24 +326,24 @@ def test_comparing_runs_gives_the_paired_difference(make_set, tmp_path):
     data = make_set(*"abcdef", mask=lungs())
     evaluate(Trial(data=(data,)), Shifted(3), tmp_path / "first")
     trial = Trial(data=(data,), compare=tmp_path / "first" / "scores.csv")
-    found = evaluate(trial, Shifted(6), tmp_path / "second")["comparison"]
-    dice = found["difference"]["lungs"]["dice"]
+    results = evaluate(trial, Shifted(6), tmp_path / "second")["comparison"]
+    dice = results["difference"]["lungs"]["dice"]
     assert dice["mean"] == dice["mean_low"] == dice["mean_high"] == -3 / 48  # 42/48 - 45/48
     assert (dice["wins"], dice["losses"], dice["ties"]) == (0, 6, 0)
-    hd95 = found["difference"]["lungs"]["hd95_px"]
+    hd95 = results["difference"]["lungs"]["hd95_px"]
     assert (hd95["mean"], hd95["losses"]) == (3.0, 6)
-    assert found["difference"]["lungs"]["area_error"]["ties"] == 6
+    assert results["difference"]["lungs"]["area_error"]["ties"] == 6
     assert "Against another run" in (tmp_path / "second" / "report.html").read_text()
 
 
-def test_the_report_needs_nothing_beside_it(make_set, tmp_path):
+def test_the_report_needs_no_other_file(make_set, tmp_path):
     data = make_set(*"abcdefg", mask=lungs(), condition="<b>odd & 'quoted'</b>")
     evaluate(Trial(data=(data,), command="pleura evaluate <x>"), Shifted(6), tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "http" not in page
     assert "<script" not in page
     assert "<link" not in page
-    assert "<b>odd" not in page  # what comes from the data is text, not markup
+    assert "<b>odd" not in page  # text of the data is escaped
     assert "&lt;b&gt;odd &amp;" in page
     for address in re.findall(r'(?:href|src)="([^"]*)"|url\(([^)]*)\)', page):
         assert "".join(address).startswith(("data:image/", "#"))
@@ -359,7 +359,7 @@ def test_the_same_seed_gives_the_same_files(make_set, tmp_path):
 
     def files(name: str) -> tuple[str, str]:
         evaluate(Trial(data=(data,)), Shifted(6), tmp_path / name)
-        table, page = (tmp_path / name / each for each in ("scores.csv", "report.html"))
+        table, page = (tmp_path / name / item for item in ("scores.csv", "report.html"))
         return table.read_text(), re.sub(r", [\d.]+ s a film|\d{4}-\d\d-\d\d", "", page.read_text())
 
     assert files("one") == files("two")
@@ -371,4 +371,4 @@ def test_progress_counts_every_film(make_set, tmp_path):
     evaluate(Trial(data=(data,)), Shifted(), tmp_path, on_progress=lambda *step: steps.append(step))
     assert steps[:3] == [("score", 0, 2), ("score", 1, 2), ("score", 2, 2)]
     drawn = [step for step in steps if step[0] == "draw"]
-    assert drawn == [("draw", done, 4) for done in range(5)]  # two at random, two worst
+    assert drawn == [("draw", done, 4) for done in range(5)]  # two random films, two worst ones

@@ -1,6 +1,6 @@
-"""From a folder of sets to results to the page, with an engine whose answer is known.
+"""From a folder of data sets to results and the model card, with an engine of known results.
 
-Two dark lungs of 48 rows, found 3 rows too low: Dice 45 / 48 = 0.9375. Set `one` has films of
+Two dark lungs of 48 rows, predicted 3 rows too low: Dice 45 / 48 = 0.9375. Set `one` has films of
 splits val and test, set `two` of train only; `three` has no manifest.
 """
 
@@ -81,37 +81,37 @@ def test_every_split_of_every_set_is_scored(made):
         "one_test_calibration.json",
     ]
     assert (made.reports / "one_test" / "report.html").exists()
-    told = json.loads(made.written[0].read_text())
-    assert told["overall"]["lungs"]["dice"]["mean"] == 0.9375
-    assert [each["id"] for each in told["worst"]["s|t"]] == ["a", "c"]
-    assert told["worst"]["s|t"][0]["why"] == "the area is right, the outline is not"
+    result = json.loads(made.written[0].read_text())
+    assert result["overall"]["lungs"]["dice"]["mean"] == 0.9375
+    assert [entry["id"] for entry in result["worst"]["s|t"]] == ["a", "c"]
+    assert result["worst"]["s|t"][0]["why"] == "the area is right, the outline is not"
 
 
-def test_a_result_names_no_place_of_this_machine(made):
+def test_a_result_has_no_path_of_this_machine(made):
     for path in made.written:
-        told = json.loads(path.read_text())
+        result = json.loads(path.read_text())
         assert str(made.root) not in path.read_text()
-        assert told["provenance"]["data"]["sets"] == ["DATA/one"]
-        assert told["provenance"]["command"] == "pleura bench DATA"
+        assert result["provenance"]["data"]["sets"] == ["DATA/one"]
+        assert result["provenance"]["command"] == "pleura bench DATA"
 
 
-def test_nothing_to_score_is_told(made, tmp_path):
+def test_no_films_to_score_is_an_error(made, tmp_path):
     bench = Bench(root=made.root, splits=("nowhere",))
     with pytest.raises(DataError, match="with masks for films of nowhere"):
         run_bench(bench, Shifted(), tmp_path, reports=tmp_path)
 
 
-def test_why_reads_the_numbers(made):
+def test_why_describes_the_numbers(made):
     row = read_rows(made.reports / "one_test" / "scores.csv")[0]
     assert why(replace(row, case="missed")) == "no lung found"
     assert why(replace(row, predicted_definition="whole")) == "another definition of lung"
     assert why(replace(row, scores=Scores(dice=0.5, area_error=-0.2))) == "too little lung"
     assert why(replace(row, scores=Scores(dice=0.5, area_error=0.2))) == "too much lung"
     poor = [replace(row, id=f"{n:02}", scores=Scores(dice=n / 100)) for n in range(12)]
-    assert [each["id"] for each in worst(poor[::-1])["s|t"]] == [f"{n:02}" for n in range(10)]
+    assert [entry["id"] for entry in worst(poor[::-1])["s|t"]] == [f"{n:02}" for n in range(10)]
 
 
-def test_the_page_tells_what_the_results_say(made):
+def test_the_card_has_the_numbers_of_the_results(made):
     page = model_card(read_results(made.results))
     assert page.startswith("<!-- Written by `pleura card`")
     assert "SHA-256 `" + "ab" * 32 + "`" in page
@@ -119,15 +119,15 @@ def test_the_page_tells_what_the_results_say(made):
     assert f"| lungs | 2 | {dice}" in page
     assert f"| lungs, s\\|t / normal | 2 | {dice}" in page
     assert "| a | normal | 0.938 | 3.0 | +0.000 | the area is right, the outline is not |" in page
-    assert "films of split val; the weights carry 1." in page
-    assert "## When something befalls the film" in page
+    assert "films of split val; the weights have 1." in page
+    assert "## Robustness" in page
     assert "Not measured for these weights." in page  # robustness
     assert "must not be used for" in page
     assert "None" not in page
     assert "{" not in page
 
 
-def test_every_table_is_as_wide_as_its_head(made):
+def test_every_row_of_a_table_has_the_same_width(made):
     page = model_card(read_results(made.results))
     widths: list[int] = []
     for line in page.replace("\\|", "").splitlines():
@@ -135,19 +135,19 @@ def test_every_table_is_as_wide_as_its_head(made):
         assert len(set(widths)) <= 1, line
 
 
-def robustness_result(told: dict[str, Any]) -> dict[str, Any]:
-    dice = copy.deepcopy(told["overall"]["lungs"]["dice"])
+def robustness_result(result: dict[str, Any]) -> dict[str, Any]:
+    dice = copy.deepcopy(result["overall"]["lungs"]["dice"])
     row = {"failed": 0, "dice": dice, "difference": {**dice, "median": -0.0125}}
     rows = {"inverted": row}
     effects = {"inverted": "greys inverted"}
     tables = {"overall": rows, "by_source": {"s": rows}, "effects": effects}
-    return {"provenance": told["provenance"], **tables}
+    return {"provenance": result["provenance"], **tables}
 
 
-def test_robustness_stands_in_its_section(made):
+def test_robustness_is_in_its_section(made):
     results = read_results(made.results)
     page = model_card({**results, "one_robustness": robustness_result(results["one_test"])})
-    section = page.partition("## When something befalls")[2].partition("## Whether")[0]
+    section = page.partition("## Robustness")[2].partition("## Calibration")[0]
     assert "| greys inverted | 2 | 0 | 0.938 | 0.938 | 0.0% | −0.0125 |" in section
     assert "Not measured" not in section
 
@@ -165,7 +165,7 @@ def test_results_of_other_weights_or_none_are_refused(made, tmp_path):
         read_results(tmp_path)
 
 
-def test_what_a_person_saw_stands_beside_the_film(made, tmp_path):
+def test_remarks_are_shown_beside_the_film(made, tmp_path):
     (tmp_path / "remarks.csv").write_text("id,remark\na,the mask takes in the heart\n")
     page = model_card(read_results(made.results), read_remarks(tmp_path))
     [seen] = [line for line in page.splitlines() if line.startswith("| a | normal")]
@@ -178,12 +178,12 @@ def test_what_a_person_saw_stands_beside_the_film(made, tmp_path):
         read_remarks(tmp_path)
 
 
-def test_cleaning_is_told_beside_the_bare_threshold(made):
+def test_clean_up_is_compared_with_the_bare_threshold(made):
     results = read_results(made.results)
     page = model_card(results)
     assert "| one_test | 0.9375 | 0.9375 | 3.00 | 3.00 | 3.0 | 3.0 |" in page
     assert "| lungs | 2 |" in page
     assert page.count("| lungs | 2 |") == 1  # the bare run has no table of its own
     del results["one_test_bare"]
-    section = model_card(results).split("## What cleaning is worth")[1].split("##")[0]
+    section = model_card(results).split("## Effect of clean-up")[1].split("##")[0]
     assert "Not measured" in section

@@ -1,4 +1,4 @@
-"""Channels of like size, and not a word of difference in the answers."""
+"""Equalised channels have the same maximum, and the results do not change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_channels_reach_equally_far_and_answers_stay(
+def test_channels_have_equal_maxima_and_results_stay(
     kind: str,
     make_card: Callable[..., Card],
     trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
@@ -50,11 +50,11 @@ def test_channels_reach_equally_far_and_answers_stay(
         assert live.min() > 0.99 * live.max() or live.size < 2, name
 
 
-def test_what_a_tensor_is_made_of_is_found(
+def test_the_sources_of_a_tensor_are_found(
     make_card: Callable[..., Card],
     trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
 ) -> None:
-    """Every convolution but the first reads as many channels as its sources have."""
+    """Every convolution except the first reads as many channels as its sources have."""
     shape = KINDS["unet++"]
     weights = to_onnx(trained_like(shape), make_card(shape))
     graph = Graph(without_transposed(onnx.load_from_string(weights)))

@@ -1,4 +1,4 @@
-"""Weights on whole steps, and answers nearer to the unrounded ones than the nearest steps give."""
+"""GPTQ: weights are whole steps, and results are nearer to fp32 than with the nearest steps."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)
 
 
 def moments(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of (N, D) inputs and the bias's 1."""
+    """The moments of (N, D) inputs and the bias's input 1."""
     seen = np.concatenate((inputs, np.ones((len(inputs), 1))), axis=1)
     found: NDArray[np.float64] = seen.T @ seen / len(seen)
     return found
 
 
-def test_the_next_weight_makes_good_where_two_inputs_are_the_same() -> None:
+def test_the_next_weight_compensates_for_an_equal_input() -> None:
     """Steps of 1/2. Rounded to the nearest, 0.35 twice would become 0.5 twice, 0.3 too much; here
     the second is told of the 0.15 too much, is 0.2 then, and becomes 0. The bias pays nothing:
     inputs are 0 on average."""
@@ -39,7 +39,7 @@ def test_the_next_weight_makes_good_where_two_inputs_are_the_same() -> None:
     assert made[0, 3] == pytest.approx(0, abs=1e-9)
 
 
-def test_the_bias_takes_what_an_input_that_never_changes_is_rounded_by() -> None:
+def test_the_bias_compensates_for_a_constant_input() -> None:
     """0.3 becomes 0.5, on an input that is always 1: the bias falls by 0.2."""
     inputs = np.array([[1.0, 1], [-1, 1]])
     made = round_rows(np.array([[1.0, 0.3, 0.7]]), moments(inputs), steps=2)
@@ -47,9 +47,7 @@ def test_the_bias_takes_what_an_input_that_never_changes_is_rounded_by() -> None
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(2, 30))
-def test_rows_lie_on_their_steps_and_the_largest_weight_stays(
-    seed: int, rows: int, size: int
-) -> None:
+def test_rows_are_whole_steps_and_the_largest_weight_stays(seed: int, rows: int, size: int) -> None:
     rng = np.random.default_rng(seed)
     given_rows = rng.normal(size=(rows, size + 1))
     made = round_rows(given_rows, moments(rng.normal(size=(4 * size, size))), steps=64)
@@ -59,8 +57,8 @@ def test_rows_lie_on_their_steps_and_the_largest_weight_stays(
     np.testing.assert_allclose(on_steps, np.round(on_steps), atol=1e-9)
 
 
-def test_answers_are_nearer_than_those_of_the_nearest_steps() -> None:
-    """On inputs that hang together, as those of a convolution do."""
+def test_results_are_nearer_than_with_the_nearest_steps() -> None:
+    """With correlated inputs, as those of a convolution."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(2000, 8)) @ rng.normal(size=(8, 40)) + 0.3
     rows = rng.normal(size=(16, 41))
@@ -74,7 +72,7 @@ def test_answers_are_nearer_than_those_of_the_nearest_steps() -> None:
     assert off[0] < off[1] / 3
 
 
-def test_a_row_of_zeros_stays_one() -> None:
+def test_a_row_of_zeros_stays_zero() -> None:
     assert not round_rows(np.zeros((2, 5)), np.eye(5), steps=64).any()
 
 
@@ -84,7 +82,7 @@ def test_inputs_that_are_0_on_every_film_are_rounded_to_the_nearest() -> None:
     np.testing.assert_allclose(made, [[1.0, 0.5, 0.7]])
 
 
-def test_of_a_network_all_but_the_named_convolutions_are_rounded(
+def test_all_convolutions_except_the_named_ones_are_rounded(
     make_card: Callable[..., Card],
     trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
 ) -> None:

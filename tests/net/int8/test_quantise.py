@@ -1,4 +1,4 @@
-"""The int8 graph says nearly what the fp32 graph says, in either engine, at a quarter the size."""
+"""The int8 graph gives nearly the results of the fp32 graph, in both engines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fp32(make_card: MakeCard, trained_like: TrainedLike) -> bytes:
     return to_onnx(trained_like(SMALL), make_card(SMALL))
 
 
-def test_transposed_convolutions_are_the_same_sums(fp32: bytes) -> None:
+def test_replaced_transposed_convolutions_give_the_same_sums(fp32: bytes) -> None:
     unfolded = without_transposed(onnx.load_from_string(fp32)).SerializeToString()
     assert "ConvTranspose" not in {n.op_type for n in onnx.load_from_string(unfolded).graph.node}
     batch = squares(3, 1)
@@ -56,8 +56,8 @@ def test_int8_is_near_fp32_on_films_it_was_not_calibrated_on(
     assert 0 < off.mean() < 0.02, "equal: nothing was quantised"
 
 
-def test_what_is_sensitive_stays_in_fp32(fp32: bytes) -> None:
-    """The first two convolutions and the last two take floats; the others 8-bit weights."""
+def test_both_ends_of_the_network_stay_in_fp32(fp32: bytes) -> None:
+    """The first two and the last two convolutions have floats; the others 8-bit weights."""
     graph = onnx.load_from_string(quantise(fp32, list(squares(2, 2)))).graph
     kinds = {each.name: each.data_type for each in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -68,7 +68,7 @@ def test_what_is_sensitive_stays_in_fp32(fp32: bytes) -> None:
 
 
 def test_two_products_fit_into_16_bits(fp32: bytes) -> None:
-    """As a CPU without VNNI adds them: 2 x 255 x 64 is below 2 ** 15, 2 x 255 x 65 is not."""
+    """A CPU without VNNI adds two products in 16 bits: 2 x 255 x 64 < 2 ** 15 < 2 x 255 x 65."""
     graph = onnx.load_from_string(quantise(fp32, list(squares(2, 2)))).graph
     kernels = [
         np.abs(onnx.numpy_helper.to_array(each).astype(int)).max()
@@ -79,12 +79,12 @@ def test_two_products_fit_into_16_bits(fp32: bytes) -> None:
     assert max(kernels) == 64
 
 
-def test_the_card_is_carried_over(fp32: bytes) -> None:
+def test_the_card_is_copied(fp32: bytes) -> None:
     made = OnnxEngine(quantise(fp32, list(squares(2, 2))), threads=1)
     assert made.card == OnnxEngine(fp32, threads=1).card
 
 
-def test_what_cannot_be_quantised(
+def test_graphs_that_cannot_be_quantised(
     fp32: bytes, dark_weights: Callable[..., bytes], make_card: MakeCard
 ) -> None:
     twice = quantise(fp32, list(squares(2, 2)))

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-import pleura
+from pleura._version import __version__
 from pleura.apps.cli.contents import COMMANDS, INTRO, OPTIONS, page
 
 __all__ = ["app"]
@@ -63,7 +63,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"pleura {pleura.__version__}")
+        typer.echo(f"pleura {__version__}")
         raise typer.Exit
 
 

@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         USE,
         "pleura.apps.serve.command",
         "serve",
-        "Serve the page and the HTTP interface on this machine, until Ctrl-C.",
+        "Serve the page and the HTTP interface until Ctrl-C.",
     ),
     "dicomweb": (
         USE,
@@ -52,25 +52,25 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         USE,
         "pleura.apps.phantom",
         "phantom",
-        "Draw a chest film with known lungs; nobody's data, any size.",
+        "Draw a chest film with known lungs, of any size, without data of patients.",
     ),
     "info": (
         USE,
         "pleura.apps.info",
         "info",
-        "Say which versions, weights and devices are here.",
+        "Show the versions, weights and devices of this installation.",
     ),
     "doctor": (
         USE,
         "pleura.apps.doctor",
         "doctor",
-        "Check the installation: each part, and what to do about one that is missing.",
+        "Check each part of the installation, and advise on missing parts.",
     ),
     "node": (
         USE,
         "pleura.apps.pacs.node.command",
         "node_app",
-        "A DICOM node: takes films, sends their lungs back as SEG, SR and SC.",
+        "Run a DICOM node: receive films, send their lungs as SEG, SR and SC.",
     ),
     "train": (LEARN, "pleura.apps.learn.train", "train", "Train a network by a recipe."),
     "ablate": (

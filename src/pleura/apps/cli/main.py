@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-import pleura
+from pleura._version import __version__
 
 TYPE_CHECKING = False  # as typing has it, whose import would double the time of `pleura --help`
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             code = _say(page())
         elif given == ["--version"]:
-            code = _say(f"pleura {pleura.__version__}")
+            code = _say(f"pleura {__version__}")
         else:
             code = _run(given)
     except (KeyboardInterrupt, Exception) as error:
@@ -84,7 +84,7 @@ def _end(error: BaseException) -> int:
         say("pleura: interrupted")
     else:
         say("".join(traceback.format_exception(error)).rstrip())
-        say(f"pleura {pleura.__version__}: this is a defect; please report it with the lines above")
+        say(f"pleura {__version__}: this is a defect; please report it with the lines above")
     return answer(error).exit_code
 
 

@@ -1,4 +1,4 @@
-"""What a node is told: who may send, where results go, and what they are."""
+"""The settings of a DICOM node: senders, destinations, TLS files and formats."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _PEER = re.compile(r"(?P<tls>tls:)?(?P<ae>[^@]+)@(?P<host>\[[^\]]+\]|[^:@]+):(?P
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where results go: a DICOM node (`ae` is set) or a DICOMweb service (`url` is)."""
+    """A destination of results: a DICOM node (`ae` is set) or a DICOMweb service (`url` is set)."""
 
     name: str
-    """As the user gave it; it stands in the queue, the log and the status."""
+    """The user's text. The queue, the log and the status have it."""
 
     ae: str = ""
     host: str = ""
@@ -35,7 +35,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who may send films: an AE title, and the addresses it may come from; none means any."""
+    """An AE title that may send films, and its allowed addresses; no address means any."""
 
     ae: str
     addresses: frozenset[str] = frozenset()
@@ -43,35 +43,38 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """Everyone who may send films."""
+    """All senders that are allowed."""
 
     listed: tuple[Sender, ...] = ()
     anyone: bool = False
 
     def may_connect(self, address: str) -> bool:
-        """Whether somebody may come from there at all."""
+        """Whether any sender is allowed from this address."""
         return self.anyone or any(
-            not each.addresses or _plain(address) in each.addresses for each in self.listed
+            not sender.addresses or _unmapped(address) in sender.addresses for sender in self.listed
         )
 
     def may_send(self, ae: str, address: str) -> bool:
-        """Whether this AE title may send from there."""
+        """Whether this AE title is allowed from this address."""
         return self.anyone or any(
-            each.ae == ae.strip() and (not each.addresses or _plain(address) in each.addresses)
-            for each in self.listed
+            sender.ae == ae.strip()
+            and (not sender.addresses or _unmapped(address) in sender.addresses)
+            for sender in self.listed
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The files of DICOM over TLS; without a certificate everything is in the clear."""
+    """The files of DICOM over TLS. Without a certificate films are received unencrypted."""
 
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
 
-    def serving(self) -> ssl.SSLContext | None:
-        """For those who connect to us; with a CA they must show a certificate of it.
+    def server_context(self) -> ssl.SSLContext | None:
+        """The TLS context for connections to this node; None without a certificate.
+
+        With a CA, clients must have a certificate that it signed.
 
         Raises:
             UsageError: a file is missing, or does not hold what it should.
@@ -86,24 +89,26 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self.ca is not None:
             context.verify_mode = ssl.CERT_REQUIRED
-        return self._filled(context)
+        return self._load_files(context)
 
-    def calling(self) -> ssl.SSLContext:
-        """For those we connect to; a CA that we or the system trust must have signed theirs.
+    def client_context(self) -> ssl.SSLContext:
+        """The TLS context for connections to destinations.
+
+        `ca` or a CA of the system must have signed their certificates.
 
         Raises:
             UsageError: a file is missing, or does not hold what it should.
         """
-        return self._filled(ssl.create_default_context())
+        return self._load_files(ssl.create_default_context())
 
-    def _filled(self, context: ssl.SSLContext) -> ssl.SSLContext:
+    def _load_files(self, context: ssl.SSLContext) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             if self.ca is not None:
                 context.load_verify_locations(self.ca)
             if self.cert is not None:
                 context.load_cert_chain(self.cert, self.key)
-        except OSError as error:  # SSLError is one
+        except OSError as error:  # SSLError is a subclass
             raise UsageError(
                 f"the TLS files cannot be used ({error.strerror or error}); expected PEM files: "
                 "--tls-cert and --tls-key that belong together, and --tls-ca"
@@ -113,7 +118,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that a node is told but the network it segments with."""
+    """All settings of a node except its network."""
 
     ae: str
     host: str
@@ -123,16 +128,16 @@ class Settings:
     formats: tuple[str, ...]
     tls: Tls = Tls()
     longest_wait_s: float = 300.0
-    """Between two tries to deliver."""
+    """The longest pause between two tries to deliver, seconds."""
 
 
-def read_senders(given: Iterable[str], *, anyone: bool = False) -> Senders:
-    """`AE` or `AE@HOST`, each; names of hosts are looked up now.
+def read_senders(texts: Iterable[str], *, anyone: bool = False) -> Senders:
+    """Read senders, each as `AE` or `AE@HOST`; host names are resolved now.
 
     Raises:
-        UsageError: nobody is listed, or one is not written so.
+        UsageError: there is no sender, or one is not written like this.
     """
-    listed = tuple(_read_sender(each) for each in given)
+    listed = tuple(_read_sender(text) for text in texts)
     if not listed and not anyone:
         raise UsageError(
             "nobody may send: list who may, with --from AE or --from AE@HOST, or let everybody in "
@@ -141,37 +146,37 @@ def read_senders(given: Iterable[str], *, anyone: bool = False) -> Senders:
     return Senders(listed, anyone=anyone)
 
 
-def read_address(given: str) -> Address:
-    """`AE@HOST:PORT`, `tls:AE@HOST:PORT`, or the https:// (http://) address of a DICOMweb service.
+def read_address(text: str) -> Address:
+    """Read `AE@HOST:PORT`, `tls:AE@HOST:PORT`, or the URL of a DICOMweb service.
 
     Raises:
         UsageError: it is none of these, or a URL with a password in it.
     """
-    if given.startswith(("http://", "https://")):
-        parts = urlsplit(given)
+    if text.startswith(("http://", "https://")):
+        parts = urlsplit(text)
         if parts.username or parts.password:
             raise UsageError(
                 "a password in a URL is seen by everybody on this machine; set "
                 "PLEURA_DICOMWEB_AUTH to USER:PASSWORD or 'Bearer TOKEN', or use ~/.netrc"
             )
-        return Address(given.rstrip("/"), url=given.rstrip("/"))
-    found = _PEER.fullmatch(given)
-    if not found or not 0 < int(found["port"]) < 65536:
+        return Address(text.rstrip("/"), url=text.rstrip("/"))
+    match = _PEER.fullmatch(text)
+    if not match or not 0 < int(match["port"]) < 65536:
         raise UsageError(
-            f"'{given}' is no destination; expected AE@HOST:PORT, tls:AE@HOST:PORT or "
+            f"'{text}' is no destination; expected AE@HOST:PORT, tls:AE@HOST:PORT or "
             "https://HOST/dicom-web"
         )
     return Address(
-        given,
-        ae=check_ae(found["ae"]),
-        host=found["host"].strip("[]"),
-        port=int(found["port"]),
-        tls=bool(found["tls"]),
+        text,
+        ae=check_ae(match["ae"]),
+        host=match["host"].strip("[]"),
+        port=int(match["port"]),
+        tls=bool(match["tls"]),
     )
 
 
 def check_ae(title: str) -> str:
-    """The title without blanks around it; `UsageError` if it can be none."""
+    """The AE title without blanks around it; `UsageError` if it is invalid."""
     title = title.strip()
     if not _AE.fullmatch(title):
         raise UsageError(
@@ -180,22 +185,22 @@ def check_ae(title: str) -> str:
     return title
 
 
-def _read_sender(given: str) -> Sender:
-    title, _, host = given.partition("@")
+def _read_sender(text: str) -> Sender:
+    title, _, host = text.partition("@")
     return Sender(check_ae(title), _addresses(host.strip("[]")) if host else frozenset())
 
 
 def _addresses(host: str) -> frozenset[str]:
     try:
-        found = socket.getaddrinfo(host, None)
+        infos = socket.getaddrinfo(host, None)
     except OSError as error:
         raise UsageError(
             f"the address of '{host}' is not known ({error.strerror or error}); give the number"
         ) from error
-    return frozenset(_plain(str(each[4][0])) for each in found)
+    return frozenset(_unmapped(str(info[4][0])) for info in infos)
 
 
-def _plain(address: str) -> str:
-    """An IPv4 address as such where a listener on `::` is told of it as ::ffff:192.0.2.1."""
-    read = ipaddress.ip_address(address)
-    return str(getattr(read, "ipv4_mapped", None) or read)
+def _unmapped(address: str) -> str:
+    """The address; an IPv4 address that is mapped to IPv6 (::ffff:192.0.2.1) as IPv4."""
+    parsed = ipaddress.ip_address(address)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -1,4 +1,4 @@
-"""DICOMweb services: how they are reached, and what their errors mean."""
+"""Clients of DICOMweb services: authorization, timeouts and errors."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from pleura.core.errors import PleuraError, UsageError
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
 
-__all__ = ["ANSWER_S", "AUTH", "CONNECT_S", "Refused", "Unreachable", "answered", "web_client"]
+__all__ = ["ANSWER_S", "AUTH", "CONNECT_S", "Refused", "Unreachable", "web_client", "web_errors"]
 
 AUTH = "PLEURA_DICOMWEB_AUTH"
-"""The environment variable: USER:PASSWORD, or `Bearer TOKEN`."""
+"""The environment variable for the authorization: USER:PASSWORD, or `Bearer TOKEN`."""
 
 CONNECT_S, ANSWER_S = 10.0, 60.0
+"""Timeouts to connect and for an answer, seconds."""
 
-_SHUT = frozenset({401, 403, 404, 502, 503, 504})
-"""HTTP statuses that speak of the service, not of what was sent."""
+_UNREACHABLE_STATUSES = frozenset({401, 403, 404, 502, 503, 504})
+"""HTTP statuses by which the service takes no request at all."""
 
 
 class Unreachable(PleuraError):
-    """Nobody answers there, or nobody lets us in: whatever is sent would fail."""
+    """The destination does not answer, or denies access: every further request would fail."""
 
 
 class Refused(PleuraError):
-    """These results were not taken; others may be."""
+    """The destination refused these results; it may take others."""
 
 
 def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
-    """A client of a DICOMweb service, with the authorization that the environment holds.
+    """A client of a DICOMweb service, with the authorization of the environment.
 
     Raises:
-        UsageError: the authorization is not written so, or the CA's file cannot be used.
+        UsageError: the authorization has another form, or the CA's file cannot be used.
     """
     import requests
     from dicomweb_client import DICOMwebClient
@@ -46,22 +47,22 @@ def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
     session = requests.Session()
     session.auth = _authorization(os.environ.get(AUTH, "").strip())
     if ca is not None:
-        Tls(ca=ca).calling()  # to be told of a wrong file now, not by the first film
+        Tls(ca=ca).client_context()  # raises now if the file is wrong, not at the first film
         session.verify = str(ca)
     client = DICOMwebClient(
         url, session=session, permissive_uid=True, timeout=(CONNECT_S, ANSWER_S)
     )
-    client.set_http_retry_params(retry=False)  # the queue waits better
+    client.set_http_retry_params(retry=False)  # the queue retries
     return client
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Ask a service inside; what goes wrong is told without the address, which may hold UIDs.
+def web_errors() -> Iterator[None]:
+    """Translate the errors of requests inside. The messages have no URL, which may hold UIDs.
 
     Raises:
-        Unreachable: the service is not there, or lets nobody in.
-        Refused: it does not take, or does not give, what it was asked for.
+        Unreachable: the service does not answer, or denies access.
+        Refused: it refuses this request.
     """
     import requests
 
@@ -69,33 +70,33 @@ def answered() -> Iterator[None]:
         yield
     except requests.HTTPError as error:
         status = 0 if error.response is None else error.response.status_code
-        kind = Unreachable if status in _SHUT else Refused
+        error_class = Unreachable if status in _UNREACHABLE_STATUSES else Refused
         remedy = f"; see {AUTH} and ~/.netrc" if status in {401, 403} else ""
-        raise kind(f"the service answered HTTP {status}{remedy}") from None
+        raise error_class(f"the service answered HTTP {status}{remedy}") from None
     except requests.ConnectionError as error:
-        raise _not_connected(error) from None
+        raise _connection_error(error) from None
     except requests.RequestException as error:
         raise Refused(f"no proper answer ({type(error).__name__})") from None
 
 
-def _authorization(told: str) -> Any:
-    """What requests signs with; None leaves it to ~/.netrc."""
-    user, colon, password = told.partition(":")
-    if told.lower().startswith("bearer "):
-        return functools.partial(_signed, told)
-    if told and not colon:
+def _authorization(value: str) -> Any:
+    """The authorization for a session of requests; None if it is in ~/.netrc."""
+    user, colon, password = value.partition(":")
+    if value.lower().startswith("bearer "):
+        return functools.partial(_add_header, value)
+    if value and not colon:
         raise UsageError(f"{AUTH} is neither USER:PASSWORD nor 'Bearer TOKEN'; write it so")
-    return (user, password) if told else None
+    return (user, password) if value else None
 
 
-def _signed(told: str, request: Any) -> Any:
-    """As an authorization, not as a header of the session, which ~/.netrc would replace."""
-    request.headers["Authorization"] = told
+def _add_header(value: str, request: Any) -> Any:
+    """Add the header to a request; ~/.netrc would replace a header of the session."""
+    request.headers["Authorization"] = value
     return request
 
 
-def _not_connected(error: Exception) -> PleuraError:
-    """A service that is not there, apart from one that hangs up on what it is sent."""
+def _connection_error(error: Exception) -> PleuraError:
+    """`Unreachable` if there was no connection, `Refused` if the service closed it."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "SSLError"}:
         remedy = "; see --tls-ca" if type(reason).__name__ == "SSLError" else ""

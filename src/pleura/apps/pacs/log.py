@@ -1,4 +1,4 @@
-"""The node's log: what happened, when, to which film by number. It names nobody."""
+"""The node's log: events with their time, and films by number. It has no names of patients."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from pleura.apps.quiet import native_text_hidden, only_us
+from pleura.apps.quiet import discard_native_output, silence_libraries
 
-__all__ = ["LOG", "defect", "logging_to_stderr"]
+__all__ = ["LOG", "describe_defect", "logging_to_stderr"]
 
 LOG = logging.getLogger("pleura.node")
 
 
 @contextmanager
 def logging_to_stderr() -> Iterator[None]:
-    """Log to stderr, and let nobody else write there."""
-    with native_text_hidden(), only_us(), _logging(sys.stderr):
+    """Log to stderr inside the block, and discard what libraries write there."""
+    with discard_native_output(), silence_libraries(), _logging(sys.stderr):
         yield
 
 
 @contextmanager
 def _logging(stream: TextIO) -> Iterator[None]:
     handler = logging.StreamHandler(stream)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    form.converter = time.gmtime
-    handler.setFormatter(form)
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
-    threading.excepthook = _unexpected
+    threading.excepthook = _log_thread_error
     try:
         yield
     finally:
@@ -42,13 +42,13 @@ def _logging(stream: TextIO) -> Iterator[None]:
         threading.excepthook = threading.__excepthook__
 
 
-def defect(error: BaseException) -> str:
-    """Where an error of ours arose; its text is left out, as it may quote a film."""
+def describe_defect(error: BaseException) -> str:
+    """The class and the place of an unexpected error, without its text, which may quote a film."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
     return f"unexpected {type(error).__name__}{place}"
 
 
-def _unexpected(what: threading.ExceptHookArgs) -> None:
-    if what.exc_value is not None:
-        LOG.error("a thread ended: %s", defect(what.exc_value))
+def _log_thread_error(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        LOG.error("a thread ended: %s", describe_defect(arguments.exc_value))

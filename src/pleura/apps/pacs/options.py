@@ -16,7 +16,7 @@ from pleura.apps.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pleura.apps.pacs.results import Maker
+    from pleura.apps.pacs.results import ResultMaker
 
 __all__ = ["ResultOptions"]
 
@@ -37,17 +37,19 @@ class ResultOptions:
 
         return read_formats(self.formats)
 
-    def maker(self) -> Maker:
-        """What makes the results of a film; opens the weights.
+    def maker(self) -> ResultMaker:
+        """Open the weights and return what makes the results of a film.
 
         Raises:
             UsageError: an unknown format, or the choice does not go with these weights.
             WeightsError: the weights are missing, altered, or no weights.
         """
         from pleura.apps.cli.engines import open_engine
-        from pleura.apps.pacs.results import Maker
+        from pleura.apps.pacs.results import ResultMaker
         from pleura.runtime.segmenter import Segmenter
 
         names = self.names()
         engine = open_engine(self.weights, threads=self.threads)
-        return Maker(Segmenter(engine, definition=self.lungs.value), names, self.refused.value)
+        return ResultMaker(
+            Segmenter(engine, definition=self.lungs.value), names, self.refused.value
+        )

@@ -1,4 +1,4 @@
-"""From a film to the DICOM files of its results, for the node and for `pleura dicomweb`."""
+"""Making the DICOM results of a film, for `pleura node` and `pleura dicomweb`."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ from pleura.io.film import ReadOptions
 from pleura.io.read import read_film
 from pleura.runtime.segmenter import Segmenter
 
-__all__ = ["DEFAULT_FORMATS", "Made", "Maker", "OfRefused", "in_short", "read_formats"]
+__all__ = [
+    "DEFAULT_FORMATS",
+    "FilmResults",
+    "OfRefused",
+    "ResultMaker",
+    "read_formats",
+    "verdict_text",
+]
 
 DEFAULT_FORMATS = ("dicom-seg", "dicom-sr", "dicom-sc")
 
 OfRefused = Literal["marked", "report"]
-"""What is sent of a film whose verdict is `refused`: all that was asked for, each marked as
-refused, or the report alone."""
+"""What is sent for a film whose verdict is `refused`: all formats, each marked as refused, or the
+report alone."""
 
 _REPORT = ("dicom-sr",)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The results of a film, and what Pleura thinks of them."""
+class FilmResults:
+    """The result files of a film, and their quality."""
 
     files: dict[str, bytes]
-    """By names that sort in the order in which they are to be sent."""
+    """The content of each file by its name; the names sort in the order of sending."""
 
     quality: Quality
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class ResultMaker:
     """Makes the DICOM results of a film."""
 
     segmenter: Segmenter
@@ -52,37 +59,38 @@ class Maker:
 
         Raises:
             UnreadableFilm: the film is damaged.
-            UnsuitableFilm: it is none that can be segmented, or that results can refer to.
+            UnsuitableFilm: it cannot be segmented, or results cannot refer to it.
         """
         decoded = read_film(film, ReadOptions(header=True, received=received))
         header = decoded.dicom_header()
-        found = self.segmenter(decoded.radiograph)
-        alone = found.quality.verdict == "refused" and self.of_refused == "report"
-        names = _REPORT if alone else check_dicom_formats(self.formats)
-        made = dicom_results(header, found, names)
-        return dict(zip(names, made, strict=True)), found.quality
+        lungs = self.segmenter(decoded.radiograph)
+        report_only = lungs.quality.verdict == "refused" and self.of_refused == "report"
+        names = _REPORT if report_only else check_dicom_formats(self.formats)
+        objects = dicom_results(header, lungs, names)
+        return dict(zip(names, objects, strict=True)), lungs.quality
 
-    def files(self, film: Path | bytes) -> Made:
-        """The same as files."""
-        made, quality = self.objects(film)
+    def files(self, film: Path | bytes) -> FilmResults:
+        """The DICOM objects as files; raises the errors of `objects`."""
+        objects, quality = self.objects(film)
         files = {
-            f"{place}-{name}.dcm": dicom_bytes(each)
-            for place, (name, each) in enumerate(made.items(), 1)
+            f"{position}-{name}.dcm": dicom_bytes(dataset)
+            for position, (name, dataset) in enumerate(objects.items(), 1)
         }
-        return Made(files, quality)
+        return FilmResults(files, quality)
 
-    def sets_of_uids(self, film: Any) -> list[set[str]]:
-        """The SOPInstanceUIDs of each set of results that this film may have."""
+    def result_uid_sets(self, film: Any) -> list[set[str]]:
+        """The SOPInstanceUIDs of each set of results that this film can have."""
         sets = [self.formats] + [_REPORT] * (self.of_refused == "report")
-        return [set(map(str, result_uids(film, self.segmenter.provenance, each))) for each in sets]
+        provenance = self.segmenter.provenance
+        return [set(map(str, result_uids(film, provenance, formats))) for formats in sets]
 
 
 def read_formats(given: list[str] | None) -> tuple[str, ...]:
-    """The formats of all `--format`, each with commas or not; `UsageError` for an unknown one."""
+    """The formats of the options `--format`, which may hold commas; `UsageError` if unknown."""
     return check_dicom_formats(names_in(given) or DEFAULT_FORMATS)
 
 
-def in_short(quality: Quality) -> str:
-    """The verdict with the doubts' codes: `review (touches_border)`."""
+def verdict_text(quality: Quality) -> str:
+    """The verdict with the codes of its doubts, such as `review (touches_border)`."""
     codes = ", ".join(doubt.code for doubt in quality.doubts)
     return f"{quality.verdict} ({codes})" if codes else quality.verdict

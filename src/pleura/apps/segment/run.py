@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-import pleura
+from pleura._version import __version__
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import FilmProgress, Interrupt, say
 from pleura.apps.segment.output_folder import Place
@@ -185,7 +185,7 @@ def _row(end: Loaded[Row] | Failed) -> Row:
 def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
     """The report that is left if the run is killed before its end."""
     return Run(
-        version=pleura.__version__,
+        version=__version__,
         weights=segmenter.engine.card.name,
         weights_sha256=segmenter.engine.weights_sha256,
         engine=segmenter.engine.name,

@@ -1,4 +1,4 @@
-"""The web application: its addresses, its page and its problems."""
+"""The web application: the routes, the page's files, the error handlers and the middleware."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 from starlette.types import ASGIApp
 
-import pleura
-from pleura.apps.serve.outermost import Outermost
-from pleura.apps.serve.problems import answer_problems
-from pleura.apps.serve.routes import addresses
+from pleura._version import __version__
+from pleura.apps.serve.responses.problem_details import add_error_handlers
+from pleura.apps.serve.routes import router
+from pleura.apps.serve.security.middleware import SecurityMiddleware
 from pleura.apps.serve.service import Service
 
-__all__ = ["application", "page"]
+__all__ = ["create_application"]
 
 
-def application(service: Service) -> ASGIApp:
-    """The application that serves with `service`; whoever runs it closes the service."""
+def create_application(service: Service) -> ASGIApp:
+    """The ASGI application for `service`. The caller closes the service."""
     app = FastAPI(
         title="Pleura",
-        version=pleura.__version__,
+        version=__version__,
         description="Finds the lungs in frontal chest films. Nothing is stored. Not for diagnosis.",
-        openapi_url=None,  # among the addresses, as one of them
-        docs_url=None,  # these pages would load scripts from elsewhere
+        openapi_url=None,  # a route of `routes` answers it
+        docs_url=None,  # FastAPI's pages load scripts from other sites
         redoc_url=None,
     )
     app.state.service = service
-    app.include_router(addresses)
-    app.include_router(page())
-    answer_problems(app)
-    return Outermost(app, service)
+    app.include_router(router)
+    app.include_router(_page_router())
+    add_error_handlers(app)
+    return SecurityMiddleware(app, service)
 
 
 _MEDIA_TYPES = {
@@ -42,19 +42,19 @@ _MEDIA_TYPES = {
 }
 
 
-def page() -> APIRouter:
-    """An address for each file of the page; `/` is its HTML."""
-    router = APIRouter(include_in_schema=False)
-    for each in (resources.files("pleura.apps.serve") / "page").iterdir():
-        media_type = _MEDIA_TYPES.get(each.name.rpartition(".")[2])
+def _page_router() -> APIRouter:
+    """A route for each file of the page; `/` is its HTML."""
+    page = APIRouter(include_in_schema=False)
+    for file in (resources.files("pleura.apps.serve") / "page").iterdir():
+        media_type = _MEDIA_TYPES.get(file.name.rpartition(".")[2])
         if media_type:
-            _add(router, each.name, Response(each.read_bytes(), media_type=media_type))
-    return router
+            _add_file(page, file.name, Response(file.read_bytes(), media_type=media_type))
+    return page
 
 
-def _add(router: APIRouter, name: str, response: Response) -> None:
+def _add_file(page: APIRouter, name: str, response: Response) -> None:
     async def answer() -> Response:
         return response
 
-    address = "/" if name == "index.html" else f"/page/{name}"
-    router.add_api_route(address, answer, methods=["GET", "HEAD"])
+    path = "/" if name == "index.html" else f"/page/{name}"
+    page.add_api_route(path, answer, methods=["GET", "HEAD"])

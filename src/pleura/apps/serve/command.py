@@ -1,4 +1,4 @@
-"""`pleura serve`: the page and the service."""
+"""The command `pleura serve`: the web page and the HTTP interface."""
 
 from __future__ import annotations
 
@@ -15,32 +15,35 @@ from pleura.io.decoder_process import stop_decoders
 
 __all__ = ["serve"]
 
-_BOUNDS: dict[str, Any] = {"rich_help_panel": "Limits"}
-_WHO: dict[str, Any] = {"rich_help_panel": "Who may come in"}
+_LIMITS: dict[str, Any] = {"rich_help_panel": "Limits"}
+_ACCESS: dict[str, Any] = {"rich_help_panel": "Access"}
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="The address to bind to.", **_WHO)] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.", **_WHO)] = 8017,
+    host: Annotated[str, typer.Option(help="The address to bind to.", **_ACCESS)] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", **_ACCESS)
+    ] = 8017,
     api_key: Annotated[
         str | None,
         typer.Option(
             envvar="PLEURA_API_KEY",
-            help="Clients must show it. Give it in the environment: options are seen by all.",
+            help="The key that clients must send. Set it in the environment: other users of the "
+            "machine can see options.",
             show_default=False,
-            **_WHO,
+            **_ACCESS,
         ),
     ] = None,
     no_key: Annotated[
-        bool, typer.Option("--no-key", help="Bind wider than this machine without a key.", **_WHO)
+        bool, typer.Option("--no-key", help="Let other machines connect without a key.", **_ACCESS)
     ] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name that the service is reached by besides its own, as behind a reverse "
-            "proxy; repeatable. *.NAME for all below it, * for any.",
-            **_WHO,
+            help="Another host name of the service, such as that of a reverse proxy; repeatable. "
+            "*.NAME allows its subdomains, * any name.",
+            **_ACCESS,
         ),
     ] = None,
     weights: Weights = None,
@@ -53,43 +56,46 @@ def serve(
         int,
         typer.Option(
             min=1,
-            help="Films worked on at a time; those that wait share one call of the network.",
+            help="Films segmented at a time; those that wait share one call of the network.",
             **COMPUTED,
         ),
     ] = 4,
-    megabytes: Annotated[int, typer.Option(min=1, help="Of one request.", **_BOUNDS)] = 128,
+    megabytes: Annotated[
+        int, typer.Option(min=1, help="The size of one request, MB.", **_LIMITS)
+    ] = 128,
     megapixels: Annotated[
-        int, typer.Option(min=1, max=60, help="Of one film, decoded.", **_BOUNDS)
+        int, typer.Option(min=1, max=60, help="The size of one film, megapixels.", **_LIMITS)
     ] = 40,
-    films: Annotated[int, typer.Option(min=1, help="In one request.", **_BOUNDS)] = 16,
+    films: Annotated[int, typer.Option(min=1, help="Films in one request.", **_LIMITS)] = 16,
     queue: Annotated[
-        int, typer.Option(min=1, help="Films accepted and not yet answered.", **_BOUNDS)
+        int, typer.Option(min=1, help="Films accepted and not yet answered.", **_LIMITS)
     ] = 64,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="For one request, once it is uploaded.", **_BOUNDS)
+        float,
+        typer.Option(min=0.1, help="Time for one request after its upload, seconds.", **_LIMITS),
     ] = 120,
     grace: Annotated[
         float,
-        typer.Option(min=0, help="To finish accepted films in after Ctrl-C, seconds.", **_BOUNDS),
+        typer.Option(min=0, help="Time to finish accepted films after Ctrl-C, seconds.", **_LIMITS),
     ] = 25,
 ) -> None:
-    """Serve the page and the HTTP interface on this machine, until Ctrl-C.
+    """Serve the page and the HTTP interface until Ctrl-C.
 
     pleura serve
     pleura serve --port 8020 --weights weights/first.onnx
 
-    Nothing is stored, and no film is sent elsewhere. Not for diagnosis.
+    Nothing is stored, and no film is sent to another machine. Not for diagnosis.
     """
     from pleura.apps.cli.engines import Choice, open_engine
     from pleura.apps.cli.exit_codes import Exit
-    from pleura.apps.quiet import native_text_hidden, only_us
-    from pleura.apps.serve.hosts import Hosts, names
-    from pleura.apps.serve.limits import Limits
+    from pleura.apps.quiet import discard_native_output, silence_libraries
+    from pleura.apps.serve.limits.limits import Limits
+    from pleura.apps.serve.security.hosts import AllowedHosts, host_names
     from pleura.apps.serve.server import bind, run
     from pleura.apps.serve.service import Service
 
-    check_who(host, api_key, no_key=no_key)
-    hosts = Hosts(host, names(allow_host))
+    check_access(host, api_key, no_key=no_key)
+    hosts = AllowedHosts(host, host_names(allow_host))
     choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
     limits = Limits(
         request_bytes=megabytes * 1_000_000,
@@ -99,14 +105,15 @@ def serve(
         answer_s=seconds,
         grace_s=grace,
     )
-    bound = bind(host, port)
-    with bound:
+    listener = bind(host, port)
+    with listener:
         opened = open_engine(weights, choice)
         service = Service(opened, limits, key=api_key or None, hosts=hosts, workers=jobs)
-        where, at = bound.getsockname()[:2]
-        typer.echo(f"pleura serves http://{_in_url(where)}:{at} ; Ctrl-C ends it", err=True)
-        with only_us(), native_text_hidden():
-            all_ended = run(service, bound)
+        bound_host, bound_port = listener.getsockname()[:2]
+        url = f"http://{_bracket_ipv6(bound_host)}:{bound_port}"
+        typer.echo(f"pleura serves {url} ; Ctrl-C ends it", err=True)
+        with silence_libraries(), discard_native_output():
+            all_ended = run(service, listener)
     if all_ended:
         typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
         return
@@ -117,12 +124,16 @@ def serve(
     )
     sys.stderr.flush()
     stop_decoders()
-    os._exit(Exit.UNEXPECTED)  # a thread that hangs in a decoder ends with the process alone
+    os._exit(Exit.UNEXPECTED)  # a thread that hangs in a decoder ends only with the process
 
 
-def check_who(host: str, api_key: str | None, *, no_key: bool) -> None:
-    """Raise `UsageError` for a service that everybody could use by accident."""
-    if api_key or no_key or _is_here(host):
+def check_access(host: str, api_key: str | None, *, no_key: bool) -> None:
+    """Check that no other machine can connect without a key, unless `no_key` allows it.
+
+    Raises:
+        UsageError: `host` can be reached from other machines.
+    """
+    if api_key or no_key or _is_loopback(host):
         return
     raise UsageError(
         f"{host} can be reached from other machines: set PLEURA_API_KEY to a secret that clients "
@@ -130,12 +141,12 @@ def check_who(host: str, api_key: str | None, *, no_key: bool) -> None:
     )
 
 
-def _is_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _in_url(host: str) -> str:
+def _bracket_ipv6(host: str) -> str:
     return f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus. No name, no size of any film: only sums."""
+"""The counters of the service for Prometheus. They are sums, and hold no name of a film."""
 
 from __future__ import annotations
 
@@ -7,53 +7,59 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from pleura.apps.serve.limits import Hold, Line
+from pleura.apps.serve.limits.film_queue import FilmQueue
+from pleura.apps.serve.limits.upload_memory import UploadMemory
 from pleura.core.arrays import Verdict
 
-__all__ = ["CONTENT_TYPE_LATEST", "Figures"]
+__all__ = ["CONTENT_TYPE_LATEST", "ServiceMetrics"]
 
 
-class Figures:
+class ServiceMetrics:
     """The counters of one service, in a registry of their own."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
-        own = self._registry = CollectorRegistry()
+        registry = self._registry = CollectorRegistry()
         self.requests = Counter(
-            "pleura_requests", "Requests answered.", ["method", "status"], registry=own
+            "pleura_requests", "Requests answered.", ["method", "status"], registry=registry
         )
-        self.films = Counter("pleura_films", "Films, by outcome.", ["outcome"], registry=own)
+        self.films = Counter("pleura_films", "Films, by outcome.", ["outcome"], registry=registry)
         self.verdicts = Counter(
             "pleura_verdicts",
             "Films segmented, by Pleura's verdict on its own result.",
             ["verdict"],
-            registry=own,
+            registry=registry,
         )
-        for each in get_args(Verdict):
-            self.verdicts.labels(each)  # there from the start, as zero
+        for verdict in get_args(Verdict):
+            self.verdicts.labels(verdict)  # so that a verdict that never occurred is 0
         self.seconds = Histogram(
             "pleura_answer_seconds",
             "From the end of an upload to its answer.",
             buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
-            registry=own,
+            registry=registry,
         )
         self.batch = Histogram(
             "pleura_batch_films",
-            "Films the network took at a time.",
+            "Films in one call of the network.",
             buckets=(1, 2, 4, 8, 16),
-            registry=own,
+            registry=registry,
         )
 
-    def watch(self, line: Line, hold: Hold) -> None:
-        """Tell how full the queue is, and the memory for uploads."""
-        own = self._registry
-        films = Gauge("pleura_films_held", "Films accepted and not yet answered.", registry=own)
-        films.set_function(lambda: line.held)
-        stuck = Gauge("pleura_films_stuck", "Worked on for longer than allowed.", registry=own)
-        stuck.set_function(lambda: line.stuck)
-        uploads = Gauge("pleura_upload_bytes_held", "Of all requests under way.", registry=own)
-        uploads.set_function(lambda: hold.bytes)
+    def watch(self, queue: FilmQueue, memory: UploadMemory) -> None:
+        """Add gauges of the queue and of the memory for uploads."""
+        registry = self._registry
+        films = Gauge(
+            "pleura_films_held", "Films accepted and not yet answered.", registry=registry
+        )
+        films.set_function(lambda: queue.held)
+        stuck = Gauge(
+            "pleura_films_stuck", "Films worked on for longer than the limit.", registry=registry
+        )
+        stuck.set_function(lambda: queue.stuck)
+        uploads = Gauge(
+            "pleura_upload_bytes_held", "Bytes of the uploads of all requests.", registry=registry
+        )
+        uploads.set_function(lambda: memory.held_bytes)
 
     def text(self) -> bytes:
-        """In Prometheus's text format."""
+        """The counters in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The addresses of the service."""
+"""The routes of the HTTP interface."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
 
-import pleura
-from pleura.apps.serve.answers import Told, Wish, no_row
-from pleura.apps.serve.limits import Part
+from pleura._version import __version__
+from pleura.apps.serve.limits.upload_memory import RequestMemory
 from pleura.apps.serve.metrics import CONTENT_TYPE_LATEST
-from pleura.apps.serve.problems import problem, respond
-from pleura.apps.serve.query import check_query, parameters, wish_of
-from pleura.apps.serve.schemas import PROBLEMS, READY, SEGMENTATIONS
-from pleura.apps.serve.service import Outcome, Service
-from pleura.apps.serve.uploads import Upload, is_multipart, receive
+from pleura.apps.serve.requests.query import (
+    QueryParameters,
+    check_query,
+    query_parameters,
+    response_options,
+)
+from pleura.apps.serve.requests.uploads import is_multipart, receive_uploads
+from pleura.apps.serve.responses.film_response import ResponseOptions
+from pleura.apps.serve.responses.http_response import several_films_response, single_film_response
+from pleura.apps.serve.responses.openapi import PROBLEMS, READY, SEGMENTATIONS
+from pleura.apps.serve.responses.problem_details import error_response
+from pleura.apps.serve.service import Service
 from pleura.core.errors import UsageError
-from pleura.core.types import Quality
-from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.outputs import film_png, table_csv
-from pleura.io.run.row import Row
+from pleura.io.outputs import film_png
 from pleura.phantom.film import draw
 
-__all__ = ["addresses"]
+__all__ = ["router"]
 
-addresses = APIRouter(dependencies=[Depends(check_query)], responses=PROBLEMS)
+router = APIRouter(dependencies=[Depends(check_query)], responses=PROBLEMS)
 
 
 def _service(request: Request) -> Service:
@@ -38,46 +41,52 @@ def _service(request: Request) -> Service:
 TheService = Annotated[Service, Depends(_service)]
 
 
-@addresses.post("/v1/segmentations", tags=["films"], openapi_extra=SEGMENTATIONS)
+@router.post("/v1/segmentations", tags=["films"], openapi_extra=SEGMENTATIONS)
 async def segmentations(
     request: Request,
     service: TheService,
-    asked: Annotated[tuple[str, Wish], Depends(parameters)],
+    parameters: Annotated[QueryParameters, Depends(query_parameters)],
     authorization: Annotated[str, Header(include_in_schema=False)] = "",
     x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Find the lungs in the film that is the body, or in each film of a form.
 
-    A body that is a film is answered with its result, or with a problem. A form is answered
-    `{"results": [...]}`, one a film in the order they came, each with its `status`.
+    A film as the body is answered with its result, or with a problem. A form is answered with
+    `{"results": [...]}`: one result for each film, in the order of the form, each with its
+    `status`.
     """
     service.check_key(authorization, x_api_key)
-    wish = wish_of(asked, service.engine.card)
-    service.line.check_room()
-    part = service.hold.part()
+    options = response_options(parameters, service.engine.card)
+    service.queue.check_room()
+    memory = service.upload_memory.for_request()
     try:
-        return await service.unless_given_up(_answer(request, service, part, wish))
+        return await service.run_until_stopped(_segment(request, service, memory, options))
     finally:
-        part.leave()
+        memory.release()
 
 
-async def _answer(request: Request, service: Service, part: Part, wish: Wish) -> Response:
-    uploads = await receive(request, service.limits, part)
-    if wish.kind not in ("json", "csv") and len(uploads) > 1:
+async def _segment(
+    request: Request, service: Service, memory: RequestMemory, options: ResponseOptions
+) -> Response:
+    uploads = await receive_uploads(request, service.limits, memory)
+    is_for_many = options.format in ("json", "csv")
+    if not is_for_many and len(uploads) > 1:
         raise UsageError("a file is of one film; send one at a time, or ask for format=json")
-    outcomes = await service.segment(uploads, wish, part)
-    if is_multipart(request) and wish.kind in ("json", "csv"):
-        return _many(uploads, outcomes, wish)
-    outcome = outcomes[0]
-    return respond(request, outcome) if isinstance(outcome, Exception) else _one(outcome, wish)
+    outcomes = await service.segment(uploads, options, memory)
+    if is_multipart(request) and is_for_many:
+        return several_films_response(uploads, outcomes, options)
+    (outcome,) = outcomes
+    if isinstance(outcome, Exception):
+        return error_response(request, outcome)
+    return single_film_response(outcome, options)
 
 
-@addresses.get("/v1/model", tags=["service"])
+@router.get("/v1/model", tags=["service"])
 async def model(service: TheService) -> dict[str, Any]:
-    """The weights: their card, and what one request may bring."""
+    """The card of the weights, and the limits of a request."""
     engine = service.engine
     return {
-        "version": pleura.__version__,
+        "version": __version__,
         "weights_sha256": engine.weights_sha256,
         "engine": engine.name,
         "definitions": list(engine.card.definitions),
@@ -87,83 +96,40 @@ async def model(service: TheService) -> dict[str, Any]:
     }
 
 
-@addresses.get("/v1/example.png", tags=["films"], response_class=Response)
+@router.get("/v1/example.png", tags=["films"], response_class=Response)
 def example() -> Response:
-    """A drawn film, nobody's, to try the service on."""
+    """A drawn film of nobody, to try the service with."""
     return Response(_example_png(), media_type="image/png")
 
 
-@addresses.get("/healthz", tags=["service"])
+@router.get("/healthz", tags=["service"])
 async def alive() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "alive"}
 
 
-@addresses.get("/readyz", tags=["service"], responses=READY)
+@router.get("/readyz", tags=["service"], responses=READY)
 async def ready(service: TheService) -> JSONResponse:
-    """Whether a film would be taken now; 503 while the queue is full or a worker is stuck."""
-    status = service.status()
-    line = service.line
-    told = {"status": status, "held": line.held, "places": line.places, "stuck": line.stuck}
-    return JSONResponse(told, 200 if status == "ready" else 503)
+    """Whether a film would be accepted now; 503 while the queue is full or a worker is stuck."""
+    status, queue = service.status(), service.queue
+    content = {
+        "status": status, "held": queue.held, "places": queue.capacity, "stuck": queue.stuck,
+    }  # fmt: skip
+    return JSONResponse(content, 200 if status == "ready" else 503)
 
 
-@addresses.get("/metrics", tags=["service"], response_class=Response)
+@router.get("/metrics", tags=["service"], response_class=Response)
 async def metrics(service: TheService) -> Response:
     """Counters in Prometheus's text format."""
-    return Response(service.figures.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-@addresses.get("/openapi.json", include_in_schema=False)
-async def description(request: Request) -> JSONResponse:
-    """What all addresses take and answer, in OpenAPI."""
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """The OpenAPI description of all routes."""
     return JSONResponse(request.app.openapi())
 
 
 @lru_cache(maxsize=1)
 def _example_png() -> bytes:
     return film_png(draw(768, 672).radiograph)
-
-
-def _one(told: Told, wish: Wish) -> Response:
-    if isinstance(told.payload, bytes):
-        media_type = "application/dicom" if wish.kind in DICOM_FORMATS else "image/png"
-        return Response(told.payload, headers=_verdict(told.quality), media_type=media_type)
-    if isinstance(told.payload, list):
-        return _table(told.payload)
-    return JSONResponse(told.payload)
-
-
-def _verdict(quality: Quality) -> dict[str, str]:
-    """The headers of a file, which has no other place for it."""
-    headers: dict[str, str] = {"Pleura-Verdict": quality.verdict}
-    if quality.estimated_dice is not None:
-        headers["Pleura-Estimated-Dice"] = f"{quality.estimated_dice:.4g}"
-    if quality.doubts:
-        headers["Pleura-Doubts"] = ", ".join(doubt.code for doubt in quality.doubts)
-    return headers
-
-
-def _many(uploads: list[Upload], outcomes: list[Outcome], wish: Wish) -> Response:
-    pairs = list(zip(uploads, outcomes, strict=True))
-    if wish.kind == "csv":
-        return _table([row for pair in pairs for row in _rows(*pair)])
-    return JSONResponse({"results": [_result(*pair) for pair in pairs]})
-
-
-def _rows(upload: Upload, outcome: Outcome) -> list[Row]:
-    if isinstance(outcome, Exception):
-        return [no_row(upload.name, problem(outcome)["detail"])]
-    assert isinstance(outcome.payload, list)
-    return outcome.payload
-
-
-def _result(upload: Upload, outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Exception):
-        return {"film": upload.name, "status": "failed", "problem": problem(outcome)}
-    assert isinstance(outcome.payload, dict)
-    return outcome.payload
-
-
-def _table(rows: list[Row]) -> Response:
-    return Response(table_csv(rows), media_type="text/csv")

@@ -1,4 +1,4 @@
-"""The server under the application: how it begins, and how it ends."""
+"""The HTTP server (uvicorn): binding, running, and stopping without losing accepted films."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from pleura.core.errors import UsageError
 if TYPE_CHECKING:
     from pleura.apps.serve.service import Service
 
-__all__ = ["bind", "run", "server_of"]
+__all__ = ["bind", "create_server", "run"]
 
-MOST_CONNECTIONS = 500
-"""Open at a time; one more is answered 503. Below the files a process may commonly have open."""
+MAX_CONNECTIONS = 500
+"""Open connections; one more is answered 503. A process may commonly open more files than that."""
 
-LEAVE_S = 2
-"""How long a client has to take its answer once the time of grace is over."""
+LAST_ANSWER_S = 2
+"""How long a client has to take its answer after the time of grace, seconds."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; `UsageError` where there can be none."""
+    """A listening socket.
+
+    Raises:
+        UsageError: the address or the port cannot be used.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)
@@ -34,47 +38,47 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(service: Service, bound: socket.socket) -> bool:
-    """Serve until SIGINT or SIGTERM, then finish what was accepted.
+def run(service: Service, listener: socket.socket) -> bool:
+    """Serve until SIGINT or SIGTERM, then finish the accepted films.
 
-    False if some of it could not be finished within the time of grace: a thread of this process
-    still works on it then, and only the end of the process ends it.
+    Returns False if some could not be finished within the time of grace. A thread still works on
+    them then, and it ends only with the process.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn raises them again after a clean end
-    server_of(service).run(sockets=[bound])
+    create_server(service).run(sockets=[listener])
     return service.close()
 
 
-def server_of(service: Service) -> Any:
+def create_server(service: Service) -> Any:
     """The uvicorn server that `run` runs."""
     import uvicorn
 
-    from pleura.apps.serve.application import application
-    from pleura.apps.serve.connections import prompt_protocol
+    from pleura.apps.serve.application import create_application
+    from pleura.apps.serve.security.connections import protocol_with_time_limits
 
-    class Ending(uvicorn.Server):
-        """Gives up what is under way when the time of grace is over, then closes the service."""
+    class GracefulServer(uvicorn.Server):
+        """Stops the service after the time of grace, then closes it."""
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(service.limits.grace_s, service.give_up)
+            timer = loop.call_later(service.limits.grace_s, service.stop)
             try:
                 await super().shutdown(sockets)
             finally:
                 timer.cancel()
                 service.close()
 
-    return Ending(
+    return GracefulServer(
         uvicorn.Config(
-            application(service),
+            create_application(service),
             ws="none",
             lifespan="off",
-            http=prompt_protocol(service.limits.headers_s, service.limits.upload_s),
-            limit_concurrency=MOST_CONNECTIONS,
-            log_level="error",  # below, strangers could fill a disk with warnings
+            http=protocol_with_time_limits(service.limits.headers_s, service.limits.upload_s),
+            limit_concurrency=MAX_CONNECTIONS,
+            log_level="error",  # a client could fill the disk with warnings
             access_log=False,  # nothing of a request is logged
             server_header=False,
-            timeout_graceful_shutdown=math.ceil(service.limits.grace_s) + LEAVE_S,
+            timeout_graceful_shutdown=math.ceil(service.limits.grace_s) + LAST_ANSWER_S,
         )
     )

@@ -1,4 +1,4 @@
-"""What the addresses share: the engine, the queue, the limits, the key."""
+"""The state of the web service: the engine, the queue, the limits, the key and the metrics."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from pleura.apps.serve.answers import Told, Wish, answer_film
-from pleura.apps.serve.hosts import Hosts
-from pleura.apps.serve.limits import Hold, Limits, Line, Part
-from pleura.apps.serve.metrics import Figures
-from pleura.apps.serve.problems import KeyNeeded, Stopping, TookTooLong, log_defect
-from pleura.apps.serve.uploads import Upload
+from pleura.apps.serve.errors import KeyNeeded, Stopping, TookTooLong
+from pleura.apps.serve.limits.film_queue import FilmQueue
+from pleura.apps.serve.limits.limits import Limits
+from pleura.apps.serve.limits.upload_memory import RequestMemory, UploadMemory
+from pleura.apps.serve.metrics import ServiceMetrics
+from pleura.apps.serve.requests.uploads import Upload
+from pleura.apps.serve.responses.film_response import (
+    FilmResponse,
+    Outcome,
+    ResponseOptions,
+    segment_upload,
+)
+from pleura.apps.serve.responses.problem_details import log_defect
+from pleura.apps.serve.security.hosts import AllowedHosts
 from pleura.core.errors import PleuraError
 from pleura.runtime.batching import SharedEngine
 from pleura.runtime.engine import Engine
 
-__all__ = ["Outcome", "Service"]
+__all__ = ["Service"]
 
-A = TypeVar("A")
+Result = TypeVar("Result")
 
 CLOSE_S = 1.0
-"""How long threads have to end once nobody waits for what they do."""
-
-Outcome = Told | Exception
-"""Of one film: what is told of it, or why there is nothing to tell."""
+"""How long `close` waits for the threads, seconds."""
 
 
 @dataclass
@@ -39,23 +44,24 @@ class Service:
     engine: Engine
     limits: Limits = field(default_factory=Limits)
     key: str | None = None
-    """What a client must show; None lets everybody in."""
+    """The API key that clients must send; None if they need none."""
 
-    hosts: Hosts = field(default_factory=Hosts)
-    """Whom the service is asked as, and by whose pages."""
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
 
     workers: int = 4
-    """Threads that decode, clean and encode films; as many may share a call of the network."""
+    """Threads that decode, clean and encode films; as many films share a call of the network."""
 
     def __post_init__(self) -> None:
-        self.figures = Figures()
-        self.shared = SharedEngine(self.engine, most=self.workers, seen=self.figures.batch.observe)
-        self.line = Line(
-            self.limits.queue_films, workers=self.workers, longest_s=self.limits.answer_s
+        self.metrics = ServiceMetrics()
+        self.shared_engine = SharedEngine(
+            self.engine, most=self.workers, seen=self.metrics.batch.observe
         )
-        self._given_up = asyncio.Event()
-        self.hold = Hold(self.limits.held_bytes)
-        self.figures.watch(self.line, self.hold)
+        self.queue = FilmQueue(
+            self.limits.queue_films, workers=self.workers, job_limit_s=self.limits.answer_s
+        )
+        self._stopped = asyncio.Event()
+        self.upload_memory = UploadMemory(self.limits.upload_memory_bytes)
+        self.metrics.watch(self.queue, self.upload_memory)
 
     def check_key(self, authorization: str, x_api_key: str) -> None:
         """Compare a client's key in constant time.
@@ -66,96 +72,94 @@ class Service:
         if self.key is None:
             return
         scheme, _, token = authorization.partition(" ")
-        shown = token.strip() if scheme.lower() == "bearer" else x_api_key
-        if not hmac.compare_digest(shown.encode(), self.key.encode()):
-            raise KeyNeeded("this service needs its API key: send 'Authorization: Bearer KEY'")
+        client_key = token.strip() if scheme.lower() == "bearer" else x_api_key
+        if not hmac.compare_digest(client_key.encode(), self.key.encode()):
+            raise KeyNeeded
 
     def status(self) -> Literal["ready", "full", "stuck"]:
-        """Whether a film would be taken, and answered in time.
+        """Whether a film would be accepted, and answered in time.
 
-        It would not be if the queue is full, or if a worker is stuck in a film or the network's
-        thread has died.
+        `full` if the queue is full; `stuck` if a worker is stuck in a film or the network's thread
+        has ended.
         """
-        if self.line.stuck or not self.shared.is_alive:
+        if self.queue.stuck or not self.shared_engine.is_alive:
             return "stuck"
-        return "full" if self.line.is_full else "ready"
+        return "full" if self.queue.is_full else "ready"
 
-    async def unless_given_up(self, work: Coroutine[Any, Any, A]) -> A:
-        """What `work` gives.
+    async def run_until_stopped(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result of `work`.
 
         Raises:
-            Stopping: the service ends before that.
+            Stopping: the service ends before `work` is done.
         """
-        task, end = asyncio.create_task(work), asyncio.create_task(self._given_up.wait())
+        task, stopped = asyncio.create_task(work), asyncio.create_task(self._stopped.wait())
         try:
-            with suppress(asyncio.CancelledError):  # by the server, which ends at once then
-                await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(asyncio.CancelledError):  # the server cancels when it must end at once
+                await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            self.give_up()
-            raise Stopping("the service ends, and the films could not be finished; send them again")
+            self.stop()
+            raise Stopping
         finally:
             task.cancel()
-            end.cancel()
+            stopped.cancel()
 
     async def segment(
-        self, uploads: Sequence[Upload], wish: Wish, part: Part | None = None
+        self, uploads: Sequence[Upload], options: ResponseOptions, memory: RequestMemory
     ) -> list[Outcome]:
-        """Segment films; a failed one is its error, and takes no other with it.
+        """Segment films. A film that fails gives its error, and the others their responses.
 
-        `part` is shared with each film that is worked on, as long as it is.
+        `memory` is shared with the films until they have ended.
 
         Raises:
-            Busy: not enough room in the queue; nothing was begun.
-            TookTooLong: no answer within the limit.
+            Busy: the queue has no room for all of them, and none was begun.
+            TookTooLong: they were not segmented in time.
         """
         start = time.perf_counter()
-        jobs = [functools.partial(self._film, each, wish) for each in uploads]
-        part = self.hold.part() if part is None else part
-        with part.shared(len(jobs)) as leave:
-            futures = self.line.submit(jobs, ended=leave)
-        waiting = asyncio.gather(*futures, return_exceptions=True)
+        jobs = [functools.partial(self._segment, upload, options) for upload in uploads]
+        with memory.shared_with(len(jobs)) as release:
+            futures = self.queue.submit(jobs, on_end=release)
+        all_outcomes = asyncio.gather(*futures, return_exceptions=True)
         try:
             async with asyncio.timeout(self.limits.answer_s):
-                outcomes = await waiting
+                outcomes = await all_outcomes
         except TimeoutError:
-            raise TookTooLong(
-                f"no answer within {self.limits.answer_s:g} s; send fewer or smaller films"
-            ) from None
-        self.figures.seconds.observe(time.perf_counter() - start)
-        return [self._counted(each) for each in outcomes]
+            raise TookTooLong(self.limits.answer_s) from None
+        self.metrics.seconds.observe(time.perf_counter() - start)
+        return [self._count(outcome) for outcome in outcomes]
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether the time to finish what was accepted is over."""
-        return self._given_up.is_set()
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
 
-    def give_up(self) -> None:
-        """Answer everybody who still waits that the service ends. For the event loop's thread."""
-        self._given_up.set()
+    def stop(self) -> None:
+        """Answer `Stopping` to every request under way. Call it in the event loop's thread."""
+        self._stopped.set()
 
     def close(self) -> bool:
-        """End the threads; False if one is stuck, and goes on as long as this process."""
-        return self.line.close(CLOSE_S) and self.shared.close(CLOSE_S)
+        """End the threads. Returns False if one is stuck; it then runs until the process ends."""
+        return self.queue.close(CLOSE_S) and self.shared_engine.close(CLOSE_S)
 
-    def _film(self, upload: Upload, wish: Wish) -> Told:
-        return answer_film(
+    def _segment(self, upload: Upload, options: ResponseOptions) -> FilmResponse:
+        return segment_upload(
             upload.content,
-            self.shared,
-            wish,
+            self.shared_engine,
+            options,
             name=upload.name,
-            most_pixels=self.limits.film_pixels,
+            max_pixels=self.limits.film_pixels,
         )
 
-    def _counted(self, outcome: Told | BaseException) -> Outcome:
+    def _count(self, outcome: FilmResponse | BaseException) -> Outcome:
+        """Count an outcome, and log it if it is a defect; a `BaseException` is raised again."""
         if not isinstance(outcome, BaseException):
-            self.figures.films.labels("done").inc()
-            self.figures.verdicts.labels(outcome.quality.verdict).inc()
+            self.metrics.films.labels("done").inc()
+            self.metrics.verdicts.labels(outcome.quality.verdict).inc()
             return outcome
         if not isinstance(outcome, Exception):
             raise outcome
-        at_fault = isinstance(outcome, PleuraError)
-        self.figures.films.labels("failed" if at_fault else "error").inc()
-        if not at_fault:
+        is_defect = not isinstance(outcome, PleuraError)
+        self.metrics.films.labels("error" if is_defect else "failed").inc()
+        if is_defect:
             log_defect(outcome)
         return outcome

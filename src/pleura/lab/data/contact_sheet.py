@@ -1,4 +1,4 @@
-"""Contact sheets: many small films with their masks' outlines, on one picture to look at."""
+"""Contact sheets: one picture with many small films and the outlines of their masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import normalise
 from pleura.lab.data.film import IGNORE, Film
 
-__all__ = ["COLOURS", "Tile", "choose", "contact_sheet", "film_tiles", "fitted", "shrunk"]
+__all__ = ["COLOURS", "Tile", "choose", "contact_sheet", "film_tiles", "resize_mask", "resize_to"]
 
 COLOURS = {
     "right_field": "#0072B2",
@@ -27,7 +27,7 @@ COLOURS = {
     "heart": "#CC79A7",
     IGNORE: "#F0E442",
 }
-"""Channel -> outline; Okabe and Ito's colours, told apart by colour-blind readers too."""
+"""Channel -> colour of the outline, from Okabe and Ito's colours for colour-blind readers."""
 
 FLAG = "#E41A1C"
 CAPTION_PX = 14
@@ -38,18 +38,18 @@ class Tile:
     """One small picture of a sheet."""
 
     grey: NDArray[np.uint8]
-    """(h, w), drawn as it is."""
+    """(h, w) uint8, drawn without changes."""
 
     masks: Mapping[str, Mask]
     """Channel -> (h, w) bool, outlined in the channel's colour."""
 
     caption: str
     flagged: bool = False
-    """Framed in red."""
+    """Whether it has a red frame."""
 
 
 def contact_sheet(tiles: Sequence[Tile], *, columns: int = 8, side: int = 200) -> Image.Image:
-    """Tiles in rows, each in a square of `side` px with a line of caption under it.
+    """Draw tiles in rows, each in a square of `side` px with its caption below.
 
     Raises `DataError` if there is no tile.
     """
@@ -71,15 +71,15 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 8, side: int = 200) -
 
 
 def choose(films: Sequence[Film], count: int, *, first: Collection[str] = ()) -> list[Film]:
-    """Up to `count` films: those whose id is in `first`, then others evenly from every part.
+    """Choose up to `count` films: those with an id in `first`, then others evenly from every split.
 
-    Films in `first` take half of the places at most, so that sound ones are seen beside them.
+    At most half of them are from `first`, if there are enough others.
     """
     marked = [film for film in films if film.id in first]
     others = [film for film in films if film.id not in first]
     others.sort(key=lambda film: (film.source, film.split or "", film.id))
-    room = max(count - len(others), (count + 1) // 2)
-    chosen = _evenly(marked, room)
+    most_marked = max(count - len(others), (count + 1) // 2)
+    chosen = _evenly(marked, most_marked)
     return chosen + _evenly(others, count - len(chosen))
 
 
@@ -90,11 +90,11 @@ def film_tiles(
     flagged: Collection[str] = (),
     on_film: Callable[[], None] = lambda: None,
 ) -> Iterator[Tile]:
-    """A tile a film, in its true aspect; what cannot be read is an empty, flagged tile."""
+    """A tile for each film, in its own aspect; a black one for a film that cannot be read."""
     for film in films:
         caption = f"{film.id} {film.split or ''}".strip()
         try:
-            grey = shrunk(_grey(film.read_image().pixels), side)
+            grey = resize_to(_grey(film.read_image().pixels), side)
         except (FilmError, OSError):
             grey = np.zeros((side, side), np.uint8)
         masks: dict[str, Mask] = {}
@@ -102,8 +102,8 @@ def film_tiles(
             masks = _masks(film) if film.channels else {}
         except DataError:
             caption = f"mask? {caption}"
-        shaped = {name: fitted(mask, grey.shape) for name, mask in masks.items()}
-        yield Tile(grey, shaped, caption, film.id in flagged)
+        resized = {name: resize_mask(mask, grey.shape) for name, mask in masks.items()}
+        yield Tile(grey, resized, caption, film.id in flagged)
         on_film()
 
 
@@ -111,7 +111,7 @@ def _evenly(films: Sequence[Film], count: int) -> list[Film]:
     if count <= 0:
         return []
     step = max(1.0, len(films) / count)
-    return [films[int(place * step)] for place in range(min(count, len(films)))]
+    return [films[int(index * step)] for index in range(min(count, len(films)))]
 
 
 def _masks(film: Film) -> dict[str, Mask]:
@@ -126,16 +126,16 @@ def _grey(pixels: Pixels) -> NDArray[np.uint8]:
     return np.rint(normalise(pixels) * 255).astype(np.uint8)
 
 
-def shrunk(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """(H, W) -> the same aspect with the longer side `side`."""
+def resize_to(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Resize (H, W) uint8 to a longer side of `side` px, in the same aspect."""
     height, width = grey.shape
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
 
 
-def fitted(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    """(H, W) -> `shape`; a pixel is in if half of it is."""
+def resize_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """Resize a mask (H, W) to `shape`; a pixel belongs to it if at least half of it is covered."""
     picture = Image.fromarray(mask.astype(np.uint8) * 255)
     height, width = shape
     small: Mask = np.asarray(picture.resize((width, height), Image.Resampling.BOX)) >= 128
@@ -145,13 +145,13 @@ def fitted(mask: Mask, shape: tuple[int, ...]) -> Mask:
 def _outlined(tile: Tile) -> Image.Image:
     picture = np.repeat(tile.grey[:, :, None], 3, axis=2)
     for channel, mask in tile.masks.items():
-        rim = mask & ~binary_erosion(mask)
-        picture[rim] = tuple(bytes.fromhex(COLOURS[channel][1:]))
+        outline = mask & ~binary_erosion(mask)
+        picture[outline] = tuple(bytes.fromhex(COLOURS[channel][1:]))
     return Image.fromarray(picture)
 
 
 def _shortened(text: str, width: Callable[[str], float], room: float) -> str:
-    """The text, or its end behind three dots where it is too long for the tile."""
+    """The text, or three dots and its end if it is too long for the tile."""
     if width(text) <= room:
         return text
     while text and width("..." + text) > room:

@@ -37,20 +37,20 @@ class Archive:
     """A public archive."""
 
     url: str
-    """Where its owner publishes the file."""
+    """The URL of the file."""
 
     page: str
-    """Where its owner describes it, for a download by hand."""
+    """The URL of its description, for a download by hand."""
 
     cite: str
     """The publications that its owner asks users to cite."""
 
     then: str = ""
-    """What is still missing when it is unpacked."""
+    """What to do after unpacking, if something is missing then."""
 
     @property
     def file_name(self) -> str:
-        """As it is published."""
+        """The name of the published file."""
         return PurePosixPath(self.url).name
 
 
@@ -80,7 +80,7 @@ class Fetched:
 
     archive: Path
     folder: Path
-    """Its content; `read_films` takes it."""
+    """The folder with its content, for `read_films`."""
 
     sha256: str
     first_use: bool
@@ -102,8 +102,8 @@ def fetch(
 
     Raises:
         UsageError: there is no archive of that name.
-        DataError: it cannot be reached, is not what the checksum says, or is damaged. The
-            message says how to do it by hand.
+        DataError: it cannot be reached, has another checksum, or is damaged. The message says
+            how to download it by hand.
     """
     if name not in ARCHIVES:
         raise UsageError(f"no archive {name!r}; {did_you_mean(name, ARCHIVES)}")
@@ -192,11 +192,11 @@ _DAMAGE = (  # what zipfile fails with on bytes that are no archive, or one it d
 
 
 def _unpacked(archive: Path, progress: Progress) -> Path:
-    """Unpack beside the archive, whole or not at all; the folder that holds the content."""
+    """Unpack beside the archive, completely or not at all; returns the folder of the content."""
     try:
         with zipfile.ZipFile(archive) as content:
-            members = [each for each in content.infolist() if not _is_litter(each.filename)]
-            top = _top(archive, members)
+            members = [item for item in content.infolist() if not _is_system_file(item.filename)]
+            top = _top_folder(archive, members)
             folder = archive.parent / (top or archive.stem)
             if folder.is_dir():
                 return folder
@@ -220,17 +220,17 @@ def _unpacked(archive: Path, progress: Progress) -> Path:
         ) from (error)
 
 
-def _top(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
-    """The one folder that holds all members; None where there are several, or files beside it.
+def _top_folder(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
+    """The one folder that holds all members; None if there are several, or files beside it.
 
     Raises:
-        DataError: a name that is none, that leads out of the folder, or that is a link; no file.
+        DataError: a member has no name, leads out of the folder or is a link; or there is no file.
     """
     for member in members:
-        trouble = _trouble(member)
-        if trouble:
+        fault = _member_fault(member)
+        if fault:
             raise DataError(
-                f"{archive}: the archive holds {trouble}; nothing was unpacked. It is not what its "
+                f"{archive}: the archive holds {fault}; nothing was unpacked. It is not what its "
                 "owner publishes: remove it and its .sha256, and fetch it anew"
             )
     if all(member.is_dir() for member in members):
@@ -242,8 +242,8 @@ def _top(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
     return tops.pop() if nested else None
 
 
-def _trouble(member: zipfile.ZipInfo) -> str | None:
-    """What is wrong with a member's name or kind; None for a plain file or folder."""
+def _member_fault(member: zipfile.ZipInfo) -> str | None:
+    """The fault of a member's name or kind; None for a plain file or folder."""
     name = member.filename
     parts = PurePosixPath(name).parts
     if not parts:
@@ -267,7 +267,7 @@ def _check_free(archive: Path, folder: Path) -> None:
 def _extract(
     content: zipfile.ZipFile, members: list[zipfile.ZipInfo], draft: Path, progress: Progress
 ) -> None:
-    total, done = sum(each.file_size for each in members), 0
+    total, done = sum(member.file_size for member in members), 0
     free = shutil.disk_usage(draft.parent).free
     if total > free:
         raise DataError(
@@ -281,7 +281,7 @@ def _extract(
         progress("unpack", done, total)
 
 
-def _is_litter(name: str) -> bool:
+def _is_system_file(name: str) -> bool:
     """Whether macOS or Windows put this file into the archive."""
     path = PurePosixPath(name)
     return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db")

@@ -1,14 +1,14 @@
-"""Whether two films are the same film: byte by byte, or to the eye.
+"""Finding copies of films: files with equal bytes, and films that look the same.
 
-Chest films resemble each other so much that the usual 64-bit hashes cannot tell them apart:
-among 2,078 public films (2.2 million pairs), 133 unrelated pairs have the very same gradient
-hash, and 54 a DCT hash within 4 bits. A likeness is therefore the correlation of two small
-squares, after what is coarser than an eighth of the square has been taken away.
+Chest films are so similar that the usual 64-bit hashes cannot separate them: among 2,078 public
+films (2.2 million pairs), 133 unrelated pairs have the same gradient hash, and 54 a DCT hash within
+4 bits. So the similarity is the correlation of two thumbnails, from which structures coarser than
+an eighth of the square are removed.
 
-Measured on those films: 0.924 is the most that two different ones reached. The same film reached
-0.997 or more resized by 0.6 and saved as JPEG at quality 40, 0.93 after a gamma of 0.6, and 0.92
-in 99 of 100 with 1% cut off on all sides. Copies that were cropped further, turned, or lettered
-over are not found.
+Measured on those films: the similarity of two different films was at most 0.924. A copy had 0.997
+or more after resizing by 0.6 and JPEG at quality 40, 0.93 after a gamma of 0.6, and 0.92 in 99 of
+100 after cropping by 1 % on all sides. Copies that are cropped further, rotated or written over are
+not found.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from scipy.ndimage import gaussian_filter
 from pleura.core.arrays import Pixels
 from pleura.core.frame import Frame, normalise
 
-__all__ = ["SAME", "Look", "look", "same_bytes", "same_looks"]
+__all__ = ["SAME", "Thumbnail", "same_bytes", "similar_films", "thumbnail"]
 
-Look: TypeAlias = NDArray[np.float32]
-"""(SIDE * SIDE,) of unit length and zero mean; the scalar product of two is their likeness."""
+Thumbnail: TypeAlias = NDArray[np.float32]
+"""(SIDE * SIDE,) of unit length and zero mean; the scalar product of two is their similarity."""
 
 SIDE = 32
-"""px; fine enough for the ribs, coarse enough for JPEG artefacts to vanish."""
+"""The side of a thumbnail, px: it shows the ribs, but no JPEG artefacts."""
 
 COARSE_PX = 2.0
-"""Sigma of what is taken away, in pixels of the small square."""
+"""The sigma of the Gaussian that is subtracted, px of the thumbnail."""
 
 SAME = 0.93
-"""Likeness from which two films count as one."""
+"""The smallest similarity of two films that look the same."""
 
 BLOCK = 1024
-"""Films compared at a time, so that 100,000 films need no matrix of 40 GB."""
+"""The number of films compared at a time, so that 100,000 films need no matrix of 40 GB."""
 
 
-def look(pixels: Pixels) -> Look:
-    """(H, W) -> the film's look; zeros for a film without any structure."""
-    if pixels.min() == pixels.max():  # resampling would leave its rounding, and call it a film
+def thumbnail(pixels: Pixels) -> Thumbnail:
+    """The thumbnail of a film (H, W); zeros for a film without structure."""
+    if pixels.min() == pixels.max():  # else the rounding of the resampling would count as structure
         return np.zeros(SIDE * SIDE, np.float32)
     height, width = pixels.shape
     square = normalise(Frame(height, width, SIDE).fit(pixels))[0]
@@ -56,26 +56,26 @@ def look(pixels: Pixels) -> Look:
     return np.asarray(fine / length if length > 0 else fine, dtype=np.float32)
 
 
-def same_looks(looks: Sequence[Look]) -> Iterator[tuple[int, int, float]]:
-    """Pairs (i, j, likeness), i < j, of films that look the same."""
-    if not looks:
+def similar_films(thumbnails: Sequence[Thumbnail]) -> Iterator[tuple[int, int, float]]:
+    """Pairs (i, j, similarity), i < j, of films that look the same."""
+    if not thumbnails:
         return
-    table = np.stack(looks)
+    table = np.stack(thumbnails)
     for start in range(0, len(table), BLOCK):
-        likeness = table[start : start + BLOCK] @ table.T
-        for row, column in np.argwhere(likeness >= SAME):
+        similarity = table[start : start + BLOCK] @ table.T
+        for row, column in np.argwhere(similarity >= SAME):
             if start + row < column:
-                yield int(start + row), int(column), float(likeness[row, column])
+                yield int(start + row), int(column), float(similarity[row, column])
 
 
 def same_bytes(paths: Sequence[Path]) -> list[list[int]]:
-    """Groups of indices of files with equal content; what cannot be read is in none."""
+    """Groups of indices of files with equal content; missing files are in no group."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):
         if path.is_file():
             by_size[path.stat().st_size].append(index)
     groups: dict[bytes, list[int]] = defaultdict(list)
-    for alike in by_size.values():
-        for index in alike if len(alike) > 1 else ():  # a size of its own needs no hash
+    for same_size in by_size.values():
+        for index in same_size if len(same_size) > 1 else ():  # a unique size needs no hash
             groups[hashlib.sha256(paths[index].read_bytes()).digest()].append(index)
     return [group for group in groups.values() if len(group) > 1]

@@ -1,4 +1,4 @@
-"""The noun of the lab: a film with its masks, and what the masks say."""
+"""A film of a data set with its label masks: `Film`, `MaskPart` and `Labels`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pleura.io.read import read_radiograph
 __all__ = ["IGNORE", "Film", "Labels", "MaskPart", "fingerprint", "label_map_parts", "with_masks"]
 
 IGNORE = "ignore"
-"""The pseudo-channel of pixels that teach nothing: burnt-in text, devices."""
+"""The pseudo-channel of pixels that are not used, such as burnt-in text and devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class MaskPart:
     """One of `core.arrays.KNOWN_CHANNELS`, or `IGNORE`."""
 
     value: int | None = None
-    """The grey value that means this structure; None: any value but zero."""
+    """The grey value of this structure; None for all values except zero."""
 
     optional: bool = False
-    """Where no pixel has the value, the structure is unlabelled, and not absent from the film."""
+    """Whether a mask without this value leaves the structure unlabelled, instead of empty."""
 
     def __post_init__(self) -> None:
         if self.channel not in (*KNOWN_CHANNELS, IGNORE):
@@ -43,10 +43,10 @@ class MaskPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """What a film's masks say, at the masks' own size."""
+    """The labels of a film, at the masks' own size."""
 
     targets: Mapping[str, Mask]
-    """Channel -> (H, W) bool. A channel that is absent is unlabelled, not empty."""
+    """Channel -> (H, W) bool. A missing channel is unlabelled, not empty."""
 
     ignore: Mask | None = None
 
@@ -59,7 +59,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film of a data set, by reference."""
+    """A film of a data set: its paths and facts; nothing is read before `read_image`."""
 
     id: str
     source: str
@@ -71,7 +71,7 @@ class Film:
     patient: str = ""
     condition: str = ""
     decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
-    """Reads the image; a layout sets it for files that do not say what they are (raw .IMG)."""
+    """Reads the image; a layout sets it for files without a header (raw .IMG)."""
 
     @property
     def channels(self) -> frozenset[str]:
@@ -79,11 +79,11 @@ class Film:
         return frozenset(part.channel for part in self.masks) - {IGNORE}
 
     def read_image(self) -> Radiograph:
-        """Decode the film."""
+        """Decode the film; raises `FilmError` if it cannot be read."""
         return self.decode(self.image)
 
     def read_masks(self) -> dict[Path, MaskFile]:
-        """Every mask file of the film; raises `DataError` for what cannot be read."""
+        """Read every mask file of the film; raises `DataError` if one cannot be read."""
         files: dict[Path, MaskFile] = {}
         for path in dict.fromkeys(part.path for part in self.masks):
             try:
@@ -93,24 +93,24 @@ class Film:
         return files
 
     def read_labels(self) -> Labels:
-        """Read the masks; parts of one channel are joined.
+        """Read the masks; the parts of one channel are joined.
 
         Raises `DataError` if there is no mask or its files differ in size.
         """
         return self.labels_of(self.read_masks())
 
     def labels_of(self, files: Mapping[Path, MaskFile]) -> Labels:
-        """What the files of `read_masks` say; raises as `read_labels`."""
+        """The labels in the files of `read_masks`; raises as `read_labels`."""
         if not self.channels:
             raise DataError(f"{self.id}: film has no mask; leave it out or add one")
         values = {path: file.read_as(self.declared(path)) for path, file in files.items()}
-        sizes = {each.shape for each in values.values()}
+        sizes = {value.shape for value in values.values()}
         if len(sizes) > 1:
             raise DataError(f"{self.id}: its mask files differ in size: {sorted(sizes)}")
         joined: dict[str, Mask] = {}
         for part in self.masks:
-            held = values[part.path]
-            mask = held != 0 if part.value is None else held == part.value
+            grey = values[part.path]
+            mask = grey != 0 if part.value is None else grey == part.value
             if part.optional and not mask.any():
                 continue
             joined[part.channel] = joined[part.channel] | mask if part.channel in joined else mask
@@ -118,15 +118,15 @@ class Film:
         return Labels(MappingProxyType(joined), ignore)
 
     def declared(self, path: Path) -> set[int]:
-        """The values of a mask file that mean something; empty where every one but 0 does."""
+        """The values of a mask file that label a structure; empty if all except 0 do."""
         values = {part.value for part in self.masks if part.path == path}
         return set() if None in values else {value for value in values if value is not None}
 
 
 def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
-    """What the values mean in a label map that Pleura wrote, for lungs of the kind `field`.
+    """The parts of a label map that Pleura wrote for lungs by `field`.
 
-    One without a heart was written by weights that know none: its heart is unlabelled.
+    A map without a heart was written by weights without that channel: its heart is unlabelled.
     """
     return (
         MaskPart(path, "right_field", RIGHT),
@@ -136,9 +136,9 @@ def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
 
 
 def fingerprint(films: Sequence[Film]) -> str:
-    """SHA-256 over ids, sources, labels and the bytes of films and masks: the same anywhere."""
+    """The SHA-256 of ids, sources, labels, and bytes of films and masks; independent of paths."""
     digest = hashlib.sha256()
-    for film in sorted(films, key=lambda each: (each.source, each.id)):
+    for film in sorted(films, key=lambda film: (film.source, film.id)):
         labels = [(part.channel, part.value) for part in film.masks]
         digest.update(repr((film.id, film.source, labels)).encode())
         for path in dict.fromkeys([film.image, *(part.path for part in film.masks)]):
@@ -148,5 +148,5 @@ def fingerprint(films: Sequence[Film]) -> str:
 
 
 def with_masks(films: Iterable[Film]) -> list[Film]:
-    """Only the films that have a mask."""
+    """The films that have a mask."""
     return [film for film in films if film.channels]

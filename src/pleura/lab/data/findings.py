@@ -1,9 +1,8 @@
-"""What `check` can find in a data set, and how it is reported.
+"""The findings of `check` about a data set, and its report.
 
-An error is something that makes scores or weights wrong, and that no set has on purpose: a film
-that cannot be read, a mask that belongs to nothing, the same film in training and test. A
-warning is something to look at that a sound set may well have: films without a mask, a mask in
-five pieces.
+An error makes scores or weights wrong: a film that cannot be read, a mask without a film, the same
+film in training and test. A warning is something to look at, which a good data set may have: films
+without a mask, a mask in five pieces.
 """
 
 from __future__ import annotations
@@ -25,27 +24,27 @@ Level: TypeAlias = Literal["error", "warning"]
 ERRORS = MappingProxyType(
     {
         "unreadable-film": "the file is no image that can be read",
-        "unreadable-mask": "a mask is missing, damaged, or differs in size from its fellows",
+        "unreadable-mask": "a mask is missing, damaged, or of another size than the others",
         "empty-mask": "no pixel of the mask is labelled",
         "full-mask": "(nearly) every pixel of the mask is labelled: is the background a value too?",
         "inverted-mask": "the mask marks the background: its edges are labelled all around",
-        "bright-ground": "the palette shows 0, which means no lung, as bright: is it exchanged?",
+        "bright-ground": "the palette shows 0, which means no lung, as bright: is it inverted?",
         "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
         "half-labelled": "one lung has a mask of its own, the other has none",
-        "mask-without-film": "no film goes with this mask; is one of the two misnamed?",
+        "mask-without-film": "no film belongs to this mask; has one of the two a wrong name?",
         "duplicate-across-splits": "the same bytes in two parts of the split",
         "patient-across-splits": "films of one patient in two parts of the split",
     }
 )
-"""Kind -> what it means."""
+"""Kind -> meaning."""
 
 WARNINGS = MappingProxyType(
     {
         "film-without-mask": "not used for training or scoring",
         "mask-not-used": "another mask of a film that has one, or of another kind",
-        "undeclared-values": "the mask holds values that nobody declared",
-        "turned-film": "film and mask are turned differently by their EXIF tags",
-        "film-not-listed": "a picture beside the films that the data set does not name",
+        "undeclared-values": "the mask has values that are not declared",
+        "turned-film": "film and mask have different EXIF orientations",
+        "film-not-listed": "a picture beside the films that the data set does not list",
         "other-size": "film and mask have the same aspect but not the same size",
         "empty-structure": "one structure has no pixel while others have",
         "many-pieces": "more pieces than lungs, and not just specks",
@@ -57,35 +56,35 @@ WARNINGS = MappingProxyType(
         "near-duplicate-across-splits": "two parts of the split hold films that look the same",
     }
 )
-"""Kind -> what it means."""
+"""Kind -> meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found."""
+    """One finding."""
 
     kind: str
     """A key of `ERRORS` or `WARNINGS`."""
 
     where: str
-    """The film's id, or a path where there is no film."""
+    """The film's id, or a path if there is no film."""
 
     detail: str = ""
 
     @property
     def level(self) -> Level:
-        """How grave it is."""
+        """`error` or `warning`."""
         return "error" if self.kind in ERRORS else "warning"
 
     @property
     def meaning(self) -> str:
-        """What its kind means, in a sentence."""
+        """The meaning of its kind, as a sentence."""
         return {**ERRORS, **WARNINGS}[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a data set holds, and what is wrong with it."""
+    """The content of a data set, and the findings."""
 
     films: int
     pairs: int
@@ -93,27 +92,27 @@ class CheckReport:
 
     patients: int
     counts: dict[str, dict[str, int]]
-    """Source -> part of the split (or `none`) -> films with a mask; `unlabelled`: without."""
+    """Source -> part of the split (`none`; `unlabelled`: no mask) -> number of films."""
 
     conditions: dict[str, int]
     channels: dict[str, int]
-    """Channel -> films that label it."""
+    """Channel -> number of films that label it."""
 
     sizes: dict[str, int]
-    """`width x height` in px -> films, the most frequent first."""
+    """`width x height` in px -> number of films, the most frequent first."""
 
     findings: tuple[Finding, ...]
     """Errors first, then by kind and place."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that must be put right."""
-        return tuple(each for each in self.findings if each.level == "error")
+        """The findings that must be corrected."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """The findings to look at."""
-        return tuple(each for each in self.findings if each.level == "warning")
+        return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property
     def sound(self) -> bool:
@@ -123,7 +122,9 @@ class CheckReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         table = asdict(self)
-        table["findings"] = [{"level": each.level, **asdict(each)} for each in self.findings]
+        table["findings"] = [
+            {"level": finding.level, **asdict(finding)} for finding in self.findings
+        ]
         table["errors"], table["warnings"] = len(self.errors), len(self.warnings)
         return table
 
@@ -133,7 +134,7 @@ def summarise(
     sizes: Iterable[tuple[int, int] | None],
     findings: Iterable[Finding],
 ) -> CheckReport:
-    """The report on `films`, whose (H, W) are `sizes` (None: unreadable)."""
+    """The report on `films`; `sizes` are their (H, W), None for unreadable ones."""
     counts: dict[str, Counter[str]] = {}
     for film in films:
         part = film.split or "none" if film.channels else "unlabelled"
@@ -147,12 +148,14 @@ def summarise(
         conditions=dict(Counter(film.condition or "unknown" for film in films).most_common()),
         channels=dict(Counter(name for film in films for name in sorted(film.channels))),
         sizes=dict(known.most_common()),
-        findings=tuple(sorted(findings, key=lambda each: (each.level, each.kind, each.where))),
+        findings=tuple(
+            sorted(findings, key=lambda finding: (finding.level, finding.kind, finding.where))
+        ),
     )
 
 
 def beside(films: Sequence[Film], paths: Iterable[Path]) -> list[Finding]:
-    """Findings on pictures that lie in the films' and masks' folders but belong to no film."""
+    """Findings about pictures in the folders of films and masks that belong to no film."""
     used = {film.image.absolute() for film in films}
     masks = {part.path.absolute() for film in films for part in film.masks}
     mask_folders = {path.parent for path in masks} - {path.parent for path in used}

@@ -1,4 +1,4 @@
-"""Labels of a film as the network is trained on them: one map a channel, unknown areas marked."""
+"""Labels as training targets: one map for each channel, with unknown areas marked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ HALVES = {
     "field": ("right_field", "left_field"),
     "whole": ("right_whole", "left_whole"),
 }
-"""Which two channels make up one."""
+"""Channel of both lungs -> its channels of the right and the left lung."""
 
 
 def square_target(labels: Labels, side: int, channels: Sequence[str]) -> NDArray[np.uint8]:
-    """(C, S, S): 0 no, 1 yes, 2 unknown (unlabelled channel, or an area to ignore)."""
+    """The target of a square of `side` pixels: (C, S, S) uint8, 0 no, 1 yes, 2 unknown.
+
+    Unknown are unlabelled channels and ignored areas.
+    """
     out = np.full((len(channels), side, side), 2, np.uint8)
     for index, channel in enumerate(channels):
         mask = target_for(labels, channel)
@@ -34,10 +37,10 @@ def square_target(labels: Labels, side: int, channels: Sequence[str]) -> NDArray
 
 
 def target_for(labels: Labels, channel: str) -> Mask | None:
-    """The mask of a channel, taken or derived from what is labelled; None if it is unknown.
+    """The mask of a channel, (H, W) bool, as labelled or derived; None if it is unknown.
 
-    Both lungs together follow from their halves; the halves follow from both together where
-    these come apart into two lungs.
+    The mask of both lungs is derived from right and left. Right and left are derived from the mask
+    of both, if it can be split into two lungs.
     """
     known = labels.targets
     if channel in known:

@@ -1,9 +1,9 @@
-"""Splits: which films are trained on, selected on and tested on; by patient, never by luck.
+"""Splits of films into train, val and test, by patient.
 
 A split is a table `id,split` with the names `train`, `val` and `test`. It is made without a
 random generator: within each stratum (source and condition) patients are ranked by the SHA-256
-of the seed and their name. The same films therefore give the same split on every machine, in
-whatever order they are listed, for as long as SHA-256 exists.
+of the seed and their name. So the same films give the same split on every machine and in any
+order.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PUBLISHED = ("shenzhen-montgomery-published",)
 
 By: TypeAlias = Literal["patient", "film"]
 Unit: TypeAlias = tuple[str, str]
-"""(source, patient): what is never divided. Equal names in two hospitals are two people."""
+"""(source, patient): films of a unit stay together. Equal names in two sources are two patients."""
 
 
 def split(
@@ -55,7 +55,7 @@ def split(
     seed: int = 42,
     by: By = "patient",
 ) -> list[Film]:
-    """The films with `split` set, in their order; films without a mask get None.
+    """Set `split` of the films, which keep their order; films without a mask get None.
 
     `test` is a share of the films with masks, `val` a share of the rest, both rounded up: 704
     films at 0.2 and 0.1 give 141 test, 57 val and 506 train. Each source and condition is
@@ -120,18 +120,18 @@ def carve_validation(
 
 
 def without_copies(films: Sequence[Film]) -> list[Film]:
-    """The films, less those to learn from whose file is, byte for byte, that of a test film.
+    """Remove train and val films whose file is a byte-for-byte copy of a test film's.
 
-    Public sets hold the same film under two names; what was learnt by heart proves nothing.
+    Public sets hold the same film under two names. A film that was trained on cannot test.
     """
     sizes = {film.image: film.image.stat().st_size for film in films if film.image.is_file()}
     tested = {film.image for film in films if film.split == "test"}
     lengths = {sizes[path] for path in tested if path in sizes}
-    kept = {_content(path) for path in tested if path in sizes}
+    contents = {_content(path) for path in tested if path in sizes}
     out = []
     for film in films:
-        alike = film.split != "test" and sizes.get(film.image) in lengths
-        if alike and _content(film.image) in kept:
+        may_be_copy = film.split != "test" and sizes.get(film.image) in lengths
+        if may_be_copy and _content(film.image) in contents:
             log.warning("%s is the same file as a film of the test split: left out", film.id)
         else:
             out.append(film)
@@ -143,23 +143,23 @@ def _content(path: Path) -> str:
 
 
 def apply_split(films: Sequence[Film], table: Mapping[str, str], *, name: str) -> list[Film]:
-    """The films with the split that `table` (id -> part) gives them; None where it has none.
+    """Set `split` of the films by `table` (id -> part); films that are not in it get None.
 
-    Raises `DataError` if an id of the table is no film here: scores on half a test set are not
-    the scores of that test set. `name` says in the message which split it was.
+    Raises `DataError` if a film of the table is missing, since scores on a part of a test set
+    cannot be compared. `name` is the split's name in the message.
     """
-    absent = sorted(set(table) - {film.id for film in films})
-    if absent:
+    missing = sorted(set(table) - {film.id for film in films})
+    if missing:
         raise DataError(
-            f"split {name}: {len(absent)} of its {len(table)} ids are not among the "
-            f"{len(films)} films (first: {', '.join(absent[:3])}); complete the data, or use a "
+            f"split {name}: {len(missing)} of its {len(table)} ids are not among the "
+            f"{len(films)} films (first: {', '.join(missing[:3])}); complete the data, or use a "
             "split that names only films you have"
         )
     return [replace(film, split=table.get(film.id)) for film in films]
 
 
 def read_split(source: str | Path) -> dict[str, str]:
-    """Id -> part, from a CSV file with columns id and split, or from a name in `PUBLISHED`."""
+    """Read a split (id -> part): a CSV file with columns id and split, or a name of `PUBLISHED`."""
     if str(source) in PUBLISHED:
         text = files("pleura.lab.data").joinpath("splits", f"{source}.csv").read_text("utf-8")
     elif Path(source).is_file():
@@ -208,16 +208,18 @@ def _draw(films: Sequence[Film], share: float, salt: str, by: By) -> set[Unit]:
     for unit in counts:
         strata[unit[0], conditions[unit]].append(unit)
     taken: set[Unit] = set()
-    seen = held = 0
+    films_seen = films_taken = 0
     for key in sorted(strata):
         ranked = sorted(strata[key], key=lambda unit: _rank(unit, salt))
-        seen += sum(counts[unit] for unit in ranked)
-        # What one stratum could not give is asked of the next, so the total stays exact.
-        goal = math.ceil(share * seen - 1e-9)
+        films_seen += sum(counts[unit] for unit in ranked)
+        # The goal is cumulative, so that rounding in one stratum is made up for in the next.
+        goal = math.ceil(share * films_seen - 1e-9)
         for unit in ranked:
-            if 2 * (goal - held) > counts[unit]:  # nearer to the goal with it than without
+            if (
+                2 * (goal - films_taken) > counts[unit]
+            ):  # with this unit the count is nearer to the goal
                 taken.add(unit)
-                held += counts[unit]
+                films_taken += counts[unit]
     return taken
 
 

@@ -1,4 +1,4 @@
-"""A download over HTTP that goes on where it stopped."""
+"""A resumable download over HTTP."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from typing import Any
 __all__ = ["Interrupted", "Transfer", "Unreachable"]
 
 TRIES = 5
-"""How often in a row a broken connection is taken up again without a byte gained."""
+"""The number of tries in a row without a new byte."""
 
 PAUSE_S = 2.0
-"""Between two tries."""
+"""The pause between two tries, seconds."""
 
 TIMEOUT_S = 30.0
-"""Silence after which a connection counts as broken."""
+"""The time without data after which a connection counts as broken, seconds."""
 
 CHUNK = 1 << 18
-"""Bytes read at a time."""
+"""The bytes to read at a time."""
 
 
 class Unreachable(OSError):
-    """The server cannot be reached, or does not give the file."""
+    """The server cannot be reached, or refuses the file."""
 
 
 class Interrupted(OSError):
-    """The connection broke; what has come is kept."""
+    """The connection broke; the part that has arrived is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Fetches an address into a file, keeping what has come in `part` until all is there.
+    """Downloads a URL into a file; `part` holds what has arrived until it is complete.
 
-    Called as `pooch` calls its downloaders. What is in `part` is gone on with only if the server
-    says that the file is still the same (ETag or Last-Modified, and its length).
+    It is called like a downloader of `pooch`. A download is resumed only if the file on the server
+    is still the same (ETag or Last-Modified, and length).
     """
 
     part: Path
     on_bytes: Callable[[int, int | None], None] = lambda done, total: None  # noqa: ARG005
-    """Called with (bytes here, bytes in all or None) after each piece."""
+    """Called with (bytes arrived, all bytes or None) after each chunk."""
 
     def __call__(self, url: str, output_file: str, pooch: Any = None) -> None:  # noqa: ARG002
         """Raises `Unreachable` or `Interrupted`; `part` stays for the next call."""
         idle = 0
         while True:
-            before = self._held
+            before = self._arrived
             try:
-                self._go_on(url)
+                self._resume(url)
                 break
             except Interrupted:
-                idle = idle + 1 if self._held <= before else 0
+                idle = idle + 1 if self._arrived <= before else 0
                 if idle >= TRIES:
                     raise
                 time.sleep(PAUSE_S)
@@ -68,7 +68,7 @@ class Transfer:
         self._facts_file.unlink(missing_ok=True)
 
     @property
-    def _held(self) -> int:
+    def _arrived(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
     @property
@@ -82,41 +82,41 @@ class Transfer:
             return {}
         return facts
 
-    def _go_on(self, url: str) -> None:
-        held, facts = self._held, self._facts()
-        if held and facts.get("url") != url:
-            held = 0  # begun elsewhere, or we do not know where
-        if held and held == facts.get("total"):
-            return  # killed between the last byte and the end
-        with _opened(url, held, facts.get("validator")) as answer:
-            start, total = _span(answer, held)
+    def _resume(self, url: str) -> None:
+        arrived, facts = self._arrived, self._facts()
+        if arrived and facts.get("url") != url:
+            arrived = 0  # begun from another URL
+        if arrived and arrived == facts.get("total"):
+            return  # the process ended after the last byte
+        with _opened(url, arrived, facts.get("validator")) as answer:
+            start, total = _span(answer, arrived)
             if start and total != facts.get("total"):
                 self.part.unlink()
                 raise Interrupted("the file has changed on the server")
             facts = {"url": url, "total": total, "validator": _validator(answer.headers)}
             self._facts_file.write_text(json.dumps(facts), "utf-8")
             with self.part.open("ab" if start else "wb") as file:
-                for piece in _pieces(answer):
-                    file.write(piece)
+                for chunk in _chunks(answer):
+                    file.write(chunk)
                     self.on_bytes(file.tell(), total)
-        if total is not None and self._held < total:
-            raise Interrupted(f"the connection broke after {self._held} of {total} bytes")
+        if total is not None and self._arrived < total:
+            raise Interrupted(f"the connection broke after {self._arrived} of {total} bytes")
 
 
 @contextmanager
-def _opened(url: str, held: int, validator: str | None) -> Iterator[HTTPResponse]:
-    """The server's answer, asked for what follows the first `held` bytes."""
+def _opened(url: str, arrived: int, validator: str | None) -> Iterator[HTTPResponse]:
+    """The server's answer to a request for the bytes after the first `arrived` ones."""
     request = urllib.request.Request(url, headers={"User-Agent": "pleura"})
-    if held:
-        request.add_header("Range", f"bytes={held}-")
-        if validator:  # else the length alone must tell whether it is the same file
+    if arrived:
+        request.add_header("Range", f"bytes={arrived}-")
+        if validator:  # without one, only the length shows whether the file is the same
             request.add_header("If-Range", validator)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             yield answer
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and held:  # nothing follows: the part is whole, or too long
+        if error.code == 416 and arrived:  # no bytes follow: the part is complete, or too long
             with _opened(url, 0, None) as answer:
                 yield answer
             return
@@ -129,24 +129,26 @@ def _opened(url: str, held: int, validator: str | None) -> Iterator[HTTPResponse
         raise Interrupted(str(error) or type(error).__name__) from error
 
 
-def _span(answer: HTTPResponse, held: int) -> tuple[int, int | None]:
-    """(first byte that comes, length of the whole file); a server may ignore the range."""
+def _span(answer: HTTPResponse, arrived: int) -> tuple[int, int | None]:
+    """(first byte of the answer, length of the complete file); a server may ignore the range."""
     length = answer.headers.get("Content-Length")
     if answer.status != 206:
         return 0, int(length) if length else None
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-    if not match or int(match[1]) != held:
-        raise Unreachable(f"the server sent another range than asked: {answer.headers}")
-    return held, int(match[2])
+    if not match or int(match[1]) != arrived:
+        raise Unreachable(f"the server sent another range than requested: {answer.headers}")
+    return arrived, int(match[2])
 
 
 def _validator(headers: Message) -> str | None:
-    """What tells this version of the file from another; weak ETags do not."""
+    """The header that identifies this version of the file; weak ETags do not."""
     tag = headers.get("ETag")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
 
 
-def _pieces(answer: HTTPResponse) -> Iterator[bytes]:
-    with contextlib.suppress(HTTPException):  # cut short: the caller counts what has come
-        while piece := answer.read(CHUNK):
-            yield piece
+def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
+    with contextlib.suppress(
+        HTTPException
+    ):  # cut short: the caller counts the bytes that have arrived
+        while chunk := answer.read(CHUNK):
+            yield chunk

@@ -1,7 +1,7 @@
-"""Do probabilities come true as often as they say? Reliability, and the temperature that mends it.
+"""Calibration of the probabilities: reliability, and the best temperature.
 
-Pixels are drawn from every film at its own size, after everything that is shipped has happened to
-the network's answer but the threshold and the clean-up.
+Pixels are drawn from every film at its own size, from the restored probability maps, before the
+threshold and the clean-up.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pleura.runtime.engine import Engine, EngineInFront
 __all__ = [
     "BINS",
     "PIXELS",
-    "Drawn",
+    "PixelSample",
     "Tempered",
     "best_temperature",
     "draw_pixels",
@@ -40,34 +40,34 @@ __all__ = [
 
 
 PIXELS = 2000
-"""Drawn from a film; every labelled channel is looked at in the same pixels."""
+"""The pixels drawn from a film, the same for all its labelled channels."""
 
 BINS = 15
-"""Of equal width, from 0 to 1."""
+"""The number of bins of equal width, from 0 to 1."""
 
 FEWEST = 50
-"""Pixels; a bin with fewer says nothing of its own."""
+"""The smallest number of pixels for a bin to count in `mean_gap`."""
 
 EDGE = 1e-6
-"""Probabilities are taken to be at least so far from 0 and 1 where a logarithm is needed."""
+"""The smallest distance of a probability from 0 and 1 in a logarithm."""
 
 Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """Pixels of one channel of one film: what was said of them, and what is true."""
+class PixelSample:
+    """Pixels of one channel of one film: predicted probabilities, and labels."""
 
     source: str
     channel: str
-    said: Floats
-    true: Truths
+    predicted: Floats
+    labels: Truths
 
 
 @dataclass(frozen=True, slots=True)
 class Tempered(EngineInFront):
-    """An engine of another temperature and norms; what it answers is what would be shipped."""
+    """An engine with another temperature and other reference values on its card."""
 
     engine: Engine
     temperature: float
@@ -75,11 +75,11 @@ class Tempered(EngineInFront):
 
     @property
     def card(self) -> Card:
-        """The engine's, but for the temperature and the norms."""
+        """The engine's card with this temperature and these reference values."""
         return replace(self.engine.card, temperature=self.temperature, norms=self.norms)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As the engine's own, once its graph divided by this temperature instead."""
+        """The probabilities that the engine would give with this temperature in its graph."""
         return temper(self.engine.predict(batch), self.temperature / self.engine.card.temperature)
 
 
@@ -90,74 +90,83 @@ def draw_pixels(
     seed: int = 0,
     failures: list[Failure],
     on_film: Callable[[Examined | None], None] = lambda _: None,
-) -> list[Drawn]:
-    """The same pixels of the same films for the same seed; films that fail go to `failures`.
+) -> list[PixelSample]:
+    """Draw pixels of films; the seed decides which. Films that fail are appended to `failures`.
 
-    `on_film` gets each film when it is done, or None in place of one that failed.
+    `on_film` is called with each examined film, or with None for a film that failed.
     """
-    drawn: list[Drawn] = []
+    samples: list[PixelSample] = []
     for film in films:
         examined = None
         try:
             examined = judge.examine(film)
-            drawn += _draw(examined, seed)
+            samples += _draw(examined, seed)
         except (FilmError, DataError) as error:
             failures.append(Failure(film.id, film.source, str(error)))
         on_film(examined)
-    return drawn
+    return samples
 
 
-def _draw(examined: Examined, seed: int) -> list[Drawn]:
-    film, found = examined.film, examined.found
+def _draw(examined: Examined, seed: int) -> list[PixelSample]:
+    film, result = examined.film, examined.segmentation
     labels = film.read_labels()
-    size, native = labels.size, found.radiograph.size
+    size, native = labels.size, result.radiograph.size
     counted = np.arange(size[0] * size[1])
     if labels.ignore is not None:
         counted = counted[~labels.ignore.ravel()]
     rng = np.random.default_rng([seed, zlib.crc32(f"{film.source}/{film.id}".encode())])
     chosen = rng.choice(counted, min(PIXELS, len(counted)), replace=False)
     row, column = np.unravel_index(chosen, size)
-    # A mask may be smaller than its film: the film's pixel under the middle of the mask's.
-    at = tuple(
-        ((2 * place + 1) * full // (2 * part)).astype(np.intp)
-        for place, full, part in zip((row, column), native, size, strict=True)
+    # A mask may be smaller than its film: take the film's pixel below the centre of the mask's.
+    film_pixels = tuple(
+        ((2 * index + 1) * full // (2 * part)).astype(np.intp)
+        for index, full, part in zip((row, column), native, size, strict=True)
     )
-    truths = {channel: target_for(labels, channel) for channel in found.channels}
+    targets = {channel: target_for(labels, channel) for channel in result.channels}
     return [
-        Drawn(film.source, channel, found.probabilities[index][at].astype(float), true[row, column])
-        for index, channel in enumerate(found.channels)
-        if (true := truths[channel]) is not None
+        PixelSample(
+            film.source,
+            channel,
+            result.probabilities[index][film_pixels].astype(float),
+            target[row, column],
+        )
+        for index, channel in enumerate(result.channels)
+        if (target := targets[channel]) is not None
     ]
 
 
-def joined(drawn: Sequence[Drawn]) -> tuple[Floats, Truths]:
-    """All pixels together."""
-    if not drawn:
+def joined(samples: Sequence[PixelSample]) -> tuple[Floats, Truths]:
+    """The probabilities and the labels of all samples together."""
+    if not samples:
         return np.zeros(0), np.zeros(0, bool)
-    return np.concatenate([d.said for d in drawn]), np.concatenate([d.true for d in drawn])
+    return (
+        np.concatenate([sample.predicted for sample in samples]),
+        np.concatenate([sample.labels for sample in samples]),
+    )
 
 
-def reliability(said: Floats, true: Truths) -> dict[str, Any]:
-    """The curve and what it comes to.
+def reliability(predicted: Floats, labels: Truths) -> dict[str, Any]:
+    """The reliability curve and its summary numbers.
 
-    `ece`: mean over pixels of |share true - mean said| of each pixel's bin. `mean_gap`: the same
-    mean over bins, so that the few unsure pixels along the outline count as much as the many sure
-    ones. `brier`: mean of (said - true)^2.
+    `ece`: mean over pixels of |share labelled - mean probability| of each pixel's bin. `mean_gap`:
+    the same mean over bins, so that the few uncertain pixels along the outline count as much as the
+    many certain ones. `brier`: mean of (probability - label)^2. In the curve `said` is the mean
+    probability of a bin, and `true` the share of labelled pixels.
     """
-    place = np.minimum((said * BINS).astype(int), BINS - 1)
-    counts = np.bincount(place, minlength=BINS)
+    bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
     known = np.maximum(counts, 1)
-    means = np.bincount(place, said, BINS) / known
-    shares = np.bincount(place, true.astype(float), BINS) / known
+    means = np.bincount(bins, predicted, BINS) / known
+    shares = np.bincount(bins, labels.astype(float), BINS) / known
     gaps = np.abs(shares - means)
     enough = counts >= FEWEST
-    pixels = len(said)
+    pixels = len(predicted)
     return {
         "pixels": pixels,
         "ece": rounded((gaps * counts).sum() / pixels) if pixels else None,
         "mean_gap": rounded(gaps[enough].mean()) if enough.any() else None,
-        "brier": rounded(np.mean((said - true) ** 2)) if pixels else None,
-        "log_loss": rounded(log_loss(said, true)) if pixels else None,
+        "brier": rounded(np.mean((predicted - labels) ** 2)) if pixels else None,
+        "log_loss": rounded(log_loss(predicted, labels)) if pixels else None,
         "curve": [
             {"pixels": int(n), "said": rounded(mean), "true": rounded(share)}
             for n, mean, share in zip(counts, means, shares, strict=True)
@@ -166,35 +175,35 @@ def reliability(said: Floats, true: Truths) -> dict[str, Any]:
     }
 
 
-def log_loss(said: Floats, true: Truths) -> float:
-    """Mean of -log of what was said of what is true."""
-    right = np.where(true, said, 1 - said)
-    return float(-np.log(np.clip(right, EDGE, 1)).mean())
+def log_loss(predicted: Floats, labels: Truths) -> float:
+    """The mean of -log of the probability of the labelled class."""
+    of_label = np.where(labels, predicted, 1 - predicted)
+    return float(-np.log(np.clip(of_label, EDGE, 1)).mean())
 
 
-def best_temperature(said: Floats, true: Truths) -> float:
-    """The temperature of the smallest log loss, to three digits after the point.
+def best_temperature(predicted: Floats, labels: Truths) -> float:
+    """The temperature with the smallest log loss, to three decimals.
 
     Raises:
-        DataError: there are no pixels to choose by.
+        DataError: there are no pixels.
     """
-    if not len(said):
+    if not len(predicted):
         raise DataError("no labelled pixel to choose a temperature by; name films with masks")
-    logits = logit(np.clip(said, EDGE, 1 - EDGE))
+    logits = logit(np.clip(predicted, EDGE, 1 - EDGE))
 
     def loss(logarithm: float) -> float:
-        return log_loss(expit(logits / np.exp(logarithm)), true)
+        return log_loss(expit(logits / np.exp(logarithm)), labels)
 
     bounds = np.log((COLDEST, HOTTEST))
-    found = minimize_scalar(loss, bounds=tuple(bounds), method="bounded", options={"xatol": 1e-4})
-    return round(float(np.clip(np.exp(found.x), COLDEST, HOTTEST)), 3)
+    result = minimize_scalar(loss, bounds=tuple(bounds), method="bounded", options={"xatol": 1e-4})
+    return round(float(np.clip(np.exp(result.x), COLDEST, HOTTEST)), 3)
 
 
 def temper(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Divide the logits by `temperature`: above 1 is less sure, below 1 surer; 1 changes nothing.
+    """Divide the logits by `temperature`: above 1 the probabilities move towards 0.5.
 
-    sigmoid(logit(p) / T) is p^(1/T) / (p^(1/T) + (1 - p)^(1/T)), which needs no care at 0 and 1.
-    What lies at 0.5 stays there, so no pixel of the network's square changes sides.
+    sigmoid(logit(p) / T) is p^(1/T) / (p^(1/T) + (1 - p)^(1/T)), which is defined at 0 and 1. 0.5
+    stays 0.5, so no pixel of the network's square crosses the threshold.
     """
     if temperature == 1:
         return probabilities

@@ -1,6 +1,7 @@
-"""One film on trial: the shipped path's answer beside the truth, and the numbers between them.
+"""Scoring one film: its segmentation is compared with its label masks.
 
-What is scored is what is shipped: decode, fit, engine, restore, clean-up, at the film's own size.
+The segmentation is that of the shipped path (decode, fit, engine, restore, clean-up), at the film's
+own size.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from pleura.runtime.segmenter import Segmenter
 __all__ = ["STRUCTURES", "Examined", "Judge", "Pair", "Row", "rows"]
 
 STRUCTURES = ("lungs", "right", "left", "heart")
-"""What is scored, each only where the film labels it; right and left are the patient's."""
+"""The structures that are scored if the film labels them. Right and left are the patient's."""
 
 DEFINITIONS: tuple[Definition, ...] = ("field", "whole")
 
 SAME_SHAPE = 0.01
-"""How far the aspects of a film and its mask may differ before they cannot belong together."""
+"""The largest difference of aspect ratio (share) between a film and its mask."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """One structure, as labelled and as found: (H, W) bool at the mask file's size."""
+    """The masks of one structure, labelled and predicted: (H, W) bool at the mask file's size."""
 
     structure: str
     """One of `STRUCTURES`."""
@@ -44,48 +45,48 @@ class Pair:
 
     predicted: Mask
     sides: str = ""
-    """For right and left: `labelled` by the source, or `split` from both lungs together."""
+    """For right and left: `labelled` by the source, or `split` from a mask of both lungs."""
 
     @property
     def case(self) -> str:
-        """`both` masks hold something, or it was `missed`, `invented`, or there is `neither`."""
-        found = bool(self.truth.any()), bool(self.predicted.any())
+        """`both` if neither mask is empty, else `missed`, `invented`, or `neither`."""
+        present = bool(self.truth.any()), bool(self.predicted.any())
         return {
             (True, True): "both",
             (True, False): "missed",
             (False, True): "invented",
             (False, False): "neither",
-        }[found]
+        }[present]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """A film with its answer and its truth."""
+    """A film with its segmentation and its label masks."""
 
     film: Film
     radiograph: Radiograph
-    found: Segmentation
-    """The answer as every user gets it, at the film's own size."""
+    segmentation: Segmentation
+    """The result that users get, at the film's own size."""
 
     pairs: tuple[Pair, ...]
     definition: Definition | None
-    """Which lung the film labels; None if it labels no lung."""
+    """The definition of lung that the film labels; None if it labels no lung."""
 
     predicted_definition: Definition
     spacing: Spacing | None
-    """Of the masks' pixels."""
+    """The spacing of the masks' pixels."""
 
     ignored_px: int
-    """Pixels left out of both masks."""
+    """The pixels that are left out of both masks."""
 
     notes: tuple[str, ...]
     seconds: float
-    """From file to masks, without the scoring."""
+    """The time from file to masks, without the scoring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One structure of one film, scored."""
+    """The scores of one structure of one film."""
 
     id: str
     source: str
@@ -106,21 +107,21 @@ class Row:
     ignored_px: int
     scores: Scores
     verdict: str = ""
-    """On the film, the same in each of its rows."""
+    """The verdict on the film, the same in each of its rows."""
 
     estimated_dice: float | None = None
-    """Of the film's lungs, by its result alone."""
+    """The estimate for the lungs, made without the label masks."""
 
     notes: str = ""
 
     @property
     def comparable(self) -> bool:
-        """False where a mask of one definition was scored against one of the other."""
+        """False if the predicted and the labelled definition of lung differ."""
         return self.structure == "heart" or self.definition == self.predicted_definition
 
 
 class Judge:
-    """Holds films against their masks, with one engine."""
+    """Segments films with one engine and compares the results with their label masks."""
 
     def __init__(
         self,
@@ -129,21 +130,22 @@ class Judge:
         lungs: Definition | None = None,
         postprocess: PostProcessor = clean,
     ) -> None:
-        """Predict the lungs as each film labels them, or always as `lungs` says.
+        """Predict the definition that each film labels, or always the definition `lungs`.
 
         `postprocess` makes the masks of the probability maps; `clean` is what ships.
 
         Raises:
-            UsageError: these weights do not give `lungs`.
+            UsageError: the weights do not give `lungs`.
         """
-        offered = (lungs,) if lungs else engine.card.definitions
+        definitions = (lungs,) if lungs else engine.card.definitions
         self.engine = engine
         self.segmenters = {
-            each: Segmenter(engine, definition=each, postprocess=postprocess) for each in offered
+            definition: Segmenter(engine, definition=definition, postprocess=postprocess)
+            for definition in definitions
         }
 
     def examine(self, film: Film) -> Examined:
-        """Segment `film` and put its masks beside the answer.
+        """Segment `film`, and pair the results with its label masks.
 
         Raises:
             FilmError: the film cannot be read or segmented.
@@ -153,33 +155,33 @@ class Judge:
         definition, predicted = self._definitions(film)
         start = time.perf_counter()
         radiograph = film.read_image()
-        found = self.segmenters[predicted](radiograph)
+        segmentation = self.segmenters[predicted](radiograph)
         seconds = time.perf_counter() - start
         _check_shape(film, radiograph.size, labels.size)
         return Examined(
             film=film,
             radiograph=radiograph,
-            found=found,
-            pairs=_pairs(labels, found, definition),
+            segmentation=segmentation,
+            pairs=_pairs(labels, segmentation, definition),
             definition=definition,
             predicted_definition=predicted,
             spacing=_spacing_at(labels.size, radiograph),
             ignored_px=0 if labels.ignore is None else int(labels.ignore.sum()),
-            notes=found.notes,
+            notes=segmentation.notes,
             seconds=seconds,
         )
 
     def _definitions(self, film: Film) -> tuple[Definition | None, Definition]:
-        """Which lung the film labels and which is predicted: the same one where that is possible.
+        """The definition that the film labels and the one to predict, the same if possible.
 
-        Where it is not, the rows say so (`Row.comparable`) and stay out of the overall scores.
+        If they differ, the rows are not comparable and stay out of the overall scores.
         """
         labelled = [
-            each for each in DEFINITIONS if film.channels & {each, f"right_{each}", f"left_{each}"}
+            name for name in DEFINITIONS if film.channels & {name, f"right_{name}", f"left_{name}"}
         ]
-        for each in self.segmenters:
-            if each in labelled:
-                return each, each
+        for name in self.segmenters:
+            if name in labelled:
+                return name, name
         return next(iter(labelled), None), next(iter(self.segmenters))
 
 
@@ -210,29 +212,29 @@ def _row(examined: Examined, pair: Pair) -> Row:
         predicted_px=int(pair.predicted.sum()),
         ignored_px=examined.ignored_px,
         scores=score(pair.predicted, pair.truth, spacing=spacing),
-        verdict=examined.found.quality.verdict,
-        estimated_dice=examined.found.quality.estimated_dice,
+        verdict=examined.segmentation.quality.verdict,
+        estimated_dice=examined.segmentation.quality.estimated_dice,
         notes="; ".join(examined.notes),
     )
 
 
-def _pairs(labels: Labels, found: Segmentation, definition: Definition | None) -> tuple[Pair, ...]:
-    """Every structure that both sides have; areas to ignore are left out of both masks.
+def _pairs(labels: Labels, result: Segmentation, definition: Definition | None) -> tuple[Pair, ...]:
+    """The pairs of all structures that are labelled and predicted, without ignored areas.
 
-    The truth is split into lungs before anything is left out, so that an ignored strip across
-    a lung does not make two of it.
+    The label mask is split into right and left before ignored areas are removed, so that an ignored
+    strip across a lung does not split it.
     """
-    answers = {"lungs": found.mask, "right": found.right, "left": found.left}
-    if found.heart is not None:
-        answers["heart"] = found.heart
+    predictions = {"lungs": result.mask, "right": result.right, "left": result.left}
+    if result.heart is not None:
+        predictions["heart"] = result.heart
     counted = None if labels.ignore is None else ~labels.ignore
     pairs = []
-    for structure, answer in answers.items():
+    for structure, prediction in predictions.items():
         channel = _channel(structure, definition)
         truth = target_for(labels, channel) if channel else None
         if truth is None:
             continue
-        predicted = _at_size(answer, labels.size)
+        predicted = _at_size(prediction, labels.size)
         if counted is not None:
             truth, predicted = truth & counted, predicted & counted
         sides = "" if structure in ("lungs", "heart") else "split"
@@ -252,7 +254,7 @@ def _channel(structure: str, definition: Definition | None) -> str | None:
 
 
 def _check_shape(film: Film, image: tuple[int, int], mask: tuple[int, int]) -> None:
-    """A mask may be larger or smaller than its film (JSRT's are half as large), not stretched."""
+    """Check that film and mask have the same aspect ratio. The sizes may differ (as in JSRT)."""
     stretched = (image[0] * mask[1]) / (image[1] * mask[0])
     if abs(stretched - 1) > SAME_SHAPE:
         raise DataError(
@@ -262,7 +264,7 @@ def _check_shape(film: Film, image: tuple[int, int], mask: tuple[int, int]) -> N
 
 
 def _at_size(mask: Mask, size: tuple[int, int]) -> Mask:
-    """A mask at another size: a pixel is in if at least half of it is covered."""
+    """A mask at another size: a pixel belongs to it if at least half of the pixel is covered."""
     if mask.shape == size:
         return mask
     share = Image.fromarray(mask.astype(np.float32))
@@ -271,9 +273,9 @@ def _at_size(mask: Mask, size: tuple[int, int]) -> Mask:
 
 
 def _spacing_at(size: tuple[int, int], radiograph: Radiograph) -> Spacing | None:
-    """The film's spacing, for pixels of masks of `size`."""
+    """The spacing of a mask of `size` (H, W) pixels."""
     known = radiograph.spacing
     if known is None or size == radiograph.size:
         return known
-    down, across = radiograph.size[0] / size[0], radiograph.size[1] / size[1]
-    return Spacing(known.row_mm * down, known.col_mm * across, known.source)
+    row_scale, col_scale = radiograph.size[0] / size[0], radiograph.size[1] / size[1]
+    return Spacing(known.row_mm * row_scale, known.col_mm * col_scale, known.source)

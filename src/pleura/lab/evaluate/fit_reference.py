@@ -1,4 +1,4 @@
-"""The norms of some weights: fitted on films of one split, to judge all others by."""
+"""Fitting the reference values of a network (usual values of features) on films of one split."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from pleura.runtime.segmenter import redefine
 __all__ = ["Seen", "fit_reference_values", "see"]
 
 FEWEST = 20
-"""Films; from fewer nothing is fitted."""
+"""The smallest number of films to fit to."""
 
 REVIEWED = 0.05
-"""Share of the films fitted on that may be sent to review for what the norms say."""
+"""The share of the fitted films that the limits may send to review."""
 
 APART = 0.2
-"""Of the covariance what is put on its diagonal alone, for few films know it ill."""
+"""The shrinkage of the covariance towards its diagonal, since few films estimate it badly."""
 
 MARGIN = 1.15
-"""How much farther off than the farthest film fitted on a film is that is no chest film."""
+"""The limit for pictures that are no chest film, in distances of the farthest fitted film."""
 
 SHORTEST = 1e-4
-"""Lack of Dice is taken to be at least this where a logarithm is needed."""
+"""The smallest 1 - Dice in a logarithm."""
 
 DIGITS = 6
-"""Significant, of numbers on the card."""
+"""Significant digits of numbers on the card."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +49,12 @@ class Seen:
     definition: Definition
     features: Features
     dice: float | None
-    """Of both lungs; None where the film labels the other definition."""
+    """The Dice of both lungs; None if the film labels the other definition."""
 
 
 def see(examined: Examined, card: Card) -> list[Seen]:
-    """What can be seen of a film's result, by each definition that the weights give."""
-    found, film = examined.found, examined.film
+    """The features of a film's result, by each definition that the weights give."""
+    found, film = examined.segmentation, examined.film
     own = found.provenance.definition
     lungs = next((each for each in examined.pairs if each.structure == "lungs"), None)
     known = lungs is not None and examined.definition == own
@@ -76,8 +76,8 @@ def _features(found: Segmentation, card: Card, definition: Definition) -> Featur
 def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
     """The norms of each definition, as the card has them.
 
-    The estimate is fitted to the films that label the definition, what is usual to all. Limits of
-    review are set so that `REVIEWED` of the films that label it go there.
+    The estimate of Dice is fitted to the films that label the definition, the usual values to all
+    films. The limits send `REVIEWED` of the films that label it to review.
     """
     definitions = sorted({each.definition for each in seen})
     fitted = {d: _fit([each for each in seen if each.definition == d]) for d in definitions}
@@ -107,7 +107,7 @@ def _fit(seen: Sequence[Seen]) -> ReferenceValues:
 
 
 def _estimate(seen: Sequence[Seen]) -> Estimate | None:
-    """A line through (doubt, log of the Dice that is lacking); None if it does not rise."""
+    """The line of log(1 - Dice) over doubt; None if it does not rise."""
     doubts = np.array([each.features.doubt for each in seen], dtype=float)
     if len(seen) < FEWEST or np.ptp(doubts) == 0:
         return None
@@ -156,7 +156,7 @@ def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) distance of each row from the mean of the others, in their spread."""
+    """(N,) Mahalanobis distance of each row from the mean of the others."""
     found = []
     for index, row in enumerate(table):
         mean, precision = _spread(np.delete(table, index, axis=0))
@@ -167,9 +167,9 @@ def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
 def _limits(
     dice: NDArray[np.float64], off: NDArray[np.float64], all_off: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Estimated Dice and distance beyond which together `REVIEWED` of the films lie.
+    """The limits of estimated Dice and distance that together send `REVIEWED` to review.
 
-    Of the share two thirds are spent on the Dice, as far as the two do not meet in a film.
+    Two thirds of the share are for the Dice. A film beyond both limits counts once.
     """
     for share in np.linspace(1.5 * REVIEWED, 0.5 * REVIEWED, 41):
         poor, unusual = np.quantile(dice, share * 2 / 3), np.quantile(all_off, 1 - share / 3)

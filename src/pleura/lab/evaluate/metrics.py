@@ -1,16 +1,16 @@
-"""How far a mask is from the truth: the numbers by which Pleura is judged.
+"""Metrics that compare a predicted mask with a label mask: Dice, IoU, distances, area error.
 
-MONAI computes them (`monai.metrics`); what is decided here is what they mean:
+MONAI computes them (`monai.metrics`). This module defines what they mean:
 
 - A boundary is the mask's own outermost pixels (4-neighbours; pixels beyond the film count as
   outside), and distances run between pixel centres.
-- HD95 is MONAI's rule: the 95th percentile (linear interpolation) of the distances from the
+- HD95 is by MONAI's rule: the 95th percentile (linear interpolation) of the distances from the
   prediction's boundary to the truth's, the same from the truth's to the prediction's, and the
   larger of the two.
 - ASSD is the mean over both sets of distances put together.
 - Surface Dice is the share of both boundaries that lies within a tolerance of the other.
-- Where only one of the two masks is empty, the overlaps are 0: a lung that was missed counts in
-  full. What has no value (a distance to nothing, an overlap of nothing with nothing) is None.
+- If only one of the two masks is empty, the overlaps are 0, so that a missed lung counts in full.
+  Undefined values are None: a distance to an empty mask, and the overlap of two empty masks.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ __all__ = [
 ]
 
 TOLERANCE_PX = 2.0
-"""Of `surface_dice_2px`: what the eye can tell of an edge. Not comparable between film sizes."""
+"""The tolerance of `surface_dice_2px`: what a reader sees of an edge. It depends on film size."""
 
 TOLERANCE_SHARE = 0.005
-"""Of `surface_dice_rel`: this share of the longer side. A film's longer side is 35 to 43 cm, so
-it is about 2 mm on an adult's film whatever its pixels, and sources can be compared by it."""
+"""The tolerance of `surface_dice_rel`, as a share of the longer side. A film's longer side is 35 to
+43 cm, so it is about 2 mm on an adult's film of any size in pixels. Sources are compared by it."""
 
 TOLERANCE_MM = 2.0
-"""Of `surface_dice_2mm`, where the spacing is known."""
+"""The tolerance of `surface_dice_2mm`, if the spacing is known."""
 
 HAUSDORFF_PERCENTILE = 95.0
 
 DIGITS = 6
-"""Decimals kept of a score, in memory as in files, so that a file says exactly what was meant."""
+"""The decimals of a score, the same in memory and in files, so that a file has the exact value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a score is called, its unit, and which way is better."""
+    """A metric: its name, its unit, and whether high or low is better."""
 
     name: str
     """A field of `Scores`, and a column of scores.csv."""
@@ -100,7 +100,7 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """One structure of one film against its truth; None is undefined."""
+    """The scores of one structure of one film; None is undefined."""
 
     dice: float | None = None
     iou: float | None = None
@@ -112,15 +112,15 @@ class Scores:
     assd_px: float | None = None
     assd_mm: float | None = None
     area_error: float | None = None
-    """(predicted area - true area) / true area: above 0 is too much lung."""
+    """(predicted area - labelled area) / labelled area; above 0 the prediction is too large."""
 
     def as_dict(self) -> dict[str, float | None]:
         """Metric name -> value, in the order of `METRICS`."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def score(predicted: Mask, truth: Mask, *, spacing: Spacing | None = None) -> Scores:
-    """Compare two (H, W) bool masks of one film; `spacing` gives the distances in mm too.
+    """Compare two (H, W) bool masks of one film; with `spacing` also in mm.
 
     Raises:
         ValueError: the masks differ in shape or are not bool.
@@ -128,12 +128,12 @@ def score(predicted: Mask, truth: Mask, *, spacing: Spacing | None = None) -> Sc
     _check(predicted, truth)
     known_mm = spacing is not None
     if not (predicted.any() and truth.any()):
-        return _with_nothing(predicted, truth, known_mm=known_mm)
+        return _scores_of_empty(predicted, truth, known_mm=known_mm)
     pair = _pair(predicted, truth)
     relative = max(TOLERANCE_SHARE * max(truth.shape), 1.0)  # boundaries are whole pixels
     areas = int(predicted.sum()), int(truth.sum())
-    with _monai_quiet():
-        found = {
+    with _without_monai_warning():
+        values = {
             "dice": compute_dice(*pair),
             "iou": compute_iou(*pair),
             "surface_dice_rel": _surface_dice(pair, relative),
@@ -142,22 +142,22 @@ def score(predicted: Mask, truth: Mask, *, spacing: Spacing | None = None) -> Sc
         }
         if spacing is not None:
             steps = (spacing.row_mm, spacing.col_mm)
-            found["surface_dice_2mm"] = _surface_dice(pair, TOLERANCE_MM, steps)
-            found |= _distances(pair, "mm", steps)
-    values = {name: round(float(value), DIGITS) for name, value in found.items()}
-    return Scores(**values, area_error=round((areas[0] - areas[1]) / areas[1], DIGITS))
+            values["surface_dice_2mm"] = _surface_dice(pair, TOLERANCE_MM, steps)
+            values |= _distances(pair, "mm", steps)
+    rounded = {name: round(float(value), DIGITS) for name, value in values.items()}
+    return Scores(**rounded, area_error=round((areas[0] - areas[1]) / areas[1], DIGITS))
 
 
 def overlap(predicted: Mask, truth: Mask) -> float | None:
-    """The Dice of `score` alone, without the distances, which take long on large films.
+    """The Dice of `score`, without its distances, which take long on large films.
 
     Raises:
         ValueError: the masks differ in shape or are not bool.
     """
     _check(predicted, truth)
     if not (predicted.any() and truth.any()):
-        return _with_nothing(predicted, truth, known_mm=False).dice
-    with _monai_quiet():
+        return _scores_of_empty(predicted, truth, known_mm=False).dice
+    with _without_monai_warning():
         return round(float(compute_dice(*_pair(predicted, truth))), DIGITS)
 
 
@@ -170,8 +170,8 @@ def _check(predicted: Mask, truth: Mask) -> None:
         raise ValueError(f"masks must be bool, got {predicted.dtype} and {truth.dtype}")
 
 
-def _with_nothing(predicted: Mask, truth: Mask, *, known_mm: bool) -> Scores:
-    """The scores where one mask or both are empty."""
+def _scores_of_empty(predicted: Mask, truth: Mask, *, known_mm: bool) -> Scores:
+    """The scores if one mask or both are empty."""
     if not (predicted.any() or truth.any()):
         return Scores()
     return Scores(
@@ -185,7 +185,7 @@ def _with_nothing(predicted: Mask, truth: Mask, *, known_mm: bool) -> Scores:
 
 
 def _pair(predicted: Mask, truth: Mask) -> tuple[Tensor, Tensor]:
-    """Both as (1, 1, h, w), cut to the box that holds them: what is outside is in neither."""
+    """Both masks as (1, 1, h, w), cropped to the bounding box of their union."""
     either = predicted | truth
     rows, columns = (np.flatnonzero(either.any(axis=axis)) for axis in (1, 0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -198,10 +198,10 @@ def _pair(predicted: Mask, truth: Mask) -> tuple[Tensor, Tensor]:
 def _surface_dice(
     pair: tuple[Tensor, Tensor], tolerance: float, spacing: tuple[float, float] | None = None
 ) -> Tensor:
-    found: Tensor = compute_surface_dice(
+    share: Tensor = compute_surface_dice(
         *pair, class_thresholds=[tolerance], include_background=True, spacing=spacing
     )
-    return found
+    return share
 
 
 def _distances(
@@ -218,8 +218,8 @@ def _distances(
 
 
 @contextmanager
-def _monai_quiet() -> Iterator[None]:
-    """Hold back a warning that MONAI 1.6 gives about an argument it passes to itself."""
+def _without_monai_warning() -> Iterator[None]:
+    """Suppress a warning of MONAI 1.6 about an argument that MONAI itself passes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
         yield

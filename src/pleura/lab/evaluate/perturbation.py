@@ -1,8 +1,8 @@
-"""What may befall a film on its way to us: effects without chance, each with its mask's.
+"""Perturbations of a film and its label masks: rotation, contrast, gamma, size and others.
 
-An effect takes the film's own pixels, before anything has been fitted or scaled. What moves the
-picture moves the truth by the same rule, so that the two still belong together; what only
-changes the greys leaves the truth alone.
+A perturbation takes the film's own pixels, before they are fitted or scaled, and is not random. One
+that moves the picture moves the label mask in the same way; one that changes the greys leaves the
+mask as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pleura.lab.data.film import Labels
 __all__ = ["PERTURBATIONS", "UNPERTURBED", "Perturbation"]
 
 GREYS = 255
-"""Steps of an 8-bit film: what is squeezed into fewer of them cannot be spread out again."""
+"""The highest grey of an 8-bit film; the rounding to 8 bits loses contrast for good."""
 
 Floats = NDArray[np.float32]
 
@@ -40,22 +40,22 @@ def _same_size(size: tuple[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturbation:
-    """One effect: first the greys are changed, then the picture is resized, mirrored, turned."""
+    """A perturbation: it changes the greys, then resizes, mirrors and rotates the picture."""
 
     name: str
     title: str
     greys: Callable[[Pixels], Pixels] = _same_pixels
-    """(H, W) -> (H, W)."""
+    """Pixels (H, W) -> pixels (H, W)."""
 
     resize: Callable[[tuple[int, int]], tuple[int, int]] = _same_size
-    """(H, W) of the film -> (H, W) it gets."""
+    """The size (H, W) of the film -> its new size."""
 
     mirrored: bool = False
     turned_deg: float = 0.0
-    """Anticlockwise, about the middle; the size stays, and what leaves the picture is cut off."""
+    """Anticlockwise rotation about the middle. The size stays, and corners are cut off."""
 
     def film(self, radiograph: Radiograph) -> Radiograph:
-        """The film under this effect; its spacing follows its pixels, none if it was turned."""
+        """The perturbed film. Its spacing follows the resizing; None if unequal and rotated."""
         before, after = radiograph.size, self.resize(radiograph.size)
         pixels = _resized(self.greys(radiograph.pixels), after)
         moved = self._moved(pixels, fill=float(pixels.min()))
@@ -66,10 +66,9 @@ class Perturbation:
         )
 
     def labels(self, labels: Labels, film: tuple[int, int]) -> Labels:
-        """The truth under this effect, for a film that was `film` (H, W) before it.
+        """The perturbed label masks of a film that had the size `film` (H, W) before.
 
-        A mask that is smaller or larger than its film keeps its ratio to it, but a mask of a
-        film that was resized is as large as that film became.
+        Masks keep their size, unless the film is resized: then they have the film's new size.
         """
         after = self.resize(film)
         size = labels.size if after == film else after
@@ -78,7 +77,7 @@ class Perturbation:
         return Labels(MappingProxyType(targets), ignore)
 
     def _mask(self, mask: Mask, size: tuple[int, int]) -> Mask:
-        """A pixel is in if at least half of it is covered."""
+        """A moved mask; a pixel belongs to it if at least half of the pixel is covered."""
         moved: Mask = self._moved(_resized(mask.astype(np.float32), size), fill=0.0) >= 0.5
         return moved
 
@@ -97,12 +96,12 @@ class Perturbation:
     ) -> Spacing | None:
         if known is None or (self.turned_deg and known.row_mm != known.col_mm):
             return None
-        down, across = before[0] / after[0], before[1] / after[1]
-        return Spacing(known.row_mm * down, known.col_mm * across, known.source)
+        row_scale, col_scale = before[0] / after[0], before[1] / after[1]
+        return Spacing(known.row_mm * row_scale, known.col_mm * col_scale, known.source)
 
 
 def _resized(picture: Floats, size: tuple[int, int]) -> Floats:
-    """(H, W) at another size, by triangles that widen when shrinking."""
+    """The picture at another size (H, W), by bilinear interpolation with antialiasing."""
     if picture.shape == size:
         return picture
     image = Image.fromarray(np.ascontiguousarray(picture, np.float32))
@@ -111,28 +110,28 @@ def _resized(picture: Floats, size: tuple[int, int]) -> Floats:
 
 
 def inverted(pixels: Pixels) -> Pixels:
-    """Black for white, as a MONOCHROME1 film whose tag was lost: brightest + darkest - x."""
-    other: Pixels = pixels.max() + pixels.min() - pixels
-    return other
+    """Inverted greys, as of a MONOCHROME1 film without its tag: brightest + darkest - x."""
+    result: Pixels = pixels.max() + pixels.min() - pixels
+    return result
 
 
 def contrasted(pixels: Pixels, factor: float) -> Pixels:
-    """Greys `factor` times as far from their mean, cut off at the film's ends, on 8 bits."""
+    """Greys `factor` times as far from their mean, clipped to the film's range, in 8 bits."""
 
     def change(share: Floats) -> Floats:
         changed: Floats = share.mean() + factor * (share - share.mean())
         return changed
 
-    return _regreyed(pixels, change)
+    return _change_greys(pixels, change)
 
 
 def gamma(pixels: Pixels, power: float) -> Pixels:
-    """Each grey's share of the film's range to a power, on 8 bits: above 1 darkens."""
-    return _regreyed(pixels, lambda share: share**power)
+    """Each grey, as a share of the film's range, to a power, in 8 bits; above 1 darkens."""
+    return _change_greys(pixels, lambda share: share**power)
 
 
-def _regreyed(pixels: Pixels, change: Callable[[Floats], Floats]) -> Pixels:
-    """Change greys as shares of the film's range, and round them as an 8-bit film would."""
+def _change_greys(pixels: Pixels, change: Callable[[Floats], Floats]) -> Pixels:
+    """Change the greys as shares of the film's range, and round them to 8 bits."""
     low, high = float(pixels.min()), float(pixels.max())
     if high == low:
         return pixels
@@ -148,7 +147,7 @@ def longer_side(size: tuple[int, int], *, to: int) -> tuple[int, int]:
 
 
 def wider(size: tuple[int, int], *, factor: float) -> tuple[int, int]:
-    """(H, W) with `factor` times as many columns: pixels that are no longer square."""
+    """(H, W) with `factor` times as many columns, so that pixels are not square."""
     return size[0], max(round(size[1] * factor), 1)
 
 
@@ -200,4 +199,4 @@ PERTURBATIONS = (
         by=lambda factor: partial(wider, factor=factor),
     ),
 )
-"""In the order of the table."""
+"""In the order of the report's table."""

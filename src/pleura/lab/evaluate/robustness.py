@@ -1,7 +1,7 @@
-"""How well the shipped path holds when something befalls the film.
+"""Robustness: the Dice of each film under perturbations, compared with the film as it is.
 
-Every film is scored as `pleura evaluate` scores it, by the same judge, once as it is and once
-under each effect of `perturbation.PERTURBATIONS`; each film is its own control.
+Films are scored as by `pleura evaluate`, once unperturbed and once under each perturbation of
+`perturbation.PERTURBATIONS`.
 """
 
 from __future__ import annotations
@@ -26,64 +26,63 @@ __all__ = ["NOTES", "Outcome", "Robustness", "as_csv", "tabulate", "try_films"]
 EFFECTS = (UNPERTURBED, *PERTURBATIONS)
 
 NOTES = {
-    "scored": "Dice of both lungs together, through the shipped path, at the mask's own size. An "
-    "effect is put on the film's own pixels before the path begins, and on the truth alike.",
-    "difference": "film by film: Dice under the effect minus Dice of the same film as it is. Its "
+    "scored": "Dice of both lungs together, through the shipped path, at the mask's own size. A "
+    "perturbation changes the film's own pixels before the path begins, and the mask alike.",
+    "difference": "film by film: perturbed Dice minus Dice of the same film as it is. Its "
     "median is not the difference of the two medians",
-    "mirrored": "the sides change places; whether right and left are then called so is not "
-    "scored, since a mirrored film does not say that it is one",
-    "turned": "about the middle, in a picture of the same size: what leaves it is cut from film "
-    "and truth, and the corners are filled with the film's darkest grey. A patient who was turned "
-    "leaves no such corners",
-    "contrast": "greys half or twice as far from their mean, cut off at the film's ends and "
+    "mirrored": "the sides change places. Right and left are not scored, since a mirrored film "
+    "cannot be recognised",
+    "turned": "about the middle, in a picture of the same size: film and mask are cut off at its "
+    "edges, and the corners have the film's darkest grey. Films of a turned patient have no "
+    "such corners",
+    "contrast": "greys half or twice as far from their mean, clipped to the film's range and "
     "rounded to 8 bits. The path scales every film between two percentiles, which undoes the half "
-    "but for the rounding",
-    "longer_side": "the film is resized, and so is the truth: at 128 px a mask is as coarse as the "
-    "film, and at 4000 px no detail is added. It is not what a detector of that size would give",
-    "wider": "more or fewer columns, as where pixels are not square. The path stretches every "
-    "film to a square, which undoes it but for the resampling",
-    "failed": "a film that is refused or cannot be segmented under an effect is counted, and has "
-    "no Dice",
+    "except for the rounding",
+    "longer_side": "film and mask are resized: at 128 px a mask is as coarse as the film, and at "
+    "4000 px no detail is added. A detector of that size would give more detail",
+    "wider": "more or fewer columns, as if pixels were not square. The path stretches every "
+    "film to a square, which undoes it except for the resampling",
+    "failed": "a film that cannot be read or segmented when perturbed is counted, and has no Dice",
 }
-"""What the table means, for the reader."""
+"""The meaning of the table, for reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerturbedFilm(Film):
-    """A film, already read, as an effect leaves it and its truth."""
+    """A film that is read already, with a perturbation of it and of its label masks."""
 
     radiograph: Radiograph
     truth: Labels
     effect: Perturbation
 
     def read_image(self) -> Radiograph:
-        """The film under the effect."""
+        """The perturbed film."""
         return self.effect.film(self.radiograph)
 
     def read_labels(self) -> Labels:
-        """The truth under the effect."""
+        """The perturbed label masks."""
         return self.effect.labels(self.truth, self.radiograph.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One film under every effect."""
+    """The Dice of one film under every perturbation."""
 
     film: Film
     comparable: bool
-    """False if the film labels another definition of lung than was predicted."""
+    """False if the predicted and the labelled definition of lung differ."""
 
     dice: dict[str, float | None] = field(default_factory=dict)
-    """Effect's name -> Dice of the lungs; an effect under which the film failed is absent."""
+    """Name of the perturbation -> Dice of the lungs; without those under which the film failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Every film of a selection under every effect."""
+    """The outcomes of all films of a selection."""
 
     outcomes: tuple[Outcome, ...]
     failures: tuple[Failure, ...]
-    """Films that fail as they are, and films that fail under an effect, which the text names."""
+    """Films that fail unperturbed, and films that fail under a perturbation (see the text)."""
 
     selection: Selection
 
@@ -91,7 +90,7 @@ class Robustness:
 def try_films(
     selection: Selection, judge: Judge, *, on_film: Callable[[], None] = lambda: None
 ) -> Robustness:
-    """Score every film that labels a lung under every effect; what fails is told."""
+    """Score every film that labels a lung under every perturbation. Errors become `Failure`s."""
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
     for film in selection.films:
@@ -106,46 +105,47 @@ def try_films(
 
 
 def _try_film(film: Film, judge: Judge, failures: list[Failure]) -> Outcome | None:
-    """One film under every effect; None if it labels no lung."""
-    known: dict[str, Any] = {each.name: getattr(film, each.name) for each in fields(Film)}
+    """Score one film under every perturbation; None if it labels no lung."""
+    known: dict[str, Any] = {item.name: getattr(film, item.name) for item in fields(Film)}
     known |= {"radiograph": film.read_image(), "truth": film.read_labels()}
-    made = PerturbedFilm(**known, effect=UNPERTURBED)
-    first = judge.examine(made)
+    unperturbed = PerturbedFilm(**known, effect=UNPERTURBED)
+    first = judge.examine(unperturbed)
     if first.definition is None:
         return None
     outcome = Outcome(film, first.definition == first.predicted_definition)
     for effect in EFFECTS:
         try:
-            examined = judge.examine(replace(made, effect=effect)) if outcome.dice else first
+            examined = judge.examine(replace(unperturbed, effect=effect)) if outcome.dice else first
         except (FilmError, DataError) as error:
             failures.append(Failure(film.id, film.source, f"{effect.title}: {error}"))
             continue
-        pair = next(each for each in examined.pairs if each.structure == "lungs")
+        pair = next(pair for pair in examined.pairs if pair.structure == "lungs")
         outcome.dice[effect.name] = overlap(pair.predicted, pair.truth)
     return outcome
 
 
-def tabulate(found: Robustness, *, seed: int = 0) -> dict[str, Any]:
-    """The table as plain values: for all sources together and for each, a row an effect.
+def tabulate(result: Robustness, *, seed: int = 0) -> dict[str, Any]:
+    """The table as plain values: one row for each perturbation, for all sources and for each.
 
-    Films scored against another definition of lung stand in their source's rows alone.
+    Films scored against another definition of lung are in their source's rows only.
     """
-    comparable = [each for each in found.outcomes if each.comparable]
-    sources = sorted({each.film.source for each in found.outcomes})
+    comparable = [outcome for outcome in result.outcomes if outcome.comparable]
+    sources = sorted({outcome.film.source for outcome in result.outcomes})
     return {
         "films": {
-            "scored": len(found.outcomes),
-            "failed": len(found.failures),
-            "without_mask": found.selection.without_mask,
-            "beyond_limit": found.selection.beyond_limit,
+            "scored": len(result.outcomes),
+            "failed": len(result.failures),
+            "without_mask": result.selection.without_mask,
+            "beyond_limit": result.selection.beyond_limit,
         },
         "failures": [
-            {"id": each.id, "source": each.source, "error": each.error} for each in found.failures
+            {"id": failure.id, "source": failure.source, "error": failure.error}
+            for failure in result.failures
         ],
-        "effects": {each.name: each.title for each in EFFECTS},
+        "effects": {effect.name: effect.title for effect in EFFECTS},
         "overall": _rows(comparable, seed),
         "by_source": {
-            source: _rows([each for each in found.outcomes if each.film.source == source], seed)
+            source: _rows([o for o in result.outcomes if o.film.source == source], seed)
             for source in sources
         },
         "notes": NOTES,
@@ -153,37 +153,42 @@ def tabulate(found: Robustness, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _rows(outcomes: Sequence[Outcome], seed: int) -> dict[str, dict[str, Any]]:
-    return {each.name: _row(outcomes, each.name, seed) for each in EFFECTS} if outcomes else {}
+    return (
+        {effect.name: _row(outcomes, effect.name, seed) for effect in EFFECTS} if outcomes else {}
+    )
 
 
 def _row(outcomes: Sequence[Outcome], name: str, seed: int) -> dict[str, Any]:
-    """Dice under one effect, and film by film against the film as it is."""
-    mine = [each for each in outcomes if name in each.dice]
-    patients = [f"{each.film.source}/{each.film.patient or each.film.id}" for each in mine]
-    values = [each.dice[name] for each in mine]
+    """Dice under one perturbation, and its differences from the Dice of the unperturbed films."""
+    scored = [outcome for outcome in outcomes if name in outcome.dice]
+    patients = [f"{o.film.source}/{o.film.patient or o.film.id}" for o in scored]
+    values = [outcome.dice[name] for outcome in scored]
     known = [value for value in values if value is not None]
     poor = sum(value < POOR_DICE for value in known)
     return {
-        "failed": len(outcomes) - len(mine),
+        "failed": len(outcomes) - len(scored),
         "dice": describe(values, patients, seed=seed)
         | {"share_under_090": rounded(poor / len(known)) if known else None},
-        "difference": describe([_change(each, name) for each in mine], patients, seed=seed),
+        "difference": describe(
+            [_difference(outcome, name) for outcome in scored], patients, seed=seed
+        ),
     }
 
 
-def _change(outcome: Outcome, name: str) -> float | None:
+def _difference(outcome: Outcome, name: str) -> float | None:
     before, after = outcome.dice.get(UNPERTURBED.name), outcome.dice[name]
     return None if before is None or after is None else after - before
 
 
-def as_csv(found: Robustness) -> str:
-    """A row a film, a column an effect; what is undefined or failed is an empty cell."""
+def as_csv(result: Robustness) -> str:
+    """One row for each film, one column for each perturbation; undefined or failed is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [each.name for each in EFFECTS]
+    names = [effect.name for effect in EFFECTS]
     writer.writerow(["id", "source", "condition", "comparable", *names])
-    for each in found.outcomes:
-        cells = [each.dice.get(name) for name in names]
-        facts = [each.film.id, each.film.source, each.film.condition, each.comparable]
+    for outcome in result.outcomes:
+        cells = [outcome.dice.get(name) for name in names]
+        film = outcome.film
+        facts = [film.id, film.source, film.condition, outcome.comparable]
         writer.writerow([*facts, *("" if cell is None else cell for cell in cells)])
     return text.getvalue()

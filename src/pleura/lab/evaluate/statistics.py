@@ -1,7 +1,7 @@
-"""What the scores of many films come to: means with their intervals, tails, and what is missing.
+"""Statistics of the scores of many films: means with intervals, quantiles, and missing values.
 
-A value that is undefined is counted and never averaged in. A structure scored against another
-definition of lung is told for its source and stays out of the overall figures.
+Undefined values are counted and left out of means. Scores against another definition of lung are in
+the statistics of their source, and not in the overall ones.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 RESAMPLES = 9_999
 CONFIDENCE = 0.95
 FEWEST_PATIENTS = 5
-"""With fewer there is nothing to draw from, and no interval is given."""
+"""The smallest number of patients for an interval."""
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,10 @@ Floats = NDArray[np.float64]
 def mean_interval(
     values: Sequence[float], patients: Sequence[str], *, seed: int
 ) -> tuple[float, float] | None:
-    """The interval of the mean of `values`, each of one film of a patient; None if too few."""
+    """The BCa bootstrap interval of the mean of `values`, drawn over patients; None if too few.
+
+    `patients` has the patient of each value.
+    """
     sums, counts = _by_patient(values, patients)
     if len(sums) < FEWEST_PATIENTS:
         return None
@@ -63,7 +66,7 @@ def mean_interval(
 
 
 def _by_patient(values: Sequence[float], patients: Sequence[str]) -> tuple[Floats, Floats]:
-    """The sum of the values, and how many, for each patient."""
+    """The sum and the number of the values of each patient."""
     _, index = np.unique(np.asarray(patients), return_inverse=True)
     sums = np.bincount(index, weights=np.asarray(values, float))
     return sums.astype(float), np.bincount(index).astype(float)
@@ -71,26 +74,30 @@ def _by_patient(values: Sequence[float], patients: Sequence[str]) -> tuple[Float
 
 @lru_cache(maxsize=2)
 def _draws(patients: int, seed: int) -> Floats:
-    """(RESAMPLES, patients): how often each patient is drawn."""
+    """(RESAMPLES, patients): how often each resample contains each patient."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(float)
 
 
 def _shares(means: Floats, sums: Floats, counts: Floats) -> Floats:
-    """Which quantiles of the drawn means are the interval's ends."""
+    """The two quantiles of the resampled means that are the ends of the interval."""
     mean = sums.sum() / counts.sum()
     below = np.searchsorted(means, (mean - 1e-12, mean + 1e-12)).mean() / len(means)
     bias = ndtri(np.clip(below, 1 / (len(means) + 1), len(means) / (len(means) + 1)))
-    without = (sums.sum() - sums) / (counts.sum() - counts)  # the mean, each patient left out
-    away = without.mean() - without
-    acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5) if away.any() else 0.0
+    without = (sums.sum() - sums) / (
+        counts.sum() - counts
+    )  # the mean without each patient (jackknife)
+    deviation = without.mean() - without
+    acceleration = (
+        (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5) if deviation.any() else 0.0
+    )
     ends = ndtri([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) + bias
     shares: Floats = ndtr(bias + ends / (1 - acceleration * ends))
     return shares
 
 
 POOR_DICE = 0.90
-"""Below this a reader would redraw the outline; the share of such films is reported."""
+"""Below this Dice a reader would redraw the outline. Reports give the share of such films."""
 
 RULES = {
     "path": "decode, fit, engine, restore, clean-up; scored at the mask file's own size",
@@ -109,21 +116,21 @@ RULES = {
     "ignored": "areas the source marks to ignore are left out of both masks",
     "interval": f"{CONFIDENCE:.0%} BCa bootstrap over patients, {RESAMPLES:,} draws; none for "
     f"fewer than {FEWEST_PATIENTS} patients",
-    "definitions": "films that label another definition of lung than was predicted are told "
+    "definitions": "films that label another definition of lung than was predicted are reported "
     "apart and left out of the overall scores",
 }
-"""What the numbers mean, in the words that reports carry."""
+"""The meaning of the numbers, for reports."""
 
 Group = dict[str, dict[str, dict[str, Any]]]
-"""Structure -> metric -> figures."""
+"""Structure -> metric -> statistics."""
 
 
 def summarise(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
-    """Everything `summary.json` says about the scores, as plain values."""
+    """The scores part of `summary.json`, as plain values."""
     comparable = [row for row in evaluation.rows if row.comparable]
     return {
         "films": evaluation.counts(),
-        "failures": [vars_of(each) for each in evaluation.failures],
+        "failures": [failure_dict(failure) for failure in evaluation.failures],
         "sources": _sources(evaluation.rows),
         "cases": _cases(evaluation.rows),
         "seconds": _seconds(evaluation.seconds),
@@ -138,7 +145,7 @@ def summarise(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def vars_of(failure: Any) -> dict[str, str]:
+def failure_dict(failure: Any) -> dict[str, str]:
     """A failure as plain values."""
     return {"id": failure.id, "source": failure.source, "error": failure.error}
 
@@ -146,7 +153,7 @@ def vars_of(failure: Any) -> dict[str, str]:
 def describe(
     values: Sequence[float | None], patients: Sequence[str], *, seed: int
 ) -> dict[str, Any]:
-    """The figures of one metric over films; `patients` says whose each film is."""
+    """The statistics of one metric over films; `patients` has the patient of each film."""
     known = [(v, p) for v, p in zip(values, patients, strict=True) if v is not None]
     figures: dict[str, Any] = {"n": len(known), "n_undefined": len(values) - len(known)}
     names = ("mean", "mean_low", "mean_high", "median", "p5", "p95", "min", "max")
@@ -154,18 +161,18 @@ def describe(
         return figures | dict.fromkeys(names)
     numbers = [v for v, _ in known]
     interval = mean_interval(numbers, [p for _, p in known], seed=seed) or (None, None)
-    found = (
+    statistics = (
         np.mean(numbers),
         *interval,
         *np.quantile(numbers, (0.5, 0.05, 0.95)),
         min(numbers),
         max(numbers),
     )
-    return figures | dict(zip(names, map(rounded, found), strict=True))
+    return figures | dict(zip(names, map(rounded, statistics), strict=True))
 
 
 def rounded(value: Any) -> float | None:
-    """As it is written: `DIGITS` decimals, or None."""
+    """The value with `DIGITS` decimals, or None."""
     return None if value is None else round(float(value), DIGITS)
 
 
@@ -173,20 +180,20 @@ def _groups(rows: Iterable[Row], key: Callable[[Row], str], seed: int) -> dict[s
     members: dict[str, list[Row]] = {}
     for row in rows:
         members.setdefault(key(row), []).append(row)
-    return {name: _group(each, seed) for name, each in sorted(members.items())}
+    return {name: _group(part, seed) for name, part in sorted(members.items())}
 
 
 def _group(rows: Sequence[Row], seed: int) -> Group:
-    found: Group = {}
+    group: Group = {}
     for structure in STRUCTURES:
-        mine = [row for row in rows if row.structure == structure]
-        if mine:
-            found[structure] = {name: _metric(mine, name, seed) for name in METRICS}
-    return found
+        selected = [row for row in rows if row.structure == structure]
+        if selected:
+            group[structure] = {name: _metric(selected, name, seed) for name in METRICS}
+    return group
 
 
 def _metric(rows: Sequence[Row], name: str, seed: int) -> dict[str, Any]:
-    if name.endswith("mm"):  # without a spacing there is nothing to be undefined
+    if name.endswith("mm"):  # a film without a spacing does not count as undefined
         rows = [row for row in rows if row.row_mm is not None]
     values = [getattr(row.scores, name) for row in rows]
     patients = [f"{row.source}/{row.patient}" for row in rows]
@@ -199,27 +206,27 @@ def _metric(rows: Sequence[Row], name: str, seed: int) -> dict[str, Any]:
 
 
 def _sources(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """What each source labels and what was predicted for it."""
-    told: dict[str, dict[str, Any]] = {}
+    """The labelled and the predicted definitions of each source."""
+    sources: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row.structure != "lungs":
             continue
-        mine = told.setdefault(row.source, {"films": 0, "labels": {}, "predicted": {}})
-        mine["films"] += 1
+        source = sources.setdefault(row.source, {"films": 0, "labels": {}, "predicted": {}})
+        source["films"] += 1
         for key, value in (("labels", row.definition), ("predicted", row.predicted_definition)):
-            mine[key][value] = mine[key].get(value, 0) + 1
-        mine["comparable"] = mine.get("comparable", True) and row.comparable
-    return dict(sorted(told.items()))
+            source[key][value] = source[key].get(value, 0) + 1
+        source["comparable"] = source.get("comparable", True) and row.comparable
+    return dict(sorted(sources.items()))
 
 
 def _cases(rows: Sequence[Row]) -> dict[str, Any]:
-    """Empty masks and single lungs, each film counted where it belongs."""
-    found = {
+    """The numbers of empty masks, single lungs and ignored areas."""
+    by_structure = {
         structure: dict(Counter(row.case for row in rows if row.structure == structure))
         for structure in STRUCTURES
     }
     return {
-        "by_structure": {name: counts for name, counts in found.items() if counts},
+        "by_structure": {name: counts for name, counts in by_structure.items() if counts},
         "one_lung_labelled": _one_lung(rows, lambda row: row.truth_px),
         "one_lung_predicted": _one_lung(rows, lambda row: row.predicted_px),
         "lungs_not_told_apart": _joined(rows),
@@ -228,22 +235,22 @@ def _cases(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _one_lung(rows: Sequence[Row], area: Callable[[Row], int]) -> int:
-    """Films whose sides are known and of which just one holds anything."""
+    """The number of films with right and left of which exactly one is not empty."""
     sides: dict[tuple[str, str], list[bool]] = {}
     for row in rows:
         if row.structure in ("right", "left"):
             sides.setdefault((row.source, row.id), []).append(area(row) > 0)
-    return sum(sum(each) == 1 for each in sides.values())
+    return sum(sum(present) == 1 for present in sides.values())
 
 
 def _joined(rows: Sequence[Row]) -> int:
-    """Films whose truth does not come apart into two lungs: scored as lungs only."""
-    told = {(row.source, row.id) for row in rows if row.structure in ("right", "left")}
-    return len({(r.source, r.id) for r in rows if r.structure == "lungs"} - told)
+    """The number of films whose label mask cannot be split into right and left."""
+    split = {(row.source, row.id) for row in rows if row.structure in ("right", "left")}
+    return len({(r.source, r.id) for r in rows if r.structure == "lungs"} - split)
 
 
 def _seconds(seconds: Sequence[float]) -> dict[str, float | None]:
-    """From file to masks, a film."""
+    """Median and 95th percentile of the time of a film."""
     if not seconds:
         return {"median": None, "p95": None}
     median, late = np.quantile(seconds, (0.5, 0.95))
@@ -251,8 +258,8 @@ def _seconds(seconds: Sequence[float]) -> dict[str, float | None]:
 
 
 def _agreement(rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
-    """Bland and Altman 1986, on the area error: bias, and limits for about 95 % of films."""
-    found = {}
+    """Bland-Altman (1986) of the area error: bias, and limits for about 95 % of films."""
+    agreement = {}
     for structure in STRUCTURES:
         errors = [
             row.scores.area_error
@@ -261,29 +268,28 @@ def _agreement(rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
         ]
         if len(errors) > 1:
             bias, spread = np.mean(errors), 1.96 * np.std(errors, ddof=1)
-            found[structure] = {
+            agreement[structure] = {
                 "n": len(errors),
                 "bias": rounded(bias),
                 "low": rounded(bias - spread),
                 "high": rounded(bias + spread),
             }
-    return found
+    return agreement
 
 
 Key = tuple[str, str, str]
 
 
-def compare(mine: Sequence[Row], theirs: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
-    """The paired difference, mine minus theirs, of every metric on the films both runs scored.
+def compare(rows: Sequence[Row], baseline: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
+    """The paired differences, `rows` minus `baseline`, of every metric on the films of both.
 
-    Rows are paired by source, id and structure. A pair whose truth differs (another size, other
-    labels, other areas ignored) is counted and left out: its difference would be the masks', not
-    the networks'. For each metric: `mean` with its interval (`mean_low`, `mean_high`), quantiles,
-    `wins` (mine better), `losses`, `ties`.
+    Rows are paired by source, id and structure. Pairs with different label masks (size, area,
+    ignored pixels) are counted and left out. Each metric has `mean` with its interval (`mean_low`,
+    `mean_high`), quantiles, and `wins` (`rows` is better), `losses` and `ties`.
     """
-    here, there = _keyed(mine), _keyed(theirs)
+    here, there = _keyed(rows), _keyed(baseline)
     shared = [key for key in here if key in there]
-    paired = [(here[key], there[key]) for key in shared if _same(here[key], there[key])]
+    paired = [(here[key], there[key]) for key in shared if _same_label(here[key], there[key])]
     return {
         "films": len({(row.source, row.id) for row, _ in paired}),
         "rows": len(paired),
@@ -298,13 +304,13 @@ def _keyed(rows: Sequence[Row]) -> dict[Key, Row]:
     return {(row.source, row.id, row.structure): row for row in rows}
 
 
-def _same(a: Row, b: Row) -> bool:
-    """Whether both were scored against the same mask."""
+def _same_label(a: Row, b: Row) -> bool:
+    """Whether both rows were scored against the same label mask."""
 
-    def truth(row: Row) -> tuple[object, ...]:
+    def label(row: Row) -> tuple[object, ...]:
         return row.height, row.width, row.truth_px, row.ignored_px, row.definition
 
-    return truth(a) == truth(b)
+    return label(a) == label(b)
 
 
 def _films(keys: set[Key]) -> list[str]:
@@ -312,14 +318,14 @@ def _films(keys: set[Key]) -> list[str]:
 
 
 def _differences(paired: Sequence[tuple[Row, Row]], seed: int) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    differences: dict[str, dict[str, Any]] = {}
     for structure in STRUCTURES:
         pairs = [pair for pair in paired if pair[0].structure == structure]
         if pairs:
-            found[structure] = {
+            differences[structure] = {
                 metric.name: _difference(pairs, metric, seed) for metric in METRICS.values()
             }
-    return found
+    return differences
 
 
 def _difference(pairs: Sequence[tuple[Row, Row]], metric: Metric, seed: int) -> dict[str, Any]:
@@ -332,7 +338,7 @@ def _difference(pairs: Sequence[tuple[Row, Row]], metric: Metric, seed: int) -> 
         if known:
             losses.append(metric.loss(x) - metric.loss(y))
     return describe(values, patients, seed=seed) | {
-        "wins": sum(each < 0 for each in losses),
-        "losses": sum(each > 0 for each in losses),
-        "ties": sum(each == 0 for each in losses),
+        "wins": sum(loss < 0 for loss in losses),
+        "losses": sum(loss > 0 for loss in losses),
+        "ties": sum(loss == 0 for loss in losses),
     }

@@ -1,4 +1,4 @@
-"""Films held against their masks: which ones, one after the other, and what came of it."""
+"""Evaluating many films: selecting them, scoring them, and the table of scores."""
 
 from __future__ import annotations
 
@@ -33,17 +33,19 @@ __all__ = [
 ]
 
 ALL = "all"
-"""In place of a split's name: every film."""
+"""The split that stands for all films."""
 
-_JUDGED = ("verdict", "estimated_dice")
-_FACTS = tuple(each.name for each in fields(Row) if each.name not in ("scores", "notes", *_JUDGED))
-COLUMNS = (*_FACTS, *METRICS, *_JUDGED, "notes")
-"""Of scores.csv, in this order."""
+_QUALITY_COLUMNS = ("verdict", "estimated_dice")
+_FACTS = tuple(
+    item.name for item in fields(Row) if item.name not in ("scores", "notes", *_QUALITY_COLUMNS)
+)
+COLUMNS = (*_FACTS, *METRICS, *_QUALITY_COLUMNS, "notes")
+"""The columns of scores.csv, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A film that has a mask but could not be scored."""
+    """A film with a mask that could not be scored."""
 
     id: str
     source: str
@@ -52,25 +54,25 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What is to be judged, and how it was asked for."""
+    """The films to evaluate, and the options of the evaluation."""
 
     data: tuple[Path, ...]
     split: str = "test"
     """A split's name, or `all`."""
 
     splits: str | None = None
-    """A CSV file or a published split's name, in place of the data's own."""
+    """A CSV file or the name of a published split, instead of the data's own."""
 
     layout: str = "auto"
     lungs: Definition | None = None
-    """Predict this definition always; None: as each film labels it, where the weights can."""
+    """The definition to predict; None for the one that each film labels, if the weights give it."""
 
     carve: tuple[float, int] | None = None
-    """Share and seed by which sources without films of split `val` get some of their `train`, as
-    training does; None: only the splits as they are."""
+    """Share and seed for moving films from split `train` to `val` in sources without `val`, as
+    training does; None leaves the splits unchanged."""
 
     cleaned: bool = True
-    """False judges the bare threshold, to measure what cleaning is worth."""
+    """False scores the thresholded maps without clean-up, to measure the effect of clean-up."""
 
     compare: Path | None = None
     """The scores.csv of another run."""
@@ -78,33 +80,33 @@ class Trial:
     limit: int | None = None
     seed: int = 0
     command: str = ""
-    """As typed, for the record."""
+    """The command line, for the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The films of a data set that are to be judged."""
+    """The selected films of a data set."""
 
     films: tuple[Film, ...]
     without_mask: int
-    """Films of the split that nothing can be said about."""
+    """The number of films of the split that have no mask."""
 
     beyond_limit: int = 0
-    """Films of the split with a mask that a limit left out."""
+    """The number of films of the split with a mask that the limit leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Everything found out about a selection of films."""
+    """The scores of a selection of films."""
 
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     selection: Selection
     seconds: tuple[float, ...] = field(default=())
-    """From file to masks, a film; in the order scored."""
+    """The time from file to masks of each film, in the order of scoring."""
 
     def counts(self) -> dict[str, int]:
-        """How many films were scored, and how many were not and why."""
+        """The numbers of films that were scored, that failed, and that were left out."""
         return {
             "scored": len({(row.source, row.id) for row in self.rows}),
             "failed": len(self.failures),
@@ -113,47 +115,47 @@ class Evaluation:
         }
 
     def as_csv(self) -> str:
-        """One row a film and structure; what is undefined is an empty cell."""
+        """The table of scores: one row for each film and structure; undefined is an empty cell."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in self.rows:
             facts = [getattr(row, name) for name in _FACTS]
             values = row.scores.as_dict().values()
-            judged = [getattr(row, name) for name in _JUDGED]
-            cells = (*facts, *values, *judged, row.notes)
+            quality = [getattr(row, name) for name in _QUALITY_COLUMNS]
+            cells = (*facts, *values, *quality, row.notes)
             writer.writerow(["" if cell is None else cell for cell in cells])
         return text.getvalue()
 
 
 def choose(trial: Trial) -> Selection:
-    """The films of the trial's split with a mask; a limit draws so many of them at random.
+    """Select the films of the trial's split that have a mask; a limit draws from them at random.
 
     Raises:
-        DataError: no such data set, a film twice, or no film of the split has a mask.
+        DataError: no such data set, a film occurs twice, or no film of the split has a mask.
         UsageError: the limit is not positive.
     """
     if trial.limit is not None and trial.limit < 1:
         raise UsageError(f"--limit must be 1 or more, got {trial.limit}")
     films = _read(trial)
-    mine = [film for film in films if trial.split in (ALL, film.split)]
-    masked = with_masks(mine)
+    in_split = [film for film in films if trial.split in (ALL, film.split)]
+    masked = with_masks(in_split)
     if not masked:
-        held = sorted({film.split or "(no split)" for film in with_masks(films)}) or ["no film"]
+        splits = sorted({film.split or "(no split)" for film in with_masks(films)}) or ["no film"]
         raise DataError(
             f"{', '.join(map(str, trial.data))}: no film of split '{trial.split}' has a mask; "
-            f"masks are there for: {', '.join(held)}. Name another with --split, "
+            f"masks are there for: {', '.join(splits)}. Name another with --split, "
             f"or take --split {ALL}"
         )
     chosen = masked
     if trial.limit is not None and trial.limit < len(masked):
         drawn = np.random.default_rng(trial.seed).choice(len(masked), trial.limit, replace=False)
         chosen = [masked[index] for index in sorted(drawn)]
-    return Selection(tuple(chosen), len(mine) - len(masked), len(masked) - len(chosen))
+    return Selection(tuple(chosen), len(in_split) - len(masked), len(masked) - len(chosen))
 
 
 def _read(trial: Trial) -> list[Film]:
-    """The films of every set; a film is known by its source and id, so no two may share both."""
+    """Read the films of all data sets. Source and id identify a film, so they must be unique."""
     films = [
         film
         for path in trial.data
@@ -172,7 +174,7 @@ def _read(trial: Trial) -> list[Film]:
 def judge_films(
     selection: Selection, judge: Judge, *, on_film: Callable[[], None] = lambda: None
 ) -> Evaluation:
-    """Score every film; one that cannot be read or segmented is told, and the rest goes on."""
+    """Score every film. A film that cannot be read or segmented becomes a `Failure`."""
     scored: list[Row] = []
     failures: list[Failure] = []
     seconds: list[float] = []
@@ -189,16 +191,18 @@ def judge_films(
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a `scores.csv` back.
+    """Read a `scores.csv`.
 
     Raises:
-        UsageError: no such file, or not a table that `pleura evaluate` wrote.
+        UsageError: there is no such file, or `pleura evaluate` did not write it.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            wanted = (name for name in COLUMNS if name not in _JUDGED)  # older tables lack these
-            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
+            required = (
+                name for name in COLUMNS if name not in _QUALITY_COLUMNS
+            )  # older tables have none of these
+            missing = [name for name in required if name not in (reader.fieldnames or ())]
             table = [] if missing else list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: cannot be read as a table of scores ({error})") from error

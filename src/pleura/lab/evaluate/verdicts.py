@@ -1,4 +1,4 @@
-"""How far a verdict is to be trusted: held against the true Dice, and against what is no film."""
+"""Evaluating verdicts: on labelled films by their Dice, and on pictures that are no chest films."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ from pleura.lab.evaluate.statistics import POOR_DICE, rounded
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
 
-__all__ = ["Judged", "average_precision", "figures", "judge_seen", "negatives", "ranked_right"]
+__all__ = [
+    "Judged",
+    "auroc",
+    "average_precision",
+    "judge_seen",
+    "negative_figures",
+    "verdict_figures",
+]
 
 PARTS = ("looked_at", "kept")
 """Of what is no chest film, by turns in the order of names: the features and limits were chosen
@@ -32,74 +39,74 @@ with the first in sight, and only the second says how well they work."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A film's result and the verdict on it."""
+    """A film's features and the verdict on it."""
 
     seen: Seen
     quality: Quality
 
 
 def judge_seen(seen: Sequence[Seen], norms: dict[str, Any]) -> list[Judged]:
-    """The verdicts by these norms."""
+    """The verdicts by these reference values."""
     return [
         Judged(each, conclude(each.features, read_reference_values(norms, each.definition)))
         for each in seen
     ]
 
 
-def figures(judged: Sequence[Judged]) -> dict[str, Any]:
-    """By definition, of the films that label it and of those that do not; and of all that do."""
+def verdict_figures(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Statistics of the verdicts: of all labelled films, by definition, and by source."""
     parts = {
-        definition: [each for each in judged if each.seen.definition == definition]
-        for definition in sorted({each.seen.definition for each in judged})
+        definition: [film for film in judged if film.seen.definition == definition]
+        for definition in sorted({film.seen.definition for film in judged})
     }
-    labelled = [each for each in judged if each.seen.dice is not None]
-    sources = sorted({each.seen.source for each in labelled})
+    labelled = [film for film in judged if film.seen.dice is not None]
+    sources = sorted({film.seen.source for film in labelled})
     return {
         "labelled": _figures(labelled),
         "by_definition": {
             name: {
-                "labelled": _figures([each for each in part if each.seen.dice is not None]),
-                "others": _shares([each.quality for each in part if each.seen.dice is None]),
+                "labelled": _figures([film for film in part if film.seen.dice is not None]),
+                "others": _shares([film.quality for film in part if film.seen.dice is None]),
             }
             for name, part in parts.items()
         },
         "by_source": {
-            name: _figures([each for each in labelled if each.seen.source == name])
+            name: _figures([film for film in labelled if film.seen.source == name])
             for name in sources
         },
     }
 
 
 def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
-    true = np.array([each.seen.dice for each in judged], dtype=float)
-    told = [each.quality.estimated_dice for each in judged]
-    known = np.array([each is not None for each in told], dtype=bool)
-    said = np.array([each for each in told if each is not None])
-    poor, sent = true < POOR_DICE, np.array([each.quality.verdict != "ok" for each in judged], bool)
-    # a film without an estimate is doubted more than any other, where others have one
-    scores = np.array([-1.0 if each is None else each for each in told])
-    off = said - true[known]
+    dice = np.array([film.seen.dice for film in judged], dtype=float)
+    estimates = [film.quality.estimated_dice for film in judged]
+    known = np.array([estimate is not None for estimate in estimates], dtype=bool)
+    estimated = np.array([estimate for estimate in estimates if estimate is not None])
+    poor, sent = dice < POOR_DICE, np.array([film.quality.verdict != "ok" for film in judged], bool)
+    # a film without an estimate ranks below all others
+    scores = np.array([-1.0 if estimate is None else estimate for estimate in estimates])
+    errors = estimated - dice[known]
     return {
-        **_shares([each.quality for each in judged]),
-        "mae": rounded(np.abs(off).mean()) if len(said) else None,
-        "bias": rounded(off.mean()) if len(said) else None,
-        "mae_of_median": rounded(np.abs(true - np.median(true)).mean()) if len(true) else None,
-        "correlation": _correlation(said, true[known]),
+        **_shares([film.quality for film in judged]),
+        "mae": rounded(np.abs(errors).mean()) if len(estimated) else None,
+        "bias": rounded(errors.mean()) if len(estimated) else None,
+        "mae_of_median": rounded(np.abs(dice - np.median(dice)).mean()) if len(dice) else None,
+        "correlation": _correlation(estimated, dice[known]),
         "poor": int(poor.sum()),
         "poor_sent": int((poor & sent).sum()),
-        "auroc": ranked_right(scores, poor) if len(said) else None,
-        "average_precision": average_precision(scores, poor) if len(said) else None,
+        "auroc": auroc(scores, poor) if len(estimated) else None,
+        "average_precision": average_precision(scores, poor) if len(estimated) else None,
         "points": [
-            {"said": rounded(each.quality.estimated_dice), "true": rounded(each.seen.dice),
-             "source": each.seen.source, "verdict": each.quality.verdict}
-            for each in judged
+            {"said": rounded(film.quality.estimated_dice), "true": rounded(film.seen.dice),
+             "source": film.seen.source, "verdict": film.quality.verdict}
+            for film in judged
         ],
     }  # fmt: skip
 
 
 def _shares(qualities: Sequence[Quality]) -> dict[str, Any]:
-    counts, films = Counter(each.verdict for each in qualities), len(qualities)
-    doubts = Counter(doubt.code for each in qualities for doubt in each.doubts)
+    counts, films = Counter(quality.verdict for quality in qualities), len(qualities)
+    doubts = Counter(doubt.code for quality in qualities for doubt in quality.doubts)
     return {
         "films": films,
         "review": rounded(counts["review"] / films) if films else None,
@@ -114,8 +121,11 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None
     return rounded(np.corrcoef(a, b)[0, 1])
 
 
-def ranked_right(scores: NDArray[np.float64], poor: NDArray[np.bool_]) -> float | None:
-    """AUROC: how often a poor film has the lower score of two; None without both kinds."""
+def auroc(scores: NDArray[np.float64], poor: NDArray[np.bool_]) -> float | None:
+    """The AUROC of `scores` for finding poor films (low scores); None without both kinds.
+
+    It is the probability that a poor film has a lower score than a good one.
+    """
     bad, good = int(poor.sum()), int((~poor).sum())
     if not bad or not good:
         return None
@@ -127,44 +137,45 @@ def average_precision(scores: NDArray[np.float64], poor: NDArray[np.bool_]) -> f
     """Mean over the poor films of the share of poor ones among all that score no higher."""
     if not poor.any():
         return None
-    shares = [poor[scores <= each].mean() for each in scores[poor]]
+    shares = [poor[scores <= score].mean() for score in scores[poor]]
     return rounded(np.mean(shares))
 
 
-def negatives(
+def negative_figures(
     inputs: Sequence[Path], engine: Engine, *, on_film: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
-    """What is said of pictures that are no frontal chest films, by definition and part.
+    """Statistics of the verdicts on pictures that are no frontal chest films.
 
-    Of each input every second one, by name, belongs to each of `PARTS`. One that cannot be read is
-    `unreadable`: nobody gets a mask of it.
+    They are by definition and by part: the pictures of each input, sorted by name, belong to the
+    two `PARTS` in turn. A picture that cannot be read counts as `unreadable`, and has no verdict.
     """
-    found: dict[tuple[str, str], list[Quality]] = {}
+    qualities: dict[tuple[str, str], list[Quality]] = {}
     unreadable = 0
     first, *others = engine.card.definitions
     segmenter = Segmenter(engine, definition=first)
-    for path, part in _parted(inputs):
+    for path, part in _paths_with_parts(inputs):
         try:
             result = segmenter(read_radiograph(path, photographs=True))
         except FilmError:
             unreadable += 1
         else:
-            again = [redefine(result, each, engine.card) for each in others]
-            for each in (result, *again):
-                found.setdefault((each.provenance.definition, part), []).append(each.quality)
+            by_others = [redefine(result, name, engine.card) for name in others]
+            for lungs in (result, *by_others):
+                key = (lungs.provenance.definition, part)
+                qualities.setdefault(key, []).append(lungs.quality)
         on_film()
     shares = {
-        name: {part: _shares(found.get((name, part), [])) for part in PARTS}
+        name: {part: _shares(qualities.get((name, part), [])) for part in PARTS}
         for name in engine.card.definitions
     }
     return {"unreadable": unreadable, "by_definition": shares}
 
 
-def _parted(inputs: Sequence[Path]) -> list[tuple[Path, str]]:
+def _paths_with_parts(inputs: Sequence[Path]) -> list[tuple[Path, str]]:
     return [
-        (each.path, PARTS[index % 2])
-        for given in inputs
-        for index, each in enumerate(
-            sorted(find_films([given]).films, key=lambda found: found.path.name)
+        (film.path, PARTS[index % 2])
+        for folder in inputs
+        for index, film in enumerate(
+            sorted(find_films([folder]).films, key=lambda film: film.path.name)
         )
     ]

@@ -1,4 +1,4 @@
-"""The report's charts, as SVG text that takes its colours and letters from the page around it."""
+"""The charts of the report, as SVG text with the colours and fonts of the page."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["COLOURS", "agreement", "by_source", "histograms"]
 
 INK, LINE, ACCENT = "#010203", "#040506", "#070809"
 COLOURS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
-"""Stand for the page's own colours, light or dark, until the figure is text. `COLOURS`: one a
-source, then again."""
+"""Placeholders for the page's colours, light or dark, in the drawn figure. `COLOURS` has one for
+each source, then repeats."""
 
 _PAGE = {
     INK: "currentColor",
@@ -58,7 +58,7 @@ _SHOWN = ("dice", "surface_dice_rel", "hd95_px", "assd_px")
 
 
 def histograms(rows: Sequence[Row]) -> str:
-    """How Dice, surface Dice, HD95 and ASSD of `rows` are spread; one structure at a time."""
+    """Histograms of Dice, surface Dice, HD95 and ASSD of `rows`, which are of one structure."""
     with context(_STYLE):
         figure = Figure(figsize=(10.4, 2.5))
         figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.24, wspace=0.08)
@@ -69,26 +69,26 @@ def histograms(rows: Sequence[Row]) -> str:
 
 
 def by_source(rows: Sequence[Row], group: dict[str, Any]) -> str:
-    """Every film's Dice in a line a source, with the mean and its interval over it."""
+    """The Dice of every film as a dot, one line for each source, with mean and interval."""
     sources = sorted({row.source for row in rows})
     with context(_STYLE):
         figure = Figure(figsize=(10.4, 0.9 + 0.55 * len(sources)), layout="constrained")
         axes = figure.subplots()
-        for place, source in enumerate(sources):
+        for position, source in enumerate(sources):
             values = [row.scores.dice for row in rows if row.source == source]
-            _strip(axes, place, [v for v in values if v is not None])
-            _mean_bar(axes, place, group[source]["lungs"]["dice"])
+            _strip(axes, position, [v for v in values if v is not None])
+            _mean_bar(axes, position, group[source]["lungs"]["dice"])
         axes.axvline(POOR_DICE, color=LINE, linewidth=1, linestyle=_DASHES)
         axes.set_yticks(range(len(sources)), sources)
         axes.set_ylim(len(sources) - 0.5, -0.6)
-        axes.set_xlabel("Dice of the lungs, a film a dot; bar: mean and 95 % interval")
+        axes.set_xlabel("Dice of the lungs, one dot for each film; bar: mean and 95 % interval")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         return _svg(figure)
 
 
 def agreement(rows: Sequence[Row], limits: dict[str, Any]) -> str:
-    """Bland and Altman's plot of the area: the error against the size of what was measured."""
+    """The Bland-Altman plot of the area: the relative error over the mean area."""
     sources = sorted({row.source for row in rows})
     with context(_STYLE):
         figure = Figure(figsize=(10.4, 3.4), layout="constrained")
@@ -104,7 +104,7 @@ def agreement(rows: Sequence[Row], limits: dict[str, Any]) -> str:
             _level(axes, limits[key], dashes)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.set_xlabel("lung area, mean of truth and prediction, share of the film")
+        axes.set_xlabel("lung area, mean of label and prediction, share of the film")
         axes.set_ylabel("area error")
         if len(sources) > 1:
             axes.legend(
@@ -119,7 +119,7 @@ def agreement(rows: Sequence[Row], limits: dict[str, Any]) -> str:
 
 
 def _level(axes: Axes, value: float, dashes: Any) -> None:
-    """A line across, with its value beyond its right end."""
+    """A horizontal line with its value at the right."""
     axes.axhline(value, color=INK, linewidth=0.9, linestyle=dashes)
     axes.annotate(
         f"{value:+.1%}".replace("-", "−"),
@@ -150,7 +150,7 @@ def _histogram(axes: Axes, name: str, values: Sequence[float]) -> None:
 
 
 def _edges(values: Sequence[float], *, top: float | None) -> list[float]:
-    """At most some 25 bins, a round number wide; shares end at 1, distances begin at 0."""
+    """The edges of about 25 bins of a round width; shares end at 1, distances begin at 0."""
     low = min(values) if top else 0.0
     high = top or max(max(values), 1e-3)
     width = next(
@@ -166,19 +166,21 @@ def _edges(values: Sequence[float], *, top: float | None) -> list[float]:
     return [first + width * index for index in range(count + 1)]
 
 
-def _strip(axes: Axes, place: int, values: Sequence[float]) -> None:
-    """Dots spread up and down by a fixed sequence, so that the same scores give the same figure."""
-    golden = (np.arange(len(values)) * 0.618034) % 1 - 0.5
-    axes.scatter(values, place + 0.42 * golden, s=12, color=ACCENT, alpha=0.55, linewidths=0)
+def _strip(axes: Axes, position: int, values: Sequence[float]) -> None:
+    """Dots with a fixed vertical offset each, so that the same scores give the same figure."""
+    offsets = (np.arange(len(values)) * 0.618034) % 1 - 0.5
+    axes.scatter(values, position + 0.42 * offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0)
 
 
-def _mean_bar(axes: Axes, place: int, figures: dict[str, Any]) -> None:
+def _mean_bar(axes: Axes, position: int, figures: dict[str, Any]) -> None:
     mean, low, high = (figures[key] for key in ("mean", "mean_low", "mean_high"))
     if mean is None:
         return
     if low is not None:
-        axes.plot([low, high], [place, place], color=INK, linewidth=2.2, solid_capstyle="round")
-    axes.plot([mean], [place], marker="o", markersize=5, color=INK)
+        axes.plot(
+            [low, high], [position, position], color=INK, linewidth=2.2, solid_capstyle="round"
+        )
+    axes.plot([mean], [position], marker="o", markersize=5, color=INK)
 
 
 def _area_point(row: Row) -> tuple[float, float] | None:
@@ -189,21 +191,21 @@ def _area_point(row: Row) -> tuple[float, float] | None:
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as SVG to stand inside HTML: no header, no addresses, no ids but used ones."""
+    """The figure as SVG inside HTML: without header, namespaces, and unused ids."""
     text = io.StringIO()
     FigureCanvasSVG(figure)
     figure.savefig(
         text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Type", "Format"))
     )
-    drawn = text.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"\s*<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", drawn)
-    drawn = drawn.replace("xlink:href", "href")
-    used = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', drawn))
-    drawn = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", drawn)
-    drawn = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", drawn)
-    drawn = re.sub(r'<svg width="[^"]*" height="[^"]*"|<svg height="[^"]*"', "<svg", drawn, count=1)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
+    svg = svg.replace("xlink:href", "href")
+    used = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", svg)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    svg = re.sub(r'<svg width="[^"]*" height="[^"]*"|<svg height="[^"]*"', "<svg", svg, count=1)
     for ink, page in _PAGE.items():
-        drawn = drawn.replace(ink, page)
-    return drawn
+        svg = svg.replace(ink, page)
+    return svg

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing beside it, neither scripts nor a network."""
+"""The run of `pleura evaluate`, and its HTML report, which needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-import pleura
+from pleura._version import __version__
 from pleura.core.masks.cleanup import clean
 from pleura.io.atomic import written_whole
 from pleura.lab.evaluate.case import Examined, Judge, Row
@@ -51,7 +51,7 @@ def report_html(
     *,
     examine: Callable[[Row], Examined],
 ) -> str:
-    """The page for `summary` and its rows; `examine` gives a chosen film's pixels and masks."""
+    """The HTML report of `summary` and its rows; `examine` segments a film that is shown."""
     comparable = [row for row in rows if row.comparable]
     lungs = [row for row in comparable if row.structure == "lungs"]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -68,10 +68,10 @@ def report_html(
         warnings=_warnings(summary),
         notes=_notes(summary),
         conditions=_conditions(summary),
-        all_comparable=all(each["comparable"] for each in summary["sources"].values()),
+        all_comparable=all(source["comparable"] for source in summary["sources"].values()),
         metrics=METRICS,
         charts=_charts(lungs, summary),
-        choices=_drawn(choices, examine),
+        choices=_panels(choices, examine),
         headings=HEADINGS,
         colours={"true": TRUE, "added": ADDED, "missed": MISSED},
     )
@@ -84,41 +84,42 @@ def _title(summary: dict[str, Any]) -> str:
 
 
 def _warnings(summary: dict[str, Any]) -> list[str]:
-    """What must be known before the numbers are believed."""
-    told = []
+    """Warnings about failed films, other definitions of lung, and empty masks."""
+    warnings = []
     if failed := summary["films"]["failed"]:
-        told.append(
-            f"{_films(failed)} could not be read or segmented: named at the end, and in no score."
+        warnings.append(
+            f"{_films(failed)} could not be read or segmented. They are listed at the end and have "
+            "no scores."
         )
-    for source, each in summary["sources"].items():
-        if not each["comparable"]:
-            labels, predicted = (" and ".join(each[key]) for key in ("labels", "predicted"))
-            told.append(
-                f"{source} labels the lungs as '{labels}', and '{predicted}' was predicted. Its "
-                "scores mix the two definitions of lung: they stand in rows of their own, and in "
-                "no overall figure."
+    for name, source in summary["sources"].items():
+        if not source["comparable"]:
+            labels, predicted = (" and ".join(source[key]) for key in ("labels", "predicted"))
+            warnings.append(
+                f"{name} labels the lungs as '{labels}', and '{predicted}' was predicted. Its "
+                "scores mix the two definitions of lung: they are in separate rows and not in the "
+                "overall scores."
             )
     lungs = summary["cases"]["by_structure"].get("lungs", {})
     for case, text in (
-        ("missed", "no lung was found where there is one: Dice 0, distances undefined"),
-        ("invented", "lung was found where none is labelled: Dice 0, distances undefined"),
-        ("neither", "there is no lung and none was found: every score is undefined"),
+        ("missed", "no lung was found, but one is labelled: Dice 0, distances undefined"),
+        ("invented", "a lung was found, but none is labelled: Dice 0, distances undefined"),
+        ("neither", "no lung is labelled and none was found: every score is undefined"),
     ):
         if lungs.get(case):
-            told.append(f"{_films(lungs[case])}: {text}.")
-    return told
+            warnings.append(f"{_films(lungs[case])}: {text}.")
+    return warnings
 
 
 def _notes(summary: dict[str, Any]) -> list[str]:
-    """What is good to know: films that are not in the numbers, and lungs that stand alone."""
+    """Notes on films that are left out, and on films with one lung or ignored areas."""
     counts = {**summary["films"], **summary["cases"]}
     texts = {
         "without_mask": "of this split without a mask, left out",
-        "beyond_limit": "more left out by --limit, which draws at random",
-        "one_lung_labelled": "with just one lung labelled",
-        "one_lung_predicted": "with just one lung found",
-        "lungs_not_told_apart": "whose mask does not come apart into two: no score for each lung",
-        "with_ignored_areas": "with areas to ignore, left out of both masks",
+        "beyond_limit": "left out by --limit, which draws at random",
+        "one_lung_labelled": "with only one lung labelled",
+        "one_lung_predicted": "with only one lung found",
+        "lungs_not_told_apart": "whose mask cannot be split into two lungs: no scores of each lung",
+        "with_ignored_areas": "with ignored areas, left out of both masks",
     }
     return [f"{_films(counts[key])} {text}." for key, text in texts.items() if counts[key]]
 
@@ -128,30 +129,30 @@ def _films(count: int) -> str:
 
 
 def _conditions(summary: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
-    """For each source its conditions, where it has more than one."""
-    found: dict[str, list[tuple[str, Any]]] = {source: [] for source in summary["by_source"]}
+    """The conditions of each source, if it has more than one."""
+    by_source: dict[str, list[tuple[str, Any]]] = {source: [] for source in summary["by_source"]}
     for name, group in summary["by_source_and_condition"].items():
         source, _, condition = name.partition(" / ")
         if "lungs" in group:
-            found[source].append((condition, group))
-    return {source: each if len(each) > 1 else [] for source, each in found.items()}
+            by_source[source].append((condition, group))
+    return {source: parts if len(parts) > 1 else [] for source, parts in by_source.items()}
 
 
 def _charts(lungs: Sequence[Row], summary: dict[str, Any]) -> dict[str, Markup]:
-    """SVG of our own making, hence not escaped."""
+    """The charts as SVG, which needs no escaping."""
     if not lungs:
         return {}
-    drawn = {
+    charts = {
         "histograms": figures.histograms(lungs),
         "by_source": figures.by_source(lungs, summary["by_source"]),
         "agreement": "",
     }
     if "lungs" in summary["agreement"]:
-        drawn["agreement"] = figures.agreement(lungs, summary["agreement"]["lungs"])
-    return {name: Markup(text) for name, text in drawn.items()}
+        charts["agreement"] = figures.agreement(lungs, summary["agreement"]["lungs"])
+    return {name: Markup(text) for name, text in charts.items()}
 
 
-def _drawn(choices: Sequence[Choice], examine: Callable[[Row], Examined]) -> list[dict[str, Any]]:
+def _panels(choices: Sequence[Choice], examine: Callable[[Row], Examined]) -> list[dict[str, Any]]:
     pages = []
     for choice in choices:
         films = []
@@ -164,10 +165,10 @@ def _drawn(choices: Sequence[Choice], examine: Callable[[Row], Examined]) -> lis
 
 
 SCHEMA = 1
-"""Of summary.json; it grows when a key changes its meaning or goes."""
+"""The schema version of summary.json; it grows when a key changes or is removed."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (`score`, `draw`), how many are done, and of how many."""
+"""Called with a stage (`score`, `draw`) and the numbers of films done and to do."""
 
 
 def evaluate(
@@ -177,27 +178,29 @@ def evaluate(
     *,
     on_progress: Progress = lambda _stage, _done, _total: None,
 ) -> dict[str, Any]:
-    """Judge, write `scores.csv`, `summary.json` and `report.html` into `out`; give the summary.
+    """Evaluate films and write `scores.csv`, `summary.json` and `report.html` into `out`.
+
+    Returns the content of summary.json.
 
     Raises:
         DataError: no such data, or no film with a mask in this split.
         UsageError: an option is wrong, or `compare` is no table of scores.
-        WeightsError: the engine's weights answer nonsense.
+        WeightsError: the network gives invalid numbers.
     """
-    other = None if trial.compare is None else read_rows(trial.compare)
+    baseline = None if trial.compare is None else read_rows(trial.compare)
     postprocess = clean if trial.cleaned else threshold_only
     judge = Judge(engine, lungs=trial.lungs, postprocess=postprocess)
     selection = choose(trial)
-    advance = _counted(on_progress, "score", len(selection.films))
+    advance = _counter(on_progress, "score", len(selection.films))
     evaluation = judge_films(selection, judge, on_film=advance)
     summary = {
         "schema": SCHEMA,
         "provenance": provenance(trial, engine, selection),
         **summarise(evaluation, seed=trial.seed),
     }
-    if other is not None:
-        found = compare(evaluation.rows, other, seed=trial.seed)
-        summary["comparison"] = {"other": str(trial.compare), **found}
+    if baseline is not None:
+        comparison = compare(evaluation.rows, baseline, seed=trial.seed)
+        summary["comparison"] = {"other": str(trial.compare), **comparison}
     page = _page(evaluation, summary, judge, on_progress)
     for name, text in (
         ("scores.csv", evaluation.as_csv()),
@@ -209,8 +212,8 @@ def evaluate(
     return summary
 
 
-def _counted(on_progress: Progress, stage: str, total: int) -> Callable[[], None]:
-    """A call that counts one film more of a stage."""
+def _counter(on_progress: Progress, stage: str, total: int) -> Callable[[], None]:
+    """A function that counts one more film of a stage."""
     done = 0
     on_progress(stage, done, total)
 
@@ -223,10 +226,10 @@ def _counted(on_progress: Progress, stage: str, total: int) -> Callable[[], None
 
 
 def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, Any]:
-    """What made a report: version, weights, films; plain values."""
+    """The provenance of a report: version, weights, films; plain values."""
     card = engine.card
     return {
-        "version": pleura.__version__,
+        "version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": trial.command,
         "seed": trial.seed,
@@ -255,11 +258,11 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
 def _page(
     evaluation: Evaluation, summary: dict[str, Any], judge: Judge, on_progress: Progress
 ) -> str:
-    """The report. Its films are segmented once more: masks of thousands need not be kept."""
+    """The HTML report. Its films are segmented again, so that masks need not be kept in memory."""
     films = {(film.source, film.id): film for film in evaluation.selection.films}
     comparable = [row for row in evaluation.rows if row.comparable]
     choices = choose_films(comparable or evaluation.rows, seed=summary["provenance"]["seed"])
-    advance = _counted(on_progress, "draw", sum(len(choice.rows) for choice in choices))
+    advance = _counter(on_progress, "draw", sum(len(choice.rows) for choice in choices))
 
     def examine(row: Row) -> Examined:
         examined = judge.examine(films[row.source, row.id])

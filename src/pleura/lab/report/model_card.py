@@ -1,4 +1,4 @@
-"""The model card: one page of Markdown, written from results and nothing else."""
+"""The model card: one page of Markdown, written from the results of `pleura bench`."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from pleura.lab.report.robustness import robustness_tables
 __all__ = ["REMARKS", "model_card", "read_remarks", "read_results"]
 
 REMARKS = "remarks.csv"
-"""Beside the results: columns id and remark, what a person saw who looked at a bad film."""
+"""The file beside the results with a reader's remarks on bad films: columns id and remark."""
 
 HEAD = ("", "films", "Dice, mean (95 %)", "median", "5th pct", "min", "< 0.90", "HD95, px", "area")
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """Name -> result, for every JSON file that `pleura bench` wrote into `folder`.
+    """Read the results of `pleura bench` in `folder`: name -> result.
 
     Raises:
-        UsageError: there is none, or one is no result.
+        UsageError: there is no result, or a file is no result.
     """
     results = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            told["provenance"]["weights"]["sha256"]
+            result = json.loads(path.read_text(encoding="utf-8"))
+            result["provenance"]["weights"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"{path}: no result of `pleura bench` ({error!r}); move it elsewhere"
             ) from error
-        results[path.stem] = told
+        results[path.stem] = result
     if not results:
         raise UsageError(f"{folder}: no result here; write some with `pleura bench`")
     return results
 
 
 def read_remarks(folder: Path) -> dict[str, str]:
-    """Film's id -> what a person saw in it, from `REMARKS` in `folder`; none if there is no file.
+    """Read `REMARKS` in `folder`: film id -> remark; empty if there is no file.
 
     Raises:
-        UsageError: it is no table with columns id and remark.
+        UsageError: the file is no table with columns id and remark.
     """
     path = folder / REMARKS
     if not path.exists():
@@ -64,59 +64,64 @@ def read_remarks(folder: Path) -> dict[str, str]:
 def model_card(
     results: dict[str, dict[str, Any]], remarks: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """The page; `remarks` say what a person saw in a film. All results must be of one weights.
+    """The model card as Markdown; `remarks` are by film id.
 
     Raises:
-        UsageError: they are not.
+        UsageError: the results are of different weights.
     """
-    weights = {each["provenance"]["weights"]["sha256"] for each in results.values()}
+    weights = {result["provenance"]["weights"]["sha256"] for result in results.values()}
     if len(weights) > 1:
         raise UsageError(
-            f"these results are of {len(weights)} different weights; a card tells of one: "
+            f"these results are of {len(weights)} different weights; a card describes one: "
             "run `pleura bench` again for all"
         )
-    judged = {name: each for name, each in results.items() if "by_source_and_condition" in each}
-    scored = {name: each for name, each in judged.items() if _is_cleaned(each)}
-    tried = {name: each for name, each in results.items() if "effects" in each}
-    held = {name: each for name, each in results.items() if "tuning" in each}
-    said = (
+    evaluations = _with_key(results, "by_source_and_condition")
+    scored = {name: result for name, result in evaluations.items() if _is_cleaned(result)}
+    robustness = _with_key(results, "effects")
+    calibrations = _with_key(results, "tuning")
+    template = (
         resources.files("pleura.lab.report").joinpath("model_card.md").read_text(encoding="utf-8")
     )
-    return said.format(
+    return template.format(
         weights=_weights(next(iter(results.values()))["provenance"]),
-        scores="\n\n".join(_scores(*each) for each in scored.items()) or NOTHING,
-        cleaning=_cleaning(scored, judged) or NOTHING,
-        robustness="\n\n".join(_robustness(*each) for each in tried.items()) or NOTHING,
-        calibration="\n\n".join(_calibration(*each) for each in held.items()) or NOTHING,
-        failures="\n\n".join(_failures(*each, remarks) for each in scored.items()) or NOTHING,
-        made="\n".join(_made(*each) for each in results.items()),
+        scores="\n\n".join(_scores(*item) for item in scored.items()) or NOTHING,
+        cleaning=_cleaning(scored, evaluations) or NOTHING,
+        robustness="\n\n".join(_robustness(*item) for item in robustness.items()) or NOTHING,
+        calibration="\n\n".join(_calibration(*item) for item in calibrations.items()) or NOTHING,
+        failures="\n\n".join(_failures(*item, remarks) for item in scored.items()) or NOTHING,
+        made="\n".join(_made(*item) for item in results.items()),
     )
 
 
 NOTHING = "Not measured for these weights."
 
 
-def _weights(told: dict[str, Any]) -> str:
-    known = told["weights"]
+def _with_key(results: dict[str, dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    return {name: result for name, result in results.items() if key in result}
+
+
+def _weights(provenance: dict[str, Any]) -> str:
+    weights = provenance["weights"]
     return (
-        f"`{known['name']}`, channels {', '.join(known['channels'])}, squares of {known['side']} "
-        f"pixels, made with pleura {known['version']}"
-        f"{', ' + known['created'] if known['created'] else ''}.\nSHA-256 `{known['sha256']}`."
+        f"`{weights['name']}`, channels {', '.join(weights['channels'])}, squares of "
+        f"{weights['side']} pixels, made with pleura {weights['version']}"
+        f"{', ' + weights['created'] if weights['created'] else ''}.\n"
+        f"SHA-256 `{weights['sha256']}`."
     )
 
 
-def _scores(name: str, told: dict[str, Any]) -> str:
-    """The lungs, right, left and heart of a result, and the lungs of each source and condition."""
-    rows = [(structure, group) for structure, group in told["overall"].items()]
-    for source, group in told["by_source"].items():
+def _scores(name: str, result: dict[str, Any]) -> str:
+    """The table of a result: all structures, and the lungs of each source and condition."""
+    rows = [(structure, group) for structure, group in result["overall"].items()]
+    for source, group in result["by_source"].items():
         if "lungs" in group:
-            mark = "" if told["sources"][source]["comparable"] else " (another definition)"
+            mark = "" if result["sources"][source]["comparable"] else " (another definition)"
             rows.append((f"lungs, {source}{mark}", group["lungs"]))
-    for title, group in told["by_source_and_condition"].items():
+    for title, group in result["by_source_and_condition"].items():
         if "lungs" in group and not title.endswith(" / "):
             rows.append((f"lungs, {title}", group["lungs"]))
     table = Table(name, HEAD, tuple(_score(*row) for row in rows))
-    counts = ", ".join(f"{key.replace('_', ' ')} {n}" for key, n in told["films"].items() if n)
+    counts = ", ".join(f"{key.replace('_', ' ')} {n}" for key, n in result["films"].items() if n)
     return f"{_markdown(table)}\n\n{counts.capitalize()}."
 
 
@@ -128,47 +133,47 @@ def _score(title: str, group: dict[str, Any]) -> tuple[str, ...]:
     return (title, count(dice), with_interval(dice), *shown, poor, number(hd95["median"], 1), area)
 
 
-def _is_cleaned(told: dict[str, Any]) -> bool:
-    return bool(told["provenance"].get("cleaned", True))
+def _is_cleaned(result: dict[str, Any]) -> bool:
+    return bool(result["provenance"].get("cleaned", True))
 
 
-def _cleaning(scored: dict[str, dict[str, Any]], judged: dict[str, dict[str, Any]]) -> str:
-    """One table: the lungs of each result with clean-up, and without where that was measured."""
+def _cleaning(scored: dict[str, dict[str, Any]], evaluations: dict[str, dict[str, Any]]) -> str:
+    """The table of the lungs with and without clean-up, for results that have both."""
     head = ("", "Dice, mean", "without", "HD95, px, mean", "without", "largest", "without")
     figures = (("dice", "mean", 4), ("hd95_px", "mean", 2), ("hd95_px", "max", 1))
     rows = []
-    for name, told in scored.items():
-        bare = judged.get(f"{name}_bare")
-        if bare is not None and "lungs" in told["overall"]:
-            lungs = [each["overall"]["lungs"] for each in (told, bare)]
-            cells = (number(each[m][key], digits) for m, key, digits in figures for each in lungs)
+    for name, result in scored.items():
+        without = evaluations.get(f"{name}_bare")
+        if without is not None and "lungs" in result["overall"]:
+            pair = [one["overall"]["lungs"] for one in (result, without)]
+            cells = (number(lungs[m][key], digits) for m, key, digits in figures for lungs in pair)
             rows.append((name, *cells))
     return "\n".join([_line(head), _line(("---",) * len(head)), *map(_line, rows)]) if rows else ""
 
 
-def _robustness(name: str, told: dict[str, Any]) -> str:
+def _robustness(name: str, result: dict[str, Any]) -> str:
     return "\n\n".join(
-        _markdown(Table(f"{name}: {each.title.lower()}", each.head, each.rows))
-        for each in robustness_tables(told)
+        _markdown(Table(f"{name}: {table.title.lower()}", table.head, table.rows))
+        for table in robustness_tables(result)
     )
 
 
-def _calibration(name: str, told: dict[str, Any]) -> str:
-    table = calibration_table(told)
+def _calibration(name: str, result: dict[str, Any]) -> str:
+    table, tuning = calibration_table(result), result["tuning"]
     chosen = (
-        f"A temperature of {told['temperature']:g} was best on {told['tuning']['films']} films of "
-        f"split {told['tuning']['split']}; the weights carry {told['card_temperature']:g}."
+        f"A temperature of {result['temperature']:g} was best on {tuning['films']} films of "
+        f"split {tuning['split']}; the weights have {result['card_temperature']:g}."
     )
     return f"{_markdown(Table(name, table.head, table.rows))}\n\n{chosen}"
 
 
-def _failures(name: str, told: dict[str, Any], remarks: Mapping[str, str]) -> str:
-    head = ("film", "condition", "Dice", "HD95, px", "area", "the numbers say", "a reader saw")
+def _failures(name: str, result: dict[str, Any], remarks: Mapping[str, str]) -> str:
+    head = ("film", "condition", "Dice", "HD95, px", "area", "by the numbers", "a reader's remark")
 
     def table(source: str, films: list[dict[str, Any]]) -> Table:
-        return Table(f"{name}: {source}", head, tuple(_failure(each, remarks) for each in films))
+        return Table(f"{name}: {source}", head, tuple(_failure(film, remarks) for film in films))
 
-    return "\n\n".join(_markdown(table(*each)) for each in told.get("worst", {}).items())
+    return "\n\n".join(_markdown(table(*item)) for item in result.get("worst", {}).items())
 
 
 def _failure(film: dict[str, Any], remarks: Mapping[str, str]) -> tuple[str, ...]:
@@ -177,8 +182,8 @@ def _failure(film: dict[str, Any], remarks: Mapping[str, str]) -> tuple[str, ...
     return (*facts, *values, film["why"], remarks.get(film["id"], "–"))
 
 
-def _made(name: str, told: dict[str, Any]) -> str:
-    made, data = told["provenance"], told["provenance"]["data"]
+def _made(name: str, result: dict[str, Any]) -> str:
+    made, data = result["provenance"], result["provenance"]["data"]
     return (
         f"- {name}: `{made['command']}`, pleura {made['version']}, {made['created'][:10]}, "
         f"{data['films']} films, data SHA-256 `{data['fingerprint'][:16]}`"
@@ -186,7 +191,7 @@ def _made(name: str, told: dict[str, Any]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    """A table with its title as a heading of the third order."""
+    """A table with its title as a third-level heading."""
     lines = [f"### {table.title}", "", _line(table.head), _line(("---",) * len(table.head))]
     return "\n".join([*lines, *map(_line, table.rows)])
 

@@ -1,4 +1,4 @@
-"""A page of evidence: tables, a picture, what they mean and how they were made, in one file."""
+"""A report page as one HTML file: tables, a picture, notes and provenance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Page", "Table"]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as they are shown; the first column names the rows."""
+    """A table of text cells; the first column has the names of the rows."""
 
     title: str
     head: tuple[str, ...]
@@ -22,17 +22,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a page says; it needs nothing beside it, neither scripts nor a network."""
+    """The content of a page. The HTML needs no other file, no scripts and no network."""
 
     title: str
     lead: str
     tables: tuple[Table, ...]
     notes: dict[str, str]
     made: dict[str, str]
-    """How it was made, for the record."""
+    """The provenance."""
 
     picture: bytes = b""
-    """A PNG file; empty: none."""
+    """A PNG file; empty for none."""
 
     caption: str = ""
 

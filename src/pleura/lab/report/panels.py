@@ -1,7 +1,6 @@
-"""Films for the eye: each as it is, with its truth, and with what was right, added and missed.
+"""Pictures of films for the report: the film, its label outline, and the errors of the prediction.
 
-A panel is SVG: the film once as a picture, the outlines as paths over it, so that they stay
-sharp at any size.
+A panel is SVG: the film is a picture, and the outlines are paths, which are sharp at any size.
 """
 
 from __future__ import annotations
@@ -23,19 +22,20 @@ from pleura.lab.evaluate.case import Examined, Row
 __all__ = ["ADDED", "MISSED", "TRUE", "Choice", "Panel", "choose_films", "draw_panel"]
 
 TRUE, ADDED, MISSED = "#35D6F5", "#F59E00", "#E0218A"
-"""Outline of the truth and of what both masks hold; fill of what only the prediction holds, and
-only the truth. Light against a film's greys, and apart in every kind of colour blindness."""
+"""Colours: the outline of the label and of pixels in both masks; the fill of pixels in the
+prediction only; the fill of pixels in the label only. They are lighter than a film's greys, and
+distinct in every kind of colour blindness."""
 
 LONGEST_PX = 640
-"""Of a picture in the report; the film's own pixels where it is smaller."""
+"""The longest side of a picture in the report; a smaller film keeps its size."""
 
 RANDOM, BEST, MEDIAN, WORST = 6, 2, 2, 10
-"""How many films the report shows of each kind."""
+"""The numbers of films that the report shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which films the report shows under one heading."""
+    """The films that the report shows under one heading."""
 
     name: str
     rows: tuple[Row, ...]
@@ -43,7 +43,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A film's three views, as SVG text, with the aspect they share."""
+    """The three views of a film, as SVG text."""
 
     film: str
     truth: str
@@ -51,10 +51,10 @@ class Panel:
 
 
 def choose_films(rows: Sequence[Row], *, seed: int) -> list[Choice]:
-    """Of the lungs' rows: some at random, the worst by Dice, those about the median, the best.
+    """Choose films by the Dice of the lungs: random ones, the worst, the median ones, the best.
 
-    A film that is among the worst is not shown again as the median or the best of a small set.
-    Where Dice is undefined (nothing to find, nothing found) a film can be drawn at random only.
+    One of the worst films is not shown again as median or best film of a small set. Films with
+    undefined Dice (both masks empty) can be among the random ones only.
     """
     lungs = [row for row in rows if row.structure == "lungs"]
     drawn = np.random.default_rng(seed).permutation(len(lungs))[:RANDOM]
@@ -62,32 +62,34 @@ def choose_films(rows: Sequence[Row], *, seed: int) -> list[Choice]:
     ordered = sorted(known, key=lambda row: (row.scores.dice or 0.0, row.source, row.id))
     middle = max((len(ordered) - MEDIAN + 1) // 2, WORST)
     best = max(len(ordered) - BEST, middle + MEDIAN)
-    kinds = {
+    choices = {
         "random": tuple(lungs[index] for index in sorted(drawn)),
         "worst": tuple(ordered[:WORST]),
         "median": tuple(ordered[middle : middle + MEDIAN]),
         "best": tuple(reversed(ordered[best:])),
     }
-    return [Choice(name, chosen) for name, chosen in kinds.items() if chosen]
+    return [Choice(name, films) for name, films in choices.items() if films]
 
 
 def draw_panel(examined: Examined, *, name: str) -> Panel:
     """The three views of a film's lungs; `name` must be unique on the page."""
-    pair = next(each for each in examined.pairs if each.structure == "lungs")
+    pair = next(pair for pair in examined.pairs if pair.structure == "lungs")
     size = pair.truth.shape
     picture = _picture(display(examined.radiograph.pixels), size)
     height, width = size
     stroke = max(size) / 150  # user units: pixels of the mask
     film = f'<image id="{name}" width="{width}" height="{height}" href="{picture}"/>'
-    again = f'<use href="#{name}"/>'
+    film_again = f'<use href="#{name}"/>'
     truth = _line(pair.truth, TRUE, stroke)
     added, missed = pair.predicted & ~pair.truth, pair.truth & ~pair.predicted
-    wrong = f'<image width="{width}" height="{height}" href="{_fills(added, missed)}"/>'
+    errors = f'<image width="{width}" height="{height}" href="{_fills(added, missed)}"/>'
     both = _line(pair.predicted & pair.truth, TRUE, stroke)
     return Panel(
         film=_svg(film, size, "the film"),
-        truth=_svg(again + truth, size, "the film with the true outline of the lungs"),
-        prediction=_svg(again + wrong + both, size, "the film with what was right, added, missed"),
+        truth=_svg(film_again + truth, size, "the film with the label outline of the lungs"),
+        prediction=_svg(
+            film_again + errors + both, size, "the film with right, added and missed pixels"
+        ),
     )
 
 
@@ -110,25 +112,25 @@ def _points(line: NDArray[np.floating]) -> str:
 
 
 def _picture(grey: NDArray[np.uint8], size: tuple[int, ...]) -> str:
-    """A film as a JPEG inside a URL, at most `LONGEST_PX` long, in the masks' aspect."""
+    """A film as a JPEG in a data URL, at most `LONGEST_PX` long, with the aspect of the masks."""
     image = Image.fromarray(grey)
-    image = image.resize(_fitted(size), Image.Resampling.LANCZOS)
+    image = image.resize(_picture_size(size), Image.Resampling.LANCZOS)
     return _inline(image, "jpeg", quality=88)
 
 
 def _fills(added: Mask, missed: Mask) -> str:
-    """Pixels of one mask only, as a palette PNG inside a URL; the rest is clear."""
+    """The pixels of one mask only, as a palette PNG in a data URL; the rest is transparent."""
     values = np.zeros(added.shape, np.uint8)
     values[added], values[missed] = 1, 2
     image = Image.fromarray(values)
-    image = image.resize(_fitted(added.shape), Image.Resampling.NEAREST)
+    image = image.resize(_picture_size(added.shape), Image.Resampling.NEAREST)
     palette = [0, 0, 0, *bytes.fromhex(ADDED[1:]), *bytes.fromhex(MISSED[1:])]
     image.putpalette(palette)
     return _inline(image, "png", transparency=bytes([0, 150, 150]), optimize=True)
 
 
-def _fitted(size: tuple[int, ...]) -> tuple[int, int]:
-    """(width, height) of a picture of masks of `size` (H, W)."""
+def _picture_size(size: tuple[int, ...]) -> tuple[int, int]:
+    """The (width, height) of a picture of masks of `size` (H, W)."""
     scale = min(1.0, LONGEST_PX / max(size))
     return max(round(size[1] * scale), 1), max(round(size[0] * scale), 1)
 

@@ -1,4 +1,4 @@
-"""`pleura robustness`, whole: films in; the table as JSON, CSV, picture and page out."""
+"""The run of `pleura robustness`: it writes the table as JSON and CSV, a picture and a page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pleura.runtime.engine import Engine
 __all__ = ["made_by", "robustness", "robustness_tables"]
 
 SCHEMA = 1
-"""Of robustness.json; it grows when a key changes its meaning or goes."""
+"""The schema version of robustness.json; it grows when a key changes or is removed."""
 
 HEAD = (
     "",
@@ -50,45 +50,47 @@ def robustness(
     *,
     on_film: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Any]:
-    """Score under every effect; write `robustness` .json, .csv, .png and .html; give the table.
+    """Score films under every perturbation; write `robustness` .json, .csv, .png and .html.
 
-    `on_film` is called with how many films are done, and of how many.
+    Returns the content of the JSON. `on_film` is called with the numbers of films done and to do.
 
     Raises:
         DataError: no such data, or no film with a mask in this split.
         UsageError: an option is wrong.
-        WeightsError: the engine's weights answer nonsense.
+        WeightsError: the network gives invalid numbers.
     """
     judge = Judge(engine, lungs=trial.lungs)
     selection = choose(trial)
     total, done = len(selection.films), iter(range(1, len(selection.films) + 1))
     on_film(0, total)
-    found = try_films(selection, judge, on_film=lambda: on_film(next(done), total))
-    told = {
+    outcome = try_films(selection, judge, on_film=lambda: on_film(next(done), total))
+    result = {
         "schema": SCHEMA,
         "provenance": provenance(trial, engine, selection),
-        **tabulate(found, seed=trial.seed),
+        **tabulate(outcome, seed=trial.seed),
     }
-    picture = draw(found)
+    picture = draw(outcome)
     with written_whole(out / "robustness.png") as file:
         file.write(picture)
     for name, text in (
-        ("robustness.csv", as_csv(found)),
-        ("robustness.html", _page(told, picture).html()),
-        ("robustness.json", json.dumps(told, indent=1, allow_nan=False) + "\n"),
+        ("robustness.csv", as_csv(outcome)),
+        ("robustness.html", _page(result, picture).html()),
+        ("robustness.json", json.dumps(result, indent=1, allow_nan=False) + "\n"),
     ):
         with written_whole(out / name, "w") as file:
             file.write(text)
-    return told
+    return result
 
 
-def robustness_tables(told: dict[str, Any]) -> list[Table]:
-    """The table of all films, and of each source where there are several."""
-    parts = {"All films": told["overall"], **told["by_source"]}
-    if len(told["by_source"]) == 1 and told["overall"]:
-        parts = {"All films": told["overall"]}
+def robustness_tables(result: dict[str, Any]) -> list[Table]:
+    """The table of all films, and one for each source if there are several."""
+    parts = {"All films": result["overall"], **result["by_source"]}
+    if len(result["by_source"]) == 1 and result["overall"]:
+        parts = {"All films": result["overall"]}
     return [
-        Table(title, HEAD, tuple(_cells(told["effects"][name], row) for name, row in rows.items()))
+        Table(
+            title, HEAD, tuple(_cells(result["effects"][name], row) for name, row in rows.items())
+        )
         for title, rows in parts.items()
         if rows
     ]
@@ -109,44 +111,47 @@ def _cells(title: str, row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _page(told: dict[str, Any], picture: bytes) -> Page:
-    films = told["films"]
+def _page(result: dict[str, Any], picture: bytes) -> Page:
+    films = result["films"]
     return Page(
-        title="Pleura, when something befalls the film",
-        lead=f"{films['scored']} films, each as it is and under {len(EFFECTS) - 1} effects; "
-        f"{films['failed']} failures, named in robustness.json.",
-        tables=tuple(robustness_tables(told)),
-        notes=told["notes"],
-        made=made_by(told["provenance"]),
+        title="Pleura: robustness to perturbations of the film",
+        lead=f"{films['scored']} films, each as it is and under {len(EFFECTS) - 1} perturbations; "
+        f"{films['failed']} failures, listed in robustness.json.",
+        tables=tuple(robustness_tables(result)),
+        notes=result["notes"],
+        made=made_by(result["provenance"]),
         picture=picture,
-        caption="Dice of the lungs under each effect: line from the 5th to the 95th percentile of "
-        "the films, dot at the median. The vertical line is the median of the films as they are.",
+        caption="Dice of the lungs under each perturbation: line from the 5th to the 95th "
+        "percentile of the films, dot at the median. The vertical line is the median of "
+        "unperturbed films.",
     )
 
 
-def made_by(told: dict[str, Any]) -> dict[str, str]:
-    """A page's record of what made it."""
-    weights, data = told["weights"], told["data"]
+def made_by(provenance: dict[str, Any]) -> dict[str, str]:
+    """The provenance of a report, as rows of a page."""
+    weights, data = provenance["weights"], provenance["data"]
+    engine, created = provenance["engine"], provenance["created"]
     return {
-        "command": told["command"],
-        "version": f"pleura {told['version']}, {told['engine']}, {told['created']}",
+        "command": provenance["command"],
+        "version": f"pleura {provenance['version']}, {engine}, {created}",
         "weights": f"{weights['name']}, sha256 {weights['sha256']}",
         "data": f"{', '.join(data['sets'])}, split {data['split']}, {data['films']} films, "
         f"sha256 {data['fingerprint']}",
     }
 
 
-def draw(found: Robustness) -> bytes:
-    """The median and the spread under each effect, as a PNG; films of another definition out."""
+def draw(robustness: Robustness) -> bytes:
+    """Median and percentiles under each perturbation, as a PNG; without incomparable films."""
+    comparable = [outcome for outcome in robustness.outcomes if outcome.comparable]
     values = [
-        [v for each in found.outcomes if each.comparable and (v := each.dice.get(name)) is not None]
+        [dice for outcome in comparable if (dice := outcome.dice.get(name)) is not None]
         for name in (effect.name for effect in EFFECTS)
     ]
     figure = Figure(figsize=(8.2, 0.6 + 0.28 * len(EFFECTS)), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for place, mine in enumerate(values):
-        _spread(axes, place, mine)
+    for position, dice_values in enumerate(values):
+        _percentile_bar(axes, position, dice_values)
     if values[0]:
         axes.axvline(float(np.median(values[0])), color=INK, linewidth=0.8, alpha=0.5)
     axes.axvline(POOR_DICE, color="#5D6770", linewidth=0.8, linestyle=(0, (4, 3)))
@@ -156,15 +161,15 @@ def draw(found: Robustness) -> bytes:
     axes.set_xlabel("Dice of the lungs; dashed: 0.90")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
-    return drawn.getvalue()
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    return png.getvalue()
 
 
-def _spread(axes: Any, place: int, values: Sequence[float]) -> None:
+def _percentile_bar(axes: Any, position: int, values: Sequence[float]) -> None:
     if not values:
         return
     low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-    colour = "#1C2126" if place == EFFECTS.index(UNPERTURBED) else INK
-    axes.plot([low, high], [place, place], color=colour, linewidth=2.2, alpha=0.45)
-    axes.plot([middle], [place], marker="o", markersize=5, color=colour)
+    colour = "#1C2126" if position == EFFECTS.index(UNPERTURBED) else INK
+    axes.plot([low, high], [position, position], color=colour, linewidth=2.2, alpha=0.45)
+    axes.plot([middle], [position], marker="o", markersize=5, color=colour)

@@ -1,4 +1,4 @@
-"""Recipes against each other: every arm trained and scored alike, differences film by film."""
+"""Ablation studies: recipes (arms) are trained and scored alike, and compared film by film."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ METRICS = ("dice", "hd95_px", "assd_px")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One row of the table."""
+    """One recipe of a study."""
 
     recipe: Recipe
     title: str
     heads: bool = False
-    """Score the network cut off at every earlier head too."""
+    """Whether the network pruned at each earlier head is scored too."""
 
     pretrained_with: Recipe | None = None
     pretrained_on: tuple[str, ...] = ()
-    """Folders under the data's root."""
+    """Data sets: folders under `Place.root`."""
 
     seeds: tuple[int, ...] = ()
-    """Of the study's, those that this arm runs with; empty is all."""
+    """The seeds of this arm; empty for all of the study."""
 
     @property
     def name(self) -> str:
-        """Names its folder."""
+        """The name of its folder."""
         return self.recipe.name + ("_pretrained" if self.pretrained_with else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """Arms, the first of which the others are set against."""
+    """The arms of a study; the others are compared with the first."""
 
     arms: tuple[Arm, ...]
     trained_on: tuple[str, ...]
@@ -66,7 +66,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where films are, where runs go, and what computes them."""
+    """The folders of data and runs, and the machine."""
 
     root: Path
     out: Path
@@ -74,14 +74,14 @@ class Place:
 
 
 def load_study(path: Path) -> Study:
-    """Read a study: a TOML file whose arms name recipes beside it.
+    """Read a study: a TOML file whose arms name recipes in the same folder.
 
     Raises `UsageError` if it, or a recipe, cannot be read, or a key is missing or unknown.
     """
     path = find_recipe(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        arms = tuple(_arm(path, each) for each in table.pop("arm"))
+        arms = tuple(_arm(path, entry) for entry in table.pop("arm"))
         trained_on = tuple(table.pop("trained_on"))
         tested_on, seeds = str(table.pop("tested_on")), tuple(map(int, table.pop("seeds")))
     except OSError as error:
@@ -94,23 +94,25 @@ def load_study(path: Path) -> Study:
         raise UsageError(
             f"{path}: needs arms and seeds, and nothing else; unknown: {', '.join(table) or '-'}"
         )
-    strange = {seed for arm in arms for seed in arm.seeds} - set(seeds)
-    if strange:
-        raise UsageError(f"{path}: an arm has seed {min(strange)}, which is not among {seeds}")
+    unknown_seeds = {seed for arm in arms for seed in arm.seeds} - set(seeds)
+    if unknown_seeds:
+        raise UsageError(
+            f"{path}: an arm has seed {min(unknown_seeds)}, which is not among {seeds}"
+        )
     return Study(arms=arms, trained_on=trained_on, tested_on=tested_on, seeds=seeds)
 
 
 def _arm(path: Path, table: dict[str, Any]) -> Arm:
-    known = [each.name for each in fields(Arm)]
+    known = [item.name for item in fields(Arm)]
     unknown = set(table) - set(known)
     if unknown:
         raise UsageError(f"{path}: unknown in an arm: {', '.join(unknown)}; known: {known}")
-    before = table.get("pretrained_with")
+    pretraining = table.get("pretrained_with")
     return Arm(
         recipe=load_recipe(path.parent / table["recipe"]),
         title=str(table["title"]),
         heads=bool(table.get("heads", False)),
-        pretrained_with=load_recipe(path.parent / before) if before else None,
+        pretrained_with=load_recipe(path.parent / pretraining) if pretraining else None,
         pretrained_on=tuple(table.get("pretrained_on", ())),
         seeds=tuple(map(int, table.get("seeds", ()))),
     )
@@ -122,37 +124,37 @@ def run_study(
     *,
     on_run: Callable[[str], None] = lambda _title: None,
 ) -> dict[str, Any]:
-    """Train and score what is not there yet; write `study.json` and give what it holds.
+    """Train and score the runs that are not done; write `study.json` and return its content.
 
-    A run that was interrupted goes on where it was; arms that are not finished are left out of
-    what is written after each one. `on_run` is called with the title of each run as it begins.
+    An interrupted run is continued. The file is written after each run, with the finished arms
+    only. `on_run` is called with the title of each run when it begins.
 
     Raises `DataError`, `UsageError` as training and evaluation do.
     """
-    found: dict[str, dict[str, list[Row]]] = {}
-    told: dict[str, Any] = {}
+    results: dict[str, dict[str, list[Row]]] = {}
+    content: dict[str, Any] = {}
     for seed in study.seeds:
-        for arm in (each for each in study.arms if not each.seeds or seed in each.seeds):
+        for arm in (arm for arm in study.arms if not arm.seeds or seed in arm.seeds):
             on_run(f"{arm.title}, seed {seed}")
             weights = _trained(arm, study, place, seed)
-            for title, each in _variants(arm, weights):
-                scores = each.parent.parent / f"scores_{each.stem}"
-                rows = _scored(each, place.root / study.tested_on, scores)
-                found.setdefault(title, {})[str(seed)] = rows
-            told = {"tested_on": study.tested_on, "rows": _rows(found)}
+            for title, onnx_file in _variants(arm, weights):
+                scores = onnx_file.parent.parent / f"scores_{onnx_file.stem}"
+                rows = _scored(onnx_file, place.root / study.tested_on, scores)
+                results.setdefault(title, {})[str(seed)] = rows
+            content = {"tested_on": study.tested_on, "rows": _rows(results)}
             with written_whole(place.out / "study.json", "w") as file:
-                file.write(json.dumps(told, indent=1, allow_nan=False) + "\n")
-    return told
+                file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return content
 
 
 def _trained(arm: Arm, study: Study, place: Place, seed: int) -> Path:
-    """The ONNX file of an arm's run."""
+    """Train an arm with a seed; returns its ONNX file."""
     recipe = replace(arm.recipe, seed=seed)
     if arm.pretrained_with is not None:
-        before = replace(arm.pretrained_with, seed=seed)
+        pretraining = replace(arm.pretrained_with, seed=seed)
         films = _films(place.root, arm.pretrained_on)
-        folder = place.out / f"{before.name}_of_{arm.name}-{seed}"
-        first = _run(before, films, folder, place.machine)
+        folder = place.out / f"{pretraining.name}_of_{arm.name}-{seed}"
+        first = _run(pretraining, films, folder, place.machine)
         recipe = replace(recipe, init=str(first.with_suffix(".safetensors")))
     films = _films(place.root, study.trained_on)
     return _run(recipe, films, place.out / f"{arm.name}-{seed}", place.machine)
@@ -174,17 +176,17 @@ def _films(root: Path, sets: Sequence[str]) -> list[Film]:
 
 
 def _variants(arm: Arm, weights: Path) -> list[tuple[str, Path]]:
-    """(title, ONNX file) of the network and, if asked for, of what ends at its earlier heads."""
-    found = [(arm.title, weights)]
+    """(title, ONNX file) of the network and, if requested, of it pruned at its earlier heads."""
+    variants = [(arm.title, weights)]
     network, card = from_safetensors(weights.with_suffix(".safetensors"))
     if arm.heads and isinstance(network, UNetPlusPlus):
         for level in range(network.architecture.levels - 1, 0, -1):
             stem = weights.with_name(f"{weights.stem}_L{level}")
             if not stem.with_suffix(".onnx").exists():
-                smaller = network.pruned(level)
-                write_weights(smaller, _card_of(card, smaller, level), stem)
-            found.append((f"{arm.title}, head L{level}", stem.with_suffix(".onnx")))
-    return found
+                pruned = network.pruned(level)
+                write_weights(pruned, _card_of(card, pruned, level), stem)
+            variants.append((f"{arm.title}, head L{level}", stem.with_suffix(".onnx")))
+    return variants
 
 
 def _card_of(card: Card, network: UNetPlusPlus, level: int) -> Card:
@@ -199,56 +201,56 @@ def _scored(weights: Path, data: Path, out: Path) -> list[Row]:
     return [row for row in read_rows(table) if row.structure == "lungs"]
 
 
-def _rows(found: dict[str, dict[str, list[Row]]]) -> list[dict[str, Any]]:
-    """A row for each title; differences are paired with the first title's, seed for seed."""
-    base = next(iter(found.values()))
-    out = []
-    for title, runs in found.items():
+def _rows(results: dict[str, dict[str, list[Row]]]) -> list[dict[str, Any]]:
+    """A row for each title; differences from the first title are paired by seed and film."""
+    baseline = next(iter(results.values()))
+    rows = []
+    for title, runs in results.items():
         row: dict[str, Any] = {"title": title, "seeds": sorted(runs), "metrics": {}}
         for metric in METRICS:
             means, patients = _per_film(runs, metric)
-            shared = [seed for seed in runs if seed in base]
-            mine, whose = _per_film({seed: runs[seed] for seed in shared}, metric)
-            theirs, _ = _per_film({seed: base[seed] for seed in shared}, metric)
+            shared = [seed for seed in runs if seed in baseline]
+            values, shared_patients = _per_film({seed: runs[seed] for seed in shared}, metric)
+            base_values, _ = _per_film({seed: baseline[seed] for seed in shared}, metric)
             row["metrics"][metric] = {
                 "value": describe(means, patients, seed=0),
-                "difference": describe(_minus(mine, theirs), whose, seed=0),
+                "difference": describe(_differences(values, base_values), shared_patients, seed=0),
             }
-        out.append(row)
-    return out
+        rows.append(row)
+    return rows
 
 
 def _per_film(runs: dict[str, list[Row]], metric: str) -> tuple[list[float | None], list[str]]:
-    """Each film's mean over the runs, None where one run has no value; and whose film it is."""
+    """The mean of each film over the runs (None if a run has no value), and its patient."""
     first = next(iter(runs.values()))
     values: dict[str, list[float | None]] = {row.id: [] for row in first}
     for rows in runs.values():
         for row in rows:
             values[row.id].append(getattr(row.scores, metric))
     means = [
-        None if None in each else sum(v for v in each if v is not None) / len(each)
-        for each in values.values()
+        None if None in of_film else sum(v for v in of_film if v is not None) / len(of_film)
+        for of_film in values.values()
     ]
     return means, [f"{row.source}/{row.patient}" for row in first]
 
 
-def _minus(mine: list[float | None], theirs: list[float | None]) -> list[float | None]:
-    pairs = zip(mine, theirs, strict=True)
+def _differences(values: list[float | None], baseline: list[float | None]) -> list[float | None]:
+    pairs = zip(values, baseline, strict=True)
     return [None if a is None or b is None else a - b for a, b in pairs]
 
 
-def study_table(told: dict[str, Any]) -> str:
-    """A Markdown table: Dice with its interval, the paired difference with its own, HD95."""
+def study_table(study: dict[str, Any]) -> str:
+    """The Markdown table of a study: mean Dice, paired difference with its interval, HD95."""
     lines = [
         "| network | seeds | mean Dice | difference (95 % interval) | HD95 px |",
         "|---|---|---|---|---|",
     ]
-    for index, row in enumerate(told["rows"]):
-        dice, far = row["metrics"]["dice"], row["metrics"]["hd95_px"]
-        change = _difference(dice["difference"]) if index else "-"
+    for index, row in enumerate(study["rows"]):
+        dice, hd95 = row["metrics"]["dice"], row["metrics"]["hd95_px"]
+        difference = _difference(dice["difference"]) if index else "-"
         lines.append(
             f"| {row['title']} | {len(row['seeds'])} | {plain(dice['value']['mean'], '.4f')} | "
-            f"{change} | {plain(far['value']['mean'], '.1f')} |"
+            f"{difference} | {plain(hd95['value']['mean'], '.1f')} |"
         )
     return "\n".join(lines) + "\n"
 

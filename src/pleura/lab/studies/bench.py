@@ -1,4 +1,4 @@
-"""Every data set under a folder, scored into a folder of results that can be kept and compared."""
+"""The bench: scores every data set of a folder, and writes results that can be compared."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from pleura.runtime.engine import Engine
 __all__ = ["Bench", "run_bench"]
 
 WORST = 10
-"""Films a source that a result names."""
+"""The number of worst films of each source that a result lists."""
 
 FAR = 0.1
-"""An area error beyond this is told as too much or too little lung."""
+"""An area error beyond this is reported as too much or too little lung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What is to be scored, and how it was asked for."""
+    """The data sets and the options of a bench run."""
 
     root: Path
-    """Its folders that hold a manifest.csv are the sets."""
+    """The folder of the data sets, which are its folders with a manifest.csv."""
 
     splits: tuple[str, ...] = ("test",)
     perturbed: int = 0
-    """Films of each test split to try under every effect too; 0: none."""
+    """The number of films of each test split to score under perturbations; 0 for none."""
 
     bare: bool = False
-    """Whether to score each split without clean-up too."""
+    """Whether each split is scored without clean-up too."""
 
     calibrated: bool = False
-    """Whether to calibrate each set that has films of splits val and test."""
+    """Whether each set with films of splits val and test is calibrated."""
 
     seed: int = 0
     command: str = ""
@@ -57,15 +57,15 @@ def run_bench(
     reports: Path,
     on_set: Callable[[str], None] = lambda _name: None,
 ) -> list[Path]:
-    """Score every split of every set; give the JSON files written into `results`.
+    """Score every split of every set; returns the JSON files written into `results`.
 
-    Reports with pictures go to a folder each in `reports`: they show films, and are not to be
-    published unless the films may be. What lies in `results` names films by their ids only, and
-    no place on this machine. `on_set` is called with the name of each result as it begins.
+    Reports with pictures of films are written into folders of `reports`; publish them only if the
+    films may be published. The results have the ids of films, and no path of this machine. `on_set`
+    is called with the name of each result when it begins.
 
     Raises:
         DataError: no set here has a film with a mask in one of these splits.
-        WeightsError: the engine's weights answer nonsense.
+        WeightsError: the network gives invalid numbers.
     """
     jobs = [job for folder in _sets(bench.root) for job in _jobs(bench, folder)]
     if not jobs:
@@ -77,8 +77,8 @@ def run_bench(
     for kind, trial in jobs:
         name = "_".join([trial.data[0].name, trial.split, *([kind] if kind else [])])
         on_set(name)
-        told = _run(kind, trial, engine, reports / name)
-        written.append(_keep(told, bench.root, results / f"{name}.json"))
+        result = _run(kind, trial, engine, reports / name)
+        written.append(_write_result(result, bench.root, results / f"{name}.json"))
     return written
 
 
@@ -87,20 +87,20 @@ def _sets(root: Path) -> list[Path]:
 
 
 def _jobs(bench: Bench, folder: Path) -> list[tuple[str, Trial]]:
-    """What is to be done with a set: kind (`""`: scores) and trial."""
-    held = {film.split for film in with_masks(read_films(folder, layout="manifest"))}
+    """The jobs of a set: kind (`""` for scores) and trial."""
+    splits_with_masks = {film.split for film in with_masks(read_films(folder, layout="manifest"))}
 
     def trial(split: str, **facts: Any) -> Trial:
         facts |= {"seed": bench.seed, "command": bench.command}
         return Trial(data=(folder,), split=split, layout="manifest", **facts)
 
-    splits = [split for split in bench.splits if split in held or split == "all"]
+    splits = [split for split in bench.splits if split in splits_with_masks or split == "all"]
     jobs = [("", trial(split)) for split in splits]
     if bench.bare:
         jobs += [("bare", trial(split, cleaned=False)) for split in splits]
-    if bench.perturbed and "test" in held:
+    if bench.perturbed and "test" in splits_with_masks:
         jobs.append(("robustness", trial("test", limit=bench.perturbed)))
-    if bench.calibrated and {"val", "test"} <= held:
+    if bench.calibrated and {"val", "test"} <= splits_with_masks:
         jobs.append(("calibration", trial("test")))
     return jobs
 
@@ -114,7 +114,7 @@ def _run(kind: str, trial: Trial, engine: Engine, out: Path) -> dict[str, Any]:
 
 
 def worst(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:
-    """For each source its worst films by the Dice of the lungs, with a word on why."""
+    """The worst films of each source by the Dice of the lungs, with the likely reason."""
     known = [row for row in rows if row.structure == "lungs" and row.scores.dice is not None]
     known.sort(key=lambda row: (row.scores.dice or 0.0, row.id))
     return {
@@ -129,7 +129,7 @@ def _failure(row: Row) -> dict[str, Any]:
 
 
 def why(row: Row) -> str:
-    """What the numbers alone say of a poor score."""
+    """The reason for a poor score, by the numbers."""
     if row.case != "both":
         return {"missed": "no lung found", "invented": "lung found where none is labelled"}[
             row.case
@@ -142,11 +142,11 @@ def why(row: Row) -> str:
     return "too much lung" if error > FAR else "the area is right, the outline is not"
 
 
-def _keep(told: dict[str, Any], root: Path, target: Path) -> Path:
-    """Write a result with no place of this machine in it."""
-    text = json.dumps(told, indent=1, allow_nan=False)
-    for place in sorted({str(root.resolve()), str(root)}, key=len, reverse=True):
-        text = text.replace(json.dumps(place)[1:-1], "DATA")
+def _write_result(result: dict[str, Any], root: Path, target: Path) -> Path:
+    """Write a result without paths of this machine."""
+    text = json.dumps(result, indent=1, allow_nan=False)
+    for path in sorted({str(root.resolve()), str(root)}, key=len, reverse=True):
+        text = text.replace(json.dumps(path)[1:-1], "DATA")
     with written_whole(target, "w") as file:
         file.write(text + "\n")
     return target

@@ -1,4 +1,4 @@
-"""int8 weights from fp32 ones: calibrated on training films, and held against them on others."""
+"""int8 weights: quantised with training films, and compared with the fp32 weights on others."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from pleura.runtime.engine import Engine, OnnxEngine
 __all__ = ["Calibration", "Quantised", "quantise_weights"]
 
 CHECKED = 100
-"""Films, none of them calibrated on, on which the int8 answer is held against the fp32 one."""
+"""The number of films, not used for calibration, on which int8 and fp32 masks are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Which films the ranges of the activations are taken from."""
+    """The films from which the ranges of the activations are measured."""
 
     data: tuple[Path, ...]
     films: int = 60
-    """As many from each source; fewer where a source has fewer."""
+    """The number of films, equally many from each source if it has enough."""
 
     layout: str = "auto"
     splits: str | None = None
@@ -43,15 +43,15 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What came of it."""
+    """The result of a quantisation."""
 
     weights: Path
     megabytes: float
     calibrated: int
-    """Films calibrated on."""
+    """The number of films used for calibration."""
 
     agreement: dict[str, Any]
-    """Dice of the int8 masks with the fp32 ones on other films, by channel: mean and worst."""
+    """The Dice of int8 and fp32 masks on other films, by channel: mean and worst."""
 
 
 def quantise_weights(
@@ -61,13 +61,13 @@ def quantise_weights(
     *,
     on_film: Callable[[], None] = lambda: None,
 ) -> Quantised:
-    """Write int8 weights and their .sha256; what the card says of fp32 stays, and more is said.
+    """Write int8 weights and their .sha256. The card keeps its scores and adds the agreement.
 
     Only films of split `train` are read.
 
     Raises:
         DataError: there are too few training films, or one cannot be read.
-        WeightsError: these weights cannot be quantised.
+        WeightsError: the weights cannot be quantised.
     """
     fp32 = OnnxEngine(weights)
     chosen, others = _choose(calibration)
@@ -86,7 +86,7 @@ def quantise_weights(
 
 
 def _choose(calibration: Calibration) -> tuple[list[Film], list[Film]]:
-    """Training films to calibrate on, the sources in turn, and others to check with."""
+    """Training films for calibration, from the sources in turn, and others for the comparison."""
     by_source: dict[str, list[Film]] = {}
     for path in calibration.data:
         for film in read_films(path, layout=calibration.layout, split=calibration.splits):
@@ -94,25 +94,25 @@ def _choose(calibration: Calibration) -> tuple[list[Film], list[Film]]:
                 by_source.setdefault(film.source, []).append(film)
     rng = np.random.default_rng(calibration.seed)
     queues = [[films[i] for i in rng.permutation(len(films))] for films in by_source.values()]
-    row = list(_in_turn(queues))
-    checked = min(CHECKED, len(row) // 5)
+    ordered = list(_in_turn(queues))
+    checked = min(CHECKED, len(ordered) // 5)
     if not checked:
         raise DataError(
-            f"{', '.join(map(str, calibration.data))}: {len(row)} films of split 'train', expected "
-            "5 or more, about 60 for good ranges; name data sets with a training split"
+            f"{', '.join(map(str, calibration.data))}: {len(ordered)} films of split 'train', "
+            "expected 5 or more, about 60 for good ranges; name data sets with a training split"
         )
-    return row[: min(calibration.films, len(row) - checked)], row[-checked:]
+    return ordered[: min(calibration.films, len(ordered) - checked)], ordered[-checked:]
 
 
 def _in_turn(queues: Sequence[list[Film]]) -> Iterator[Film]:
-    for place in range(max(map(len, queues), default=0)):
-        yield from (queue[place] for queue in queues if place < len(queue))
+    for index in range(max(map(len, queues), default=0)):
+        yield from (queue[index] for queue in queues if index < len(queue))
 
 
 def _squares(
     films: Sequence[Film], side: int, on_film: Callable[[], None]
 ) -> Iterator[NDArray[np.float32]]:
-    """(1, S, S) of each film, as the network is shown it."""
+    """The network's input for each film, (1, S, S) float32."""
     for film in films:
         radiograph = film.read_image()
         pixels = without_burnt_in(radiograph.pixels)
@@ -123,19 +123,19 @@ def _squares(
 def _agreement(
     fp32: Engine, int8: Engine, squares: Iterator[NDArray[np.float32]]
 ) -> dict[str, Any]:
-    """By channel; a film on which neither sees anything is left out."""
+    """The Dice of the two masks by channel, without films on which both masks are empty."""
     channels = fp32.card.channels
     dice: dict[str, list[float]] = {channel: [] for channel in channels}
     films = 0
     for square in squares:
         films += 1
-        ours, theirs = (each.predict(square[None])[0] >= THRESHOLD for each in (fp32, int8))
-        for channel, a, b in zip(channels, ours, theirs, strict=True):
+        masks = [engine.predict(square[None])[0] >= THRESHOLD for engine in (fp32, int8)]
+        for channel, a, b in zip(channels, *masks, strict=True):
             if a.any() or b.any():
                 dice[channel].append(float(2 * (a & b).sum() / (a.sum() + b.sum())))
-    found = {
-        channel: {"mean": round(float(np.mean(each)), 5), "worst": round(min(each), 5)}
-        for channel, each in dice.items()
-        if each
+    by_channel = {
+        channel: {"mean": round(float(np.mean(values)), 5), "worst": round(min(values), 5)}
+        for channel, values in dice.items()
+        if values
     }
-    return {"films": films, **found}
+    return {"films": films, **by_channel}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import distributed
 from torch.utils.data import Dataset, Sampler
 
-import pleura
+from pleura._version import __version__
 from pleura.core.burnt_in import without_burnt_in
 from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
@@ -165,7 +165,7 @@ def cache_key(films: Sequence[Film], form: Form) -> str:
     Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
     file is missing.
     """
-    facts: list[object] = [pleura.__version__, asdict(form)]
+    facts: list[object] = [__version__, asdict(form)]
     for film in films:
         labels = [(part.channel, part.value) for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])

@@ -13,7 +13,7 @@ import matplotlib
 import torch
 from matplotlib.figure import Figure
 
-import pleura
+from pleura._version import __version__
 from pleura.core.card import Card
 from pleura.core.digest import sha256
 from pleura.core.errors import UsageError, WeightsError
@@ -218,7 +218,7 @@ def _git(*words: str) -> str:
 
 def provenance() -> dict[str, str | None]:
     """What made the weights, besides recipe and films."""
-    return {"version": pleura.__version__, "git_revision": git_revision()}
+    return {"version": __version__, "git_revision": git_revision()}
 
 
 def read_metrics(table: Path) -> dict[str, list[tuple[float, float]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pleura.lab.data.contact_sheet import Tile, fitted, shrunk
+from pleura.lab.data.contact_sheet import Tile, resize_mask, resize_to
 from pleura.lab.data.film import IGNORE, Film
 from pleura.lab.data.labels import square_target
 from pleura.lab.train.augment import Sample, draw, vary
@@ -36,10 +36,10 @@ def varied_tiles(
 
 
 def _tile(sample: Sample, channels: Sequence[str], caption: str, side: int) -> Tile:
-    grey = shrunk(np.rint(sample.image[0].numpy() * 255).astype(np.uint8), side)
+    grey = resize_to(np.rint(sample.image[0].numpy() * 255).astype(np.uint8), side)
     masks = {
-        channel: fitted(target.numpy() > 0.5, grey.shape)
+        channel: resize_mask(target.numpy() > 0.5, grey.shape)
         for channel, target in zip(channels, sample.target, strict=True)
     }
     unknown = (sample.weight < 0.5).all(dim=0).numpy()
-    return Tile(grey, {**masks, IGNORE: fitted(unknown, grey.shape)}, caption)
+    return Tile(grey, {**masks, IGNORE: resize_mask(unknown, grey.shape)}, caption)

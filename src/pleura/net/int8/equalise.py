@@ -1,8 +1,8 @@
-"""Bring the channels of each tensor to like size, so that all of them use the steps of 8 bits.
+"""Equalising the channels of each tensor, so that all of them use the range of 8 bits.
 
-A tensor has one scale in 8 bits, so a channel that stays small has few of the 256 steps. Each is
-divided by a number where it is made, and the weights that read it are multiplied by the same:
-ReLU, pooling and concatenation let it pass, and the network's answers stay what they were
+A tensor has one scale in 8 bits, so a channel with small values uses few of the 256 steps. The
+output of each channel is divided by a number, and the weights that read it are multiplied by the
+same number. ReLU, pooling and concatenation pass it on, so the network's results do not change
 (Nagel et al. 2019, arXiv:1906.04721).
 """
 
@@ -19,58 +19,58 @@ from pleura.net.int8.graph import SIDES, Graph, Values, values_of
 __all__ = ["equalise"]
 
 LEAST = 1e-3
-"""Of the largest channel of a tensor: one that hardly lives is not blown up beyond this."""
+"""The smallest scale, as a share of the largest channel: channels near zero are not scaled more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Where a convolution reads the channels of a tensor."""
+    """A convolution that reads the channels of a tensor."""
 
     weights: str
     first: int
-    """The first of its input channels that are the tensor's."""
+    """The first of its input channels that belongs to the tensor."""
 
 
 def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
-    """Scale the channels between convolutions, in place; the answers stay the same.
+    """Scale the channels between convolutions, in place; the results do not change.
 
-    `model` is one of `without_transposed`, `squares` are (1, S, S) of training films. All channels
-    of a tensor then reach equally far on them, but for those that hardly live.
+    `model` is the result of `without_transposed`, `squares` are (1, S, S) float32 of training
+    films. On these, all channels of a tensor then have the same maximum, except channels near zero.
     """
     graph = Graph(model)
     uses = _uses(graph)
     peaks: dict[str, Values] = {}
     for values in values_of(model, list(uses), squares):
-        for tensor, each in values.items():
-            peak = np.abs(each).max(axis=(0, *SIDES))
+        for tensor, channels in values.items():
+            peak = np.abs(channels).max(axis=(0, *SIDES))
             peaks[tensor] = np.maximum(peaks.get(tensor, peak), peak)
     for tensor, users in uses.items():
-        if largest := peaks[tensor].max():  # a tensor may be 0 on every film
+        if largest := peaks[tensor].max():  # a tensor can be 0 on every film
             _scale(graph, tensor, users, np.maximum(peaks[tensor] / largest, LEAST))
 
 
 def _uses(graph: Graph) -> dict[str, list[Use]]:
-    """Who reads each tensor, of those between convolutions and nothing else."""
-    found: dict[str, list[Use]] = {}
-    kept: set[str] = set()
+    """The uses of each tensor between convolutions that nothing else reads."""
+    uses: dict[str, list[Use]] = {}
+    unscalable: set[str] = set()
     for node in graph.convolutions:
-        row = list(graph.sources(node.input[0]))
-        if any(graph.convolution_of(each) is None for each in row):
-            kept.update(row)  # read together with what cannot be scaled
+        sources = list(graph.sources(node.input[0]))
+        if any(graph.convolution_of(tensor) is None for tensor in sources):
+            unscalable.update(sources)  # read together with a tensor that cannot be scaled
             continue
         first = 0
-        for each in row:
-            found.setdefault(each, []).append(Use(node.input[1], first))
-            first += graph.channels(each)
+        for tensor in sources:
+            uses.setdefault(tensor, []).append(Use(node.input[1], first))
+            first += graph.channels(tensor)
     return {
-        name: each
-        for name, each in found.items()
-        if name not in kept and not graph.read_by_others(name)
+        name: users
+        for name, users in uses.items()
+        if name not in unscalable and not graph.read_by_others(name)
     }
 
 
 def _scale(graph: Graph, tensor: str, users: Sequence[Use], scale: Values) -> None:
-    """Divide the channels of `tensor` where they are made, multiply where they are read."""
+    """Divide the channels of `tensor` in its convolution, and multiply the weights that read it."""
     convolution = graph.convolution_of(tensor)
     assert convolution is not None
     weights, bias = graph.read(convolution.input[1]), graph.bias(convolution)
@@ -78,6 +78,6 @@ def _scale(graph: Graph, tensor: str, users: Sequence[Use], scale: Values) -> No
     graph.write(convolution.input[1], weights / rows[:, None, None, None])
     graph.set_bias(convolution, bias / rows)
     for use in users:
-        read = graph.read(use.weights).copy()
-        read[:, use.first : use.first + len(scale)] *= scale[:, None, None]
-        graph.write(use.weights, read)
+        kernel = graph.read(use.weights).copy()
+        kernel[:, use.first : use.first + len(scale)] *= scale[:, None, None]
+        graph.write(use.weights, kernel)

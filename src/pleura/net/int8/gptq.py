@@ -1,9 +1,8 @@
-"""Round a network's weights to few steps so that its answers change least.
+"""Rounding weights to few steps with the smallest change of the results (GPTQ).
 
-Rounding each weight to the nearest step minds the weight and not what it is multiplied with. Here
-the weights of a convolution are rounded one after the other, and those that are left make good,
-on what the films bring to it, for the error so far; last of all the bias, which is not rounded
-(Frantar et al. 2022, GPTQ, arXiv:2210.17323).
+Rounding each weight to the nearest step ignores its inputs. Here the weights of a convolution are
+rounded one by one. The remaining weights compensate for the error on the inputs from training
+films, and at the end the bias does, which is not rounded (Frantar et al. 2022, arXiv:2210.17323).
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ __all__ = ["round_rows", "round_weights"]
 # Why our own: the packages with GPTQ round the matrix products of language models, no convolutions.
 
 PLACES = 256
-"""Of each film, at which a convolution's input is looked at."""
+"""The number of positions of each film at which the input of a convolution is sampled."""
 
 DAMPING = 0.01
-"""Added to each input's mean square, of all their mean: what is seldom seen is not believed."""
+"""The share of the mean of all mean squares that is added to each, against overfitting."""
 
 LEAST = 1e-9
-"""Added at least, where inputs are 0 on every film."""
+"""The smallest addition, for inputs that are 0 on every film."""
 
 
 def round_weights(
@@ -35,8 +34,8 @@ def round_weights(
 ) -> None:
     """Round, in place, to whole multiples of each output channel's largest weight / `steps`.
 
-    Every convolution is taken to have a stride of 1 and to keep the size of what it reads, as all
-    of ours do; those named in `keep` stay as they are. `squares` are (1, S, S) of training films.
+    Every convolution must have a stride of 1 and keep the size of its input, as in the networks of
+    this package. Those named in `keep` are not rounded. `squares` are (1, S, S) of training films.
     """
     graph = Graph(model)
     rounded = [node for node in graph.convolutions if node.name not in keep]
@@ -44,63 +43,68 @@ def round_weights(
     for node in rounded:
         weights, bias = graph.read(node.input[1]), graph.bias(node)
         rows = np.concatenate((weights.reshape(len(weights), -1), bias[:, None]), axis=1)
-        made = round_rows(rows, moments[node.name], steps=steps)
-        graph.write(node.input[1], made[:, :-1].reshape(weights.shape))
-        graph.set_bias(node, made[:, -1])
+        new_rows = round_rows(rows, moments[node.name], steps=steps)
+        graph.write(node.input[1], new_rows[:, :-1].reshape(weights.shape))
+        graph.set_bias(node, new_rows[:, -1])
 
 
 def round_rows(
     rows: NDArray[np.floating], moments: NDArray[np.float64], *, steps: int
 ) -> NDArray[np.float64]:
-    """(O, D + 1) weights with the bias last -> the same, all but the bias rounded.
+    """Round rows (O, D + 1) of weights with the bias last; the bias is adapted, not rounded.
 
-    `moments` (D + 1, D + 1) is the mean product of any two inputs, the bias's being 1. The largest
-    weight of a row stays, for it sets the row's scale.
+    `moments` (D + 1, D + 1) are the mean products of two inputs; the input of the bias is 1. The
+    largest weight of a row is kept, since it determines the row's scale.
     """
-    size, every = rows.shape[1] - 1, np.arange(len(rows))
+    size, all_rows = rows.shape[1] - 1, np.arange(len(rows))
     power = np.diag(moments)[:-1]
     added = np.full(size, max(DAMPING * power.mean(), LEAST))
     damped = moments + np.diag(np.append(added, 0.0))
-    order = np.append(np.argsort(-power, kind="stable"), size)  # what counts most comes first
+    order = np.append(
+        np.argsort(-power, kind="stable"), size
+    )  # the inputs with the largest power first
     spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
-    made = rows[:, order].astype(np.float64)
-    top = np.abs(made[:, :-1]).argmax(axis=1)
-    largest = made[every, top].copy()
+    rounded = rows[:, order].astype(np.float64)
+    top = np.abs(rounded[:, :-1]).argmax(axis=1)
+    largest = rounded[all_rows, top].copy()
     step = np.maximum(np.abs(largest) / steps, np.finfo(np.float32).tiny)
-    for place in range(size):
-        wanted = made[:, place].copy()
-        nearest = np.clip(np.round(wanted / step), -steps, steps) * step
-        made[:, place] = np.where(top == place, largest, nearest)
-        error = (wanted - made[:, place]) / spread[place, place]
-        made[:, place + 1 :] -= np.outer(error, spread[place, place + 1 :])
-    back = np.empty_like(made)
-    back[:, order] = made
-    return back
+    for index in range(size):
+        exact = rounded[:, index].copy()
+        nearest = np.clip(np.round(exact / step), -steps, steps) * step
+        rounded[:, index] = np.where(top == index, largest, nearest)
+        error = (exact - rounded[:, index]) / spread[index, index]
+        rounded[:, index + 1 :] -= np.outer(error, spread[index, index + 1 :])
+    in_order = np.empty_like(rounded)
+    in_order[:, order] = rounded
+    return in_order
 
 
 def _moments(
     graph: Graph, nodes: Sequence[onnx.NodeProto], squares: Sequence[Values]
 ) -> dict[str, NDArray[np.float64]]:
-    """By node, the mean over places of films of the products of what it multiplies."""
+    """The mean products of the inputs of each node, over positions and films."""
     rng = np.random.default_rng(0)
     sums: dict[str, NDArray[np.float64]] = {}
     for values in values_of(graph.model, [node.input[0] for node in nodes], squares):
         for node in nodes:
             kernel = graph.read(node.input[1]).shape[SIDES[0]]
-            seen = _patches(values[node.input[0]][0], kernel, rng)
-            sums[node.name] = sums.get(node.name, 0) + (seen.T @ seen).astype(np.float64)
-    return {name: each / (len(squares) * PLACES) for name, each in sums.items()}
+            inputs = _patches(values[node.input[0]][0], kernel, rng)
+            sums[node.name] = sums.get(node.name, 0) + (inputs.T @ inputs).astype(np.float64)
+    return {name: total / (len(squares) * PLACES) for name, total in sums.items()}
 
 
 def _patches(values: Values, kernel: int, rng: np.random.Generator) -> Values:
-    """(C, H, W) -> (PLACES, C * kernel * kernel + 1) what a kernel reads here and there, then 1."""
+    """Inputs of a kernel at random positions: (C, H, W) -> (PLACES, C * kernel * kernel + 1).
+
+    The last column is 1, the input of the bias.
+    """
     channels, height, width = values.shape
     margin = kernel // 2
     padded = np.pad(values, ((0, 0), (margin, margin), (margin, margin)))
     rows, columns = rng.integers(0, height, PLACES), rng.integers(0, width, PLACES)
     offsets = np.arange(kernel)
-    read = padded[
+    patches = padded[
         :, rows[:, None, None] + offsets[:, None], columns[:, None, None] + offsets
     ]  # (C, PLACES, kernel, kernel)
-    flat = read.transpose(1, 0, 2, 3).reshape(PLACES, channels * kernel * kernel)
+    flat = patches.transpose(1, 0, 2, 3).reshape(PLACES, channels * kernel * kernel)
     return np.concatenate((flat, np.ones((PLACES, 1), np.float32)), axis=1)

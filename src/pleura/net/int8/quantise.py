@@ -1,15 +1,14 @@
-"""From an fp32 graph to one that computes in int8, calibrated on films.
+"""Quantising an fp32 ONNX graph to int8, calibrated on films.
 
-Static quantisation with quantise and dequantise nodes around what is computed in 8 bits (QDQ),
-which ONNX Runtime and OpenVINO both read. Weights are symmetric, one scale a channel, and take 7
-of the 8 bits: without VNNI a CPU adds two products in 16 bits, and 8-bit weights would overflow
-there. Activations take 8, over the whole range that the films gave: cutting off the last
-0.001 % puts films with something bright in them farther off.
+The quantisation is static, with quantise and dequantise nodes (QDQ), which ONNX Runtime and
+OpenVINO both read. Weights are symmetric with one scale for each channel, and have 7 of the 8 bits:
+without VNNI a CPU adds two products in 16 bits, and 8-bit weights would overflow. Activations have
+8 bits over their complete range on the films: clipping the last 0.001 % makes films with bright
+objects worse.
 
-Kept in fp32: the scaling of the film, the first two convolutions, which see it, and the last two
-with the sigmoid; nowhere else does an error show as much. What comes between is made ready first:
-channels are brought to like size (`net.int8.equalise`), and weights are rounded by what they are
-multiplied with (`net.int8.gptq`).
+The scaling of the film, the first two convolutions, and the last two with the sigmoid stay in fp32,
+since errors there have the largest effect. The layers between are prepared first: channels are
+equalised (`net.int8.equalise`), and weights are rounded by their inputs (`net.int8.gptq`).
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ from pleura.net.quiet import quiet
 __all__ = ["quantise", "without_transposed"]
 
 COMPUTED = ("Conv", "Concat", "MaxPool", "Relu", "DepthToSpace")
-"""What is computed in 8 bits."""
+"""The operators that are computed in 8 bits."""
 
 STEPS = 64
-"""Either way from 0, of the 7 bits of a weight."""
+"""The steps of a weight on each side of 0; it has 7 bits."""
 
 ENDS = 2
-"""Convolutions at each end of the network that stay in fp32."""
+"""The number of convolutions at each end of the network that stay in fp32."""
 
 
 def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
-    """An fp32 ONNX graph -> the same in int8; `squares` are (1, S, S) float32 of training films.
+    """Quantise an fp32 ONNX file to int8; `squares` are (1, S, S) float32 of training films.
 
-    The metadata, and so the card, is carried over as it is.
+    The metadata, with the card, is copied.
 
     Raises:
         WeightsError: the graph has no convolutions, or is quantised already.
@@ -64,25 +63,24 @@ def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         _quantise_file(source, target, films, keep=keep)
-        made = onnx.load(target)
-    told = {each.key: each.value for each in model.metadata_props}
-    helper.set_model_props(made, told)
-    data: bytes = made.SerializeToString()
+        quantised = onnx.load(target)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(quantised, metadata)
+    data: bytes = quantised.SerializeToString()
     return data
 
 
 def without_transposed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with each 2 x 2 transposed convolution of stride 2 as a 1 x 1 one that is unfolded.
+    """Replace 2 x 2 transposed convolutions of stride 2 by 1 x 1 ones with unfolding, in place.
 
-    The same sums in another order of storage, in place. Engines compute the one in 8 bits, the
-    other not.
+    The sums are the same. Engines compute 1 x 1 convolutions in 8 bits, but not transposed ones.
     """
     graph = model.graph
-    given = {each.name: each for each in graph.initializer}
+    constants = {constant.name: constant for constant in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        nodes += _unfolded(node, given) if node.op_type == "ConvTranspose" else [node]
-    del graph.value_info[:]  # shapes of before
+        nodes += _unfolded(node, constants) if node.op_type == "ConvTranspose" else [node]
+    del graph.value_info[:]  # the old shapes
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(model)
@@ -90,20 +88,20 @@ def without_transposed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _unfolded(
-    node: onnx.NodeProto, given: dict[str, onnx.TensorProto]
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
 ) -> tuple[onnx.NodeProto, onnx.NodeProto]:
     """out[c, 2y+a, 2x+b] = sum over i of w[i, c, a, b] in[i, y, x], as depth (2a+b)C + c."""
     name, bias = node.input[1], node.input[2]
-    kernel = numpy_helper.to_array(given[name])  # (in, out, 2, 2)
+    kernel = numpy_helper.to_array(constants[name])  # (in, out, 2, 2)
     if kernel.shape[2:] != (2, 2):
         raise WeightsError(
             f"{node.name}: only transposed convolutions of 2 x 2 can be quantised, "
             f"this one is {kernel.shape[2]} x {kernel.shape[3]}"
         )
     flat = kernel.transpose(2, 3, 1, 0).reshape(-1, kernel.shape[0], 1, 1)
-    offsets = np.tile(numpy_helper.to_array(given[bias]), 4)
+    offsets = np.tile(numpy_helper.to_array(constants[bias]), 4)
     for key, values in ((name, flat), (bias, offsets)):
-        given[key].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), key))
+        constants[key].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), key))
     deep = f"{node.output[0]}_deep"
     conv = helper.make_node(
         "Conv", list(node.input), [deep], name=f"{node.name}_deep", kernel_shape=[1, 1]
@@ -115,7 +113,7 @@ def _unfolded(
 
 
 def _sensitive(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that stay in fp32: all but `COMPUTED`, and both ends of the network."""
+    """The names of the nodes that stay in fp32: other operators, and both ends of the network."""
     nodes = list(model.graph.node)
     convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
     first, last = convolutions[ENDS - 1], convolutions[-ENDS]

@@ -1,4 +1,4 @@
-"""A real Orthanc and a real node, on free ports of this machine, each a process of its own."""
+"""Fixtures: a real Orthanc and a real node, each in its own process, and DICOM films."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ from pleura.apps.pacs.node.status import NodeStatus, read_status
 
 WAIT_S = 120.0
 NAME = "Zimmermann^Quirin"
-"""No log, no status and no queue may hold it."""
+"""The patient's name, which no log, status or queue may hold."""
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 HOW_TO = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "pacs-node.md"
 ROUTE = re.search(r"^function OnStoredInstance.*?^end$", HOW_TO.read_text(), re.M | re.S)[0]  # type: ignore[index]
-"""The routing rule that the page gives."""
+"""The routing rule of the how-to page."""
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def until(true: Callable[[], Any], what: str, *, wait_s: float = WAIT_S) -> Any:
-    """What `true` gives once it is true; it must be so in the end."""
+    """Wait until `true()` is true, and return its value; fail after `wait_s` seconds."""
     end = time.monotonic() + wait_s
     while time.monotonic() < end:
-        if found := true():
-            return found
+        if value := true():
+            return value
         time.sleep(0.1)
     raise AssertionError(f"never: {what}")
 
@@ -106,19 +106,19 @@ class Orthanc:
             return False
 
     def instances(self, modality: str | None = None) -> list[dict[str, Any]]:
-        """The simplified tags of everything stored."""
-        all_of_them = self.rest.get("/instances", params={"expand": ""}).json()
-        tags = [each["MainDicomTags"] | {"ID": each["ID"]} for each in all_of_them]
+        """The main tags of all stored instances, or of those of one modality."""
+        instances = self.rest.get("/instances", params={"expand": ""}).json()
+        tags = [instance["MainDicomTags"] | {"ID": instance["ID"]} for instance in instances]
         if modality is None:
             return tags
-        return [each for each in tags if self.tag(each["ID"], "Modality") == modality]
+        return [entry for entry in tags if self.tag(entry["ID"], "Modality") == modality]
 
     def tag(self, instance: str, name: str) -> str:
         return str(self.rest.get(f"/instances/{instance}/simplified-tags").json().get(name, ""))
 
 
 class Node:
-    """`pleura node` as a process."""
+    """`pleura node` in its own process."""
 
     def __init__(self, folder: Path, arguments: list[str], *, log: Path) -> None:
         self.folder, self.port, self._log = folder, free_port(), log
@@ -140,7 +140,7 @@ class Node:
         assert self.process.poll() is None, self.log()
 
     def kill(self) -> None:
-        """As a loss of power would, as far as a process can tell."""
+        """Kill the process, as in a loss of power."""
         assert self.process
         self.process.kill()
         self.process.wait(30)
@@ -158,8 +158,8 @@ class Node:
 
     def has(self, **films: int) -> bool:
         """Whether so many films are in these states."""
-        found = self.status().films
-        return all(found[state] == number for state, number in films.items())
+        numbers = self.status().films
+        return all(numbers[state] == number for state, number in films.items())
 
     def echo(self, title: str = "ORTHANC", *, called: str = "PLEURA") -> bool:
         """Whether C-ECHO is answered."""
@@ -174,11 +174,11 @@ SYNTAX_OPTIONS = {
     "1.2.840.10008.1.2.4.91": "-xw",
     "1.2.840.10008.1.2.5": "-xr",
 }
-"""How dcmtk's storescu is told to send a film as it is."""
+"""The options of dcmtk's storescu to send a film without transcoding."""
 
 
 def storescu(port: int, film: Path, *, called: str = "ORTHANC") -> bool:
-    """Send a film as a machine would, in the transfer syntax that it has; whether it was taken."""
+    """Send a film in its own transfer syntax, as an X-ray machine does; whether it was stored."""
     meta = pydicom.dcmread(film, force=True, stop_before_pixels=True).file_meta
     option = SYNTAX_OPTIONS.get(str(meta.get("TransferSyntaxUID")), "-xe")
     command = ["storescu", "-v", option, "-aet", "ORTHANC", "-aec", called, "127.0.0.1", str(port)]
@@ -187,26 +187,26 @@ def storescu(port: int, film: Path, *, called: str = "ORTHANC") -> bool:
 
 
 def send(port: int, *films: Path | Dataset, title: str = "ORTHANC") -> list[int | None]:
-    """C-STORE each film in one association; the statuses, None where there was no answer."""
-    read = [pydicom.dcmread(film) if isinstance(film, Path) else film for film in films]
-    wanted = {(str(f.SOPClassUID), str(f.file_meta.TransferSyntaxUID)) for f in read}
-    contexts = [build_context(uid, syntax) for uid, syntax in sorted(wanted)]
-    opened = AE(title).associate("127.0.0.1", port, contexts, ae_title="PLEURA")
-    assert opened.is_established
-    statuses = [opened.send_c_store(film).get("Status") for film in read]
-    opened.release()
+    """C-STORE each film in one association; the statuses, None if there was no answer."""
+    datasets = [pydicom.dcmread(film) if isinstance(film, Path) else film for film in films]
+    kinds = {(str(d.SOPClassUID), str(d.file_meta.TransferSyntaxUID)) for d in datasets}
+    contexts = [build_context(uid, syntax) for uid, syntax in sorted(kinds)]
+    association = AE(title).associate("127.0.0.1", port, contexts, ae_title="PLEURA")
+    assert association.is_established
+    statuses = [association.send_c_store(dataset).get("Status") for dataset in datasets]
+    association.release()
     return statuses
 
 
 def as_read(film: FileDataset) -> FileDataset:
-    """The same film out of a file, as films come."""
+    """The same film, read from a file."""
     file = BytesIO()
     film.save_as(file)
     return pydicom.dcmread(BytesIO(file.getvalue()))
 
 
 def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDataset:
-    """A DX film with a name in it."""
+    """A DX film with the patient's name."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
@@ -229,74 +229,74 @@ def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDat
 
 
 def send_raw(port: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int | None:
-    """C-STORE a file's bytes as they are, whatever they mean."""
+    """C-STORE the bytes of a file without reading them."""
     monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
     context = build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
-    opened = AE("ORTHANC").associate("127.0.0.1", port, [context], ae_title="PLEURA")
-    assert opened.is_established
-    status = opened.send_c_store(path).get("Status")
-    opened.release()
+    association = AE("ORTHANC").associate("127.0.0.1", port, [context], ae_title="PLEURA")
+    assert association.is_established
+    status = association.send_c_store(path).get("Status")
+    association.release()
     return status
 
 
 def results_in(orthanc: Orthanc) -> dict[str, Counter[str]]:
-    """For each film in Orthanc, by its UID: how many results of which modality refer to it.
+    """For the UID of each film in Orthanc: the number of results that refer to it, by modality.
 
-    A result is found by the film it names, wherever in the object that stands.
+    A result refers to a film by a ReferencedSOPInstanceUID at any place.
     """
-    films = {each["SOPInstanceUID"]: Counter[str]() for each in orthanc.instances()}
+    films = {entry["SOPInstanceUID"]: Counter[str]() for entry in orthanc.instances()}
     results = {}
-    for each in orthanc.instances():
-        content = orthanc.rest.get(f"/instances/{each['ID']}/file").content
-        found = pydicom.dcmread(BytesIO(content))
-        if found.get("ManufacturerModelName") == "Pleura":
-            results[each["SOPInstanceUID"]] = found
-    for uid, found in results.items():
+    for entry in orthanc.instances():
+        content = orthanc.rest.get(f"/instances/{entry['ID']}/file").content
+        dataset = pydicom.dcmread(BytesIO(content))
+        if dataset.get("ManufacturerModelName") == "Pleura":
+            results[entry["SOPInstanceUID"]] = dataset
+    for uid, result in results.items():
         del films[uid]
-        named = {str(e.value) for e in found.iterall() if e.tag == 0x00081155} & set(films)
-        for film in named:
-            films[film][found.Modality] += 1
+        referenced = {str(e.value) for e in result.iterall() if e.tag == 0x00081155}
+        for film in referenced & set(films):
+            films[film][result.Modality] += 1
     return films
 
 
 @pytest.fixture(scope="session")
 def small_films(films_root: Path) -> Callable[[int], list[FileDataset]]:
-    """`small_films(n)`: n films of 160 x 160 pixels made of three real ones, with new UIDs."""
+    """`small_films(n)` makes n films of 160 x 160 pixels from three real ones, with new UIDs."""
     real = sorted((films_root / "dicom").glob("nih_*.dcm"))[:3]
     assert len(real) == 3
     shrunk = []
     for path in real:
         image = Image.fromarray(pydicom.dcmread(path).pixel_array).resize((160, 160))
         shrunk.append(np.asarray(image, np.uint16) * 16)
-    return lambda number: [make_film(shrunk[each % 3], each) for each in range(number)]
+    return lambda number: [make_film(shrunk[index % 3], index) for index in range(number)]
 
 
 @pytest.fixture
 def start_node(tmp_path: Path, tiny_weights: Path) -> Iterator[Callable[..., Node]]:
-    """`start_node(*arguments, name=..., port=...)`: a running node; a tiny network by default."""
+    """`start_node(*arguments, name=..., port=...)` starts a node (tiny network by default)."""
     nodes: list[Node] = []
 
     def begin(*arguments: str, name: str = "node", port: int | None = None) -> Node:
         options = [] if "--weights" in arguments else ["--weights", str(tiny_weights)]
         if "--shipped" in arguments:
-            options, arguments = [], tuple(each for each in arguments if each != "--shipped")
+            options, arguments = [], tuple(option for option in arguments if option != "--shipped")
         node = Node(tmp_path / name, [*options, *arguments], log=tmp_path / "node.log")
         if port is not None:
-            at = node._arguments.index("--port") + 1
-            node.port, node._arguments[at] = port, str(port)
+            position = node._arguments.index("--port") + 1
+            node.port, node._arguments[position] = port, str(port)
         nodes.append(node)
         node.start()
         return node
 
     yield begin
-    for each in nodes:
-        if each.process and each.process.poll() is None:
-            each.kill()
+    for node in nodes:
+        if node.process and node.process.poll() is None:
+            node.kill()
 
 
 @pytest.fixture
 def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
-    """`start_orthanc(pleura_port=..., lua=...)`: a running Orthanc."""
+    """`start_orthanc(pleura_port=..., lua=...)` starts an Orthanc."""
     with ExitStack() as running:
 
         def begin(*, pleura_port: int = 1, lua: str = "") -> Orthanc:
@@ -310,25 +310,25 @@ def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
 
 
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Say a count where people see it, whether the test passes or not."""
+def print_line(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print a line that is shown also if the test passes."""
 
-    def say(line: str) -> None:
+    def show(line: str) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n{line}\n")
 
-    return say
+    return show
 
 
 @pytest.fixture(scope="session")
 def tools() -> SimpleNamespace:
-    """What tests of the node do by hand; a conftest cannot be imported."""
+    """Helper functions for the tests, which cannot import a conftest."""
     return SimpleNamespace(
         free_port=free_port,
         make_film=make_film,
         results_in=results_in,
         route=ROUTE,
-        said_of_the_patient=said_of_the_patient,
+        files_with_the_name=files_with_the_name,
         send=send,
         send_raw=send_raw,
         storescu=storescu,
@@ -336,9 +336,9 @@ def tools() -> SimpleNamespace:
     )
 
 
-def said_of_the_patient(folder: Path) -> list[str]:
-    """Files of a node's folder, and its log, that hold the patient's name."""
-    found = [each for each in folder.rglob("*") if each.is_file() and each.suffix != ".dcm"]
-    found.append(folder.parent / "node.log")
+def files_with_the_name(folder: Path) -> list[str]:
+    """Those of a node's files and its log that hold the patient's name; films may hold it."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".dcm"]
+    files.append(folder.parent / "node.log")
     names = re.compile(rb"Zimmermann|Quirin")
-    return [each.name for each in found if names.search(each.read_bytes())]
+    return [path.name for path in files if names.search(path.read_bytes())]

@@ -1,4 +1,4 @@
-"""The whole way with a real archive: films into Orthanc, their lungs back into the same studies."""
+"""A node with a real archive: films go to Orthanc, and their lungs come back to their studies."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 ONE_SET = Counter({"SEG": 1, "SR": 1, "OT": 1})
-"""Of a film: Segmentation, report, and the overlay as a secondary capture."""
+"""The results of a film: Segmentation, report, and the overlay as a secondary capture."""
 
 
 @pytest.fixture(scope="module")
 def real(films_root: Path) -> list[Path]:
-    """Ten files: 8 chest films, of which 6 have a UID of their own, a hip and a leg."""
-    found = sorted((films_root / "dicom").glob("*.dcm"))
-    assert len(found) == 10
-    return found
+    """Ten files: 8 chest films with 6 different UIDs, a hip and a leg."""
+    files = sorted((films_root / "dicom").glob("*.dcm"))
+    assert len(files) == 10
+    return files
 
 
 def uid_of(path: Path) -> str:
@@ -36,16 +36,16 @@ def uid_of(path: Path) -> str:
 
 
 def by_dicomweb(orthanc: Any, film: Dataset) -> dict[str, Dataset]:
-    """What a viewer finds in the film's study that refers to it, by modality."""
+    """The objects of the film's study that refer to it, by modality, as a viewer finds them."""
     client = DICOMwebClient(orthanc.web)
-    found = {}
-    for each in client.search_for_instances(film.StudyInstanceUID):
-        place = [each[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018")]
-        held = client.retrieve_instance(*place, media_types=(("application/dicom", "*"),))
-        named = {str(e.value) for e in held.iterall() if e.tag == 0x00081155}
-        if film.SOPInstanceUID in named:
-            found[held.Modality] = held
-    return found
+    results = {}
+    for entry in client.search_for_instances(film.StudyInstanceUID):
+        uids = [entry[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018")]
+        dataset = client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),))
+        referenced = {str(e.value) for e in dataset.iterall() if e.tag == 0x00081155}
+        if film.SOPInstanceUID in referenced:
+            results[dataset.Modality] = dataset
+    return results
 
 
 def test_films_come_back_with_their_lungs(
@@ -53,23 +53,27 @@ def test_films_come_back_with_their_lungs(
     tools: SimpleNamespace,
     start_orthanc: Callable[..., Any],
     start_node: Callable[..., Any],
-    tell: Callable[[str], None],
+    print_line: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
     port = tools.free_port()
     orthanc = start_orthanc(pleura_port=port, lua=tools.route)
     address = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
     node = start_node("--shipped", "--from", "ORTHANC@127.0.0.1", "--to", address, port=port)
-    assert all(tools.storescu(orthanc.dicom_port, each) for each in real)
+    assert all(tools.storescu(orthanc.dicom_port, path) for path in real)
     tools.until(lambda: node.has(delivered=6), "six films are delivered")
-    tools.until(lambda: node.status().counts.get("not_films") == 2, "hip and leg are seen")
+    tools.until(lambda: node.status().counts.get("not_films") == 2, "hip and leg are refused")
     assert node.status().films == {"waiting": 0, "segmented": 0, "delivered": 6, "failed": 0}
 
-    held = tools.results_in(orthanc)
-    chest = {uid_of(each) for each in real if not each.name.startswith("neg_")}
-    tell(f"{len(held)} films, {sum(r == ONE_SET for r in held.values())} with one set of results")
-    assert {uid for uid, results in held.items() if results == ONE_SET} == chest
-    assert [results for uid, results in held.items() if uid not in chest] == [Counter(), Counter()]
+    by_film = tools.results_in(orthanc)
+    chest = {uid_of(path) for path in real if not path.name.startswith("neg_")}
+    with_one_set = sum(results == ONE_SET for results in by_film.values())
+    print_line(f"{len(by_film)} films, {with_one_set} with one set of results")
+    assert {uid for uid, results in by_film.items() if results == ONE_SET} == chest
+    assert [results for uid, results in by_film.items() if uid not in chest] == [
+        Counter(),
+        Counter(),
+    ]
     assert not any((node.folder / "films").iterdir())
     assert not any((node.folder / "results").iterdir())
     assert node.stop() == 0
@@ -78,32 +82,32 @@ def test_films_come_back_with_their_lungs(
         compare(by_dicomweb(orthanc, pydicom.dcmread(path, force=True)), path, tmp_path / path.stem)
 
 
-def compare(found: dict[str, Dataset], film: Path, out: Path) -> None:
-    """What lies in the archive against what `pleura segment` makes of the same file."""
+def compare(results: dict[str, Dataset], film: Path, out: Path) -> None:
+    """Compare the results in the archive with those of `pleura segment` for the same file."""
     command = [sys.executable, "-m", "pleura", "segment", str(film), "-o", str(out)]
     subprocess.run([*command, "--format", "labels", "--threads", "1", "-q"], check=True)
     labels = np.asarray(Image.open(next(out.glob("*_labels.png"))))
-    frames = np.atleast_3d(found["SEG"].pixel_array.T).T
+    frames = np.atleast_3d(results["SEG"].pixel_array.T).T
     for segment, frame in enumerate(frames, 1):
-        # A heart may lie under a lung, and a label map has room for one of them.
-        shown = (frame != 0) & ~np.isin(labels, (1, 2)) if segment == 3 else frame != 0
-        assert np.array_equal(shown, labels == segment)
+        # A label map has one label a pixel, and a lung hides the heart.
+        visible = (frame != 0) & ~np.isin(labels, (1, 2)) if segment == 3 else frame != 0
+        assert np.array_equal(visible, labels == segment)
     assert labels.any()
     source = pydicom.dcmread(film, force=True)
-    for each in found.values():
-        assert each.StudyInstanceUID == source.StudyInstanceUID
-        assert each.SeriesInstanceUID != source.SeriesInstanceUID
-        assert each.PatientID == (source.get("PatientID") or "")
-    picture = found["OT"]
+    for dataset in results.values():
+        assert dataset.StudyInstanceUID == source.StudyInstanceUID
+        assert dataset.SeriesInstanceUID != source.SeriesInstanceUID
+        assert dataset.PatientID == (source.get("PatientID") or "")
+    picture = results["OT"]
     assert (picture.Columns, picture.SamplesPerPixel) == (source.Columns, 3)
-    assert source.Rows < picture.Rows < 2 * source.Rows  # a legend lies below the film
+    assert source.Rows < picture.Rows < 2 * source.Rows  # with a legend below the film
     with next(out.glob("results.csv")).open(newline="") as table:
         row = next(csv.DictReader(table))
-    told = {float(e.value) for e in found["SR"].iterall() if e.tag == 0x0040A30A}
-    assert {float(row["right_area_px"]), float(row["left_area_px"])} <= told
+    numbers = {float(e.value) for e in results["SR"].iterall() if e.tag == 0x0040A30A}
+    assert {float(row["right_area_px"]), float(row["left_area_px"])} <= numbers
 
 
-def test_results_go_to_a_dicomweb_service_too(
+def test_results_go_to_a_dicomweb_service(
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     start_orthanc: Callable[..., Any],
@@ -116,8 +120,8 @@ def test_results_go_to_a_dicomweb_service_too(
     film, hand = small_films(2)
     hand.BodyPartExamined = "HAND"
     assert tools.send(orthanc.dicom_port, film, hand) == [0, 0]
-    for each in orthanc.instances():  # Orthanc takes the warning of the hand for a success
-        sent = orthanc.rest.post("/modalities/pleura/store", content=each["ID"])
+    for entry in orthanc.instances():  # Orthanc takes the warning about the hand as a success
+        sent = orthanc.rest.post("/modalities/pleura/store", content=entry["ID"])
         assert sent.json()["FailedInstancesCount"] == 0
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
     assert node.status().counts == {"not_films": 1}
@@ -127,15 +131,15 @@ def test_results_go_to_a_dicomweb_service_too(
     }
 
 
-def test_what_pleura_made_is_not_segmented_again(
+def test_results_of_pleura_are_not_segmented(
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     start_orthanc: Callable[..., Any],
     start_node: Callable[..., Any],
 ) -> None:
     port = tools.free_port()
-    everything = "function OnStoredInstance(i, t, m, o) SendToModality(i, 'pleura') end"
-    orthanc = start_orthanc(pleura_port=port, lua=everything)
+    send_all = "function OnStoredInstance(i, t, m, o) SendToModality(i, 'pleura') end"
+    orthanc = start_orthanc(pleura_port=port, lua=send_all)
     address = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
     node = start_node("--from", "ORTHANC", "--to", address, "-f", "dicom-sc", port=port)
     film = small_films(1)[0]
@@ -146,7 +150,7 @@ def test_what_pleura_made_is_not_segmented_again(
     assert tools.results_in(orthanc) == {film.SOPInstanceUID: Counter({"OT": 1})}
 
 
-def test_results_are_sent_by_hand_as_the_page_says(
+def test_the_command_of_the_how_to_page_sends_results(
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     tiny_weights: Path,
@@ -159,10 +163,10 @@ def test_results_are_sent_by_hand_as_the_page_says(
     formats = ["--format", "dicom-seg,dicom-sr,dicom-sc"]
     run("segment", film, "-o", tmp_path / "lungs", "--weights", tiny_weights, *formats)
     page = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "dicom.md"
-    (line,) = [each for each in page.read_text().splitlines() if each.startswith("storescu ")]
+    (line,) = [text for text in page.read_text().splitlines() if text.startswith("storescu ")]
     assert "ARCHIVE archive.example 104" in line
-    here = line.replace("ARCHIVE archive.example 104", f"ORTHANC 127.0.0.1 {orthanc.dicom_port}")
-    subprocess.run(here.split(), check=True, cwd=tmp_path)
+    command = line.replace("ARCHIVE archive.example 104", f"ORTHANC 127.0.0.1 {orthanc.dicom_port}")
+    subprocess.run(command.split(), check=True, cwd=tmp_path)
     assert len(orthanc.instances()) == 3
 
 
@@ -186,7 +190,7 @@ def test_films_are_pulled_and_pushed_back(
     done = pull(*options, "--since", "2026-01-01")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
-    assert sorted(each["status"] for each in lines) == ["done", "no film"]
+    assert sorted(line["status"] for line in lines) == ["done", "no film"]
     one_of_two = {uid: +n for uid, n in tools.results_in(orthanc).items()}
     assert one_of_two == {
         first.SOPInstanceUID: ONE_SET,
@@ -201,7 +205,7 @@ def test_films_are_pulled_and_pushed_back(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["http://127.0.0.1:1/dicom-web"], "either --study UID or --since DATE"),
         (["http://127.0.0.1:1", "--since", "yesterday"], "'yesterday' is no date"),
@@ -211,13 +215,17 @@ def test_films_are_pulled_and_pushed_back(
         (["http://me:secret@host", "--since", "2026-01-01"], "PLEURA_DICOMWEB_AUTH"),
     ],
 )
-def test_a_wrong_question_is_told(run: Callable[..., Any], arguments: list[str], said: str) -> None:
+def test_wrong_arguments_are_refused(
+    run: Callable[..., Any], arguments: list[str], message: str
+) -> None:
     ended = run("dicomweb", *arguments)
     assert ended.code == 2
-    assert said in ended.err
+    assert message in ended.err
 
 
-def test_a_service_that_is_not_there_is_told(run: Callable[..., Any], tiny_weights: Path) -> None:
+def test_a_service_that_does_not_answer_is_an_error(
+    run: Callable[..., Any], tiny_weights: Path
+) -> None:
     ended = run(
         *("dicomweb", "http://127.0.0.1:1/dicom-web", "--since", "2026-01-01"),
         *("--weights", tiny_weights),

@@ -1,4 +1,4 @@
-"""Who may send, what is taken and how, and what is told about it."""
+"""Receiving films: senders, syntaxes, permissions, TLS, and wrong options."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ def node(start_node: Callable[..., Any]) -> Any:
     return start_node("--from", "ORTHANC@127.0.0.1", "--from", "AFAR@192.0.2.1", *NOWHERE)
 
 
-def test_only_who_is_listed_is_let_in(node: Any) -> None:
+def test_only_listed_senders_are_accepted(node: Any) -> None:
     assert node.echo("ORTHANC")
     assert not node.echo("STRANGER")
-    assert not node.echo("AFAR")  # listed, but with another address
+    assert not node.echo("AFAR")  # listed with another address
     assert not node.echo("ORTHANC", called="OTHER")
     assert node.status().counts == {"refused": 2}
     assert "STRANGER from 127.0.0.1 is not listed" in node.log()
 
 
-def test_an_address_nobody_is_listed_with_gets_no_word(start_node: Callable[..., Any]) -> None:
+def test_a_connection_from_an_unlisted_address_is_closed(start_node: Callable[..., Any]) -> None:
     node = start_node("--from", "ORTHANC@192.0.2.1", *NOWHERE)
     assert not node.echo("ORTHANC")
     assert "a connection from 127.0.0.1, which is not listed" in node.log()
 
 
-def test_films_of_every_syntax_are_taken_and_nothing_else(node: Any) -> None:
+def test_films_of_every_syntax_are_accepted_and_nothing_else(node: Any) -> None:
     syntaxes = [
         *(ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian),
         *(JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless),
     ]
-    offered = [build_context(FILM, each) for each in syntaxes]
-    opened = AE("ORTHANC").associate(
+    offered = [build_context(FILM, syntax) for syntax in syntaxes]
+    association = AE("ORTHANC").associate(
         "127.0.0.1", node.port, [*offered, build_context(CTImageStorage)], ae_title="PLEURA"
     )
-    taken = {each.transfer_syntax[0] for each in opened.accepted_contexts}
-    refused = [each.abstract_syntax for each in opened.rejected_contexts]
-    opened.release()
-    assert taken == set(syntaxes)
+    accepted = {context.transfer_syntax[0] for context in association.accepted_contexts}
+    refused = [context.abstract_syntax for context in association.rejected_contexts]
+    association.release()
+    assert accepted == set(syntaxes)
     assert refused == [CTImageStorage]
 
 
@@ -85,23 +85,23 @@ def test_a_film_is_on_the_disk_when_it_is_acknowledged(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
-def test_the_folder_is_closed_to_others_and_names_nobody(
+def test_the_folder_is_closed_to_others_and_holds_no_identity(
     node: Any, tools: SimpleNamespace, small_films: Callable[[int], list[Dataset]]
 ) -> None:
     film = small_films(1)[0]
     assert tools.send(node.port, film) == [0]
-    tools.until(lambda: node.has(segmented=1), "results lie there")
+    tools.until(lambda: node.has(segmented=1), "the results are there")
     modes = {
-        (each.is_dir(), stat.S_IMODE(each.stat().st_mode))
-        for each in (node.folder, *node.folder.rglob("*"))
+        (path.is_dir(), stat.S_IMODE(path.stat().st_mode))
+        for path in (node.folder, *node.folder.rglob("*"))
     }
     assert modes == {(True, 0o700), (False, 0o600)}
-    assert tools.said_of_the_patient(node.folder) == []
+    assert tools.files_with_the_name(node.folder) == []
     uid = str(film.SOPInstanceUID).encode()
-    assert not any(uid in each.read_bytes() for each in node.folder.glob("*.sqlite*"))
+    assert not any(uid in path.read_bytes() for path in node.folder.glob("*.sqlite*"))
 
 
-def test_a_film_that_failed_is_tried_again_when_it_comes_again(
+def test_a_failed_film_is_tried_again_when_it_is_sent_again(
     start_node: Callable[..., Any],
     tools: SimpleNamespace,
     small_films: Callable[[int], list[Dataset]],
@@ -126,7 +126,7 @@ def test_two_nodes_cannot_share_a_folder(node: Any) -> None:
     assert f"a node is running in {node.folder} already" in done.stderr
 
 
-def test_films_come_over_tls_only_with_a_certificate(
+def test_films_are_received_over_tls_only_from_certified_clients(
     start_node: Callable[..., Any], tmp_path: Path
 ) -> None:
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
@@ -137,39 +137,39 @@ def test_films_come_over_tls_only_with_a_certificate(
     files = ["--tls-cert", str(cert), "--tls-key", str(key), "--tls-ca", str(cert)]
     node = start_node("--from", "ORTHANC", *files, *NOWHERE)
 
-    silent = socket.create_connection(("127.0.0.1", node.port))  # it must hold up nobody
+    silent = socket.create_connection(("127.0.0.1", node.port))  # it must not block others
     context = ssl.create_default_context(cafile=str(cert))
     context.load_cert_chain(cert, key)
-    opened = AE("ORTHANC").associate(
+    association = AE("ORTHANC").associate(
         "127.0.0.1",
         node.port,
         [build_context("1.2.840.10008.1.1")],
         ae_title="PLEURA",
         tls_args=(context, "127.0.0.1"),
     )
-    assert opened.is_established
-    assert opened.send_c_echo().Status == 0
-    opened.release()
+    assert association.is_established
+    assert association.send_c_echo().Status == 0
+    association.release()
     silent.close()
 
-    stranger = ssl.create_default_context(cafile=str(cert))
+    uncertified = ssl.create_default_context(cafile=str(cert))
     with pytest.raises(OSError, match=r"required|closed|reset|EOF"):
-        greet(stranger, node.port)
+        connect_with_tls(uncertified, node.port)
     assert "no TLS with 127.0.0.1" in node.log()
 
 
-def greet(context: ssl.SSLContext, port: int) -> None:
-    """Begin TLS and say something; with TLS 1.3 it is the answer that shows a refusal."""
+def connect_with_tls(context: ssl.SSLContext, port: int) -> None:
+    """Connect and send a byte; with TLS 1.3 only the answer shows a refusal."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        context.wrap_socket(connection, server_hostname="127.0.0.1") as wrapped,
     ):
         wrapped.sendall(b"\x01\0")
         if wrapped.recv(1) == b"":
             raise OSError("closed")
 
 
-def test_a_stop_waits_for_nothing_but_what_is_under_way(
+def test_a_stop_waits_for_the_present_film_only(
     node: Any, tools: SimpleNamespace, small_films: Callable[[int], list[Dataset]]
 ) -> None:
     films = small_films(6)
@@ -177,14 +177,14 @@ def test_a_stop_waits_for_nothing_but_what_is_under_way(
     start = time.monotonic()
     assert node.stop() == 0
     assert time.monotonic() - start < 60
-    told = node.status()
-    assert not told.running
-    assert sum(told.films.values()) == 6
+    status = node.status()
+    assert not status.running
+    assert sum(status.films.values()) == 6
     assert "ended; whatever is left is done at the next start" in node.log()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "results have nowhere to go"),
         (["--to", "PACS@host:104"], "nobody may send"),
@@ -197,22 +197,22 @@ def test_a_stop_waits_for_nothing_but_what_is_under_way(
         (["--to", "P@host:104", "--anyone", "--tls-cert", "no.pem"], "TLS files cannot be used"),
     ],
 )
-def test_a_wrong_option_is_told(
-    run: Callable[..., Any], tmp_path: Path, tiny_weights: Path, arguments: list[str], said: str
+def test_a_wrong_option_is_refused(
+    run: Callable[..., Any], tmp_path: Path, tiny_weights: Path, arguments: list[str], message: str
 ) -> None:
     options = ["--folder", tmp_path / "node", "--port", "0", "--weights", tiny_weights]
     ended = run("node", *options, *arguments)
     assert ended.code == 2
-    assert said in " ".join(ended.err.split())
+    assert message in " ".join(ended.err.split())
 
 
-def test_a_status_of_nothing_is_told(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_folder_without_a_node_has_no_status(run: Callable[..., Any], tmp_path: Path) -> None:
     ended = run("node", "status", "--folder", tmp_path)
     assert ended.code == 2
     assert "no node has run in" in ended.err
 
 
-def test_addresses_are_read_as_written() -> None:
+def test_addresses_are_parsed() -> None:
     peer = read_address("tls:PACS 1@[::1]:2762")
     assert (peer.ae, peer.host, peer.port, peer.tls) == ("PACS 1", "::1", 2762, True)
     assert read_address("https://pacs/dicom-web/").url == "https://pacs/dicom-web"
@@ -220,7 +220,7 @@ def test_addresses_are_read_as_written() -> None:
     assert senders.may_send("A ", "192.0.2.7")
     assert senders.may_send("B", "127.0.0.1")
     assert not senders.may_send("B", "192.0.2.7")
-    assert senders.may_send("B", "::ffff:127.0.0.1")  # as a listener on :: is told
+    assert senders.may_send("B", "::ffff:127.0.0.1")  # the form of a listener on ::
     assert not senders.may_send("C", "127.0.0.1")
     with pytest.raises(UsageError, match="nobody may send"):
         read_senders([])

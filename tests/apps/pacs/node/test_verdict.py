@@ -1,4 +1,4 @@
-"""Verdicts on the way through the node: in its log, its status, and in what it sends."""
+"""The verdict of a film in the log, the status and the results of a node."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
-REFUSING = {"marked": Counter({"SEG": 1, "SR": 1, "OT": 1}), "report": Counter({"SR": 1})}
+RESULTS_OF_REFUSED = {"marked": Counter({"SEG": 1, "SR": 1, "OT": 1}), "report": Counter({"SR": 1})}
 
 
 def series_in(orthanc: Any) -> list[str]:
     """The descriptions of the series that Pleura made."""
-    named = (orthanc.tag(each["ID"], "SeriesDescription") for each in orthanc.instances())
-    return sorted(name for name in named if name.startswith("Pleura: "))
+    names = (orthanc.tag(entry["ID"], "SeriesDescription") for entry in orthanc.instances())
+    return sorted(name for name in names if name.startswith("Pleura: "))
 
 
-@pytest.mark.parametrize("choice", REFUSING)
-def test_a_refused_film_is_told_and_sent_as_asked(
+@pytest.mark.parametrize("choice", RESULTS_OF_REFUSED)
+def test_the_results_of_a_refused_film_follow_the_option(
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     start_orthanc: Callable[..., Any],
@@ -45,22 +45,22 @@ def test_a_refused_film_is_told_and_sent_as_asked(
     tools.until(lambda: node.has(delivered=1), "the results are delivered")
     assert node.status().verdicts == {"ok": 0, "review": 0, "refused": 1}
     assert node.status().counts == {}
-    told = run("node", "status", "--folder", node.folder)
-    assert "verdicts  0 ok, 0 review, 1 refused\n" in told.out
-    number = sum(REFUSING[choice].values())
+    status = run("node", "status", "--folder", node.folder)
+    assert "verdicts  0 ok, 0 review, 1 refused\n" in status.out
+    number = sum(RESULTS_OF_REFUSED[choice].values())
     assert f"film 1 segmented, {number} results, refused (no_lungs)" in node.log()
 
     assert tools.send(orthanc.dicom_port, film) == [0]
-    assert tools.results_in(orthanc) == {film.SOPInstanceUID: REFUSING[choice]}
-    assert all(each.endswith(" (REFUSED, do not use)") for each in series_in(orthanc))
+    assert tools.results_in(orthanc) == {film.SOPInstanceUID: RESULTS_OF_REFUSED[choice]}
+    assert all(name.endswith(" (REFUSED, do not use)") for name in series_in(orthanc))
     (sr,) = orthanc.instances("SR")
     content = orthanc.rest.get(f"/instances/{sr['ID']}/file").content
     report = dcmread(DicomBytesIO(content))
-    codes = {str(each.value) for each in report.iterall() if each.keyword == "CodeValue"}
+    codes = {str(e.value) for e in report.iterall() if e.keyword == "CodeValue"}
     assert {"verdict", "refused", "doubt", "no_lungs"} <= codes
 
 
-def test_dicomweb_tells_and_sends_the_same_and_knows_it_again(
+def test_dicomweb_stores_the_same_results_once(
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     start_orthanc: Callable[..., Any],
@@ -80,7 +80,7 @@ def test_dicomweb_tells_and_sends_the_same_and_knows_it_again(
 
     first = pulled("--refused", "report")
     assert (first["status"], first["verdict"]) == ("done", "refused (no_lungs)")
-    assert tools.results_in(orthanc) == {film.SOPInstanceUID: REFUSING["report"]}
+    assert tools.results_in(orthanc) == {film.SOPInstanceUID: RESULTS_OF_REFUSED["report"]}
     assert pulled("--refused", "report")["status"] == "there"
-    assert pulled()["status"] == "done"  # now everything is wanted
+    assert pulled()["status"] == "done"  # all results are requested now
     assert pulled()["status"] == "there"

@@ -1,4 +1,4 @@
-"""`pleura dicomweb`: films out of an archive, their lungs back into it."""
+"""The command `pleura dicomweb`: segment films of a DICOMweb archive."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def dicomweb(
     pleura dicomweb http://localhost:8042/dicom-web --study 1.2.840.113619.2.1
     pleura dicomweb https://pacs/dicom-web --since 2026-11-23 --modality CR,DX
 
-    Films whose results are there already are left alone, so that the same
+    Films whose results are in the archive are skipped, so that the same
     command may run every hour. The password comes from PLEURA_DICOMWEB_AUTH
     (USER:PASSWORD, or 'Bearer TOKEN') or from ~/.netrc. Not for diagnosis.
     """
@@ -77,32 +77,32 @@ def dicomweb(
 
     from pleura.apps.pacs.client import web_client
     from pleura.apps.pacs.dicomweb.pull import Pull, find_films
-    from pleura.apps.quiet import only_us
+    from pleura.apps.quiet import silence_libraries
 
     modalities, day = _modalities(which.modality), _day(which.since, which.study)
-    results.names()  # an unknown format is told before the service is asked
-    source, target = (web_client(_service(each), ca) for each in (url, to or url))
+    results.names()  # raises for an unknown format before the service is asked
+    source, target = (web_client(_service(address), ca) for address in (url, to or url))
     pull = Pull(source, target, results.maker())
-    say = functools.partial(_say, as_json=as_json, uids=uids)
+    report = functools.partial(_print_outcome, as_json=as_json, uids=uids)
     failed = number = 0
-    with only_us():
+    with silence_libraries():
         films = find_films(source, studies=which.study or (), since=day, modalities=modalities)
         for number, film in enumerate(films, 1):
             pulled = pull(film)
             failed += pulled.status == "failed"
-            say(number, film, pulled)
+            report(number, film, pulled)
     typer.echo(f"pleura: {number} films looked at, {failed} failed", err=True)
     raise typer.Exit(Exit.FILMS_FAILED if failed else Exit.DONE)
 
 
-def _say(number: int, film: Film, pulled: Pulled, *, as_json: bool, uids: bool) -> None:
+def _print_outcome(number: int, film: Film, pulled: Pulled, *, as_json: bool, uids: bool) -> None:
     if as_json:
-        named = {"film": number} | (film._asdict() if uids else {})
-        typer.echo(json.dumps(named | pulled._asdict()))
+        identity = {"film": number} | (film._asdict() if uids else {})
+        typer.echo(json.dumps(identity | pulled._asdict()))
     else:
         name = film.uid if uids else number
-        said = pulled.reason or pulled.verdict
-        typer.echo(f"film {name}: {pulled.status}{f': {said}' if said else ''}")
+        detail = pulled.reason or pulled.verdict
+        typer.echo(f"film {name}: {pulled.status}{f': {detail}' if detail else ''}")
 
 
 def _service(url: str) -> str:
@@ -113,15 +113,19 @@ def _service(url: str) -> str:
     return read_address(url).url
 
 
-def _modalities(given: str) -> tuple[str, ...]:
-    names = tuple(name.upper() for name in names_in([given]))
+def _modalities(option: str) -> tuple[str, ...]:
+    names = tuple(name.upper() for name in names_in([option]))
     if not names:
         raise UsageError("--modality names nothing; expected CR, DX or the like, with commas")
     return names
 
 
 def _day(since: str | None, study: list[str] | None) -> str | None:
-    """`--since` as DICOM writes a date; `UsageError` unless exactly one question is asked."""
+    """`--since` as a DICOM date (YYYYMMDD), or None with `--study`.
+
+    Raises:
+        UsageError: both or none of the options are given, or one is invalid.
+    """
     if bool(since) == bool(study):
         raise UsageError("say which films: either --study UID or --since DATE")
     for uid in study or ():

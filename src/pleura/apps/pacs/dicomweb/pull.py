@@ -1,4 +1,4 @@
-"""Pulling: films of a DICOMweb service, segmented, their results pushed back."""
+"""Pulling films from a DICOMweb service, segmenting them, and pushing the results back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pleura.apps.pacs.client import Refused, answered
+from pleura.apps.pacs.client import Refused, web_errors
 from pleura.apps.pacs.destinations import Stow
-from pleura.apps.pacs.results import Maker, in_short
+from pleura.apps.pacs.results import ResultMaker, verdict_text
 from pleura.core.errors import FilmError, UnsuitableFilm
 from pleura.io.dicom.received import read_json
 from pleura.io.dicom.results import dicom_bytes
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["Film", "Pull", "Pulled", "find_films"]
 
 PAGE = 100
-"""Studies asked for at a time."""
+"""The studies of one query."""
 
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 _ANY_SYNTAX = (("application/dicom", "*"),)
 
 
 class Film(NamedTuple):
-    """Where a film lies in a service."""
+    """The UIDs of a film in a service."""
 
     study: str
     series: str
@@ -34,19 +34,19 @@ class Film(NamedTuple):
 
 
 class Pulled(NamedTuple):
-    """What became of a film."""
+    """The outcome of one film."""
 
     status: str
-    """`done`, `there` (its results were there already), `no film`, or `failed`."""
+    """`done`, `there` (the service has its results), `no film`, or `failed`."""
 
     reason: str | None = None
     verdict: str | None = None
-    """On the results, with the doubts' codes; of a film that is done."""
+    """The verdict with the codes of its doubts, for a film that is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """From one service, through the network, to another or the same."""
+    """Segments films of one service, and stores the results in another or the same."""
 
     source: DICOMwebClient
     """Where films come from."""
@@ -54,16 +54,16 @@ class Pull:
     target: DICOMwebClient
     """Where results go; may be the source."""
 
-    maker: Maker
+    maker: ResultMaker
 
     def __call__(self, film: Film) -> Pulled:
-        """Segment a film and store its results, unless they are there.
+        """Segment a film and store its results, unless the target has them.
 
         Raises:
-            Unreachable: a service is not there; every further film would fail.
+            Unreachable: a service does not answer; every further film would fail.
         """
         try:
-            if self._is_there(film):
+            if self._has_results(film):
                 return Pulled("there")
             results, quality = self.maker.objects(self._content(film), received=True)
             Stow(self.target).send_objects(list(results.values()))
@@ -71,17 +71,17 @@ class Pull:
             return Pulled("no film", str(error))
         except (FilmError, Refused) as error:
             return Pulled("failed", str(error))
-        return Pulled("done", verdict=in_short(quality))
+        return Pulled("done", verdict=verdict_text(quality))
 
-    def _is_there(self, film: Film) -> bool:
-        with answered():
-            told = self.source.retrieve_instance_metadata(*film)
-            found = self.target.search_for_instances(film.study)
-        stored = {_value(each, _INSTANCE) for each in found}
-        return any(stored >= wanted for wanted in self.maker.sets_of_uids(read_json(told)))
+    def _has_results(self, film: Film) -> bool:
+        with web_errors():
+            metadata = self.source.retrieve_instance_metadata(*film)
+            instances = self.target.search_for_instances(film.study)
+        stored = {_value(instance, _INSTANCE) for instance in instances}
+        return any(stored >= uids for uids in self.maker.result_uid_sets(read_json(metadata)))
 
     def _content(self, film: Film) -> bytes:
-        with answered():
+        with web_errors():
             return dicom_bytes(self.source.retrieve_instance(*film, media_types=_ANY_SYNTAX))
 
 
@@ -92,38 +92,38 @@ def find_films(
     since: str | None,
     modalities: Sequence[str],
 ) -> Iterator[Film]:
-    """Films of these modalities: of the studies, or of all studies since a date (YYYYMMDD).
+    """Find films of these modalities in studies, or in all studies since a date (YYYYMMDD).
 
     Raises:
-        Unreachable, Refused: the service does not answer, or not the question.
+        Unreachable, Refused: the service does not answer, or refuses the query.
     """
     for study in studies or _studies(client, since, modalities):
-        with answered():
-            found = client.search_for_series(study)
-        for each in found:
-            if _value(each, "00080060") not in modalities:
+        with web_errors():
+            all_series = client.search_for_series(study)
+        for series in all_series:
+            if _value(series, "00080060") not in modalities:
                 continue
-            series = _value(each, _SERIES)
-            with answered():
-                instances = client.search_for_instances(study, series)
-            yield from (Film(study, series, _value(one, _INSTANCE)) for one in instances)
+            uid = _value(series, _SERIES)
+            with web_errors():
+                instances = client.search_for_instances(study, uid)
+            yield from (Film(study, uid, _value(instance, _INSTANCE)) for instance in instances)
 
 
 def _studies(client: DICOMwebClient, since: str | None, modalities: Sequence[str]) -> Iterator[str]:
     seen: set[str] = set()
     for modality in modalities:
-        wanted = {"StudyDate": f"{since}-", "ModalitiesInStudy": modality}
+        filters = {"StudyDate": f"{since}-", "ModalitiesInStudy": modality}
         for offset in range(0, 10**9, PAGE):
-            with answered():
-                page = client.search_for_studies(limit=PAGE, offset=offset, search_filters=wanted)
-            found = {_value(each, _STUDY) for each in page}
-            yield from sorted(found - seen)
-            if not found - seen:  # the end; or a service that knows no offset
+            with web_errors():
+                page = client.search_for_studies(limit=PAGE, offset=offset, search_filters=filters)
+            studies = {_value(study, _STUDY) for study in page}
+            yield from sorted(studies - seen)
+            if not studies - seen:  # the last page, or a service that ignores `offset`
                 break
-            seen |= found
+            seen |= studies
 
 
-def _value(told: dict[str, Any], tag: str) -> str:
+def _value(dataset: dict[str, Any], tag: str) -> str:
     """The first value of an attribute in DICOM JSON; empty if missing."""
-    values = told.get(tag, {}).get("Value") or [""]
+    values = dataset.get(tag, {}).get("Value") or [""]
     return str(values[0])

@@ -1,4 +1,4 @@
-"""`pleura node`: a DICOM node that receives films and sends their lungs on."""
+"""The command `pleura node`: a DICOM node that receives films and sends their lungs on."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def node(
     disk: DiskOptions,
     tls: TlsOptions,
 ) -> None:
-    """A DICOM node: takes films, sends their lungs back as SEG, SR and SC.
+    """Run a DICOM node: receive films, send their lungs as SEG, SR and SC.
 
     pleura node --from ORTHANC --to ORTHANC@pacs:4242
     pleura node --from ROUTER@10.0.0.5 --to https://pacs/dicom-web
     pleura node status
 
-    A film is acknowledged once it is on the disk, and its results are sent until
-    the destination has them; then its pixels are deleted. Runs until Ctrl-C or
+    A film is acknowledged when it is on the disk. Its results are sent until the
+    destination has them; then its pixels are deleted. Runs until Ctrl-C or
     SIGTERM. Not for diagnosis.
     """
     if context.invoked_subcommand:
@@ -60,38 +60,40 @@ def node(
         host=listen.host,
         port=listen.port,
         senders=listen.senders(),
-        addresses=tuple(read_address(address) for address in dict.fromkeys(to)),
+        addresses=tuple(read_address(text) for text in dict.fromkeys(to)),
         formats=wanted.names(),
         tls=tls.tls(),
         longest_wait_s=retry,
     )
-    place = disk.place()
-    os.umask(0o077)  # whatever is written now is the owner's alone, SQLite's files too
-    place.make()
-    _run(settings, place, disk.space(place.root), wanted)
+    node_folder = disk.node_folder()
+    os.umask(0o077)  # only the owner can read new files, also those of SQLite
+    node_folder.make()
+    _run(settings, node_folder, disk.space(node_folder.root), wanted)
 
 
 @node_app.command()
 def status(folder: Folder = HOME, as_json: AsJson = False) -> None:
-    """What a node has done, has yet to do, and cannot do; it may be running or not.
+    """Show what a node has done, has yet to do, and cannot do.
+
+    The node may run or not.
 
     pleura node status
     """
-    from pleura.apps.pacs.node.status import read_status, tell, told
+    from pleura.apps.pacs.node.status import read_status, status_dict, status_lines
 
-    found = read_status(DiskOptions(folder=folder).place())
+    node_status = read_status(DiskOptions(folder=folder).node_folder())
     if as_json:
-        typer.echo(json.dumps(told(found)))
+        typer.echo(json.dumps(status_dict(node_status)))
     else:
-        typer.echo("\n".join(tell(found)))
+        typer.echo("\n".join(status_lines(node_status)))
 
 
-def _run(settings: Any, place: Any, space: Any, wanted: ResultOptions) -> None:
+def _run(settings: Any, folder: Any, space: Any, wanted: ResultOptions) -> None:
     from pleura.apps.cli.progress import Interrupt
     from pleura.apps.pacs.log import logging_to_stderr
     from pleura.apps.pacs.node.node import run_node
 
     make = wanted.maker().files
-    with place.held(), logging_to_stderr(), Interrupt() as interrupt:
-        run_node(settings, place, space=space, make=make, stopped=lambda: interrupt.requested)
+    with folder.held(), logging_to_stderr(), Interrupt() as interrupt:
+        run_node(settings, folder, space=space, make=make, stopped=lambda: interrupt.requested)
     typer.echo("pleura: ended; whatever is left is done at the next start", err=True)

@@ -1,9 +1,9 @@
-"""The node's folder: what lies where, who may read it, one node at a time, and room on its disk.
+"""The node's folder: its files, its lock, and the free space of its disk.
 
 FOLDER/             0700, every file 0600
-  queue.sqlite      what is known of each film and each delivery; no identity
-  lock.sqlite       held by the node that runs
-  films/            films as they came, until their results are delivered
+  queue.sqlite      each film and each delivery; no identity
+  lock.sqlite       locked by the running node
+  films/            films as received, until their results are delivered
   results/NUMBER/   DICOM results of a film, until they are delivered
 """
 
@@ -34,24 +34,24 @@ class NodeFolder:
         self._lock = root / "lock.sqlite"
 
     def make(self) -> None:
-        """Make what is not there yet, closed to all but its owner.
+        """Make the folders that are missing; only the owner can read them.
 
         Raises:
             OutputError: it cannot be made.
         """
         try:
-            for each in (self.root, self.films, self.results):
-                each.mkdir(mode=0o700, parents=True, exist_ok=True)
-                each.chmod(0o700)
+            for folder in (self.root, self.films, self.results):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.chmod(0o700)
         except OSError as error:
             raise cannot_write(self.root, error) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else may run a node here meanwhile; the hold ends with the process.
+        """Lock the folder for this node inside the block; the lock also ends with the process.
 
         Raises:
-            UsageError: a node is running here.
+            UsageError: a node runs here already.
         """
         lock = sqlite3.connect(self._lock, timeout=_LOCK_S, isolation_level=None)
         try:
@@ -79,91 +79,91 @@ class NodeFolder:
             lock.close()
         return False
 
-    def keep_film(self, name: str, content: bytes) -> None:
-        """Write a film so that it is there after a loss of power.
+    def write_film(self, name: str, content: bytes) -> None:
+        """Write a film so that it survives a loss of power.
 
         Raises:
-            OutputError: the disk takes no more.
+            OutputError: the film cannot be written.
         """
         with written_whole(self.films / name) as file:
             file.write(content)
         settle(self.films)
 
-    def drop_film(self, name: str | None) -> None:
-        """Delete a film's pixels."""
+    def delete_film(self, name: str | None) -> None:
+        """Delete a film's file."""
         if name:
             (self.films / name).unlink(missing_ok=True)
 
-    def keep_results(self, number: int, files: Mapping[str, bytes]) -> None:
-        """Write a film's results, name -> content: all of them, or none.
+    def write_results(self, number: int, files: Mapping[str, bytes]) -> None:
+        """Write a film's results (name -> content): all of them, or none.
 
         Raises:
-            OutputError: the disk takes no more.
+            OutputError: the film cannot be written.
         """
-        part, whole = self.results / f"{number}.part", self.results / str(number)
+        part, complete = self.results / f"{number}.part", self.results / str(number)
         try:
-            for left in (part, whole):  # by a node that was killed here
-                shutil.rmtree(left, ignore_errors=True)
+            for folder in (part, complete):  # of a node that was killed
+                shutil.rmtree(folder, ignore_errors=True)
             part.mkdir(mode=0o700)
             for name, content in files.items():
                 with written_whole(part / name) as file:
                     file.write(content)
             settle(part)
-            part.rename(whole)
+            part.rename(complete)
             settle(self.results)
         except OSError as error:
-            raise cannot_write(whole, error) from error
+            raise cannot_write(complete, error) from error
 
     def results_of(self, number: int) -> list[Path]:
-        """The files to deliver for a film, in order."""
+        """The result files of a film, in the order of sending."""
         return sorted((self.results / str(number)).glob("*.dcm"))
 
-    def drop_results(self, number: int) -> None:
+    def delete_results(self, number: int) -> None:
         """Delete a film's results."""
         shutil.rmtree(self.results / str(number), ignore_errors=True)
 
-    def tidy(self, films: set[str], numbers: set[int]) -> int:
-        """Delete what a killed node left: all but these films and these films' results.
+    def remove_unfinished(self, films: set[str], numbers: set[int]) -> int:
+        """Delete what a killed node left: all files but these films and these results.
 
-        Returns how many were deleted.
+        Returns the number of deleted films and results.
         """
-        strays = [each for each in self.films.iterdir() if each.name not in films]
-        for each in strays:
-            each.unlink()
+        unknown = [file for file in self.films.iterdir() if file.name not in films]
+        for file in unknown:
+            file.unlink()
         kept = {str(number) for number in numbers}
-        unfinished = [each for each in self.results.iterdir() if each.name not in kept]
-        for each in unfinished:
-            shutil.rmtree(each, ignore_errors=True)
-        return len(strays) + len(unfinished)
+        unfinished = [folder for folder in self.results.iterdir() if folder.name not in kept]
+        for folder in unfinished:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(unknown) + len(unfinished)
 
 
 class Space:
-    """Whether a film of some size may still be taken."""
+    """The space that films and results may use on the disk."""
 
     def __init__(self, root: Path, *, keep_free: int, quota: int | None = None) -> None:
-        """Leave `keep_free` bytes of the disk free; let the folder grow to `quota` bytes."""
+        """Keep `keep_free` bytes of the disk free; the folder may have `quota` bytes."""
         self.root, self.keep_free, self.quota = root, keep_free, quota
 
-    def takes(self, size: int) -> bool:
-        """Whether a film of `size` bytes may come."""
+    def has_room_for_film(self, size: int) -> bool:
+        """Whether a film of `size` bytes may be stored."""
         if shutil.disk_usage(self.root).free - size < self.keep_free:
             return False
         return self.quota is None or self.used() + size <= self.quota
 
-    def takes_results(self, size: int) -> bool:
-        """Whether `size` bytes of results may be written: into the first half of what is kept free.
+    def has_room_for_results(self, size: int) -> bool:
+        """Whether `size` bytes of results may be written. They may use half of `keep_free`.
 
-        Otherwise films that wait for results would hold the disk for ever; the other half is the
-        queue's.
+        Otherwise a disk full of waiting films would never have room for their results, and the
+        films could never be deleted. The other half is for the queue.
         """
         return shutil.disk_usage(self.root).free - size >= self.keep_free // 2
 
     def used(self) -> int:
-        """Bytes of all files in the folder; those that vanish meanwhile are left out."""
+        """The bytes of all files in the folder, without files that are deleted meanwhile."""
         total = 0
-        for each in self.root.rglob("*"):
+        for path in self.root.rglob("*"):
             try:
-                total += each.stat().st_size if each.is_file() else 0
+                total += path.stat().st_size if path.is_file() else 0
             except FileNotFoundError:
                 continue
         return total

@@ -1,4 +1,4 @@
-"""The node: receives, segments and delivers on threads of its own, until it is told to stop."""
+"""Running a node: threads that receive, segment and deliver, until it is stopped."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pleura.apps.pacs.log import LOG
 from pleura.apps.pacs.node.delivery import Delivery
 from pleura.apps.pacs.node.folder import NodeFolder, Space
 from pleura.apps.pacs.node.queue import Queue
-from pleura.apps.pacs.node.scp import DISK, Reception, Scp
+from pleura.apps.pacs.node.scp import DISK, FilmReceiver, Scp
 from pleura.apps.pacs.node.worker import SPACE, Worker
-from pleura.apps.pacs.results import Made
+from pleura.apps.pacs.results import FilmResults
 
 __all__ = ["run_node"]
 
 GRACE_S = 10.0
-"""For associations on their way when the node is told to stop."""
+"""The time for open associations after the node is stopped, seconds."""
 
 FINISH_S = 60.0
-"""For the film that is being segmented, and for what is being delivered."""
+"""The time for the present film and the present deliveries after that, seconds."""
 
 
 def run_node(
@@ -31,47 +31,48 @@ def run_node(
     folder: NodeFolder,
     *,
     space: Space,
-    make: Callable[[Path], Made],
+    make: Callable[[Path], FilmResults],
     stopped: Callable[[], bool],
 ) -> None:
-    """Run a node in `folder`, which is held, until `stopped()`.
+    """Run a node in `folder`, which the caller has locked, until `stopped()` is true.
 
-    `make` takes a film's file to its results.
+    `make` makes the results of a film's file.
 
     Raises:
         UsageError: the port is taken, the TLS files or the queue cannot be used.
-        WeightsError: the network answers nonsense; films wait in the queue.
+        WeightsError: the network gives invalid numbers; the films stay in the queue.
     """
     queue = Queue(folder.queue)
-    stopping, films = threading.Event(), threading.Event()
+    stopping, film_arrived = threading.Event(), threading.Event()
     deliveries = _deliveries(settings, queue, folder, stopping)
     worker = Worker(
         queue=queue,
         folder=folder,
         make=make,
-        destinations=[each.name for each in settings.addresses],
-        wake=films,
+        destinations=[address.name for address in settings.addresses],
+        wake=film_arrived,
         space=space,
-        made=lambda: _set(each.wake for each in deliveries),
+        on_results=lambda: _set_all(delivery.wake for delivery in deliveries),
         stopping=stopping,
     )
-    scp = Scp(settings, Reception(queue, folder, space, arrived=films.set))
-    _begin(queue, folder)
-    threads = [_Running(each) for each in (worker.run, scp.serve, *(d.run for d in deliveries))]
-    for running in threads:
-        running.start()
+    scp = Scp(settings, FilmReceiver(queue, folder, space, on_film=film_arrived.set))
+    _recover(queue, folder)
+    runs = (worker.run, scp.serve, *(delivery.run for delivery in deliveries))
+    threads = [_NodeThread(run) for run in runs]
+    for thread in threads:
+        thread.start()
     LOG.info("%s listens on %s port %d", settings.ae, settings.host, scp.port)
-    while not stopped() and all(running.is_alive() for running in threads):
+    while not stopped() and all(thread.is_alive() for thread in threads):
         time.sleep(0.1)
     LOG.info("stopping")
     scp.stop(grace_s=GRACE_S)
     stopping.set()
-    _set([films, *(each.wake for each in deliveries)])
+    _set_all([film_arrived, *(delivery.wake for delivery in deliveries)])
     _join(threads)
     queue.close()
-    for running in threads:
-        if running.error is not None:
-            raise running.error
+    for thread in threads:
+        if thread.error is not None:
+            raise thread.error
 
 
 def _deliveries(
@@ -82,27 +83,27 @@ def _deliveries(
         Delivery(
             queue=queue,
             folder=folder,
-            name=each.name,
-            destination=open_destination(each, ae=settings.ae, tls=settings.tls),
+            name=address.name,
+            destination=open_destination(address, ae=settings.ae, tls=settings.tls),
             wake=threading.Event(),
             stopping=stopping,
             longest_wait_s=settings.longest_wait_s,
         )
-        for each in settings.addresses
+        for address in settings.addresses
     ]
 
 
-def _begin(queue: Queue, folder: NodeFolder) -> None:
-    """Put in order what an earlier run left, however it ended."""
+def _recover(queue: Queue, folder: NodeFolder) -> None:
+    """Clear the troubles and remove the unfinished files of an earlier run."""
     for place in (DISK, SPACE):
-        queue.no_trouble(place)
-    removed = folder.tidy(*queue.held())
+        queue.clear_trouble(place)
+    removed = folder.remove_unfinished(*queue.kept_files())
     if removed:
         LOG.info("removed %d files that an earlier run had not finished", removed)
 
 
-class _Running(threading.Thread):
-    """A part of the node at work; what ends it too early is kept."""
+class _NodeThread(threading.Thread):
+    """A thread of the node. It keeps the error that ended it."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -112,16 +113,16 @@ class _Running(threading.Thread):
     def run(self) -> None:
         try:
             self._work()
-        except Exception as error:  # the node stops, and says so
+        except Exception as error:  # `run_node` stops the node and raises it
             self.error = error
 
 
-def _set(events: Iterable[threading.Event]) -> None:
-    for each in events:
-        each.set()
+def _set_all(events: Iterable[threading.Event]) -> None:
+    for event in events:
+        event.set()
 
 
 def _join(threads: Iterable[threading.Thread]) -> None:
     end = time.monotonic() + FINISH_S
-    for each in threads:
-        each.join(max(0.0, end - time.monotonic()))
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))

@@ -64,7 +64,7 @@ class ListenOptions:
     ] = False
 
     def senders(self) -> Senders:
-        """Who may send; `UsageError` where nobody may."""
+        """The accepted senders; `UsageError` if there are none."""
         from pleura.apps.pacs.addresses import read_senders
 
         return read_senders(self.from_ or (), anyone=self.anyone)
@@ -82,8 +82,8 @@ class DiskOptions:
         int | None, typer.Option(min=1, help="MB that the folder may take.", **_DISK)
     ] = None
 
-    def place(self) -> NodeFolder:
-        """The folder; it may not be there yet."""
+    def node_folder(self) -> NodeFolder:
+        """The folder, which may not exist yet."""
         from pleura.apps.pacs.node.folder import NodeFolder
 
         return NodeFolder(self.folder.expanduser())
@@ -98,11 +98,11 @@ class DiskOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions:
-    """Certificates; with one of our own, films come over TLS."""
+    """The certificates; with one for this node, films are received over TLS."""
 
     tls_cert: Annotated[
         Path | None,
-        typer.Option(help="Certificate of this node, PEM; films are then sent over TLS.", **_TLS),
+        typer.Option(help="Certificate of this node, PEM; films then come over TLS.", **_TLS),
     ] = None
     tls_key: Annotated[
         Path | None, typer.Option(help="Its key, if it is not in the same file.", **_TLS)

@@ -1,10 +1,11 @@
-"""What is known of each film, in SQLite: it survives kill -9 and a loss of power at any instant.
+"""The queue of a node in SQLite. It survives kill -9 and a loss of power at any time.
 
-Every change is one transaction, on the disk before the call returns (WAL, synchronous=FULL). Films
-are known by a hash of their SOPInstanceUID: a film that comes again is recognised, and nothing in
-the file names anybody.
+Every change is one transaction, and is on the disk before the call returns (WAL, synchronous=FULL).
+A hash of the SOPInstanceUID identifies a film: a film that is sent again is recognised, and the
+file holds no identity.
 
-A film waits for the network, is segmented (results on the disk), is delivered; or has failed.
+A film is `waiting` for the network, `segmented` (its results are on the disk), `delivered`, or
+`failed`.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ CREATE TABLE IF NOT EXISTS counts (what TEXT PRIMARY KEY, number INTEGER NOT NUL
 
 
 VERDICT = "verdict "
-"""Before a verdict, among the counts: of films segmented, one each time."""
+"""The prefix of verdicts among the counts; each segmented film adds one."""
 
 
 class State(StrEnum):
-    """Where a film stands."""
+    """The state of a film."""
 
     waiting = "waiting"
     segmented = "segmented"
@@ -73,11 +74,11 @@ class State(StrEnum):
 
 
 class Accepted(StrEnum):
-    """What became of a film that was offered."""
+    """The outcome of `Queue.add`."""
 
     new = "new"
     again = "again"
-    """It had failed, and is tried again."""
+    """The film had failed, and is tried again."""
 
     duplicate = "duplicate"
 
@@ -89,22 +90,22 @@ class Entry:
     number: int
     file: str | None
     attempts: int
-    """To segment it, or to deliver it; this one not counted."""
+    """Earlier attempts to segment or to deliver it."""
 
 
 def hash_uid(uid: str) -> str:
-    """What the queue holds instead of a UID."""
+    """The SHA-256 of a UID, which the queue holds instead of the UID."""
     return hashlib.sha256(uid.encode()).hexdigest()
 
 
 class Queue:
-    """The queue of one node; safe to use from several threads."""
+    """The queue of one node. Methods may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open, or make, the queue.
+        """Open the queue, or make it.
 
         Raises:
-            UsageError: the file is no queue, or the disk does not take it.
+            UsageError: the file is no queue, or cannot be written.
         """
         self._lock = threading.RLock()
         try:
@@ -119,28 +120,28 @@ class Queue:
             ) from error
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         with self._lock:
             self._base.close()
 
     def add(self, uid: str, file: str, *, sender: str, size: int) -> tuple[Accepted, int]:
-        """Take a film whose pixels are in `file`; a known one only if it had failed.
+        """Add a film whose pixels are in `file`; a known film only if it had failed.
 
-        Returns what became of it, and its number.
+        Returns the outcome and the film's number.
         """
         key, now = hash_uid(uid), time.time()
         with self._change() as base:
-            known = base.execute(
+            existing = base.execute(
                 "SELECT number, state FROM films WHERE uid_sha256 = ?", (key,)
             ).fetchone()
-            if known is None:
+            if existing is None:
                 added = base.execute(
                     "INSERT INTO films (uid_sha256, state, file, sender, size, received, changed)"
                     " VALUES (?, 'waiting', ?, ?, ?, ?, ?)",
                     (key, file, sender, size, now, now),
                 )
                 return Accepted.new, int(added.lastrowid or 0)
-            number, state = known
+            number, state = existing
             if state != State.failed:
                 self._count(base, "duplicates")
                 return Accepted.duplicate, number
@@ -152,62 +153,64 @@ class Queue:
             return Accepted.again, number
 
     def next_film(self) -> Entry | None:
-        """The oldest film that waits for the network."""
+        """The oldest film that waits for the network, or None."""
         return self._entry(
             "SELECT number, file, attempts FROM films WHERE state = 'waiting'"
             " ORDER BY number LIMIT 1"
         )
 
-    def begin(self, number: int) -> None:
-        """Note that the film is about to be segmented: should that end the process, it counts."""
+    def begin_attempt(self, number: int) -> None:
+        """Count an attempt to segment the film, also if it ends the process."""
         with self._change() as base:
             base.execute("UPDATE films SET attempts = attempts + 1 WHERE number = ?", (number,))
 
-    def put_back(self, number: int) -> None:
-        """The attempt was not the film's fault: it does not count."""
+    def undo_attempt(self, number: int) -> None:
+        """Do not count the attempt: it failed for another reason than the film."""
         with self._change() as base:
             base.execute("UPDATE films SET attempts = attempts - 1 WHERE number = ?", (number,))
 
-    def segmented(self, number: int, destinations: Iterable[str], *, verdict: str) -> None:
-        """The results are on the disk; they are to go to these destinations."""
+    def mark_segmented(self, number: int, destinations: Iterable[str], *, verdict: str) -> None:
+        """The results are on the disk, and are to be sent to these destinations."""
         with self._change() as base:
-            self._move(base, number, State.segmented)
+            self._set_state(base, number, State.segmented)
             self._count(base, f"{VERDICT}{verdict}")
             base.executemany(
                 "INSERT OR IGNORE INTO deliveries (number, destination) VALUES (?, ?)",
-                [(number, each) for each in destinations],
+                [(number, destination) for destination in destinations],
             )
 
-    def failed(self, number: int, reason: str) -> None:
-        """The film cannot be segmented; its pixels are no longer needed."""
+    def mark_failed(self, number: int, reason: str) -> None:
+        """The film cannot be segmented, and its file is not needed any more."""
         with self._change() as base:
-            self._move(base, number, State.failed, reason)
+            self._set_state(base, number, State.failed, reason)
             base.execute("UPDATE films SET file = NULL WHERE number = ?", (number,))
 
-    def due(self, destination: str) -> Entry | None:
-        """The oldest film whose results may be sent there now."""
+    def next_delivery(self, destination: str) -> Entry | None:
+        """The oldest film whose results may be sent to `destination` now, or None."""
         return self._entry(
             "SELECT number, NULL, attempts FROM deliveries"
             " WHERE destination = ? AND next_try <= ? ORDER BY number LIMIT 1",
             (destination, time.time()),
         )
 
-    def delivered(self, number: int, destination: str) -> str | None:
-        """A destination has the results. The file of the film's pixels if it was the last one."""
+    def mark_delivered(self, number: int, destination: str) -> str | None:
+        """A destination has the results. Returns the film's file after the last one, else None."""
         with self._change() as base:
             base.execute(
                 "DELETE FROM deliveries WHERE number = ? AND destination = ?", (number, destination)
             )
-            left = base.execute("SELECT 1 FROM deliveries WHERE number = ?", (number,)).fetchone()
-            if left is not None:
+            remaining = base.execute(
+                "SELECT 1 FROM deliveries WHERE number = ?", (number,)
+            ).fetchone()
+            if remaining is not None:
                 return None
             row = base.execute("SELECT file FROM films WHERE number = ?", (number,)).fetchone()
-            self._move(base, number, State.delivered)
+            self._set_state(base, number, State.delivered)
             base.execute("UPDATE films SET file = NULL WHERE number = ?", (number,))
             return str(row[0])
 
-    def refused(self, number: int, destination: str, reason: str, *, wait_s: float) -> None:
-        """A destination did not take the results; they are sent again after `wait_s` seconds."""
+    def mark_refused(self, number: int, destination: str, reason: str, *, wait_s: float) -> None:
+        """A destination refused the results; they are sent again after `wait_s` seconds."""
         with self._change() as base:
             base.execute(
                 "UPDATE deliveries SET attempts = attempts + 1, next_try = ?, reason = ?"
@@ -215,37 +218,37 @@ class Queue:
                 (time.time() + wait_s, reason, number, destination),
             )
 
-    def count(self, what: str) -> None:
-        """Count something that leaves no other trace."""
-        with _if_room(), self._change() as base:
-            self._count(base, what)
+    def count(self, event: str) -> None:
+        """Count an event that is not a state of a film."""
+        with _unless_disk_is_full(), self._change() as base:
+            self._count(base, event)
 
-    def trouble(self, place: str, text: str, *, wait_s: float = 0.0) -> None:
-        """Something outside is wrong, `wait_s` seconds before the next try."""
+    def set_trouble(self, place: str, text: str, *, wait_s: float = 0.0) -> None:
+        """Record a trouble of the disk or of a destination; the next try is in `wait_s` seconds."""
         now = time.time()
-        with _if_room(), self._change() as base:
+        with _unless_disk_is_full(), self._change() as base:
             base.execute(
                 "INSERT INTO troubles VALUES (?, ?, ?, ?) ON CONFLICT (place) DO UPDATE"
                 " SET text = excluded.text, next_try = excluded.next_try",
                 (place, text, now, now + wait_s),
             )
 
-    def no_trouble(self, place: str) -> bool:
-        """It is well again; whether it was not before."""
-        with _if_room(), self._change() as base:
+    def clear_trouble(self, place: str) -> bool:
+        """Remove a trouble. Returns whether there was one."""
+        with _unless_disk_is_full(), self._change() as base:
             return base.execute("DELETE FROM troubles WHERE place = ?", (place,)).rowcount > 0
         return False
 
-    def held(self) -> tuple[set[str], set[int]]:
-        """The names of all files of pixels, and the numbers of the films that have results."""
+    def kept_files(self) -> tuple[set[str], set[int]]:
+        """The names of the films' files, and the numbers of the films that have results."""
         with self._lock:
             files = self._base.execute("SELECT file FROM films WHERE file IS NOT NULL").fetchall()
-            done = self._base.execute("SELECT number FROM films WHERE state = 'segmented'")
-            return {each[0] for each in files}, {each[0] for each in done.fetchall()}
+            segmented = self._base.execute("SELECT number FROM films WHERE state = 'segmented'")
+            return {row[0] for row in files}, {row[0] for row in segmented.fetchall()}
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; on the disk when the block has ended."""
+        """One transaction; it is on the disk after the block."""
         with self._lock:
             self._base.execute("BEGIN IMMEDIATE")
             try:
@@ -262,7 +265,7 @@ class Queue:
         return None if row is None else Entry(*row)
 
     @staticmethod
-    def _move(
+    def _set_state(
         base: sqlite3.Connection, number: int, state: State, reason: str | None = None
     ) -> None:
         base.execute(
@@ -271,13 +274,13 @@ class Queue:
         )
 
     @staticmethod
-    def _count(base: sqlite3.Connection, what: str) -> None:
+    def _count(base: sqlite3.Connection, event: str) -> None:
         base.execute(
             "INSERT INTO counts VALUES (?, 1) ON CONFLICT (what) DO UPDATE SET number = number + 1",
-            (what,),
+            (event,),
         )
 
 
-def _if_room() -> suppress:
-    """A disk that is full takes no note of it either; the log has it."""
+def _unless_disk_is_full() -> suppress:
+    """Skip the change on a full disk; the log has the event."""
     return suppress(sqlite3.OperationalError)

@@ -1,4 +1,4 @@
-"""`pleura node status`: what a node has done and has yet to do, without disturbing it."""
+"""The status of a node for `pleura node status`: its films, deliveries and troubles."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from pleura.apps.pacs.node.queue import VERDICT, State
 from pleura.core.arrays import Verdict
 from pleura.core.errors import UsageError
 
-__all__ = ["NodeStatus", "read_status", "tell", "told"]
+__all__ = ["NodeStatus", "read_status", "status_dict", "status_lines"]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What is known of a node; ages in seconds."""
+    """The status of a node; ages in seconds."""
 
     running: bool
     films: dict[str, int]
-    """By state."""
+    """The number of films in each state."""
 
     counts: dict[str, int]
-    """Duplicates, objects that are no films, unreadable ones, refused associations."""
+    """The number of duplicates, objects that are no films, unreadable objects, and so on."""
 
     verdicts: dict[str, int]
-    """Films segmented, by Pleura's verdict on the result."""
+    """The number of segmented films with each verdict."""
 
     oldest_s: float | None
-    """Since the oldest film came whose results are not all delivered."""
+    """The age of the oldest film whose results are not all delivered."""
 
     waiting: dict[str, int]
-    """By destination: films whose results it has not yet."""
+    """The number of films to deliver, by destination."""
 
     refused: list[dict[str, Any]]
-    """Films whose results a destination did not take: number, destination, attempts, reason."""
+    """Films whose results a destination refused: number, destination, attempts, reason."""
 
     failed: list[dict[str, Any]]
     """The latest films that could not be segmented: number, reason."""
 
     troubles: list[dict[str, Any]]
-    """What is wrong outside: place, text, since when."""
+    """Troubles of the disk and of destinations: place, text, age."""
 
     free_bytes: int
-    """On the folder's disk."""
+    """The free space of the folder's disk."""
 
 
 LATEST = 20
-"""Entries of a list; the counts are of all."""
+"""The entries of a list; the counts are complete."""
 
 
 def read_status(folder: NodeFolder) -> NodeStatus:
-    """The state of the node in `folder`, running or not.
+    """Read the status of the node in `folder`; it may run or not.
 
     Raises:
-        UsageError: no node ever ran there, or its queue cannot be read.
+        UsageError: no node has run there, or its queue cannot be read.
     """
     if not folder.queue.exists():
         raise UsageError(
@@ -75,8 +75,8 @@ def read_status(folder: NodeFolder) -> NodeStatus:
         raise UsageError(f"the queue {folder.queue} cannot be read ({error})") from error
 
 
-def tell(status: NodeStatus) -> Iterator[str]:
-    """The same in lines, for people."""
+def status_lines(status: NodeStatus) -> Iterator[str]:
+    """The status as lines of text."""
     yield f"node      {'running' if status.running else 'not running'}"
     yield f"films     {_listed(status.films)}"
     yield f"verdicts  {_listed(status.verdicts)}"
@@ -85,20 +85,20 @@ def tell(status: NodeStatus) -> Iterator[str]:
         yield f"oldest    waits since {status.oldest_s:.0f} s"
     for destination, number in status.waiting.items():
         yield f"to        {destination}: {number} films to deliver"
-    for each in status.refused:
+    for delivery in status.refused:
         yield (
-            f"refused   film {each['number']} by {each['destination']}, "
-            f"{each['attempts']} times: {each['reason']}"
+            f"refused   film {delivery['number']} by {delivery['destination']}, "
+            f"{delivery['attempts']} times: {delivery['reason']}"
         )
-    for each in status.failed:
-        yield f"failed    film {each['number']}: {each['reason']}"
-    for each in status.troubles:
-        yield f"trouble   {each['place']}, since {each['since_s']:.0f} s: {each['text']}"
+    for film in status.failed:
+        yield f"failed    film {film['number']}: {film['reason']}"
+    for trouble in status.troubles:
+        yield f"trouble   {trouble['place']}, since {trouble['since_s']:.0f} s: {trouble['text']}"
     yield f"disk      {status.free_bytes / 1e9:.1f} GB free"
 
 
-def told(status: NodeStatus) -> dict[str, Any]:
-    """The same for machines."""
+def status_dict(status: NodeStatus) -> dict[str, Any]:
+    """The status for JSON."""
     return asdict(status)
 
 
@@ -113,8 +113,8 @@ def _read(base: sqlite3.Connection, folder: NodeFolder) -> NodeStatus:
     return NodeStatus(
         running=folder.is_held(),
         films=states,
-        counts={what: n for what, n in counts.items() if not what.startswith(VERDICT)},
-        verdicts={each: counts.get(f"{VERDICT}{each}", 0) for each in get_args(Verdict)},
+        counts={event: n for event, n in counts.items() if not event.startswith(VERDICT)},
+        verdicts={name: counts.get(f"{VERDICT}{name}", 0) for name in get_args(Verdict)},
         oldest_s=None if oldest is None else max(0.0, now - oldest),
         waiting=dict(
             map(
@@ -132,15 +132,15 @@ def _read(base: sqlite3.Connection, folder: NodeFolder) -> NodeStatus:
             "SELECT number, reason FROM films WHERE state = 'failed' ORDER BY changed DESC LIMIT ?",
         ),
         troubles=[
-            {"place": each["place"], "text": each["text"], "since_s": now - each["since"]}
-            for each in base.execute("SELECT place, text, since FROM troubles ORDER BY place")
+            {"place": row["place"], "text": row["text"], "since_s": now - row["since"]}
+            for row in base.execute("SELECT place, text, since FROM troubles ORDER BY place")
         ],
         free_bytes=shutil.disk_usage(folder.root).free,
     )
 
 
 def _rows(base: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
-    return [dict(each) for each in base.execute(query, (LATEST,))]
+    return [dict(row) for row in base.execute(query, (LATEST,))]
 
 
 def _listed(numbers: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""Segmenting: one film after the other, from the queue to results on the disk."""
+"""The worker: segments the films of the queue one by one, and writes their results."""
 
 from __future__ import annotations
 
@@ -8,46 +8,48 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pleura.apps.pacs.log import LOG, defect
+from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.folder import NodeFolder, Space
 from pleura.apps.pacs.node.queue import Entry, Queue
-from pleura.apps.pacs.results import Made, in_short
+from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
 
-__all__ = ["MOST_ATTEMPTS", "Worker"]
+__all__ = ["MAX_ATTEMPTS", "Worker"]
 
-MOST_ATTEMPTS = 5
-"""A film at which the process ended so often is not tried again: it would end it for ever."""
+MAX_ATTEMPTS = 5
+"""A film during which the process ended so often fails; it would end the process again."""
 
 SPACE = "space for results"
+"""The name of the trouble when results cannot be written."""
+
 PAUSE_S = 5.0
-"""Before the next try, when the disk takes no results."""
+"""The pause before the next try when results cannot be written, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Takes films from the queue until it is told to stop."""
+    """Segments films of the queue until it is stopped."""
 
     queue: Queue
     folder: NodeFolder
-    make: Callable[[Path], Made]
-    """A film's file -> its results."""
+    make: Callable[[Path], FilmResults]
+    """Makes the results of a film's file."""
 
     destinations: Sequence[str]
     wake: threading.Event
-    """Set when a film has come, and to stop."""
+    """Set when a film has arrived, and to stop."""
 
     space: Space
-    made: Callable[[], None]
-    """Called when there is something to deliver."""
+    on_results: Callable[[], None]
+    """Called when there are results to deliver."""
 
     stopping: threading.Event
 
     def run(self) -> None:
-        """Segment until `stopping` is set; the film that is under way is finished first.
+        """Segment until `stopping` is set; the present film is finished first.
 
         Raises:
-            WeightsError: the network answers nonsense.
+            WeightsError: the network gives invalid numbers.
         """
         while not self.stopping.is_set():
             self.wake.clear()
@@ -55,14 +57,14 @@ class Worker:
                 film = self.queue.next_film()
                 if film is not None:
                     self._segment(film)
-                    self.queue.no_trouble(SPACE)
+                    self.queue.clear_trouble(SPACE)
             except (
                 OutputError,
                 UsageError,
                 sqlite3.Error,
                 OSError,
-            ) as error:  # the disk, and not the film
-                self.queue.trouble(SPACE, f"results cannot be written: {error}", wait_s=PAUSE_S)
+            ) as error:  # the disk is at fault, not the film
+                self.queue.set_trouble(SPACE, f"results cannot be written: {error}", wait_s=PAUSE_S)
                 LOG.error("results cannot be written, next try in %g s: %s", PAUSE_S, error)
                 self.stopping.wait(PAUSE_S)
                 continue
@@ -70,36 +72,36 @@ class Worker:
                 self.wake.wait(1.0)
 
     def _segment(self, film: Entry) -> None:
-        if film.attempts >= MOST_ATTEMPTS:
+        if film.attempts >= MAX_ATTEMPTS:
             self._fail(film, f"the node ended {film.attempts} times while working on it")
             return
-        self.queue.begin(film.number)
+        self.queue.begin_attempt(film.number)
         try:
-            made = self.make(self.folder.films / str(film.file))
-            self._check_room(sum(map(len, made.files.values())))
-            self.folder.keep_results(film.number, made.files)
+            results = self.make(self.folder.films / str(film.file))
+            self._check_room(sum(map(len, results.files.values())))
+            self.folder.write_results(film.number, results.files)
         except FilmError as error:
             self._fail(film, str(error))
             return
         except (OutputError, UsageError, sqlite3.Error, OSError):
-            self.queue.put_back(film.number)
+            self.queue.undo_attempt(film.number)
             raise
-        except WeightsError:  # every further film would fail
-            self.queue.put_back(film.number)
+        except WeightsError:  # every further film would fail too
+            self.queue.undo_attempt(film.number)
             raise
-        except Exception as error:  # the edge: one film must not take the others with it
-            self._fail(film, defect(error))
+        except Exception as error:  # one film must not stop the others
+            self._fail(film, describe_defect(error))
             return
-        self.queue.segmented(film.number, self.destinations, verdict=made.quality.verdict)
-        said = in_short(made.quality)
-        LOG.info("film %d segmented, %d results, %s", film.number, len(made.files), said)
-        self.made()
+        self.queue.mark_segmented(film.number, self.destinations, verdict=results.quality.verdict)
+        verdict = verdict_text(results.quality)
+        LOG.info("film %d segmented, %d results, %s", film.number, len(results.files), verdict)
+        self.on_results()
 
     def _check_room(self, size: int) -> None:
-        if not self.space.takes_results(size):
+        if not self.space.has_room_for_results(size):
             raise UsageError(f"{size} bytes of results would leave the disk too little free space")
 
     def _fail(self, film: Entry, reason: str) -> None:
-        self.queue.failed(film.number, reason)
-        self.folder.drop_film(film.file)
+        self.queue.mark_failed(film.number, reason)
+        self.folder.delete_film(film.file)
         LOG.warning("film %d failed: %s", film.number, reason)

@@ -1,64 +1,66 @@
-// The page: films in, each sent once, shown with its lungs.
+// The page: it sends each film to the service and shows it with its lungs.
 
 import * as panel from "/page/panel.js";
 import * as service from "/page/service.js";
-import { addThumbnail, drawThumbnail, mark } from "/page/strip.js";
+import { addThumbnail, drawThumbnail, showBadge } from "/page/strip.js";
 import { Viewer } from "/page/viewer.js";
 
 const $ = (id) => document.getElementById(id);
-const AT_ONCE = 2; // requests under way; the others wait here, not in the server's queue
+const MAX_REQUESTS = 2; // requests at a time; the other films wait here, not in the server's queue
 
-const FORCED = /; [^;]*--force$/; // what the command line's option does, a button does here
+const FORCE_ADVICE = /; [^;]*--force$/; // the end of a message for the command line; the page has a button instead
 
 const viewer = new Viewer($("screen"));
 const items = [];
-let selected = null; // the film that was chosen
-let shown = null; // the film whose picture, result and downloads are on the screen, if there is one
-let leftFocus = null; // the download that had it before it was hidden, while a film is loaded
+let selected = null; // the selected film
+let shown = null; // the film whose picture, result and downloads are on the screen, or null
+let lastFocus = null; // the download button that had the focus before it was hidden
 let opacity = 1;
-let wanted = "field"; // definition
+let selectedDefinition = "field";
 
-// ---- films in
+// ---- uploads
 
-/** All that the page knows of one film: nothing of it is kept anywhere else. */
-const filmOf = (file) => ({
+/** The state of one film in the page. */
+const newItem = (file) => ({
   file,
   name: file.name,
-  force: false, // segment it though it is a photograph
+  force: false, // segment it even if it is a photograph
   status: "waiting", // then "working", then "done" or "failed"
-  says: "waiting", // what its progress is
-  share: null, // of the upload, while it is sent
+  progress: "waiting", // its progress as text
+  share: null, // the share of the upload that is sent
   result: null,
   picture: null, // PNG of the film as it was segmented
-  problem: null, // why it failed
-  revealed: false, // outlines are shown though the film was refused
-  saving: new Set(), // downloads that were asked for and are not there yet
+  problem: null, // the problem details of its error
+  revealed: false, // whether the outlines of a refused film are shown
+  saving: new Set(), // downloads under way
 });
 
 function add(files) {
-  const fresh = [...files].map(filmOf);
-  if (!fresh.length) return;
-  for (const item of fresh) {
+  const newItems = [...files].map(newItem);
+  if (!newItems.length) return;
+  for (const item of newItems) {
     items.push(item);
     addThumbnail(item, select);
   }
   $("welcome").hidden = true;
   $("work").hidden = false;
-  select(fresh[0]);
-  next();
+  select(newItems[0]);
+  sendNext();
 }
 
-function next() {
-  const underWay = items.filter((each) => each.status === "working").length;
-  const waiting = items.filter((each) => each.status === "waiting").slice(0, AT_ONCE - underWay);
-  waiting.forEach(work);
+/** Send waiting films, up to the limit of requests. */
+function sendNext() {
+  const working = items.filter((item) => item.status === "working").length;
+  const waiting = items.filter((item) => item.status === "waiting").slice(0, MAX_REQUESTS - working);
+  waiting.forEach(segment);
 }
 
-async function work(item) {
+/** Send one film, and show its result or its error. */
+async function segment(item) {
   let bitmap = null;
   item.status = "working";
   try {
-    const result = await service.segment(item.file, item, (progress) => report(item, progress));
+    const result = await service.segment(item.file, item, (progress) => showProgress(item, progress));
     item.result = { ...result, film: item.name };
     item.picture = pngOf(result.film_png);
     delete item.result.film_png;
@@ -66,7 +68,7 @@ async function work(item) {
     drawThumbnail(item, bitmap, qualityOf(item));
     item.status = "done";
     const quality = qualityOf(item);
-    announce(`${item.name}: ${quality.verdict === "refused" ? "" : "lungs found. "}${panel.verdictOf(quality)}`);
+    announce(`${item.name}: ${quality.verdict === "refused" ? "" : "lungs found. "}${panel.verdictText(quality)}`);
   } catch (problem) {
     fail(item, problem);
     if (item.problem.status === 401) $("key").hidden = false;
@@ -75,8 +77,8 @@ async function work(item) {
   item.tile.dataset.status = item.status;
   if (item === selected) render(item, item.status === "done" ? bitmap : null);
   bitmap?.close();
-  $("downloads-all").hidden = items.filter((each) => each.status === "done").length < 2;
-  next();
+  $("downloads-all").hidden = done().length < 2;
+  sendNext();
 }
 
 function fail(item, problem) {
@@ -86,27 +88,27 @@ function fail(item, problem) {
   if (blank) blank.textContent = "failed";
 }
 
-function report(item, { step, share = 0 }) {
+function showProgress(item, { step, share = 0 }) {
   const percent = Math.round(100 * share);
   item.share = step === "send" ? share : null;
-  item.says = { send: `sending, ${percent} %`, queue: "the server is busy; waiting for a place", compute: "looking for the lungs…" }[step];
+  item.progress = { send: `sending, ${percent} %`, queue: "the server is busy; waiting for a place", compute: "looking for the lungs…" }[step];
   item.tile.querySelector(".blank").textContent = step === "send" ? `${percent} %` : "…";
   if (item === selected) showWait(item);
 }
 
-const pngOf = (base64) => new Blob([Uint8Array.from(atob(base64), (each) => each.charCodeAt(0))], { type: "image/png" });
+const pngOf = (base64) => new Blob([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))], { type: "image/png" });
 
-// ---- one film on show
+// ---- the selected film
 
 async function select(item) {
   selected = item;
-  for (const each of items) each.tile.setAttribute("aria-current", String(each === item));
-  const strip = $("strip"); // scrolled by itself: the page around it stays where it is
+  for (const other of items) other.tile.setAttribute("aria-current", String(other === item));
+  const strip = $("strip"); // only the strip scrolls, not the page
   strip.scrollLeft = item.tile.offsetLeft - strip.clientWidth / 2 + item.tile.offsetWidth / 2;
   await show();
 }
 
-/** Bring the chosen film to the screen: "loading" first, and its picture when it is decoded. */
+/** Show the selected film: as "Loading" first, and with its picture when it is decoded. */
 async function show() {
   const item = selected;
   if (item === shown) return;
@@ -117,20 +119,20 @@ async function show() {
   bitmap?.close();
 }
 
-/** Put one film on the screen, all of it at once; without a picture, nothing that needs one. */
+/** Show name, picture, result and downloads of one film together; without a picture, the name only. */
 function render(item, bitmap, { isLost = false } = {}) {
-  leftFocus = document.activeElement?.dataset.save ?? leftFocus;
+  lastFocus = document.activeElement?.dataset.save ?? lastFocus;
   shown = bitmap && item;
   $("name").textContent = item.name;
-  $("facts").textContent = shown ? panel.facts(item.result) : FACTS[isLost ? "failed" : item.status];
+  $("facts").textContent = shown ? panel.facts(item.result) : STATUS_TEXTS[isLost ? "failed" : item.status];
   $("result").hidden = $("stage").hidden = $("readout").hidden = !shown;
   showWait(item, { isLost });
   showFailure(isLost ? LOST : item.problem);
   if (shown) {
     viewer.show(bitmap);
     showLungs();
-    if (leftFocus && document.activeElement === document.body) document.querySelector(`[data-save="${leftFocus}"]`).focus();
-    leftFocus = null;
+    if (lastFocus && document.activeElement === document.body) document.querySelector(`[data-save="${lastFocus}"]`).focus();
+    lastFocus = null;
   } else {
     $("veil").hidden = true;
     delete $("screen").dataset.shown;
@@ -139,46 +141,46 @@ function render(item, bitmap, { isLost = false } = {}) {
   }
 }
 
-const FACTS = { waiting: "Under way", working: "Under way", done: "Loading", failed: "Not segmented" };
+const STATUS_TEXTS = { waiting: "Under way", working: "Under way", done: "Loading", failed: "Not segmented" };
 const LOST = {
   title: "The picture cannot be shown",
-  detail: "The browser cannot draw it, perhaps for want of memory; close other pages, then choose the film again.",
+  detail: "The browser cannot draw it, perhaps because memory is short; close other pages, then choose the film again.",
 };
 
 function showFailure(problem) {
   $("failure").hidden = !problem;
   $("failure-title").textContent = problem ? panel.titleOf(problem) : "";
-  $("failure-text").textContent = problem ? panel.sentence(problem.detail.replace(FORCED, "")) : "";
-  $("force").hidden = !problem || !FORCED.test(problem.detail);
+  $("failure-text").textContent = problem ? panel.sentence(problem.detail.replace(FORCE_ADVICE, "")) : "";
+  $("force").hidden = !problem || !FORCE_ADVICE.test(problem.detail);
 }
 
-/** Once more, after its problem was dealt with. */
-function again(chosen) {
-  for (const item of chosen) {
+/** Send films again, after the cause of their error was removed. */
+function retry(failed) {
+  for (const item of failed) {
     item.problem = null;
-    item.status = item.says = "waiting";
+    item.status = item.progress = "waiting";
     delete item.tile.dataset.status;
   }
   if (selected) show();
-  next();
+  sendNext();
 }
 
 function showWait(item, { isLost = false } = {}) {
   $("wait").hidden = item === shown || item.status === "failed" || isLost;
-  const says = item.status === "done" ? "loading the picture…" : item.says;
-  $("wait-text").textContent = panel.sentence(says).replace(/…\.$/, "…");
+  const progress = item.status === "done" ? "loading the picture…" : item.progress;
+  $("wait-text").textContent = panel.sentence(progress).replace(/…\.$/, "…");
   if (item.status === "working" && item.share) $("wait-bar").value = item.share;
   else $("wait-bar").removeAttribute("value");
 }
 
-/** By the definition asked for, or the one there is. */
+/** The selected definition, or the one that the weights give. */
 function definitionOf(item) {
-  return wanted in item.result.lungs ? wanted : Object.keys(item.result.lungs)[0];
+  return selectedDefinition in item.result.lungs ? selectedDefinition : Object.keys(item.result.lungs)[0];
 }
 
 const qualityOf = (item) => item.result.lungs[definitionOf(item)].quality;
 
-/** Outlines of a refused film stay hidden until somebody insists. */
+/** Whether the outlines are hidden: those of a refused film, until the user shows them. */
 const isVeiled = () => shown !== null && qualityOf(shown).verdict === "refused" && !shown.revealed;
 
 function applyOpacity() {
@@ -186,7 +188,7 @@ function applyOpacity() {
   $("overlay").style.opacity = isVeiled() ? 0 : opacity;
 }
 
-/** Outlines, verdict and numbers of the film on the screen, by the definition asked for. */
+/** Show outlines, verdict and measurements of the film on the screen by the selected definition. */
 function showLungs() {
   if (!shown) return;
   const definition = definitionOf(shown);
@@ -195,8 +197,8 @@ function showLungs() {
   $("save-seg").hidden = !shown.result.formats.includes("dicom-seg");
   const { rle, measurements } = shown.result.lungs[definition];
   const widths = measurements.cardiothoracic_ratio !== null;
-  viewer.lungs(rle, { filled: checked("style") === "fill", widths });
-  panel.tell(shown.result, definition);
+  viewer.showLungs(rle, { filled: checked("style") === "fill", widths });
+  panel.showResult(shown.result, definition);
   applyOpacity();
   disableSaves();
   $("stage").setAttribute("aria-label", `${shown.name} ${isVeiled() ? "without the outlines, which are refused" : "with its lungs"}`);
@@ -207,62 +209,62 @@ const checked = (name) => document.querySelector(`input[name="${name}"]:checked`
 const check = (name, value) => { document.querySelector(`input[name="${name}"][value="${value}"]`).checked = true; };
 const announce = (text) => { $("status").textContent = text; };
 
-function flip(name, [one, other]) {
+function toggle(name, [one, other]) {
   check(name, checked(name) === one ? other : one);
-  restyle(name);
+  updateView(name);
 }
 
-/** Show the lungs as the switches now say. */
-function restyle(name) {
-  if (name === "definition") wanted = checked(name);
+/** Show the lungs again after the definition or the style was changed. */
+function updateView(name) {
+  if (name === "definition") selectedDefinition = checked(name);
   showLungs();
   if (name !== "definition") return;
-  done().forEach((item) => mark(item, qualityOf(item)));
-  if (shown) announce(`${definitionOf(shown)}: ${panel.verdictOf(qualityOf(shown))}`);
+  done().forEach((item) => showBadge(item, qualityOf(item)));
+  if (shown) announce(`${definitionOf(shown)}: ${panel.verdictText(qualityOf(shown))}`);
 }
 
 // ---- downloads
 
-const done = () => items.filter((each) => each.status === "done");
+const done = () => items.filter((item) => item.status === "done");
 const stem = (name) => name.replace(/\.[^.]*$/, "") || "film";
 const rowOf = (item) => ({ ...item.result.lungs[definitionOf(item)].row, film: stem(item.name), path: item.name });
 const json = (value) => new Blob([`${JSON.stringify(value, null, 1)}\n`], { type: "application/json" });
-const table = (chosen) => new Blob([panel.csv(chosen.map(rowOf))], { type: "text/csv" });
+const table = (selection) => new Blob([panel.csv(selection.map(rowOf))], { type: "text/csv" });
 
-/** The result without pictures: what the interface answers, row and mask apart. */
-function plain(item) {
+/** The JSON of the service, without the row and the mask that the page needs. */
+function resultJson(item) {
   const lungs = Object.entries(item.result.lungs).map(([name, { row, mask_png, ...rest }]) => [name, rest]);
   return { ...item.result, lungs: Object.fromEntries(lungs) };
 }
 
-const asked = (item, format) => service.file(item.file, { definition: definitionOf(item), format, force: item.force });
+const requestFile = (item, format) => service.file(item.file, { definition: definitionOf(item), format, force: item.force });
 
 const SAVES = {
   mask: (item) => [pngOf(item.result.lungs[definitionOf(item)].mask_png), `${stem(item.name)}_mask.png`],
-  overlay: async (item) => [await asked(item, "overlay"), `${stem(item.name)}_overlay.png`],
-  seg: async (item) => [await asked(item, "dicom-seg"), `${stem(item.name)}_seg.dcm`],
-  json: (item) => [json(plain(item)), `${stem(item.name)}.json`],
+  overlay: async (item) => [await requestFile(item, "overlay"), `${stem(item.name)}_overlay.png`],
+  seg: async (item) => [await requestFile(item, "dicom-seg"), `${stem(item.name)}_seg.dcm`],
+  json: (item) => [json(resultJson(item)), `${stem(item.name)}.json`],
   csv: (item) => [table([item]), `${stem(item.name)}.csv`],
-  "all-json": () => [json({ results: done().map(plain) }), "results.json"],
+  "all-json": () => [json({ results: done().map(resultJson) }), "results.json"],
   "all-csv": () => [table(done()), "results.csv"],
 };
 
-/** Save something of the film that is on the screen now, whatever is chosen until it is there. */
-async function save(what) {
-  const item = shown ?? selected; // results of all films are saved while one is loaded, too
-  item.saving.add(what);
+/** Download a result of the film that is on the screen now, even if another is selected meanwhile. */
+async function save(name) {
+  const item = shown ?? selected; // the tables of all films can be saved while a film is loading
+  item.saving.add(name);
   disableSaves();
   try {
-    const [content, name] = await SAVES[what](item);
+    const [content, fileName] = await SAVES[name](item);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(content);
-    link.download = name;
+    link.download = fileName;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (problem) {
     announce(`${item.name}: ${problem.detail ?? problem}`);
   } finally {
-    item.saving.delete(what);
+    item.saving.delete(name);
     disableSaves();
   }
 }
@@ -273,9 +275,9 @@ function disableSaves() {
   }
 }
 
-// ---- what people do
+// ---- user input
 
-const DO = {
+const ACTIONS = {
   choose: () => $("files").click(),
   example: async (button) => {
     button.disabled = true;
@@ -290,11 +292,11 @@ const DO = {
   },
   reveal: () => {
     setOpacity(opacity || 1);
-    $("screen").focus(); // the button is gone
+    $("screen").focus(); // the button is hidden now
   },
   force: () => {
     selected.force = true;
-    again([selected]);
+    retry([selected]);
   },
   in: () => viewer.zoom(1.25),
   out: () => viewer.zoom(0.8),
@@ -302,9 +304,9 @@ const DO = {
   invert: () => document.querySelector('[data-do="invert"]').setAttribute("aria-pressed", String(viewer.invert())),
 };
 
-function step(by) {
-  const at = items.indexOf(selected) + by;
-  if (items[at]) select(items[at]);
+function selectNeighbour(offset) {
+  const index = items.indexOf(selected) + offset;
+  if (items[index]) select(items[index]);
 }
 
 function setOpacity(share) {
@@ -315,39 +317,39 @@ function setOpacity(share) {
 }
 
 const KEYS = {
-  ArrowLeft: () => step(-1),
-  ArrowRight: () => step(1),
-  "+": DO.in,
-  "=": DO.in,
-  "-": DO.out,
-  0: DO.fit,
-  i: DO.invert,
+  ArrowLeft: () => selectNeighbour(-1),
+  ArrowRight: () => selectNeighbour(1),
+  "+": ACTIONS.in,
+  "=": ACTIONS.in,
+  "-": ACTIONS.out,
+  0: ACTIONS.fit,
+  i: ACTIONS.invert,
   w: () => viewer.move(0, 40),
   z: () => viewer.move(0, -40),
   a: () => viewer.move(40, 0),
   s: () => viewer.move(-40, 0),
-  "[": () => viewer.window(-0.05, 0),
-  "]": () => viewer.window(0.05, 0),
-  ",": () => viewer.window(0, -0.03),
-  ".": () => viewer.window(0, 0.03),
-  o: () => flip("style", ["fill", "outline"]),
-  d: () => flip("definition", ["field", "whole"]),
+  "[": () => viewer.changeWindow(-0.05, 0),
+  "]": () => viewer.changeWindow(0.05, 0),
+  ",": () => viewer.changeWindow(0, -0.03),
+  ".": () => viewer.changeWindow(0, 0.03),
+  o: () => toggle("style", ["fill", "outline"]),
+  d: () => toggle("definition", ["field", "whole"]),
   l: () => setOpacity(opacity && !isVeiled() ? 0 : 1),
 };
 
 document.addEventListener("keydown", (event) => {
-  const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  const typing = event.target.matches('input:not([type="radio"])');
-  const choosing = event.target.matches('input[type="radio"]') && event.key.startsWith("Arrow");
-  if (!act || !selected || typing || choosing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const isTyping = event.target.matches('input:not([type="radio"])');
+  const isChoosing = event.target.matches('input[type="radio"]') && event.key.startsWith("Arrow");
+  if (!action || !selected || isTyping || isChoosing || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
-  act();
+  action();
 });
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button?.dataset.do) DO[button.dataset.do](button);
-  else if (!button && event.target.closest(".drop")) DO.choose();
+  if (button?.dataset.do) ACTIONS[button.dataset.do](button);
+  else if (!button && event.target.closest(".drop")) ACTIONS.choose();
   if (button?.dataset.save) save(button.dataset.save);
 });
 
@@ -356,7 +358,7 @@ document.addEventListener("change", ({ target }) => {
     viewer.mode = target.value;
     $("screen").classList.toggle("window", target.value === "window");
   }
-  if (target.name === "definition" || target.name === "style") restyle(target.name);
+  if (target.name === "definition" || target.name === "style") updateView(target.name);
 });
 
 $("opacity").addEventListener("input", ({ target }) => setOpacity(target.value / 100));
@@ -369,7 +371,7 @@ $("key").addEventListener("submit", (event) => {
   event.preventDefault();
   service.useKey($("key-input").value);
   $("key").hidden = true;
-  again(items.filter((each) => each.problem?.status === 401));
+  retry(items.filter((item) => item.problem?.status === 401));
 });
 
 for (const name of ["dragenter", "dragover"]) {

@@ -1,49 +1,49 @@
-// The one way to the server: a film goes as it is, and what comes back is all there is.
+// Requests to the service: films, results and downloads.
 
-const MOST_TRIES = 20;
+const MAX_TRIES = 20;
 let key = "";
 
-export const useKey = (given) => { key = given; };
+export const useKey = (newKey) => { key = newKey; };
 
 export async function model() {
   return (await fetch("/v1/model")).json();
 }
 
 export async function example() {
-  const told = await fetch("/v1/example.png");
-  if (!told.ok) throw new Error("the example could not be drawn");
-  return new File([await told.blob()], "example.png", { type: "image/png" });
+  const response = await fetch("/v1/example.png");
+  if (!response.ok) throw new Error("the example could not be drawn");
+  return new File([await response.blob()], "example.png", { type: "image/png" });
 }
 
-/** Segment a film by every definition the weights give; `tell` hears of the progress. */
-export const segment = (film, { force }, tell) =>
-  patient(`?lungs=all&include=rle&include=mask&include=film&include=row&force=${force}`, film, { tell, type: "json" });
+/** Segment a film by every definition of the weights; `onProgress` is called with the progress. */
+export const segment = (film, { force }, onProgress) =>
+  postWithRetries(`?lungs=all&include=rle&include=mask&include=film&include=row&force=${force}`, film, { onProgress, type: "json" });
 
-/** A film in another format, as the command line would write it. */
+/** The result of a film in another format, as the command line writes it. */
 export const file = (film, { definition, format, force }) =>
-  patient(`?lungs=${definition}&format=${format}&force=${force}`, film, { tell: () => {}, type: "blob" });
+  postWithRetries(`?lungs=${definition}&format=${format}&force=${force}`, film, { onProgress: () => {}, type: "blob" });
 
-/** Ask again while the queue is full, when the server says. */
-async function patient(query, file, { tell, type }) {
+/** Post a film; while the queue is full, retry after the time that the server gives. */
+async function postWithRetries(query, file, { onProgress, type }) {
   for (let tries = 1; ; tries++) {
-    const request = await send(query, file, { tell, type });
+    const request = await post(query, file, { onProgress, type });
     if (request.status === 200) return request.response;
-    const busy = request.status === 503 && request.getResponseHeader("Retry-After");
-    if (!busy || tries === MOST_TRIES) throw await problemOf(request);
-    tell({ step: "queue" });
-    await new Promise((done) => setTimeout(done, 1000 * Number(busy)));
+    const retryAfter = request.status === 503 && request.getResponseHeader("Retry-After");
+    if (!retryAfter || tries === MAX_TRIES) throw await problemOf(request);
+    onProgress({ step: "queue" });
+    await new Promise((done) => setTimeout(done, 1000 * Number(retryAfter)));
   }
 }
 
-function send(query, file, { tell, type }) {
+function post(query, file, { onProgress, type }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", `/v1/segmentations${query}`);
     request.responseType = type;
     request.setRequestHeader("Content-Type", "application/octet-stream");
     if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
-    request.upload.onprogress = ({ loaded, total }) => tell({ step: "send", share: loaded / total });
-    request.upload.onload = () => tell({ step: "compute" });
+    request.upload.onprogress = ({ loaded, total }) => onProgress({ step: "send", share: loaded / total });
+    request.upload.onload = () => onProgress({ step: "compute" });
     request.onload = () => resolve(request);
     request.onerror = () => reject({
       title: "The server does not answer",
@@ -53,12 +53,13 @@ function send(query, file, { tell, type }) {
   });
 }
 
+/** The problem details of a failed request, or a substitute if its response has none. */
 async function problemOf(request) {
-  let told = request.response;
+  let problem = request.response;
   try {
-    if (told instanceof Blob) told = JSON.parse(await told.text());
+    if (problem instanceof Blob) problem = JSON.parse(await problem.text());
   } catch {
-    told = null;
+    problem = null;
   }
-  return told?.status ? told : { status: request.status, title: "The server gave no clear answer", detail: "Try again." };
+  return problem?.status ? problem : { status: request.status, title: "The server gave no clear answer", detail: "Try again." };
 }

@@ -1,9 +1,9 @@
-// The strip: a thumbnail for each film, with its own name and verdict.
+// The strip of thumbnails: one for each film, with its name and verdict.
 
 import * as panel from "/page/panel.js";
 
-/** A thumbnail without a picture; `choose` is told of the film when it is clicked. */
-export function addThumbnail(item, choose) {
+/** Add a thumbnail without a picture; a click on it calls `onSelect` with the film. */
+export function addThumbnail(item, onSelect) {
   const button = document.createElement("button");
   const blank = document.createElement("span");
   const name = document.createElement("span");
@@ -12,13 +12,14 @@ export function addThumbnail(item, choose) {
   name.className = "name";
   name.textContent = button.title = item.name;
   button.append(blank, name);
-  button.addEventListener("click", () => choose(item));
+  button.addEventListener("click", () => onSelect(item));
   item.tile = button;
   const entry = document.createElement("li");
   entry.append(button);
   document.getElementById("films").append(entry);
 }
 
+/** Draw the picture and the verdict of a film on its thumbnail. */
 export function drawThumbnail(item, bitmap, quality) {
   const scale = Math.min(184 / bitmap.width, 156 / bitmap.height);
   const canvas = document.createElement("canvas");
@@ -28,11 +29,11 @@ export function drawThumbnail(item, bitmap, quality) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   item.tile.querySelector(".blank").replaceWith(canvas);
-  mark(item, quality);
+  showBadge(item, quality);
 }
 
-/** The verdict on a thumbnail, by the definition on show. */
-export function mark(item, quality) {
+/** Show the verdict on a thumbnail, by the selected definition. */
+export function showBadge(item, quality) {
   item.tile.querySelector(".badge")?.remove();
   item.tile.append(panel.badge(quality));
 }

@@ -1,9 +1,9 @@
-// The viewer: film and overlay under one transform; window and level by CSS filters.
+// The viewer: film and overlay with one transform; CSS filters make window and level.
 
 import { decode, paint } from "/page/masks.js";
 
-const NATURAL = { centre: 0.5, width: 1, inverted: false };
-const MOST_ZOOM = 16;
+const DEFAULT_WINDOW = { centre: 0.5, width: 1, inverted: false };
+const MAX_ZOOM = 16;
 
 export class Viewer {
   constructor(screen) {
@@ -13,14 +13,14 @@ export class Viewer {
     this.overlay = screen.querySelector("#overlay");
     this.readout = screen.querySelector("#readout");
     this.mode = "move";
-    this.look = { ...NATURAL };
-    this.place = { x: 0, y: 0, scale: 1 };
+    this.windowing = { ...DEFAULT_WINDOW };
+    this.position = { x: 0, y: 0, scale: 1 };
     this.fitted = true;
     this.pointers = new Map();
     this.listen();
   }
 
-  /** Show a film (ImageBitmap); its lungs come with `lungs`. */
+  /** Show a film (ImageBitmap); `showLungs` adds its lungs. */
   show(bitmap) {
     for (const canvas of [this.film, this.overlay]) {
       canvas.width = bitmap.width;
@@ -30,99 +30,99 @@ export class Viewer {
     this.reset();
   }
 
-  /** No film: nothing of the one before is left. */
+  /** Remove the film and its lungs. */
   clear() {
     for (const canvas of [this.film, this.overlay]) canvas.width = canvas.height = 0;
   }
 
-  /** Paint the lungs: run lengths by name, or nothing. */
-  lungs(rle, how) {
+  /** Paint the lungs: run lengths by name, null for a mask that is missing. */
+  showLungs(rle, style) {
     const masks = Object.fromEntries(
-      Object.entries(rle).filter(([, each]) => each).map(([name, each]) => [name, decode(each)]),
+      Object.entries(rle).filter(([, runs]) => runs).map(([name, runs]) => [name, decode(runs)]),
     );
-    paint(this.overlay, masks, how);
+    paint(this.overlay, masks, style);
   }
 
-  /** The whole film, with its own grey values. */
+  /** Show the complete film, with its own grey values. */
   reset() {
-    this.look = { ...NATURAL, inverted: this.look.inverted };
+    this.windowing = { ...DEFAULT_WINDOW, inverted: this.windowing.inverted };
     this.fit();
-    this.applyLook();
+    this.applyWindowing();
   }
 
   fit() {
     const { clientWidth: w, clientHeight: h } = this.screen;
     const { width, height } = this.film;
     const scale = (width && height && Math.min(w / width, h / height)) || 1;
-    this.place = { scale, x: (w - scale * width) / 2, y: (h - scale * height) / 2 };
+    this.position = { scale, x: (w - scale * width) / 2, y: (h - scale * height) / 2 };
     this.fitted = true;
-    this.applyPlace();
+    this.applyPosition();
   }
 
-  /** Zoom by a factor about a point of the screen; its middle if none is given. */
+  /** Zoom by a factor about a point of the screen, by default its middle. */
   zoom(factor, at = { x: this.screen.clientWidth / 2, y: this.screen.clientHeight / 2 }) {
-    const { scale, x, y } = this.place;
-    const next = Math.min(MOST_ZOOM, Math.max(0.02, scale * factor));
-    const by = next / scale;
-    this.place = { scale: next, x: at.x - by * (at.x - x), y: at.y - by * (at.y - y) };
+    const { scale, x, y } = this.position;
+    const newScale = Math.min(MAX_ZOOM, Math.max(0.02, scale * factor));
+    const ratio = newScale / scale;
+    this.position = { scale: newScale, x: at.x - ratio * (at.x - x), y: at.y - ratio * (at.y - y) };
     this.fitted = false;
-    this.applyPlace();
+    this.applyPosition();
   }
 
   move(dx, dy) {
-    this.place.x += dx;
-    this.place.y += dy;
+    this.position.x += dx;
+    this.position.y += dy;
     this.fitted = false;
-    this.applyPlace();
+    this.applyPosition();
   }
 
   /** Change the window's width and centre, as shares of the grey range. */
-  window(dWidth, dCentre) {
-    this.look.width = Math.min(2, Math.max(0.02, this.look.width + dWidth));
-    this.look.centre = Math.min(1, Math.max(0.02, this.look.centre + dCentre));
-    this.applyLook();
+  changeWindow(dWidth, dCentre) {
+    this.windowing.width = Math.min(2, Math.max(0.02, this.windowing.width + dWidth));
+    this.windowing.centre = Math.min(1, Math.max(0.02, this.windowing.centre + dCentre));
+    this.applyWindowing();
   }
 
   invert() {
-    this.look.inverted = !this.look.inverted;
-    this.applyLook();
-    return this.look.inverted;
+    this.windowing.inverted = !this.windowing.inverted;
+    this.applyWindowing();
+    return this.windowing.inverted;
   }
 
-  applyPlace() {
-    const { x, y, scale } = this.place;
+  applyPosition() {
+    const { x, y, scale } = this.position;
     this.stage.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
     this.film.style.imageRendering = scale > 3 ? "pixelated" : "auto";
-    this.tell();
+    this.updateReadout();
   }
 
-  applyLook() {
+  applyWindowing() {
     // out = (v - centre) / width + 1/2, as a brightness (v * b) and a contrast ((v - 1/2) k + 1/2)
-    const { centre, width, inverted } = this.look;
+    const { centre, width, inverted } = this.windowing;
     const filters = [`brightness(${1 / (2 * centre)})`, `contrast(${(2 * centre) / width})`];
     this.film.style.filter = [...filters, ...(inverted ? ["invert(1)"] : [])].join(" ");
-    this.tell();
+    this.updateReadout();
   }
 
-  /** Zoom, and the window where it is not the film's own. */
-  tell() {
-    const { centre, width } = this.look;
-    const own = centre === NATURAL.centre && width === NATURAL.width;
+  /** Write the zoom, and the window if it was changed, below the film. */
+  updateReadout() {
+    const { centre, width } = this.windowing;
+    const isDefault = centre === DEFAULT_WINDOW.centre && width === DEFAULT_WINDOW.width;
     const percent = (share) => `${Math.round(100 * share)} %`;
-    const windowed = own ? "" : ` · window ${percent(width)}, level ${percent(centre)}`;
-    this.readout.textContent = `zoom ${percent(this.place.scale)}${windowed}`;
+    const windowed = isDefault ? "" : ` · window ${percent(width)}, level ${percent(centre)}`;
+    this.readout.textContent = `zoom ${percent(this.position.scale)}${windowed}`;
   }
 
   listen() {
     const { screen } = this;
     screen.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom(Math.exp(-0.0015 * event.deltaY), this.at(event));
+      this.zoom(Math.exp(-0.0015 * event.deltaY), this.pointOf(event));
     }, { passive: false });
     screen.addEventListener("pointerdown", (event) => {
-      if (event.target.closest("button")) return; // captured, its click would be lost
+      if (event.target.closest("button")) return; // with the pointer captured, the button would get no click
       screen.setPointerCapture(event.pointerId);
-      this.pointers.set(event.pointerId, this.at(event));
+      this.pointers.set(event.pointerId, this.pointOf(event));
     });
     screen.addEventListener("pointermove", (event) => this.drag(event));
     for (const end of ["pointerup", "pointercancel"]) {
@@ -132,7 +132,8 @@ export class Viewer {
     new ResizeObserver(() => this.fitted && this.fit()).observe(screen);
   }
 
-  at(event) {
+  /** The point of an event on the screen, px. */
+  pointOf(event) {
     const { left, top } = this.screen.getBoundingClientRect();
     return { x: event.clientX - left, y: event.clientY - top };
   }
@@ -140,14 +141,14 @@ export class Viewer {
   drag(event) {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
-    const now = this.at(event);
+    const now = this.pointOf(event);
     const other = [...this.pointers.entries()].find(([id]) => id !== event.pointerId)?.[1];
     this.pointers.set(event.pointerId, now);
     if (other) {
-      const far = (a, b) => Math.max(1, Math.hypot(a.x - b.x, a.y - b.y));
-      this.zoom(far(now, other) / far(before, other), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
+      const distance = (a, b) => Math.max(1, Math.hypot(a.x - b.x, a.y - b.y));
+      this.zoom(distance(now, other) / distance(before, other), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
     } else if ((this.mode === "window") !== event.shiftKey) {
-      this.window((now.x - before.x) / 400, (now.y - before.y) / 400);
+      this.changeWindow((now.x - before.x) / 400, (now.y - before.y) / 400);
     } else {
       this.move(now.x - before.x, now.y - before.y);
     }

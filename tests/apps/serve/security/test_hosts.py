@@ -1,4 +1,4 @@
-"""Whom the service answers: names that are its own, and pages that are its own."""
+"""The host names that the service answers to, and the sites whose pages may use it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from pleura.apps.serve.hosts import Hosts, names
-from pleura.apps.serve.problems import ForeignOrigin, UnknownHost
+from pleura.apps.serve.errors import ForeignOrigin, UnknownHost
+from pleura.apps.serve.security.hosts import AllowedHosts, host_names
 from pleura.core.errors import UsageError
 
-WHERE = "/v1/segmentations"
+ROUTE = "/v1/segmentations"
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ WHERE = "/v1/segmentations"
         ("0.0.0.0", "evil.example", False),
     ],
 )
-def test_the_names_are_the_address_and_those_of_this_machine(
+def test_the_service_has_the_names_of_its_address_and_of_loopback(
     bound: str, host: str, is_ours: bool
 ) -> None:
-    refusal = Hosts(bound).refusal("GET", {"host": host})
+    refusal = AllowedHosts(bound).refusal("GET", {"host": host})
     assert isinstance(refusal, UnknownHost) is not is_ours
 
 
@@ -69,28 +69,28 @@ def test_the_names_are_the_address_and_those_of_this_machine(
     ],
 )
 def test_more_names_can_be_allowed(allowed: str, host: str, is_ours: bool) -> None:
-    hosts = Hosts(allowed=names([allowed]))
+    hosts = AllowedHosts(allowed=host_names([allowed]))
     assert (hosts.refusal("GET", {"host": host}) is None) is is_ours
 
 
 @pytest.mark.parametrize("name", ["http://films.example", "films.example:8017", "a/b", "", "a b"])
-def test_a_name_that_is_none_is_said(run: Callable[..., Any], name: str) -> None:
+def test_an_invalid_name_is_refused(run: Callable[..., Any], name: str) -> None:
     with pytest.raises(UsageError, match="without http:// and port"):
-        Hosts(allowed=names([name]))
+        AllowedHosts(allowed=host_names([name]))
     ended = run("serve", "--allow-host", name, "--port", 0)
     assert (ended.code, "is no name of a host" in ended.err) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("method", "headers", "may"),
+    ("method", "headers", "is_allowed"),
     [
         ("POST", {}, True),  # a program
         ("POST", {"origin": "http://localhost:8017"}, True),
         ("POST", {"origin": "http://localhost:8017", "sec-fetch-site": "same-origin"}, True),
-        ("POST", {"origin": "https://films.example"}, True),  # allowed by name, behind a proxy
+        ("POST", {"origin": "https://films.example"}, True),  # allowed by name, as behind a proxy
         ("POST", {"origin": "https://films.example", "sec-fetch-site": "cross-site"}, True),
         ("POST", {"origin": "http://localhost:9000"}, False),
-        ("POST", {"origin": "http://127.0.0.1:8017"}, False),  # not the one that Host names
+        ("POST", {"origin": "http://127.0.0.1:8017"}, False),  # not the name in `Host`
         ("POST", {"origin": "https://localhost:8017.evil.example"}, False),
         ("POST", {"origin": "https://evil.example"}, False),
         ("POST", {"origin": "null"}, False),
@@ -99,43 +99,47 @@ def test_a_name_that_is_none_is_said(run: Callable[..., Any], name: str) -> None
         ("POST", {"sec-fetch-site": "cross-site"}, False),
         ("POST", {"sec-fetch-site": "same-site"}, False),
         ("POST", {"sec-fetch-site": "none"}, True),
-        ("GET", {"sec-fetch-site": "cross-site"}, True),  # a link that leads here
+        ("GET", {"sec-fetch-site": "cross-site"}, True),  # a link to the page
         ("GET", {"origin": "https://evil.example"}, False),
     ],
 )
-def test_pages_of_other_sites_may_not_ask(method: str, headers: dict[str, str], may: bool) -> None:
-    hosts = Hosts(allowed=("films.example",))
+def test_pages_of_other_sites_are_refused(
+    method: str, headers: dict[str, str], is_allowed: bool
+) -> None:
+    hosts = AllowedHosts(allowed=("films.example",))
     refusal = hosts.refusal(method, {"host": "localhost:8017", **headers})
-    assert isinstance(refusal, ForeignOrigin) is not may
+    assert isinstance(refusal, ForeignOrigin) is not is_allowed
 
 
-def test_any_name_lets_no_page_of_any_name_ask() -> None:
-    hosts = Hosts(allowed=("*",))
-    asking = {"host": "localhost:8017", "origin": "https://evil.example"}
-    assert isinstance(hosts.refusal("POST", asking), ForeignOrigin)
+def test_allowing_any_name_allows_no_other_page() -> None:
+    hosts = AllowedHosts(allowed=("*",))
+    foreign = {"host": "localhost:8017", "origin": "https://evil.example"}
+    assert isinstance(hosts.refusal("POST", foreign), ForeignOrigin)
     own = {"host": "films.example", "origin": "https://films.example"}
     assert hosts.refusal("POST", own) is None
 
 
-@pytest.mark.parametrize("where", ["/", "/page/app.js", "/healthz", "/v1/model", "/nowhere"])
-def test_another_name_is_421_everywhere(client: httpx.Client, where: str) -> None:
-    told = client.get(where, headers={"Host": "evil.example"})
-    assert told.status_code == 421
-    assert told.headers["content-type"] == "application/problem+json"
-    assert told.json()["type"] == "urn:pleura:problem:unknown-host"
-    assert "--allow-host" in told.json()["detail"]
-    assert "default-src 'none'" in told.headers["content-security-policy"]
+@pytest.mark.parametrize("path", ["/", "/page/app.js", "/healthz", "/v1/model", "/nowhere"])
+def test_another_host_name_is_421_on_every_route(client: httpx.Client, path: str) -> None:
+    response = client.get(path, headers={"Host": "evil.example"})
+    assert response.status_code == 421
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["type"] == "urn:pleura:problem:unknown-host"
+    assert "--allow-host" in response.json()["detail"]
+    assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
-def test_another_origin_is_403_and_nothing_is_worked_on(client: httpx.Client, films: Path) -> None:
+def test_another_origin_is_403(client: httpx.Client, films: Path) -> None:
     body = (films / "a.png").read_bytes()
     for method in ("POST", "GET", "OPTIONS"):
-        told = client.request(method, WHERE, content=body, headers={"Origin": "http://e.example"})
-        assert told.status_code == 403
-        assert told.json()["type"] == "urn:pleura:problem:foreign-origin"
-        assert "a page of http://e.example may not use this service" in told.json()["detail"]
-        assert "access-control-allow-origin" not in told.headers
-    assert client.post(WHERE, content=body).status_code == 200
+        response = client.request(
+            method, ROUTE, content=body, headers={"Origin": "http://e.example"}
+        )
+        assert response.status_code == 403
+        assert response.json()["type"] == "urn:pleura:problem:foreign-origin"
+        assert "a page of http://e.example may not use this service" in response.json()["detail"]
+        assert "access-control-allow-origin" not in response.headers
+    assert client.post(ROUTE, content=body).status_code == 200
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -145,25 +149,25 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-ATTACK = """<!doctype html><title>elsewhere</title>
+FOREIGN_PAGE = """<!doctype html><title>foreign_page</title>
 <form id="plain" method="post" enctype="text/plain" target="there"
  action="ADDRESS/v1/segmentations"><input name="a" value="b"></form>
 <form id="parts" method="post" enctype="multipart/form-data" target="there"
  action="ADDRESS/v1/segmentations"><input type="file" name="film"></form>
 <iframe name="there"></iframe>"""
 
-POST = """async (address) => {
-  const asked = { method: "POST", body: "film", mode: "MODE" };
+FETCH = """async (address) => {
+  const request = { method: "POST", body: "film", mode: "MODE" };
   try {
-    return (await fetch(`${address}/v1/segmentations`, asked)).type;
+    return (await fetch(`${address}/v1/segmentations`, request)).type;
   } catch (error) { return "failed"; }
 }"""
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, address: str) -> Iterator[str]:
-    """The address of a page of another site."""
-    (tmp_path / "index.html").write_text(ATTACK.replace("ADDRESS", address.rstrip("/")))
+def foreign_page(tmp_path: Path, address: str) -> Iterator[str]:
+    """The URL of a page of another site."""
+    (tmp_path / "index.html").write_text(FOREIGN_PAGE.replace("ADDRESS", address.rstrip("/")))
 
     class Silent(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -178,30 +182,30 @@ def elsewhere(tmp_path: Path, address: str) -> Iterator[str]:
         thread.join()
 
 
-def test_a_page_of_another_site_gets_nothing_done(
-    browser: Browser, elsewhere: str, address: str, films: Path
+def test_no_page_of_another_site_can_use_the_service(
+    browser: Browser, foreign_page: str, address: str, films: Path
 ) -> None:
-    """By forms, which need nobody's leave, and by scripts."""
+    """Neither with forms, which browsers send without permission, nor with scripts."""
 
-    def count(what: str) -> float:
+    def count(prefix: str) -> float:
         text = httpx.get(f"{address}/metrics").text
-        lines = [line for line in text.splitlines() if line.startswith(what)]
+        lines = [line for line in text.splitlines() if line.startswith(prefix)]
         return sum(float(line.split()[-1]) for line in lines)
 
-    def refused() -> float:
+    def refused_posts() -> float:
         return count('pleura_requests_total{method="POST",status="403"}')
 
-    worked_on, before = count("pleura_films_total"), refused()
-    sheet = browser.new_page()
-    sheet.goto(elsewhere)
-    sheet.evaluate("() => document.getElementById('plain').submit()")
-    wait_until(lambda: refused() == before + 1)
-    sheet.set_input_files('input[type="file"]', films / "a.png")
-    sheet.evaluate("() => document.getElementById('parts').submit()")
-    wait_until(lambda: refused() == before + 2)
+    segmented, before = count("pleura_films_total"), refused_posts()
+    page = browser.new_page()
+    page.goto(foreign_page)
+    page.evaluate("() => document.getElementById('plain').submit()")
+    wait_until(lambda: refused_posts() == before + 1)
+    page.set_input_files('input[type="file"]', films / "a.png")
+    page.evaluate("() => document.getElementById('parts').submit()")
+    wait_until(lambda: refused_posts() == before + 2)
     for mode in ("no-cors", "cors"):
-        told = sheet.evaluate(POST.replace("MODE", mode), address.rstrip("/"))
-        assert told == "failed"  # the page does not even hear that it was refused
-    wait_until(lambda: refused() == before + 4)
-    sheet.close()
-    assert count("pleura_films_total") == worked_on
+        response = page.evaluate(FETCH.replace("MODE", mode), address.rstrip("/"))
+        assert response == "failed"  # the page does not learn that it was refused
+    wait_until(lambda: refused_posts() == before + 4)
+    page.close()
+    assert count("pleura_films_total") == segmented

@@ -1,4 +1,4 @@
-"""Parameters that an address does not take, everywhere in the HTTP interface."""
+"""Query parameters that a route does not take."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import pytest
 
 from pleura.runtime.engine import OnnxEngine
 
-WHERE = "/v1/segmentations"
-READ = ("/v1/model", "/v1/example.png", "/healthz", "/readyz", "/metrics", "/openapi.json")
+ROUTE = "/v1/segmentations"
+GET_ROUTES = ("/v1/model", "/v1/example.png", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 @pytest.fixture(scope="module")
 def client(start: Callable[..., httpx.Client], five_weights: Path) -> httpx.Client:
-    """With both definitions, so that `lungs=whole` is right and `lung=whole` is not."""
+    """A client of a service with both definitions: `lungs=whole` is valid."""
     return start(engine=OnnxEngine(five_weights.read_bytes(), threads=1))
 
 
-def refused(told: httpx.Response) -> str:
-    """What a problem of a wrong parameter says."""
-    assert told.status_code == 400, told.text
-    assert told.headers["content-type"] == "application/problem+json"
-    said: dict[str, Any] = told.json()
-    assert said["type"] == "urn:pleura:problem:usage-error"
-    assert said["instance"] == told.url.path
-    return str(said["detail"])
+def usage_problem(response: httpx.Response) -> str:
+    """The detail of a 400 problem for wrong usage."""
+    assert response.status_code == 400, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    details: dict[str, Any] = response.json()
+    assert details["type"] == "urn:pleura:problem:usage-error"
+    assert details["instance"] == response.url.path
+    return str(details["detail"])
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "text"),
     [
         ("lung=whole", "there is no parameter 'lung'; did you mean 'lungs'?"),
         ("Lungs=whole", "there is no parameter 'Lungs'; did you mean 'lungs'?"),
@@ -56,48 +56,46 @@ def refused(told: httpx.Response) -> str:
         ("include=row,rle", "include"),
     ],
 )
-def test_a_parameter_that_is_not_taken_is_400(
-    client: httpx.Client, films: Path, query: str, says: str
-) -> None:
-    told = client.post(f"{WHERE}?{query}", content=(films / "a.png").read_bytes())
-    assert says in refused(told)
+def test_a_wrong_parameter_is_400(client: httpx.Client, films: Path, query: str, text: str) -> None:
+    response = client.post(f"{ROUTE}?{query}", content=(films / "a.png").read_bytes())
+    assert text in usage_problem(response)
 
 
 @pytest.mark.parametrize("query", ["", "?", "?&", "?lungs=whole", "?include=row&include=rle"])
-def test_a_parameter_that_is_taken_is_not(client: httpx.Client, films: Path, query: str) -> None:
-    assert client.post(WHERE + query, content=(films / "a.png").read_bytes()).status_code == 200
+def test_a_right_parameter_is_200(client: httpx.Client, films: Path, query: str) -> None:
+    assert client.post(ROUTE + query, content=(films / "a.png").read_bytes()).status_code == 200
 
 
-@pytest.mark.parametrize("where", READ)
-def test_addresses_without_parameters_take_none(client: httpx.Client, where: str) -> None:
-    assert "this address takes none" in refused(client.get(where, params={"lungs": "whole"}))
-    assert client.get(where).status_code == 200
+@pytest.mark.parametrize("route", GET_ROUTES)
+def test_a_route_without_parameters_refuses_any(client: httpx.Client, route: str) -> None:
+    assert "this address takes none" in usage_problem(client.get(route, params={"lungs": "whole"}))
+    assert client.get(route).status_code == 200
 
 
-def test_the_page_may_be_asked_for_with_any(client: httpx.Client) -> None:
-    """It is no part of the interface, and links to it carry what they carry."""
+def test_the_page_takes_any_parameter(client: httpx.Client) -> None:
+    """The page is not part of the interface, and links to it may have parameters."""
     assert client.get("/?from=wiki").status_code == 200
 
 
 @pytest.mark.parametrize("field", ["lungs", "lung", "format"])
-def test_a_parameter_in_the_form_is_not_left_aside_either(
-    client: httpx.Client, films: Path, field: str
-) -> None:
+def test_a_parameter_in_the_form_is_400(client: httpx.Client, films: Path, field: str) -> None:
     files = {"film": ("a.png", (films / "a.png").read_bytes())}
-    said = refused(client.post(WHERE, files=files, data={field: "whole"}))
-    assert said.startswith(f"the form's field '{field}' is no file; give parameters in the address")
-    assert client.post(f"{WHERE}?lungs=whole", files=files).status_code == 200
-
-
-def test_a_large_upload_hears_what_is_wrong_with_its_parameters(client: httpx.Client) -> None:
-    """Also where the connection closes with the answer: the rest of the body is read first."""
-    told = client.post(
-        f"{WHERE}?lung=whole", content=bytes(20_000_000), headers={"Connection": "close"}
+    details = usage_problem(client.post(ROUTE, files=files, data={field: "whole"}))
+    assert details.startswith(
+        f"the form's field '{field}' is no file; give parameters in the address"
     )
-    assert "did you mean 'lungs'?" in refused(told)
+    assert client.post(f"{ROUTE}?lungs=whole", files=files).status_code == 200
 
 
-def test_the_description_says_so(client: httpx.Client) -> None:
+def test_a_large_upload_with_a_wrong_parameter_gets_the_answer(client: httpx.Client) -> None:
+    """The rest of the body is read first, also where the connection closes after the answer."""
+    response = client.post(
+        f"{ROUTE}?lung=whole", content=bytes(20_000_000), headers={"Connection": "close"}
+    )
+    assert "did you mean 'lungs'?" in usage_problem(response)
+
+
+def test_the_openapi_description_has_these_problems(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()["paths"]
     answers = [answer["responses"] for path in described.values() for answer in path.values()]
     assert len(answers) == 6

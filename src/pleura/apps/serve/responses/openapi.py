@@ -1,14 +1,14 @@
-"""The OpenAPI description of request and response bodies.
+"""The OpenAPI description of request and response bodies, which the service reads by hand.
 
-Why no response models of FastAPI: uploads are streamed, half of the answers are files, problems are
-of another media type, and models would give the description titles and references of their own.
+FastAPI's response models are not used: uploads are streamed, half of the responses are files,
+problems have another media type, and models would add titles and references to the description.
 """
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
-from pleura.apps.serve.problems import MEDIA_TYPE, PROBLEM_SCHEMA
+from pleura.apps.serve.responses.problem_details import MEDIA_TYPE, PROBLEM_SCHEMA
 from pleura.core.arrays import Verdict
 from pleura.core.quality.verdict import DOUBTS
 
@@ -30,11 +30,11 @@ _QUALITY: dict[str, Any] = {
             "type": ["number", "null"],
             "minimum": 0,
             "maximum": 1,
-            "description": "With a reader's outline; null where it cannot be told.",
+            "description": "Estimated Dice with a reader's outline; null if it is unknown.",
         },
         "doubts": {
             "type": "array",
-            "description": "Why the verdict is not `ok`, gravest first.",
+            "description": "Why the verdict is not `ok`; the most serious first.",
             "items": {
                 "type": "object",
                 "required": ["code", "text"],
@@ -47,15 +47,15 @@ _QUALITY: dict[str, Any] = {
 
 _HEADERS: dict[str, Any] = {
     "Pleura-Verdict": {
-        "description": "Of a PNG or DICOM file: `quality.verdict` of the JSON.",
+        "description": "For PNG and DICOM files: `quality.verdict` of the JSON.",
         "schema": {"enum": _VERDICTS},
     },
     "Pleura-Estimated-Dice": {
-        "description": "Of a file, where it is known.",
+        "description": "For files: `quality.estimated_dice`, if it is known.",
         "schema": {"type": "string", "pattern": r"^[0-9.]+$"},
     },
     "Pleura-Doubts": {
-        "description": "Of a file: the doubts' codes, with commas, where there are any.",
+        "description": "For files: the codes of the doubts, separated by commas, if there are any.",
         "schema": {"type": "string"},
     },
 }
@@ -64,7 +64,7 @@ _RESULT: dict[str, Any] = {
     "type": "object",
     "required": ["film", "status"],
     "properties": {
-        "film": {"type": "string", "description": "As the client called it; else empty."},
+        "film": {"type": "string", "description": "The client's name for the film, or empty."},
         "status": {"enum": ["done", "failed"]},
         "height": {"type": "integer"},
         "width": {"type": "integer"},
@@ -74,13 +74,13 @@ _RESULT: dict[str, Any] = {
         "formats": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "Besides `json` and `csv`; those of DICOM for DICOM films only.",
+            "description": "Formats besides `json` and `csv`. Only DICOM films have DICOM formats.",
         },
         "provenance": {"type": "object"},
         "lungs": {
             "type": "object",
             "description": "By definition, `field` or `whole`: `quality`, `measurements`, `notes`, "
-            "and what `include` asked for: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
+            "and what `include` requested: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
             "additionalProperties": {
                 "type": "object",
                 "required": ["quality", "measurements", "notes"],
@@ -95,39 +95,41 @@ _RESULT: dict[str, Any] = {
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def _problems(says: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def _problem_responses(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}
-    return {status: {"description": text, "content": content} for status, text in says.items()}
+    return {
+        status: {"description": text, "content": content} for status, text in descriptions.items()
+    }
 
 
-PROBLEMS = _problems(
+PROBLEMS = _problem_responses(
     {
-        400: "A parameter or a form is wrong: one that is unknown, empty, or given twice, too.",
-        403: "`Origin` or `Sec-Fetch-Site` says that a page of another site asks.",
-        421: "`Host` is no name of this service.",
+        400: "A parameter or a form is wrong; also an unknown, empty or repeated parameter.",
+        403: "Forbidden: by `Origin` or `Sec-Fetch-Site` a page of another site sent the request.",
+        421: "Misdirected request: `Host` is no name of this service.",
     }
 )
-"""What every address may answer."""
+"""The problems that every route may answer."""
 
 READY: dict[int | str, dict[str, Any]] = {
     503: {
-        "description": "The queue is full, or a worker is stuck in a film.",
+        "description": "Not ready: the queue is full, or a worker is stuck in a film.",
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
-"""What `GET /readyz` answers besides."""
+"""The other response of `GET /readyz`."""
 
-_PROBLEMS = {
+_SEGMENTATION_PROBLEMS = {
     401: "The API key is missing or wrong.",
-    406: "None of the media types in Accept is offered.",
-    408: "The upload was too slow.",
-    413: "More bytes or films than one request may bring.",
-    415: "No image of a kind we read, a damaged one, or a body with a Content-Encoding.",
-    422: "An image, but no film that can be segmented.",
+    406: "Not acceptable: the service offers none of the media types in Accept.",
+    408: "Request timeout: the upload was too slow.",
+    413: "Content too large: more bytes or films than one request may bring.",
+    415: "No image, a format that Pleura does not read, a damaged image, or a Content-Encoding.",
+    422: "The image is no film that can be segmented.",
     500: "A defect of the service.",
-    503: "The queue or the memory for uploads is full, or the service ends; Retry-After says when "
-    "to come again.",
-    504: "No answer within the limit.",
+    503: "The queue or the memory for uploads is full, or the service ends; Retry-After has the "
+    "seconds until the next try.",
+    504: "The films were not segmented in time.",
 }
 
 SEGMENTATIONS: dict[str, Any] = {
@@ -153,7 +155,7 @@ SEGMENTATIONS: dict[str, Any] = {
     },
     "responses": {
         "200": {
-            "description": "What was found.",
+            "description": "The results.",
             "headers": _HEADERS,
             "content": {
                 "application/json": {
@@ -174,7 +176,10 @@ SEGMENTATIONS: dict[str, Any] = {
                 "application/dicom": _BINARY,
             },
         },
-        **{str(status): answer for status, answer in _problems(_PROBLEMS).items()},
+        **{
+            str(status): answer
+            for status, answer in _problem_responses(_SEGMENTATION_PROBLEMS).items()
+        },
     },
 }
-"""The body and the answers of `POST /v1/segmentations`."""
+"""The request body and the responses of `POST /v1/segmentations`."""

@@ -1,4 +1,4 @@
-"""What the page shows of a verdict, in a real browser."""
+"""How the page shows a verdict, in a real browser."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def refusing(
     refusing_weights: Path,
     request: pytest.FixtureRequest,
 ) -> Iterator[Page]:
-    """With weights that refuse every film by field, and doubt it by whole."""
+    """A page whose weights give `refused` for every film by field, and `review` by whole."""
     address = str(start(engine=OnnxEngine(refusing_weights.read_bytes(), threads=1)).base_url)
-    with open_page(address, request.node.name) as sheet:
-        yield sheet
+    with open_page(address, request.node.name) as page:
+        yield page
 
 
-def test_a_sound_film_is_called_ok(five: Page, films: Path, give: Callable[..., None]) -> None:
+def test_a_film_without_doubts_is_ok(five: Page, films: Path, give: Callable[..., None]) -> None:
     give(five, films / "a.png")
     expect(five.locator("#verdict-name")).to_have_text("OK")
     expect(five.locator("#verdict")).to_have_attribute("data-verdict", "ok")
@@ -41,10 +41,10 @@ def test_a_sound_film_is_called_ok(five: Page, films: Path, give: Callable[..., 
     expect(five.locator("#veil")).to_be_hidden()
     expect(five.locator("#films .badge")).to_have_text(re.compile("✓ OK"))
     expect(five.locator("#status")).to_have_text(re.compile("a.png: lungs found. OK"))
-    expect(five.locator("#estimate")).to_be_hidden()  # these weights tell nothing of it
+    expect(five.locator("#estimate")).to_be_hidden()  # the card of these weights cannot estimate it
 
 
-def test_doubts_stand_with_what_to_do(
+def test_doubts_are_shown_with_advice(
     five: Page, tmp_path: Path, give: Callable[..., None]
 ) -> None:
     ramp = np.tile(np.linspace(200, 240, 128).astype(np.uint8), (160, 1))
@@ -59,7 +59,7 @@ def test_doubts_stand_with_what_to_do(
     expect(five.locator("#status")).to_have_text(re.compile("Please review. Only one lung"))
 
 
-def test_a_refused_film_hides_its_outlines_until_somebody_insists(
+def test_a_refused_film_hides_its_outlines_until_the_user_shows_them(
     refusing: Page, films: Path, give: Callable[..., None]
 ) -> None:
     give(refusing, films / "a.png")
@@ -68,14 +68,14 @@ def test_a_refused_film_hides_its_outlines_until_somebody_insists(
     expect(refusing.locator("#veil")).to_contain_text("Refused: the outlines are hidden.")
     expect(refusing.locator("#overlay")).to_have_css("opacity", "0")
     expect(refusing.locator("#status")).to_have_text(re.compile("^a.png: Refused. No lung"))
-    refusing.get_by_text("Show them all the same").click()
+    refusing.get_by_text("Show them anyway").click()
     expect(refusing.locator("#veil")).to_be_hidden()
     expect(refusing.locator("#overlay")).to_have_css("opacity", "1")
     refusing.keyboard.press("l")
     expect(refusing.locator("#overlay")).to_have_css("opacity", "0")
 
 
-def test_the_verdict_goes_with_the_definition(
+def test_the_verdict_is_that_of_the_selected_definition(
     refusing: Page, films: Path, give: Callable[..., None]
 ) -> None:
     give(refusing, films / "a.png", films / "b.png")
@@ -89,36 +89,36 @@ def test_the_verdict_goes_with_the_definition(
     expect(refusing.locator("#status")).to_have_text(re.compile("^whole: Please review. Only one"))
     refusing.get_by_text("Field", exact=True).click()
     expect(refusing.locator("#verdict-name")).to_have_text("Refused")
-    expect(refusing.locator("#veil")).to_be_visible()  # nobody insisted by field
+    expect(refusing.locator("#veil")).to_be_visible()  # they were not shown by field
     refusing.keyboard.press("l")
     expect(refusing.locator("#veil")).to_be_hidden()
     refusing.locator("#films button").nth(1).click()
     expect(refusing.locator("#veil")).to_be_visible()  # another film
 
 
-def test_the_verdict_is_saved_with_the_json(
+def test_the_saved_json_has_the_verdict(
     refusing: Page, films: Path, give: Callable[..., None]
 ) -> None:
     give(refusing, films / "a.png")
-    with refusing.expect_download() as begun:
+    with refusing.expect_download() as download:
         refusing.click('[data-save="json"]')
-    saved = json.loads(Path(begun.value.path()).read_text())
-    verdicts = {name: each["quality"]["verdict"] for name, each in saved["lungs"].items()}
+    saved = json.loads(Path(download.value.path()).read_text())
+    verdicts = {name: lungs["quality"]["verdict"] for name, lungs in saved["lungs"].items()}
     assert verdicts == {"field": "refused", "whole": "review"}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_any_verdict(
-    refusing: Page, films: Path, scheme: Any, give: Callable[..., None], mended: Any
+def test_axe_finds_no_violations_in_any_verdict(
+    refusing: Page, films: Path, scheme: Any, give: Callable[..., None], axe_violations: Any
 ) -> None:
     refusing.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     give(refusing, films / "a.png")
     expect(refusing.locator("#veil")).to_be_visible()
-    assert mended(refusing) == []
+    assert axe_violations(refusing) == []
     refusing.keyboard.press("d")
     expect(refusing.locator("#verdict-name")).to_have_text("Please review")
     refusing.set_viewport_size({"width": 360, "height": 740})
-    assert mended(refusing) == []
+    assert axe_violations(refusing) == []
     wide = "() => document.documentElement.scrollWidth - window.innerWidth"
     assert refusing.evaluate(wide) <= 0
 
@@ -131,16 +131,16 @@ def test_a_lateral_film_has_the_verdict_of_the_command_line(
     tmp_path: Path,
     give: Callable[..., None],
 ) -> None:
-    """By the shipped weights, whatever they think of it."""
+    """With the shipped weights; any verdict will do."""
     lateral = films_root / "negatives" / "covid-19-pneumonia-14-L.jpg"
     assert run("segment", lateral, "-o", tmp_path, "--threads", 1, "-q").code == 0
     with (tmp_path / "results.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     address = str(start(engine=OnnxEngine(shipped(), threads=1)).base_url)
-    with open_page(address, "lateral") as sheet:
-        give(sheet, lateral)
-        expect(sheet.locator("#verdict")).to_have_attribute("data-verdict", row["verdict"])
-        expect(sheet.locator("#doubts li")).to_have_count(
+    with open_page(address, "lateral") as page:
+        give(page, lateral)
+        expect(page.locator("#verdict")).to_have_attribute("data-verdict", row["verdict"])
+        expect(page.locator("#doubts li")).to_have_count(
             len(row["doubts"].split(";") if row["doubts"] else [])
         )
-        expect(sheet.locator("#estimate")).to_be_visible(visible=row["estimated_dice"] != "")
+        expect(page.locator("#estimate")).to_be_visible(visible=row["estimated_dice"] != "")

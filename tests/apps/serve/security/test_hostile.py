@@ -1,4 +1,4 @@
-"""What strangers send to break it: 4xx, alive, and the memory back to where it was."""
+"""Hostile requests are answered 4xx, and the service goes on without using more memory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
-WHERE = "/v1/segmentations"
+ROUTE = "/v1/segmentations"
 
 
 def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """A PNG of these chunks, each with its right checksum."""
+    """A PNG of these chunks, with right checksums."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in chunks
@@ -47,7 +47,7 @@ def text_bomb() -> bytes:
 
 
 def large_tiff() -> bytes:
-    """A TIFF whose one directory says 60,000 x 60,000 pixels of 8 bits, in one strip."""
+    """A TIFF whose directory announces 60,000 x 60,000 pixels of 8 bits in one strip."""
     tags = [(256, 60_000), (257, 60_000), (258, 8), (259, 1), (262, 1), (273, 200), (278, 60_000)]
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0) + bytes(300)
@@ -69,7 +69,7 @@ def dicom(rows: int, columns: int, pixels: bytes) -> bytes:
 
 
 def nifti_bomb() -> bytes:
-    """A gzipped NIfTI that says 30,000 x 30,000 floats and brings 100 MB of zeros."""
+    """A gzipped NIfTI that announces 30,000 x 30,000 floats and holds 100 MB of zeros."""
     head = bytearray(352)
     struct.pack_into("<i", head, 0, 348)
     struct.pack_into("<8h", head, 40, 2, 30_000, 30_000, 1, 1, 1, 1, 1)
@@ -79,8 +79,8 @@ def nifti_bomb() -> bytes:
     return gzip.compress(bytes(head) + bytes(100_000_000))
 
 
-def drawn(kind: str) -> bytes:
-    """A film of noise, whole."""
+def noise_film(kind: str) -> bytes:
+    """A valid film of noise."""
     grey = np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)
     if kind == "DICOM":
         return dicom(200, 160, grey.tobytes())
@@ -96,7 +96,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "dicom": lambda: dicom(65_535, 65_535, bytes(1000)),
     "nifti": nifti_bomb,
 }
-STRANGERS = {
+NO_FILMS = {
     "pdf": b"%PDF-1.7\n",
     "gif": b"GIF89a" + bytes(50),
     "zip": b"PK\x03\x04" + bytes(50),
@@ -114,72 +114,72 @@ def client(start: Callable[..., httpx.Client]) -> httpx.Client:
     return start(headers_s=0.4, request_bytes=1_000_000, request_films=4)
 
 
-def is_refused(told: httpx.Response) -> bool:
-    """A problem of the film's, told as such."""
-    kind = told.headers["content-type"]
-    return told.status_code in (415, 422) and kind == "application/problem+json"
+def is_refused(response: httpx.Response) -> bool:
+    """Whether the response is a problem of the film."""
+    kind = response.headers["content-type"]
+    return response.status_code in (415, 422) and kind == "application/problem+json"
 
 
-@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("name", NO_FILMS)
 @pytest.mark.parametrize("kind", ["image/png", "application/json", "text/html", ""])
-def test_what_is_no_film_is_refused_whatever_it_is_called(
+def test_a_body_that_is_no_film_is_refused_with_any_content_type(
     client: httpx.Client, name: str, kind: str
 ) -> None:
-    told = client.post(WHERE, content=STRANGERS[name], headers={"Content-Type": kind})
-    assert is_refused(told), told.text
+    response = client.post(ROUTE, content=NO_FILMS[name], headers={"Content-Type": kind})
+    assert is_refused(response), response.text
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM"])
-def test_a_film_cut_short_is_refused_wherever_it_was_cut(client: httpx.Client, kind: str) -> None:
-    whole = drawn(kind)
-    assert client.post(WHERE, content=whole).status_code == 200
+def test_a_truncated_film_is_refused(client: httpx.Client, kind: str) -> None:
+    film = noise_film(kind)
+    assert client.post(ROUTE, content=film).status_code == 200
     for share in (0.02, 0.1, 0.5, 0.9):
-        told = client.post(WHERE, content=whole[: int(share * len(whole))])
-        assert is_refused(told), (share, told.text)
+        response = client.post(ROUTE, content=film[: int(share * len(film))])
+        assert is_refused(response), (share, response.text)
 
 
-def connected(client: httpx.Client) -> socket.socket:
+def connect(client: httpx.Client) -> socket.socket:
     return socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20)
 
 
-def test_headers_that_come_drop_by_drop_are_not_waited_for(client: httpx.Client) -> None:
+def test_slow_headers_are_408(client: httpx.Client) -> None:
     began = time.monotonic()
-    with connected(client) as slow:
+    with connect(client) as slow:
         slow.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n")
-        said = b""
-        while b"slowly" not in said:
+        received = b""
+        while b"slowly" not in received:
             slow.sendall(b"X-More: 1\r\n")
             slow.settimeout(0.05)
             try:
-                said += slow.recv(1000)
+                received += slow.recv(1000)
             except TimeoutError:
                 assert time.monotonic() - began < 20
-        assert said.startswith(b"HTTP/1.1 408 ")
+        assert received.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_connection_that_says_nothing_is_closed(client: httpx.Client) -> None:
-    with connected(client) as silent:
+def test_a_silent_connection_is_closed(client: httpx.Client) -> None:
+    with connect(client) as silent:
         assert silent.recv(100) == b""
 
 
-def test_the_second_request_of_a_connection_is_not_waited_for_either(client: httpx.Client) -> None:
-    with connected(client) as slow:
+def test_slow_headers_of_a_second_request_are_408(client: httpx.Client) -> None:
+    with connect(client) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        said = b""
-        while b"alive" not in said:
-            said += slow.recv(10_000)
+        received = b""
+        while b"alive" not in received:
+            received += slow.recv(10_000)
         slow.sendall(b"GET /hea")
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
-    for _ in range(3):  # while a prompt one goes on as long as it likes
+    for _ in range(3):  # a connection with prompt requests stays open
         assert client.get("/healthz").status_code == 200
         time.sleep(0.3)
 
 
-def held(client: httpx.Client) -> float:
-    """Bytes of uploads that the service holds."""
-    found = re.search(r"^pleura_upload_bytes_held (\S+)$", client.get("/metrics").text, re.M)
-    assert found is not None
-    return float(found[1])
+def held_bytes(client: httpx.Client) -> float:
+    """The bytes of uploads that the service holds or has reserved."""
+    match = re.search(r"^pleura_upload_bytes_held (\S+)$", client.get("/metrics").text, re.M)
+    assert match is not None
+    return float(match[1])
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -189,25 +189,26 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_uploads_together_are_bounded(client: httpx.Client, films: Path) -> None:
-    """4 MB in all where one request may bring 1 MB: the fifth of 0.9 MB finds no room.
+def test_the_memory_for_uploads_is_bounded(client: httpx.Client, films: Path) -> None:
+    """All uploads together may hold 4 MB: the fifth of 0.9 MB finds no room.
 
-    What is announced counts before it has come."""
+    The announced bytes count before they arrive.
+    """
     head = b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900001\r\n\r\n"
-    waiting = [connected(client) for _ in range(4)]
-    for each in waiting:
-        each.sendall(head + bytes(900_000))
-    wait_until(lambda: held(client) == 4 * 900_001)
-    told = client.post(WHERE, content=bytes(900_001))
-    assert (told.status_code, told.headers["retry-after"]) == (503, "2")
-    assert "hold 4 MB" in told.json()["detail"]
-    for each in waiting:
-        each.close()
-    wait_until(lambda: held(client) == 0)
-    assert client.post(WHERE, content=(films / "a.png").read_bytes()).status_code == 200
+    waiting = [connect(client) for _ in range(4)]
+    for connection in waiting:
+        connection.sendall(head + bytes(900_000))
+    wait_until(lambda: held_bytes(client) == 4 * 900_001)
+    response = client.post(ROUTE, content=bytes(900_001))
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+    assert "hold 4 MB" in response.json()["detail"]
+    for connection in waiting:
+        connection.close()
+    wait_until(lambda: held_bytes(client) == 0)
+    assert client.post(ROUTE, content=(films / "a.png").read_bytes()).status_code == 200
 
 
-def test_a_client_that_goes_away_leaves_nothing_and_logs_nothing(
+def test_an_aborted_upload_leaves_no_bytes_and_no_log(
     client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     heads = (
@@ -217,55 +218,58 @@ def test_a_client_that_goes_away_leaves_nothing_and_logs_nothing(
     )
     with caplog.at_level(logging.INFO):
         for head in heads * 5:
-            with connected(client) as gone:
+            with connect(client) as gone:
                 gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n" + head)
-        wait_until(lambda: held(client) == 0)
+        wait_until(lambda: held_bytes(client) == 0)
         wait_until(lambda: 'method="POST",status="400"' in client.get("/metrics").text)
-    assert [each for each in caplog.records if not each.name.startswith("http")] == []
+    assert [record for record in caplog.records if not record.name.startswith("http")] == []
 
 
-def test_forms_that_never_end_are_refused(client: httpx.Client) -> None:
+def test_forms_with_too_many_parts_are_refused(client: httpx.Client) -> None:
     fields = {f"f{number}": "x" for number in range(500)}
-    told = client.post(WHERE, data=fields, files={"film": ("x", b"x")})
-    assert told.status_code == 400
+    response = client.post(ROUTE, data=fields, files={"film": ("x", b"x")})
+    assert response.status_code == 400
     many = [("film", (f"{number}", b"x")) for number in range(500)]
-    assert client.post(WHERE, files=many).status_code == 413
+    assert client.post(ROUTE, files=many).status_code == 413
     long = b'--b\r\nContent-Disposition: form-data; name="' + b"n" * 100_000
-    told = client.post(
-        WHERE, content=long, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    response = client.post(
+        ROUTE, content=long, headers={"Content-Type": "multipart/form-data; boundary=b"}
     )
-    assert told.status_code == 400
+    assert response.status_code == 400
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_memory_comes_back(serve: Callable[..., Any], films: Path) -> None:
-    """A round of bombs, torn uploads and large strangers, again and again: what the allocator
-    keeps after the first two is all it ever keeps, and no bomb is unpacked."""
+def test_hostile_requests_leave_no_memory_in_use(serve: Callable[..., Any], films: Path) -> None:
+    """Rounds of decompression bombs, aborted uploads and large bodies that are no films.
+
+    The allocator keeps some memory after the first two rounds, and no more after the next two. No
+    bomb is unpacked.
+    """
     served = serve("--megabytes", 30, "--films", 4)
     good, bombs = (films / "a.png").read_bytes(), {name: make() for name, make in BOMBS.items()}
     with httpx.Client(base_url=served.address, timeout=60) as client:
-        assert client.post(WHERE, content=good).status_code == 200
+        assert client.post(ROUTE, content=good).status_code == 200
         before = served.memory_mb()
 
-        def round_of_harm() -> None:
+        def send_hostile_requests() -> None:
             for name, body in bombs.items():
-                assert is_refused(client.post(WHERE, content=body)), name
-            assert is_refused(client.post(WHERE, content=bytes(29_000_000)))
-            assert client.post(WHERE, content=bytes(31_000_000)).status_code == 413
+                assert is_refused(client.post(ROUTE, content=body)), name
+            assert is_refused(client.post(ROUTE, content=bytes(29_000_000)))
+            assert client.post(ROUTE, content=bytes(31_000_000)).status_code == 413
             for _ in range(5):
-                with connected(client) as gone:
+                with connect(client) as gone:
                     gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n")
                     gone.sendall(b"Content-Length: 29000000\r\n\r\n" + bytes(5_000_000))
-            wait_until(lambda: held(client) == 0)
+            wait_until(lambda: held_bytes(client) == 0)
 
-        round_of_harm()
-        round_of_harm()
+        send_hostile_requests()
+        send_hostile_requests()
         settled = served.memory_mb()
-        round_of_harm()
-        round_of_harm()
+        send_hostile_requests()
+        send_hostile_requests()
         assert served.memory_mb() - settled < 10, "a round leaves something behind"
         assert settled - before < 100
         assert served.memory_mb("VmHWM") - before < 150, "something was unpacked or kept many times"
-        assert client.post(WHERE, content=good).status_code == 200
-    code, said = served.ended()
-    assert (code, "Traceback" in said) == (0, False), said
+        assert client.post(ROUTE, content=good).status_code == 200
+    code, stderr = served.stop()
+    assert (code, "Traceback" in stderr) == (0, False), stderr

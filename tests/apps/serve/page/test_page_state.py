@@ -1,4 +1,4 @@
-"""The page never shows one film's name with another's picture, numbers, verdict or downloads."""
+"""The page shows name, picture, numbers, verdict and downloads of the same film, always."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WATCH = """() => {
   const frame = () => { note(); requestAnimationFrame(frame); };
   frame();
 }"""
-"""Keeps every state that a person could have seen: at each frame, and after each task."""
+"""Records every state of the page that was visible: at each frame, and after each task."""
 
 SLOW = """(delays) => {
   const decode = window.createImageBitmap.bind(window);
@@ -50,12 +50,12 @@ SLOW = """(delays) => {
     return bitmap;
   };
 }"""
-"""Lets each decoded picture wait for so many milliseconds; the last delay is that of the rest."""
+"""Delays each decoded picture by so many milliseconds; the last delay is for the rest."""
 
 
 @dataclass(frozen=True)
 class Large:
-    """A film of about 9 megapixels, and what the service says of it."""
+    """A film of about 9 megapixels, and its result."""
 
     path: Path
     size: tuple[int, int]
@@ -79,7 +79,7 @@ def large_address(start: Callable[..., httpx.Client]) -> str:
 def large(
     films_root: Path, large_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Large, Large]:
-    """A frontal film and a lateral one, the first ok, the second refused."""
+    """A frontal film, whose verdict is ok, and a lateral one, which is refused."""
     folder = tmp_path_factory.mktemp("large")
     frontal = next(iter(sorted(films_root.glob("shenzhen_montgomery/**/CHNCXR_0001_0*.png"))))
     lateral = films_root / "negatives" / "covid-19-pneumonia-14-L.jpg"
@@ -103,23 +103,23 @@ def made_large(path: Path, source: Path, size: tuple[int, int], address: str) ->
 def watched(
     open_page: Callable[..., Any], large_address: str, request: pytest.FixtureRequest
 ) -> Iterator[Page]:
-    with open_page(large_address, request.node.name) as sheet:
-        sheet.set_viewport_size({"width": 1366, "height": 650})
-        yield sheet
+    with open_page(large_address, request.node.name) as page:
+        page.set_viewport_size({"width": 1366, "height": 650})
+        yield page
 
 
 def states(page: Page) -> list[dict[str, Any]]:
-    """Every state seen so far, each once."""
+    """The distinct states so far."""
     seen: list[dict[str, Any]] = page.evaluate("() => [...window.states].map(JSON.parse)")
     return seen
 
 
 def check(page: Page, films: tuple[Large, ...], failures: dict[str, str] | None = None) -> None:
-    """Whatever was seen under a film's name belonged to this film, or was empty."""
+    """Check that every state belonged to the film whose name it had, or was empty."""
     of = {film.path.name: film for film in films}
     for state in states(page):
         if state["name"] == "":
-            continue  # nothing was chosen yet
+            continue  # no film was selected
         film = of.get(state["name"])
         if film and (state["result"] or state["picture"] or state["downloads"]):
             width, height = film.size
@@ -150,28 +150,28 @@ def on_show(page: Page, film: Large) -> None:
     expect(page.locator("#screen")).to_have_attribute("data-shown", f"{film.path.name} field")
 
 
-def test_what_is_shown_is_always_of_one_film(
+def test_all_that_is_shown_is_of_one_film(
     watched: Page, large: tuple[Large, Large], give: Callable[..., None]
 ) -> None:
-    """Clicked to and fro while the pictures are decoded slowly, the earlier ones the slowest."""
+    """The films are clicked in turn while their pictures are decoded, the first ones slowest."""
     frontal, lateral = large
     watched.evaluate(WATCH)
     give(watched, frontal.path, lateral.path)
     on_show(watched, frontal)
-    watched.evaluate(SLOW, [1500, 600, 300, 900, 200])
+    watched.evaluate(SLOW, [4000, 3500, 3000, 2500, 2000])
     for chosen in (lateral, frontal, lateral, frontal, lateral):
         watched.click(chosen.tile)
         watched.wait_for_timeout(150)
         expect(watched.locator("#name")).to_have_text(chosen.path.name)
         expect(watched.locator("#facts")).to_have_text("Loading")
     on_show(watched, lateral)
-    watched.wait_for_timeout(2000)  # the slowest of them is decoded by now
+    watched.wait_for_timeout(4000)  # the slowest one is decoded by now
     on_show(watched, lateral)
     watched.click(frontal.tile)
     on_show(watched, frontal)
     check(watched, large)
     seen = states(watched)
-    for film in large:  # the watch saw both of them, shown and loading
+    for film in large:  # both were seen, shown and loading
         of_film = [state for state in seen if state["name"] == film.path.name]
         assert {state["result"] for state in of_film} == {True, False}
         assert any(state["facts"] == "Loading" for state in of_film)
@@ -180,29 +180,31 @@ def test_what_is_shown_is_always_of_one_film(
 def test_downloads_are_of_the_film_on_the_screen(
     watched: Page, large: tuple[Large, Large], give: Callable[..., None]
 ) -> None:
-    """An overlay that is asked for is saved under its own film's name, whatever is chosen then."""
+    """A requested overlay is saved under its own film's name, whichever film is selected then."""
     frontal, lateral = large
     give(watched, frontal.path, lateral.path)
     on_show(watched, frontal)
     watched.evaluate(SLOW, [300])
-    with watched.expect_download() as begun:
+    with watched.expect_download() as download:
         watched.click('[data-save="overlay"]')
         watched.click(lateral.tile)
-        expect(watched.locator("#downloads")).to_be_hidden()  # of another film than is named
-    assert begun.value.suggested_filename == "frontal_overlay.png"
-    assert size_of(begun.value.path())[0] == frontal.size[0]
+        expect(
+            watched.locator("#downloads")
+        ).to_be_hidden()  # the result is of another film than the name
+    assert download.value.suggested_filename == "frontal_overlay.png"
+    assert size_of(download.value.path())[0] == frontal.size[0]
     on_show(watched, lateral)
     expect(watched.locator('[data-save="overlay"]')).to_be_enabled()
-    with watched.expect_download() as begun:
+    with watched.expect_download() as download:
         watched.click('[data-save="mask"]')
-    assert begun.value.suggested_filename == "lateral_mask.png"
-    assert size_of(begun.value.path()) == lateral.size
+    assert download.value.suggested_filename == "lateral_mask.png"
+    assert size_of(download.value.path()) == lateral.size
 
 
-def test_a_late_answer_takes_no_other_films_place(
+def test_a_late_answer_does_not_replace_the_film_on_the_screen(
     watched: Page, large: tuple[Large, Large]
 ) -> None:
-    """The answer to the film chosen first comes last, while the other is looked at."""
+    """The answer for the first film comes last, while the other film is shown."""
     frontal, lateral = large
     held: list[Route] = []
     first = threading.Event()
@@ -229,7 +231,7 @@ def test_a_late_answer_takes_no_other_films_place(
     check(watched, large)
 
 
-def test_a_failed_film_shows_its_reason_and_nothing_of_the_one_before(
+def test_a_failed_film_shows_its_reason_and_nothing_of_the_previous_film(
     watched: Page, large: tuple[Large, Large], give: Callable[..., None], tmp_path: Path
 ) -> None:
     text = tmp_path / "notes.txt"
@@ -248,7 +250,7 @@ def test_a_failed_film_shows_its_reason_and_nothing_of_the_one_before(
     check(watched, large, {"notes.txt": why})
 
 
-def test_a_picture_that_cannot_be_drawn_is_said(
+def test_a_picture_that_cannot_be_drawn_has_a_message(
     watched: Page, large: tuple[Large, Large], give: Callable[..., None]
 ) -> None:
     frontal, lateral = large
@@ -261,14 +263,14 @@ def test_a_picture_that_cannot_be_drawn_is_said(
     expect(watched.locator("#name")).to_have_text("lateral.jpg")
     expect(watched.locator("#result")).to_be_hidden()
     watched.evaluate("() => { window.createImageBitmap = window.decode; }")
-    watched.click(lateral.tile)  # as its message says
+    watched.click(lateral.tile)  # as the message advises
     on_show(watched, lateral)
 
 
-def test_keys_and_switches_leave_a_film_alone_that_is_not_there_yet(
+def test_keys_do_not_act_on_a_film_that_is_not_shown_yet(
     watched: Page, large: tuple[Large, Large], give: Callable[..., None]
 ) -> None:
-    """L, on a refused film, would show its outlines: it needs a film that one can see."""
+    """L would show the outlines of a refused film, so it needs a film on the screen."""
     frontal, lateral = large
     give(watched, frontal.path, lateral.path)
     on_show(watched, frontal)

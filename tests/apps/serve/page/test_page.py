@@ -1,4 +1,4 @@
-"""The page, driven by a real browser: Debian's chromium, without a window."""
+"""The web page in a real browser: Debian's chromium, headless."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from PIL import Image
 from playwright.sync_api import Browser, Download, Page, expect
 
 Give = Callable[..., None]
-Mended = Callable[[Page], list[str]]
+Violations = Callable[[Page], list[str]]
 
 
-def saved(page: Page, what: str) -> Download:
-    with page.expect_download() as begun:
+def save(page: Page, what: str) -> Download:
+    with page.expect_download() as download:
         page.click(f'[data-save="{what}"]')
-    return begun.value
+    return download.value
 
 
 def content(page: Page, what: str) -> bytes:
-    return Path(saved(page, what).path()).read_bytes()
+    return Path(save(page, what).path()).read_bytes()
 
 
 @pytest.fixture
 def written(films: Path, tiny_weights: Path, run: Callable[..., Any], tmp_path: Path) -> Path:
-    """What the command line makes of the same films."""
+    """The output folder of the command line for the same films."""
     out = tmp_path / "written"
     options = ["--weights", tiny_weights, "-f", "mask,overlay", "--no-progress", "--threads", 1]
     assert run("segment", films, "-o", out, *options).code == 0
@@ -51,8 +51,8 @@ def test_a_film_is_shown_measured_and_saved_as_the_command_line_does(
     with (written / "results.csv").open(newline="") as file:
         expected = next(row for row in csv.DictReader(file) if row["film"] == "b")
     area = page.locator("#areas tr").filter(has_text="Area, px").locator("td")
-    told = [int(each.replace(",", "")) for each in area.all_text_contents()]
-    assert told == [int(expected[f"{each}_area_px"]) for each in ("right", "left", "lungs")]
+    areas = [int(name.replace(",", "")) for name in area.all_text_contents()]
+    assert areas == [int(expected[f"{name}_area_px"]) for name in ("right", "left", "lungs")]
     assert content(page, "mask") == (written / "b_mask.png").read_bytes()
     assert content(page, "overlay") == (written / "b_overlay.png").read_bytes()
     row = next(csv.DictReader(content(page, "csv").decode().splitlines()))
@@ -60,31 +60,33 @@ def test_a_film_is_shown_measured_and_saved_as_the_command_line_does(
     for name in ("film", "lungs_area_px", "lungs_box", "notes", "status"):
         assert row[name] == expected[name]
     assert json.loads(content(page, "json"))["lungs"]["field"]["measurements"]["left_box"]
-    assert saved(page, "mask").suggested_filename == "b_mask.png"
+    assert save(page, "mask").suggested_filename == "b_mask.png"
 
 
 def pixels(page: Page, canvas: str) -> np.ndarray[Any, Any]:
-    """(H, W, 4) uint8: what a canvas holds."""
+    """The pixels of a canvas, (H, W, 4) uint8."""
     address: str = page.evaluate("(id) => document.getElementById(id).toDataURL()", canvas)
     png = base64.b64decode(address.partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 
 
-def test_what_is_painted_is_the_mask(page: Page, films: Path, written: Path, give: Give) -> None:
+def test_the_painted_overlay_is_the_mask(
+    page: Page, films: Path, written: Path, give: Give
+) -> None:
     give(page, films / "b.png")
-    for canvas in ("film", "overlay"):  # painted after the answer, once the pictures are decoded
+    for canvas in ("film", "overlay"):  # painted when the pictures are decoded
         page.wait_for_function(
             "(id) => document.getElementById(id).height === 200", arg=canvas, timeout=60_000
         )
     page.wait_for_timeout(500)
     film, overlay = pixels(page, "film"), pixels(page, "overlay")
     mask = np.asarray(Image.open(written / "b_mask.png")) > 0
-    painted = np.asarray(Image.open(written / "b_overlay.png"))[: len(film)]  # less the legend
+    painted = np.asarray(Image.open(written / "b_overlay.png"))[: len(film)]  # without the legend
     assert np.array_equal(overlay[..., 3] > 0, mask)
-    assert np.array_equal(film[~mask][:, :3], painted[~mask])  # the server's own grey
+    assert np.array_equal(film[~mask][:, :3], painted[~mask])  # the grey values of the server
     edge = overlay[..., 3] == 255
     assert np.array_equal(overlay[edge][:, :3], painted[edge])
-    assert {tuple(each) for each in overlay[edge][:, :3]} == {(0, 114, 178), (213, 94, 0)}
+    assert {tuple(colour) for colour in overlay[edge][:, :3]} == {(0, 114, 178), (213, 94, 0)}
     page.get_by_text("Outline", exact=True).click()
     outlined = pixels(page, "overlay")
     assert np.array_equal(outlined[..., 3] == 255, edge)
@@ -95,18 +97,20 @@ WHITE, INK = (255, 255, 255, 255), (0x10, 0x17, 0x1D, 255)
 
 
 def is_bar(colours: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Where (..., 4) colours are those of the bars that show the cardiothoracic widths."""
-    here: np.ndarray[Any, Any] = np.any(
-        [(colours == each).all(axis=-1) for each in (WHITE, INK)], 0
-    )
-    return here
+    """Where (..., 4) colours are those of the bars of the cardiothoracic widths."""
+    matches = [(colours == colour).all(axis=-1) for colour in (WHITE, INK)]
+    of_bar: np.ndarray[Any, Any] = np.any(matches, axis=0)
+    return of_bar
 
 
-def test_the_cardiothoracic_widths_are_drawn_sharp_where_they_lie(
+def test_the_cardiothoracic_widths_are_drawn_at_their_place(
     five: Page, films: Path, give: Give
 ) -> None:
-    """On 160 x 128 px: lungs in rows 40 to 120, columns 16 to 112; the heart in rows 60 to 100,
-    columns 52 to 92. So the thorax is 96 px wide, the heart 40, and their ratio 0.417."""
+    """The widths of a film of 160 x 128 px are 96 px (thorax) and 40 px (heart).
+
+    The lungs lie in rows 40 to 120 and columns 16 to 112, the heart in rows 60 to 100 and columns
+    52 to 92. The ratio is 0.417.
+    """
     give(five, films / "a.png")
     expect(five.locator("#screen")).to_have_attribute("data-shown", "a.png field")
     expect(five.locator("#ratios")).to_contain_text("Cardiothoracic ratio0.42")
@@ -120,7 +124,7 @@ def test_the_cardiothoracic_widths_are_drawn_sharp_where_they_lie(
         for end in (left, right - 1):  # a tick of 7 px
             assert is_bar(overlay[row - 3 : row + 4, end]).all()
             assert not is_bar(overlay[[row - 4, row + 4], end]).any()
-    between = overlay[78:83, 56:76, 3]  # inside the heart, which is outlined only
+    between = overlay[78:83, 56:76, 3]  # inside the heart, which has an outline only
     assert (between[2] == 255).all()
     assert not between[[0, 1, 3, 4]].any()
 
@@ -132,15 +136,15 @@ def test_field_and_whole_are_switched_without_a_request(
     give(five, films / "a.png")
     area = five.locator("#areas tr").filter(has_text="Area, px").locator("td").nth(1)
     expect(area).to_have_text("2,560")
-    asked: list[str] = []
-    five.on("request", lambda made: asked.append(made.url))
+    urls: list[str] = []
+    five.on("request", lambda request: urls.append(request.url))
     painted = pixels(five, "overlay")
     five.keyboard.press("d")
     expect(area).to_have_text("2,880")
     expect(five.locator('input[value="whole"]')).to_be_checked()
     more = (pixels(five, "overlay")[..., 3] > 0) & (painted[..., 3] == 0)
-    assert more[61:79, 72:80].all()  # beside the heart, above its bar
-    assert not [each for each in asked if not each.startswith("data:")]
+    assert more[61:79, 72:80].all()  # beside the heart and above its bar
+    assert not [url for url in urls if not url.startswith("data:")]
     options = ["--weights", five_weights, "-f", "mask,overlay", "--no-progress", "--threads", 1]
     for lungs in ("whole", "field"):
         five.get_by_text(lungs.capitalize(), exact=True).click()
@@ -156,7 +160,7 @@ NAME_OF_FOCUS = """() => {
 }"""
 
 
-def test_a_result_is_saved_by_keyboard_alone(
+def test_a_result_is_saved_with_the_keyboard_alone(
     five: Page, films: Path, written: Path, give: Give
 ) -> None:
     give(five, films / "b.png")
@@ -166,10 +170,10 @@ def test_a_result_is_saved_by_keyboard_alone(
         five.keyboard.press("Tab")
         order.append(five.evaluate(NAME_OF_FOCUS))
     reached = ["screen", "definition", "style", "opacity", "drag", "out", "in", "fit", "invert"]
-    assert [each for each in order if each in reached] == reached
-    with five.expect_download() as begun:
+    assert [name for name in order if name in reached] == reached
+    with five.expect_download() as download:
         five.keyboard.press("Enter")
-    assert Path(begun.value.path()).read_bytes() == (written / "b_mask.png").read_bytes()
+    assert Path(download.value.path()).read_bytes() == (written / "b_mask.png").read_bytes()
 
 
 def test_the_drawn_example_is_segmented(page: Page) -> None:
@@ -194,7 +198,7 @@ def test_many_films_and_a_bad_one(page: Page, films: Path, give: Give) -> None:
     assert len(json.loads(content(page, "all-json"))["results"]) == 3
 
 
-def test_a_name_in_a_table_is_no_formula(page: Page, films: Path, give: Give) -> None:
+def test_a_file_name_is_no_formula_in_the_table(page: Page, films: Path, give: Give) -> None:
     (films / "a.png").rename(films / "=1+1.png")
     give(page, films / "=1+1.png")
     expect(page.locator("#name")).to_have_text("=1+1.png")
@@ -202,14 +206,14 @@ def test_a_name_in_a_table_is_no_formula(page: Page, films: Path, give: Give) ->
     assert (row["film"], row["path"], row["lungs_box"][0]) == ("'=1+1", "'=1+1.png", "4")
 
 
-def test_a_photograph_is_segmented_if_one_insists(page: Page, tmp_path: Path, give: Give) -> None:
+def test_a_photograph_is_segmented_on_request(page: Page, tmp_path: Path, give: Give) -> None:
     colours = np.zeros((160, 128, 3), np.uint8)
     colours[:, :, 0] = np.arange(128) * 2
     colours[:, :, 1] = np.arange(160)[:, None]
     Image.fromarray(colours).save(tmp_path / "phone.png")
     give(page, tmp_path / "phone.png")
     expect(page.locator("#failure-text")).to_have_text(re.compile("colour photograph.*of it.$"))
-    page.get_by_text("Segment it all the same").click()
+    page.get_by_text("Segment it anyway").click()
     expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#notes")).to_contain_text("read as grey because that was asked for")
     overlay = Image.open(io.BytesIO(content(page, "overlay")))
@@ -231,7 +235,7 @@ def test_films_can_be_dropped(page: Page, films: Path) -> None:
     expect(page.locator("#name")).to_have_text("dropped.png")
 
 
-def test_it_is_used_by_keyboard_alone(page: Page, films: Path) -> None:
+def test_the_page_works_with_the_keyboard_alone(page: Page, films: Path) -> None:
     with page.expect_file_chooser(timeout=60_000) as chosen:
         page.keyboard.press("Tab")
         expect(page.locator('#welcome [data-do="choose"]')).to_be_focused()
@@ -263,17 +267,17 @@ def test_the_slider_fades_the_lungs(page: Page, films: Path, give: Give) -> None
     expect(page.locator("#overlay")).to_have_css("opacity", "0.4")
 
 
-def test_progress_is_told_while_the_network_works(
+def test_progress_is_shown_while_the_network_works(
     open_page: Callable[..., Any], start: Callable[..., httpx.Client], halting: Any, films: Path
 ) -> None:
-    with open_page(str(start(engine=halting).base_url), "progress") as sheet:
-        sheet.set_input_files("#files", [films / "a.png"])
-        expect(sheet.locator("#wait-text")).to_have_text("Looking for the lungs…")
-        expect(sheet.locator("#wait-bar")).to_be_visible()
-        expect(sheet.locator("#result")).to_be_hidden()
+    with open_page(str(start(engine=halting).base_url), "progress") as page:
+        page.set_input_files("#files", [films / "a.png"])
+        expect(page.locator("#wait-text")).to_have_text("Looking for the lungs…")
+        expect(page.locator("#wait-bar")).to_be_visible()
+        expect(page.locator("#result")).to_be_hidden()
         halting.go.set()
-        expect(sheet.locator("#result")).to_be_visible()
-        expect(sheet.locator("#wait")).to_be_hidden()
+        expect(page.locator("#result")).to_be_visible()
+        expect(page.locator("#wait")).to_be_hidden()
 
 
 def test_dragging_moves_or_windows(page: Page, films: Path, give: Give) -> None:
@@ -287,8 +291,10 @@ def test_dragging_moves_or_windows(page: Page, films: Path, give: Give) -> None:
         page.mouse.move(box["x"] + 160, box["y"] + 200)
         page.mouse.up()
 
-    expect(page.locator("#film")).to_have_css("filter", re.compile(r"contrast\(1\)"))  # it is drawn
-    where, look = (page.locator(each).get_attribute("style") for each in ("#stage", "#film"))
+    expect(page.locator("#film")).to_have_css(
+        "filter", re.compile(r"contrast\(1\)")
+    )  # the film is drawn
+    where, look = (page.locator(element).get_attribute("style") for element in ("#stage", "#film"))
     drag()
     moved = page.locator("#stage").get_attribute("style")
     assert moved != where
@@ -312,7 +318,7 @@ def test_a_narrow_dark_window_needs_no_sideways_scrolling(
     assert box["width"] > 320
 
 
-def test_it_promises_what_it_keeps(page: Page, address: str) -> None:
+def test_the_page_stores_nothing_and_loads_nothing_inline(page: Page, address: str) -> None:
     expect(page.locator("body")).to_contain_text("Not for diagnosis.")
     expect(page.locator("body")).to_contain_text("Nothing is stored.")
     assert page.evaluate("() => [localStorage.length, document.cookie]") == [0, ""]
@@ -322,21 +328,21 @@ def test_it_promises_what_it_keeps(page: Page, address: str) -> None:
     assert re.findall(r"(?:src|href)=\"(?!/)", markup) == []
 
 
-def test_a_key_is_asked_for(
+def test_the_page_asks_for_the_key(
     browser: Browser, start: Callable[..., httpx.Client], films: Path, give: Give
 ) -> None:
-    sheet = browser.new_page()
-    sheet.goto(str(start(key="s3cret").base_url))
-    expect(sheet.locator("#key")).to_be_visible()
-    give(sheet, films / "a.png")
-    expect(sheet.locator("#failure-title")).to_have_text("The API key is missing or wrong")
-    sheet.fill("#key-input", "s3cret")
-    sheet.keyboard.press("Enter")
-    expect(sheet.locator("#result")).to_be_visible()
-    sheet.close()
+    page = browser.new_page()
+    page.goto(str(start(key="s3cret").base_url))
+    expect(page.locator("#key")).to_be_visible()
+    give(page, films / "a.png")
+    expect(page.locator("#failure-title")).to_have_text("The API key is missing or wrong")
+    page.fill("#key-input", "s3cret")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result")).to_be_visible()
+    page.close()
 
 
-def test_dicom_is_shown_as_it_was_segmented(
+def test_a_dicom_film_is_shown_as_it_was_segmented(
     page: Page,
     films_root: Path,
     tiny_weights: Path,
@@ -352,34 +358,34 @@ def test_dicom_is_shown_as_it_was_segmented(
     (mask,) = tmp_path.glob("*_mask.png")
     (overlay,) = tmp_path.glob("*_overlay.png")
     assert content(page, "mask") == mask.read_bytes()
-    seg = saved(page, "seg")
+    seg = save(page, "seg")
     assert seg.suggested_filename == "CR-MONO1-10-chest_nopreamble_seg.dcm"
     marked = pydicom.dcmread(seg.path()).pixel_array.any(axis=0)
     assert np.array_equal(marked, np.asarray(Image.open(mask)) > 0)
     outside_lungs = np.asarray(Image.open(mask)) == 0
     shown = pixels(page, "film")[outside_lungs][:, :3]
-    film_rows = np.asarray(Image.open(overlay))[: len(outside_lungs)]  # less the legend
+    film_rows = np.asarray(Image.open(overlay))[: len(outside_lungs)]  # without the legend
     assert np.array_equal(shown, film_rows[outside_lungs])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_mend(
-    five: Page, films: Path, scheme: Any, give: Give, mended: Mended
+def test_axe_finds_no_violations(
+    five: Page, films: Path, scheme: Any, give: Give, axe_violations: Violations
 ) -> None:
-    """At rest, with a result, with a failure; every rule that axe-core has for WCAG and beyond."""
-    five.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half-way
-    assert mended(five) == []
+    """With no film, with a result and with a failure; by every rule of axe-core."""
+    five.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour in transition
+    assert axe_violations(five) == []
     give(five, films / "a.png", films / "notes.txt")
     expect(five.locator("#result")).to_be_visible()
     five.click("summary")
-    assert mended(five) == []
+    assert axe_violations(five) == []
     five.locator("#films button").nth(1).click()
     expect(five.locator("#failure-title")).to_be_visible()
     five.set_viewport_size({"width": 360, "height": 740})
-    assert mended(five) == []
+    assert axe_violations(five) == []
 
 
-def test_axe_would_be_heard(page: Page, mended: Mended) -> None:
+def test_axe_finds_a_violation(page: Page, axe_violations: Violations) -> None:
     page.evaluate("() => document.querySelector('#files').hidden = false")
     page.evaluate("() => document.querySelector('#files').removeAttribute('aria-label')")
-    assert [each for each in mended(page) if each.startswith("label:")]
+    assert [rule for rule in axe_violations(page) if rule.startswith("label:")]

@@ -1,0 +1,166 @@
+"""Query parameters of a request. Unknown, empty and repeated parameters are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import Header, Query, Request
+
+from pleura.apps.serve.errors import NotOffered
+from pleura.apps.serve.responses.film_response import FILE_FORMATS, Include, ResponseOptions
+from pleura.core.arrays import Definition
+from pleura.core.card import Card
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import UsageError
+from pleura.core.masks.cleanup import check_definition
+
+__all__ = ["FORMATS", "QueryParameters", "check_query", "query_parameters", "response_options"]
+
+
+async def check_query(request: Request) -> None:
+    """Compare the parameters of a request with the OpenAPI description of its route.
+
+    Raises:
+        UsageError: a parameter is unknown, empty, or given more than once though it has one value.
+    """
+    known = _known_parameters(request)
+    query = request.query_params
+    for name in query:
+        if name not in known:
+            raise UsageError(f"there is no parameter {name!r}{_hint(name, known)}")
+        values = query.getlist(name)
+        if "" in values:
+            raise UsageError(f"the parameter {name} is empty; give it a value, or leave it out")
+        if len(values) > 1 and not known[name]:
+            raise UsageError(f"the parameter {name} is given {len(values)} times; give it once")
+
+
+def _known_parameters(request: Request) -> dict[str, bool]:
+    """The parameters of the request's route, and whether each may be repeated."""
+    paths = request.app.openapi()["paths"]
+    operation = paths.get(request.scope["route"].path, {}).get(request.method.lower(), {})
+    return {
+        parameter["name"]: _is_list(parameter["schema"])
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
+    }
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(option.get("type") == "array" for option in (schema, *schema.get("anyOf", ())))
+
+
+def _hint(name: str, known: dict[str, bool]) -> str:
+    """The end of the message about an unknown parameter."""
+    return f"; {did_you_mean(name, known)}" if known else "; this address takes none"
+
+
+FORMATS = ("json", "csv", *FILE_FORMATS)
+"""The values of the parameter `format`."""
+
+_FORMAT_OF_MEDIA_TYPE = {  # the first match counts, so `*/*` gives JSON
+    "application/json": "json",
+    "image/png": "mask",
+    "text/csv": "csv",
+    "application/dicom": "dicom-seg",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParameters:
+    """The parameters of `POST /v1/segmentations`, before they are compared with the weights."""
+
+    lungs: str
+    """A definition of lung, or `all`."""
+
+    format: str
+    include: frozenset[str]
+    force: bool
+
+
+def query_parameters(
+    lungs: Annotated[
+        Literal["field", "whole", "all"],
+        Query(
+            description="The definition of lung; `all` for each that the weights give. "
+            "Pictures show the first."
+        ),
+    ] = "field",
+    format: Annotated[  # noqa: A002
+        str | None,
+        Query(
+            description="The format of the answer; it overrides `Accept`. All but `json` and `csv` "
+            "are files of one film: DICOM for a DICOM film, the others PNG.",
+            json_schema_extra={"enum": list(FORMATS)},
+        ),
+    ] = None,
+    include: Annotated[
+        list[Include] | None,
+        Query(
+            description="What JSON holds besides measurements; repeatable. `rle` if not given: "
+            "masks as COCO run lengths. Pictures are PNG in base64; `row` is the row of the "
+            "table."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, Query(description="Segment colour photographs of films too, with a note.")
+    ] = False,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+) -> QueryParameters:
+    """Read the parameters; FastAPI calls this for each request.
+
+    Raises:
+        UsageError: there is no such format.
+        NotOffered: the client accepts none of the media types.
+    """
+    name = _accepted_format(accept) if format is None else _check_format(format)
+    included = frozenset(("rle",) if include is None else include)
+    return QueryParameters(lungs, name, included, force)
+
+
+def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions:
+    """The options of the response, with the definitions of the weights that `card` describes.
+
+    Raises:
+        UsageError: the weights do not give the requested definition.
+    """
+    definitions: Iterable[Definition] = card.definitions
+    if parameters.lungs != "all":
+        definitions = [name for name in ("field", "whole") if name == parameters.lungs]
+    for definition in definitions:
+        check_definition(card.channels, definition)
+    return ResponseOptions(
+        tuple(definitions), parameters.include, parameters.format, photographs=parameters.force
+    )
+
+
+def _check_format(name: str) -> str:
+    if name in FORMATS:
+        return name
+    raise UsageError(f"there is no format {name!r}; {did_you_mean(name, FORMATS)}")
+
+
+def _accepted_format(accept: str) -> str:
+    """The format for an `Accept` header: that of the media type with the highest `q`."""
+    for media_range in sorted(accept.split(","), key=_q_value, reverse=True):
+        if _q_value(media_range) == 0:
+            continue
+        wanted = media_range.partition(";")[0].strip().lower()
+        for media_type, name in _FORMAT_OF_MEDIA_TYPE.items():
+            if wanted in ("*/*", media_type, f"{media_type.partition('/')[0]}/*"):
+                return name
+    raise NotOffered(_FORMAT_OF_MEDIA_TYPE)
+
+
+def _q_value(media_range: str) -> float:
+    """The `q` of one media range of an `Accept` header; an invalid one counts as 0."""
+    for part in media_range.split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0

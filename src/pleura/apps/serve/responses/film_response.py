@@ -1,0 +1,199 @@
+"""Segmenting one uploaded film and building its response content: JSON, table rows or a file.
+
+The functions block; the service calls them on its worker threads.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+
+from pleura.core.arrays import Definition
+from pleura.core.types import Quality, Segmentation
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.dicom.results import dicom_bytes, dicom_results
+from pleura.io.dicom.source import check_is_dicom
+from pleura.io.film import DecodedFilm, ReadOptions
+from pleura.io.outputs import PICTURES, run_lengths
+from pleura.io.read import read_film
+from pleura.io.run.row import Row, done_row, failed_row
+from pleura.runtime.engine import Engine
+from pleura.runtime.segmenter import Segmenter, redefine
+
+__all__ = [
+    "FILE_FORMATS",
+    "INCLUDES",
+    "Content",
+    "FilmResponse",
+    "Include",
+    "Outcome",
+    "ResponseOptions",
+    "failed_film_row",
+    "segment_upload",
+]
+
+Include = Literal["rle", "mask", "labels", "overlay", "film", "row"]
+INCLUDES: tuple[Include, ...] = get_args(Include)
+"""What JSON can hold besides the measurements."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseOptions:
+    """What a request asks for, the same for each of its films."""
+
+    definitions: tuple[Definition, ...] = ("field",)
+    include: frozenset[str] = frozenset({"rle"})
+    format: str = "json"
+    """`json`, `csv`, or one of `FILE_FORMATS`."""
+
+    photographs: bool = False
+    """Whether colour photographs of films are segmented."""
+
+    @property
+    def needs_header(self) -> bool:
+        """Whether films are read with their DICOM header: DICOM results and JSON need it."""
+        return self.format == "json" or self.format in DICOM_FORMATS
+
+
+FILE_FORMATS = (*PICTURES, *DICOM_FORMATS)
+"""The formats of one film besides JSON and CSV."""
+
+Content = dict[str, Any] | bytes | list[Row]
+"""The content for one film: JSON, the bytes of a file, or its rows of the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmResponse:
+    """The response content of one film."""
+
+    content: Content
+    quality: Quality
+    """By the first requested definition."""
+
+
+Outcome = FilmResponse | Exception
+"""The outcome of one film: its response content, or the error that it failed with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SegmentedFilm:
+    """The lungs of one film by each requested definition."""
+
+    name: str
+    lungs: dict[Definition, Segmentation]
+    decoded: DecodedFilm
+
+    @property
+    def first(self) -> Segmentation:
+        """By the first requested definition; pictures are of this one."""
+        return next(iter(self.lungs.values()))
+
+
+def segment_upload(
+    content: bytes, engine: Engine, options: ResponseOptions, *, name: str = "", max_pixels: int
+) -> FilmResponse:
+    """Decode and segment a film. The network runs once, whatever the number of definitions.
+
+    `name` is the client's name of the film; the response repeats it, and nothing else uses it.
+
+    Raises:
+        UnreadableFilm: no image, or damaged.
+        UnsuitableFilm: an image that cannot be segmented or has more than `max_pixels`; or a DICOM
+            result was requested of a film that is not DICOM.
+        UsageError: the weights do not give a definition.
+    """
+    if options.format in DICOM_FORMATS:
+        check_is_dicom(content)  # before work is done
+    first, *others = options.definitions
+    reading = ReadOptions(
+        most_pixels=max_pixels, photographs=options.photographs, header=options.needs_header
+    )
+    decoded = read_film(content, reading)
+    if options.format in DICOM_FORMATS:
+        decoded.dicom_header()  # raises if no result can refer to the film
+    lungs = Segmenter(engine, definition=first)(decoded.radiograph)
+    by_definition = {
+        first: lungs,
+        **{other: redefine(lungs, other, engine.card) for other in others},
+    }
+    film = _SegmentedFilm(name, by_definition, decoded)
+    return FilmResponse(_content(film, options), film.first.quality)
+
+
+def failed_film_row(name: str, error: str) -> Row:
+    """The table row of a film that failed."""
+    return failed_row(_stem(name), path=PurePosixPath(name), error=error)
+
+
+def _content(film: _SegmentedFilm, options: ResponseOptions) -> Content:
+    if options.format == "json":
+        return _json(film, options.include)
+    if options.format == "csv":
+        return [_row(film, definition) for definition in film.lungs]
+    if options.format in DICOM_FORMATS:
+        header = film.decoded.dicom_header()
+        return dicom_bytes(dicom_results(header, film.first, [options.format])[0])
+    return PICTURES[options.format](film.first)
+
+
+def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
+    """The JSON of one film; pictures are PNG files in base64."""
+    radiograph, included = film.first.radiograph, set(include)
+    height, width = radiograph.size
+    result: dict[str, Any] = {
+        "film": film.name,
+        "status": "done",
+        "height": height,
+        "width": width,
+        "view": radiograph.view,
+        "spacing": None if radiograph.spacing is None else asdict(radiograph.spacing),
+        "notes": list(radiograph.notes),
+        "formats": list(PICTURES if film.decoded.header is None else FILE_FORMATS),
+        "provenance": _provenance(film.first),
+        "lungs": {definition: _lungs_json(film, definition, included) for definition in film.lungs},
+    }
+    if "film" in included:
+        result["film_png"] = _base64(PICTURES["film"](film.first))
+    return result
+
+
+def _lungs_json(film: _SegmentedFilm, definition: Definition, included: set[str]) -> dict[str, Any]:
+    lungs = film.lungs[definition]
+    masks = {"right": lungs.right, "left": lungs.left, "heart": lungs.heart}
+    result: dict[str, Any] = {
+        "quality": asdict(lungs.quality),
+        "measurements": asdict(lungs.measurements),
+        "notes": list(lungs.lungs.notes),
+    }
+    if "rle" in included:
+        result["rle"] = {
+            name: None if mask is None else run_lengths(mask) for name, mask in masks.items()
+        }
+    for picture in ("mask", "labels", "overlay"):
+        if picture in included:
+            result[f"{picture}_png"] = _base64(PICTURES[picture](lungs))
+    if "row" in included:
+        result["row"] = asdict(_row(film, definition))
+    return result
+
+
+def _provenance(lungs: Segmentation) -> dict[str, Any]:
+    """The provenance without the definition, which is the key of `lungs` in the JSON."""
+    return {name: value for name, value in asdict(lungs.provenance).items() if name != "definition"}
+
+
+def _row(film: _SegmentedFilm, definition: Definition) -> Row:
+    path = PurePosixPath(film.name)
+    return done_row(film.lungs[definition], _stem(film.name), path=path)
+
+
+def _stem(name: str) -> PurePosixPath:
+    """The film's name without its suffix, as the command line names its results."""
+    return PurePosixPath(PurePosixPath(name).stem or "film")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,71 @@
+"""HTTP responses with the results of one film or of several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.responses import JSONResponse, Response
+
+from pleura.apps.serve.requests.uploads import Upload
+from pleura.apps.serve.responses.film_response import (
+    FilmResponse,
+    Outcome,
+    ResponseOptions,
+    failed_film_row,
+)
+from pleura.apps.serve.responses.problem_details import problem_details
+from pleura.core.types import Quality
+from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.outputs import table_csv
+from pleura.io.run.row import Row
+
+__all__ = ["several_films_response", "single_film_response"]
+
+
+def single_film_response(film: FilmResponse, options: ResponseOptions) -> Response:
+    """The response to one film in the format of `options`."""
+    if isinstance(film.content, bytes):
+        media_type = "application/dicom" if options.format in DICOM_FORMATS else "image/png"
+        headers = _quality_headers(film.quality)
+        return Response(film.content, headers=headers, media_type=media_type)
+    if isinstance(film.content, list):
+        return _csv_response(film.content)
+    return JSONResponse(film.content)
+
+
+def several_films_response(
+    uploads: list[Upload], outcomes: list[Outcome], options: ResponseOptions
+) -> Response:
+    """The response to the films of a form, as JSON or CSV; a film that failed has its error."""
+    pairs = list(zip(uploads, outcomes, strict=True))
+    if options.format == "csv":
+        return _csv_response([row for pair in pairs for row in _rows(*pair)])
+    return JSONResponse({"results": [_json_result(*pair) for pair in pairs]})
+
+
+def _quality_headers(quality: Quality) -> dict[str, str]:
+    """The verdict as HTTP headers, for the formats that have no other place for it."""
+    headers: dict[str, str] = {"Pleura-Verdict": quality.verdict}
+    if quality.estimated_dice is not None:
+        headers["Pleura-Estimated-Dice"] = f"{quality.estimated_dice:.4g}"
+    if quality.doubts:
+        headers["Pleura-Doubts"] = ", ".join(doubt.code for doubt in quality.doubts)
+    return headers
+
+
+def _rows(upload: Upload, outcome: Outcome) -> list[Row]:
+    if isinstance(outcome, Exception):
+        return [failed_film_row(upload.name, problem_details(outcome)["detail"])]
+    assert isinstance(outcome.content, list)
+    return outcome.content
+
+
+def _json_result(upload: Upload, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
+        return {"film": upload.name, "status": "failed", "problem": problem_details(outcome)}
+    assert isinstance(outcome.content, dict)
+    return outcome.content
+
+
+def _csv_response(rows: list[Row]) -> Response:
+    return Response(table_csv(rows), media_type="text/csv")
