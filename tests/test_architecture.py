@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "pleura"
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50  # lines
+MOST_IN_A_FOLDER = 14  # modules
 
 
 @dataclass(frozen=True)
@@ -37,25 +40,24 @@ ROOMS = {
     ),
     "phantom": _room("core phantom", "numpy scipy"),
     "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
-    "runtime": _room("core runtime pleura", "numpy onnxruntime openvino"),
-    "net": _room(
-        "core net pleura", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"
-    ),
+    "runtime": _room("core runtime _version", "numpy onnxruntime openvino"),
+    "net": _room("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),
     "lab": _room(
-        "core io runtime net lab pleura",
+        "core io runtime net lab _version",
         "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",
         late="mlflow",  # taken if it is there; no extra brings it
     ),
     "apps": _room(
-        "core io runtime phantom apps api pleura",
+        "core io runtime phantom apps api _version",
         "typer rich fastapi starlette prometheus_client pynetdicom",
         late="lab net PIL uvicorn dicomweb_client requests",
     ),
-    "api": _room("core io runtime pleura", "numpy PIL"),
-    "__init__": _room(late="api"),
+    "api": _room("core io runtime _version", "numpy PIL"),
+    "__init__": _room("_version", late="api"),
+    "_version": _room(),
     "__main__": _room("apps"),
 }
-"""`pleura` stands for the root itself: `import pleura`, for the version."""
+"""Nothing imports the package itself: its version is in `_version`."""
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[ast.stmt, str, bool]]:
@@ -253,3 +255,33 @@ def test_many_parameters_are_seen() -> None:
     assert parameters("def f(a, b, c, d, e): ...") == []
     assert parameters("def f(a, b, *, c, d, e, g): ...") == ["f: more than five parameters"]
     assert parameters("class A:\n    def f(self, a, b, c, d, e): ...") == []
+
+
+def imported_modules(module: Path) -> set[str]:
+    """The modules of ours that `module` imports when it is loaded, by dotted name."""
+    known = {dotted(path) for path in modules()}
+    names = set()
+    for node, name, at_import in _imports(ast.parse(module.read_text())):
+        if at_import and name.split(".")[0] == "pleura":
+            submodules = {f"{name}.{alias.name}" for alias in node.names} & known  # type: ignore[attr-defined]
+            names |= submodules if len(submodules) == len(node.names) else {name, *submodules}  # type: ignore[attr-defined]
+    return (names & known) - {dotted(module)}
+
+
+def dotted(module: Path) -> str:
+    """`src/pleura/io/read.py` is `pleura.io.read`; a package is its `__init__.py`."""
+    parts = ("pleura", *module.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    graph = {dotted(module): imported_modules(module) for module in modules()}
+    assert graph["pleura.io.read"], "imports are found at all"
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_folders_stay_small() -> None:
+    """A folder of more modules than this is hard to look through."""
+    sizes = Counter(module.parent for module in modules() if module.name != "__init__.py")
+    large = {str(path.relative_to(PACKAGE)): n for path, n in sizes.items() if n > MOST_IN_A_FOLDER}
+    assert large == {}

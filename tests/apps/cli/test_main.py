@@ -90,6 +90,7 @@ def test_the_first_page_loads_neither_typer_nor_a_command() -> None:
     assert done.stdout.rpartition("LOADED ")[2].strip() == str(
         [
             "pleura",
+            "pleura._version",
             "pleura.apps",
             "pleura.apps.cli",
             "pleura.apps.cli.contents",
