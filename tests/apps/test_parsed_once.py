@@ -21,9 +21,9 @@ from pydicom.uid import RLELossless
 from pleura.apps.cli.engines import open_engine
 from pleura.apps.pacs.node.folder import NodeFolder, Space
 from pleura.apps.pacs.node.queue import Queue
-from pleura.apps.pacs.node.scp import Reception, Status
+from pleura.apps.pacs.node.scp import FilmReceiver, StoreStatus
 from pleura.apps.pacs.node.worker import Worker
-from pleura.apps.pacs.results import Maker
+from pleura.apps.pacs.results import ResultMaker
 from pleura.core.errors import FilmError, UnsuitableFilm
 from pleura.io.dicom.results import dicom_bytes, dicom_results
 from pleura.io.film import ReadOptions
@@ -111,24 +111,24 @@ def test_the_node_parses_a_film_when_it_comes_and_when_it_is_segmented(
     folder = NodeFolder(tmp_path / "node")
     folder.make()
     queue, space = Queue(folder.queue), Space(folder.root, keep_free=0)
-    reception = Reception(queue, folder, space, arrived=lambda: None)
+    receiver = FilmReceiver(queue, folder, space, on_film=lambda: None)
     film = as_bytes(dicom_film(grey, 1))
-    assert reception.take(film, uid="1.2.3.4.1", sender="CR1") is Status.STORED
+    assert receiver.store(film, uid="1.2.3.4.1", sender="CR1") is StoreStatus.STORED
     assert len(parses) == 1
     stopping = threading.Event()
     worker = Worker(
         queue=queue,
         folder=folder,
-        make=Maker(segmenter, FORMATS).files,
+        make=ResultMaker(segmenter, FORMATS).files,
         destinations=["A"],
         wake=threading.Event(),
         space=space,
-        made=stopping.set,
+        on_results=stopping.set,
         stopping=stopping,
     )
     worker.run()
     assert len(parses) == 2
-    due = queue.due("A")
+    due = queue.next_delivery("A")
     assert due is not None
     assert len(folder.results_of(due.number)) == len(FORMATS)
 
@@ -136,7 +136,7 @@ def test_the_node_parses_a_film_when_it_comes_and_when_it_is_segmented(
 def test_a_pulled_film_is_checked_and_read_in_one_parse(
     grey: np.ndarray[Any, Any], segmenter: Segmenter, parses: list[bytes]
 ) -> None:
-    maker = Maker(segmenter, FORMATS)
+    maker = ResultMaker(segmenter, FORMATS)
     results, _ = maker.objects(as_bytes(dicom_film(grey, 1)), received=True)
     assert set(results) == set(FORMATS)
     assert len(parses) == 1
