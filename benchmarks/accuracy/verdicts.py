@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pleura.lab.evaluate.statistics import POOR_DICE
-from pleura.lab.evaluate.verdicts import ranked_right
+from pleura.lab.evaluate.verdicts import auroc
 
 Row = tuple[float, float, str]
 
@@ -40,7 +40,7 @@ def table_row(title: str, rows: list[Row]) -> str:
     poor, known = dice < POOR_DICE, estimate > 0
     error = np.abs(dice - estimate)[known].mean()
     correlation = np.corrcoef(dice[known], estimate[known])[0, 1]
-    area = ranked_right(estimate, poor)
+    area = auroc(estimate, poor)
     auroc = "-" if area is None else f"{area:.2f}"
     return (
         f"| {title} | {len(rows)} | {not_ok.mean():.1%} | {refused} | {error:.4f} "
