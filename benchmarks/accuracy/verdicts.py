@@ -41,10 +41,10 @@ def table_row(title: str, rows: list[Row]) -> str:
     error = np.abs(dice - estimate)[known].mean()
     correlation = np.corrcoef(dice[known], estimate[known])[0, 1]
     area = auroc(estimate, poor)
-    auroc = "-" if area is None else f"{area:.2f}"
+    shown = "-" if area is None else f"{area:.2f}"
     return (
         f"| {title} | {len(rows)} | {not_ok.mean():.1%} | {refused} | {error:.4f} "
-        f"| {correlation:.2f} | {poor.sum()} | {(poor & not_ok).sum()} | {auroc} |"
+        f"| {correlation:.2f} | {poor.sum()} | {(poor & not_ok).sum()} | {shown} |"
     )
 
 
