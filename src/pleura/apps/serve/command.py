@@ -5,53 +5,25 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pleura.apps.cli.options import COMPUTED, Device, Engine, Fast, Precision, Threads, Weights
+from pleura.apps.cli.option_groups import grouped
+from pleura.apps.cli.options import COMPUTED, EngineOptions, Threads
+from pleura.apps.serve.options import AccessOptions, LimitOptions
 from pleura.core.errors import UsageError
 from pleura.io.decoder_process import stop_decoders
 
 __all__ = ["serve"]
 
-_LIMITS: dict[str, Any] = {"rich_help_panel": "Limits"}
-_ACCESS: dict[str, Any] = {"rich_help_panel": "Access"}
 
-
+@grouped
 def serve(
-    host: Annotated[str, typer.Option(help="The address to bind to.", **_ACCESS)] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", **_ACCESS)
-    ] = 8017,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="PLEURA_API_KEY",
-            help="The key that clients must send. Set it in the environment: other users of the "
-            "machine can see options.",
-            show_default=False,
-            **_ACCESS,
-        ),
-    ] = None,
-    no_key: Annotated[
-        bool, typer.Option("--no-key", help="Let other machines connect without a key.", **_ACCESS)
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Another host name of the service, such as that of a reverse proxy; repeatable. "
-            "*.NAME allows its subdomains, * any name.",
-            **_ACCESS,
-        ),
-    ] = None,
-    weights: Weights = None,
+    access: AccessOptions,
+    *,
+    network: EngineOptions,
     threads: Threads = None,
-    engine: Engine = "auto",
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    fast: Fast = False,
     jobs: Annotated[
         int,
         typer.Option(
@@ -60,24 +32,7 @@ def serve(
             **COMPUTED,
         ),
     ] = 4,
-    megabytes: Annotated[
-        int, typer.Option(min=1, help="The size of one request, MB.", **_LIMITS)
-    ] = 128,
-    megapixels: Annotated[
-        int, typer.Option(min=1, max=60, help="The size of one film, megapixels.", **_LIMITS)
-    ] = 40,
-    films: Annotated[int, typer.Option(min=1, help="Films in one request.", **_LIMITS)] = 16,
-    queue: Annotated[
-        int, typer.Option(min=1, help="Films accepted and not yet answered.", **_LIMITS)
-    ] = 64,
-    seconds: Annotated[
-        float,
-        typer.Option(min=0.1, help="Time for one request after its upload, seconds.", **_LIMITS),
-    ] = 120,
-    grace: Annotated[
-        float,
-        typer.Option(min=0, help="Time to finish accepted films after Ctrl-C, seconds.", **_LIMITS),
-    ] = 25,
+    limits: LimitOptions,
 ) -> None:
     """Serve the page and the HTTP interface until Ctrl-C.
 
@@ -86,29 +41,21 @@ def serve(
 
     Nothing is stored, and no film is sent to another machine. Not for diagnosis.
     """
-    from pleura.apps.cli.engines import Choice, open_engine
+    from pleura.apps.cli.engines import open_engine
     from pleura.apps.cli.exit_codes import Exit
     from pleura.apps.quiet import discard_native_output, silence_libraries
-    from pleura.apps.serve.limits.limits import Limits
     from pleura.apps.serve.security.hosts import AllowedHosts, host_names
     from pleura.apps.serve.server import bind, run
     from pleura.apps.serve.service import Service
 
-    check_access(host, api_key, no_key=no_key)
-    hosts = AllowedHosts(host, host_names(allow_host))
-    choice = Choice(engine=engine, device=device, precision=precision, fast=fast, threads=threads)
-    limits = Limits(
-        request_bytes=megabytes * 1_000_000,
-        film_pixels=megapixels * 1_000_000,
-        request_films=films,
-        queue_films=queue,
-        answer_s=seconds,
-        grace_s=grace,
-    )
-    listener = bind(host, port)
+    check_access(access.host, access.api_key, no_key=access.no_key)
+    hosts = AllowedHosts(access.host, host_names(access.allow_host))
+    listener = bind(access.host, access.port)
     with listener:
-        opened = open_engine(weights, choice)
-        service = Service(opened, limits, key=api_key or None, hosts=hosts, workers=jobs)
+        opened = open_engine(network.weights, network.choice(threads=threads))
+        service = Service(
+            opened, limits.limits(), key=access.api_key or None, hosts=hosts, workers=jobs
+        )
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://{_bracket_ipv6(bound_host)}:{bound_port}"
         typer.echo(f"pleura serves {url} ; Ctrl-C ends it", err=True)
@@ -118,8 +65,8 @@ def serve(
         typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
         return
     typer.echo(
-        f"pleura: ended, though a film was still worked on after {grace:g} s; its client was told "
-        "to send it again",
+        f"pleura: ended, though a film was still worked on after {limits.grace:g} s; its client "
+        "was told to send it again",
         err=True,
     )
     sys.stderr.flush()
