@@ -15,6 +15,14 @@ from pleura.apps.learn.trial import command_line
 __all__ = ["bench", "card"]
 
 
+BenchSplits = Annotated[
+    list[str] | None, typer.Option(help="A split to score, by default test; repeatable.")
+]
+Perturbed = Annotated[
+    int, typer.Option(min=0, help="Also score so many films of each set under every effect.")
+]
+
+
 @grouped
 def bench(
     root: Annotated[Path, typer.Argument(help="A folder of sets, each with a manifest.csv.")],
@@ -28,12 +36,8 @@ def bench(
             help="The folder for reports; they show films, so take care who may see them."
         ),
     ] = Path("report"),
-    split: Annotated[
-        list[str] | None, typer.Option(help="A split to score, by default test; repeatable.")
-    ] = None,
-    perturbed: Annotated[
-        int, typer.Option(min=0, help="Also score so many films of each set under every effect.")
-    ] = 0,
+    split: BenchSplits = None,
+    perturbed: Perturbed = 0,
     bare: Annotated[
         bool, typer.Option("--bare", help="Also score each split without clean-up.")
     ] = False,

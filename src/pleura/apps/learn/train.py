@@ -23,6 +23,7 @@ __all__ = ["ablate", "duration", "export", "train"]
 
 if TYPE_CHECKING:
     from pleura.lab.data.film import Film
+    from pleura.lab.train.export import Outcome
     from pleura.lab.train.run import Machine
 
 
@@ -122,6 +123,10 @@ def train(
 
     with _speaking():
         outcome = run(chosen, films, out, resume=resume, machine=run_on.machine())
+    _print_outcome(outcome, out)
+
+
+def _print_outcome(outcome: Outcome, out: Path) -> None:
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
     if not outcome.finished:
