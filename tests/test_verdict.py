@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from PIL import Image, ImageOps
+
 import pleura
+from pleura.apps.cli.exit_codes import Exit
+from pleura.apps.cli.main import main
 from pleura.core.quality.verdict import DOUBTS
 from pleura.io.run.find import find_films
 from pleura.runtime.open import open_weights
@@ -35,3 +40,30 @@ def test_a_good_film_is_not_refused_and_half_a_film_is_doubted(films_root: Path)
     assert whole.verdict != "refused"
     half = pleura.segment(film.pixels[:, : film.size[1] // 4]).quality
     assert half.verdict != "ok"
+
+
+@pytest.mark.parametrize("name", ["JPCLN001", "JPCNN013", "JPCLN093"])
+def test_a_mirrored_film_is_to_review(films_root: Path, tmp_path: Path, name: str) -> None:
+    """The same film passes as it is; lungs are named by their place, also in the mirrored one."""
+    source = films_root / "jsrt512" / "images" / f"{name}.png"
+    mirrored = tmp_path / "mirrored.png"
+    with Image.open(source) as film:
+        ImageOps.mirror(film).save(mirrored)
+    as_it_is, flipped = (pleura.segment(path).quality for path in (source, mirrored))
+    assert "heart_on_right" not in [doubt.code for doubt in as_it_is.doubts]
+    assert flipped.verdict == "review"
+    assert "heart_on_right" in [doubt.code for doubt in flipped.doubts]
+
+
+def test_the_command_line_says_that_a_film_may_be_mirrored(
+    films_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mirrored = tmp_path / "mirrored.png"
+    with Image.open(films_root / "jsrt512" / "images" / "JPCLN001.png") as film:
+        ImageOps.mirror(film).save(mirrored)
+    code = main(["segment", str(mirrored), "-o", str(tmp_path / "out"), "--strict", "-q"])
+    assert code == Exit.DOUBTED
+    table = (tmp_path / "out" / "results.csv").read_text()
+    assert "heart_on_right" in table
+    assert "review" in table
+    capsys.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -210,3 +211,28 @@ def test_norms_travel_through_the_cards_json() -> None:
         whole.norms, "field"
     )
     assert read_reference_values(again.norms, "whole").estimate is None
+
+
+@pytest.mark.parametrize(
+    ("first", "expected", "is_doubted"),
+    [(26, 0.0, False), (22, -4 / 48, True), (30, 4 / 48, False), (25, -1 / 48, True)],
+)
+def test_a_heart_on_the_viewers_left_is_a_doubt(
+    first: int, expected: float, is_doubted: bool
+) -> None:
+    """The chest is columns 8 to 55, its middle 32; the heart is 12 columns wide."""
+    maps, lungs = drawn()
+    heart = np.zeros((SIDE, SIDE), bool)
+    heart[30:44, first : first + 12] = True
+    lungs = replace(lungs, heart=heart)
+    seen = measure_features(maps, lungs, CHANNELS, definition="field")
+    assert seen.heart_side == pytest.approx(expected)
+    quality = judge(maps, lungs, card(), definition="field")
+    assert ("heart_on_right" in codes(quality)) is is_doubted
+    assert quality.verdict == ("review" if is_doubted else "ok")
+
+
+def test_without_a_heart_its_side_is_no_doubt() -> None:
+    maps, lungs = drawn()
+    assert measure_features(maps, lungs, CHANNELS, definition="field").heart_side is None
+    assert "heart_on_right" not in codes(judge(maps, lungs, card(), definition="field"))

@@ -28,6 +28,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
             right_share=0.15,
             left_share=0.12,
             exchanged=False,
+            heart_side=None,
             shape=rng.normal(size=len(FEATURES) - 2),
         )
         dice = 1 - 2 * float(np.sqrt(lack * unsure))

@@ -49,6 +49,10 @@ class Features:
     exchanged: bool
     """The right lung lies on the viewer's right."""
 
+    heart_side: float | None
+    """Centroid of the heart, to the patient's left of the middle between both lungs' outer borders,
+    in widths of the chest; None without a heart or without both lungs."""
+
     shape: NDArray[np.float64] | None
     """(14,), the first of `reference.FEATURES`; None unless both lungs are there."""
 
@@ -119,6 +123,7 @@ def measure_features(
         right_share=float(right.mean()),
         left_share=float(left.mean()),
         exchanged=bool(places[0] and places[1] and places[0].column > places[1].column),
+        heart_side=_heart_side(*places, _heart_place(lungs, side)),
         shape=_shape(*places, aspect=(height * side[1]) / (width * side[0]), pixels=mask.size),
     )
 
@@ -198,6 +203,17 @@ def _place(mask: Mask) -> _Place | None:
         column=column,
         slant=product / float(spread) if spread else 0.0,
     )
+
+
+def _heart_place(lungs: LungMasks, size: tuple[int, int]) -> _Place | None:
+    return None if lungs.heart is None else _place(_sampled(lungs.heart, size))
+
+
+def _heart_side(right: _Place | None, left: _Place | None, heart: _Place | None) -> float | None:
+    if right is None or left is None or heart is None:
+        return None
+    begin, end = min(right.first, left.first), max(right.last, left.last)
+    return (heart.column - (begin + end) / 2) / (end - begin)
 
 
 def _shape(

@@ -20,6 +20,8 @@ DOUBTS = {
     "one_lung_missing": "Only one lung was found: check the film for the other one.",
     "sides_exchanged": "The right lung lies on the viewer's right: check whether the film is "
     "mirrored.",
+    "heart_on_right": "The heart lies on the viewer's left: check whether the film is mirrored, "
+    "and which lung is the right one.",
     "said_mirrored": "The file says that the film is mirrored, and it was not turned: check which "
     "lung is the right one.",
     "said_turned": "The file says that the film does not stand upright, and it was not turned: "
@@ -47,6 +49,11 @@ UNEQUAL = 2.5
 """The largest usual ratio of the larger lung to the smaller one."""
 
 
+HEART_ON_RIGHT = -0.02
+"""The smallest usual `Features.heart_side`. Of a third of the films to train on, 0 to 1.6 % of
+adults' and 4.5 % of children's have less; of the same films mirrored, 93 to 98 % and 84 %."""
+
+
 def judge(
     maps: ProbabilityMaps,
     lungs: LungMasks,
@@ -59,7 +66,7 @@ def judge(
 
     `doubts` are codes of doubts from elsewhere, such as `Radiograph.doubts`. Without reference
     values on the card no Dice is estimated, and the only doubts are lungs that are missing,
-    exchanged, cut off, unequal or much cleaned.
+    exchanged, cut off, unequal or much cleaned, and a heart on the wrong side.
     """
     seen = measure_features(maps, lungs, card.channels, definition=definition)
     return conclude(seen, read_reference_values(card.norms, definition), doubts)
@@ -95,6 +102,7 @@ def _structural(seen: Features) -> set[str]:
     doubts = {
         "one_lung_missing": not smaller,
         "sides_exchanged": seen.exchanged,
+        "heart_on_right": seen.heart_side is not None and seen.heart_side < HEART_ON_RIGHT,
         "touches_border": seen.border > BORDER,
         "much_cleaned": seen.cleaned > CLEANED,
         "unequal_lungs": larger > UNEQUAL * smaller > 0,
