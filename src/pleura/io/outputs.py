@@ -24,7 +24,8 @@ from pleura.io.atomic import written_whole
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.images.coco import ENDING as COCO_ENDING
 from pleura.io.images.coco import write_coco
-from pleura.io.images.masks import (
+from pleura.io.images.overlay import marked_overlay, overlay_options, write_crop, write_overlay
+from pleura.io.images.write_masks import (
     labels_png,
     mask_png,
     write_labels,
@@ -33,7 +34,6 @@ from pleura.io.images.masks import (
     write_npy,
     write_split,
 )
-from pleura.io.images.overlay import marked_overlay, overlay_options, write_crop, write_overlay
 from pleura.io.run.row import COLUMNS, Row
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pleura.lab.train.augment import Sample, Variation, draw, vary
+from pleura.lab.train.augment.artefacts import Invert, Jpeg, Letters
 from pleura.lab.train.augment.effect import Effect
 from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise, Tone
-from pleura.lab.train.augment.hidden import Line, Lines, Opacity, Patch
-from pleura.lab.train.augment.picture import Invert, Jpeg, Letters
+from pleura.lab.train.augment.occlusion import Line, Lines, Opacity, Patch
 from pleura.lab.train.augment.placement import Placement
 from pleura.lab.train.augment.variation import AFTER_CLIPPING, BEFORE_CLIPPING, EFFECTS, GENTLY
 from pleura.lab.train.recipe import Augment

@@ -20,9 +20,9 @@ from pleura.core.arrays import Pixels
 from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.dicom.decode.brightness import brightness, stored_values
 from pleura.io.dicom.decode.codecs import add_jpeg12, is_available
 from pleura.io.dicom.decode.fragments import put_right
-from pleura.io.dicom.decode.pixels import brightness, stored_values
 from pleura.io.dicom.decode.samples import check_stream, count_samples
 from pleura.io.dicom.decode.syntaxes import (
     EXPLICIT_BIG_ENDIAN,

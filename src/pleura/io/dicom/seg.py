@@ -33,7 +33,7 @@ from pleura.io.dicom.common import (
     parameters,
     stamp,
 )
-from pleura.io.images.masks import HEART, label_map
+from pleura.io.images.write_masks import HEART, label_map
 
 __all__ = ["algorithm", "dicom_seg", "part_probabilities"]
 

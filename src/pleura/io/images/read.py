@@ -28,10 +28,10 @@ from pleura.core.types import Radiograph
 from pleura.io.bounded_reads import BoundedReads
 from pleura.io.decoding import decoding
 from pleura.io.film_checks import MOST_PIXELS, all_finite, check_contrast, check_size
-from pleura.io.images.bare import bare
 from pleura.io.images.exif import TURNED, orientation, turn
 from pleura.io.images.grey import GREY_MODES, OVER_BLACK, deep_to_grey, grey_pixels
 from pleura.io.images.jpeg_scans import check_scans
+from pleura.io.images.strip_metadata import bare
 from pleura.io.images.tiff.pages import (
     ORIENTATION,
     PHOTOMETRIC,

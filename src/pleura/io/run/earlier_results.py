@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pleura.io.images.coco import MERGED
-from pleura.io.opening import open_file
+from pleura.io.open_file import open_file
 from pleura.io.outputs import FORMATS
 from pleura.io.run.cells import name_in
 from pleura.io.run.naming import split_suffix

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 
 from pleura.core.errors import UsageError
 from pleura.io.atomic import OWN
-from pleura.io.opening import open_file
+from pleura.io.open_file import open_file
 from pleura.io.run.earlier_results import Earlier, is_beside_its_film, stems_of
 from pleura.io.run.left_out import LeftOut
 from pleura.io.run.naming import FILM_SUFFIXES, Named, told_apart

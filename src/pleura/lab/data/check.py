@@ -14,7 +14,7 @@ from scipy import ndimage
 from pleura.core.arrays import Mask
 from pleura.core.errors import DataError, FilmError
 from pleura.io.images.exif import orientation_of_file
-from pleura.io.images.mask_files import MaskFile, distinct_values
+from pleura.io.images.read_masks import MaskFile, distinct_values
 from pleura.lab.data.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
 from pleura.lab.data.film import Film, Labels
 from pleura.lab.data.findings import CheckReport, Finding, beside, summarise

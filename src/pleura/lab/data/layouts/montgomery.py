@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pleura.core.errors import DataError, FilmError
-from pleura.io.images.mask_files import read_mask
+from pleura.io.images.read_masks import read_mask
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts.files import mask_of, pictures, require_pairs
 from pleura.lab.data.layouts.nlm import MONTGOMERY, SOURCES, condition

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from numpy.random import Generator
 
+from pleura.lab.train.augment.artefacts import Invert, Jpeg, Letters
 from pleura.lab.train.augment.effect import Effect, Sample
 from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise, Tone
-from pleura.lab.train.augment.hidden import Lines, Opacity, Patch
-from pleura.lab.train.augment.picture import Invert, Jpeg, Letters
+from pleura.lab.train.augment.occlusion import Lines, Opacity, Patch
 from pleura.lab.train.augment.placement import Placement
 from pleura.lab.train.recipe import Augment
 
