@@ -19,7 +19,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import RLELossless
 
 from pleura.apps.cli.engines import open_engine
-from pleura.apps.pacs.node.folder import NodeFolder, Space
+from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Queue
 from pleura.apps.pacs.node.scp import FilmReceiver, StoreStatus
 from pleura.apps.pacs.node.worker import Worker
@@ -110,7 +111,7 @@ def test_the_node_parses_a_film_when_it_comes_and_when_it_is_segmented(
 ) -> None:
     folder = NodeFolder(tmp_path / "node")
     folder.make()
-    queue, space = Queue(folder.queue), Space(folder.root, keep_free=0)
+    queue, space = Queue(folder.queue), DiskSpace(folder.root, keep_free=0)
     receiver = FilmReceiver(queue, folder, space, on_film=lambda: None)
     film = as_bytes(dicom_film(grey, 1))
     assert receiver.store(film, uid="1.2.3.4.1", sender="CR1") is StoreStatus.STORED

@@ -30,8 +30,8 @@ from pleura.io.dicom.decode.syntaxes import (
     IMPLICIT_LITTLE_ENDIAN,
     JPEG_EXTENDED,
 )
+from pleura.io.dicom.film_checks import check_is_film
 from pleura.io.dicom.header import (
-    check_is_film,
     number,
     orientation_doubts,
     part_notes,

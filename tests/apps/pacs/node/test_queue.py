@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pleura.apps.pacs.node.delivery import pause_s
-from pleura.apps.pacs.node.folder import NodeFolder, Space
+from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Accepted, Queue
 from pleura.apps.pacs.node.worker import MAX_ATTEMPTS, Worker
 from pleura.apps.pacs.results import FilmResults
@@ -33,7 +34,7 @@ def worker(folder: NodeFolder, queue: Queue, make: object, *, keep_free: int = 0
         make=make,  # type: ignore[arg-type]
         destinations=["A", "B"],
         wake=threading.Event(),
-        space=Space(folder.root, keep_free=keep_free),
+        space=DiskSpace(folder.root, keep_free=keep_free),
         on_results=lambda: None,
         stopping=threading.Event(),
     )

@@ -17,7 +17,8 @@ from pydicom.dataset import Dataset
 
 from pleura.apps.pacs.addresses import Sender, Senders, Settings, Tls
 from pleura.apps.pacs.client import AUTH, Unreachable, web_client, web_errors
-from pleura.apps.pacs.node.folder import NodeFolder, Space
+from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Queue
 from pleura.apps.pacs.node.scp import FilmReceiver, Scp
 from pleura.core.errors import UsageError
@@ -242,7 +243,9 @@ def test_a_too_large_object_is_cut_off(
         senders=Senders((Sender("ORTHANC"),)),
         tls=Tls(),
     )
-    receiver = FilmReceiver(queue, folder, Space(folder.root, keep_free=0), on_film=lambda: None)
+    receiver = FilmReceiver(
+        queue, folder, DiskSpace(folder.root, keep_free=0), on_film=lambda: None
+    )
     scp = Scp(settings, receiver, max_bytes=2_000_000)
     serving = threading.Thread(target=scp.serve)
     serving.start()

@@ -1,4 +1,4 @@
-"""The node's folder: its files, its lock, and the free space of its disk.
+"""The node's folder: its files and its lock.
 
 FOLDER/             0700, every file 0600
   queue.sqlite      each film and each delivery; no identity
@@ -18,7 +18,7 @@ from pathlib import Path
 from pleura.core.errors import UsageError
 from pleura.io.atomic import cannot_write, settle, written_whole
 
-__all__ = ["NodeFolder", "Space"]
+__all__ = ["NodeFolder"]
 
 _LOCK_S = 2.0  # `pleura node status` holds the lock for an instant
 
@@ -135,35 +135,3 @@ class NodeFolder:
         for folder in unfinished:
             shutil.rmtree(folder, ignore_errors=True)
         return len(unknown) + len(unfinished)
-
-
-class Space:
-    """The space that films and results may use on the disk."""
-
-    def __init__(self, root: Path, *, keep_free: int, quota: int | None = None) -> None:
-        """Keep `keep_free` bytes of the disk free; the folder may have `quota` bytes."""
-        self.root, self.keep_free, self.quota = root, keep_free, quota
-
-    def has_room_for_film(self, size: int) -> bool:
-        """Whether a film of `size` bytes may be stored."""
-        if shutil.disk_usage(self.root).free - size < self.keep_free:
-            return False
-        return self.quota is None or self.used() + size <= self.quota
-
-    def has_room_for_results(self, size: int) -> bool:
-        """Whether `size` bytes of results may be written. They may use half of `keep_free`.
-
-        Otherwise a disk full of waiting films would never have room for their results, and the
-        films could never be deleted. The other half is for the queue.
-        """
-        return shutil.disk_usage(self.root).free - size >= self.keep_free // 2
-
-    def used(self) -> int:
-        """The bytes of all files in the folder, without files that are deleted meanwhile."""
-        total = 0
-        for path in self.root.rglob("*"):
-            try:
-                total += path.stat().st_size if path.is_file() else 0
-            except FileNotFoundError:
-                continue
-        return total

@@ -11,7 +11,8 @@ from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.destinations import open_destination
 from pleura.apps.pacs.log import LOG
 from pleura.apps.pacs.node.delivery import Delivery
-from pleura.apps.pacs.node.folder import NodeFolder, Space
+from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Queue
 from pleura.apps.pacs.node.scp import DISK, FilmReceiver, Scp
 from pleura.apps.pacs.node.worker import SPACE, Worker
@@ -30,7 +31,7 @@ def run_node(
     settings: Settings,
     folder: NodeFolder,
     *,
-    space: Space,
+    space: DiskSpace,
     make: Callable[[Path], FilmResults],
     stopped: Callable[[], bool],
 ) -> None:

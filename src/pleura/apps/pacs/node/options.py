@@ -12,7 +12,8 @@ from pleura.apps.cli.options import SENT
 
 if TYPE_CHECKING:
     from pleura.apps.pacs.addresses import Senders, Tls
-    from pleura.apps.pacs.node.folder import NodeFolder, Space
+    from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 
 __all__ = ["HOME", "DiskOptions", "Folder", "ListenOptions", "Retry", "TlsOptions", "To"]
 
@@ -88,12 +89,12 @@ class DiskOptions:
 
         return NodeFolder(self.folder.expanduser())
 
-    def space(self, root: Path) -> Space:
+    def space(self, root: Path) -> DiskSpace:
         """The limits in bytes, for the folder at `root`."""
-        from pleura.apps.pacs.node.folder import Space
+        from pleura.apps.pacs.node.disk_space import DiskSpace
 
         quota = None if self.quota is None else self.quota * 1_000_000
-        return Space(root, keep_free=self.keep_free * 1_000_000, quota=quota)
+        return DiskSpace(root, keep_free=self.keep_free * 1_000_000, quota=quota)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

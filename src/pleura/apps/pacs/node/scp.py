@@ -19,7 +19,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from pleura.apps.pacs.addresses import Senders, Settings
 from pleura.apps.pacs.log import LOG, describe_defect
-from pleura.apps.pacs.node.folder import NodeFolder, Space
+from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Accepted, Queue
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_arrival, transfer_syntaxes
@@ -65,7 +66,7 @@ class FilmReceiver:
     folder: NodeFolder
     """Where films are stored until their results are delivered."""
 
-    space: Space
+    space: DiskSpace
     """The disk that films may take."""
 
     on_film: Callable[[], None]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pleura.apps.pacs.log import LOG, describe_defect
-from pleura.apps.pacs.node.folder import NodeFolder, Space
+from pleura.apps.pacs.node.disk_space import DiskSpace
+from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Entry, Queue
 from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
@@ -39,7 +40,7 @@ class Worker:
     wake: threading.Event
     """Set when a film has arrived, and to stop."""
 
-    space: Space
+    space: DiskSpace
     on_results: Callable[[], None]
     """Called when there are results to deliver."""
 
