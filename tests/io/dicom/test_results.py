@@ -29,7 +29,7 @@ from pleura.core.masks.contours import fill_outlines
 from pleura.core.masks.measure import measure
 from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.dicom.gsps import MOST_POINTS
+from pleura.io.dicom.objects.gsps import MOST_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
 from pleura.io.images.overlay import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
@@ -355,7 +355,7 @@ def lines(annotation: Dataset) -> list[np.ndarray]:
 
 def test_a_long_line_goes_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 8 * MOST_POINTS <= 65534  # bytes that explicit VR can tell
-    monkeypatch.setattr("pleura.io.dicom.gsps.MOST_POINTS", 10)
+    monkeypatch.setattr("pleura.io.dicom.objects.gsps.MOST_POINTS", 10)
     gsps, found = one("dicom-gsps")
     right = gsps.GraphicAnnotationSequence[0]
     assert len(right.GraphicObjectSequence) > 5
@@ -522,7 +522,9 @@ def test_an_unknown_format_is_told() -> None:
 
 def test_without_highdicom_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(sys.modules):
-        if name.startswith(("highdicom", "pleura.io.dicom.seg", "pleura.io.dicom.gsps")):
+        if name.startswith(
+            ("highdicom", "pleura.io.dicom.objects.seg", "pleura.io.dicom.objects.gsps")
+        ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(UsageError, match=r"need highdicom.* pip install \"pleura\[pacs\]\""):

@@ -9,8 +9,8 @@ from pydicom.uid import UID
 
 from pleura.core.errors import UnsuitableFilm
 from pleura.io.dicom.body_parts import another_part
-from pleura.io.dicom.common import MAKER
 from pleura.io.dicom.header import number, orientation, text, view_of, word
+from pleura.io.dicom.objects.common import MAKER
 
 __all__ = ["FILM_CLASSES", "check_is_film"]
 

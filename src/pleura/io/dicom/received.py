@@ -13,10 +13,10 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
-from pleura.io.dicom.common import MAKER
 from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, UNCOMPRESSED
 from pleura.io.dicom.film_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.header import number, text, word
+from pleura.io.dicom.objects.common import MAKER
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.film_checks import MOST_PIXELS, check_size
 

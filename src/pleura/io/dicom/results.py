@@ -14,8 +14,8 @@ from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UnsuitableFilm, UsageError
 from pleura.core.types import Provenance, Segmentation
 from pleura.io.decoding import quietly
-from pleura.io.dicom.common import result_uid
 from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.dicom.objects.common import result_uid
 from pleura.io.dicom.source import FilmHeader, film_header
 
 __all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
@@ -93,10 +93,10 @@ def _told(name: str, names: tuple[str, ...]) -> str:
 def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None) -> Dataset:
     """One object; highdicom, of the extra `pacs`, is imported here, since that takes a second."""
     try:
-        from pleura.io.dicom.gsps import dicom_gsps
-        from pleura.io.dicom.sc import dicom_sc
-        from pleura.io.dicom.seg import dicom_seg
-        from pleura.io.dicom.sr import dicom_sr
+        from pleura.io.dicom.objects.gsps import dicom_gsps
+        from pleura.io.dicom.objects.sc import dicom_sc
+        from pleura.io.dicom.objects.seg import dicom_seg
+        from pleura.io.dicom.objects.sr import dicom_sr
     except ModuleNotFoundError as error:
         raise UsageError(
             f"DICOM results need {error.name}, which is not installed; it comes with the extra "

@@ -22,7 +22,7 @@ from pleura.core.arrays import Mask
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.masks.contours import outlines
 from pleura.core.types import Segmentation
-from pleura.io.dicom.common import COLOURS, LABELS, NOT_FOR_DIAGNOSIS, stamp
+from pleura.io.dicom.objects.common import COLOURS, LABELS, NOT_FOR_DIAGNOSIS, stamp
 from pleura.io.images.write_masks import HEART, LEFT, RIGHT
 
 __all__ = ["MOST_POINTS", "dicom_gsps"]

@@ -9,7 +9,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pleura.core.types import Segmentation
-from pleura.io.dicom.common import NOT_FOR_DIAGNOSIS, comment, lossy_as, stamp
+from pleura.io.dicom.objects.common import NOT_FOR_DIAGNOSIS, comment, lossy_as, stamp
 from pleura.io.images.overlay import marked_overlay
 
 __all__ = ["dicom_sc"]

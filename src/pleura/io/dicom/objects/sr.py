@@ -32,7 +32,7 @@ from pydicom.sr.coding import Code
 
 from pleura.core.arrays import Verdict
 from pleura.core.types import Segmentation
-from pleura.io.dicom.common import (
+from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
     BOTH_SIDES,

@@ -18,7 +18,7 @@ from scipy.ndimage import distance_transform_edt
 from pleura.core.arrays import Mask
 from pleura.core.masks.cleanup import check_definition
 from pleura.core.types import Provenance, Segmentation
-from pleura.io.dicom.common import (
+from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
     COLOURS,

@@ -1,0 +1,1 @@
+"""The DICOM objects that results are written as: SEG, SR, SC and presentation state."""
