@@ -21,7 +21,6 @@ import csv
 import http.client
 import json
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -41,6 +40,7 @@ import pleura
 from pleura.apps.cli.engines import open_engine
 from pleura.core.frame import Frame, normalise
 from pleura.io.read import read_radiograph
+from pleura.runtime.threads import cpu_model
 
 QUEUE_OF_OVERFLOW = 4
 ENGINE_FILMS = 20  # enough for a rate that holds within a few percent
@@ -261,7 +261,7 @@ def main() -> int:
         "pleura": pleura.__version__,
         "weights": {"name": engine.card.name, "sha256": engine.weights_sha256},
         "engine": engine.name,
-        "machine": {"processor": processor(), "cpus": len(os.sched_getaffinity(0))},
+        "machine": {"processor": cpu_model(), "cpus": len(os.sched_getaffinity(0))},
         "films": {"different": len(films), "of": asked.folder.resolve().parent.name},
         "clients": asked.clients,
         "engine_alone_films_per_s": round(alone_per_s, 2),
@@ -274,12 +274,6 @@ def main() -> int:
     asked.out.write_text(json.dumps(told, indent=1) + "\n")
     print(asked.out.read_text(), end="")
     return 0 if is_right(told, overflow=asked.overflow) else 1
-
-
-def processor() -> str:
-    """What the kernel calls it."""
-    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
-    return found[1] if found else platform.machine()
 
 
 def is_right(told: dict[str, Any], *, overflow: bool) -> bool:

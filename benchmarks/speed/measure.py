@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pleura.io.atomic import written_whole
-from pleura.runtime.threads import cpu_features, usable_cpus
+from pleura.runtime.threads import cpu_features, cpu_model, usable_cpus
 
 RESULTS = Path("benchmarks/results/speed")
 """The programs are run from the checkout."""
@@ -41,7 +41,7 @@ def interleaved(
 def machine(threads: int | None) -> dict[str, Any]:
     """The machine that was measured, without a name that identifies it."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "features": sorted(
             cpu_features() & {"AVX2", "FMA3", "AVX512F", "AVX512VNNI", "AVX512_SPR", "ASIMDDP"}
         ),
@@ -62,12 +62,3 @@ def write_result(name: str, result: Mapping[str, Any]) -> Path:
     with written_whole(path, "w") as file:
         file.write(json.dumps(made, indent=1) + "\n")
     return path
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

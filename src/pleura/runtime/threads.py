@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import platform
 from pathlib import Path
 
-__all__ = ["INT8_FEATURES", "cpu_features", "int8_pays", "lanes", "usable_cpus"]
+__all__ = ["INT8_FEATURES", "cpu_features", "cpu_model", "int8_pays", "lanes", "usable_cpus"]
 
 
 MOST_LANES = 4
@@ -101,6 +102,14 @@ def cpu_features() -> frozenset[str]:
     known = importlib.import_module("numpy._core._multiarray_umath")
     features: dict[str, bool] = getattr(known, "__cpu_features__", {})
     return frozenset(name for name, here in features.items() if here)
+
+
+def cpu_model() -> str:
+    """The model name of the CPU, as the system gives it."""
+    for line in _read(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def int8_pays() -> bool:

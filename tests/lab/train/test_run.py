@@ -29,9 +29,11 @@ from pleura.lab.data.layouts import read_films
 from pleura.lab.train import run as train_module
 from pleura.lab.train.dataset import VariedSquares
 from pleura.lab.train.export import Outcome, read_checkpoint
+from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import fresh_network, side_of
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
-from pleura.lab.train.run import Machine, balance, divide, train
+from pleura.lab.train.run import balance, divide, train
+from pleura.lab.train.sessions import read_sessions
 from pleura.net.unetplusplus import Architecture
 from pleura.runtime.engine import OnnxEngine
 
@@ -312,9 +314,11 @@ def test_resuming_a_finished_run_only_exports_it_again(
 ) -> None:
     outcome, out = whole_run
     before = (out / "metrics.csv").read_text(), held(out)
+    sessions = (out / "sessions.json").read_text()
     again = train(RECIPE, films, out, machine=QUIET, resume=True)
     assert again == replace(outcome, weights=again.weights)
     assert (out / "metrics.csv").read_text() == before[0]
+    assert (out / "sessions.json").read_text() == sessions
     assert held(out)["global_step"] == before[1]["global_step"]
 
 
@@ -408,6 +412,10 @@ def test_a_run_ends_before_an_epoch_that_would_not_fit(
     last = train(RECIPE, films, tmp_path, machine=limited(10), resume=True)
     assert (last.finished, last.epochs_done) == (True, EPOCHS)
     assert_same_end(tmp_path, whole_run[1])
+    # Each start is recorded with its machine.
+    sessions = read_sessions(tmp_path / "sessions.json")
+    assert [session["epochs_done"] for session in sessions] == [0, 2, 3]
+    assert {session["machine"]["device"] for session in sessions} == {"cpu"}
 
 
 def test_the_limit_holds_within_an_epoch_too(
@@ -671,7 +679,8 @@ from pathlib import Path
 
 from pleura.lab.data.layouts import read_films
 from pleura.lab.train.recipe import Recipe
-from pleura.lab.train.run import Machine, train
+from pleura.lab.train.machine import Machine
+from pleura.lab.train.run import train
 from pleura.net.unetplusplus import Architecture
 
 recipe = Recipe(

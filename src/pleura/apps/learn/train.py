@@ -24,7 +24,7 @@ __all__ = ["ablate", "duration", "export", "train"]
 if TYPE_CHECKING:
     from pleura.lab.data.film import Film
     from pleura.lab.train.export import Outcome
-    from pleura.lab.train.run import Machine
+    from pleura.lab.train.machine import Machine
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -64,7 +64,7 @@ class MachineOptions:
 
     def machine(self) -> Machine:
         """The machine; to import Lightning takes seconds, so check other options before."""
-        from pleura.lab.train.run import Machine
+        from pleura.lab.train.machine import Machine
 
         return Machine(
             accelerator=self.accelerator,
@@ -188,7 +188,7 @@ def ablate(
     OUT/study.json holds every figure; the table goes to stdout.
     """
     from pleura.lab.studies.ablation import Place, load_study, run_study, study_table
-    from pleura.lab.train.run import Machine
+    from pleura.lab.train.machine import Machine
 
     asked = load_study(study)
     screen = console()

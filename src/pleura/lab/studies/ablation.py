@@ -20,9 +20,10 @@ from pleura.lab.evaluate.trial import Trial, read_rows
 from pleura.lab.report.evaluation import evaluate
 from pleura.lab.report.numbers import plain
 from pleura.lab.train.export import write_weights
+from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Recipe, load_recipe
 from pleura.lab.train.recipe_files import find_recipe
-from pleura.lab.train.run import Machine, train
+from pleura.lab.train.run import train
 from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine

@@ -8,8 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,55 +29,15 @@ from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
 from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
+from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
+from pleura.lab.train.sessions import add_session
 from pleura.net.quiet import quiet
 
-__all__ = ["Machine", "balance", "divide", "train"]
+__all__ = ["balance", "divide", "train"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """Where a run is computed; changes its speed, and its weights by no more than rounding."""
-
-    accelerator: str = "auto"
-    """auto, cuda, mps or cpu."""
-
-    devices: int = 1
-    strategy: str = "auto"
-    """As Lightning names it, e.g. ddp."""
-
-    precision: str = "auto"
-    """auto, 32-true, bf16-mixed or 16-mixed."""
-
-    workers: int = 0
-    """Processes that prepare batches; 0 prepares them between steps."""
-
-    max_time: timedelta | None = None
-    """End after this long, counted from the start of `train`; a resumed run counts anew."""
-
-    progress: bool = True
-
-    @property
-    def device(self) -> str:
-        """The accelerator, once `auto` is resolved."""
-        if self.accelerator != "auto":
-            return self.accelerator
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-
-    @property
-    def digits(self) -> str:
-        """The precision, once `auto` is resolved: 16 bits only where the chip computes in them."""
-        if self.precision != "auto":
-            return self.precision
-        if self.device == "cuda":
-            return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-        native = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
-        return "bf16-mixed" if native else "32-true"
 
 
 def train(
@@ -89,7 +48,7 @@ def train(
     resume: bool = False,
     machine: Machine | None = None,
 ) -> Outcome:
-    """Train; leave in `out` weights/, checkpoints/, metrics.csv, curves.png and log/.
+    """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
     Films of split `test` are never looked at. `resume` goes on from the last finished epoch, to
     the same weights as a run that was not interrupted; where there is none yet, it starts.
@@ -118,6 +77,8 @@ def train(
     ]
     learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
     learner.facts = _facts(training, validation, recipe)
+    if trainer.is_global_zero and done < recipe.epochs:
+        add_session(out / "sessions.json", machine, epochs_done=done)
     if machine.device == "cuda" or machine.digits != "32-true":
         # 16-bit convolutions of CPUs take 0.6 of the time so (oneDNN, AVX-512 BF16).
         learner = learner.to(memory_format=torch.channels_last)

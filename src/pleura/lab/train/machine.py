@@ -1,0 +1,52 @@
+"""The machine of a training run: device, precision, worker processes and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+
+__all__ = ["Machine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a run is computed; changes its speed, and its weights by no more than rounding."""
+
+    accelerator: str = "auto"
+    """auto, cuda, mps or cpu."""
+
+    devices: int = 1
+    strategy: str = "auto"
+    """As Lightning names it, e.g. ddp."""
+
+    precision: str = "auto"
+    """auto, 32-true, bf16-mixed or 16-mixed."""
+
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them between steps."""
+
+    max_time: timedelta | None = None
+    """End after this long, counted from the start of `train`; a resumed run counts anew."""
+
+    progress: bool = True
+
+    @property
+    def device(self) -> str:
+        """The accelerator, once `auto` is resolved."""
+        if self.accelerator != "auto":
+            return self.accelerator
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+
+    @property
+    def digits(self) -> str:
+        """The precision, once `auto` is resolved: 16 bits only where the chip computes in them."""
+        if self.precision != "auto":
+            return self.precision
+        if self.device == "cuda":
+            return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+        native = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return "bf16-mixed" if native else "32-true"
