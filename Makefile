@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check reference pictures fix python tools
+.PHONY: help setup demo test check bench weights accuracy reference pictures fix python tools
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,50 @@ check: $(VENV)/ready  ## the one gate: format, lint, types, tests
 
 bench: $(VENV)/ready  ## measure speed into benchmarks/results/speed (minutes; on a quiet machine)
 	$(VENV)/bin/python -m benchmarks.speed $(BENCH_FLAGS)
+
+# The weights that Pleura ships, from films alone. Every step continues where it was interrupted, and is
+# left out when its file is there. The two training runs take most of the time.
+RUNS ?= runs
+PLEURA := $(VENV)/bin/pleura
+SETS := shenzhen_montgomery jsrt jsrt512 openist covid pediatric wingspan
+TRAINING_DATA = $(addprefix --data $(PLEURA_FILMS)/,$(SETS))
+VALIDATION_DATA = $(addprefix $(PLEURA_FILMS)/,$(SETS))
+FRESH := $(RUNS)/weights
+
+weights: $(FRESH)/pleura-int8.onnx $(FRESH)/pleura-fast-int8.onnx  ## train, quantise and calibrate the shipped weights (days; continues)
+	cp $(addprefix $(FRESH)/,pleura{,-fast}{.safetensors,{,-int8}.onnx{,.sha256}}) src/pleura/weights
+	for run in default fast; do \
+	  cp $(RUNS)/$$run/{metrics.csv,sessions.json,curves.png} benchmarks/results/training/$$run; \
+	done
+	@echo "make weights: they lie in src/pleura/weights; next: make accuracy"
+
+.SECONDARY:  # keep what lies between the films and the weights
+
+$(RUNS)/default/weights/default.safetensors: | $(VENV)/ready
+	$(PLEURA) train recipes/default.toml --out $(RUNS)/default --workers 1 --resume $(TRAINING_DATA)
+
+$(RUNS)/fast/weights/fast.safetensors: $(RUNS)/default/weights/default.safetensors
+	$(PLEURA) train recipes/fast.toml --init $< --out $(RUNS)/fast --workers 1 --resume $(TRAINING_DATA)
+
+$(FRESH)/pleura.safetensors: $(RUNS)/default/weights/default.safetensors
+	$(PLEURA) export $< -o $(FRESH)/raw --name pleura
+	cp $(FRESH)/raw/pleura.safetensors $@
+
+$(FRESH)/pleura-fast.safetensors: $(RUNS)/fast/weights/fast.safetensors
+	$(PLEURA) export $< -o $(FRESH)/raw --name pleura-fast --side 240
+	cp $(FRESH)/raw/pleura-fast.safetensors $@
+
+# Each final graph has its own temperature and reference values, fitted on the films of split val.
+$(FRESH)/%-int8.onnx: $(FRESH)/%.onnx
+	$(PLEURA) quantise $< $(TRAINING_DATA) -o $(FRESH)/raw/$*-int8.onnx
+	$(PLEURA) calibrate $(VALIDATION_DATA) --weights $(FRESH)/raw/$*-int8.onnx --write $@ -o $(FRESH)/report/$*-int8
+
+$(FRESH)/%.onnx: $(FRESH)/%.safetensors
+	$(PLEURA) calibrate $(VALIDATION_DATA) --weights $(FRESH)/raw/$*.onnx --write $@ -o $(FRESH)/report/$*
+
+accuracy: $(VENV)/ready  ## score the shipped weights on all test films, and write the model card (hours)
+	$(PLEURA) bench $(PLEURA_FILMS) -o benchmarks/results/accuracy --reports $(RUNS)/reports --perturbed 10 --bare --calibrated
+	$(PLEURA) card benchmarks/results/accuracy -o docs/explanation/model_card.md
 
 reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py

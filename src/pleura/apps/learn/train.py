@@ -94,6 +94,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Number of epochs, instead of the recipe's.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="A .safetensors file to start from, instead of the recipe's."),
+    ] = None,
     run_on: MachineOptions,
     shipped: Annotated[  # noqa: ARG001 - its callback ends before
         bool,
@@ -118,6 +122,7 @@ def train(
 
     chosen = load_recipe(recipe)
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    chosen = chosen if init is None else replace(chosen, init=init)
     films = _films(data, layout, splits)
     from pleura.lab.train.run import train as run
 
