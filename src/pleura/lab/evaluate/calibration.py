@@ -102,7 +102,7 @@ def draw_pixels(
             examined = judge.examine(film)
             samples += _draw(examined, seed)
         except (FilmError, DataError) as error:
-            failures.append(Failure(film.id, film.source, str(error)))
+            failures.append(Failure(film, str(error)))
         on_film(examined)
     return samples
 

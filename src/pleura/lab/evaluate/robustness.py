@@ -97,7 +97,7 @@ def try_films(
         try:
             outcome = _try_film(film, judge, failures)
         except (FilmError, DataError) as error:
-            failures.append(Failure(film.id, film.source, str(error)))
+            failures.append(Failure(film, str(error)))
         else:
             outcomes += [] if outcome is None else [outcome]
         on_film()
@@ -117,7 +117,7 @@ def _try_film(film: Film, judge: Judge, failures: list[Failure]) -> Outcome | No
         try:
             examined = judge.examine(replace(unperturbed, effect=effect)) if outcome.dice else first
         except (FilmError, DataError) as error:
-            failures.append(Failure(film.id, film.source, f"{effect.title}: {error}"))
+            failures.append(Failure(film, f"{effect.title}: {error}"))
             continue
         pair = next(pair for pair in examined.pairs if pair.structure == "lungs")
         outcome.dice[effect.name] = overlap(pair.predicted, pair.truth)
@@ -138,10 +138,7 @@ def tabulate(result: Robustness, *, seed: int = 0) -> dict[str, Any]:
             "without_mask": result.selection.without_mask,
             "beyond_limit": result.selection.beyond_limit,
         },
-        "failures": [
-            {"id": failure.id, "source": failure.source, "error": failure.error}
-            for failure in result.failures
-        ],
+        "failures": [failure.as_dict() for failure in result.failures],
         "effects": {effect.name: effect.title for effect in EFFECTS},
         "overall": _rows(comparable, seed),
         "by_source": {

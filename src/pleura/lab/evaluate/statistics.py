@@ -130,7 +130,7 @@ def summarise(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
     comparable = [row for row in evaluation.rows if row.comparable]
     return {
         "films": evaluation.counts(),
-        "failures": [failure_dict(failure) for failure in evaluation.failures],
+        "failures": [failure.as_dict() for failure in evaluation.failures],
         "sources": _sources(evaluation.rows),
         "cases": _cases(evaluation.rows),
         "seconds": _seconds(evaluation.seconds),
@@ -143,11 +143,6 @@ def summarise(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
         "agreement": _agreement(comparable),
         "rules": RULES,
     }
-
-
-def failure_dict(failure: Any) -> dict[str, str]:
-    """A failure as plain values."""
-    return {"id": failure.id, "source": failure.source, "error": failure.error}
 
 
 def describe(

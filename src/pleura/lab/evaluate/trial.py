@@ -47,9 +47,12 @@ COLUMNS = (*_FACTS, *METRICS, *_QUALITY_COLUMNS, "notes")
 class Failure:
     """A film with a mask that could not be scored."""
 
-    id: str
-    source: str
+    film: Film
     error: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain values."""
+        return {"id": self.film.id, "source": self.film.source, "error": self.error}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +185,7 @@ def judge_films(
         try:
             examined = judge.examine(film)
         except (FilmError, DataError) as error:
-            failures.append(Failure(film.id, film.source, str(error)))
+            failures.append(Failure(film, str(error)))
         else:
             scored += rows(examined)
             seconds.append(examined.seconds)

@@ -108,7 +108,7 @@ def calibrate(
         "norms": norms,
         "tuning": _tuned(tuning, tuned_on, tuned),
         "films": {"judged": len(judged_on.films), "failed": len(failures)},
-        "failures": [{"id": f.id, "source": f.source, "error": f.error} for f in failures],
+        "failures": [failure.as_dict() for failure in failures],
         **_comparison(before, after.samples),
         "verdicts": verdict_figures(judge_seen(after.seen, norms)),
         "negatives": negative_figures(tuning.negatives, judged) if tuning.negatives else None,
