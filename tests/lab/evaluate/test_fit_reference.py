@@ -17,7 +17,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
     """Results with 1 - Dice = 2 sqrt(lack of the worse lung x unsure share), and random shapes."""
     rng = np.random.default_rng(seed)
     made = []
-    for index in range(count):
+    for _ in range(count):
         lack, unsure = rng.uniform(0.01, 0.05), rng.uniform(0.02, 0.06)
         features = Features(
             expected_dice=1 - lack,
@@ -32,7 +32,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
             shape=rng.normal(size=len(FEATURES) - 2),
         )
         dice = 1 - 2 * float(np.sqrt(lack * unsure))
-        made.append(Seen(f"{index}", "drawn", "field", features, dice))
+        made.append(Seen("drawn", "field", features, dice))
     return made
 
 
@@ -64,7 +64,7 @@ def test_unusual_features_are_refused() -> None:
 
 def test_too_few_films_give_no_reference_values() -> None:
     assert fit_reference_values(results(FEWEST - 1)) == {}
-    unlabelled = [Seen(s.id, s.source, s.definition, s.features, None) for s in results()]
+    unlabelled = [Seen(s.source, s.definition, s.features, None) for s in results()]
     assert set(fit_reference_values(unlabelled)["field"]) == {"usual"}
 
 

@@ -40,11 +40,17 @@ __all__ = [
     "TrialLungs",
     "Weights",
     "names_in",
+    "port_option",
 ]
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
 SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
 SAID: dict[str, Any] = {"rich_help_panel": "What is printed"}
+
+
+def port_option(**panel: Any) -> Any:
+    """The option of a port to listen on."""
+    return typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", **panel)
 
 
 class Lungs(StrEnum):

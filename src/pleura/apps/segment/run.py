@@ -12,7 +12,6 @@ from typing import Any
 
 import typer
 
-from pleura._version import __version__
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import FilmProgress, Interrupt, say
 from pleura.apps.segment.output_folder import Place
@@ -184,12 +183,13 @@ def _row(end: Loaded[Row] | Failed) -> Row:
 
 def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
     """The report that is left if the run is killed before its end."""
+    made_by = segmenter.provenance
     return Run(
-        version=__version__,
-        weights=segmenter.engine.card.name,
-        weights_sha256=segmenter.engine.weights_sha256,
-        engine=segmenter.engine.name,
-        definition=segmenter.definition,
+        version=made_by.version,
+        weights=made_by.weights_name,
+        weights_sha256=made_by.weights_sha256,
+        engine=made_by.engine,
+        definition=made_by.definition,
         options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),

@@ -147,11 +147,8 @@ class Busy(Refusal, http_status=503):
     @classmethod
     def workers_are_stuck(cls, limit_s: float) -> Busy:
         """Every worker has worked on one film for longer than `limit_s` seconds."""
-        return cls(
-            f"every worker has been busy with one film for over {limit_s:g} s; send "
-            "the films again later",
-            retry_after_s=MAX_RETRY_AFTER_S,
-        )
+        busy = f"every worker has been busy with one film for over {limit_s:g} s"
+        return cls(f"{busy}; send the films again later", retry_after_s=MAX_RETRY_AFTER_S)
 
 
 class Stopping(Refusal, http_status=503):

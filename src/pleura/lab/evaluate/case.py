@@ -35,14 +35,13 @@ SAME_SHAPE = 0.01
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """The masks of one structure, labelled and predicted: (H, W) bool at the mask file's size."""
+    """The masks of one structure of `STRUCTURES`: (H, W) bool at the mask file's size.
+
+    `truth` is as the source labels it, `predicted` is Pleura's.
+    """
 
     structure: str
-    """One of `STRUCTURES`."""
-
     truth: Mask
-    """As the source labels it."""
-
     predicted: Mask
     sides: str = ""
     """For right and left: `labelled` by the source, or `split` from a mask of both lungs."""

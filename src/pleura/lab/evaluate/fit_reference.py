@@ -44,7 +44,6 @@ DIGITS = 6
 class Seen:
     """A film's result by one definition."""
 
-    id: str
     source: str
     definition: Definition
     features: Features
@@ -60,9 +59,7 @@ def see(examined: Examined, card: Card) -> list[Seen]:
     known = lungs is not None and examined.definition == own
     dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and known else None
     return [
-        Seen(
-            film.id, film.source, each, _features(found, card, each), dice if each == own else None
-        )
+        Seen(film.source, each, _features(found, card, each), dice if each == own else None)
         for each in card.definitions
     ]
 

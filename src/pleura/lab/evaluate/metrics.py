@@ -62,19 +62,16 @@ DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: its name, its unit, and whether high or low is better."""
+    """A metric of two masks.
+
+    `name` is a field of `Scores` and a column of scores.csv. `title` is for tables, without the
+    unit. `unit` is `px`, `mm`, or empty for a share. `better` is `high`, `low` or `zero`.
+    """
 
     name: str
-    """A field of `Scores`, and a column of scores.csv."""
-
     title: str
-    """As people read it, without the unit."""
-
     unit: str
-    """`px` or `mm`; empty for a share."""
-
     better: str
-    """`high`, `low` or `zero`."""
 
     def loss(self, value: float) -> float:
         """A number that is smaller where the score is better."""
