@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.judge import add_film_options, films_of
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.case import Judge
 from pleura.lab.evaluate.metrics import overlap

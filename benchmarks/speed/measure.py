@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 from pleura.runtime.threads import cpu_features, usable_cpus
 
 RESULTS = Path("benchmarks/results/speed")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.measure import RESULTS
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 
 Result = dict[str, Any]
 

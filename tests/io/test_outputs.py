@@ -17,7 +17,7 @@ from pleura.core.masks.contours import fill_outlines, mask_from_rle
 from pleura.core.masks.measure import measure, transverse_widths
 from pleura.core.types import Box, LungMasks, Radiograph, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.images.overlay import CROP_MARGIN
+from pleura.io.images.write.overlay import CROP_MARGIN
 from pleura.io.outputs import FORMATS, check_formats, output_paths, write_outputs
 from pleura.io.read import read_radiograph
 

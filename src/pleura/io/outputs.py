@@ -20,12 +20,11 @@ from pleura.core.errors import UsageError
 from pleura.core.masks.contours import rle
 from pleura.core.masks.overlay import display
 from pleura.core.types import Radiograph, Segmentation
-from pleura.io.atomic import written_whole
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.images.coco import ENDING as COCO_ENDING
-from pleura.io.images.coco import write_coco
-from pleura.io.images.overlay import marked_overlay, overlay_options, write_crop, write_overlay
-from pleura.io.images.write_masks import (
+from pleura.io.files.atomic import written_whole
+from pleura.io.images.write.coco import ENDING as COCO_ENDING
+from pleura.io.images.write.coco import write_coco
+from pleura.io.images.write.masks import (
     labels_png,
     mask_png,
     write_labels,
@@ -33,6 +32,12 @@ from pleura.io.images.write_masks import (
     write_nifti,
     write_npy,
     write_split,
+)
+from pleura.io.images.write.overlay import (
+    marked_overlay,
+    overlay_options,
+    write_crop,
+    write_overlay,
 )
 from pleura.io.run.row import COLUMNS, Row
 

@@ -12,10 +12,10 @@ from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoder_process import read_in_process, start_decoder
 from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.files.open_file import open_file
 from pleura.io.film import DEFAULT, NOT_DICOM, DecodedFilm, ReadOptions
 from pleura.io.film_checks import MOST_PIXELS, check_bytes
 from pleura.io.images.read import read_image
-from pleura.io.open_file import open_file
 from pleura.io.sniff import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 
 __all__ = ["prepare_for", "read_film", "read_here", "read_radiograph"]

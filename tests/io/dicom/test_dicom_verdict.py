@@ -17,7 +17,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from pleura.core.types import Doubt, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
-from pleura.io.images.overlay import overlay_image
+from pleura.io.images.write.overlay import overlay_image
 
 BORDER = Doubt("touches_border", "A lung reaches the edge of the film: check that none is cut.")
 NO_CHEST = Doubt("not_a_chest_film", "This does not look like a chest film: do not use it.")

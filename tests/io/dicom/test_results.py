@@ -31,7 +31,7 @@ from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.objects.gsps import MOST_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
-from pleura.io.images.overlay import marked_overlay, overlay_image
+from pleura.io.images.write.overlay import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
 
 READABLE = (

@@ -88,7 +88,7 @@ def card(
 
     A remarks.csv among the results, of columns id and remark, is shown beside the worst films.
     """
-    from pleura.io.atomic import written_whole
+    from pleura.io.files.atomic import written_whole
     from pleura.lab.report.model_card import model_card, read_remarks, read_results
 
     page = model_card(read_results(results), read_remarks(results))

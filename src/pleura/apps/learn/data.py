@@ -231,7 +231,7 @@ def sheet(
 def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
     """Write a split, but not over a file that holds anything else."""
     from pleura.core.errors import UsageError
-    from pleura.io.atomic import written_whole
+    from pleura.io.files.atomic import written_whole
 
     if out.is_file() and not overwrite:
         if out.read_bytes() == text.encode():
@@ -257,7 +257,7 @@ ORDINARY = ("film-without-mask", "specks", "other-size")
 
 
 def _write_picture(picture: Image, out: Path) -> None:
-    from pleura.io.atomic import written_whole
+    from pleura.io.files.atomic import written_whole
 
     with written_whole(out) as file:
         picture.save(file, "PNG")

@@ -12,10 +12,10 @@ from typing import Any
 
 from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
-from pleura.io.atomic import cannot_write
 from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.files.atomic import cannot_write
 from pleura.io.film import DecodedFilm
-from pleura.io.images.coco import MERGED, merge_coco
+from pleura.io.images.write.coco import MERGED, merge_coco
 from pleura.io.outputs import output_paths, write_outputs
 from pleura.io.run.find import Found
 from pleura.io.run.report import RUN, Run

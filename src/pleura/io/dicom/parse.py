@@ -17,9 +17,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from pleura.core.errors import UnreadableFilm
-from pleura.io.bounded_reads import BoundedReads
 from pleura.io.decoding import NeedsDecoderProcess
 from pleura.io.dicom.decode.fragments import closed
+from pleura.io.files.bounded_reads import BoundedReads
 
 __all__ = ["items_of", "parse_dicom", "raw_length"]
 

@@ -25,8 +25,8 @@ from PIL import (
 from pleura.core.arrays import Pixels
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
-from pleura.io.bounded_reads import BoundedReads
 from pleura.io.decoding import decoding
+from pleura.io.files.bounded_reads import BoundedReads
 from pleura.io.film_checks import MOST_PIXELS, all_finite, check_contrast, check_size
 from pleura.io.images.exif import TURNED, orientation, turn
 from pleura.io.images.grey import GREY_MODES, OVER_BLACK, deep_to_grey, grey_pixels

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pleura.io.images.coco import MERGED
-from pleura.io.open_file import open_file
+from pleura.io.files.open_file import open_file
+from pleura.io.images.write.coco import MERGED
 from pleura.io.outputs import FORMATS
 from pleura.io.run.cells import name_in
 from pleura.io.run.naming import split_suffix

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from pleura.core.errors import UsageError
-from pleura.io.atomic import OWN
-from pleura.io.open_file import open_file
+from pleura.io.files.atomic import OWN
+from pleura.io.files.open_file import open_file
+from pleura.io.files.walk import walk
 from pleura.io.run.earlier_results import Earlier, is_beside_its_film, stems_of
 from pleura.io.run.left_out import LeftOut
 from pleura.io.run.naming import FILM_SUFFIXES, Named, told_apart
-from pleura.io.run.walk import walk
 
 __all__ = ["FILM_SUFFIXES", "LIST_SUFFIXES", "Found", "Search", "find_films", "listed_paths"]
 

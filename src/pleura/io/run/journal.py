@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pleura.io.atomic import OWN
+from pleura.io.files.atomic import OWN
 
 __all__ = ["JOURNAL", "Journal"]
 

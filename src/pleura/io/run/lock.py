@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pleura.core.errors import UsageError
-from pleura.io.atomic import OWN, cannot_write, make_folders
+from pleura.io.files.atomic import OWN, cannot_write, make_folders
 
 __all__ = ["LOCK", "held"]
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 
 __all__ = ["RUN", "Run", "write_run"]
 

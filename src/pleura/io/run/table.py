@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 
 from pleura.core.errors import OutputError, UsageError
-from pleura.io.atomic import cannot_write, sweep, written_whole
-from pleura.io.open_file import open_file
+from pleura.io.files.atomic import cannot_write, sweep, written_whole
+from pleura.io.files.open_file import open_file
 from pleura.io.run.row import COLUMNS, Row
 
 __all__ = ["RESULTS", "Table", "read_rows"]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.atomic import write_with_digest, written_whole
+from pleura.io.files.atomic import write_with_digest, written_whole
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.calibration import (
     BINS,

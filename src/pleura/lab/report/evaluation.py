@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pleura._version import __version__
 from pleura.core.masks.cleanup import clean
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 from pleura.lab.evaluate.bare_threshold import threshold_only
 from pleura.lab.evaluate.case import Examined, Judge, Row
 from pleura.lab.evaluate.metrics import METRICS

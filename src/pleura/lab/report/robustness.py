@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 from pleura.lab.evaluate.case import Judge
 from pleura.lab.evaluate.perturbation import UNPERTURBED
 from pleura.lab.evaluate.robustness import EFFECTS, Robustness, as_csv, tabulate, try_films

@@ -11,7 +11,7 @@ from typing import Any
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row

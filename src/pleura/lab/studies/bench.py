@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.core.errors import DataError
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 from pleura.lab.data.film import with_masks
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 
 __all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "TimeIsUp", "keep_best"]
 

@@ -17,7 +17,7 @@ from pleura._version import __version__
 from pleura.core.card import Card
 from pleura.core.digest import sha256
 from pleura.core.errors import UsageError, WeightsError
-from pleura.io.atomic import write_with_digest, written_whole
+from pleura.io.files.atomic import write_with_digest, written_whole
 from pleura.lab.train.recipe import Recipe, parse_recipe
 from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.export import to_onnx

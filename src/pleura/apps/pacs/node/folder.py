@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pleura.core.errors import UsageError
-from pleura.io.atomic import cannot_write, settle, written_whole
+from pleura.io.files.atomic import cannot_write, settle, written_whole
 
 __all__ = ["NodeFolder"]
 

@@ -13,7 +13,7 @@ from pydicom.uid import UID
 from pleura.core.arrays import Definition, Verdict
 from pleura.core.masks.overlay import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Provenance, Segmentation
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = [
     "AI",

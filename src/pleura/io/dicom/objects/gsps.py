@@ -23,7 +23,7 @@ from pleura.core.errors import UnsuitableFilm
 from pleura.core.masks.contours import outlines
 from pleura.core.types import Segmentation
 from pleura.io.dicom.objects.common import COLOURS, LABELS, NOT_FOR_DIAGNOSIS, stamp
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["MOST_POINTS", "dicom_gsps"]
 

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pleura.core.types import Segmentation
 from pleura.io.dicom.objects.common import NOT_FOR_DIAGNOSIS, comment, lossy_as, stamp
-from pleura.io.images.overlay import marked_overlay
+from pleura.io.images.write.overlay import marked_overlay
 
 __all__ = ["dicom_sc"]
 

@@ -33,7 +33,7 @@ from pleura.io.dicom.objects.common import (
     parameters,
     stamp,
 )
-from pleura.io.images.write_masks import HEART, label_map
+from pleura.io.images.write.masks import HEART, label_map
 
 __all__ = ["algorithm", "dicom_seg", "part_probabilities"]
 

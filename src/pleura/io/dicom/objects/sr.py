@@ -47,7 +47,7 @@ from pleura.io.dicom.objects.common import (
     result_uid,
     stamp,
 )
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["dicom_sr"]
 

@@ -12,8 +12,8 @@ from PIL import Image, PngImagePlugin
 from pleura.core.arrays import Pixels
 from pleura.core.masks.overlay import paint
 from pleura.core.types import Box, Segmentation
-from pleura.io.images.caption import captioned
-from pleura.io.images.write_masks import save_png
+from pleura.io.images.write.caption import captioned
+from pleura.io.images.write.masks import save_png
 
 __all__ = [
     "COMPRESSION",

@@ -13,8 +13,8 @@ from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.measure import measure
 from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Doubt, LungMasks, Quality, Radiograph, Segmentation
-from pleura.io.images.caption import captioned
-from pleura.io.images.overlay import marked_overlay, overlay_image
+from pleura.io.images.write.caption import captioned
+from pleura.io.images.write.overlay import marked_overlay, overlay_image
 
 DOUBT = Doubt("touches_border", "A lung reaches the edge of the film: check that none is cut.")
 REVIEW, REFUSED = Quality("review", 0.8, (DOUBT,)), Quality("refused", None, (DOUBT,))

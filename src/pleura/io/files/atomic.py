@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, overload
 
 from pleura.core.digest import SUFFIX, digest_line, sha256
 from pleura.core.errors import DiskFull, OutputError
-from pleura.io.run.walk import walk
+from pleura.io.files.walk import walk
 
 __all__ = [
     "OWN",

@@ -14,8 +14,8 @@ from PIL import Image
 from pleura.core.arrays import Mask
 from pleura.core.masks.overlay import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Segmentation, Spacing
-from pleura.io.atomic import written_whole
-from pleura.io.images.png import flat_png
+from pleura.io.files.atomic import written_whole
+from pleura.io.images.write.png import flat_png
 
 __all__ = [
     "HEART",

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from pleura.io.images.png import flat_png
+from pleura.io.images.write.png import flat_png
 
 PALETTE = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 """Three colours."""

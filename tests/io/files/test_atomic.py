@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pleura.core.errors import OutputError
-from pleura.io.atomic import sweep, write_with_digest, written_whole
+from pleura.io.files.atomic import sweep, write_with_digest, written_whole
 from pleura.io.run.find import find_films
 
 SIZE = 3_000_000
@@ -18,7 +18,7 @@ SIZE = 3_000_000
 WRITER = f"""
 import sys
 from pathlib import Path
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import written_whole
 path = Path(sys.argv[1])
 for turn in range(10**6):
     with written_whole(path) as file:

@@ -12,9 +12,9 @@ import numpy as np
 from pleura.core.arrays import Mask
 from pleura.core.masks.contours import outlines, rle
 from pleura.core.types import Segmentation
-from pleura.io.atomic import written_whole
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
-from pleura.io.open_file import open_file
+from pleura.io.files.atomic import written_whole
+from pleura.io.files.open_file import open_file
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["ENDING", "MERGED", "coco", "merge_coco", "write_coco"]
 
