@@ -14,12 +14,12 @@ from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.io import bounded_reads
 from pleura.io import film_checks as suitable
 from pleura.io.dicom import parse as dicom_parse
 from pleura.io.dicom.decode.codestream import Codestream, read_codestream
-from pleura.io.dicom.received import check_arrival
+from pleura.io.dicom.received import check_received_file
 from pleura.io.dicom.source import film_header
+from pleura.io.files import bounded_reads
 from pleura.io.images import jpeg_scans
 from pleura.io.read import read_here, read_radiograph
 
@@ -57,9 +57,9 @@ class TestInflating:
     def test_a_deflated_film_inflates_within_a_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = written(film(), DeflatedExplicitVRLittleEndian)
         assert read_radiograph(data).size == (64, 48)
-        assert check_arrival(data) == "1.2.3.4"
+        assert check_received_file(data) == "1.2.3.4"
         monkeypatch.setattr(dicom_parse, "MOST_INFLATED", 3_000)
-        for read in (read_here, check_arrival, film_header):
+        for read in (read_here, check_received_file, film_header):
             with pytest.raises(UnreadableFilm, match="inflates to over"):
                 read(data)
 
@@ -93,7 +93,7 @@ class TestPieces:
         element = struct.pack("<HH2sH", 0x0009, 0x1001, b"LO", 0)
         at = data.index(struct.pack("<HH", 0x0028, 0x0002))
         monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
-        for read in (read_radiograph, check_arrival):
+        for read in (read_radiograph, check_received_file):
             with pytest.raises(UnreadableFilm, match="far more pieces than a film"):
                 read(data[:at] + element * 5_000 + data[at:])
 
@@ -105,7 +105,7 @@ class TestProgressiveJpeg:
         scans = data.count(b"\xff\xda")
         assert 4 < scans < 20
         monkeypatch.setattr(jpeg_scans, "MOST_SCANS", scans - 1)
-        with pytest.raises(UnreadableFilm, match=rf"has {scans} scans, films have ten"):
+        with pytest.raises(UnreadableFilm, match=rf"has {scans} scans; the limit"):
             read_radiograph(data)
 
     def test_a_marker_across_two_blocks_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:

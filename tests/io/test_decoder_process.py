@@ -73,7 +73,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (b"abort", r"crashed on this film \(SIGABRT\): the file is damaged"),
         (b"exit", r"crashed on this film \(3\)"),
         (b"loop", r"was stopped after 12 s"),
-        (b"allocate", r"takes more memory"),
+        (b"allocate", r"needs more memory"),
     ],
 )
 def test_a_film_that_ends_its_decoder_fails_alone(fake: None, film: bytes, message: str) -> None:
@@ -100,7 +100,7 @@ def test_a_decoder_that_cannot_start_is_not_the_film_s_fault(
     fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_process, "_PROGRAM", "import sys; sys.path = {path!r}; sys.exit(5)")
-    with pytest.raises(UnreadableFilm, match=r"ended as it began \(5\); install Pleura again"):
+    with pytest.raises(UnreadableFilm, match=r"ended at its start \(5\); install Pleura again"):
         read_in_process(b"sound")
 
 

@@ -25,7 +25,7 @@ from pydicom.uid import (
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.dicom.body_parts import another_part, is_chest
-from pleura.io.dicom.received import check_arrival
+from pleura.io.dicom.received import check_received_file
 from pleura.io.read import read_radiograph
 
 ROWS, COLUMNS = 64, 48
@@ -222,7 +222,7 @@ def test_no_text_fails_a_film(keyword: str, charset: str | None) -> None:
     for name, raw in TEXTS.items():
         data = with_text(keyword, raw, **({"SpecificCharacterSet": charset} if charset else {}))
         assert np.array_equal(read_radiograph(data).pixels, ramp()), name
-        assert check_arrival(data) == "1.2.3.4"
+        assert check_received_file(data) == "1.2.3.4"
 
 
 def test_modality_is_still_asked() -> None:
@@ -301,7 +301,7 @@ def test_an_encapsulated_film_may_lack_its_delimiter() -> None:
         film = read_radiograph(variant)
         assert np.array_equal(film.pixels, ramp())
         assert film.notes == ((DEPARTS,) if variant != data[:-4] else ())
-        assert check_arrival(variant) == "1.2.3.4"
+        assert check_received_file(variant) == "1.2.3.4"
     for cut in (data[:-40], data[:-9]):
         with pytest.raises(UnreadableFilm, match="cut short"):
             read_radiograph(cut)

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, RLELossless, generate_uid
 
 from pleura.io.decoding import decoding, quietly
-from pleura.io.library_logs import LIBRARIES, library_logs_apart
+from pleura.io.library_logs import LIBRARIES, without_library_logs
 
 
 def rle_film(*, damaged: bool = False) -> bytes:
@@ -105,7 +105,7 @@ def test_records_are_kept_in_the_block_and_on_its_thread_only(
         logger.warning("from another thread")
 
     with caplog.at_level(logging.DEBUG):
-        with library_logs_apart(), library_logs_apart():
+        with without_library_logs(), without_library_logs():
             logger.warning("inside")
             other = threading.Thread(target=elsewhere)
             other.start()
@@ -117,7 +117,7 @@ def test_records_are_kept_in_the_block_and_on_its_thread_only(
 def test_nothing_of_the_hosts_is_changed_after_the_block() -> None:
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     before = [(logger.propagate, list(logger.handlers), logger.level) for logger in loggers]
-    with pytest.raises(ZeroDivisionError), library_logs_apart():
+    with pytest.raises(ZeroDivisionError), without_library_logs():
         raise ZeroDivisionError
     with decoding("DICOM"):
         pass
@@ -128,7 +128,7 @@ def test_a_host_that_shut_a_library_up_finds_it_so(caplog: pytest.LogCaptureFixt
     logger = logging.getLogger("pydicom")
     logger.propagate = False
     try:
-        with library_logs_apart():
+        with without_library_logs():
             other = threading.Thread(target=logger.warning, args=("not for the host",))
             other.start()
             other.join()
@@ -144,7 +144,7 @@ def test_blocks_side_by_side_leave_everything_as_it_was() -> None:
 
     def work() -> None:
         for _ in range(20):
-            with library_logs_apart():
+            with without_library_logs():
                 inside.wait(30)
 
     threads = [threading.Thread(target=work) for _ in range(8)]

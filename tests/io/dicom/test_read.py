@@ -205,7 +205,7 @@ def test_rescale() -> None:
 
 
 def test_a_rescale_beyond_all_numbers() -> None:
-    with pytest.raises(UnsuitableFilm, match="no finite numbers"):
+    with pytest.raises(UnsuitableFilm, match="not finite numbers"):
         read(ramp(), RescaleSlope="1E+38", RescaleIntercept="0")
 
 

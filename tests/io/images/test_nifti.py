@@ -87,7 +87,7 @@ def test_what_is_no_number_becomes_black_with_a_note(film: np.ndarray) -> None:
     values[3, 4] = np.nan
     read = read_radiograph(nifti(values))
     assert read.pixels[4, 3] == 5
-    assert read.notes == ("1 pixels were no finite numbers; they were made black",)
+    assert read.notes == ("1 pixels were not finite numbers; they were made black",)
 
 
 def test_an_offset_of_0_is_that_behind_the_header(film: np.ndarray) -> None:

@@ -128,7 +128,7 @@ def test_not_a_number_becomes_black_with_a_note(film: np.ndarray) -> None:
     values[3, 4], values[5, 6] = np.nan, np.inf
     read = read_radiograph(tiff(values, photometric=1))
     assert read.pixels[3, 4] == read.pixels[5, 6] == 5
-    assert any("2 pixels were no finite numbers" in note for note in read.notes)
+    assert any("2 pixels were not finite numbers" in note for note in read.notes)
     with pytest.raises(UnsuitableFilm, match="no pixel"):
         read_radiograph(tiff(np.full_like(values, np.nan), photometric=1))
 

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pleura.core.errors import UsageError
 from pleura.io.run.find import find_films
-from pleura.io.run.naming import Named, told_apart
+from pleura.io.run.naming import NamedFilm, unique_names
 from pleura.io.run.row import failed_row
 from pleura.io.run.table import Table
 
@@ -188,13 +188,13 @@ def test_no_two_films_ever_share_a_name(paths: set[str], chance: random.Random) 
     films = []
     for path in sorted(paths):
         *folders, _ = path[1:].split("/")
-        films.append(Named(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
-    named = {film.path: PurePath(*film.parts) for film in told_apart(films)}
+        films.append(NamedFilm(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
+    named = {film.path: PurePath(*film.parts) for film in unique_names(films)}
     assert set(named) == {Path(path) for path in paths}
     assert len({relative.as_posix().casefold() for relative in named.values()}) == len(paths)
     assert not any(relative.is_absolute() or ".." in relative.parts for relative in named.values())
     chance.shuffle(films)
-    assert {film.path: PurePath(*film.parts) for film in told_apart(films)} == named
+    assert {film.path: PurePath(*film.parts) for film in unique_names(films)} == named
 
 
 def test_outputs_of_different_films_never_meet(tmp_path: Path) -> None:

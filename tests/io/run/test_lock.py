@@ -11,13 +11,13 @@ import pytest
 
 from pleura.core.errors import UsageError
 from pleura.io.run import lock
-from pleura.io.run.lock import LOCK, held
+from pleura.io.run.lock import LOCK, locked_folder
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pleura.io.run.lock import held
-with held(Path(sys.argv[1])):
+from pleura.io.run.lock import locked_folder
+with locked_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -39,7 +39,7 @@ def test_another_process_is_refused_and_told_who_holds_it(
 ) -> None:
     out = tmp_path / "out"
     said = rf"another run is writing into .*out: process {holder.pid} on .*, since 20.*; wait"
-    with pytest.raises(UsageError, match=said), held(out):
+    with pytest.raises(UsageError, match=said), locked_folder(out):
         pass
     assert (out / LOCK).exists()
 
@@ -48,22 +48,26 @@ def test_another_process_is_refused_and_told_who_holds_it(
 def test_a_process_that_is_killed_lets_go(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    with held(tmp_path / "out") as locked:
+    with locked_folder(tmp_path / "out") as locked:
         assert locked
     assert not (tmp_path / "out" / LOCK).exists()
 
 
 def test_the_same_process_is_refused_too(tmp_path: Path) -> None:
-    with held(tmp_path), pytest.raises(UsageError, match=f"process {os.getpid()}"), held(tmp_path):
+    with (
+        locked_folder(tmp_path),
+        pytest.raises(UsageError, match=f"process {os.getpid()}"),
+        locked_folder(tmp_path),
+    ):
         pass
-    with held(tmp_path):
+    with locked_folder(tmp_path):
         pass
 
 
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
-    with held(tmp_path / "empty"):
+    with locked_folder(tmp_path / "empty"):
         assert (tmp_path / "empty" / LOCK).exists()
-    with held(tmp_path / "full"):
+    with locked_folder(tmp_path / "full"):
         (tmp_path / "full" / "film").touch()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["full"]
 
@@ -81,7 +85,11 @@ def test_a_lock_that_another_run_removed_meanwhile_is_taken_anew(
         return take(handle)
 
     monkeypatch.setattr(lock, "_lock", slow)
-    with held(tmp_path), pytest.raises(UsageError, match="another run"), held(tmp_path):
+    with (
+        locked_folder(tmp_path),
+        pytest.raises(UsageError, match="another run"),
+        locked_folder(tmp_path),
+    ):
         pass
     assert removed
 
@@ -90,5 +98,5 @@ def test_a_file_system_without_locks_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "_lock", lambda _: False)
-    with held(tmp_path) as locked:
+    with locked_folder(tmp_path) as locked:
         assert not locked
