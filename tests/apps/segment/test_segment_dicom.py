@@ -92,7 +92,7 @@ def test_a_film_that_is_no_dicom_fails_alone(segment: Run, ward: Path, tmp_path:
         "deep/a": "failed",
         "film": "done",
     }
-    assert "this film is not DICOM; ask for other formats" in table["a"]["error"]
+    assert "this film is none; ask for other formats" in table["a"]["error"]
     assert not (out / "a_mask.png").exists()
 
 

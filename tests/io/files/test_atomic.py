@@ -62,7 +62,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_takes_no_file_is_named_with_the_remedy(tmp_path: Path) -> None:
+def test_an_error_names_the_path_that_cannot_be_written_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "film.png"
     expected = pytest.raises(OutputError, match=r"cannot write .*film\.png: .*choose another")
@@ -99,7 +99,7 @@ def test_kill_9_leaves_the_old_file_or_the_new_one(tmp_path: Path, seconds: floa
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_sweep_takes_only_parts_of_dead_processes(tmp_path: Path) -> None:
+def test_only_partial_files_of_ended_processes_are_removed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     folder = tmp_path / "a" / "b"

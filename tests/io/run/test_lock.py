@@ -34,18 +34,20 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_another_process_is_refused_and_told_who_holds_it(
+def test_another_process_is_refused_and_the_error_names_the_holder(
     holder: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    said = rf"another run is writing into .*out: process {holder.pid} on .*, since 20.*; wait"
-    with pytest.raises(UsageError, match=said), locked_folder(out):
+    message = rf"another run is writing into .*out: process {holder.pid} on .*, since 20.*; wait"
+    with pytest.raises(UsageError, match=message), locked_folder(out):
         pass
     assert (out / LOCK).exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
-def test_a_process_that_is_killed_lets_go(holder: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_released(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     with locked_folder(tmp_path / "out") as locked:
@@ -64,7 +66,7 @@ def test_the_same_process_is_refused_too(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
+def test_an_empty_folder_that_the_lock_made_is_removed(tmp_path: Path) -> None:
     with locked_folder(tmp_path / "empty"):
         assert (tmp_path / "empty" / LOCK).exists()
     with locked_folder(tmp_path / "full"):
@@ -72,7 +74,7 @@ def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["full"]
 
 
-def test_a_lock_that_another_run_removed_meanwhile_is_taken_anew(
+def test_a_lock_file_that_another_run_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between opening the lock's file and locking it, the run before ends and removes the file."""
@@ -94,7 +96,7 @@ def test_a_lock_that_another_run_removed_meanwhile_is_taken_anew(
     assert removed
 
 
-def test_a_file_system_without_locks_is_said(
+def test_a_file_system_without_locks_gives_false(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "_lock", lambda _: False)
