@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.judge import add_film_options, films_of
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.case import Judge
 from pleura.lab.evaluate.metrics import overlap
@@ -49,7 +49,7 @@ def main() -> None:
     ]
     table = list(_table(films))
     result = {"weights_sha256": engine.weights_sha256, "taken": INCLUDED, "table": table}
-    with written_whole(RESULT, "w") as file:
+    with atomic_write(RESULT, "w") as file:
         file.write(json.dumps(result, indent=1) + "\n")
     for row in table:
         print(" | ".join(f"{name} {value}" for name, value in row.items()))

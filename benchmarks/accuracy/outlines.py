@@ -32,7 +32,7 @@ from scipy import ndimage
 from benchmarks.accuracy.judge import add_film_options, validation_films
 from pleura.core.arrays import Mask
 from pleura.core.masks.contours import outlines
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.case import Judge
 from pleura.lab.evaluate.metrics import score
@@ -70,7 +70,7 @@ def main() -> None:
         | {name: round(statistics.fmean(f[name] for f in films), 4) for name in films[0]}
         for (weights, source, structure), films in sorted(rows.items())
     ]
-    with written_whole(RESULT, "w") as file:
+    with atomic_write(RESULT, "w") as file:
         file.write(json.dumps({"side": SIDE, "table": table}, indent=1) + "\n")
     for row in table:
         print(" | ".join(str(value) for value in row.values()))

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.runtime.threads import cpu_features, cpu_model, usable_cpus
 
 RESULTS = Path("benchmarks/results/speed")
@@ -59,6 +59,6 @@ def write_result(name: str, result: Mapping[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     made = {"made": datetime.now(UTC).isoformat(timespec="seconds"), **result}
-    with written_whole(path, "w") as file:
+    with atomic_write(path, "w") as file:
         file.write(json.dumps(made, indent=1) + "\n")
     return path

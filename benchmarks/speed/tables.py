@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.measure import RESULTS
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 
 Result = dict[str, Any]
 
@@ -22,7 +22,7 @@ def write_tables() -> Path:
             result = json.loads(path.read_text())
             lines += [f"## {name}", "", _where(result), "", *tell(result), ""]
     target = RESULTS / "speed.md"
-    with written_whole(target, "w") as file:
+    with atomic_write(target, "w") as file:
         file.write("\n".join(lines))
     return target
 

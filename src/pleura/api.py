@@ -34,7 +34,7 @@ from pleura.core.errors import (
 )
 from pleura.core.types import Box, Doubt, Measurements, Provenance, Quality, Radiograph, Spacing
 from pleura.io.film_checks import check_contrast, check_size
-from pleura.io.images.overlay import marked_overlay, overlay_image
+from pleura.io.images.write.overlay import marked_overlay, overlay_image
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.runtime import segmenter

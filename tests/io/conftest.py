@@ -1,4 +1,4 @@
-"""A small film and a result made of it by hand."""
+"""A small film, and a result of it that is made by hand."""
 
 from __future__ import annotations
 

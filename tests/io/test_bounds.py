@@ -1,4 +1,4 @@
-"""Small files that would take gigabytes or minutes are refused before the work is done."""
+"""Files that would take gigabytes of memory or minutes are refused before they are decoded."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
-from pleura.io import bounded_reads
 from pleura.io import film_checks as suitable
 from pleura.io.dicom import parse as dicom_parse
 from pleura.io.dicom.decode.codestream import Codestream, read_codestream
-from pleura.io.dicom.received import check_arrival
+from pleura.io.dicom.received import check_received_file
 from pleura.io.dicom.source import film_header
+from pleura.io.files import bounded_reads
 from pleura.io.images import jpeg_scans
 from pleura.io.read import read_here, read_radiograph
 
@@ -54,16 +54,18 @@ def written(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
 
 
 class TestInflating:
-    def test_a_deflated_film_inflates_within_a_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_deflated_film_that_inflates_too_far_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         data = written(film(), DeflatedExplicitVRLittleEndian)
         assert read_radiograph(data).size == (64, 48)
-        assert check_arrival(data) == "1.2.3.4"
+        assert check_received_file(data) == "1.2.3.4"
         monkeypatch.setattr(dicom_parse, "MOST_INFLATED", 3_000)
-        for read in (read_here, check_arrival, film_header):
+        for read in (read_here, check_received_file, film_header):
             with pytest.raises(UnreadableFilm, match="inflates to over"):
                 read(data)
 
-    def test_the_bound_is_met_before_all_is_inflated(self) -> None:
+    def test_inflating_stops_at_the_limit(self) -> None:
         data = written(film(), DeflatedExplicitVRLittleEndian)
         (meta_bytes,) = struct.unpack_from("<I", data, 140)  # FileMetaInformationGroupLength
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -74,7 +76,7 @@ class TestInflating:
 
 
 class TestPieces:
-    def test_a_png_of_countless_pieces(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_png_of_millions_of_chunks_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved("PNG")
         chunk = struct.pack(">I", 0) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
         monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
@@ -82,33 +84,39 @@ class TestPieces:
             read_radiograph(data[:33] + chunk * 2_000 + data[33:])
         assert read_radiograph(data[:33] + chunk * 20 + data[33:]).size == (64, 48)
 
-    def test_a_jpeg_of_countless_pieces(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_jpeg_of_millions_of_segments_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         data = saved("JPEG")
         monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
         with pytest.raises(UnreadableFilm, match="far more pieces than a film"):
             read_radiograph(data[:2] + b"\xff\xe9\x00\x02" * 2_000 + data[2:])
 
-    def test_a_dicom_file_of_countless_elements(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_dicom_file_of_millions_of_elements_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         data = written(film())
         element = struct.pack("<HH2sH", 0x0009, 0x1001, b"LO", 0)
         at = data.index(struct.pack("<HH", 0x0028, 0x0002))
         monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
-        for read in (read_radiograph, check_arrival):
+        for read in (read_radiograph, check_received_file):
             with pytest.raises(UnreadableFilm, match="far more pieces than a film"):
                 read(data[:at] + element * 5_000 + data[at:])
 
 
 class TestProgressiveJpeg:
-    def test_scans_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_jpeg_of_too_many_scans_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved("JPEG", progressive=True)
         assert read_radiograph(data).size == (64, 48)
         scans = data.count(b"\xff\xda")
         assert 4 < scans < 20
         monkeypatch.setattr(jpeg_scans, "MOST_SCANS", scans - 1)
-        with pytest.raises(UnreadableFilm, match=rf"has {scans} scans, films have ten"):
+        with pytest.raises(UnreadableFilm, match=rf"has {scans} scans; the limit"):
             read_radiograph(data)
 
-    def test_a_marker_across_two_blocks_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_marker_across_two_blocks_is_counted_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         data = saved("JPEG", progressive=True)
         monkeypatch.setattr(jpeg_scans, "_BLOCK", data.index(b"\xff\xda") + 1)
         monkeypatch.setattr(jpeg_scans, "MOST_SCANS", data.count(b"\xff\xda"))
@@ -118,7 +126,7 @@ class TestProgressiveJpeg:
             read_radiograph(data)
 
 
-def test_a_file_larger_than_any_film(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suitable, "MOST_BYTES", 1_000)
     with pytest.raises(UnsuitableFilm, match="has 0 MB, the limit is"):
         read_radiograph(saved("BMP"))
@@ -148,11 +156,11 @@ class TestCodestreams:
     @pytest.mark.parametrize(
         "content", [b"", b"\xff\xd8", b"\xff\x4f\xff\x51", b"RLE", b"\xff\xd8\xff\xe0\xff"]
     )
-    def test_what_is_cut_or_another_format(self, content: bytes) -> None:
+    def test_a_header_that_is_cut_or_of_another_format_gives_none(self, content: bytes) -> None:
         assert read_codestream(content) is None
 
 
-def test_a_webp_that_claims_268_megapixels_in_34_bytes() -> None:
+def test_a_webp_header_of_268_megapixels_is_refused() -> None:
     body = b"\x2f" + struct.pack("<I", 16_383 | 16_383 << 14) + bytes(9)
     chunk = b"WEBPVP8L" + struct.pack("<I", len(body)) + body
     data = b"RIFF" + struct.pack("<I", len(chunk)) + chunk
@@ -171,7 +179,7 @@ def test_a_nifti_of_a_negative_size_is_damaged() -> None:
         read_radiograph(bytes(data))
 
 
-def test_a_look_up_table_with_half_of_its_entries_is_ignored() -> None:
+def test_a_lookup_table_with_half_of_its_entries_is_ignored() -> None:
     table = Dataset()
     table.add_new("LUTDescriptor", "US", [256, 0, 16])
     table.add_new("LUTData", "US", list(range(0, 12_000, 100)))  # 120 entries, values go to 236

@@ -1,4 +1,4 @@
-"""A film that crashes, stalls or floods its decoder fails alone; the next film is read."""
+"""A film that crashes its decoder, or takes too much time or memory, fails; the next is read."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (b"abort", r"crashed on this film \(SIGABRT\): the file is damaged"),
         (b"exit", r"crashed on this film \(3\)"),
         (b"loop", r"was stopped after 12 s"),
-        (b"allocate", r"takes more memory"),
+        (b"allocate", r"needs more memory"),
     ],
 )
 def test_a_film_that_ends_its_decoder_fails_alone(fake: None, film: bytes, message: str) -> None:
@@ -82,7 +82,7 @@ def test_a_film_that_ends_its_decoder_fails_alone(fake: None, film: bytes, messa
     assert read_in_process(b"sound").radiograph.size == (40, 36)
 
 
-def test_a_decoder_that_waits_for_ever_is_ended(
+def test_a_decoder_that_never_replies_is_stopped(
     fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert read_in_process(b"sound").radiograph.size == (40, 36)  # it has started
@@ -91,16 +91,16 @@ def test_a_decoder_that_waits_for_ever_is_ended(
         read_in_process(b"sleep")
 
 
-def test_what_a_decoder_prints_goes_nowhere(fake: None, capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_of_a_decoder_is_discarded(fake: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert read_in_process(b"print").radiograph.size == (40, 36)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_decoder_that_cannot_start_is_not_the_film_s_fault(
+def test_an_error_for_a_decoder_that_cannot_start_does_not_blame_the_film(
     fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_process, "_PROGRAM", "import sys; sys.path = {path!r}; sys.exit(5)")
-    with pytest.raises(UnreadableFilm, match=r"ended as it began \(5\); install Pleura again"):
+    with pytest.raises(UnreadableFilm, match=r"ended at its start \(5\); install Pleura again"):
         read_in_process(b"sound")
 
 
@@ -124,7 +124,7 @@ def test_a_decoder_that_died_while_idle_is_replaced() -> None:
     assert read_in_process(tiff()).radiograph.size == (40, 36)
 
 
-def test_films_and_refusals_come_back_as_they_are() -> None:
+def test_films_and_errors_are_the_same_as_without_the_process() -> None:
     film, same = read_radiograph(tiff()), read_here(tiff()).radiograph
     assert np.array_equal(film.pixels, same.pixels)
     assert (film.spacing, film.view, film.notes) == (same.spacing, same.view, same.notes)

@@ -1,4 +1,4 @@
-"""Films whose header or packing departs from the standard as real devices' do: read as meant."""
+"""Films that depart from the DICOM standard in the way of real devices are read correctly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pydicom.uid import (
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.dicom.body_parts import another_part, is_chest
-from pleura.io.dicom.received import check_arrival
+from pleura.io.dicom.received import check_received_file
 from pleura.io.read import read_radiograph
 
 ROWS, COLUMNS = 64, 48
@@ -98,7 +98,7 @@ def test_a_lut_without_a_table_is_ignored_with_a_note(keyword: str, lut: Dataset
     assert f"{keyword} holds no table; it was ignored" in film.notes
 
 
-def test_what_stands_beside_an_empty_lut_is_used() -> None:
+def test_other_attributes_are_used_beside_an_empty_lut() -> None:
     empty = item(None, None)
     film = read(ramp(), VOILUTSequence=[empty], WindowCenter="1500", WindowWidth="2001")
     assert np.array_equal(film.pixels, np.clip(ramp(), 499.5, 2499.5).astype(np.float32))
@@ -121,7 +121,7 @@ def test_what_stands_beside_an_empty_lut_is_used() -> None:
         ([4096, 0], 4096),
     ],
 )
-def test_a_lut_described_wrongly_is_used_as_it_is(described: list[int], entries: int) -> None:
+def test_a_lut_with_a_wrong_descriptor_is_used(described: list[int], entries: int) -> None:
     table = item(described, words(np.arange(entries) + 7))
     for keyword in ("VOILUTSequence", "ModalityLUTSequence"):
         assert np.array_equal(read(ramp(), **{keyword: [table]}).pixels, ramp() + 7)
@@ -149,7 +149,7 @@ STEP = np.where(np.arange(4096) < 2900, 0, np.arange(4096))  # 172 of 3072 value
         {"ModalityLUTSequence": [item([2, 9, 16], words([5, 6]))]},
     ],
 )
-def test_a_lut_that_leaves_next_to_nothing_is_ignored(tags: dict[str, Any]) -> None:
+def test_a_lut_that_keeps_almost_no_detail_is_ignored(tags: dict[str, Any]) -> None:
     film = read(ramp(), **tags)
     assert np.array_equal(film.pixels, ramp())
     assert film.notes == (f"{next(iter(tags))} leaves nothing to see; it was ignored",)
@@ -157,7 +157,7 @@ def test_a_lut_that_leaves_next_to_nothing_is_ignored(tags: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID", "CURVE", "LUT"])
 @pytest.mark.parametrize(("centre", "width"), [("10", "5"), ("9000", "10"), ("1500", "1")])
-def test_a_window_of_any_kind_that_leaves_nothing_is_ignored(
+def test_a_window_of_any_kind_that_keeps_no_detail_is_ignored(
     function: str | None, centre: str, width: str
 ) -> None:
     tags = {"VOILUTFunction": function} if function else {}
@@ -218,14 +218,16 @@ TEXTS = {
         "PixelSpacingCalibrationType",
     ],
 )
-def test_no_text_fails_a_film(keyword: str, charset: str | None) -> None:
+def test_text_that_cannot_be_decoded_does_not_fail_a_film(
+    keyword: str, charset: str | None
+) -> None:
     for name, raw in TEXTS.items():
         data = with_text(keyword, raw, **({"SpecificCharacterSet": charset} if charset else {}))
         assert np.array_equal(read_radiograph(data).pixels, ramp()), name
-        assert check_arrival(data) == "1.2.3.4"
+        assert check_received_file(data) == "1.2.3.4"
 
 
-def test_modality_is_still_asked() -> None:
+def test_modality_is_still_checked() -> None:
     with pytest.raises(UnreadableFilm, match="Modality holds no sensible value"):
         read_radiograph(with_text("Modality", b"C\x07"))
 
@@ -301,7 +303,7 @@ def test_an_encapsulated_film_may_lack_its_delimiter() -> None:
         film = read_radiograph(variant)
         assert np.array_equal(film.pixels, ramp())
         assert film.notes == ((DEPARTS,) if variant != data[:-4] else ())
-        assert check_arrival(variant) == "1.2.3.4"
+        assert check_received_file(variant) == "1.2.3.4"
     for cut in (data[:-40], data[:-9]):
         with pytest.raises(UnreadableFilm, match="cut short"):
             read_radiograph(cut)
@@ -319,7 +321,7 @@ def test_an_encapsulated_film_may_lack_its_delimiter() -> None:
         (bytes(4) + b"\x08\0\0\0", True),
     ],
 )
-def test_fragments_belong_together_whatever_their_table_says(
+def test_fragments_are_joined_whatever_their_table_of_offsets(
     parts: int, table: bytes | None, noted: bool
 ) -> None:
     stream = j2k(ramp())
@@ -361,7 +363,7 @@ def jpeg(image: Image.Image) -> bytes:
 
 
 @pytest.mark.parametrize("called", ["MONOCHROME1", "MONOCHROME2"])
-def test_a_colour_jpeg_called_grey_is_read_as_the_film_it_is(called: str) -> None:
+def test_a_colour_jpeg_with_a_grey_header_is_read(called: str) -> None:
     grey = (ramp() // 13).astype(np.uint8)
     stream = encapsulate([jpeg(Image.fromarray(grey).convert("RGB"))])
     data = packed(JPEGBaseline8Bit, stream, **EIGHT, PhotometricInterpretation=called)
@@ -371,7 +373,7 @@ def test_a_colour_jpeg_called_grey_is_read_as_the_film_it_is(called: str) -> Non
     assert "the file calls its pixels grey" in film.notes[0]
 
 
-def test_a_grey_jpeg_called_colour_is_read_as_the_film_it_is() -> None:
+def test_a_grey_jpeg_with_a_colour_header_is_read() -> None:
     grey = (ramp() // 13).astype(np.uint8)
     tags = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "RGB"}
     stream = encapsulate([jpeg(Image.fromarray(grey))])
@@ -380,14 +382,14 @@ def test_a_grey_jpeg_called_colour_is_read_as_the_film_it_is() -> None:
     assert "the file calls its pixels coloured" in film.notes[0]
 
 
-def test_deep_pixels_that_the_file_calls_shallow_are_read_whole() -> None:
+def test_all_bits_are_read_if_the_header_states_fewer() -> None:
     data = packed(JPEG2000Lossless, encapsulate([j2k(ramp())]), **EIGHT)
     film = read_radiograph(data)
     assert np.array_equal(film.pixels, ramp())
     assert "the pixels have 16 bits, and the file says fewer; all were read" in film.notes
 
 
-def test_uncompressed_colour_called_grey_is_read() -> None:
+def test_uncompressed_colour_with_a_grey_header_is_read() -> None:
     grey = (ramp() // 13).astype(np.uint8)
     film = made(ramp(), **EIGHT)
     film.PixelData = np.repeat(grey[..., None], 3, axis=2).tobytes()
@@ -395,7 +397,7 @@ def test_uncompressed_colour_called_grey_is_read() -> None:
 
 
 @pytest.mark.parametrize("frames", [b"1 ", b"01", b"  ", b"0 ", b"1."])
-def test_one_frame_is_one_film(frames: bytes) -> None:
+def test_an_invalid_number_of_frames_means_one(frames: bytes) -> None:
     kind = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     film = made(ramp(), SOPClassUID=kind, Modality="OT", NumberOfFrames=77)
     data = as_bytes(film)
@@ -426,7 +428,7 @@ def test_one_frame_is_one_film(frames: bytes) -> None:
         ),
     ],
 )
-def test_what_the_file_says_of_its_position_is_doubted(
+def test_an_unusual_position_in_the_header_gives_a_doubt(
     tags: dict[str, Any], doubts: tuple[str, ...]
 ) -> None:
     film = read(ramp(), **tags)

@@ -1,4 +1,4 @@
-"""Whatever the bytes: a film, or a `FilmError` in one line. Nothing else comes out."""
+"""Any bytes give a film or a `FilmError` of one line, and no other error."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def read_or_refuse(data: bytes) -> None:
         try:
             film = read_radiograph(data)
         except FilmError as refusal:
-            said = str(refusal)
-            assert 20 < len(said) < 400
-            assert "\n" not in said
+            message = str(refusal)
+            assert 20 < len(message) < 400
+            assert "\n" not in message
         else:
             assert isinstance(film, Radiograph)
             assert np.isfinite(film.pixels).all()
 
 
 @given(st.sampled_from(STARTS), st.binary(max_size=400))
-def test_any_bytes_behind_any_magic(start: bytes, rest: bytes) -> None:
+def test_any_bytes_after_any_magic_bytes(start: bytes, rest: bytes) -> None:
     read_or_refuse(start + rest)
 
 
@@ -99,7 +99,7 @@ def test_a_film_with_bytes_altered(kind: str, changes: list[tuple[float, int]]) 
 @pytest.mark.parametrize("kind", list(films()))
 @given(share=st.floats(0, 1))
 @settings(max_examples=30)
-def test_a_film_cut_anywhere(kind: str, share: float) -> None:
+def test_a_film_that_is_cut_anywhere(kind: str, share: float) -> None:
     data = films()[kind]
     read_or_refuse(data[: int(share * len(data))])
 

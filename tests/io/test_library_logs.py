@@ -1,4 +1,4 @@
-"""A host program that logs hears nothing of what libraries say while they work for Pleura."""
+"""Log records of libraries do not reach the host program while they work for Pleura."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, RLELossless, generate_uid
 
 from pleura.io.decoding import decoding, quietly
-from pleura.io.library_logs import LIBRARIES, library_logs_apart
+from pleura.io.library_logs import LIBRARIES, without_library_logs
 
 
 def rle_film(*, damaged: bool = False) -> bytes:
@@ -50,10 +50,10 @@ import pleura
 folder = pathlib.Path(sys.argv[1])
 for path in sorted(folder.iterdir()):
     try:
-        found = pleura.segment(path)
-        found.save(folder / "out" / path.stem, formats=["mask", "overlay", "labels", "nifti"])
+        result = pleura.segment(path)
+        result.save(folder / "out" / path.stem, formats=["mask", "overlay", "labels", "nifti"])
         if path.suffix == ".dcm":
-            found.save(folder / "out" / path.stem, formats=["dicom-seg", "dicom-sr"], film=path)
+            result.save(folder / "out" / path.stem, formats=["dicom-seg", "dicom-sr"], film=path)
     except pleura.FilmError as error:
         print("refused", path.name)
 print("end")
@@ -62,7 +62,7 @@ logging.getLogger("PIL.PngImagePlugin").debug("and this")
 """
 
 
-def test_a_host_hears_only_itself(tmp_path: Path) -> None:
+def test_a_host_logs_only_its_own_records(tmp_path: Path) -> None:
     from PIL import Image
 
     grey = np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)
@@ -85,7 +85,7 @@ def test_a_host_hears_only_itself(tmp_path: Path) -> None:
     ]
 
 
-def test_a_torn_film_would_be_heard(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cut_film_would_be_logged_without_the_block(caplog: pytest.LogCaptureFixture) -> None:
     """Or the test above would show nothing."""
     import pydicom
 
@@ -96,7 +96,7 @@ def test_a_torn_film_would_be_heard(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("name", [*LIBRARIES, "pydicom.pixels", "PIL.Image"])
-def test_records_are_kept_in_the_block_and_on_its_thread_only(
+def test_records_are_dropped_only_in_the_block_and_on_its_thread(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = logging.getLogger(name)
@@ -105,7 +105,7 @@ def test_records_are_kept_in_the_block_and_on_its_thread_only(
         logger.warning("from another thread")
 
     with caplog.at_level(logging.DEBUG):
-        with library_logs_apart(), library_logs_apart():
+        with without_library_logs(), without_library_logs():
             logger.warning("inside")
             other = threading.Thread(target=elsewhere)
             other.start()
@@ -114,21 +114,21 @@ def test_records_are_kept_in_the_block_and_on_its_thread_only(
     assert [record.message for record in caplog.records] == ["from another thread", "after"]
 
 
-def test_nothing_of_the_hosts_is_changed_after_the_block() -> None:
+def test_the_host_s_loggers_are_restored_after_the_block() -> None:
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     before = [(logger.propagate, list(logger.handlers), logger.level) for logger in loggers]
-    with pytest.raises(ZeroDivisionError), library_logs_apart():
+    with pytest.raises(ZeroDivisionError), without_library_logs():
         raise ZeroDivisionError
     with decoding("DICOM"):
         pass
     assert before == [(logger.propagate, logger.handlers, logger.level) for logger in loggers]
 
 
-def test_a_host_that_shut_a_library_up_finds_it_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_logger_that_the_host_disabled_stays_disabled(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("pydicom")
     logger.propagate = False
     try:
-        with library_logs_apart():
+        with without_library_logs():
             other = threading.Thread(target=logger.warning, args=("not for the host",))
             other.start()
             other.join()
@@ -138,13 +138,13 @@ def test_a_host_that_shut_a_library_up_finds_it_so(caplog: pytest.LogCaptureFixt
     assert not caplog.records
 
 
-def test_blocks_side_by_side_leave_everything_as_it_was() -> None:
+def test_blocks_on_several_threads_restore_the_loggers() -> None:
     logger = logging.getLogger("pydicom")
     inside = threading.Barrier(8)
 
     def work() -> None:
         for _ in range(20):
-            with library_logs_apart():
+            with without_library_logs():
                 inside.wait(30)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -155,7 +155,7 @@ def test_blocks_side_by_side_leave_everything_as_it_was() -> None:
     assert logger.propagate
 
 
-def test_what_is_written_quietly_warns_nobody() -> None:
+def test_writing_in_a_quiet_block_warns_nobody() -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         with quietly():

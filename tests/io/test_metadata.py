@@ -1,4 +1,4 @@
-"""What stands beside the pixels: texts, colour profiles, EXIF. None of it fails a picture."""
+"""Damaged texts, colour profiles and EXIF data do not fail a picture."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def encoded(film: np.ndarray, kind: str, **options: Any) -> bytes:
 
 
 def chunk(name: bytes, data: bytes, *, checksum: int | None = None) -> bytes:
-    told = zlib.crc32(name + data) if checksum is None else checksum
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", told)
+    crc = zlib.crc32(name + data) if checksum is None else checksum
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc)
 
 
 def exif(orientation: int) -> bytes:
-    said = Image.Exif()
-    said[0x0112] = orientation
-    return said.tobytes()
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags.tobytes()
 
 
 CHUNKS = {
@@ -51,7 +51,7 @@ CHUNKS = {
 
 
 @pytest.mark.parametrize("name", CHUNKS)
-def test_no_chunk_beside_the_pixels_fails_a_png(film: np.ndarray, name: str) -> None:
+def test_damaged_metadata_chunks_do_not_fail_a_png(film: np.ndarray, name: str) -> None:
     data = encoded(film, "PNG")
     for where in (33, len(data) - 12):  # before the pixels, and behind them
         read = read_radiograph(data[:where] + CHUNKS[name] + data[where:])
@@ -72,7 +72,7 @@ def test_a_png_with_odd_texts_still_turns_and_keeps_its_palette(film: np.ndarray
     assert read_radiograph(odd).notes == read_radiograph(plain).notes
 
 
-def test_damaged_pixels_are_damaged_whatever_stands_beside_them(film: np.ndarray) -> None:
+def test_damaged_pixels_are_refused_with_any_metadata(film: np.ndarray) -> None:
     data = encoded(film, "PNG")
     for name in ("text", "no TIFF header"):
         broken = data[:33] + CHUNKS[name] + data[33:60] + b"\xff\xff\xff\xff" + data[64:]
@@ -94,7 +94,7 @@ def test_broken_exif_turns_nothing(film: np.ndarray, kind: str, data: bytes) -> 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255, 65535])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_an_orientation_that_is_none_turns_nothing(
+def test_an_invalid_orientation_turns_nothing(
     film: np.ndarray, kind: str, orientation: int
 ) -> None:
     options = {"quality": 100} | ({"lossless": True} if kind == "WEBP" else {})
@@ -115,7 +115,7 @@ def test_an_orientation_that_is_none_turns_nothing(
         b"\xff\xfe\0\x02",
     ],
 )
-def test_no_segment_beside_the_pixels_fails_a_jpeg(film: np.ndarray, segment: bytes) -> None:
+def test_damaged_metadata_segments_do_not_fail_a_jpeg(film: np.ndarray, segment: bytes) -> None:
     data = encoded(film, "JPEG", quality=100)
     read = read_radiograph(data[:2] + segment + data[2:])
     assert np.abs(read.pixels - film).max() <= 3
@@ -128,7 +128,7 @@ def test_a_turned_jpeg_with_an_odd_segment_is_turned(film: np.ndarray) -> None:
     assert read.notes == (TURNED,)
 
 
-def test_what_is_noted_of_a_png_with_odd_texts_is_noted_once(film: np.ndarray) -> None:
+def test_notes_on_a_png_with_odd_texts_appear_once(film: np.ndarray) -> None:
     deep = np.repeat(film.astype(">u2")[..., None] * 257, 3, axis=2)
     rows = b"".join(b"\0" + row.tobytes() for row in deep)
     head = struct.pack(">IIBBBBB", 48, 64, 16, 2, 0, 0, 0)

@@ -17,7 +17,7 @@ from pleura.core.masks.contours import fill_outlines, mask_from_rle
 from pleura.core.masks.measure import measure, transverse_widths
 from pleura.core.types import Box, LungMasks, Radiograph, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.images.overlay import CROP_MARGIN
+from pleura.io.images.write.overlay import CROP_MARGIN
 from pleura.io.outputs import FORMATS, check_formats, output_paths, write_outputs
 from pleura.io.read import read_radiograph
 
@@ -45,7 +45,7 @@ def source(film: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def test_every_format_writes_the_files_it_names(
+def test_every_format_writes_its_files(
     segmentation: Segmentation, tmp_path: Path, source: bytes
 ) -> None:
     stem = tmp_path / "sub" / "film.v1"
@@ -176,7 +176,7 @@ def test_a_written_nifti_reads_back_upright(
     assert np.array_equal(read_radiograph(tmp_path / "film.nii").pixels, film)
 
 
-def test_nifti_without_spacing_says_1_mm(segmentation: Segmentation, tmp_path: Path) -> None:
+def test_nifti_without_spacing_has_1_mm(segmentation: Segmentation, tmp_path: Path) -> None:
     bare = replace(segmentation, radiograph=replace(segmentation.radiograph, spacing=None))
     (path,) = write_outputs(bare, tmp_path / "film", ["nifti"])
     assert nibabel.load(path).header.get_zooms() == (1.0, 1.0, 1.0)
@@ -197,7 +197,7 @@ def test_coco(segmentation: Segmentation, tmp_path: Path) -> None:
     assert corners == {(5, 10), (15, 10), (15, 30), (5, 30)}
 
 
-def test_coco_gives_the_masks_back_holes_and_all(
+def test_coco_gives_the_masks_back_with_their_holes(
     segmentation: Segmentation, tmp_path: Path
 ) -> None:
     right = segmentation.right.copy()
@@ -219,7 +219,7 @@ def test_coco_gives_the_masks_back_holes_and_all(
         assert annotation["iscrowd"] == 0
 
 
-def test_the_overlay_is_in_colour_and_says_what_of_it_is_the_film(
+def test_the_overlay_is_in_colour_and_states_the_rows_of_the_film(
     segmentation: Segmentation, tmp_path: Path
 ) -> None:
     (path,) = write_outputs(segmentation, tmp_path / "film", ["overlay"])

@@ -1,4 +1,4 @@
-"""Films as the world makes them; each test is skipped, with the reason, where there are none."""
+"""Real films; each test is skipped, with the reason, if there are none."""
 
 from __future__ import annotations
 
@@ -48,14 +48,16 @@ def test_dicom_films_are_read_bright_where_dense(films_root: Path, name: str) ->
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_chest_film_is_refused_with_the_reason(films_root: Path, name: str) -> None:
+def test_a_file_that_is_not_a_chest_film_is_refused_with_the_reason(
+    films_root: Path, name: str
+) -> None:
     with pytest.raises(UnsuitableFilm, match=REFUSED[name]):
         read_radiograph(films_root / "dicom" / name)
 
 
 def test_every_file_of_the_folder_is_accounted_for(films_root: Path) -> None:
-    found = {film.path.name for film in find_films([films_root / "dicom"]).films}
-    assert found == {*READABLE, *REFUSED}
+    films = {film.path.name for film in find_films([films_root / "dicom"]).films}
+    assert films == {*READABLE, *REFUSED}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_the_same_pixels_under_altered_tags_are_read_with_a_note(films_root: Pat
 
 
 @pytest.mark.parametrize("name", [*READABLE, *REFUSED])
-def test_truncated_dicom_is_one_clear_sentence(films_root: Path, name: str) -> None:
+def test_the_error_for_truncated_dicom_is_one_sentence(films_root: Path, name: str) -> None:
     data = (films_root / "dicom" / name).read_bytes()
     for share in (0.05, 0.5, 0.95):
         with pytest.raises(FilmError) as refusal:
@@ -115,9 +117,9 @@ def test_truncated_dicom_is_one_clear_sentence(films_root: Path, name: str) -> N
 def test_a_film_of_each_source_is_read(
     films_root: Path, folder: str, size: tuple[int, int] | None
 ) -> None:
-    found = find_films([films_root / folder]).films
-    assert len(found) > 100
-    film = read_radiograph(found[len(found) // 2].path)
+    films = find_films([films_root / folder]).films
+    assert len(films) > 100
+    film = read_radiograph(films[len(films) // 2].path)
     assert film.pixels.dtype == np.float32
     assert min(film.size) >= 200
     assert size in (None, film.size)
@@ -125,6 +127,6 @@ def test_a_film_of_each_source_is_read(
 
 
 def test_a_manifest_is_a_list_of_films(films_root: Path) -> None:
-    found = find_films([films_root / "openist" / "manifest.csv"]).films
-    assert len(found) == 137
-    assert all(film.relative.parts[0] == "images" for film in found)
+    films = find_films([films_root / "openist" / "manifest.csv"]).films
+    assert len(films) == 137
+    assert all(film.relative.parts[0] == "images" for film in films)

@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes."""
+"""The format of a file is recognised by its first bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMPRESSED = {
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda uid: UID(uid).keyword)
-def test_the_transfer_syntax_says_whether_pixels_are_compressed(syntax: str) -> None:
+def test_the_transfer_syntax_decides_whether_pixels_are_compressed(syntax: str) -> None:
     film = Dataset()
     film.SOPClassUID, film.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1", "1.2.3"
     film.ensure_file_meta()
@@ -39,5 +39,5 @@ def test_the_transfer_syntax_says_whether_pixels_are_compressed(syntax: str) -> 
     assert is_compressed_dicom(file.getvalue()) == COMPRESSED[syntax]
 
 
-def test_a_file_that_states_nothing_is_not_compressed() -> None:
+def test_a_file_without_a_transfer_syntax_is_not_compressed() -> None:
     assert not is_compressed_dicom(b"\x08\0\x16\0UI" + bytes(300))

@@ -1,4 +1,4 @@
-"""One film in every transfer syntax that films come in: each is read, and gives the same lungs.
+"""One film in every transfer syntax of films: each is read, and gives the same lungs.
 
 dcmtk writes them, as a clinic's machines do; JPEG 2000 is Pillow's.
 """
@@ -80,9 +80,9 @@ def cr_film(values: np.ndarray) -> Dataset:
 
 @pytest.fixture(scope="module")
 def expected(plain: Path) -> pleura.Segmentation:
-    found = pleura.segment(plain)
-    assert found.measurements.lungs_share > 0.15, "no lungs, so that nothing is compared"
-    return found
+    segmentation = pleura.segment(plain)
+    assert segmentation.measurements.lungs_share > 0.15, "no lungs, so that nothing is compared"
+    return segmentation
 
 
 def written(plain: Path, command: list[str], out: Path) -> bytes:
@@ -100,9 +100,9 @@ def assert_is(data: bytes, syntax: str) -> None:
 def test_lossless(syntax: str, plain: Path, expected: pleura.Segmentation, tmp_path: Path) -> None:
     data = written(plain, LOSSLESS[syntax], tmp_path / "film.dcm")
     assert_is(data, syntax)
-    found = pleura.segment(data)
-    assert np.array_equal(found.radiograph.pixels, expected.radiograph.pixels)
-    assert np.array_equal(found.mask, expected.mask)
+    segmentation = pleura.segment(data)
+    assert np.array_equal(segmentation.radiograph.pixels, expected.radiograph.pixels)
+    assert np.array_equal(segmentation.mask, expected.mask)
 
 
 @pytest.mark.parametrize("syntax", LOSSY, ids=lambda uid: UID(uid).keyword)
@@ -126,16 +126,16 @@ def test_jpeg_2000(syntax: str, plain: Path, expected: pleura.Segmentation) -> N
     film["PixelData"].is_undefined_length = True
     file = BytesIO()
     dcmwrite(file, film, enforce_file_format=True)
-    found = pleura.segment(file.getvalue())
+    segmentation = pleura.segment(file.getvalue())
     if syntax == JPEG2000Lossless:
-        assert np.array_equal(found.mask, expected.mask)
-    assert_same_lungs(found, expected)
+        assert np.array_equal(segmentation.mask, expected.mask)
+    assert_same_lungs(segmentation, expected)
 
 
-def assert_same_lungs(found: pleura.Segmentation, expected: pleura.Segmentation) -> None:
+def assert_same_lungs(segmentation: pleura.Segmentation, expected: pleura.Segmentation) -> None:
     """Dice over 0.995: a row of pixels more or less along the whole edge would be under it."""
-    common = np.count_nonzero(found.mask & expected.mask)
-    assert 2 * common / (found.mask.sum() + expected.mask.sum()) > 0.995
+    common = np.count_nonzero(segmentation.mask & expected.mask)
+    assert 2 * common / (segmentation.mask.sum() + expected.mask.sum()) > 0.995
 
 
 @pytest.mark.parametrize("syntax", ["+ti", "+te", "+tb"])
@@ -147,7 +147,7 @@ def test_without_preamble_and_meta(
     assert np.array_equal(read_radiograph(data).pixels, expected.radiograph.pixels)
 
 
-def test_no_other_syntax_is_promised() -> None:
+def test_only_tested_syntaxes_are_offered() -> None:
     """The reference names those that are tested here, and no others."""
     page = (Path(__file__).parents[2] / "docs/reference/dicom.md").read_text()
     tested = {*LOSSLESS, *LOSSY, JPEG2000Lossless, JPEG2000}

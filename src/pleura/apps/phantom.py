@@ -29,7 +29,7 @@ def phantom(
     from PIL import Image
 
     from pleura.core.masks.overlay import display
-    from pleura.io.images.write_masks import save_png
+    from pleura.io.images.write.masks import save_png
     from pleura.phantom.film import draw
 
     film = draw(size, round(size * ASPECT), seed=seed)

@@ -1,4 +1,4 @@
-"""Decoder processes: films whose decoder can crash, hang or use too much memory are read in one.
+"""Decoder processes: they read films whose decoder can crash, hang or use too much memory.
 
 Decoders of compressed DICOM, TIFF and WebP films are written in C and C++. Some damaged files make
 them end the whole process, hold Python's lock for seconds, or allocate gigabytes. Such films are
@@ -45,7 +45,7 @@ WALL_S = 60.0
 """Time after which a decoder process is ended, s. Its processor time ends it earlier (`CPU_S`)
 where the system counts that; this limit leaves room for a busy machine."""
 
-_PIPE_BYTES = 1 << 20  # of the reply's pipe, where the system lets us choose: fewer turns a film
+_PIPE_BYTES = 1 << 20  # size of the reply's pipe, where the system allows it: fewer reads a film
 _ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm, UnsuitableFilm)}
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from pleura.io.decoder_worker import main; main()"
 
@@ -85,7 +85,7 @@ def stop_decoders() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What a decoder process answered."""
+    """The reply of a decoder process."""
 
     fields: dict[str, Any]
     """As `io.decoder_worker` writes them."""
@@ -94,7 +94,7 @@ class _Reply:
     """(H, W) float32; (0, 0) with an error."""
 
     header: bytes
-    """Of a DICOM film: `FilmHeader` as bytes, if it was asked for."""
+    """The `FilmHeader` of a DICOM film as bytes, if it was requested."""
 
     def film(self) -> DecodedFilm:
         spacing, no_header = self.fields["spacing"], self.fields["no_header"]
@@ -118,7 +118,9 @@ def _error(fields: Mapping[str, str]) -> FilmError:
 
 
 def _header(content: bytes) -> FilmHeader:
-    from pleura.io.dicom.source import FilmHeader  # pydicom, for films with a header alone
+    from pleura.io.dicom.source import (
+        FilmHeader,
+    )  # imports pydicom, which only films with a header need
 
     return FilmHeader.from_bytes(content)
 
@@ -150,7 +152,7 @@ class _Worker:
         Raises:
             UnreadableFilm: the process ended before it replied.
         """
-        timer = threading.Timer(WALL_S, self._stop_late)
+        timer = threading.Timer(WALL_S, self._stop_after_timeout)
         timer.start()
         self._answering = True
         try:
@@ -163,40 +165,40 @@ class _Worker:
                 read_exactly(replies, pixels.data.cast("B"))
             header = bytearray(fields["bytes"] - pixels.nbytes)
             read_exactly(replies, memoryview(header))
-        except (OSError, EOFError):  # it has ended, or was ended
+        except (OSError, EOFError):  # the process ended, or was stopped
             self._process.wait()
-            raise UnreadableFilm(self._why_it_ended()) from None
+            raise UnreadableFilm(self._end_message()) from None
         finally:
             timer.cancel()
         self._answering = False
         return _Reply(fields, pixels, bytes(header))
 
     def is_ready(self) -> bool:
-        """Whether it lives and is not in the middle of a film."""
+        """Whether the process runs and reads no film now."""
         return not self._answering and self._process.poll() is None
 
     def kill(self) -> None:
-        """End it; who waits for its answer gets an error."""
+        """End the process; a thread that waits for its reply gets an error."""
         with contextlib.suppress(OSError):
             self._process.kill()
 
     def close(self) -> None:
-        """End it and leave nothing of it behind."""
+        """End the process, wait for its end, and close its pipes."""
         self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 cast(IO[bytes], stream).close()
 
-    def _stop_late(self) -> None:
+    def _stop_after_timeout(self) -> None:
         self._timed_out = True
         self.kill()
 
-    def _why_it_ended(self) -> str:
+    def _end_message(self) -> str:
         code = self._process.returncode
         if not self._started:
             return (
-                f"this film is read in a process of its own, which ended as it began ({code}); "
+                f"this film is read in a process of its own, which ended at its start ({code}); "
                 "install Pleura again, or export the film uncompressed"
             )
         if self._timed_out or code == -getattr(signal, "SIGXCPU", 0):
@@ -220,11 +222,11 @@ class _Pool:
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(_cpus())
+        self._slots = threading.BoundedSemaphore(_cpus())
 
     @contextmanager
     def borrowed(self) -> Iterator[_Worker]:
-        with self._turns:
+        with self._slots:
             worker = self._take()
             try:
                 yield worker
@@ -243,7 +245,7 @@ class _Pool:
     def _take(self) -> _Worker:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        if worker is not None and not worker.is_ready():  # it was ended while nobody used it
+        if worker is not None and not worker.is_ready():  # it ended while it was idle
             worker.close()
             return self._take()
         if worker is None:
@@ -270,15 +272,15 @@ def _cpus() -> int:
 
 
 def _enlarge(pipe: IO[bytes] | None) -> None:
-    """Let more bytes lie in a pipe, where the system lets us."""
+    """Enlarge the buffer of a pipe, where the system allows it."""
     with contextlib.suppress(ImportError, AttributeError, OSError):
         import fcntl
 
         fcntl.fcntl(cast(IO[bytes], pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _forget() -> None:
-    """After a fork: the decoder processes belong to the parent, and stay referred to."""
+def _leave_to_parent() -> None:
+    """After a fork: leave the decoder processes to the parent, and keep their objects alive."""
     global _POOL
     _INHERITED.append(_POOL)
     _POOL = _Pool()
@@ -286,10 +288,10 @@ def _forget() -> None:
 
 @cache
 def _end_with_this_process() -> None:
-    """Once: end decoder processes when this process ends, and leave them to it when it forks."""
+    """Register, once, what happens to decoder processes when this process ends or forks."""
     atexit.register(stop_decoders)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget)
+        os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 _POOL = _Pool()

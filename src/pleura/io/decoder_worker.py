@@ -1,8 +1,8 @@
 """The program of a decoder process: it reads requests, decodes films and writes replies.
 
-A request names a file or brings its bytes; a reply brings the pixels and
-the header, or an error. The program ends
-when its input ends, when a film takes more processor time than `CPU_S`, or when a decoder crashes.
+A request has a file's path or its bytes; a reply has the pixels and the header, or an error. The
+program ends when its input ends, when a film takes more processor time than `CPU_S`, or when a
+decoder crashes.
 """
 
 from __future__ import annotations
@@ -27,27 +27,26 @@ CPU_S = 12
 """Processor time that one film may take, s. A JPEG 2000 film of 20 megapixels takes 1 to 2."""
 
 MEMORY_BYTES = 1_150_000_000
-"""Memory that one film may take, beside what the program needs itself."""
-
+"""Memory that one film may take, without that of the program itself."""
 
 _LENGTH = struct.Struct(">I")  # of a message's header, bytes
 
 
 def main() -> None:
     """Answer requests from standard input on standard output until the input ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the process that started this one decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent process ends this one
         signal.signal(number, signal.SIG_IGN)
-    requests, replies = os.fdopen(os.dup(0), "rb", buffering=0), _only_replies()
+    requests, replies = os.fdopen(os.dup(0), "rb", buffering=0), _reply_stream()
     _load_decoders()
     _limit_memory()
-    with contextlib.suppress(EOFError, BrokenPipeError):  # nobody asks any more
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent process has closed the pipe
         write_message(replies, {"ready": True})
         while True:
             request = read_header(requests)
             content = bytearray(request["bytes"])
             read_exactly(requests, memoryview(content))
             _limit_time()
-            fields, contents = _answered(request, bytes(content))
+            fields, contents = _reply(request, bytes(content))
             write_message(replies, fields, *contents)
 
 
@@ -61,7 +60,7 @@ def write_message(stream: IO[bytes], header: Mapping[str, Any], *contents: Any) 
 
 
 def read_header(stream: IO[bytes]) -> dict[str, Any]:
-    """The header of the next message; its content follows in the stream. `EOFError` at the end."""
+    """Read the header of the next message; its content follows. `EOFError` at the stream's end."""
     length = bytearray(_LENGTH.size)
     read_exactly(stream, memoryview(length))
     text = bytearray(_LENGTH.unpack(length)[0])
@@ -71,7 +70,7 @@ def read_header(stream: IO[bytes]) -> dict[str, Any]:
 
 
 def read_exactly(stream: Any, buffer: memoryview) -> None:
-    """Fill `buffer` (bytes) from an unbuffered stream; `EOFError` where the stream ends before."""
+    """Fill `buffer` (bytes) from an unbuffered stream; `EOFError` if the stream is too short."""
     while buffer:
         count = stream.readinto(buffer)
         if not count:
@@ -79,18 +78,18 @@ def read_exactly(stream: Any, buffer: memoryview) -> None:
         buffer = buffer[count:]
 
 
-def _only_replies() -> IO[bytes]:
-    """The stream for replies; what libraries print on standard output goes nowhere from now on."""
+def _reply_stream() -> IO[bytes]:
+    """Open the stream for replies; from now on, what libraries print is discarded."""
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, 1)
+    os.dup2(null_device, 2)
     return replies
 
 
 def _load_decoders() -> None:
-    """Load what nearly every film needs, before the limits count."""
-    with contextlib.suppress(Exception):  # its absence is said where a film needs it
+    """Load the library that nearly every film needs, before the limits are set."""
+    with contextlib.suppress(Exception):  # a film that needs it gets an error with the remedy
         import gdcm  # noqa: F401
 
 
@@ -105,7 +104,7 @@ def _limit_memory() -> None:
 
 
 def _limit_time() -> None:
-    """Give the next film its processor time; the system ends this process if it takes more."""
+    """Set the processor time of the next film; the system ends this process if it takes more."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -115,7 +114,7 @@ def _limit_time() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_S, most))
 
 
-def _answered(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], tuple[Any, ...]]:
+def _reply(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], tuple[Any, ...]]:
     """The reply's fields, the pixels (H, W) float32 and the header; or an error and no bytes."""
     from pleura.io.read import read_here
 
@@ -135,7 +134,7 @@ def _failed(error: FilmError) -> dict[str, Any]:
 
 
 def _fields(film: DecodedFilm) -> dict[str, Any]:
-    """All of a film but what travels as bytes."""
+    """The fields of a film, without pixels and header, which are sent as bytes."""
     radiograph = film.radiograph
     return {
         "size": radiograph.size,

@@ -1,4 +1,4 @@
-"""Running decoders of other libraries: their warnings, log records and errors are caught here.
+"""Running decoders of other libraries and catching their warnings, log records and errors.
 
 Decoders warn through Python's `warnings`, log, and fail with errors of every class. Warnings and
 log records do not reach the host program, which may treat warnings as errors. Failures become
@@ -14,16 +14,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from pleura.core.errors import PleuraError, UnreadableFilm
-from pleura.io.library_logs import library_logs_apart
+from pleura.io.library_logs import without_library_logs
 
 __all__ = ["Decoding", "NeedsDecoderProcess", "decoding", "out_of_memory", "quietly"]
 
-# pydicom's and nibabel's decoders do not promise to work side by side; Pillow's do.
+# pydicom and nibabel do not promise that their decoders are thread-safe; Pillow does.
 _one_at_a_time = threading.RLock()
 
 
 class NeedsDecoderProcess(PleuraError):
-    """Raised by a reader: this film's decoder can crash, hang or use too much memory."""
+    """Raised by a reader for a film whose decoder can crash, hang or use too much memory."""
 
 
 @dataclass(slots=True)
@@ -40,47 +40,47 @@ class Decoding:
     """Notes for the user, which the reader fills in."""
 
 
-class _Listening:
-    """Counts warnings of all threads in `decoding` blocks, for each thread apart.
+class _WarningCounter:
+    """Counts the warnings in `decoding` blocks, for each thread separately.
 
     Python's warning filters belong to the whole process. So the first thread that enters a block
-    replaces them and the last one that leaves restores them; if every thread did so for itself, the
+    replaces them, and the last thread that leaves one restores them. If every thread did both, the
     host's filters could stay changed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._aside = warnings.catch_warnings()
-        self._own = threading.local()
+        self._host_filters = warnings.catch_warnings()
+        self._thread = threading.local()
 
     @contextmanager
     def __call__(self, state: Decoding) -> Iterator[None]:
-        """Count this thread's warnings in `state`, unless a block inside this one does."""
+        """Count this thread's warnings in `state`, except those of a block inside this one."""
         with self._lock:
             if not self._inside:
-                self._aside = warnings.catch_warnings()
-                self._aside.__enter__()
+                self._host_filters = warnings.catch_warnings()
+                self._host_filters.__enter__()
                 warnings.simplefilter("always")
-                warnings.showwarning = self._hear
+                warnings.showwarning = self._count
             self._inside += 1
-        outer, self._own.state = getattr(self._own, "state", None), state
+        outer, self._thread.state = getattr(self._thread, "state", None), state
         try:
             yield
         finally:
-            self._own.state = outer
+            self._thread.state = outer
             with self._lock:
                 self._inside -= 1
                 if not self._inside:
-                    self._aside.__exit__(None, None, None)
+                    self._host_filters.__exit__(None, None, None)
 
-    def _hear(self, *_: object, **__: object) -> None:
-        state: Decoding | None = getattr(self._own, "state", None)
+    def _count(self, *_: object, **__: object) -> None:
+        state: Decoding | None = getattr(self._thread, "state", None)
         if state is not None:
             state.warned += 1
 
 
-_listening = _Listening()
+_warning_counter = _WarningCounter()
 
 
 @contextmanager
@@ -92,16 +92,16 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def _quietly(state: Decoding) -> Iterator[None]:
-    with _listening(state), library_logs_apart():
+    with _warning_counter(state), without_library_logs():
         yield
 
 
 @contextmanager
 def decoding(kind: str, *, quote: bool = True, alone: bool = True) -> Iterator[Decoding]:
-    """Run a decoder: collect its warnings, turn its errors into `UnreadableFilm`.
+    """Run a decoder: count its warnings, turn its errors into `UnreadableFilm`.
 
-    `quote` lets the decoder's own words into the message; off for formats whose values name people.
-    `alone` keeps other threads' decoders waiting; off for those that work side by side.
+    `quote` puts the decoder's own message into the error; it is off for formats that name patients.
+    `alone` makes other threads' decoders wait; it is off for thread-safe decoders.
     """
     state = Decoding(kind)
     with _one_at_a_time if alone else nullcontext(), _quietly(state):
@@ -111,20 +111,20 @@ def decoding(kind: str, *, quote: bool = True, alone: bool = True) -> Iterator[D
             raise
         except MemoryError:
             raise out_of_memory(kind) from None
-        except Exception as error:  # decoders fail on foreign bytes with errors of any class
+        except Exception as error:  # on damaged files decoders raise errors of any class
             raise _unreadable(kind, error, quote=quote) from (error if quote else None)
 
 
 def out_of_memory(kind: str) -> UnreadableFilm:
-    """The error for a file of the format `kind` that takes too much memory."""
+    """The error for a file of format `kind` that needs too much memory."""
     return UnreadableFilm(
-        f"this {kind} file takes more memory to read than it may, or than is left; "
+        f"reading this {kind} file needs more memory than is allowed, or than is free; "
         "make the film smaller, or close other programs"
     )
 
 
 def _unreadable(kind: str, error: Exception, *, quote: bool) -> UnreadableFilm:
-    said = f" ({' '.join(str(error).split())[:120]})" if quote and str(error) else ""
+    detail = f" ({' '.join(str(error).split())[:120]})" if quote and str(error) else ""
     return UnreadableFilm(
-        f"this {kind} file is damaged or cut short{said}; copy or export it again"
+        f"this {kind} file is damaged or cut short{detail}; copy or export it again"
     )

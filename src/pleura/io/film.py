@@ -1,4 +1,4 @@
-"""What a reader is asked for, and what it gives: a film, and the header that DICOM results need."""
+"""Options of reading a film, and its result: the film and the header that DICOM results need."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ class ReadOptions:
     """How a film is read, whatever its format."""
 
     most_pixels: int = MOST_PIXELS
-    """A film of more pixels is refused before it is decoded."""
+    """A film with more pixels is refused before it is decoded."""
 
     photographs: bool = False
-    """Colour photographs of films are read too."""
+    """Whether colour photographs of films are read too."""
 
     header: bool = False
-    """Of a DICOM film, also what its results repeat: the patient, the study, the UIDs."""
+    """Whether a DICOM film's header (patient, study, UIDs) is read too, for DICOM results."""
 
     received: bool = False
-    """A DICOM film came over the network: it must be complete, and no result of Pleura."""
+    """Whether a DICOM film came over the network: it must be complete and not made by Pleura."""
 
 
 DEFAULT = ReadOptions()
-"""A film without its header."""
+"""The usual options: the film without its header."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFilm:
-    """A film as read from its file, parsed once: the picture and, if asked for, the header."""
+    """A film as read from its file: the picture and, if requested, the header."""
 
     radiograph: Radiograph
-    """It carries no identity of a patient."""
+    """The picture; it holds no identity of a patient."""
 
     uid: str | None = None
-    """SOPInstanceUID; None if the header was not asked for, or has none that is valid."""
+    """SOPInstanceUID; None if the header was not requested, or has no valid one."""
 
     header: FilmHeader | None = None
-    """What DICOM results of this film repeat."""
+    """The header that DICOM results of this film repeat; None if not requested or not usable."""
 
     no_header: FilmError | None = None
-    """Why there is no header although it was asked for."""
+    """Why there is no header although it was requested."""
 
     def dicom_header(self) -> FilmHeader:
         """The header, for DICOM results.

@@ -18,12 +18,12 @@ __all__ = [
     "check_contrast",
     "check_size",
     "even_sample",
-    "leaves_enough",
+    "keeps_detail",
     "plausible_spacing",
 ]
 
 MOST_PIXELS = 60_000_000
-"""The most pixels of a film, checked in the header before it is decoded; 7,745 x 7,745. The largest
+"""The most pixels of a film (7,745 x 7,745), checked before it is decoded. The largest
 detectors and film scanners stay below 40 million. A film takes up to 18 bytes a pixel while it is
 read, segmented and drawn: 1.2 GB at this limit, with the program itself."""
 
@@ -31,16 +31,16 @@ MOST_BYTES = 500_000_000
 """The most bytes of a film's file."""
 
 LEAST_SIDE = 32
-"""The smallest side of a film, px; a lung cannot be seen on a smaller one."""
+"""The smallest side of a film, px; a smaller one cannot show a lung."""
 
 MOST_ASPECT = 4.0
 """The largest ratio of the longer to the shorter side."""
 
 LEAST_LEVELS = 8
-"""Grey values between the dark and the light percentile; a mask or a blank plate has fewer."""
+"""The fewest grey values between the dark and the light percentile; a mask has fewer."""
 
-LEAST_LEFT = 0.25
-"""The least share of the pixels with detail that must keep it behind a window or a table."""
+LEAST_DETAIL_SHARE = 0.25
+"""The smallest share of the pixels with detail that must keep it after a window or lookup table."""
 
 GREYS = 256
 """Grey levels of a screen; pixels within one level of black or white show no detail."""
@@ -48,12 +48,12 @@ GREYS = 256
 SMALLEST_FILM_MM, LARGEST_FILM_MM = 40.0, 600.0
 """The range of a chest film's sides, from a cropped newborn to a magnified 43 cm detector."""
 
-_SAMPLE = 65_536  # pixels looked at to judge contrast
-_FEW = 64  # of these every so many mostly show all that is asked for
+_SAMPLE = 65_536  # pixels whose contrast is measured
+_STEP = 64  # every 64th of them usually has enough grey values already
 
 
 def check_size(height: int, width: int, *, most: int = MOST_PIXELS) -> None:
-    """Raise `UnsuitableFilm` for a size no film has, or over `most` pixels; call it first."""
+    """Raise `UnsuitableFilm` for a size that no film has, or of more than `most` pixels."""
     if min(height, width) < LEAST_SIDE:
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, too small to show a lung; "
@@ -67,12 +67,12 @@ def check_size(height: int, width: int, *, most: int = MOST_PIXELS) -> None:
     if max(height, width) > MOST_ASPECT * min(height, width):
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, longer than {MOST_ASPECT:g} to 1; "
-            "no chest film is: cut the film out of the picture"
+            "a chest film is not: cut the film out of the picture"
         )
 
 
 def check_bytes(size: int) -> None:
-    """Raise `UnsuitableFilm` for a file of more bytes than a film has; call it before reading."""
+    """Raise `UnsuitableFilm` for a file with more bytes than a film has."""
     if size > MOST_BYTES:
         raise UnsuitableFilm(
             f"the file has {size / 1e6:.0f} MB, the limit is {MOST_BYTES / 1e6:.0f}: "
@@ -83,11 +83,11 @@ def check_bytes(size: int) -> None:
 def check_contrast(pixels: Pixels) -> None:
     """Raise `UnsuitableFilm` for pixels without contrast: flat, a mask, or not finite.
 
-    The contrast is that which the network will see, between the two percentiles of `core.frame`,
-    on an even sample of 65,000 pixels or more.
+    The contrast is measured between the two percentiles of `core.frame`, to which the network's
+    input is scaled, on an even sample of 65,000 pixels or more.
     """
     if not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
-        raise UnsuitableFilm("some pixels of the film are no finite numbers; export it again")
+        raise UnsuitableFilm("some pixels of the film are not finite numbers; export it again")
     sample = _sample(pixels)
     dark, light = dark_and_light(sample)
     if light <= dark:
@@ -104,26 +104,26 @@ def check_contrast(pixels: Pixels) -> None:
 
 
 def all_finite(pixels: Pixels, notes: list[str]) -> Pixels:
-    """Replace what is not a number by the darkest value there is, with a note."""
+    """Replace values that are not finite by the darkest finite value, with a note."""
     bad = ~np.isfinite(pixels)
     if not bad.any():
         return pixels
     if bad.all():
         raise UnsuitableFilm("no pixel of the film is a finite number; export it again")
-    notes.append(f"{int(bad.sum())} pixels were no finite numbers; they were made black")
+    notes.append(f"{int(bad.sum())} pixels were not finite numbers; they were made black")
     return np.where(bad, pixels[~bad].min(), pixels)
 
 
-def leaves_enough(before: Pixels, after: Pixels) -> bool:
-    """Whether `after`, a film's values behind a window or a table, keeps enough detail.
+def keeps_detail(before: Pixels, after: Pixels) -> bool:
+    """Whether `after`, a film's values after a window or lookup table, keeps enough detail.
 
-    It does not if three of four pixels with detail became nearly black or white.
+    It does not if more than three quarters of the pixels with detail became black or white.
     """
-    return _shown(after) >= LEAST_LEFT * _shown(before)
+    return _detail_share(after) >= LEAST_DETAIL_SHARE * _detail_share(before)
 
 
-def _shown(pixels: Pixels) -> float:
-    """Share of the pixels that are neither black nor white on a screen; 0 for too few greys."""
+def _detail_share(pixels: Pixels) -> float:
+    """Share of the pixels that are neither black nor white on a screen; 0 with too few greys."""
     sample = _sample(pixels)
     dark, light = dark_and_light(sample)
     if _levels(sample, dark, light) < LEAST_LEVELS:
@@ -133,7 +133,7 @@ def _shown(pixels: Pixels) -> float:
 
 
 def even_sample(pixels: Pixels) -> Pixels:
-    """(h, w) of the pixels, evenly spread: 65,000 to 262,000 of a large film."""
+    """(h, w) evenly spread pixels of (H, W) `pixels`: 65,000 to 262,000 of a large film."""
     step = max(1, int(np.sqrt(pixels.size / _SAMPLE)))
     return pixels[::step, ::step]
 
@@ -144,15 +144,16 @@ def _sample(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:
-    """The number of values in (N,) `sample` from `dark` to `light`; a part of it is enough if that
-    has `LEAST_LEVELS`.
+    """The number of distinct values in (N,) `sample` from `dark` to `light`.
+
+    Counting stops at a part of the sample that has `LEAST_LEVELS` of them.
     """
-    for step in (_FEW, 1):
+    for step in (_STEP, 1):
         part = sample[::step]
-        found = len(np.unique(part[(part >= dark) & (part <= light)]))
-        if found >= LEAST_LEVELS:
+        levels = len(np.unique(part[(part >= dark) & (part <= light)]))
+        if levels >= LEAST_LEVELS:
             break
-    return found
+    return levels
 
 
 def plausible_spacing(spacing: Spacing, *, size: tuple[int, int]) -> bool:

@@ -1,7 +1,7 @@
-"""Keeping the log records of libraries, while they work for Pleura, from the host program.
+"""Keeping log records of libraries out of the host program's log while they work for Pleura.
 
-These records quote a film's header, patient included, and a host would print them in its own log.
-Records of the host's own calls of the same libraries pass, before, after and on other threads.
+These records can quote a film's header and so name the patient. Records of the host's own calls of
+the same libraries are passed on: those before and after, and those of other threads.
 """
 
 from __future__ import annotations
@@ -11,60 +11,60 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["LIBRARIES", "library_logs_apart"]
+__all__ = ["LIBRARIES", "without_library_logs"]
 
 LIBRARIES = ("pydicom", "highdicom", "PIL", "nibabel", "jpeg_ls", "imagecodecs")
 
 
-class _Gate(logging.Handler):
-    """A handler on a library's logger, which passes the host's own records on."""
+class _Filter(logging.Handler):
+    """A handler on a library's logger that passes on the host's own records only."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        """Make the handler; `open` installs it."""
+        """Make the handler; `install` installs it."""
         super().__init__()
         self._logger, self._propagate = logger, logger.propagate
 
-    def open(self) -> None:
+    def install(self) -> None:
         """Install the handler."""
         self._propagate = self._logger.propagate
         self._logger.propagate = False
         self._logger.addHandler(self)
 
-    def shut(self) -> None:
-        """Remove the handler, and restore the logger."""
+    def uninstall(self) -> None:
+        """Remove the handler and restore the logger."""
         self._logger.removeHandler(self)
         self._logger.propagate = self._propagate
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Pass the record on unless this thread is in a block."""
-        if not _own.depth and self._propagate and self._logger.parent is not None:
+        if not _this_thread.depth and self._propagate and self._logger.parent is not None:
             self._logger.parent.callHandlers(record)
         return True
 
 
-class _Own(threading.local):
+class _ThreadState(threading.local):
     depth = 0
     """How many blocks this thread is in."""
 
 
-_own = _Own()
+_this_thread = _ThreadState()
 _lock = threading.Lock()
-_gates = [_Gate(logging.getLogger(name)) for name in LIBRARIES]
+_filters = [_Filter(logging.getLogger(name)) for name in LIBRARIES]
 _threads = 0
 """How many threads are in blocks; the first installs the handlers, the last removes them."""
 
 
 @contextmanager
-def library_logs_apart() -> Iterator[None]:
-    """Keep the records that this thread's libraries log in the block from the host's handlers."""
-    _own.depth += 1
-    if _own.depth == 1:
+def without_library_logs() -> Iterator[None]:
+    """Drop the records that libraries log on this thread while the block runs."""
+    _this_thread.depth += 1
+    if _this_thread.depth == 1:
         _enter(+1)
     try:
         yield
     finally:
-        _own.depth -= 1
-        if not _own.depth:
+        _this_thread.depth -= 1
+        if not _this_thread.depth:
             _enter(-1)
 
 
@@ -72,8 +72,8 @@ def _enter(by: int) -> None:
     global _threads
     with _lock:
         before, _threads = _threads, _threads + by
-        for gate in _gates:
+        for handler in _filters:
             if not before:
-                gate.open()
+                handler.install()
             elif not _threads:
-                gate.shut()
+                handler.uninstall()

@@ -20,12 +20,11 @@ from pleura.core.errors import UsageError
 from pleura.core.masks.contours import rle
 from pleura.core.masks.overlay import display
 from pleura.core.types import Radiograph, Segmentation
-from pleura.io.atomic import written_whole
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.images.coco import ENDING as COCO_ENDING
-from pleura.io.images.coco import write_coco
-from pleura.io.images.overlay import marked_overlay, overlay_options, write_crop, write_overlay
-from pleura.io.images.write_masks import (
+from pleura.io.files.atomic import atomic_write
+from pleura.io.images.write.coco import ENDING as COCO_ENDING
+from pleura.io.images.write.coco import write_coco
+from pleura.io.images.write.masks import (
     labels_png,
     mask_png,
     write_labels,
@@ -33,6 +32,12 @@ from pleura.io.images.write_masks import (
     write_nifti,
     write_npy,
     write_split,
+)
+from pleura.io.images.write.overlay import (
+    marked_overlay,
+    overlay_options,
+    write_crop,
+    write_overlay,
 )
 from pleura.io.run.row import COLUMNS, Row
 
@@ -54,7 +59,7 @@ __all__ = [
 
 
 Writer: TypeAlias = Callable[[Segmentation, Path], list[Path]]
-"""(segmentation, stem) -> the files written, each `stem` with an ending behind its name."""
+"""(segmentation, stem) -> the written files: `stem` plus an ending each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +67,21 @@ class Format:
     """One way to write a result."""
 
     write: Writer | None
-    """None for DICOM: `io.dicom.results` makes these together, and they refer to each other."""
+    """None for DICOM: `io.dicom.results` makes these together, as they refer to each other."""
 
     endings: tuple[str, ...]
-    """The endings of its files, behind the film's stem."""
+    """The endings of its files, which follow the film's stem."""
 
-    says: str
-    """A description for lists of formats."""
+    description: str
+    """A few words for lists of formats."""
 
 
-_ROWS = 256  # of a map, packed at a time
+_ROWS = 256  # rows of a map that are compressed at a time
 
 
 def _write_probabilities(segmentation: Segmentation, stem: Path) -> list[Path]:
     path = stem.with_name(f"{stem.name}_probabilities.npz")
-    with written_whole(path) as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+    with atomic_write(path) as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open("probabilities.npy", "w", force_zip64=True) as member:
             _write_maps(member, segmentation)
         with archive.open("channels.npy", "w") as member:
@@ -85,7 +90,7 @@ def _write_probabilities(segmentation: Segmentation, stem: Path) -> list[Path]:
 
 
 def _write_maps(member: IO[bytes], segmentation: Segmentation) -> None:
-    """The maps as numpy writes an array, (C, H, W) float16; one map at a time is in memory."""
+    """Write the maps as a numpy array, (C, H, W) float16; one map at a time is in memory."""
     maps = segmentation.probabilities
     header = {"descr": "<f2", "fortran_order": False, "shape": tuple(maps.shape)}
     np.lib.format.write_array_header_1_0(member, header)
@@ -108,11 +113,11 @@ FORMATS: dict[str, Format] = {
         _write_probabilities, ("_probabilities.npz",), "the network's maps, 16-bit floats"
     ),
     **{
-        name: Format(None, (f"_{name.removeprefix('dicom-').replace('-', '_')}.dcm",), says)
-        for name, says in DICOM_FORMATS.items()
+        name: Format(None, (f"_{name.removeprefix('dicom-').replace('-', '_')}.dcm",), description)
+        for name, description in DICOM_FORMATS.items()
     },
 }
-"""By the name on the command line."""
+"""By name on the command line."""
 
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
@@ -124,7 +129,7 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def output_paths(stem: Path, formats: Iterable[str] = ("mask",)) -> list[Path]:
-    """Where `write_outputs` writes; a crop only exists where lungs were found."""
+    """The files that `write_outputs` writes; a crop is written only if there are lungs."""
     return [
         stem.with_name(stem.name + ending)
         for name in check_formats(formats)
@@ -142,34 +147,36 @@ def write_outputs(
 ) -> list[Path]:
     """Write a result in each of the formats beside `stem`; returns the files.
 
-    `stem` is a path without suffix: `out/film` gives `out/film_mask.png`. Folders are made. Each
-    file appears whole or not at all, in the order of `FORMATS`. DICOM formats need `film`, the
-    DICOM file that was segmented, since they refer to it and lie in its study; they do not read it
-    again where its `header` is given. COCO files have its file name.
+    `stem` is a path without suffix: `out/film` gives `out/film_mask.png`. Missing folders
+    are made. Each file is written atomically, in the order of `FORMATS`. DICOM formats need `film`,
+    the DICOM file that was segmented, since they refer to it and belong to its study; it is not
+    read again if its `header` is given. COCO files state the film's file name.
 
     Raises:
         UsageError: an unknown format, or a DICOM one without `film`, before anything is written.
         OutputError: a file cannot be written there.
-        UnreadableFilm, UnsuitableFilm: `film` is no DICOM film that a result can refer to; nothing
-            is written.
+        UnreadableFilm, UnsuitableFilm: `film` is not a DICOM film that a result can refer to;
+            nothing is written.
     """
     names = check_formats(formats)
-    made = _made(segmentation, [name for name in names if name in DICOM_FORMATS], header or film)
+    dicom_files = _dicom_files(
+        segmentation, [name for name in names if name in DICOM_FORMATS], header or film
+    )
     written = []
     for name in names:
         write = FORMATS[name].write
         if write is None:
-            write = partial(_write_dicom, data=made[name], ending=FORMATS[name].endings[0])
+            write = partial(_write_dicom, data=dicom_files[name], ending=FORMATS[name].endings[0])
         elif write is write_coco and isinstance(film, Path | str):
             write = partial(write_coco, name=Path(film).name)
         written += write(segmentation, Path(stem))
     return written
 
 
-def _made(
+def _dicom_files(
     segmentation: Segmentation, names: list[str], film: FilmHeader | Path | str | bytes | None
 ) -> dict[str, bytes]:
-    """DICOM files by format; empty if no DICOM format is asked for."""
+    """The bytes of the DICOM files by format; empty if no DICOM format is requested."""
     if not names:
         return {}
     if film is None:
@@ -177,40 +184,44 @@ def _made(
             f"{names[0]} refers to the DICOM film that was segmented: give it as `film`, "
             "or ask for other formats"
         )
-    from pleura.io.dicom.results import dicom_bytes, dicom_results  # pydicom, for these alone
+    from pleura.io.dicom.results import dicom_bytes, dicom_results  # imports pydicom
 
     results = dicom_results(film, segmentation, names)
-    return {name: dicom_bytes(each) for name, each in zip(names, results, strict=True)}
+    return {name: dicom_bytes(result) for name, result in zip(names, results, strict=True)}
 
 
 def _write_dicom(_: Segmentation, stem: Path, *, data: bytes, ending: str) -> list[Path]:
     path = stem.with_name(stem.name + ending)
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(data)
     return [path]
 
 
 def film_png(film: Radiograph) -> bytes:
-    """The film as people see it, 8-bit grey, of its native size."""
+    """The film as it is displayed, an 8-bit grey PNG at its native size."""
     return _png(Image.fromarray(display(film.pixels)))
 
 
+def _overlay_png(segmentation: Segmentation) -> bytes:
+    return _png(marked_overlay(segmentation), **overlay_options(segmentation))
+
+
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
-    "mask": lambda found: mask_png(found.mask),
+    "mask": lambda segmentation: mask_png(segmentation.mask),
     "labels": labels_png,
-    "overlay": lambda found: _png(marked_overlay(found), **overlay_options(found)),
-    "film": lambda found: film_png(found.radiograph),
+    "overlay": _overlay_png,
+    "film": lambda segmentation: film_png(segmentation.radiograph),
 }
-"""By name: the PNG of a result; `mask`, `labels` and `overlay` as in `io.outputs.FORMATS`."""
+"""The PNG of a result by name; `mask`, `labels` and `overlay` as in `FORMATS`."""
 
 
 def run_lengths(mask: Mask) -> dict[str, Any]:
-    """COCO's uncompressed RLE of a mask: `size` (H, W), and `counts` by columns, zeros first."""
+    """COCO's uncompressed RLE of a mask: `size` (H, W), and `counts` down the columns, 0 first."""
     return {"size": [int(side) for side in mask.shape], "counts": rle(mask)}
 
 
 def table_csv(rows: Iterable[Row]) -> str:
-    """What `results.csv` would hold of these rows, in the order given."""
+    """The text of `results.csv` with these rows, in the order given."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

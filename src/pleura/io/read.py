@@ -1,4 +1,4 @@
-"""Reading a film from a file of any known format, which its first bytes tell."""
+"""Reading a film from a file of any known format; the first bytes decide the format."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoder_process import read_in_process, start_decoder
 from pleura.io.decoding import NeedsDecoderProcess, decoding
+from pleura.io.files.open_file import open_file
 from pleura.io.film import DEFAULT, NOT_DICOM, DecodedFilm, ReadOptions
 from pleura.io.film_checks import MOST_PIXELS, check_bytes
 from pleura.io.images.read import read_image
-from pleura.io.open_file import open_file
 from pleura.io.sniff import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 
 __all__ = ["prepare_for", "read_film", "read_here", "read_radiograph"]
 
 _DECODED_HERE = ("PNG", "JPEG", "DICOM")
-"""Formats whose usual films are decoded in the caller's process; each reader makes exceptions."""
+"""Formats whose usual films are decoded in the caller's process; their readers make exceptions."""
 
-_HEAD = 1024  # bytes in which every format can be recognised
+_HEAD = 1024  # bytes that are enough to recognise every format
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -34,11 +34,11 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
 )
-_STRANGERS: tuple[tuple[bytes, str], ...] = (
+_UNREAD_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\x1f\x8b", "a gzip archive without NIfTI in it"),
+    (b"\x1f\x8b", "a gzip archive without a NIfTI file"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture outside DICOM"),
     (b"8BPS", "a Photoshop picture"),
 )
@@ -52,13 +52,13 @@ def read_radiograph(
     """Decode a film from a path, or from the bytes of a file.
 
     Returns pixels (H, W) float32 in the file's own grey values, brighter = denser; spacing in mm
-    and view where the file states them; notes on whatever was found or assumed. A file that says
-    it has more than `most_pixels` is refused before it is decoded; so is a colour photograph, after
-    that, unless `photographs` are wanted.
+    and view if the file states them; notes on what was unusual or assumed. A file that states
+    more than `most_pixels` is refused before it is decoded. A colour photograph is refused after
+    that, unless `photographs` is set.
 
-    Raises `UnreadableFilm` (no image, or damaged) or `UnsuitableFilm` (an image, but no frontal
-    chest film we can work on), with a sentence that says what to do. May be called from several
-    threads.
+    Raises `UnreadableFilm` (not an image, or damaged) or `UnsuitableFilm` (an image, but not a
+    frontal chest film that can be segmented); the message says what to do. May be called from
+    several threads.
     """
     return read_film(
         source, ReadOptions(most_pixels=most_pixels, photographs=photographs)
@@ -66,11 +66,11 @@ def read_radiograph(
 
 
 def read_film(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
-    """What `read_radiograph` gives and, if asked for, the header that DICOM results need.
+    """Decode a film as `read_radiograph` does; if requested, read the header for DICOM results.
 
     PNG, JPEG and uncompressed DICOM films are decoded in this process, all others in a decoder
-    process (`io.decoder_process`), which a damaged film cannot take further with it. A DICOM file
-    is parsed once, by the process that decodes it; only one with a palette is parsed in both.
+    process (`io.decoder_process`), so that a damaged film cannot end this one. A DICOM file is
+    parsed once, by the process that decodes it; only one with a palette is parsed in both.
 
     Raises:
         UnreadableFilm, UnsuitableFilm: as `read_radiograph` does.
@@ -88,13 +88,13 @@ def read_film(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> Dec
 
 
 def read_here(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
-    """What `read_film` does, in this process whatever the format."""
+    """Do what `read_film` does, in this process for every format."""
     with _opened(source) as stream:
         return _read(stream, _kind(_head(stream)), options, here=True)
 
 
 def prepare_for(path: Path) -> None:
-    """Start a decoder process if the film at `path` will want one; raises nothing."""
+    """Start a decoder process if the film at `path` will need one; raises nothing."""
     with suppress(FilmError), _opened(path) as stream:
         head = _head(stream)
         if _needs_decoder_process(_kind(head), head):
@@ -102,13 +102,13 @@ def prepare_for(path: Path) -> None:
 
 
 def _needs_decoder_process(kind: str, head: bytes) -> bool:
-    """Whether the first bytes show that a decoder process reads the film; its reader may yet."""
+    """Whether the first bytes already show that a decoder process is needed."""
     return kind not in _DECODED_HERE or (kind == "DICOM" and is_compressed_dicom(head))
 
 
 def _head(stream: IO[bytes]) -> bytes:
     """The first bytes of a file, by which its format is recognised."""
-    with decoding("image", alone=False):  # a disk may fail, too
+    with decoding("image", alone=False):  # a disk may fail
         check_bytes(stream.seek(0, os.SEEK_END))
         stream.seek(0)
         head = stream.read(_HEAD)
@@ -136,7 +136,7 @@ def _kind(head: bytes) -> str:
     """The format of a file that begins with `head`, as shown to people."""
     if not head:
         raise UnreadableFilm("the file is empty; copy or export it again")
-    if head[128:132] == b"DICM":  # first: a preamble may make the file a TIFF as well
+    if head[128:132] == b"DICM":  # checked first: a preamble may look like TIFF
         return "DICOM"
     for start, kind in _STARTS:
         if head.startswith(start):
@@ -147,13 +147,13 @@ def _kind(head: bytes) -> str:
         return "NIfTI"
     if is_dicom(head):
         return "DICOM"
-    raise UnreadableFilm(f"this is {_name_stranger(head)}; expected {KNOWN}: export it as one")
+    raise UnreadableFilm(f"this is {_describe_unknown(head)}; expected {KNOWN}: export it as one")
 
 
 def _read(stream: IO[bytes], kind: str, options: ReadOptions, *, here: bool) -> DecodedFilm:
-    """Read a film of the format `kind`; `here` is whether any film may be decoded here."""
+    """Read a film of format `kind`; with `here` every film is decoded in this process."""
     if kind == "DICOM":
-        from pleura.io.dicom.read import read_dicom  # pydicom, for these films alone
+        from pleura.io.dicom.read import read_dicom  # imports pydicom
 
         return read_dicom(stream, options, here=here)
     no_header = UnsuitableFilm(NOT_DICOM) if options.header else None
@@ -162,7 +162,7 @@ def _read(stream: IO[bytes], kind: str, options: ReadOptions, *, here: bool) -> 
 
 def _read_picture(stream: IO[bytes], kind: str, options: ReadOptions) -> Radiograph:
     if kind == "NIfTI":
-        from pleura.io.images.nifti import read_nifti  # nibabel, for these films alone
+        from pleura.io.images.nifti import read_nifti  # imports nibabel
 
         return read_nifti(stream, most_pixels=options.most_pixels)
     return read_image(
@@ -170,13 +170,13 @@ def _read_picture(stream: IO[bytes], kind: str, options: ReadOptions) -> Radiogr
     )
 
 
-def _name_stranger(head: bytes) -> str:
-    """What a file of an unknown format seems to be."""
-    for start, name in _STRANGERS:
+def _describe_unknown(head: bytes) -> str:
+    """A description of a file whose format is not read."""
+    for start, name in _UNREAD_FORMATS:
         if head.startswith(start):
             return name
     if head[4:8] == b"ftyp":
-        return "a HEIC or AVIF picture, or a film in the other sense"
+        return "a HEIC or AVIF picture, or a video"
     if b"\0" not in head and sum(byte < 9 for byte in head) == 0:
         return "a text file"
     return "a file of no known image format"

@@ -12,17 +12,19 @@ NIFTI_MAGICS = {
     348: (slice(344, 348), b"n+1\0", b"ni1\0"),
     540: (slice(4, 8), b"n+2\0", b"ni2\0"),
 }
-"""Size of the header -> place of the magic, that of a single file, that of a pair."""
+"""Size of the header -> place of the magic bytes, those of a single file, those of a pair."""
 
-_TRANSFER_SYNTAX = b"\x02\0\x10\0UI"  # the element, always explicit and little endian
-_VRS = frozenset({b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"})  # that may come first
+_TRANSFER_SYNTAX = b"\x02\0\x10\0UI"  # this element is always explicit VR, little endian
+_VRS = frozenset(
+    {b"UI", b"UL", b"OB", b"SH", b"CS", b"DA", b"LO", b"AE"}
+)  # VRs of elements that may come first
 
 
 def is_dicom(head: bytes) -> bool:
     """Whether a file that begins with `head` (at least 132 bytes) is DICOM.
 
-    Without the preamble a file must begin with an element of group 0002 or 0008 whose VR, or else
-    whose length, makes sense there.
+    A file without the preamble must begin with an element of group 0002 or 0008 with a plausible
+    VR or length.
     """
     if head[128:132] == b"DICM":
         return True
@@ -35,9 +37,9 @@ def is_dicom(head: bytes) -> bool:
 
 
 def is_compressed_dicom(head: bytes) -> bool:
-    """Whether the transfer syntax, as far as `head` states it, is a compressed one.
+    """Whether the transfer syntax in `head` is a compressed one: deflated, or encapsulated pixels.
 
-    Compressed are deflated and encapsulated pixels; a file without the preamble states nothing.
+    False for a file that states no transfer syntax, as one without the preamble.
     """
     at = head.find(_TRANSFER_SYNTAX)
     if at < 0:
@@ -53,8 +55,8 @@ def is_nifti(head: bytes) -> bool:
 
 
 def gzip_head(head: bytes, size: int) -> bytes:
-    """The first bytes inside a gzip file that begins with `head`; empty if it is none."""
+    """The first bytes inside a gzip file that begins with `head`; empty for other files."""
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, size)  # 31: with gzip's header
+        return zlib.decompressobj(wbits=31).decompress(head, size)  # 31: expect a gzip header
     except zlib.error:
         return b""

@@ -1,0 +1,1 @@
+"""Training and judging networks: data sets, training, evaluation, reports, studies."""

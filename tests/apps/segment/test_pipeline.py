@@ -20,7 +20,7 @@ from pleura.apps.segment.pipeline import Failed, Loaded, Pipeline, ahead
 from pleura.core.errors import UsageError
 from pleura.core.types import Segmentation
 from pleura.io.film import DecodedFilm
-from pleura.io.run.find import Found
+from pleura.io.run.find import FilmFile
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter
 
@@ -73,7 +73,7 @@ def test_ahead_gives_up_on_what_does_not_come_back_and_keeps_what_is_finished() 
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[FilmFile]:
     """30 films, every seventh damaged."""
     folder = tmp_path_factory.mktemp("films")
     made = []
@@ -83,7 +83,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
         film.save(path)
         if number % 7 == 0:
             path.write_bytes(path.read_bytes()[:60])
-        made.append(Found(path, PurePath(path.stem)))
+        made.append(FilmFile(path, PurePath(path.stem)))
     return made
 
 
@@ -92,14 +92,14 @@ def segmenter(tiny_weights: Path) -> Segmenter:
     return Segmenter(open_engine(tiny_weights, threads=1))
 
 
-def width(_: Found, __: DecodedFilm, segmentation: Segmentation) -> int:
+def width(_: FilmFile, __: DecodedFilm, segmentation: Segmentation) -> int:
     """A way to write that shows which film it was."""
     return segmentation.mask.shape[1]
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_every_film_comes_out_once_in_order_with_its_own_result(
-    found: list[Found], segmenter: Segmenter, lanes: int
+    found: list[FilmFile], segmenter: Segmenter, lanes: int
 ) -> None:
     pipeline = Pipeline(segmenter=segmenter, write=width, jobs=JOBS, batch=BATCH, lanes=lanes)
     ends = list(pipeline.run(found))
@@ -114,12 +114,12 @@ def test_every_film_comes_out_once_in_order_with_its_own_result(
 
 
 def test_films_are_let_go_of_as_soon_as_they_are_written(
-    found: list[Found], segmenter: Segmenter
+    found: list[FilmFile], segmenter: Segmenter
 ) -> None:
     seen: list[weakref.ref[Any]] = []
     lock, most = threading.Lock(), 0
 
-    def write(_: Found, __: DecodedFilm, segmentation: Segmentation) -> None:
+    def write(_: FilmFile, __: DecodedFilm, segmentation: Segmentation) -> None:
         nonlocal most
         with lock:
             seen.append(weakref.ref(segmentation.right))
@@ -133,9 +133,9 @@ def test_films_are_let_go_of_as_soon_as_they_are_written(
 
 
 def test_a_film_that_breaks_the_writer_fails_alone(
-    found: list[Found], segmenter: Segmenter
+    found: list[FilmFile], segmenter: Segmenter
 ) -> None:
-    def write(film: Found, _: DecodedFilm, __: Segmentation) -> int:
+    def write(film: FilmFile, _: DecodedFilm, __: Segmentation) -> int:
         return 1 // (film.relative.name != "05")
 
     ends = list(Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1).run(found[1:8]))
@@ -146,9 +146,9 @@ def test_a_film_that_breaks_the_writer_fails_alone(
 
 
 def test_a_place_that_cannot_be_written_ends_the_run(
-    found: list[Found], segmenter: Segmenter
+    found: list[FilmFile], segmenter: Segmenter
 ) -> None:
-    def write(_: Found, __: DecodedFilm, ___: Segmentation) -> None:
+    def write(_: FilmFile, __: DecodedFilm, ___: Segmentation) -> None:
         raise UsageError("disk full")
 
     with pytest.raises(UsageError, match="disk full"):
@@ -156,11 +156,11 @@ def test_a_place_that_cannot_be_written_ends_the_run(
 
 
 def test_once_stopped_no_further_film_is_segmented(
-    found: list[Found], segmenter: Segmenter
+    found: list[FilmFile], segmenter: Segmenter
 ) -> None:
     written: list[str] = []
 
-    def write(film: Found, _: DecodedFilm, __: Segmentation) -> None:
+    def write(film: FilmFile, _: DecodedFilm, __: Segmentation) -> None:
         written.append(film.relative.name)
 
     pipeline = Pipeline(
@@ -185,23 +185,23 @@ class Meeting:
         return self.engine.predict(batch)
 
 
-def test_lanes_work_at_the_same_time(found: list[Found], tiny_weights: Path) -> None:
+def test_lanes_work_at_the_same_time(found: list[FilmFile], tiny_weights: Path) -> None:
     segmenter = Segmenter(Meeting(open_engine(tiny_weights, threads=1), 3))
     pipeline = Pipeline(segmenter=segmenter, write=width, jobs=1, batch=1, lanes=3)
     ends = list(pipeline.run(found[1:4]))
     assert [isinstance(each, Loaded) for each in ends] == [True] * 3
 
 
-def test_once_stopped_no_further_film_is_read(found: list[Found], segmenter: Segmenter) -> None:
+def test_once_stopped_no_further_film_is_read(found: list[FilmFile], segmenter: Segmenter) -> None:
     stopped = threading.Event()
-    looked_at: list[Found] = []
+    looked_at: list[FilmFile] = []
 
-    def films() -> Iterator[Found]:
+    def films() -> Iterator[FilmFile]:
         for each in found:
             looked_at.append(each)
             yield each
 
-    def write(_: Found, __: DecodedFilm, ___: Segmentation) -> None:
+    def write(_: FilmFile, __: DecodedFilm, ___: Segmentation) -> None:
         stopped.set()
 
     pipeline = Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1, stopped=stopped.is_set)

@@ -1,4 +1,4 @@
-"""What a DICOM result says of itself: verdict, reasons and notes, wherever somebody may look."""
+"""Verdict, doubts and notes are in all places of a DICOM result where a reader looks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from pleura.core.types import Doubt, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
-from pleura.io.images.overlay import overlay_image
+from pleura.io.images.write.overlay import overlay_image
 
 BORDER = Doubt("touches_border", "A lung reaches the edge of the film: check that none is cut.")
 NO_CHEST = Doubt("not_a_chest_film", "This does not look like a chest film: do not use it.")
@@ -42,8 +42,8 @@ def results(film: np.ndarray, segmentation: Segmentation) -> Callable[..., dict[
 
     def make(verdict: str, notes: tuple[str, ...] = ()) -> dict[str, Dataset]:
         lungs = replace(segmentation.lungs, notes=notes or segmentation.lungs.notes)
-        found = replace(segmentation, quality=QUALITIES[verdict], lungs=lungs)
-        made = dicom_results(source, found, DICOM_FORMATS)
+        judged = replace(segmentation, quality=QUALITIES[verdict], lungs=lungs)
+        made = dicom_results(source, judged, DICOM_FORMATS)
         return {
             name: dcmread(BytesIO(dicom_bytes(each)))
             for name, each in zip(DICOM_FORMATS, made, strict=True)
@@ -53,7 +53,7 @@ def results(film: np.ndarray, segmentation: Segmentation) -> Callable[..., dict[
 
 
 @pytest.mark.parametrize("verdict", QUALITIES)
-def test_the_list_of_series_warns(results: Any, verdict: str) -> None:
+def test_the_series_description_warns(results: Any, verdict: str) -> None:
     for name, made in results(verdict).items():
         assert made.SeriesDescription.startswith("Pleura: "), name
         ending = (
@@ -64,7 +64,7 @@ def test_the_list_of_series_warns(results: Any, verdict: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", QUALITIES)
-def test_a_segmentation_carries_verdict_doubts_and_notes(results: Any, verdict: str) -> None:
+def test_a_segmentation_holds_verdict_doubts_and_notes(results: Any, verdict: str) -> None:
     made = results(verdict)
     for name in ("dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap", "dicom-sc"):
         lines = made[name].ImageComments.split("\r\n")
@@ -140,13 +140,17 @@ def test_dciodvfy_finds_no_error(results: Any, verdict: str, tmp_path: Path) -> 
         if name == "dicom-seg-labelmap":  # of 2024; Debian's dciodvfy is older
             continue
         made.save_as(tmp_path / "made.dcm")
-        told = subprocess.run(["dciodvfy", tmp_path / "made.dcm"], capture_output=True, text=True)
-        lines = (told.stdout + told.stderr).splitlines()
+        process = subprocess.run(
+            ["dciodvfy", tmp_path / "made.dcm"], capture_output=True, text=True
+        )
+        lines = (process.stdout + process.stderr).splitlines()
         assert lines, name
         assert [line for line in lines if line.startswith("Error")] == [], name
 
 
-def test_the_picture_says_it_too_below_the_film(results: Any, segmentation: Segmentation) -> None:
+def test_the_picture_has_the_verdict_below_the_film(
+    results: Any, segmentation: Segmentation
+) -> None:
     plain = np.asarray(overlay_image(segmentation))
     rows = {}
     for verdict in QUALITIES:
@@ -157,7 +161,7 @@ def test_the_picture_says_it_too_below_the_film(results: Any, segmentation: Segm
     assert len(plain) < rows["ok"] < rows["review"] < rows["refused"]
 
 
-def test_a_uid_does_not_change_with_the_words(results: Any) -> None:
+def test_a_uid_does_not_depend_on_the_remarks(results: Any) -> None:
     ok, refused = results("ok"), results("refused")
     for name, made in ok.items():
         assert made.SOPInstanceUID == refused[name].SOPInstanceUID

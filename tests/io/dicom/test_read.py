@@ -90,7 +90,7 @@ def lut(first: int, depth: int, data: list[int]) -> Dataset:
     return item
 
 
-def test_values_come_as_stored_without_identity() -> None:
+def test_stored_values_are_read_without_identity() -> None:
     film = read(ramp())
     assert np.array_equal(film.pixels, ramp())
     assert film.pixels.dtype == np.float32
@@ -147,14 +147,14 @@ def test_jpeg_and_jpeg_2000_written_by_another_library() -> None:
     "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 )
 def test_no_preamble_and_no_file_meta(syntax: str) -> None:
-    whole = written(ramp(), syntax=syntax)
-    group_2 = 12 + int.from_bytes(whole[140:144], "little")
-    data = whole[132 + group_2 :]
+    complete = written(ramp(), syntax=syntax)
+    group_2 = 12 + int.from_bytes(complete[140:144], "little")
+    data = complete[132 + group_2 :]
     assert data[:2] in (b"\x08\0", b"\0\x08")
     assert np.array_equal(read_radiograph(data).pixels, ramp())
 
 
-def test_monochrome1_is_turned_round_once() -> None:
+def test_monochrome1_is_inverted_once() -> None:
     # 0 .. 3071, bright is low: v -> 0 + 3071 - v
     film = read(ramp(), PhotometricInterpretation="MONOCHROME1")
     assert np.array_equal(film.pixels, 3071 - ramp())
@@ -178,7 +178,7 @@ def test_signed_values() -> None:
     assert np.array_equal(read(values).pixels, values)
 
 
-def test_unused_bits_are_taken_off() -> None:
+def test_unused_bits_are_removed() -> None:
     noisy = ramp() | 0xA000  # above the 12 bits that count
     assert np.array_equal(read(noisy).pixels, ramp())
     negative = ramp(low=-1500) & 0x0FFF  # signed in 12 bits, the upper 4 left 0
@@ -204,8 +204,8 @@ def test_rescale() -> None:
     assert np.array_equal(read(ramp(), RescaleSlope="2").pixels, ramp() * 2)
 
 
-def test_a_rescale_beyond_all_numbers() -> None:
-    with pytest.raises(UnsuitableFilm, match="no finite numbers"):
+def test_a_rescale_to_infinite_values_is_refused() -> None:
+    with pytest.raises(UnsuitableFilm, match="not finite numbers"):
         read(ramp(), RescaleSlope="1E+38", RescaleIntercept="0")
 
 
@@ -218,7 +218,7 @@ def test_modality_lut() -> None:
 
 @pytest.mark.parametrize("vr", ["US", "OW"])
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
-def test_voi_lut_is_applied_whole(vr: str, syntax: str) -> None:
+def test_voi_lut_is_applied(vr: str, syntax: str) -> None:
     squares = [min(65535, n * n // 200) for n in range(4096)]
     table = lut(0, 16, squares)
     if vr == "OW":
@@ -244,7 +244,7 @@ def test_voi_lut_after_a_rescale_into_negative_values() -> None:
     assert np.array_equal(film.pixels, ramp() + 5)
 
 
-def test_a_linear_window_clips_and_does_no_more() -> None:
+def test_a_linear_window_only_clips() -> None:
     # PS3.3 C.11.2.1.2: centre 1500, width 2001 -> 1499.5 -+ 1000
     film = read(ramp(), WindowCenter="1500", WindowWidth="2001")
     assert np.array_equal(film.pixels, np.clip(ramp(), 499.5, 2499.5).astype(np.float32))
@@ -268,14 +268,14 @@ def test_a_sigmoid_window_is_applied() -> None:
     assert film.pixels.ravel()[2000] == pytest.approx(1 / (1 + np.exp(-2)))
 
 
-def test_a_lut_that_leaves_nothing_is_ignored_with_a_note() -> None:
+def test_a_lut_that_keeps_no_detail_is_ignored_with_a_note() -> None:
     film = read(ramp(), VOILUTSequence=[lut(5000, 16, [7, 7])])
     assert np.array_equal(film.pixels, ramp())
     assert film.notes == ("VOILUTSequence leaves nothing to see; it was ignored",)
 
 
 @pytest.mark.parametrize("window", [("x", "100"), ("100", "0"), ("100", "-5")])
-def test_a_window_that_is_none_is_passed_over(window: tuple[str, str]) -> None:
+def test_an_invalid_window_is_ignored(window: tuple[str, str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = written(ramp())
@@ -288,7 +288,7 @@ def test_a_window_that_is_none_is_passed_over(window: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-def test_padding_becomes_black_whatever_the_photometric(photometric: str) -> None:
+def test_padding_becomes_black_for_both_photometric_interpretations(photometric: str) -> None:
     values = ramp(low=100)  # 100 .. 3171
     values[:, :12] = 0 if photometric == "MONOCHROME1" else 4095
     value = int(values[0, 0])
@@ -343,7 +343,7 @@ def test_spacing_and_its_source(tags: dict[str, Any], expected: Any) -> None:
     assert got == expected
 
 
-def test_a_spacing_that_fits_no_chest_is_left_out_with_a_note() -> None:
+def test_a_spacing_that_fits_no_chest_is_ignored_with_a_note() -> None:
     film = read(ramp(), PixelSpacing=[0.1, 0.1])
     assert film.spacing is None
     assert film.notes == (
@@ -374,7 +374,7 @@ def test_view(tags: dict[str, Any], view: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "message"),
     [
         ({"Modality": "CT"}, "modality CT; expected a plain film"),
         ({"Modality": "MG"}, "modality MG"),
@@ -396,27 +396,29 @@ def test_view(tags: dict[str, Any], view: str | None) -> None:
         ({"Rows": 20}, "too small"),
     ],
 )
-def test_what_is_no_frontal_chest_film_is_refused(tags: dict[str, Any], said: str) -> None:
-    with pytest.raises(UnsuitableFilm, match=said) as refusal:
+def test_an_object_that_is_not_a_frontal_chest_film_is_refused(
+    tags: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UnsuitableFilm, match=message) as refusal:
         read(ramp(), **tags)
     assert NAME not in str(refusal.value)
 
 
-def test_a_damaged_length_lets_no_neighbour_into_a_message() -> None:
+def test_a_damaged_length_puts_no_other_value_into_a_message() -> None:
     data = written(ramp(), ViewPosition="PA", Modality="XX", Manufacturer=NAME)
     place = data.index(b"CS\x02\0XX") + 2
-    whole = data[:place] + (60).to_bytes(2, "little") + data[place + 2 :]
+    complete = data[:place] + (60).to_bytes(2, "little") + data[place + 2 :]
     with pytest.raises(UnreadableFilm, match="Modality holds no sensible value") as refusal:
-        read_radiograph(whole)
+        read_radiograph(complete)
     assert NAME not in str(refusal.value)
 
 
 @pytest.mark.parametrize("part", [None, "", "UNKNOWN", "THORAX", "Chest PA", "LUNG"])
-def test_missing_and_loose_body_parts_pass(part: str | None) -> None:
+def test_missing_and_imprecise_body_parts_are_accepted(part: str | None) -> None:
     assert read(ramp(), BodyPartExamined=part).size == (ROWS, COLUMNS)
 
 
-def test_missing_tags_do_not_refuse() -> None:
+def test_missing_attributes_are_accepted() -> None:
     film = read(ramp(), Modality=None, BodyPartExamined=None, ViewPosition=None)
     assert np.array_equal(film.pixels, ramp())
 
@@ -429,19 +431,19 @@ def test_orientation_is_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "message"),
     [
         ({"ImageLaterality": "R"}, "ImageLaterality says the film shows the right side"),
         ({"Laterality": "L"}, "Laterality says the film shows the left side"),
     ],
 )
-def test_a_film_of_one_side_is_noted(tags: dict[str, str], said: str) -> None:
+def test_a_film_of_one_side_is_noted(tags: dict[str, str], message: str) -> None:
     (note,) = read(ramp(), **tags).notes
-    assert note.startswith(said)
+    assert note.startswith(message)
     assert read(ramp(), ImageLaterality="U", Laterality="").notes == ()
 
 
-def test_a_mirrored_film_is_not_turned() -> None:
+def test_a_mirrored_film_is_not_changed() -> None:
     assert np.array_equal(read(ramp(), PatientOrientation=["R", "F"]).pixels, ramp())
 
 
@@ -479,7 +481,7 @@ def test_a_blank_film_is_refused() -> None:
         read(np.zeros((ROWS, COLUMNS), int))
 
 
-def test_damage_is_told_without_identity() -> None:
+def test_an_error_for_damage_quotes_no_identity() -> None:
     data = written(ramp())
     for cut in (140, 300, len(data) // 2, len(data) - 10):
         with pytest.raises((UnreadableFilm, UnsuitableFilm)) as refusal:
@@ -490,7 +492,7 @@ def test_damage_is_told_without_identity() -> None:
         read_radiograph(data[: len(data) // 2])
 
 
-def test_a_compression_without_decoder_names_the_remedy() -> None:
+def test_an_error_for_a_missing_decoder_names_the_remedy() -> None:
     codestream = b"\xff\xd8\xff" + bytes(99)
     with pytest.raises(UnreadableFilm, match=r"JPEG Extended.*export it uncompressed"):
         read_radiograph(compressed(JPEGExtended12Bit, codestream))
@@ -516,7 +518,7 @@ print(read_radiograph(sys.stdin.buffer.read()).size)
 
 
 @pytest.mark.parametrize("stranger", ["dl", "dl/__init__.py"])
-def test_a_stranger_called_dl_breaks_nothing_else(stranger: str, tmp_path: Path) -> None:
+def test_another_module_called_dl_breaks_nothing_else(stranger: str, tmp_path: Path) -> None:
     """python-gdcm imports any `dl` it finds, and takes pydicom down with it."""
     place = tmp_path / stranger
     place.parent.mkdir(exist_ok=True)
@@ -532,18 +534,20 @@ print(read_radiograph(sys.stdin.buffer.read()).size)
     assert done.stdout.split() == b"(64, 48)".split(), done.stderr
 
 
-def test_12_bit_jpeg_without_its_extra_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_for_12_bit_jpeg_without_the_extra_names_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("pleura.io.dicom.read.is_available", lambda _: False)
     data = compressed(JPEGExtended12Bit, b"\xff\xd8\xff" + bytes(99))
     with pytest.raises(UnreadableFilm, match=r"pip install 'pleura\[jpeg12\]'` for 12 bits"):
         read_here(data)
 
 
-def test_decoders_here_are_complete() -> None:
+def test_all_decoders_are_installed_here() -> None:
     assert [each.name for each in decoders() if not each.available] == []
 
 
-def test_departures_from_the_standard_become_a_note_not_a_warning_nor_a_log(
+def test_departures_from_the_standard_become_a_note_and_no_warning_or_log(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = written(ramp(), PatientBirthDate="19700101", PixelSpacing=[5.5, 5.5])

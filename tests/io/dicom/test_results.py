@@ -1,4 +1,4 @@
-"""DICOM results, read back by other people's software: pydicom, highdicom, dciodvfy and dcmtk."""
+"""DICOM results, read back by other software: pydicom, highdicom, dciodvfy and dcmtk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.objects.gsps import MOST_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
-from pleura.io.images.overlay import marked_overlay, overlay_image
+from pleura.io.images.write.overlay import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
 
 READABLE = (
@@ -106,16 +106,16 @@ def found_in(data: bytes | Path, *, heart: bool = True) -> Segmentation:
 def one(name: str, *, heart: bool = True, **tags: Any) -> tuple[Dataset, Segmentation]:
     """One result of the drawn film, through bytes, and what it was made of."""
     data = as_bytes(film(**tags))
-    found = found_in(data, heart=heart)
-    (result,) = dicom_results(data, found, [name])
-    return dcmread(BytesIO(dicom_bytes(result))), found
+    segmentation = found_in(data, heart=heart)
+    (result,) = dicom_results(data, segmentation, [name])
+    return dcmread(BytesIO(dicom_bytes(result))), segmentation
 
 
 def errors(result: bytes | Dataset, place: Path) -> list[str]:
     """What dciodvfy calls an error."""
     place.write_bytes(result if isinstance(result, bytes) else dicom_bytes(result))
-    told = subprocess.run(["dciodvfy", place], capture_output=True, text=True)
-    lines = (told.stdout + told.stderr).splitlines()
+    process = subprocess.run(["dciodvfy", place], capture_output=True, text=True)
+    lines = (process.stdout + process.stderr).splitlines()
     assert lines, "dciodvfy names the kind of object at least"
     return [line for line in lines if line.startswith("Error")]
 
@@ -128,27 +128,29 @@ FROM_ZERO = "Error - SegmentNumber not monotonically increasing from one by one"
 @pytest.mark.parametrize("name", READABLE)
 def test_no_error_in_any_result_of_a_real_film(films_root: Path, name: str, tmp_path: Path) -> None:
     path = films_root / "dicom" / name
-    found = found_in(path)
+    segmentation = found_in(path)
     formats = list(DICOM_FORMATS)
-    results = dicom_results(path, found, formats)
+    results = dicom_results(path, segmentation, formats)
     for kind, result in zip(formats, results, strict=True):
-        told = errors(result, tmp_path / "result.dcm")
+        reported = errors(result, tmp_path / "result.dcm")
         if kind == "dicom-seg-labelmap":
-            told = [e for e in told if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
-        assert (kind, told) == (kind, [])
+            reported = [e for e in reported if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
+        assert (kind, reported) == (kind, [])
     seg = dcmread(BytesIO(dicom_bytes(results[0])))
-    assert np.array_equal(seg.pixel_array, [found.right, found.left, found.heart])
-    assert (seg.Rows, seg.Columns) == found.radiograph.size
+    assert np.array_equal(
+        seg.pixel_array, [segmentation.right, segmentation.left, segmentation.heart]
+    )
+    assert (seg.Rows, seg.Columns) == segmentation.radiograph.size
 
 
-def test_a_film_of_a_kind_that_may_have_several_frames(tmp_path: Path) -> None:
+def test_a_film_of_a_multi_frame_class_has_valid_results(tmp_path: Path) -> None:
     kind = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     for name in DICOM_FORMATS:
         result, _ = one(name, SOPClassUID=kind, NumberOfFrames=1, Modality="OT")
-        told = errors(result, tmp_path / "result.dcm")
+        reported = errors(result, tmp_path / "result.dcm")
         if name == "dicom-seg-labelmap":
-            told = [e for e in told if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
-        assert (name, told) == (name, [])
+            reported = [e for e in reported if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
+        assert (name, reported) == (name, [])
         named = [
             element.value
             for element in result.iterall()
@@ -184,7 +186,9 @@ def lut(**more: str) -> list[Dataset]:
     ],
     ids=lambda tags: "-".join(tags)[:40],
 )
-def test_no_error_whatever_the_film_says(tags: dict[str, Any], tmp_path: Path) -> None:
+def test_results_of_films_with_invalid_headers_have_no_error(
+    tags: dict[str, Any], tmp_path: Path
+) -> None:
     data = as_bytes(film(**tags))
     formats = [each for each in DICOM_FORMATS if each != "dicom-seg-labelmap"]
     for kind, result in zip(formats, dicom_results(data, found_in(data), formats), strict=True):
@@ -192,19 +196,19 @@ def test_no_error_whatever_the_film_says(tags: dict[str, Any], tmp_path: Path) -
         assert "FrameOfReferenceUID" not in result
 
 
-def test_dciodvfy_sees_an_error(tmp_path: Path) -> None:
+def test_dciodvfy_reports_an_error_if_there_is_one(tmp_path: Path) -> None:
     result, _ = one("dicom-seg")
     del result.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
     assert errors(result, tmp_path / "result.dcm")
 
 
-def test_masks_come_back_by_highdicom_and_pydicom() -> None:
+def test_highdicom_and_pydicom_read_the_same_masks() -> None:
     data = as_bytes(film())
-    found = found_in(data)
-    (result,) = dicom_results(data, found, ["dicom-seg"])
+    segmentation = found_in(data)
+    (result,) = dicom_results(data, segmentation, ["dicom-seg"])
     seg = highdicom.seg.segread(BytesIO(dicom_bytes(result)))
     back = seg.get_pixels_by_source_instance([FILM], assert_missing_frames_are_empty=True)
-    masks = np.stack([found.right, found.left, found.heart], axis=-1)
+    masks = np.stack([segmentation.right, segmentation.left, segmentation.heart], axis=-1)
     assert np.array_equal(back[0], masks)
     assert np.array_equal(
         dcmread(BytesIO(dicom_bytes(result))).pixel_array, masks.transpose(2, 0, 1)
@@ -215,7 +219,7 @@ def codes(item: Dataset) -> tuple[str, str]:
     return item.CodeValue, item.CodingSchemeDesignator
 
 
-def test_segments_say_what_they_are() -> None:
+def test_segments_have_labels_and_codes() -> None:
     seg, _ = one("dicom-seg")
     right, left, heart = seg.SegmentSequence
     for segment in (right, left, heart):
@@ -240,37 +244,41 @@ def test_segments_say_what_they_are() -> None:
 
 
 def test_a_seg_without_a_heart_has_two_segments() -> None:
-    seg, found = one("dicom-seg", heart=False)
+    seg, segmentation = one("dicom-seg", heart=False)
     assert [each.SegmentLabel for each in seg.SegmentSequence] == ["Right lung", "Left lung"]
-    assert np.array_equal(seg.pixel_array, [found.right, found.left])
+    assert np.array_equal(seg.pixel_array, [segmentation.right, segmentation.left])
 
 
 def test_a_lung_that_was_not_found_is_an_empty_segment() -> None:
     data = as_bytes(film())
-    found = found_in(data)
-    bare = replace(found, lungs=replace(found.lungs, left=np.zeros_like(found.left)))
+    segmentation = found_in(data)
+    bare = replace(
+        segmentation, lungs=replace(segmentation.lungs, left=np.zeros_like(segmentation.left))
+    )
     (result,) = dicom_results(data, bare, ["dicom-seg"])
     right, left, heart = dcmread(BytesIO(dicom_bytes(result))).pixel_array
-    assert np.array_equal(right, found.right)
+    assert np.array_equal(right, segmentation.right)
     assert not left.any()
-    assert np.array_equal(heart, found.heart)
+    assert np.array_equal(heart, segmentation.heart)
 
 
 @pytest.mark.parametrize("kind", DICOM_FORMATS)
 def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
-    result, found = one(kind)
+    result, segmentation = one(kind)
     assert result.StudyInstanceUID == STUDY
     assert result.SeriesInstanceUID not in ("1.2.3.4.5", result.SOPInstanceUID)
     assert (str(result.PatientName), result.PatientID) == (NAME, f"{NAME}-7")
     assert (result.PatientBirthDate, result.PatientSex) == ("19701231", "F")
     assert (result.StudyDate, result.AccessionNumber) == ("20260102", "A1")
     assert (result.Manufacturer, result.SoftwareVersions) == ("Pleura", "0.1.0")
-    told = {each.value for each in every(result) if each.keyword == "ReferencedSOPInstanceUID"}
-    assert told == {FILM}
+    referenced = {
+        element.value for element in every(result) if element.keyword == "ReferencedSOPInstanceUID"
+    }
+    assert referenced == {FILM}
     invented = {"FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient"}
     assert not invented & {each.keyword for each in every(result)}
     if "Rows" in result:
-        rows, columns = found.radiograph.size
+        rows, columns = segmentation.radiograph.size
         assert result.Columns == columns
         assert result.Rows > rows if kind == "dicom-sc" else result.Rows == rows
 
@@ -280,43 +288,43 @@ def every(dataset: Dataset) -> Iterator[Any]:
     return dataset.iterall()
 
 
-def test_fractions_are_the_probabilities_and_leave_them_as_they_are() -> None:
+def test_fractions_are_the_probabilities_which_are_not_changed() -> None:
     data = as_bytes(film())
-    found = found_in(data)
-    before = np.asarray(found.probabilities)
-    (result,) = dicom_results(data, found, ["dicom-seg-fractional"])
-    assert np.array_equal(found.probabilities, before)
+    segmentation = found_in(data)
+    before = np.asarray(segmentation.probabilities)
+    (result,) = dicom_results(data, segmentation, ["dicom-seg-fractional"])
+    assert np.array_equal(segmentation.probabilities, before)
     seg = dcmread(BytesIO(dicom_bytes(result)))
     assert (seg.SegmentationFractionalType, seg.MaximumFractionalValue) == ("PROBABILITY", 255)
     assert np.array_equal(seg.pixel_array, np.rint(before * 255))  # 0.2 -> 51, 0.8 -> 204
 
 
-def test_one_map_of_both_lungs_is_shared_out() -> None:
+def test_one_map_of_both_lungs_is_split() -> None:
     data = as_bytes(film())
-    found = found_in(data, heart=False)
-    field = found.probabilities.stored.max(axis=0)
-    shared = replace(found, probabilities=ProbabilityMaps(field[None]), channels=("field",))
+    segmentation = found_in(data, heart=False)
+    field = segmentation.probabilities.stored.max(axis=0)
+    shared = replace(segmentation, probabilities=ProbabilityMaps(field[None]), channels=("field",))
     (result,) = dicom_results(data, shared, ["dicom-seg-fractional"])
     right, left = dcmread(BytesIO(dicom_bytes(result))).pixel_array
-    assert (right[found.right] == 204).all()
-    assert (left[found.left] == 204).all()
+    assert (right[segmentation.right] == 204).all()
+    assert (left[segmentation.left] == 204).all()
     assert not np.any((right > 0) & (left > 0))
     assert np.array_equal(right + left, np.rint(field * 255))
 
 
-def test_the_label_map_has_a_value_a_part() -> None:
-    labels, found = one("dicom-seg-labelmap")
+def test_the_label_map_has_one_value_for_each_part() -> None:
+    labels, segmentation = one("dicom-seg-labelmap")
     assert labels.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.7"
-    assert np.array_equal(labels.pixel_array == 1, found.right)
-    assert np.array_equal(labels.pixel_array == 2, found.left)
-    assert found.heart is not None
-    assert np.array_equal(labels.pixel_array == 3, found.heart & ~found.mask)
+    assert np.array_equal(labels.pixel_array == 1, segmentation.right)
+    assert np.array_equal(labels.pixel_array == 2, segmentation.left)
+    assert segmentation.heart is not None
+    assert np.array_equal(labels.pixel_array == 3, segmentation.heart & ~segmentation.mask)
 
 
 def test_the_picture_is_the_overlay() -> None:
-    sc, found = one("dicom-sc", PatientOrientation=["R", "F"])
-    assert np.array_equal(sc.pixel_array, marked_overlay(found))
-    assert np.array_equal(sc.pixel_array[:ROWS], overlay_image(found))
+    sc, segmentation = one("dicom-sc", PatientOrientation=["R", "F"])
+    assert np.array_equal(sc.pixel_array, marked_overlay(segmentation))
+    assert np.array_equal(sc.pixel_array[:ROWS], overlay_image(segmentation))
     assert (sc.Rows > ROWS, sc.Columns) == (True, COLUMNS)
     assert sc.PixelSpacing == [2, 2]  # the film's: rows are added, none is squeezed
     assert list(sc.PatientOrientation) == ["R", "F"]
@@ -328,10 +336,14 @@ def test_the_picture_is_the_overlay() -> None:
 
 
 def test_the_lines_enclose_the_masks() -> None:
-    gsps, found = one("dicom-gsps")
+    gsps, segmentation = one("dicom-gsps")
     drawn = {each.GraphicLayer: lines(each) for each in gsps.GraphicAnnotationSequence}
-    assert found.heart is not None
-    masks = {"RIGHT LUNG": found.right, "LEFT LUNG": found.left, "HEART": found.heart}
+    assert segmentation.heart is not None
+    masks = {
+        "RIGHT LUNG": segmentation.right,
+        "LEFT LUNG": segmentation.left,
+        "HEART": segmentation.heart,
+    }
     assert drawn.keys() == masks.keys()
     for layer, mask in masks.items():
         assert np.array_equal(fill_outlines(drawn[layer], *mask.shape), mask)
@@ -353,14 +365,14 @@ def lines(annotation: Dataset) -> list[np.ndarray]:
     return [each[:-1] for each in polygons]
 
 
-def test_a_long_line_goes_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_line_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 8 * MOST_POINTS <= 65534  # bytes that explicit VR can tell
     monkeypatch.setattr("pleura.io.dicom.objects.gsps.MOST_POINTS", 10)
-    gsps, found = one("dicom-gsps")
+    gsps, segmentation = one("dicom-gsps")
     right = gsps.GraphicAnnotationSequence[0]
     assert len(right.GraphicObjectSequence) > 5
     assert max(each.NumberOfGraphicPoints for each in right.GraphicObjectSequence) == 10
-    assert np.array_equal(fill_outlines(lines(right), ROWS, COLUMNS), found.right)
+    assert np.array_equal(fill_outlines(lines(right), ROWS, COLUMNS), segmentation.right)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -377,9 +389,9 @@ def test_the_presentation_state_keeps_bone_white(photometric: str, tmp_path: Pat
 
 def report(*formats: str, **tags: Any) -> tuple[Dataset, list[Dataset], Segmentation]:
     data = as_bytes(film(**tags))
-    found = found_in(data)
-    *others, sr = dicom_results(data, found, formats)
-    return dcmread(BytesIO(dicom_bytes(sr))), others, found
+    segmentation = found_in(data)
+    *others, sr = dicom_results(data, segmentation, formats)
+    return dcmread(BytesIO(dicom_bytes(sr))), others, segmentation
 
 
 def html(sr: Dataset, place: Path) -> str:
@@ -389,7 +401,7 @@ def html(sr: Dataset, place: Path) -> str:
 
 def numbers(sr: Dataset) -> list[tuple[str, str, float]]:
     """(concept, unit, value) of every number in a report, in its order."""
-    found = []
+    numbers = []
     for each in sr.iterall():
         if each.keyword == "ContentSequence":
             for item in each.value:
@@ -397,13 +409,13 @@ def numbers(sr: Dataset) -> list[tuple[str, str, float]]:
                     (value,) = item.MeasuredValueSequence
                     unit = value.MeasurementUnitsCodeSequence[0].CodeValue
                     name = item.ConceptNameCodeSequence[0].CodeValue
-                    found.append((name, unit, float(value.NumericValue)))
-    return found
+                    numbers.append((name, unit, float(value.NumericValue)))
+    return numbers
 
 
 def test_a_report_holds_the_measurements_with_their_units(tmp_path: Path) -> None:
-    sr, _, found = report("dicom-sr")
-    measured = found.measurements
+    sr, _, segmentation = report("dicom-sr")
+    measured = segmentation.measurements
     area, px, cm2 = "42798000", "{pixels}", "cm2"
     assert measured.lungs_area_cm2 == pytest.approx(measured.lungs_area_px * 0.04)  # 2 x 2 mm
     assert numbers(sr) == [
@@ -429,13 +441,15 @@ def test_a_report_without_spacing_has_no_centimetres() -> None:
     assert {unit for _, unit, _ in numbers(sr)} == {"{pixels}", "{ratio}"}
 
 
-def test_a_report_tells_what_was_noted_of_the_film(tmp_path: Path) -> None:
+def test_a_report_holds_the_notes_on_the_film(tmp_path: Path) -> None:
     data = as_bytes(film(PatientOrientation=["R", "F"]))
-    found = found_in(data)
-    (note,) = found.radiograph.notes
+    segmentation = found_in(data)
+    (note,) = segmentation.radiograph.notes
     assert "mirrored" in note
     (sr,) = dicom_results(
-        data, replace(found, lungs=replace(found.lungs, notes=(note, "another note"))), ["dicom-sr"]
+        data,
+        replace(segmentation, lungs=replace(segmentation.lungs, notes=(note, "another note"))),
+        ["dicom-sr"],
     )
     last = dcmread(BytesIO(dicom_bytes(sr))).ContentSequence[-2:]
     assert [each.TextValue for each in last] == [note, "another note"]
@@ -460,14 +474,14 @@ def test_a_report_refers_to_the_segments_made_with_it(tmp_path: Path) -> None:
 
 def test_the_same_film_and_weights_give_the_same_uids() -> None:
     data = as_bytes(film())
-    found = found_in(data)
+    segmentation = found_in(data)
     formats = list(DICOM_FORMATS)
-    first, again = (dicom_results(data, found, formats) for _ in range(2))
+    first, again = (dicom_results(data, segmentation, formats) for _ in range(2))
     uids = [each.SOPInstanceUID for each in first]
     assert [each.SOPInstanceUID for each in again] == uids
     assert [each.SeriesInstanceUID for each in again] == [each.SeriesInstanceUID for each in first]
-    assert result_uids(data, found.provenance, formats) == uids
-    assert result_uids(film(), found.provenance, reversed(formats)) == uids
+    assert result_uids(data, segmentation.provenance, formats) == uids
+    assert result_uids(film(), segmentation.provenance, reversed(formats)) == uids
     assert len(set(uids)) == len(formats)
     assert all(UID(each).is_valid for each in uids)
 
@@ -481,7 +495,7 @@ def test_the_same_film_and_weights_give_the_same_uids() -> None:
         {"engine": "another"},
     ],
 )
-def test_what_another_made_has_another_uid(other: dict[str, str]) -> None:
+def test_other_versions_weights_and_engines_give_other_uids(other: dict[str, str]) -> None:
     made_by = Provenance("0.1.0", "by hand", "ab" * 32, "none", "field")
     data = as_bytes(film())
     mine, theirs = (
@@ -500,14 +514,14 @@ def test_a_film_without_uids_has_no_results(keyword: str) -> None:
     assert NAME not in str(refusal.value)
 
 
-def test_a_film_that_is_no_dicom_has_no_results() -> None:
+def test_a_film_that_is_not_dicom_has_no_dicom_results() -> None:
     png = BytesIO()
     Image.new("L", (COLUMNS, ROWS)).save(png, "PNG")
     with pytest.raises(UnsuitableFilm, match="this film is none; ask for other formats"):
         dicom_results(png.getvalue(), found_in(as_bytes(film())), ["dicom-seg"])
 
 
-def test_another_film_s_results_are_refused() -> None:
+def test_a_result_of_another_film_is_refused() -> None:
     other = film(Rows=ROWS - 1)
     with pytest.raises(
         UnsuitableFilm, match="95 x 80 pixels, but the one that was segmented 96 x 80"
@@ -515,12 +529,12 @@ def test_another_film_s_results_are_refused() -> None:
         dicom_results(other, found_in(as_bytes(film())), ["dicom-seg"])
 
 
-def test_an_unknown_format_is_told() -> None:
+def test_an_error_names_an_unknown_format() -> None:
     with pytest.raises(UsageError, match="no DICOM format 'dicom-srx'; did you mean 'dicom-sr'"):
         dicom_results(film(), found_in(as_bytes(film())), ["dicom-srx"])
 
 
-def test_without_highdicom_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_highdicom_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(sys.modules):
         if name.startswith(
             ("highdicom", "pleura.io.dicom.objects.seg", "pleura.io.dicom.objects.gsps")
@@ -531,7 +545,7 @@ def test_without_highdicom_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -
         dicom_results(film(), found_in(as_bytes(film())), ["dicom-seg"])
 
 
-def test_names_are_kept_and_said_nowhere(
+def test_names_are_kept_and_appear_in_no_message(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -550,7 +564,7 @@ def test_names_are_kept_and_said_nowhere(
     assert capfd.readouterr() == ("", "")
 
 
-def test_values_of_another_standard_are_put_right_or_left_empty() -> None:
+def test_values_of_an_older_standard_are_corrected_or_left_empty() -> None:
     odd = film(
         PatientSex="female",
         ReferringPhysicianName="x" * 80,
@@ -570,7 +584,7 @@ def test_a_colour_film_has_a_picture_but_no_presentation_state() -> None:
     colour = film(SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
     colour.set_pixel_data(np.repeat(grey[..., None], 3, axis=2).astype("u1"), "RGB", 8)
     data = as_bytes(colour)
-    found = found_in(data)
-    assert len(dicom_results(data, found, ["dicom-seg", "dicom-sc", "dicom-sr"])) == 3
+    segmentation = found_in(data)
+    assert len(dicom_results(data, segmentation, ["dicom-seg", "dicom-sc", "dicom-sr"])) == 3
     with pytest.raises(UnsuitableFilm, match="this one is in colour"):
-        dicom_results(data, found, ["dicom-gsps"])
+        dicom_results(data, segmentation, ["dicom-gsps"])

@@ -10,7 +10,7 @@ from pleura.io.dicom.received import transfer_syntaxes
 
 
 @pytest.mark.parametrize("syntax", syntaxes.UNCOMPRESSED)
-def test_uncompressed_ones_are_neither_encapsulated_nor_deflated(syntax: str) -> None:
+def test_uncompressed_syntaxes_are_neither_encapsulated_nor_deflated(syntax: str) -> None:
     uid = UID(syntax)
     assert not uid.is_encapsulated
     assert not uid.is_deflated
@@ -18,12 +18,12 @@ def test_uncompressed_ones_are_neither_encapsulated_nor_deflated(syntax: str) ->
     assert uid.is_little_endian == (syntax != syntaxes.EXPLICIT_BIG_ENDIAN)
 
 
-def test_the_deflated_one_is_deflated() -> None:
+def test_the_deflated_syntax_is_deflated() -> None:
     assert UID(syntaxes.DEFLATED).is_deflated
 
 
 @pytest.mark.parametrize("syntax", syntaxes.COMPRESSED)
-def test_compressed_ones_are_encapsulated_and_read_here(syntax: str) -> None:
+def test_compressed_syntaxes_are_encapsulated_and_can_be_read(syntax: str) -> None:
     assert UID(syntax).is_encapsulated
     assert syntax in transfer_syntaxes()
 

@@ -25,7 +25,7 @@ def nifti(values: np.ndarray, *, kind: Any = nibabel.Nifti1Image, **header: Any)
 
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("packed", [False, True])
-def test_the_array_is_x_y(film: np.ndarray, kind: Any, packed: bool) -> None:
+def test_the_array_is_indexed_x_y(film: np.ndarray, kind: Any, packed: bool) -> None:
     data = nifti(film.T, kind=kind)
     read = read_radiograph(gzip.compress(data) if packed else data)
     assert np.array_equal(read.pixels, film)
@@ -35,7 +35,7 @@ def test_the_array_is_x_y(film: np.ndarray, kind: Any, packed: bool) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", "float32", "float64", ">i2"])
-def test_types(film: np.ndarray, dtype: str) -> None:
+def test_all_number_types_are_read(film: np.ndarray, dtype: str) -> None:
     assert np.array_equal(read_radiograph(nifti(film.T.astype(dtype))).pixels, film)
 
 
@@ -74,7 +74,7 @@ def test_slope_and_intercept(film: np.ndarray) -> None:
     assert np.array_equal(read_radiograph(data).pixels, film * 0.5 - 10)
 
 
-def test_damage(film: np.ndarray) -> None:
+def test_damaged_files_are_unreadable(film: np.ndarray) -> None:
     data = nifti(film.T)
     with pytest.raises(UnreadableFilm, match="cut short: 2972 of 3072 bytes"):
         read_radiograph(data[:-100])
@@ -82,15 +82,15 @@ def test_damage(film: np.ndarray) -> None:
         read_radiograph(gzip.compress(data)[:-60])
 
 
-def test_what_is_no_number_becomes_black_with_a_note(film: np.ndarray) -> None:
+def test_values_that_are_not_numbers_become_black_with_a_note(film: np.ndarray) -> None:
     values = film.T.astype(np.float32) + 5
     values[3, 4] = np.nan
     read = read_radiograph(nifti(values))
     assert read.pixels[4, 3] == 5
-    assert read.notes == ("1 pixels were no finite numbers; they were made black",)
+    assert read.notes == ("1 pixels were not finite numbers; they were made black",)
 
 
-def test_an_offset_of_0_is_that_behind_the_header(film: np.ndarray) -> None:
+def test_an_offset_of_0_means_right_after_the_header(film: np.ndarray) -> None:
     data = bytearray(nifti(film.T))
     data[108:112] = bytes(4)  # vox_offset
     assert np.array_equal(read_radiograph(bytes(data)).pixels, film)
@@ -103,7 +103,7 @@ def test_a_bomb_is_refused_from_its_header(film: np.ndarray) -> None:
         read_radiograph(gzip.compress(bytes(data)))
 
 
-def test_the_header_of_a_pair_is_named(film: np.ndarray) -> None:
+def test_the_header_of_a_pair_is_refused_with_the_remedy(film: np.ndarray) -> None:
     header = nibabel.Nifti1Pair(film.T, np.eye(4)).header
     with pytest.raises(UnreadableFilm, match="convert it to a single"):
         read_radiograph(header.binaryblock + bytes(4))

@@ -91,7 +91,7 @@ def test_cmyk_jpeg_is_read_as_grey(film: np.ndarray) -> None:
     assert np.abs(read_radiograph(data).pixels - film).max() <= 12
 
 
-def test_the_suffix_says_nothing(film: np.ndarray, tmp_path: Path) -> None:
+def test_the_suffix_does_not_decide_the_format(film: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / "film.dcm"
     path.write_bytes(encoded(Image.fromarray(film), "PNG"))
     assert np.array_equal(read_radiograph(path).pixels, film)
@@ -110,13 +110,13 @@ def test_16_bit_keeps_its_values(film: np.ndarray) -> None:
 
 
 def test_32_bit_tiff_keeps_its_values(film: np.ndarray) -> None:
-    whole = film.astype(np.int32) * 100_000
-    assert np.array_equal(read_radiograph(tiff(whole, photometric=1)).pixels, whole)
+    complete = film.astype(np.int32) * 100_000
+    assert np.array_equal(read_radiograph(tiff(complete, photometric=1)).pixels, complete)
     fraction = film.astype(np.float32) / 64 - 1
     assert np.array_equal(read_radiograph(tiff(fraction, photometric=1)).pixels, fraction)
 
 
-def test_white_is_zero_tiff_is_turned_round(film: np.ndarray) -> None:
+def test_white_is_zero_tiff_is_inverted(film: np.ndarray) -> None:
     # 8 bit: Pillow turns it, v -> 255 - v. 16 bit: ours, v -> lowest + highest - v.
     assert np.array_equal(read_radiograph(tiff(film, photometric=0)).pixels, 255 - film)
     deep = film.astype(np.uint16) * 10 + 3  # 3 .. 2363
@@ -128,7 +128,7 @@ def test_not_a_number_becomes_black_with_a_note(film: np.ndarray) -> None:
     values[3, 4], values[5, 6] = np.nan, np.inf
     read = read_radiograph(tiff(values, photometric=1))
     assert read.pixels[3, 4] == read.pixels[5, 6] == 5
-    assert any("2 pixels were no finite numbers" in note for note in read.notes)
+    assert any("2 pixels were not finite numbers" in note for note in read.notes)
     with pytest.raises(UnsuitableFilm, match="no pixel"):
         read_radiograph(tiff(np.full_like(values, np.nan), photometric=1))
 
@@ -187,7 +187,7 @@ def test_of_several_pages_the_first_is_read(film: np.ndarray) -> None:
         assert read.notes == ("the file holds 3 pages; the first was read",)
 
 
-def test_deep_colour_is_noted(film: np.ndarray) -> None:
+def test_sixteen_bit_colour_is_noted(film: np.ndarray) -> None:
     deep = np.repeat(film.astype(">u2")[..., None] * 257, 3, axis=2)
     rows = b"".join(b"\0" + row.tobytes() for row in deep)
     data = png_of_size(48, 64, rows)
@@ -298,7 +298,7 @@ def test_damaged_files_are_unreadable(film: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "the file is empty"),
         (b"Patient has no pneumothorax.\n" * 40, "a text file"),
@@ -312,10 +312,12 @@ def test_damaged_files_are_unreadable(film: np.ndarray) -> None:
         (bytes(1000), "no known image format"),
     ],
 )
-def test_what_is_no_image_is_named(data: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_described(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "film.png"
     path.write_bytes(data)
-    with pytest.raises(UnreadableFilm, match=said):
+    with pytest.raises(UnreadableFilm, match=message):
         read_radiograph(path)
 
 
@@ -326,7 +328,7 @@ def test_a_path_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         read_radiograph(tmp_path)
 
 
-def test_warnings_of_decoders_stay_inside(film: np.ndarray) -> None:
+def test_warnings_of_decoders_do_not_reach_the_host(film: np.ndarray) -> None:
     data = encoded(Image.fromarray(film), "PNG")
     control = b"acTL" + bytes(8)  # an animation of no frames: Pillow warns
     chunk = struct.pack(">I", 8) + control + struct.pack(">I", zlib.crc32(control))

@@ -36,7 +36,7 @@ def test_a_name_as_a_cell_and_back(name: str, cell: str) -> None:
 
 
 @given(st.text() | TRICKY)
-def test_every_name_comes_back(name: str) -> None:
+def test_every_name_is_read_back(name: str) -> None:
     cell = name_cell(name)
     assert name_in(cell) == name
     assert "\n" not in cell
@@ -50,5 +50,5 @@ def test_text_keeps_all_but_its_control_characters(text: str) -> None:
     assert not any(part.lstrip().startswith(tuple("=+-@")) for part in cell.split(";"))
 
 
-def test_a_terminal_is_told_no_control_characters() -> None:
+def test_control_characters_are_not_printed() -> None:
     assert printable("a\n\x1b[2Jb\x9b") == "a??[2Jb?"

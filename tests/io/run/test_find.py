@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pleura.core.errors import UsageError
 from pleura.io.run.find import find_films
-from pleura.io.run.naming import Named, told_apart
+from pleura.io.run.naming import NamedFilm, unique_names
 from pleura.io.run.row import failed_row
 from pleura.io.run.table import Table
 
@@ -36,13 +36,13 @@ def names(*inputs: str | Path, **options: Path) -> dict[str, str]:
     }
 
 
-def test_a_folder_is_mirrored(tmp_path: Path) -> None:
+def test_results_have_the_folders_of_the_films(tmp_path: Path) -> None:
     touch(tmp_path, "b.PNG", "a/x.jpg", "a/deep/er/y.nii.gz", "a/z.tif")
     touch(tmp_path, "notes.md", "manifest.csv", "a/mask.npy")
     touch(tmp_path, ".hidden.png", ".git/x.png", "__MACOSX/x.png", "a/._x.jpg")
-    found = find_films([tmp_path]).films
-    assert [film.relative.as_posix() for film in found] == ["a/deep/er/y", "a/x", "a/z", "b"]
-    assert all(film.path.is_absolute() and film.path.is_file() for film in found)
+    films = find_films([tmp_path]).films
+    assert [film.relative.as_posix() for film in films] == ["a/deep/er/y", "a/x", "a/z", "b"]
+    assert all(film.path.is_absolute() and film.path.is_file() for film in films)
 
 
 def test_dicom_without_a_suffix_is_found_by_its_mark(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_dicom_without_a_suffix_is_found_by_its_mark(tmp_path: Path) -> None:
     assert names(tmp_path) == {"1.2.840.113619": "1.2.840.113619", "IM0001": "IM0001"}
 
 
-def test_a_file_named_outright_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_named_itself_may_have_any_suffix(tmp_path: Path) -> None:
     (path,) = touch(tmp_path, "sub/odd.xyz")
     assert names(path) == {"odd.xyz": "odd.xyz"}
     assert names(str(path)) == {"odd.xyz": "odd.xyz"}
@@ -65,7 +65,7 @@ def test_globs_are_named_from_their_plain_part(tmp_path: Path) -> None:
     assert list(names(f"{tmp_path}/s2/*")) == ["b", "c"]
 
 
-def test_a_path_with_brackets_is_a_path_first(tmp_path: Path) -> None:
+def test_a_path_with_brackets_that_exists_is_not_a_glob(tmp_path: Path) -> None:
     (path,) = touch(tmp_path, "film[1].png")
     assert list(names(path)) == ["film[1]"]
 
@@ -90,24 +90,26 @@ def test_a_csv_list(tmp_path: Path, delimiter: str, column: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("id,file\n1,a.png\n", "no column path or image or film; it has: id, file"),
         ("path\n", "names no film"),
         ("path\ngone.png\nalso.png\n", r"2 of the 2 films .* not there: .*gone\.png, .*also\.png"),
     ],
 )
-def test_a_list_that_does_not_work_says_why(tmp_path: Path, content: str, said: str) -> None:
+def test_an_error_names_what_is_wrong_with_a_list(
+    tmp_path: Path, content: str, message: str
+) -> None:
     listed = tmp_path / "films.csv"
     listed.write_text(content)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         find_films([listed])
     listed.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="save it as UTF-8"):
         find_films([listed])
 
 
-def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+def test_an_error_for_a_missing_input_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file or folder .*gone\.png; check the spelling"):
         find_films([tmp_path / "gone.png"])
     with pytest.raises(UsageError, match=r"no films in the folder .*\.png.*name the right folder"):
@@ -124,7 +126,7 @@ def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
     assert list(names(f"{tmp_path}/*", leave_out=tmp_path / "out")) == ["a", "out2/b"]
 
 
-def test_a_film_named_twice_comes_once_under_its_deepest_name(tmp_path: Path) -> None:
+def test_a_film_that_is_named_twice_is_found_once_with_its_longest_name(tmp_path: Path) -> None:
     (path,) = touch(tmp_path, "sub/a.png")
     assert list(names(path, tmp_path, path)) == ["sub/a"]
     assert list(names(tmp_path / "sub" / ".." / "sub" / "a.png", path)) == ["a"]
@@ -138,7 +140,7 @@ def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
     assert list(names(tmp_path / "all")) == ["linked/a"]
 
 
-def test_a_pipe_in_a_folder_is_passed_over(tmp_path: Path) -> None:
+def test_a_pipe_in_a_folder_is_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "a.png")
     os.mkfifo(tmp_path / "b.png")
     assert list(names(tmp_path)) == ["a"]
@@ -157,20 +159,20 @@ def test_equal_stems_keep_their_suffix(tmp_path: Path) -> None:
 
 def test_equal_names_from_two_folders_keep_their_folder(tmp_path: Path) -> None:
     touch(tmp_path, "one/images/a.png", "two/images/a.png", "two/images/b.png")
-    found = names(tmp_path / "one" / "images", tmp_path / "two" / "images")
-    assert list(found) == ["b", "one/images/a", "two/images/a"]
+    paths = names(tmp_path / "one" / "images", tmp_path / "two" / "images")
+    assert list(paths) == ["b", "one/images/a", "two/images/a"]
 
 
-def test_names_that_differ_in_capitals_only_clash(tmp_path: Path) -> None:
+def test_names_that_differ_only_in_capitals_count_as_equal(tmp_path: Path) -> None:
     one, other = touch(tmp_path, "x/Film.png", "y/film.png")
     assert list(names(one, other)) == ["x/Film", "y/film"]
 
 
-def test_a_made_name_that_is_taken_moves_on(tmp_path: Path) -> None:
+def test_a_longer_name_that_is_taken_becomes_longer_still(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a.jpg", "a_png.bmp")
-    found = names(tmp_path)
-    assert sorted(found.values()) == ["a.jpg", "a.png", "a_png.bmp"]
-    assert len({name.casefold() for name in found}) == 3
+    paths = names(tmp_path)
+    assert sorted(paths.values()) == ["a.jpg", "a.png", "a_png.bmp"]
+    assert len({name.casefold() for name in paths}) == 3
 
 
 PART = st.text("aA_.p", min_size=1, max_size=3).filter(lambda part: part.strip("."))
@@ -188,16 +190,16 @@ def test_no_two_films_ever_share_a_name(paths: set[str], chance: random.Random) 
     films = []
     for path in sorted(paths):
         *folders, _ = path[1:].split("/")
-        films.append(Named(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
-    named = {film.path: PurePath(*film.parts) for film in told_apart(films)}
+        films.append(NamedFilm(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
+    named = {film.path: PurePath(*film.parts) for film in unique_names(films)}
     assert set(named) == {Path(path) for path in paths}
     assert len({relative.as_posix().casefold() for relative in named.values()}) == len(paths)
     assert not any(relative.is_absolute() or ".." in relative.parts for relative in named.values())
     chance.shuffle(films)
-    assert {film.path: PurePath(*film.parts) for film in told_apart(films)} == named
+    assert {film.path: PurePath(*film.parts) for film in unique_names(films)} == named
 
 
-def test_outputs_of_different_films_never_meet(tmp_path: Path) -> None:
+def test_outputs_of_different_films_have_different_paths(tmp_path: Path) -> None:
     """`a` and `a_mask` are both films: their files differ, as every ending names its format."""
     from pleura.io.outputs import FORMATS, output_paths
 
@@ -210,10 +212,10 @@ def test_the_same_name_in_capitals_beside_it_gets_a_digest_and_no_folders(tmp_pa
     if not_telling_capitals_apart(tmp_path):
         pytest.skip("this file system takes FILM.png and film.png for one")
     touch(tmp_path, "sub/FILM.png", "sub/film.png", "sub/other.png")
-    found = names(tmp_path)
-    assert sorted(found.values()) == ["FILM.png", "film.png", "other.png"]
-    assert len({name.casefold() for name in found}) == 3
-    assert all(PurePath(name).parent == PurePath("sub") for name in found)
+    paths = names(tmp_path)
+    assert sorted(paths.values()) == ["FILM.png", "film.png", "other.png"]
+    assert len({name.casefold() for name in paths}) == 3
+    assert all(PurePath(name).parent == PurePath("sub") for name in paths)
 
 
 def not_telling_capitals_apart(folder: Path) -> bool:
@@ -221,11 +223,11 @@ def not_telling_capitals_apart(folder: Path) -> bool:
     return (folder / "PROBE").exists()
 
 
-def test_a_name_of_an_earlier_run_is_kept_and_the_newcomer_steps_aside(tmp_path: Path) -> None:
+def test_a_name_of_an_earlier_run_is_kept_and_a_new_film_gets_another(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a.dcm", "b.png")
     known = {str(tmp_path / "a.png"): "a", str(tmp_path / "gone.png"): "gone"}
-    found = find_films([tmp_path], known=known).films
-    assert {film.relative.as_posix(): film.path.name for film in found} == {
+    films = find_films([tmp_path], known=known).films
+    assert {film.relative.as_posix(): film.path.name for film in films} == {
         "a": "a.png",
         "a_dcm": "a.dcm",
         "b": "b.png",
@@ -233,14 +235,14 @@ def test_a_name_of_an_earlier_run_is_kept_and_the_newcomer_steps_aside(tmp_path:
 
 
 @pytest.mark.parametrize("finished", range(7))
-def test_how_far_a_killed_run_came_changes_no_name(tmp_path: Path, finished: int) -> None:
+def test_names_do_not_depend_on_how_far_a_killed_run_came(tmp_path: Path, finished: int) -> None:
     touch(tmp_path, "A.png", "b.png", "b.jpg", "s/c.png", "a.jpg", "a.bmp")
-    whole = find_films([tmp_path, tmp_path / "s"]).films
-    known = {str(film.path): film.relative.as_posix() for film in whole[:finished]}
-    assert find_films([tmp_path, tmp_path / "s"], known=known).films == whole
+    films = find_films([tmp_path, tmp_path / "s"]).films
+    known = {str(film.path): film.relative.as_posix() for film in films[:finished]}
+    assert find_films([tmp_path, tmp_path / "s"], known=known).films == films
 
 
-def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
+def test_files_that_are_left_out_are_counted_and_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", ".LAT CHEST/b.png", ".c.png", "notes.txt", "sub/d.gif", "README")
     touch(tmp_path, ".pleura-1-ab.part")  # of a run that goes on
     os.mkfifo(tmp_path / "pipe.png")
@@ -258,14 +260,14 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     assert left_out.unreadable == {}
 
 
-def test_a_folder_of_hidden_films_alone_says_so(tmp_path: Path) -> None:
+def test_an_error_names_hidden_films_in_a_folder_without_others(tmp_path: Path) -> None:
     touch(tmp_path, ".series/a.png")
     with pytest.raises(UsageError, match=r"left out 1 hidden file or folder: .*\.series\); name"):
         find_films([tmp_path])
 
 
 @pytest.mark.parametrize("given", ["", "*", "**/*.png"])
-def test_what_cannot_be_read_is_named_with_the_reason(
+def test_files_that_cannot_be_read_are_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     touch(tmp_path, "a.png", "closed/b.png", "sub/IM0001", content=DICOM)
@@ -319,7 +321,7 @@ def test_a_tree_3000_folders_deep(deep: Path, pattern: str | None) -> None:
     assert len(line) < 300
 
 
-def test_results_of_an_earlier_run_are_no_films(tmp_path: Path) -> None:
+def test_results_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
     made = Image.linear_gradient("L")
     for name in ("films/a.png", "films/b.png", "films/old/a_crop.png", "moved/a.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

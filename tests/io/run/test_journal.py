@@ -28,7 +28,7 @@ def test_a_killed_run_leaves_the_names_of_the_films_it_was_reading(tmp_path: Pat
     assert Journal(tmp_path).unfinished == {"a/first", "s\udce9cond"}
 
 
-def test_a_run_that_ends_in_order_leaves_nothing(tmp_path: Path) -> None:
+def test_a_run_that_ends_normally_removes_its_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "new") as journal, journal.reading("film"):
         assert (tmp_path / "new" / JOURNAL).read_bytes().strip(b"\0") == b"film"
     assert list((tmp_path / "new").iterdir()) == []

@@ -41,7 +41,7 @@ def some_rows(count: int) -> list[Row]:
     ]
 
 
-def test_a_done_row_says_what_was_measured(segmentation: Segmentation) -> None:
+def test_a_done_row_holds_the_measurements(segmentation: Segmentation) -> None:
     row = done_row(
         segmentation,
         PurePath("sub/film"),
@@ -87,7 +87,7 @@ def test_a_done_row_says_what_was_measured(segmentation: Segmentation) -> None:
     assert set(COLUMNS) == {*expected, "cardiothoracic_ratio"}
 
 
-def test_what_is_undefined_is_an_empty_cell() -> None:
+def test_an_undefined_value_is_an_empty_cell() -> None:
     row = failed_row(PurePath("film"), path=PurePath("film.png"), error="cut\nshort")
     cells = dict(zip(COLUMNS, row.cells(), strict=True))
     full = {name: cell for name, cell in cells.items() if cell}
@@ -115,16 +115,16 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
         error=TEXT,
     )
 )
-def test_a_row_comes_back_from_its_cells(row: Row) -> None:
+def test_a_row_is_read_back_from_its_cells(row: Row) -> None:
     assert Row.from_cells(dict(zip(COLUMNS, row.cells(), strict=True))) == row
 
 
 def test_a_row_as_json_has_its_boxes_as_arrays() -> None:
     row = Row(film="=a\nb", path="/x", status="done", lungs_box="10 5 36 38", height=64)
-    told = row.as_json()
-    assert (told["lungs_box"], told["right_box"]) == ([10, 5, 36, 38], None)
-    assert (told["film"], told["height"], told["uid"]) == ("=a\nb", 64, None)
-    assert set(told) == set(COLUMNS)
+    values = row.as_json()
+    assert (values["lungs_box"], values["right_box"]) == ([10, 5, 36, 38], None)
+    assert (values["film"], values["height"], values["uid"]) == ("=a\nb", 64, None)
+    assert set(values) == set(COLUMNS)
 
 
 def test_numbers_stay_numbers_and_names_are_no_formulas() -> None:
@@ -165,12 +165,12 @@ def test_a_table_cut_at_any_byte_gives_the_rows_before_the_cut(tmp_path: Path) -
     with Table(tmp_path) as table:
         for row in some_rows(3):
             table.add(row)
-    whole = table.path.read_bytes()
-    ends = [n + 1 for n, byte in enumerate(whole) if byte == ord("\n")]
-    for cut in range(len(whole) + 1):
-        table.path.write_bytes(whole[:cut])
-        complete = max(0, sum(end <= cut for end in ends) - 1)  # one line is the header
-        assert read_rows(table.path) == some_rows(3)[:complete], cut
+    content = table.path.read_bytes()
+    ends = [n + 1 for n, byte in enumerate(content) if byte == ord("\n")]
+    for cut in range(len(content) + 1):
+        table.path.write_bytes(content[:cut])
+        rows_left = max(0, sum(end <= cut for end in ends) - 1)  # one line is the header
+        assert read_rows(table.path) == some_rows(3)[:rows_left], cut
 
 
 def test_lines_that_are_no_rows_are_left_out(tmp_path: Path) -> None:

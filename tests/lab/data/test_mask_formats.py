@@ -117,7 +117,7 @@ def test_other_files_of_a_run_are_no_masks_without_film(
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.full((200, 190), 0.5), "no whole numbers"),
+        (np.full((200, 190), 0.5), "not integers"),
         (np.zeros((2, 200, 190), np.uint8), "has the shape"),
         (np.zeros((200, 190), complex), "complex128"),
         (np.array([{"a": 1}]), "damaged"),

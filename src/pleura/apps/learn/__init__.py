@@ -1,0 +1,1 @@
+"""The commands of the learn side: train, evaluate, calibrate, bench, data, quantise."""

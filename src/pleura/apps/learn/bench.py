@@ -88,12 +88,12 @@ def card(
 
     A remarks.csv among the results, of columns id and remark, is shown beside the worst films.
     """
-    from pleura.io.atomic import written_whole
+    from pleura.io.files.atomic import atomic_write
     from pleura.lab.report.model_card import model_card, read_remarks, read_results
 
     page = model_card(read_results(results), read_remarks(results))
     if out is None:
         typer.echo(page, nl=False)
         return
-    with written_whole(out, "w") as file:
+    with atomic_write(out, "w") as file:
         file.write(page)

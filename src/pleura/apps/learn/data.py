@@ -231,7 +231,7 @@ def sheet(
 def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
     """Write a split, but not over a file that holds anything else."""
     from pleura.core.errors import UsageError
-    from pleura.io.atomic import written_whole
+    from pleura.io.files.atomic import atomic_write
 
     if out.is_file() and not overwrite:
         if out.read_bytes() == text.encode():
@@ -240,7 +240,7 @@ def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
             f"{out} holds anything else than this split; give another --out, "
             "or --overwrite to replace it"
         )
-    with written_whole(out, "w") as file:
+    with atomic_write(out, "w") as file:
         file.write(text)
 
 
@@ -257,9 +257,9 @@ ORDINARY = ("film-without-mask", "specks", "other-size")
 
 
 def _write_picture(picture: Image, out: Path) -> None:
-    from pleura.io.atomic import written_whole
+    from pleura.io.files.atomic import atomic_write
 
-    with written_whole(out) as file:
+    with atomic_write(out) as file:
         picture.save(file, "PNG")
     console().print(f"drawn: {out}", markup=False)
 

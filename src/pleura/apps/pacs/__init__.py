@@ -1,0 +1,1 @@
+"""DICOM over the network: addresses, clients, and where results are sent."""

@@ -55,7 +55,7 @@ class ResultMaker:
     ) -> tuple[dict[str, Any], Quality]:
         """DICOM objects by format, in the order of `check_dicom_formats`.
 
-        With `received` the film is checked as `io.dicom.received.check_arrival` does.
+        With `received` the film is checked as `io.dicom.received.check_received_file` does.
 
         Raises:
             UnreadableFilm: the film is damaged.

@@ -1,0 +1,1 @@
+"""The command `pleura segment`: one film, or a run over many."""

@@ -12,12 +12,12 @@ from typing import Any
 
 from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
-from pleura.io.atomic import cannot_write
 from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.files.atomic import cannot_write
 from pleura.io.film import DecodedFilm
-from pleura.io.images.coco import MERGED, merge_coco
+from pleura.io.images.write.coco import MERGED, merge_coco
 from pleura.io.outputs import output_paths, write_outputs
-from pleura.io.run.find import Found
+from pleura.io.run.find import FilmFile
 from pleura.io.run.report import RUN, Run
 from pleura.io.run.row import DONE, Row, done_row
 from pleura.io.run.table import RESULTS, read_rows
@@ -80,7 +80,7 @@ class Place:
             names.setdefault(row.path, row.film)
         return names
 
-    def check(self, films: Sequence[Found], report: Run) -> None:
+    def check(self, films: Sequence[FilmFile], report: Run) -> None:
         """Refuse to overwrite films, the files of another run, or results without `overwrite`.
 
         Raises:
@@ -104,7 +104,7 @@ class Place:
                     "give another --out, or --overwrite to replace it"
                 )
 
-    def unfinished(self, films: Sequence[Found], rows: Mapping[str, Row]) -> list[Found]:
+    def unfinished(self, films: Sequence[FilmFile], rows: Mapping[str, Row]) -> list[FilmFile]:
         """The films without a row, or that failed, or whose files are not all there.
 
         Raises:
@@ -121,7 +121,7 @@ class Place:
     def _has_dicom(self) -> bool:
         return any(name in DICOM_FORMATS for name in self.formats)
 
-    def write(self, found: Found, film: DecodedFilm, segmentation: Segmentation) -> Row:
+    def write(self, found: FilmFile, film: DecodedFilm, segmentation: Segmentation) -> Row:
         """Write a film's files; its row, without the seconds.
 
         Raises:
@@ -162,7 +162,7 @@ class Place:
         except OSError as error:
             raise cannot_write(self.out, error) from error
 
-    def _is_finished(self, film: Found, rows: Mapping[str, Row]) -> bool:
+    def _is_finished(self, film: FilmFile, rows: Mapping[str, Row]) -> bool:
         row = rows.get(film.relative.as_posix())
         if row is None:
             return False
@@ -198,7 +198,7 @@ class Place:
                     f"{_shown(value)}; resume with the same, or start anew with --overwrite"
                 )
 
-    def _outputs(self, films: Iterable[Found]) -> Iterator[Path]:
+    def _outputs(self, films: Iterable[FilmFile]) -> Iterator[Path]:
         out = _absolute(self.out)
         if "coco" in self.formats:
             yield out / MERGED

@@ -27,7 +27,7 @@ from pleura.core.types import Segmentation
 from pleura.io.decoder_process import read_in_process, stop_decoders
 from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
 from pleura.io.read import read_film
-from pleura.io.run.find import Found
+from pleura.io.run.find import FilmFile
 from pleura.runtime.segmenter import Segmenter
 
 __all__ = ["Failed", "Loaded", "Pipeline", "ahead"]
@@ -51,7 +51,7 @@ _runs = count()
 class Loaded(Generic[A]):
     """A film in work, with the result of the last step."""
 
-    found: Found
+    found: FilmFile
     value: A
     seconds: float
     """Spent on this film so far; its share of a batch included."""
@@ -61,7 +61,7 @@ class Loaded(Generic[A]):
 class Failed:
     """A film that could not be segmented, and why."""
 
-    found: Found
+    found: FilmFile
     reason: str
     """One sentence for the table."""
 
@@ -73,7 +73,7 @@ class Pipeline(Generic[B]):
     """Segments films and gives what `write` returns for each, in their order."""
 
     segmenter: Segmenter
-    write: Callable[[Found, DecodedFilm, Segmentation], B]
+    write: Callable[[FilmFile, DecodedFilm, Segmentation], B]
     jobs: int
     """Threads that read, and as many that write."""
 
@@ -86,7 +86,7 @@ class Pipeline(Generic[B]):
     options: ReadOptions = DEFAULT
     """How films are read."""
 
-    reading: Callable[[Found], AbstractContextManager[object]] = lambda _: nullcontext()
+    reading: Callable[[FilmFile], AbstractContextManager[object]] = lambda _: nullcontext()
     """Entered while a film is read."""
 
     suspects: Container[str] = ()
@@ -98,7 +98,7 @@ class Pipeline(Generic[B]):
     overdue: Callable[[], bool] = lambda: False
     """Called while waiting; if true, films that are still in work are given up."""
 
-    def run(self, films: Iterable[Found]) -> Iterator[Loaded[B] | Failed]:
+    def run(self, films: Iterable[FilmFile]) -> Iterator[Loaded[B] | Failed]:
         """Read, segment and write every film; one that fails is `Failed`, and the run continues.
 
         Raises:
@@ -137,7 +137,7 @@ class Pipeline(Generic[B]):
                 stop_decoders()
             _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
 
-    def _read(self, found: Found) -> Loaded[DecodedFilm] | Failed:
+    def _read(self, found: FilmFile) -> Loaded[DecodedFilm] | Failed:
         suspect = found.relative.as_posix() in self.suspects
         read = read_in_process if suspect else read_film
         with self.reading(found):

@@ -23,9 +23,9 @@ from pleura.io.run.cells import printable
 from pleura.io.run.find import Search, find_films
 from pleura.io.run.journal import Journal
 from pleura.io.run.left_out import LeftOut
-from pleura.io.run.lock import held
+from pleura.io.run.lock import locked_folder
 from pleura.io.run.report import Run, write_run
-from pleura.io.run.row import DONE, FAILED, Row, explained, failed_row
+from pleura.io.run.row import DONE, FAILED, Row, doubt_sentences, failed_row
 from pleura.io.run.table import RESULTS, Table
 from pleura.runtime.segmenter import Segmenter
 
@@ -81,7 +81,7 @@ def segment_films(
     """
     task.place.check_options()
     leave_out = task.place.leave_out(inputs)
-    with held(task.place.out) as locked:
+    with locked_folder(task.place.out) as locked:
         if not locked:
             say(f"{task.place.out} lies on a file system without locks: start no second run there")
         search = find_films(inputs, leave_out=leave_out, known=task.place.names())
@@ -147,7 +147,7 @@ class _Messages:
         if row.status == FAILED:
             self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
         elif row.doubts and not self._task.quiet:
-            self._progress.say(f"{row.verdict}: {name}: {explained(row.doubts)}")
+            self._progress.say(f"{row.verdict}: {name}: {doubt_sentences(row.doubts)}")
         if self._task.as_json and self.heard:
             self._speak(json.dumps(row.as_json()))
 

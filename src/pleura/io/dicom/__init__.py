@@ -1,8 +1,9 @@
-"""DICOM: reading films, writing results. Every module here imports pydicom.
+"""DICOM: reading films, writing results. Most modules here import pydicom.
 
 pydicom imports python-gdcm, and gdcm imports `dl`, a module of Python 2, if there is one. Any
-other module or folder of that name makes gdcm fail, and pydicom with it. So where there is a `dl`,
-gdcm is tried first, and hidden from pydicom if it fails: then only its compressions are missing.
+other module or folder of that name makes the import of gdcm fail, and that of pydicom with it. If
+there is a `dl`, gdcm is imported here first, and hidden from pydicom if that fails: then only the
+compressions of gdcm cannot be read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def _hide_a_broken_gdcm() -> None:
         return
     try:
         import_module("gdcm")
-    except Exception:  # of the other `dl`; pydicom expects an ImportError and nothing else
+    except Exception:  # an error of that `dl`; pydicom handles an ImportError only
         sys.modules["gdcm"] = None  # type: ignore[assignment]  # importing it is an ImportError
 
 

@@ -1,7 +1,7 @@
-"""Which part of the body a word of BodyPartExamined means, in the languages it is written in.
+"""The part of the body that BodyPartExamined names, in several languages.
 
-The standard asks for one of its own words (PS3.16 CID 4031); devices write those of their country.
-Only a word that is known to mean another part counts against a film.
+The standard asks for one of its own words (PS3.16 CID 4031); devices write words of their country.
+A film is refused only for a word that is known to mean another part.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ CHEST = (
     *("MELLKAS", "TUDO", "AKCIGER", "GOGUS", "KEUHKO", "RINTAKE", "BRYST", "BROST", "LUNGE"),
     *("ΘΩΡΑΚ", "ГРУД", "ЛЕГК", "胸", "肺", "흉부"),
 )
-"""Each, anywhere in the value, means the chest."""
+"""Parts of words that mean the chest, anywhere in the value."""
 
-NO_WORDS = frozenset({"", "UNKNOWN", "UNDEFINED", "OTHER", "NONE", "N/A", "NA", "UNSPECIFIED"})
-"""Values that say nothing."""
+UNSPECIFIED = frozenset({"", "UNKNOWN", "UNDEFINED", "OTHER", "NONE", "N/A", "NA", "UNSPECIFIED"})
+"""Values that name no part."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -32,9 +32,9 @@ SPINE = _words(
     "COLUNA COLONNA COLONNE VERTEBRA VERTEBRAL KREGOSLUP GERINC OMURGA WERVELKOLOM WERVEL SACRUM "
     "COCCYX LUMBAR LUMBAL LOMBAR CERVICAL ПОЗВОН"
 )
-"""The spine of the chest is another part, unless CHEST or LUNG stands beside it."""
+"""Words for the spine: another part, unless the value also has CHEST, LUNG or PULM."""
 
-OTHERS = SPINE | _words(
+OTHER_PARTS = SPINE | _words(
     # head and neck
     "HEAD SKULL CRANIUM CRANE CRANEO CRANIO SCHADEL SCHAEDEL KOPF TETE CABEZA CABECA TESTA GLOWA "
     "CZASZKA HLAVA LEBKA KOPONYA SCHEDEL HOOFD SINUS ORBIT JAW MANDIBLE MANDIBULA MAXILLA KIEFER "
@@ -55,26 +55,39 @@ OTHERS = SPINE | _words(
     "UNTERARM DAUMEN DLON NADGARSTEK LOKIEC RUKA LOKET RAMENO CSUKLO KONYOK SCHOUDER POLS "
     "ELLEBOOG КИСТЬ"
 )
-"""Words that mean another part, without accents."""
+"""Words for other parts than the chest, without accents."""
 
-SIGNS = ("腹", "頭", "头", "膝", "骨盤", "骨盆", "腰椎", "頸椎", "颈椎", "胸椎", "복부", "두부")
-"""The same, in scripts without blanks between words."""
+CJK_OTHER_PARTS = (
+    "腹",
+    "頭",
+    "头",
+    "膝",
+    "骨盤",
+    "骨盆",
+    "腰椎",
+    "頸椎",
+    "颈椎",
+    "胸椎",
+    "복부",
+    "두부",
+)
+"""Words for other parts in Chinese, Japanese and Korean, found anywhere in the value."""
 
-_LONG = 5  # letters from which a word may go on, as HANDGELENK does in HANDGELENKE
+_LONG = 5  # a word of so many letters may have an ending, as HANDGELENK in HANDGELENKE
 
 
 def is_chest(value: str) -> bool:
-    """Whether `value` says that the film shows the chest, or says nothing."""
+    """Whether `value` names the chest, or no part."""
     plain = _plain(value)
-    return plain in NO_WORDS or any(word in plain for word in CHEST)
+    return plain in UNSPECIFIED or any(word in plain for word in CHEST)
 
 
 def another_part(value: str) -> str | None:
-    """The word in `value` that means another part than the chest; None if there is none."""
+    """The word in `value` for another part than the chest; None if there is none."""
     plain = _plain(value)
-    signs = next((sign for sign in SIGNS if sign in plain), None)
-    if signs and "胸部" not in plain and "肺" not in plain:
-        return signs
+    part = next((part for part in CJK_OTHER_PARTS if part in plain), None)
+    if part and "胸部" not in plain and "肺" not in plain:
+        return part
     words = [known for word in re.findall(r"[^\W\d_]+", plain) if (known := _known(word))]
     if any(word in plain for word in ("CHEST", "LUNG", "PULM")):
         return None
@@ -83,12 +96,12 @@ def another_part(value: str) -> str | None:
 
 
 def _known(word: str) -> str | None:
-    """The longest word of `OTHERS` that `word` is, or begins with."""
+    """The longest word of `OTHER_PARTS` that `word` is or begins with; None if there is none."""
     begins = [word[:end] for end in range(len(word), _LONG - 1, -1)]
-    return next((each for each in (word, *begins) if each in OTHERS), None)
+    return next((part for part in (word, *begins) if part in OTHER_PARTS), None)
 
 
 def _plain(value: str) -> str:
-    """Capitals without accents."""
-    apart = unicodedata.normalize("NFKD", value.replace("ł", "l").replace("Ł", "L"))
-    return "".join(sign for sign in apart if not unicodedata.combining(sign)).upper().strip()
+    """The value in capitals, without accents."""
+    decomposed = unicodedata.normalize("NFKD", value.replace("ł", "l").replace("Ł", "L"))
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).upper().strip()

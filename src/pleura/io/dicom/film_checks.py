@@ -1,4 +1,4 @@
-"""Which DICOM objects are no frontal chest film, by their header; these are refused."""
+"""Refusing DICOM objects whose header shows that they are not frontal chest films."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ FILM_CLASSES = frozenset(
 """CR, DX for presentation and for processing, secondary capture, (retired) hard copy in grey."""
 
 FILM_MODALITIES = frozenset({"CR", "DX", "DR", "RG", "XR", "SC", "OT", "HC"})
-"""Modalities of plain films; SC, OT and HC only describe how a film came into the archive."""
+"""Modalities of plain films; SC, OT and HC describe only how a film came into the archive."""
 
 PHOTOGRAPH_CLASS, PHOTOGRAPH_MODALITY = _IMAGE + "77.1.4", "XC"
-"""Visible light: a photograph of a film, read only where that is asked for."""
+"""Photographs in visible light: one of a film is read only if that is requested."""
 
 LATERAL_VIEWS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
 OBLIQUE_VIEWS = frozenset({"RLO", "LLO", "RAO", "LAO", "RPO", "LPO", "OBLIQUE"})
 
 
 def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
-    """Raise `UnsuitableFilm` for objects that are no frontal chest film; missing tags pass.
+    """Raise `UnsuitableFilm` for objects that are not frontal chest films.
 
-    `forced` lets DICOM photographs and films of another body part through.
+    A missing attribute is accepted. With `forced` DICOM photographs and films of another body part
+    are accepted too.
     """
     modality, uid = word(dataset, "Modality"), word(dataset, "SOPClassUID")
     photograph = forced and (uid == PHOTOGRAPH_CLASS or modality == PHOTOGRAPH_MODALITY)
@@ -53,7 +54,7 @@ def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
     if part and not forced:
         _refuse(f"a film of another body part, BodyPartExamined is {part}", "CHEST", force=True)
     if text(dataset, "Manufacturer") == MAKER.upper():
-        _refuse(f"a picture that {MAKER} made itself", "the film it was made of")
+        _refuse(f"a picture that {MAKER} made itself", "the film from which it was made")
     frames = number(dataset, "NumberOfFrames")
     if frames is not None and frames > 1:
         _refuse(f"a DICOM image of {frames:.0f} frames", "a film of 1")
@@ -75,8 +76,8 @@ def _check_view(view: str | None, *, rows_run: str) -> None:
 
 
 def _refuse(got: str, expected: str, *, force: bool = False) -> NoReturn:
-    more = ", or segment it with --force" if force else ""
+    force_hint = ", or segment it with --force" if force else ""
     raise UnsuitableFilm(
         f"this is {got}; expected {expected}. If the file's tags are wrong, "
-        f"export the film as PNG and give that{more}"
+        f"export the film as PNG and give that{force_hint}"
     )

@@ -1,4 +1,4 @@
-"""The DICOM results there are; known without pydicom, which makes them."""
+"""The names of the DICOM formats of results; this module does not import pydicom."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ DICOM_FORMATS: dict[str, str] = {
     "dicom-sc": "DICOM picture of the overlay",
     "dicom-gsps": "DICOM presentation state with the outlines",
 }
-"""By name, what it is; in the order in which results are made."""
+"""Description by name, in the order in which results are made."""

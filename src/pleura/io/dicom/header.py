@@ -1,6 +1,6 @@
-"""Reading a film's properties from its DICOM header: kind, view, side, orientation, spacing.
+"""Reading a film's body part, view, side, orientation and spacing from its DICOM header.
 
-Only attributes that describe the picture are read, and none that names a person.
+Only attributes that describe the picture are read, none that names a person.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pleura.io.dicom.parse import items_of, raw_length
 from pleura.io.film_checks import plausible_spacing
 
 __all__ = [
-    "Doubted",
+    "HeaderDoubt",
     "number",
     "orientation",
     "orientation_doubts",
@@ -32,7 +32,7 @@ __all__ = [
     "word",
 ]
 
-VIEW_CODES = {  # of CID 4010, in SNOMED CT and in its older form
+VIEW_CODES = {  # of CID 4010: SNOMED CT, and the older SNOMED RT
     **dict.fromkeys(("272479007", "R-40888"), "PA"),
     **dict.fromkeys(("399348003", "R-10206"), "AP"),
     **dict.fromkeys(("399173006", "R-10236"), "LL"),
@@ -43,53 +43,53 @@ SIDES = {"R": "right", "L": "left"}
 
 
 @dataclass(frozen=True, slots=True)
-class Doubted:
+class HeaderDoubt:
     """A reason to doubt the result, found in the header."""
 
     code: str
     """One of `core.quality.verdict.DOUBTS`."""
 
     note: str
-    """What the file says, for the user to read."""
+    """The text for the user."""
 
 
 _FIELD = "FieldOfView"
 _SWAPPED = "the film is mirrored: right and left are swapped in it"
-_MIRRORED = Doubted("said_mirrored", f"PatientOrientation says {_SWAPPED}")
-_TURNED = Doubted("said_turned", "PatientOrientation says the film does not stand upright")
+_MIRRORED = HeaderDoubt("said_mirrored", f"PatientOrientation says {_SWAPPED}")
+_TURNED = HeaderDoubt("said_turned", "PatientOrientation says the film does not stand upright")
 _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
 UNREADABLE = "?"
-"""Stands for a value that is there and cannot be read."""
+"""The value of an attribute that cannot be read."""
 
 LONGEST_WORD = 64
-"""Characters; no attribute read here may have more (PS3.5 table 6.2-1)."""
+"""The most characters of an attribute that is read here (PS3.5 table 6.2-1)."""
 
 MOST_NUMBER_BYTES = 1_000
-"""Of an attribute that holds a number or a few; a longer one is damaged, and slow to convert."""
+"""The most bytes of a numeric attribute; a longer one is damaged, and slow to convert."""
 
 MOST_MAGNIFICATION = 3.0
 """Larger values of EstimatedRadiographicMagnificationFactor are mistakes."""
 
 
 def part_notes(dataset: Dataset) -> list[str]:
-    """A note where BodyPartExamined does not say that the film shows the chest."""
-    said = text(dataset, "BodyPartExamined")
-    if is_chest(said) and another_part(said) is None:
+    """A note if BodyPartExamined does not name the chest."""
+    value = text(dataset, "BodyPartExamined")
+    if is_chest(value) and another_part(value) is None:
         return []
-    if part := another_part(said):
+    if part := another_part(value):
         return [f"BodyPartExamined is {part}; the film was read because that was asked for"]
     return ["BodyPartExamined is no word known here; the film was taken for one of the chest"]
 
 
 def view_of(dataset: Dataset) -> str | None:
-    """`PA`, `AP`, `LL`, ... from ViewPosition, else from the view's code; None without either."""
+    """`PA`, `AP`, `LL`, ... from ViewPosition, else from ViewCodeSequence; None without both."""
     view = text(dataset, "ViewPosition")
     if view and view != UNREADABLE:
         return view
     code = next(iter(items_of(dataset, "ViewCodeSequence")), Dataset())
-    coded = VIEW_CODES.get(text(code, "CodeValue"))
-    if coded is not None:
-        return coded
+    view_of_code = VIEW_CODES.get(text(code, "CodeValue"))
+    if view_of_code is not None:
+        return view_of_code
     meaning = text(code, "CodeMeaning").replace("-", "").replace(" ", "")
     if "OBLIQUE" in meaning:
         return "OBLIQUE"
@@ -102,25 +102,27 @@ def view_of(dataset: Dataset) -> str | None:
     return "LATERAL" if "LATERAL" in meaning else None
 
 
-def orientation_doubts(dataset: Dataset) -> list[Doubted]:
-    """Where the header contradicts the usual position: upright, the patient's right on the left.
+def orientation_doubts(dataset: Dataset) -> list[HeaderDoubt]:
+    """Doubts if the film is not upright with the patient's right on its left, by the header.
 
-    PatientOrientation decides where it is there. Without it, the attributes of the detector's field
-    of view show whether the film was flipped or turned.
+    PatientOrientation decides if it is present. Otherwise the attributes of the detector's field of
+    view state whether the film was flipped or turned.
     """
     rows_run, columns_run = orientation(dataset)
     if rows_run or columns_run:
-        lies = rows_run[:1] or "L", columns_run[:1] or "F"
-        doubted = _MIRRORED if lies == ("R", "F") else _TURNED
-        return [] if lies == ("L", "F") else [doubted]
+        directions = rows_run[:1] or "L", columns_run[:1] or "F"
+        doubt = _MIRRORED if directions == ("R", "F") else _TURNED
+        return [] if directions == ("L", "F") else [doubt]
     flip, turn = text(dataset, f"{_FIELD}HorizontalFlip"), number(dataset, f"{_FIELD}Rotation")
-    mirrored = Doubted("said_mirrored", f"{_FIELD}HorizontalFlip says {_SWAPPED}")
-    turned = Doubted("said_turned", f"{_FIELD}Rotation says the film was turned by {turn} degrees")
+    mirrored = HeaderDoubt("said_mirrored", f"{_FIELD}HorizontalFlip says {_SWAPPED}")
+    turned = HeaderDoubt(
+        "said_turned", f"{_FIELD}Rotation says the film was turned by {turn} degrees"
+    )
     return [mirrored] * (flip == "YES") + [turned] * bool(turn and turn % 360)
 
 
 def side_notes(dataset: Dataset) -> list[str]:
-    """A note where the file says that the film shows one side of the body only."""
+    """A note if the file states that the film shows one side of the body only."""
     for keyword in ("ImageLaterality", "Laterality"):
         side = SIDES.get(text(dataset, keyword))
         if side is not None:
@@ -129,11 +131,12 @@ def side_notes(dataset: Dataset) -> list[str]:
 
 
 def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
-    """Spacing and the attribute it comes from; what no chest could have is left out with a note.
+    """The spacing and the attribute it comes from; one that fits no chest is ignored with a note.
 
-    PixelSpacing where it was calibrated (it has a calibration type, or differs from the
-    detector's); else ImagerPixelSpacing, divided by EstimatedRadiographicMagnificationFactor where
-    there is one; else PixelSpacing, else NominalScannedPixelSpacing.
+    The first of these is used: PixelSpacing if it was calibrated (it has a calibration type, or
+    differs from the detector's); ImagerPixelSpacing, divided by
+    EstimatedRadiographicMagnificationFactor if there is one; PixelSpacing;
+    NominalScannedPixelSpacing.
     """
     spacing = _stated_spacing(dataset)
     size = int(dataset.Rows), int(dataset.Columns)
@@ -149,8 +152,8 @@ def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
 def word(dataset: Dataset, keyword: str) -> str:
     """The value in capitals, without blanks at its ends; empty if missing.
 
-    Raises `UnreadableFilm` for a value that cannot be one: where a length is damaged, a value runs
-    on into its neighbours, and must get neither into a message nor into a result.
+    Raises `UnreadableFilm` for a value that is too long or not printable. If a length is damaged, a
+    value contains its neighbours, which must not appear in a message or a result.
     """
     value: Any = dataset.get(keyword)
     several = isinstance(value, MultiValue)
@@ -164,20 +167,20 @@ def word(dataset: Dataset, keyword: str) -> str:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """As `word`, for what a film can be read without: `UNREADABLE` in place of an error.
+    """As `word`, for attributes that are not necessary: `UNREADABLE` in place of an error.
 
-    It is so for text in a character set that the file does not declare, or declares wrongly.
+    Text is unreadable in a character set that the file does not declare, or declares wrongly, too.
     """
     try:
         return word(dataset, keyword)
-    except Exception:  # pydicom's errors for text that cannot be decoded are of many classes
+    except Exception:  # pydicom raises errors of many classes for text that it cannot decode
         return UNREADABLE
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The (first) value as a number; None if missing or no number."""
-    found = _numbers(dataset, keyword)
-    return found[0] if found else None
+    """The first value as a number; None if it is missing or not a number."""
+    numbers = _numbers(dataset, keyword)
+    return numbers[0] if numbers else None
 
 
 def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
@@ -188,20 +191,20 @@ def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         if value is None or value == "" or isinstance(value, bytes):
             return ()
         several = not isinstance(value, str | int | float) and hasattr(value, "__iter__")
-        numbers = tuple(float(each) for each in (value if several else [value]))
+        numbers = tuple(float(item) for item in (value if several else [value]))
         return numbers if all(map(isfinite, numbers)) else ()
-    except (TypeError, ValueError, OverflowError):  # no number, although the standard asks for one
+    except (TypeError, ValueError, OverflowError):  # not a number, against the standard
         return ()
 
 
 def _calibration(dataset: Dataset) -> str:
-    said = text(dataset, "PixelSpacingCalibrationType")
-    return "" if said == UNREADABLE else said
+    value = text(dataset, "PixelSpacingCalibrationType")
+    return "" if value == UNREADABLE else value
 
 
 def _stated_spacing(dataset: Dataset) -> Spacing | None:
     calibration = _calibration(dataset)
-    plain, imager = (pair(dataset, each) for each in ("PixelSpacing", "ImagerPixelSpacing"))
+    plain, imager = pair(dataset, "PixelSpacing"), pair(dataset, "ImagerPixelSpacing")
     if plain and (calibration or (imager and imager != plain)):
         return Spacing(*plain, "PixelSpacing" + (f"/{calibration}" if calibration else ""))
     if imager:
@@ -225,7 +228,7 @@ def pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
 
 
 def orientation(dataset: Dataset) -> tuple[str, str]:
-    """PatientOrientation: the directions of rows and of columns; empty if it is missing."""
+    """PatientOrientation: the directions of rows and of columns; empty texts if it is missing."""
     value: Any = dataset.get("PatientOrientation") or ()
     if isinstance(value, str) or len(value) != 2:
         return "", ""

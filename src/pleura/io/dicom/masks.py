@@ -1,4 +1,4 @@
-"""DICOM segmentations, and masks kept as DICOM pictures -> a label map."""
+"""Reading a label map from a DICOM segmentation, or from a mask in a DICOM picture."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["dicom_values"]
 def dicom_values(stream: IO[bytes]) -> NDArray[np.integer[Any]]:
     """(H, W) values of an open file: its pixels, or the number of the segment at each.
 
-    A segmentation of several frames is one of several segments; where they overlap, the segment
-    of the lower number counts.
+    The frames of a segmentation are its segments; where they overlap, the segment with the lower
+    number counts.
     """
     with decoding("DICOM", quote=False):
         mask = dcmread(stream, force=True)
@@ -47,7 +47,7 @@ def _segments(mask: Dataset) -> list[int]:
 def _labels(frames: NDArray[Any], segments: list[int]) -> NDArray[np.uint8]:
     labels = np.zeros(frames.shape[1:], np.uint8)
     for frame, number in sorted(
-        zip(frames, segments, strict=True), key=lambda each: each[1], reverse=True
+        zip(frames, segments, strict=True), key=lambda pair: pair[1], reverse=True
     ):
         labels[frame > 0] = number
     return labels

@@ -1,7 +1,7 @@
-"""DICOM bytes -> pydicom `Dataset`, within bounds on work and memory.
+"""Parsing a DICOM file to a pydicom `Dataset`, with limits on work and memory.
 
-pydicom reads all that a file declares: millions of elements, or a few megabytes that inflate to
-gigabytes. Every DICOM film is parsed here, so that the bounds hold for every caller.
+pydicom reads everything that a file declares: millions of elements, or a few megabytes that inflate
+to gigabytes. Every DICOM film is parsed here, so that the limits hold for every caller.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from pleura.core.errors import UnreadableFilm
-from pleura.io.bounded_reads import BoundedReads
 from pleura.io.decoding import NeedsDecoderProcess
-from pleura.io.dicom.decode.fragments import closed
+from pleura.io.dicom.decode.fragments import with_delimiter
+from pleura.io.files.bounded_reads import BoundedReads
 
 __all__ = ["items_of", "parse_dicom", "raw_length"]
 
@@ -28,7 +28,7 @@ MOST_INFLATED = 500_000_000
 
 MOST_ITEM_BYTES = 4_000_000
 MOST_ITEMS = 1_000
-"""The most bytes and items of a sequence that Pleura reads."""
+"""The most bytes and the most items of a sequence that Pleura reads."""
 
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag of an item, in both byte orders
 _CHUNK = 1 << 20
@@ -39,20 +39,20 @@ def parse_dicom(
 ) -> Dataset:
     """Parse a DICOM file, with or without the preamble, from its beginning.
 
-    Compressed pixels that end without a delimiter get theirs.
+    Compressed pixels without a delimiter at the end get one.
 
     Raises:
         UnreadableFilm: the file has too many elements, or inflates to too much.
         NeedsDecoderProcess: the file is deflated, and `inflate` is off.
-        Exception: whatever pydicom raises for damage; callers use `io.decoding`.
+        Exception: any error of pydicom for a damaged file; callers use `io.decoding`.
     """
     options = {"inflate": inflate, "stop_before_pixels": stop_before_pixels}
     dataset = _parsed(stream, **options)
     if "Rows" in dataset or "SOPClassUID" in dataset:
         return dataset
     stream.seek(0)
-    whole = closed(stream.read())
-    return dataset if whole is None else _parsed(BytesIO(whole), **options)
+    complete = with_delimiter(stream.read())
+    return dataset if complete is None else _parsed(BytesIO(complete), **options)
 
 
 def _parsed(stream: IO[bytes], *, inflate: bool, stop_before_pixels: bool) -> Dataset:
@@ -61,9 +61,9 @@ def _parsed(stream: IO[bytes], *, inflate: bool, stop_before_pixels: bool) -> Da
 
 
 def raw_length(dataset: Dataset, keyword: str) -> int:
-    """Bytes of an attribute's value as it stands in the file; 0 where it is missing or converted.
+    """Length of an attribute's value in the file, bytes; 0 if it is missing or was converted.
 
-    pydicom converts a value when it is first asked for, which takes long for a long one.
+    pydicom converts a value at its first use, which is slow for a long one.
     """
     element = dataset.get_item(keyword) if keyword in dataset else None
     value = element.value if isinstance(element, RawDataElement) else None
@@ -71,7 +71,7 @@ def raw_length(dataset: Dataset, keyword: str) -> int:
 
 
 def items_of(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    """The items of a sequence attribute; none where it is missing or no sequence.
+    """The items of a sequence attribute; empty if it is missing or not a sequence.
 
     Raises:
         UnreadableFilm: the sequence is far longer than any film needs.
@@ -86,21 +86,21 @@ def items_of(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
             "the file is damaged; copy or export it again"
         )
     items: Any = None
-    with suppress(Exception):  # a value that is no sequence may fail in any way
+    with suppress(Exception):  # a damaged value can raise errors of any class
         items = dataset.get(keyword)
     is_sequence = isinstance(items, Sequence) and not isinstance(items, str | bytes)
     return [item for item in items if isinstance(item, Dataset)] if is_sequence else []
 
 
 class _DicomReads(BoundedReads):
-    """A bounded stream that inflates only where it is told to, and within a bound."""
+    """A bounded stream; deflated content is read only with `inflate`, and up to a limit."""
 
     def __init__(self, stream: IO[bytes], *, inflate: bool) -> None:
         super().__init__(stream)
         self._inflate = inflate
 
     def read(self, size: int = -1) -> bytes:
-        """Read as a file does; pydicom asks for all the rest only where that is deflated."""
+        """Read as a file does; pydicom reads all the rest at once only if it is deflated."""
         if size is not None and size >= 0:
             return super().read(size)
         if not self._inflate:
@@ -111,7 +111,7 @@ class _DicomReads(BoundedReads):
 
 
 def _check_inflated_size(deflated: bytes) -> None:
-    """Raise `UnreadableFilm` where a raw deflate stream inflates to more than `MOST_INFLATED`."""
+    """Raise `UnreadableFilm` if a raw deflate stream inflates to more than `MOST_INFLATED`."""
     inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while deflated and not inflater.eof:
         total += len(inflater.decompress(deflated, _CHUNK))
@@ -119,5 +119,5 @@ def _check_inflated_size(deflated: bytes) -> None:
         if total > MOST_INFLATED:
             raise UnreadableFilm(
                 f"the deflated DICOM file inflates to over {MOST_INFLATED // 10**6} MB; "
-                "it is damaged, or no film"
+                "it is damaged, or not a film; export it again"
             )

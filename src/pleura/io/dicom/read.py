@@ -1,7 +1,7 @@
-"""DICOM CR, DX and film-like secondary captures -> `DecodedFilm`: the picture and the header.
+"""Reading a film from a DICOM file: CR, DX, or a secondary capture.
 
-No identity is read into the Radiograph, and no message quotes a value that could name a person.
-Compressed pixels are decoded by what pydicom finds installed: python-gdcm comes with Pleura.
+The Radiograph holds no identity, and no message quotes a value that could name a person. Compressed
+pixels are decoded by the packages that pydicom finds; python-gdcm is installed with Pleura.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pleura.core.types import Radiograph
 from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.dicom.decode.brightness import brightness, stored_values
 from pleura.io.dicom.decode.codecs import add_jpeg12, is_available
-from pleura.io.dicom.decode.fragments import put_right
-from pleura.io.dicom.decode.samples import check_stream, count_samples
+from pleura.io.dicom.decode.fragments import repack
+from pleura.io.dicom.decode.samples import check_stream, correct_samples
 from pleura.io.dicom.decode.syntaxes import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
@@ -62,13 +62,13 @@ def read_dicom(
 ) -> DecodedFilm:
     """Read a film from an open DICOM file, with or without the preamble; it is parsed once.
 
-    Without `here` only films without compression and palette are decoded.
+    Without `here` only films that are neither compressed nor have a palette are decoded.
 
     Raises:
         UnsuitableFilm: another modality or body part, a lateral view, several frames, or a colour
             photograph (unless `options.photographs`).
         UnreadableFilm: damage, or a compression without a decoder.
-        NeedsDecoderProcess: a film that is not decoded here.
+        NeedsDecoderProcess: the film is not decoded without `here`.
     """
     with decoding("DICOM", quote=False) as state:
         dataset = parse_dicom(stream, inflate=here)
@@ -76,24 +76,24 @@ def read_dicom(
             check_received(dataset, most_pixels=options.most_pixels)
         if "SOPClassUID" not in dataset and "Rows" not in dataset:
             raise UnreadableFilm(
-                "the file begins as DICOM does, but no image can be read in it: it is cut short, "
-                "or none; copy or export it again"
+                "the file begins as DICOM does, but no image can be read from it: it is cut short, "
+                "or holds no image; copy or export it again"
             )
         check_is_film(dataset, forced=options.photographs)
         check_size(int(dataset.Rows), int(dataset.Columns), most=options.most_pixels)
-        _name_syntax(dataset)
+        _set_transfer_syntax(dataset)
         if not here and _needs_decoder_process(dataset):
             raise NeedsDecoderProcess
         elements = header_elements(dataset) if options.header else None
         _check_decoder(dataset)
-        _name_one_frame(dataset)
-        put_right(dataset, state.notes)
+        _drop_frame_number(dataset)
+        repack(dataset, state.notes)
         pixels = _film_pixels(dataset, state.notes, photographs=options.photographs)
         check_contrast(pixels)
         spacing = spacing_of(dataset, state.notes)
         view = view_of(dataset)
-        doubted = orientation_doubts(dataset)
-        state.notes += [*part_notes(dataset), *(each.note for each in doubted)]
+        doubts = orientation_doubts(dataset)
+        state.notes += [*part_notes(dataset), *(doubt.note for doubt in doubts)]
         state.notes += side_notes(dataset) + _intent_notes(dataset)
     if state.warned:
         state.notes.append(
@@ -104,7 +104,7 @@ def read_dicom(
         spacing=spacing,
         view=view,
         notes=tuple(state.notes),
-        doubts=tuple(each.code for each in doubted),
+        doubts=tuple(doubt.code for doubt in doubts),
     )
     return DecodedFilm(radiograph) if elements is None else _with_header(radiograph, elements)
 
@@ -119,8 +119,8 @@ def _with_header(radiograph: Radiograph, elements: Dataset) -> DecodedFilm:
 
 
 def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:
-    called = word(dataset, "PhotometricInterpretation")
-    called_grey = count_samples(dataset, notes)
+    photometric = word(dataset, "PhotometricInterpretation")
+    stated_grey = correct_samples(dataset, notes)
     check_stream(dataset)
     stored = _decoded(dataset)
     if word(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
@@ -130,9 +130,9 @@ def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pi
         rgb = (stored >> (_depth(stored) - 8) if deep else stored).astype(np.uint8)
         grey, more = to_grey(Image.fromarray(rgb), photographs=photographs)
         notes += more
-        if not called_grey:
+        if not stated_grey:
             return np.asarray(grey, dtype=np.float32)
-        stored, dataset.PhotometricInterpretation = np.asarray(grey), called
+        stored, dataset.PhotometricInterpretation = np.asarray(grey), photometric
     if stored.ndim != 2:
         raise UnsuitableFilm(f"the DICOM pixels have the shape {stored.shape}; expected one film")
     if number(dataset, "BitsStored") == 1:
@@ -143,7 +143,7 @@ def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pi
 def _decoded(dataset: Dataset) -> NDArray[Any]:
     try:
         return stored_values(dataset)
-    except Exception:  # third-party decoders fail with errors of any class
+    except Exception:  # decoders raise errors of any class
         syntax = dataset.file_meta.TransferSyntaxUID
         name, remedy = syntax.name, ""
         if syntax == JPEG_EXTENDED and not is_available(syntax):
@@ -154,19 +154,19 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
         ) from None
 
 
-def _name_one_frame(dataset: Dataset) -> None:
-    """Leave out a number of frames that is none; more than one were refused before."""
+def _drop_frame_number(dataset: Dataset) -> None:
+    """Delete an invalid number of frames; a film of several frames was refused before."""
     if "NumberOfFrames" in dataset and number(dataset, "NumberOfFrames") != 1:
         del dataset.NumberOfFrames
 
 
 def _depth(rgb: NDArray[Any]) -> int:
-    """Bits that 16-bit colour really uses, at least 8."""
+    """Bits that 16-bit colour values use, at least 8."""
     return max(8, int(np.max(rgb)).bit_length())
 
 
-def _name_syntax(dataset: Dataset) -> None:
-    """Give a file without file meta information the transfer syntax it was parsed with."""
+def _set_transfer_syntax(dataset: Dataset) -> None:
+    """Set the transfer syntax of a file without one: the syntax with which it was parsed."""
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -182,7 +182,7 @@ def _needs_decoder_process(dataset: Dataset) -> bool:
 
 
 def _check_decoder(dataset: Dataset) -> None:
-    """Raise `UnreadableFilm` with the remedy where no decoder is installed."""
+    """Raise `UnreadableFilm` with the remedy if no decoder is installed."""
     syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
     if syntax == JPEG_EXTENDED:
         add_jpeg12()

@@ -1,4 +1,4 @@
-"""Checking DICOM objects that came over the network: is one a complete film, and its UID."""
+"""Checking DICOM objects that came over the network, and reading those to be sent."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pleura.io.film_checks import MOST_PIXELS, check_size
 
 __all__ = [
     "FILM_CLASSES",
-    "check_arrival",
     "check_received",
-    "read_json",
+    "check_received_file",
+    "dataset_from_json",
     "read_objects",
     "transfer_syntaxes",
 ]
@@ -38,12 +38,12 @@ def transfer_syntaxes() -> list[str]:
     return [*_PLAIN_PIXELS, *readable]
 
 
-def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
-    """The SOPInstanceUID of a film, given its file; nothing is decoded.
+def check_received_file(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
+    """Check a film's file without decoding its pixels; returns its SOPInstanceUID.
 
     Raises:
-        UnreadableFilm: the bytes are no DICOM, or fewer than the header promises.
-        UnsuitableFilm: an object that is no frontal chest film, or a result of our own.
+        UnreadableFilm: the bytes are not DICOM, or fewer than the header states.
+        UnsuitableFilm: the object is not a frontal chest film, or is a result of Pleura.
     """
     with decoding("DICOM", quote=False):
         film = parse_dicom(BytesIO(content))
@@ -52,39 +52,42 @@ def check_arrival(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
 
 
 def check_received(film: Dataset, *, most_pixels: int) -> None:
-    """Raise `UnreadableFilm` or `UnsuitableFilm` as `check_arrival` does, of a parsed object."""
+    """Check a parsed object; raises as `check_received_file` does."""
     if "SOPClassUID" not in film or "SOPInstanceUID" not in film:
-        raise UnreadableFilm("the object has no SOP class or instance; it is damaged, or none")
+        raise UnreadableFilm(
+            "the object has no SOP class or instance UID: it is damaged, or not a film; "
+            "send it again"
+        )
     if text(film, "ManufacturerModelName") == MAKER.upper():
-        raise UnsuitableFilm("a result of Pleura; it is not segmented again")
+        raise UnsuitableFilm("this is a result of Pleura; expected the film from which it was made")
     check_is_film(film)
     check_size(int(film.Rows), int(film.Columns), most=most_pixels)
     _check_length(film)
 
 
 def read_objects(paths: Iterable[Path]) -> list[Dataset]:
-    """DICOM objects that Pleura wrote, to be sent."""
-    return [dcmread(each) for each in paths]
+    """Read DICOM objects that Pleura wrote, to send them."""
+    return [dcmread(path) for path in paths]
 
 
-def read_json(told: dict[str, Any]) -> Dataset:
-    """An object's DICOM JSON, as a DICOMweb service gives it, without the pixels.
+def dataset_from_json(content: dict[str, Any]) -> Dataset:
+    """An object from its DICOM JSON, as a DICOMweb service sends it, without the pixels.
 
     Raises:
-        UnreadableFilm: it is no DICOM JSON.
+        UnreadableFilm: the content is not DICOM JSON.
     """
     with decoding("DICOM", quote=False):
-        return Dataset.from_json(told, bulk_data_uri_handler=lambda _tag, _vr, _uri: None)
+        return Dataset.from_json(content, bulk_data_uri_handler=lambda _tag, _vr, _uri: None)
 
 
 def _check_length(film: Dataset) -> None:
-    """Raise `UnreadableFilm` where there are fewer pixels than rows and columns say."""
+    """Raise `UnreadableFilm` if there are fewer pixels than rows and columns state."""
     samples = int(number(film, "SamplesPerPixel") or 1)
     bits = int(number(film, "BitsAllocated") or 8)
     expected = int(film.Rows) * int(film.Columns) * samples * bits // 8
     compressed = word(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS
     if not film.PixelData or (not compressed and len(film.PixelData) < expected):
         raise UnreadableFilm(
-            f"the film holds {len(film.PixelData or b'')} bytes of pixels where its size asks for "
+            f"the film holds {len(film.PixelData or b'')} bytes of pixels, its size needs "
             f"{expected}: it was cut short; send it again"
         )

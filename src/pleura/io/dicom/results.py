@@ -35,37 +35,39 @@ def dicom_results(
 
     `source` is the DICOM film that was segmented: the header that was read with it, its path, its
     bytes, or its data set; its pixels are not read. Each object lies in the film's study, in a new
-    series of its own, and refers to the film; a report also refers to a Segmentation that is asked
-    for with it. UIDs follow from the film's UID and from what made the result: the same film with
-    the same weights gives the same UIDs again (`result_uids` gives them beforehand). `dicom_bytes`
-    makes a file of an object.
+    series of its own, and refers to the film; a report also refers to a Segmentation that is made
+    with it. UIDs depend on the film's UID, the version, the weights and the engine: the same film
+    with the same weights gives the same UIDs (`result_uids` gives them without segmenting).
+    `dicom_bytes` turns an object into a file.
 
     Raises:
         UsageError: an unknown format, or highdicom (extra `pacs`) is not installed.
-        UnreadableFilm, UnsuitableFilm: `source` is no DICOM film that a result can refer to, or not
-            the film that was segmented.
+        UnreadableFilm, UnsuitableFilm: `source` is not a DICOM film that a result can refer to, or
+            not the film that was segmented.
     """
     names = check_dicom_formats(formats)
     header = film_header(source)
     _check_same_size(header.film, segmentation)
-    made: dict[str, Dataset] = {}
+    results: dict[str, Dataset] = {}
     film = _of_one_frame(header.film)
     with quietly():
         for name in names:
-            seg = next((made[each] for each in _SEGS if each in made), None)
-            made[name] = _made(_told(name, names), film, segmentation, seg=seg)
-        for result in made.values():
-            _name_class(result, header.film)
-        return [header.given_to(each) for each in made.values()]
+            seg = next((results[key] for key in _SEGS if key in results), None)
+            results[name] = _result(_uid_name(name, names), film, segmentation, seg=seg)
+        for result in results.values():
+            _set_referenced_class(result, header.film)
+        return [header.add_patient_to(result) for result in results.values()]
 
 
 def result_uids(
-    source: FilmHeader | Dataset | bytes | Path | str, made_by: Provenance, formats: Iterable[str]
+    source: FilmHeader | Dataset | bytes | Path | str,
+    provenance: Provenance,
+    formats: Iterable[str],
 ) -> list[UID]:
     """The SOPInstanceUIDs that `dicom_results` would give, in its order, without segmenting."""
     film_uid = film_header(source).film.SOPInstanceUID
     names = check_dicom_formats(formats)
-    return [result_uid(film_uid, made_by, _told(name, names)) for name in names]
+    return [result_uid(film_uid, provenance, _uid_name(name, names)) for name in names]
 
 
 def dicom_bytes(result: Dataset) -> bytes:
@@ -84,14 +86,16 @@ def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in DICOM_FORMATS if name in asked)
 
 
-def _told(name: str, names: tuple[str, ...]) -> str:
-    """The name from which UIDs follow; a report that refers to a Segmentation has its own."""
-    seg = next((each for each in _SEGS if each in names), None)
+def _uid_name(name: str, names: tuple[str, ...]) -> str:
+    """The name that enters the UID; a report that refers to a Segmentation has a different one."""
+    seg = next((key for key in _SEGS if key in names), None)
     return f"{name}+{seg}" if name == "dicom-sr" and seg else name
 
 
-def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None) -> Dataset:
-    """One object; highdicom, of the extra `pacs`, is imported here, since that takes a second."""
+def _result(
+    name: str, film: Dataset, segmentation: Segmentation, *, seg: Dataset | None
+) -> Dataset:
+    """Make one object; highdicom (extra `pacs`) is imported here, as that takes a second."""
     try:
         from pleura.io.dicom.objects.gsps import dicom_gsps
         from pleura.io.dicom.objects.sc import dicom_sc
@@ -103,36 +107,36 @@ def _made(name: str, film: Dataset, found: Segmentation, *, seg: Dataset | None)
             "'pacs': pip install \"pleura[pacs]\""
         ) from error
     if name.startswith("dicom-sr"):
-        return dicom_sr(film, found, name=name, seg=seg)
+        return dicom_sr(film, segmentation, name=name, seg=seg)
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
-    return write(film, found, name=name)
+    return write(film, segmentation, name=name)
 
 
 def _of_one_frame(film: Dataset) -> Dataset:
-    """The header as that of a kind of object that has one frame.
+    """The header with a SOP class of one frame.
 
-    Of kinds that may have several, highdicom asks for attributes that one frame has no use for.
+    For classes of several frames highdicom requires attributes that a film does not have.
     """
     if film.SOPClassUID not in SEVERAL_FRAMES:
         return film
     single = Dataset()
     single.update(film)
-    single.add_new("SOPClassUID", "UI", SecondaryCaptureImageStorage)  # and not in `film` as well
+    single.add_new("SOPClassUID", "UI", SecondaryCaptureImageStorage)  # does not change `film`
     return single
 
 
-def _name_class(result: Dataset, film: Dataset) -> None:
-    """Give every reference to the film the kind of object that the film is."""
+def _set_referenced_class(result: Dataset, film: Dataset) -> None:
+    """Set the film's own SOP class in every reference to the film."""
     for element in result.iterall():
         for item in element.value if element.VR == "SQ" else ():
             if item.get("ReferencedSOPInstanceUID") == film.SOPInstanceUID:
                 item.ReferencedSOPClassUID = film.SOPClassUID
 
 
-def _check_same_size(film: Dataset, found: Segmentation) -> None:
-    size = (film.Rows, film.Columns)
-    if size != found.radiograph.size:
+def _check_same_size(film: Dataset, segmentation: Segmentation) -> None:
+    size, segmented = (film.Rows, film.Columns), segmentation.radiograph.size
+    if size != segmented:
         raise UnsuitableFilm(
             f"the DICOM film has {size[0]} x {size[1]} pixels, but the one that was segmented "
-            f"{found.radiograph.size[0]} x {found.radiograph.size[1]}; give the same film"
+            f"{segmented[0]} x {segmented[1]}; give the same film"
         )

@@ -1,8 +1,8 @@
-"""The header of a film as DICOM results repeat it: patient, study and film, of valid values only.
+"""Making the header that DICOM results repeat: patient, study and film, with valid values only.
 
-Headers of films hold dates of an older standard, blanks, and values that are too long. A result
-that copied them would be invalid as well. So a new header is made, each value is checked against
-the standard, and an invalid one is left empty.
+Headers of films contain dates of an older standard, blanks, and values that are too long. Copied
+values would make a result invalid. So each value is checked against the standard, and an invalid
+one is left empty.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-"""Without these no object can refer to the film, or lie in its study."""
+"""UIDs that an object needs to refer to the film and to belong to its study."""
 
 EMPTY_IF_UNKNOWN = (
     "PatientName",
@@ -70,7 +70,7 @@ _ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilmHeader:
-    """A film's header in two parts. The code that builds objects sees the first, without names."""
+    """A film's header in two parts; objects are built from the first, which has no names."""
 
     film: Dataset
     """UIDs, size and display; the attributes of patient and study are empty."""
@@ -78,8 +78,8 @@ class FilmHeader:
     patient: Dataset
     """Patient and study; valid values, empty (None) where unknown."""
 
-    def given_to(self, result: Dataset) -> Dataset:
-        """`result` with the film's patient and study, in place."""
+    def add_patient_to(self, result: Dataset) -> Dataset:
+        """Add the film's patient and study to `result`, in place, and return it."""
         result.update(self.patient)
         return result
 
@@ -95,14 +95,14 @@ class FilmHeader:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> FilmHeader:
-        """What `to_bytes` wrote; with empty values None, as in the header it was made of."""
+        """Read what `to_bytes` wrote; empty values are None, as in the original header."""
         length = int.from_bytes(content[:_LENGTH_BYTES])
         film, patient = content[_LENGTH_BYTES:][:length], content[_LENGTH_BYTES:][length:]
         with quietly():
             return cls(_read_back(film), _read_back(patient))
 
 
-_LENGTH_BYTES = 4  # of a header's first part, as it travels
+_LENGTH_BYTES = 4  # size of the number that precedes a header's first part
 
 
 def _written(part: Dataset) -> bytes:
@@ -119,37 +119,35 @@ def _read_back(content: bytes) -> Dataset:
 
 
 def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader:
-    """The header of a film, made anew of valid values; its pixels are not read.
+    """Make the header of a film from its valid values; its pixels are not read.
 
-    A header that was made before is given back as it is.
-
-    Unknown values are empty (None) where the standard asks for the attribute, and absent where it
-    does not. Text is kept; the character set is Unicode where it needs one. The frame of
-    reference is left out: a projection has no position in one.
+    A `FilmHeader` is returned as it is. Unknown values are empty (None) if the standard requires
+    the attribute, and absent if it does not. Text is kept; the character set is Unicode if the text
+    is not ASCII. The frame of reference is left out: a projection has no position in one.
 
     Raises:
-        UnreadableFilm: the source is no DICOM file, or is damaged.
-        UnsuitableFilm: the file lacks a UID, so that no result could refer to it.
+        UnreadableFilm: the source cannot be opened, or is damaged.
+        UnsuitableFilm: the source is not DICOM, or lacks a UID that a result needs.
     """
     if isinstance(source, FilmHeader):
         return source
-    given = source if isinstance(source, Dataset) else _read(source)
+    dataset = source if isinstance(source, Dataset) else _read(source)
     with decoding("DICOM", quote=False):
-        return FilmHeader(_film(given), _patient(given))
+        return FilmHeader(_film(dataset), _patient(dataset))
 
 
-def film_uid(given: Dataset) -> str | None:
-    """The film's SOPInstanceUID; None if it has none that is valid."""
+def film_uid(dataset: Dataset) -> str | None:
+    """The film's SOPInstanceUID; None if it has no valid one."""
     with decoding("DICOM", quote=False):
-        uid = UID(text(given, "SOPInstanceUID"))
+        uid = UID(text(dataset, "SOPInstanceUID"))
     return str(uid) if uid.is_valid else None
 
 
 def header_elements(dataset: Dataset) -> Dataset:
-    """The elements of a parsed film without pixels and private ones, not converted yet.
+    """Copy the elements of a parsed film, without pixels and private ones, not converted yet.
 
-    pydicom converts a value when it is first asked for, and warns then. What is asked of these
-    elements leaves those of `dataset` as they are.
+    pydicom converts a value at its first use, and may warn. Use of the copy does not convert the
+    elements of `dataset`.
     """
     elements = Dataset()
     elements.update({tag: raw for tag, raw in dataset.items() if not _is_left_out(tag)})
@@ -169,35 +167,35 @@ def check_is_dicom(content: bytes) -> None:
         raise UnsuitableFilm(NOT_DICOM)
 
 
-def _film(given: Dataset) -> Dataset:
+def _film(dataset: Dataset) -> Dataset:
     film = Dataset()
     for keyword in NEEDED:
-        setattr(film, keyword, _uid(given, keyword))
+        setattr(film, keyword, _uid(dataset, keyword))
     for keyword in EMPTY_IF_UNKNOWN:
         setattr(film, keyword, None)
-    film.Rows, film.Columns = int(given.Rows), int(given.Columns)
-    film.Modality = word(given, "Modality") or "OT"
-    film.PatientOrientation = [each for each in orientation(given) if each] or None
-    film.SamplesPerPixel = int(given.get("SamplesPerPixel", 1))
-    film.PhotometricInterpretation = word(given, "PhotometricInterpretation") or "MONOCHROME2"
-    spacing = pair(given, "PixelSpacing")
+    film.Rows, film.Columns = int(dataset.Rows), int(dataset.Columns)
+    film.Modality = word(dataset, "Modality") or "OT"
+    film.PatientOrientation = [direction for direction in orientation(dataset) if direction] or None
+    film.SamplesPerPixel = int(dataset.get("SamplesPerPixel", 1))
+    film.PhotometricInterpretation = word(dataset, "PhotometricInterpretation") or "MONOCHROME2"
+    spacing = pair(dataset, "PixelSpacing")
     if spacing is not None:
-        film.PixelSpacing = [DS(each, auto_format=True) for each in spacing]
-    burnt = text(given, "BurnedInAnnotation")
-    if burnt in ("YES", "NO"):
-        film.BurnedInAnnotation = burnt
-    lossy = text(given, "LossyImageCompression")
+        film.PixelSpacing = [DS(side, auto_format=True) for side in spacing]
+    burnt_in = text(dataset, "BurnedInAnnotation")
+    if burnt_in in ("YES", "NO"):
+        film.BurnedInAnnotation = burnt_in
+    lossy = text(dataset, "LossyImageCompression")
     film.LossyImageCompression = lossy if lossy in ("00", "01") else "00"
-    _take(given, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
-    add_display(given, film)
+    _copy_valid(dataset, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+    add_display(dataset, film)
     return film
 
 
-def _patient(given: Dataset) -> Dataset:
+def _patient(dataset: Dataset) -> Dataset:
     patient = Dataset()
     for keyword in EMPTY_IF_UNKNOWN:
         setattr(patient, keyword, None)
-    _take(given, patient, (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN))
+    _copy_valid(dataset, patient, (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN))
     if patient.PatientSex not in SEXES:
         patient.PatientSex = None
     if not all(str(element.value).isascii() for element in patient):
@@ -205,10 +203,10 @@ def _patient(given: Dataset) -> Dataset:
     return patient
 
 
-def _take(given: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
-    """Copy the values that are valid."""
+def _copy_valid(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
+    """Copy the valid values of `keywords`."""
     for keyword in keywords:
-        value = _valid(given, keyword)
+        value = _valid(dataset, keyword)
         if value is not None:
             setattr(into, keyword, value)
 
@@ -231,21 +229,21 @@ def _bytes(source: bytes | Path | str) -> bytes:
         ) from error
 
 
-def _uid(given: Dataset, keyword: str) -> UID:
-    uid = UID(word(given, keyword))
+def _uid(dataset: Dataset, keyword: str) -> UID:
+    uid = UID(word(dataset, keyword))
     if not uid.is_valid:
         raise UnsuitableFilm(
-            f"the DICOM film has no valid {keyword}, so that no DICOM result could refer to it; "
+            f"the DICOM film has no valid {keyword}, which DICOM results need to refer to it; "
             "export it again from the archive, or ask for other formats"
         )
     return uid
 
 
-def _valid(given: Dataset, keyword: str) -> Any:
-    """The value if the standard allows it there, else None."""
+def _valid(dataset: Dataset, keyword: str) -> Any:
+    """The value if it is valid for the attribute, else None."""
     value: Any = None
-    with suppress(ValueError, TypeError, AttributeError):  # bytes that are no such value
-        value = given.get(keyword)
+    with suppress(ValueError, TypeError, AttributeError):  # damaged bytes
+        value = dataset.get(keyword)
     vr = dictionary_VR(keyword)
     if value is None or not str(value).strip():
         return None
@@ -260,58 +258,58 @@ def _valid(given: Dataset, keyword: str) -> Any:
 
 
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-DEPTHS = range(8, 17)  # bits an entry of a table may have
+DEPTHS = range(8, 17)  # bits of an entry of a lookup table
 
 
-def add_display(given: Dataset, film: Dataset) -> None:
-    """Add to `film` the modality LUT, the windows and the VOI LUT of `given`, as far as valid."""
-    slope, intercept = number(given, "RescaleSlope"), number(given, "RescaleIntercept")
-    tables = _tables(given, "ModalityLUTSequence")
+def add_display(dataset: Dataset, film: Dataset) -> None:
+    """Add to `film` the modality LUT, the window and the VOI LUT of `dataset`, if valid."""
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    tables = _tables(dataset, "ModalityLUTSequence")
     if tables:
         tables[0].ModalityLUTType = "US"  # unspecified
         film.ModalityLUTSequence = tables[:1]
     elif slope and intercept is not None:
         film.RescaleSlope, film.RescaleIntercept = _ds(slope), _ds(intercept)
         film.RescaleType = "US"
-    _add_windows(given, film)
-    tables = _tables(given, "VOILUTSequence")
+    _add_windows(dataset, film)
+    tables = _tables(dataset, "VOILUTSequence")
     if tables:
         film.VOILUTSequence = tables
 
 
-def _add_windows(given: Dataset, film: Dataset) -> None:
-    """The first window, which the reader of the film takes too."""
-    centre, width = number(given, "WindowCenter"), number(given, "WindowWidth")
+def _add_windows(dataset: Dataset, film: Dataset) -> None:
+    """Copy the first window, which is also the one that Pleura applies."""
+    centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
     if centre is None or width is None or width < 1:
         return
     film.WindowCenter, film.WindowWidth = _ds(centre), _ds(width)
-    function = text(given, "VOILUTFunction")
+    function = text(dataset, "VOILUTFunction")
     if function in FUNCTIONS:
         film.VOILUTFunction = function
 
 
-def _tables(given: Dataset, keyword: str) -> list[Dataset]:
-    """Items of a LUT sequence, made anew in little endian; invalid ones are left out."""
-    items = given.get(keyword)
-    made = (_table_item(item, given) for item in (items if isinstance(items, Sequence) else ()))
-    return [item for item in made if item is not None]
+def _tables(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Copy the valid items of a LUT sequence, in little endian."""
+    items = dataset.get(keyword)
+    copies = (_table_item(item, dataset) for item in (items if isinstance(items, Sequence) else ()))
+    return [item for item in copies if item is not None]
 
 
-def _table_item(item: Dataset, given: Dataset) -> Dataset | None:
+def _table_item(item: Dataset, dataset: Dataset) -> Dataset | None:
     descriptor: Any = item.get("LUTDescriptor")
     if not isinstance(descriptor, MultiValue) or len(descriptor) != 3 or "LUTData" not in item:
         return None
-    entries, first, depth = (int(each) for each in descriptor)
-    big = not given.file_meta.TransferSyntaxUID.is_little_endian
+    entries, first, depth = (int(number) for number in descriptor)
+    big = not dataset.file_meta.TransferSyntaxUID.is_little_endian
     table = lut_table(item, entries or 2**16, big_endian=big, depth=depth)
     if len(table) != (entries or 2**16) or depth not in DEPTHS or table.max() >= 2**depth:
         return None
     if table.min() == table.max():  # it would make every pixel equal
         return None
-    made = Dataset()
-    made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, depth])
-    made.add_new("LUTData", "OW", table.astype("<u2").tobytes())
-    return made
+    copy = Dataset()
+    copy.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, depth])
+    copy.add_new("LUTData", "OW", table.astype("<u2").tobytes())
+    return copy
 
 
 def _ds(value: float) -> Any:

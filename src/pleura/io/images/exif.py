@@ -23,23 +23,23 @@ TURNED = "turned as the file asks (EXIF orientation); so are the masks"
 
 
 def orientation(image: Image.Image) -> int:
-    """2 to 8 where the picture must be turned or mirrored; 1 where not, or without a valid tag."""
+    """The EXIF orientation, 1 to 8; 1, which means upright, also without a valid tag."""
     try:
         tag = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # EXIF may be anything, and Pillow's errors for it are of many classes
+    except Exception:  # damaged EXIF data can raise errors of any class in Pillow
         return 1
     return tag if isinstance(tag, int) and 1 < tag <= 8 else 1
 
 
 def orientation_of_file(path: Path) -> int:
-    """`orientation` of a file; 1 for files that are no pictures."""
+    """The `orientation` of a file; 1 for files that are not pictures."""
     with suppress(FilmError), decoding("picture", alone=False), Image.open(path) as image:
         return orientation(image)
     return 1
 
 
 def turn(pixels: NDArray[Any], tag: int) -> NDArray[Any]:
-    """(H, W) pixels as stored -> as they are to be shown, by the value of the tag."""
+    """(H, W) pixels as stored -> as they are displayed, for orientation `tag` (1 to 8)."""
     if tag in (5, 6, 7, 8):
         pixels = pixels.T
     across, down = tag in (2, 3, 6, 7), tag in (3, 4, 7, 8)

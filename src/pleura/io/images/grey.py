@@ -1,4 +1,4 @@
-"""A loaded picture of any mode -> grey pixels, with few copies of a large film at once."""
+"""Converting a picture of any mode to grey pixels, band by band to save memory."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _BAND = 4_000_000  # pixels converted at a time
 
 
 def grey_pixels(image: Image.Image, *, photographs: bool) -> tuple[Pixels, list[str]]:
-    """A loaded picture of any mode -> (H, W) float32 in its own grey values, and notes.
+    """Convert a loaded picture of any mode to (H, W) float32 in its own grey values, and notes.
 
-    The picture is closed as soon as it is converted.
+    The picture is closed after the conversion.
     """
     notes: list[str] = []
     if image.mode in GREY_MODES:
@@ -45,7 +45,7 @@ def grey_pixels(image: Image.Image, *, photographs: bool) -> tuple[Pixels, list[
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in another mode; the first is closed."""
+    """The picture in another mode; the original is closed."""
     if image.mode == mode:
         return image
     converted = image.convert(mode)
@@ -54,7 +54,7 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _as_float(image: Image.Image) -> Pixels:
-    """A grey picture -> (H, W) float32; it is closed after that."""
+    """A grey picture -> (H, W) float32; the picture is closed."""
     pixels = np.empty((image.height, image.width), np.float32)
     for top, bottom in _bands(image):
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
@@ -63,7 +63,7 @@ def _as_float(image: Image.Image) -> Pixels:
 
 
 def _lay_over_black(image: Image.Image) -> list[str]:
-    """Lay an RGBA picture over black, the colour of air on a film, in place; a note if it shows."""
+    """Lay an RGBA picture over black, as air is on a film, in place; a note if that shows."""
     lowest, _ = image.getchannel("A").getextrema()
     if lowest == 255:
         return []
@@ -75,33 +75,33 @@ def _lay_over_black(image: Image.Image) -> list[str]:
 
 
 def _bands(image: Image.Image) -> Iterator[tuple[int, int]]:
-    """Rows (top, bottom) of parts of a picture, each of about `_BAND` pixels."""
+    """The rows (top, bottom) of bands of a picture, each of about `_BAND` pixels."""
     rows = max(1, _BAND // image.width)
     return ((top, min(image.height, top + rows)) for top in range(0, image.height, rows))
 
 
 COLOURED = 24
-"""Largest minus smallest of R, G, B (of 255) from which a pixel counts as coloured; JPEG's own
-errors on grey films stay below 10."""
+"""A pixel is coloured if R, G and B differ by more than this, of 255. JPEG's errors on grey films
+stay below 10."""
 
 COLOURED_SHARE = 0.1
-"""Of the pixels; marks and letters in colour take less."""
+"""Share of coloured pixels above which a film is coloured; coloured marks and letters have less."""
 
 ONE_TINT = 0.98
-"""Length of the mean hue vector (1 = every pixel of one hue) from which colour is a tint, as of a
-blue film base that was scanned."""
+"""Length of the mean hue vector (1 = all pixels of one hue) from which colour is a tint, as that of
+a scanned film with a blue base."""
 
-_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as Pillow has it
-_SAMPLE = 1_000_000  # pixels looked at
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as in Pillow
+_SAMPLE = 1_000_000  # pixels whose colour is examined
 
 
 def to_grey(
     image: Image.Image, *, photographs: bool = False
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """An RGB or opaque RGBA picture -> (the same in mode L, notes).
+    """Convert an RGB or opaque RGBA picture to (a picture of mode L, notes).
 
-    Raises `UnsuitableFilm` where more than a tenth of the pixels are coloured in several hues;
-    with `photographs` that becomes a note.
+    Raises `UnsuitableFilm` if more than a tenth of the pixels are coloured in several hues; with
+    `photographs` such a picture gets a note instead.
     """
     rgb = _sample(image)
     coloured = rgb[np.ptp(rgb, axis=2) > COLOURED]
@@ -125,7 +125,7 @@ def to_grey(
 def deep_to_grey(
     rgb: NDArray[np.float32], *, photographs: bool = False
 ) -> tuple[Pixels, tuple[str, ...]]:
-    """(H, W, 3) of any range -> ((H, W) luma in that range, notes); as `to_grey` else."""
+    """(H, W, 3) of any range -> ((H, W) luma in that range, notes); else as `to_grey`."""
     low, high = float(np.nanmin(rgb)), float(np.nanmax(rgb))
     scaled = np.clip((rgb - low) * (255 / (high - low or 1.0)), 0, 255)
     _, notes = to_grey(Image.fromarray(scaled.astype(np.uint8)), photographs=photographs)
@@ -133,16 +133,16 @@ def deep_to_grey(
 
 
 def _sample(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """(h, w, 3) float32: rows and columns at even distances, about `_SAMPLE` pixels."""
+    """(h, w, 3) float32: evenly spread pixels, about `_SAMPLE` of them."""
     step = max(1, int(np.sqrt(image.width * image.height / _SAMPLE)))
     size = -(-image.width // step), -(-image.height // step)
-    shift = (1 - step) / 2  # Pillow takes the middle of a pixel: so the first is (0, 0)
+    shift = (1 - step) / 2  # Pillow samples pixel centres; with this shift the first is (0, 0)
     part = image.transform(size, Image.Transform.AFFINE, (step, 0, shift, 0, step, shift))
     return np.asarray(part)[..., :3].astype(np.float32)
 
 
 def _hue_unity(coloured: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
-    """(N, 3) -> how much one hue rules, in [0, 1]: 1 where all hues agree."""
+    """Length of the mean hue vector of (N, 3) colours, in [0, 1]: 1 if all have the same hue."""
     red, green, blue = coloured.T
-    across = np.stack([(red - green) / np.sqrt(2), (red + green - 2 * blue) / np.sqrt(6)])
-    return float(np.hypot(*across.sum(axis=1)) / np.hypot(*across).sum())
+    hues = np.stack([(red - green) / np.sqrt(2), (red + green - 2 * blue) / np.sqrt(6)])
+    return float(np.hypot(*hues.sum(axis=1)) / np.hypot(*hues).sum())

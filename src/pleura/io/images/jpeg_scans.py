@@ -1,4 +1,4 @@
-"""Limiting the scans of a progressive JPEG; a decoder reads the whole picture for each."""
+"""Limiting the scans of a progressive JPEG: a decoder goes over all pixels for each scan."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["check_scans"]
 MOST_SCANS = 100
 """The most scans of a film; encoders write about ten."""
 
-_SCAN = b"\xff\xda"  # the marker that begins a scan; the pixels' own bytes never look like it
+_SCAN = b"\xff\xda"  # the marker that begins a scan; JPEG never writes these bytes for pixels
 _BLOCK = 1 << 20  # bytes
 
 
 def check_scans(stream: IO[bytes]) -> None:
-    """Raise `UnreadableFilm` for a JPEG file of so many scans that it would take minutes.
+    """Raise `UnreadableFilm` for a JPEG file with so many scans that decoding takes minutes.
 
-    Leaves the stream where it is.
+    The position in the stream is kept.
     """
     at = stream.tell()
     stream.seek(0)
@@ -29,6 +29,6 @@ def check_scans(stream: IO[bytes]) -> None:
     stream.seek(at)
     if scans > MOST_SCANS:
         raise UnreadableFilm(
-            f"the progressive JPEG has {scans} scans, films have ten or so, {MOST_SCANS} are read; "
+            f"the progressive JPEG has {scans} scans; the limit is {MOST_SCANS}: "
             "save the film again as PNG or as a plain JPEG"
         )

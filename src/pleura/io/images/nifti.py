@@ -1,9 +1,9 @@
-"""NIfTI files that hold one film -> `Radiograph`, and the convention for both ways.
+"""Reading a film or a label map from a NIfTI file.
 
 A NIfTI array is indexed (x, y): the first axis runs along a row, from the viewer's left to the
-right, the second down the columns. So writes ITK (SimpleITK, nnU-Net, MONAI) when it turns a PNG
-into NIfTI, and so does Pleura; pixels are the array transposed. The affine, which has no agreed
-meaning for a projection, is not used, its scale included: spacing is pixdim.
+right, the second down the columns. ITK (SimpleITK, nnU-Net, MONAI) writes a picture in this order,
+and so does Pleura; pixels are the transposed array. The affine is not used, since it has no agreed
+meaning for a projection: the spacing is pixdim.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _UNIT_MM = {"meter": 1000.0, "micron": 0.001}
 def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiograph:
     """Read a film from an open NIfTI file, gzipped or not: (W, H), (W, H, 1) and so on.
 
-    A pixdim of exactly 1 x 1 mm is what writers put where nothing is known: spacing is None.
+    Writers put a pixdim of exactly 1 x 1 mm for an unknown spacing; it is read as None.
     Raises `UnsuitableFilm` for volumes, `UnreadableFilm` for damage.
     """
     with decoding("NIfTI") as state:
@@ -57,7 +57,7 @@ def nifti_values(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Pixels
 
 
 def _picture(stream: IO[bytes], most_pixels: int) -> tuple[Any, Pixels]:
-    """The header, and (H, W) values, of an open file."""
+    """The header and the (H, W) values of an open file."""
     if stream.read(2) == b"\x1f\x8b":
         stream.seek(0)
         stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
@@ -70,7 +70,7 @@ def _picture(stream: IO[bytes], most_pixels: int) -> tuple[Any, Pixels]:
 
 
 def _header(stream: IO[bytes]) -> Any:
-    """The header, read without nibabel's checks, which speak through a log of their own."""
+    """The header, read without nibabel's checks, which write to a log."""
     block = stream.read(540)
     for size, (where, single, _) in NIFTI_MAGICS.items():
         if block[where] == single:
@@ -98,15 +98,16 @@ def _film_shape(header: Any) -> tuple[int, int]:
 
 
 def _values(header: Any, stream: IO[bytes]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The stored values of all pixels, scaled, first axis fastest."""
+    """The scaled values of all pixels in the file's order, the first axis fastest."""
     dtype, shape = header.get_data_dtype(), header.get_data_shape()
-    wanted = dtype.itemsize * int(np.prod(shape))
-    # Some writers leave the offset at 0, where the header is.
+    expected = dtype.itemsize * int(np.prod(shape))
+    # Some writers leave the offset at 0, which is where the header begins.
     stream.seek(max(int(header["vox_offset"]), int(header["sizeof_hdr"]) + 4))
-    data = stream.read(wanted)
-    if len(data) < wanted:
+    data = stream.read(expected)
+    if len(data) < expected:
         raise UnreadableFilm(
-            f"this NIfTI file is cut short: {len(data)} of {wanted} bytes of pixels; copy it again"
+            f"this NIfTI file is cut short: {len(data)} of {expected} bytes of pixels; "
+            "copy it again"
         )
     slope, intercept = header.get_slope_inter()
     values = np.frombuffer(data, dtype).astype(np.float32)
@@ -116,7 +117,7 @@ def _values(header: Any, stream: IO[bytes]) -> np.ndarray[Any, np.dtype[np.float
 
 
 def _spacing(header: Any, notes: list[str], *, size: tuple[int, int]) -> Spacing | None:
-    col_mm, row_mm = (float(each) for each in header.get_zooms()[:2])
+    col_mm, row_mm = (float(side) for side in header.get_zooms()[:2])
     scale = _UNIT_MM.get(header.get_xyzt_units()[0], 1.0)
     if not (0 < row_mm < np.inf and 0 < col_mm < np.inf) or (row_mm, col_mm) == (1.0, 1.0):
         return None

@@ -1,8 +1,8 @@
-"""PNG, JPEG, TIFF, BMP and WebP through Pillow -> `Radiograph`.
+"""Reading a film from a PNG, JPEG, TIFF, BMP or WebP file with Pillow.
 
-Sizes are checked in the header before a pixel is decoded, against our own limit: Pillow's global
-limit is neither used nor changed. Resolution tags (pHYs, DPI) say how to print, not how large the
-chest was: spacing is None.
+The size in the header is checked against Pleura's own limit before a pixel is decoded; Pillow's
+global limit is neither used nor changed. Resolution tags (pHYs, DPI) give the size of a print, not
+of the chest, so the spacing is None.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from PIL import (
 from pleura.core.arrays import Pixels
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
-from pleura.io.bounded_reads import BoundedReads
 from pleura.io.decoding import decoding
+from pleura.io.files.bounded_reads import BoundedReads
 from pleura.io.film_checks import MOST_PIXELS, all_finite, check_contrast, check_size
 from pleura.io.images.exif import TURNED, orientation, turn
 from pleura.io.images.grey import GREY_MODES, OVER_BLACK, deep_to_grey, grey_pixels
 from pleura.io.images.jpeg_scans import check_scans
-from pleura.io.images.strip_metadata import bare
+from pleura.io.images.strip_metadata import strip_metadata
 from pleura.io.images.tiff.pages import (
     ORIENTATION,
     PHOTOMETRIC,
@@ -58,7 +58,7 @@ PLUGINS: dict[str, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
 }
-"""Opened by class: `Image.open` would try every format and warn of sizes that are fine here."""
+"""The reader of each format: `Image.open` tries every format, and warns of sizes allowed here."""
 
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
 
@@ -72,9 +72,9 @@ def read_image(
 ) -> Radiograph:
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
 
-    Whole and floating-point numbers; grey, RGB, palette, with or without alpha. Of several pages
-    the film is read, not its thumbnail; `photographs` in colour are read too. Raises
-    `UnreadableFilm` or `UnsuitableFilm`.
+    Values may be integers or floating-point numbers; colours grey, RGB or palette, with or without
+    alpha. Of several pages the film is read, not its thumbnail. With `photographs` colour
+    photographs are read too. Raises `UnreadableFilm` or `UnsuitableFilm`.
     """
     read = _tiff_pixels if kind == "TIFF" else partial(_picture_pixels, kind=kind)
     with decoding(kind, alone=False) as state:
@@ -93,35 +93,35 @@ def _picture_pixels(
             check_scans(stream)
         return _loaded(image, notes, most=most, photographs=photographs)
     except (ValueError, SyntaxError, OSError):
-        pixels_alone = bare(stream)
-        if pixels_alone is None:
+        stripped = strip_metadata(stream)
+        if stripped is None:
             raise
     del notes[before:]
-    image = _opened(pixels_alone, kind)
+    image = _opened(stripped, kind)
     return _loaded(image, notes, most=most, photographs=photographs)
 
 
 def _opened(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
     try:
-        return PLUGINS[kind](_in_pieces(stream, kind))
-    except Image.DecompressionBombError:  # WebP's own check, before its size is known to us
+        return PLUGINS[kind](_bounded(stream, kind))
+    except Image.DecompressionBombError:  # raised by WebP before the size can be read
         raise UnsuitableFilm(
             f"the image is far larger than {MOST_PIXELS / 1e6:g} megapixels, the limit: "
             "make it smaller, lungs need no more than 2"
         ) from None
 
 
-def _in_pieces(stream: IO[bytes], kind: str) -> IO[bytes]:
-    """The stream, within bounds where Pillow reads the format piece by piece in Python."""
+def _bounded(stream: IO[bytes], kind: str) -> IO[bytes]:
+    """The stream; with a limit on reads if Pillow reads the format in many small pieces."""
     return cast(IO[bytes], BoundedReads(stream)) if kind in ("PNG", "JPEG") else stream
 
 
 def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs: bool) -> Pixels:
-    pages, whole = read_pages(stream)
+    pages, is_complete = read_pages(stream)
     if not pages or 0 in pages[0][0].size:
         return _loaded(PLUGINS["TIFF"](stream), notes, most=most, photographs=photographs)
     page, more = choose_page(pages)
-    if not (page.is_film or whole):
+    if not (page.is_film or is_complete):
         raise UnreadableFilm(
             "this TIFF file holds a small copy of its picture, and the picture itself is damaged "
             "or cut off; copy or export it again"
@@ -129,7 +129,7 @@ def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs:
     check_size(*page.size, most=most)
     notes += more
     if not is_plain(page):
-        return _sampled(stream.read(), page, notes, photographs=photographs)
+        return _unusual_tiff_pixels(stream.read(), page, notes, photographs=photographs)
     try:
         image = PLUGINS["TIFF"](stream if page is pages[0][0] else at_page(stream, page))
     except (SyntaxError, KeyError, ValueError, OSError):
@@ -137,7 +137,9 @@ def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs:
     return _loaded(image, notes, most=most, photographs=photographs)
 
 
-def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool) -> Pixels:
+def _unusual_tiff_pixels(
+    content: bytes, page: Page, notes: list[str], *, photographs: bool
+) -> Pixels:
     """The pixels of a TIFF page that Pillow does not read."""
     samples = read_samples(content, page)
     if has_alpha(page) and (samples[..., -1] == 0).any():
@@ -149,11 +151,11 @@ def _sampled(content: bytes, page: Page, notes: list[str], *, photographs: bool)
         notes += more
     pixels = all_finite(pixels, notes)
     if page.value(PHOTOMETRIC, 1) == WHITE_IS_ZERO:
-        pixels = _turned_round(pixels)
-    said = page.value(ORIENTATION, 1)
-    if 1 < said <= 8:
+        pixels = _inverted(pixels)
+    tag = page.value(ORIENTATION, 1)
+    if 1 < tag <= 8:
         notes.append(TURNED)
-        pixels = turn(pixels, said)
+        pixels = turn(pixels, tag)
     return pixels
 
 
@@ -164,25 +166,25 @@ def _loaded(
     check_size(image.height, image.width, most=most)
     _check_mode(image)
     notes += _page_notes(image)
-    inverted = _is_white_zero(image)
+    white_is_zero = _is_white_zero(image)
     tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-    said = orientation(image) if tiff else 1  # TIFF turns itself while loading
+    tag = orientation(image) if tiff else 1  # Pillow turns TIFF while it loads it
     image.load()
-    said = said if tiff else orientation(image)
-    if said != 1:
+    tag = tag if tiff else orientation(image)
+    if tag != 1:
         notes.append(TURNED)
     is_float = image.mode == "F"
     pixels, more = grey_pixels(image, photographs=photographs)
     notes += more
     if is_float:
         pixels = all_finite(pixels, notes)
-    if said != 1 and not tiff:
-        pixels = turn(pixels, said)
-    return _turned_round(pixels) if inverted else pixels
+    if tag != 1 and not tiff:
+        pixels = turn(pixels, tag)
+    return _inverted(pixels) if white_is_zero else pixels
 
 
-def _turned_round(pixels: Pixels) -> Pixels:
-    """Low for high, in the same range; in place."""
+def _inverted(pixels: Pixels) -> Pixels:
+    """Swap low and high values, in the same range, in place."""
     np.subtract(pixels.max() + pixels.min(), pixels, out=pixels)
     return pixels
 
@@ -197,7 +199,7 @@ def _check_mode(image: ImageFile.ImageFile) -> None:
 
 def _page_notes(image: ImageFile.ImageFile) -> list[str]:
     notes = []
-    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)  # its pages are counted before
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)  # its pages were counted before
     pages = 1 if tiff else getattr(image, "n_frames", 1)
     if pages > 1:
         notes.append(f"the file holds {pages} pages; the first was read")
@@ -207,6 +209,6 @@ def _page_notes(image: ImageFile.ImageFile) -> list[str]:
 
 
 def _is_white_zero(image: ImageFile.ImageFile) -> bool:
-    """Whether high values are dark: Pillow turns 8-bit TIFF round by itself, deeper ones not."""
+    """Whether high values are dark: Pillow inverts such TIFF files itself, but only of 8 bits."""
     tags = getattr(image, "tag_v2", {})
     return image.mode != "L" and image.mode in GREY_MODES and tags.get(_PHOTOMETRIC) == 0

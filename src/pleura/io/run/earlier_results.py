@@ -1,4 +1,4 @@
-"""Recognising results of earlier runs, which are no films."""
+"""Recognising results of earlier runs, which are not films."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pleura.io.images.coco import MERGED
-from pleura.io.open_file import open_file
+from pleura.io.files.open_file import open_file
+from pleura.io.images.write.coco import MERGED
 from pleura.io.outputs import FORMATS
 from pleura.io.run.cells import name_in
 from pleura.io.run.naming import split_suffix
@@ -16,37 +16,37 @@ from pleura.io.run.report import RUN
 from pleura.io.run.row import COLUMNS
 from pleura.io.run.table import RESULTS
 
-__all__ = ["Earlier", "is_beside_its_film", "stems_of"]
+__all__ = ["EarlierResults", "is_beside_its_film", "stems_of"]
 
-_ENDINGS = tuple(ending for each in FORMATS.values() for ending in each.endings)
+_ENDINGS = tuple(ending for form in FORMATS.values() for ending in form.endings)
 _BESIDE = ("_mask.png", "_labels.png", "_overlay.png")
-"""Endings of results, where the film of that name lies in the same folder."""
+"""Endings of files that are results if the film of the same stem lies in the same folder."""
 
 _CROP = "_crop.png"
 _CROP_MARK = b"pleura:box"
-_HEAD = 4096  # bytes; text fields stand before the pixels
+_HEAD = 4096  # bytes; text fields come before the pixels
 
 
-class Earlier:
-    """The results of earlier runs in the folders that were looked at so far.
+class EarlierResults:
+    """The results of earlier runs in the folders that were searched so far.
 
-    A folder with a `results.csv` of ours is where a run wrote: the files of the films in that table
-    are results. A crop is known by its text field. A mask, a label map or an overlay that was taken
-    elsewhere is known by the film beside it.
+    A folder with a `results.csv` of Pleura is an output folder: the files of the films in that
+    table are results. A crop is recognised by its text field; a mask, a label map or an overlay
+    that was moved elsewhere is recognised by the film beside it.
     """
 
     def __init__(self) -> None:
         self._runs: dict[str, tuple[tuple[Path, frozenset[str]], ...]] = {}
 
     def __contains__(self, path: Path) -> bool:
-        """Whether `path` is a result; the table of a run, and its report, are too."""
+        """Whether `path` is a result, or the table or report of a run."""
         of_run = path.name in (RESULTS, RUN, MERGED)
         if not (of_run or path.name.endswith(_ENDINGS)):
             return False
         runs = self._runs_above(path.parent)
         if of_run:
             return any(path.parent == root for root, _ in runs)
-        ending = next(each for each in _ENDINGS if path.name.endswith(each))
+        ending = next(end for end in _ENDINGS if path.name.endswith(end))
         for root, films in runs:
             stem = path.relative_to(root).as_posix().removesuffix(ending)
             if stem in films:
@@ -54,33 +54,33 @@ class Earlier:
         return ending == _CROP and _is_crop(path)
 
     def _runs_above(self, folder: Path) -> tuple[tuple[Path, frozenset[str]], ...]:
-        """The folders of earlier runs that `folder` lies in, with the films of each."""
+        """The output folders of earlier runs that contain `folder`, and their films' names."""
         unknown, place = [], folder
         while str(place) not in self._runs:
             unknown.append(place)
             if place == place.parent:
                 break
             place = place.parent
-        for each in reversed(unknown):
-            above = self._runs.get(str(each.parent), ())
-            films = _films_of_run(each)
-            self._runs[str(each)] = (*above, (each, films)) if films else above
+        for place in reversed(unknown):
+            above = self._runs.get(str(place.parent), ())
+            films = _films_of_run(place)
+            self._runs[str(place)] = (*above, (place, films)) if films else above
         return self._runs[str(folder)]
 
 
 def stems_of(names: Iterable[str]) -> frozenset[str]:
-    """The stems of those of a folder's files that are films by their suffix."""
+    """The stems of a folder's files that have the suffix of a film."""
     parts = map(split_suffix, names)
     return frozenset(stem for stem, suffix in parts if suffix)
 
 
 def is_beside_its_film(name: str, stems: Collection[str]) -> bool:
-    """Whether the file is a mask, or the like, of one of the films `stems` of its folder."""
-    return any(name.endswith(each) and name.removesuffix(each) in stems for each in _BESIDE)
+    """Whether the file is a mask, label map or overlay of one of the films `stems`."""
+    return any(name.endswith(end) and name.removesuffix(end) in stems for end in _BESIDE)
 
 
 def _films_of_run(folder: Path) -> frozenset[str]:
-    """The names of the films in a folder's `results.csv`; none where there is no such table."""
+    """The names of the films in a folder's `results.csv`; empty without such a table."""
     with suppress(OSError, ValueError, csv.Error), open_file(folder / RESULTS) as file:
         lines = file.read().decode("utf-8", errors="surrogateescape").split("\n")
         rows = csv.reader(lines)

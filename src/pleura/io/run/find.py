@@ -1,6 +1,6 @@
-"""Finding the films that a command line names, and counting the other files beside them.
+"""Finding the films that a command line names, and counting the files that are left out.
 
-A film's `relative`, the name of its results, is given by `io.run.naming`.
+`io.run.naming` makes a film's `relative`, the name of its results.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from pleura.core.errors import UsageError
-from pleura.io.atomic import OWN
-from pleura.io.open_file import open_file
-from pleura.io.run.earlier_results import Earlier, is_beside_its_film, stems_of
+from pleura.io.files.atomic import OWN_PREFIX
+from pleura.io.files.open_file import open_file
+from pleura.io.files.walk import walk
+from pleura.io.run.earlier_results import EarlierResults, is_beside_its_film, stems_of
 from pleura.io.run.left_out import LeftOut
-from pleura.io.run.naming import FILM_SUFFIXES, Named, told_apart
-from pleura.io.run.walk import walk
+from pleura.io.run.naming import FILM_SUFFIXES, NamedFilm, unique_names
 
-__all__ = ["FILM_SUFFIXES", "LIST_SUFFIXES", "Found", "Search", "find_films", "listed_paths"]
+__all__ = ["FILM_SUFFIXES", "LIST_SUFFIXES", "FilmFile", "Search", "find_films", "listed_paths"]
 
 
 _SKIPPED_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Found:
+class FilmFile:
     """A film on disk."""
 
     path: Path
-    """Where it is."""
+    """The absolute path of the film."""
 
     relative: PurePath
-    """Where its results go under the output folder: a path without suffix, unique in its run."""
+    """The path of its results under the output folder, without suffix; unique in its run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a search found."""
+    """The result of a search."""
 
-    films: list[Found]
+    films: list[FilmFile]
     """Sorted by `relative`."""
 
     left_out: LeftOut
-    """Files that are no films of this run, and files that could not be read."""
+    """Files that are not films of this run, and files that could not be read."""
 
 
 def find_films(
@@ -58,23 +58,23 @@ def find_films(
 ) -> Search:
     """Find the films that `inputs` name: files, folders, globs, and .txt or .csv lists.
 
-    Folders are searched to the bottom for the suffixes in `FILM_SUFFIXES`, and for DICOM files
-    without a suffix. Hidden files and folders, files of other kinds and results of earlier runs are
-    left out and counted; the folder `leave_out` (where results go) is not entered. A film named
-    twice comes once. `known` has the names that an earlier run gave, by path: they are kept.
+    Folders are searched, with all folders below, for the suffixes in `FILM_SUFFIXES` and for DICOM
+    files without a suffix. Hidden files and folders, files of other kinds and results of earlier
+    runs are left out and counted; the output folder `leave_out` is not entered. A film that is
+    named twice is found once. `known` has the names from an earlier run, by path: they are kept.
 
     Raises `UsageError` for a missing path, a folder without films, and a glob without a match.
     """
     if not inputs:
         raise UsageError("no input given; name films, folders, globs, or a .txt or .csv list")
-    looking = _Looking(None if leave_out is None else _absolute(leave_out))
+    search = _FilmSearch(None if leave_out is None else _absolute(leave_out))
     deepest: dict[Path, int] = {}
-    for each in inputs:
-        for path, depth in looking.films_of(each):
+    for given in inputs:
+        for path, depth in search.films_in(given):
             deepest[path] = max(depth, deepest.get(path, 0))
     names = known or {}
     named = [
-        Named(
+        NamedFilm(
             path,
             tuple(part for part in path.parent.parts if part != path.anchor),
             depth,
@@ -82,21 +82,21 @@ def find_films(
         )
         for path, depth in deepest.items()
     ]
-    films = [Found(each.path, PurePath(*each.parts)) for each in told_apart(named)]
+    films = [FilmFile(film.path, PurePath(*film.parts)) for film in unique_names(named)]
     in_order = sorted(films, key=lambda film: (film.relative.as_posix(), film.path))
-    return Search(in_order, looking.left_out)
+    return Search(in_order, search.left_out)
 
 
-class _Looking:
+class _FilmSearch:
     """One search, and the files that it leaves out."""
 
     def __init__(self, skipped: Path | None) -> None:
         self.left_out = LeftOut()
         self._skipped = skipped
-        self._earlier = Earlier()
+        self._earlier = EarlierResults()
 
-    def films_of(self, given: str | Path) -> Iterator[tuple[Path, int]]:
-        """The films of one input: (absolute path, folders of it that are mirrored)."""
+    def films_in(self, given: str | Path) -> Iterator[tuple[Path, int]]:
+        """The films of one input: (absolute path, number of its folders that its name includes)."""
         path = _absolute(given)
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder is closed
             yield from self._in_folder(path)
@@ -108,18 +108,20 @@ class _Looking:
         elif glob.has_magic(str(given)):
             yield from self._of_glob(str(given))
         else:
-            raise UsageError(_not_there(path, given))
+            raise UsageError(_missing_input(path, given))
 
     def _in_folder(self, folder: Path) -> list[tuple[Path, int]]:
-        """All films below `folder`, named from `folder`; `UsageError` where there are none."""
-        none = (
-            f"no films in the folder {folder}: looked, in all its folders, for "
+        """All films below `folder`, with their depth; `UsageError` if there are none."""
+        no_films = (
+            f"no films in the folder {folder}: searched it and all folders below for "
             f"{', '.join(FILM_SUFFIXES)} and DICOM files without a suffix"
         )
-        return self._named(self._below(folder), folder, none=none, remedy="; name the right folder")
+        return self._named(
+            self._below(folder), folder, no_films=no_films, remedy="; name the right folder"
+        )
 
     def _of_glob(self, pattern: str) -> list[tuple[Path, int]]:
-        """Films that match, and those in folders that match, from the part without wildcards."""
+        """Films that match, or lie in folders that match, with their depth below the plain part."""
         parts = Path(pattern).expanduser().parts
         plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
         base = _absolute(Path(*parts[:plain]))
@@ -133,25 +135,25 @@ class _Looking:
                 films.update(self._below(path, entered))
             elif self._is_film(path):
                 films.add(path)
-        none = (
+        no_films = (
             f"the glob {pattern} matches {len(matches)} paths, none of them a film; "
             f"films end in {', '.join(FILM_SUFFIXES)}, or are DICOM files without a suffix"
         )
-        return self._named(films, base, none=none)
+        return self._named(films, base, no_films=no_films)
 
     def _named(
-        self, films: Iterable[Path], base: Path, *, none: str, remedy: str = ""
+        self, films: Iterable[Path], base: Path, *, no_films: str, remedy: str = ""
     ) -> list[tuple[Path, int]]:
-        """The films with their depth below `base`; `UsageError` where there are none."""
+        """The films with their depth below `base`; `UsageError` if there are none."""
         named = [(path, _depth(path, base)) for path in films]
         if not named:
-            raise UsageError(f"{none}{self._instead()}{remedy}")
+            raise UsageError(f"{no_films}{self._other_files()}{remedy}")
         return named
 
     def _matching(self, base: Path, parts: Sequence[str]) -> list[Path]:
-        """What a glob's parts match below `base`; as `glob.glob`, which ends in deep trees."""
+        """The paths that match a glob's parts below `base`; `glob.glob` fails in deep trees."""
         places = [base]
-        while parts and parts[-1] == "**":  # all below a folder that matches is looked at anyway
+        while parts and parts[-1] == "**":  # a folder that matches is searched to the bottom anyway
             parts = parts[:-1]
         for part in parts:
             deeper: dict[Path, None] = {}
@@ -163,22 +165,22 @@ class _Looking:
     def _matches(self, place: Path, part: str) -> Iterator[Path]:
         if part == "**":
             for folder, folders, _ in walk(str(place), follow=True, on_error=self._cannot_read):
-                folders[:] = [each for each in folders if not each.startswith(".")]
+                folders[:] = [name for name in folders if not name.startswith(".")]
                 yield Path(folder)
         elif glob.has_magic(part):
             try:
-                names = [each.name for each in place.iterdir()] if os.path.isdir(place) else []  # noqa: PTH112
+                names = [entry.name for entry in place.iterdir()] if os.path.isdir(place) else []  # noqa: PTH112
             except OSError as error:
                 self._cannot_read(str(place), error)
                 names = []
             hidden = part.startswith(".")
             matching = sorted(fnmatch.filter(names, part))
-            yield from (place / each for each in matching if hidden or not each.startswith("."))
+            yield from (place / name for name in matching if hidden or not name.startswith("."))
         elif os.path.lexists(place / part):
             yield place / part
 
     def _below(self, folder: Path, entered: set[str] | None = None) -> Iterator[Path]:
-        """Every film below; linked folders are followed, each place once; `entered` gets them."""
+        """Every film below `folder`; linked folders are entered once; adds folders to `entered`."""
         for place, folders, files in walk(str(folder), follow=True, on_error=self._cannot_read):
             here = Path(place)
             if here == self._skipped:
@@ -186,12 +188,12 @@ class _Looking:
                 continue
             if entered is not None:
                 entered.add(place)
-            hidden = {each for each in folders if each.startswith(".") or each in _SKIPPED_FOLDERS}
-            folders[:] = [each for each in folders if each not in hidden]
-            self.left_out.hidden.add(*(here / each for each in sorted(hidden)))
+            hidden = {name for name in folders if name.startswith(".") or name in _SKIPPED_FOLDERS}
+            folders[:] = [name for name in folders if name not in hidden]
+            self.left_out.hidden.add(*(here / name for name in sorted(hidden)))
             stems = stems_of(files)
             for name in files:
-                if name.startswith(OWN):
+                if name.startswith(OWN_PREFIX):
                     continue
                 if name.startswith("."):
                     self.left_out.hidden.add(here / name)
@@ -201,7 +203,7 @@ class _Looking:
                     yield here / name
 
     def _is_film(self, path: Path) -> bool:
-        """Whether it is a film; other files are counted."""
+        """Whether the file is a film; if not, it is counted among those left out."""
         try:
             film, special = _kind(path)
         except OSError as error:
@@ -220,17 +222,17 @@ class _Looking:
     def _cannot_read(self, path: str, error: OSError) -> None:
         self.left_out.cannot_read(path, error.strerror or str(error))
 
-    def _instead(self) -> str:
-        """For errors: the files that lie there instead of films."""
-        said = "; ".join([*self.left_out.complaints(), *self.left_out.lines()])
-        return f" ({said})" if said else ""
+    def _other_files(self) -> str:
+        """For errors: the files that are there but are not films."""
+        files = "; ".join([*self.left_out.complaints(), *self.left_out.lines()])
+        return f" ({files})" if files else ""
 
 
 def _kind(path: Path) -> tuple[bool, bool]:
-    """(is a film, is a pipe or device).
+    """(whether it is a film, whether it is a pipe or device).
 
-    By suffix; a file without one, or whose suffix is a number as in UIDs, by DICOM's mark. Raises
-    `OSError` where that cannot be told.
+    The suffix decides; for a file without one, or with a number as in UIDs, the DICOM preamble.
+    Raises `OSError` if the file cannot be read.
     """
     name = path.name.lower()
     by_suffix = name.endswith(FILM_SUFFIXES)
@@ -239,7 +241,7 @@ def _kind(path: Path) -> tuple[bool, bool]:
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError:
-        if by_suffix:  # its row will say why it cannot be read
+        if by_suffix:  # its row in the table will have the reason
             return True, False
         raise
     if not regular or by_suffix:
@@ -248,25 +250,25 @@ def _kind(path: Path) -> tuple[bool, bool]:
         return file.read(132)[128:] == b"DICM", False
 
 
-def _not_there(path: Path, given: str | Path) -> str:
-    """Why an input cannot be looked at."""
+def _missing_input(path: Path, given: str | Path) -> str:
+    """The message for an input that does not exist or cannot be read."""
     try:
         path.lstat()
     except FileNotFoundError:
         pass
     except OSError as error:
-        return f"cannot look at {given}: {error.strerror or error}; check the permissions"
+        return f"cannot read {given}: {error.strerror or error}; check the permissions"
     return f"there is no file or folder {given}; check the spelling, or quote a glob"
 
 
 def _depth(path: Path, base: Path) -> int:
-    """How many folders of `path` lie below `base`; 0 where it lies elsewhere."""
+    """The number of folders between `base` and the file `path`; 0 if it is not below `base`."""
     own, above = path.parts, base.parts
     return len(own) - len(above) - 1 if own[: len(above)] == above else 0
 
 
 def _absolute(path: str | Path) -> Path:
-    """Absolute and without `..`, links unresolved: a link's own name is the film's."""
+    """Absolute and without `..`; links are not resolved, as a film is named by its link."""
     return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() follows links
 
 
@@ -275,7 +277,7 @@ LIST_SUFFIXES = (".txt", ".csv")
 PATH_COLUMNS = ("path", "image", "film")
 """Columns of a CSV list; the first one that exists holds the films."""
 
-_SHOWN = 3  # missing paths that a message names
+_SHOWN = 3  # missing paths that a message lists
 
 
 def listed_paths(path: Path) -> list[Path]:
@@ -283,7 +285,7 @@ def listed_paths(path: Path) -> list[Path]:
 
     A .txt list has one path a line; blank lines and lines that start with # are skipped. A .csv
     list has a header with a column `path`, `image` or `film`, and commas, semicolons or tabs.
-    Raises `UsageError` for an empty list, a CSV without such a column, and missing films.
+    Raises `UsageError` for an empty list, a CSV without such a column, or missing films.
     """
     try:
         with open_file(path) as file:

@@ -1,7 +1,7 @@
-"""The films that a run is reading now, kept on the disk for the run after it.
+"""A file with the names of the films that a run is reading now, for the next run.
 
-Where reading a film ends the whole process, the next run learns from this file which films were
-being read. It reads these in a decoder process, so that the film fails alone.
+If a film crashes the process, the next run finds in this file which films were being read. It reads
+them in a decoder process, so that only the damaged film fails.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pleura.io.atomic import OWN
+from pleura.io.files.atomic import OWN_PREFIX
 
 __all__ = ["JOURNAL", "Journal"]
 
-JOURNAL = f"{OWN}reading"
-"""The journal's name in the output folder; it is removed when a run ends and no film is read."""
+JOURNAL = f"{OWN_PREFIX}reading"
+"""The journal's name in the output folder; it is removed when a run ends normally."""
 
 _SLOT = 8192  # bytes for one film's name, padded with zeros; no path is longer
 
@@ -25,8 +25,8 @@ _SLOT = 8192  # bytes for one film's name, padded with zeros; no path is longer
 class Journal:
     """The journal of one run; used as a context manager. Threads may share it.
 
-    A name is in the file before the film is opened, and gone when it is read. It is not flushed to
-    the disk: it has to outlive the process, not a loss of power.
+    A name is written before the film is opened, and removed when it has been read. It is not
+    flushed to the disk: it must survive the end of the process, not a loss of power.
     """
 
     def __init__(self, out: Path) -> None:
@@ -34,8 +34,8 @@ class Journal:
         self._lock = threading.Lock()
         self._free: list[int] = []
         self._slots = 0
-        self.unfinished = self._left_behind()
-        """Names of the films that were being read when an earlier run was ended."""
+        self.unfinished = self._names_in_file()
+        """Names of the films that were being read when an earlier run was killed."""
 
     def __enter__(self) -> Journal:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,13 +45,13 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._file.close()
-            if len(self._free) == self._slots:  # else a film is being read still, without end
+            if len(self._free) == self._slots:  # otherwise a film is still being read
                 with contextlib.suppress(OSError):
                     self._path.unlink()
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
-        """Hold `name`, a film's name that is unique in the run, while the block reads it."""
+        """Keep `name`, a film's unique name, in the journal while the block reads the film."""
         with self._lock:
             if not self._free:
                 self._free.append(self._slots)
@@ -66,12 +66,12 @@ class Journal:
                 self._free.append(slot)
 
     def _write(self, slot: int, name: str) -> None:
-        if self._file.closed:  # the run has ended without this film
+        if self._file.closed:  # the run has ended before this film was read
             return
         self._file.seek(slot * _SLOT)
         self._file.write(name.encode(errors="surrogateescape")[:_SLOT].ljust(_SLOT, b"\0"))
 
-    def _left_behind(self) -> frozenset[str]:
+    def _names_in_file(self) -> frozenset[str]:
         try:
             content = self._path.read_bytes()
         except OSError:

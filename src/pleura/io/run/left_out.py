@@ -12,18 +12,18 @@ from pleura.io.run.cells import printable
 __all__ = ["LeftOut", "Tally"]
 
 KEPT = 100
-"""Paths of one kind that are kept, for the report; the rest are counted."""
+"""The most paths of one kind that are kept for the report; further ones are only counted."""
 
 SHOWN = 5
-"""Paths of one kind that are shown."""
+"""The most paths of one kind that are printed."""
 
 _LONGEST = 160
-"""Characters of a path that are shown; longer ones lose their middle."""
+"""The most characters of a path that are printed; a longer one is cut in its middle."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """How many paths there were of one kind, and which came first."""
+    """The number of paths of one kind, and the first ones."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Tally:
         self.first += [str(path) for path in paths[: max(0, KEPT - len(self.first))]]
 
     def shown(self) -> str:
-        """The first few, for people."""
+        """The first paths as text for a message."""
         more = ", ..." if self.count > SHOWN else ""
         return ", ".join(shortened(path) for path in self.first[:SHOWN]) + more
 
@@ -44,26 +44,26 @@ class LeftOut:
     """Files and folders that a search left out, by kind."""
 
     hidden: Tally = field(default_factory=Tally)
-    """Files and folders whose names begin with a dot, and those that systems make."""
+    """Files and folders whose names begin with a dot, and system folders."""
 
     other: Tally = field(default_factory=Tally)
-    """Files of other kinds, by their names."""
+    """Files that are not films by their names."""
 
     results: Tally = field(default_factory=Tally)
-    """Of earlier runs: masks, crops, tables."""
+    """Results of earlier runs: masks, crops, tables."""
 
     special: Tally = field(default_factory=Tally)
     """Pipes, sockets and devices."""
 
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Folders and files that could not be looked at: path -> why."""
+    """Folders and files that could not be read: path -> reason."""
 
     def cannot_read(self, path: str, reason: str) -> None:
-        """Note a folder or file that could not be looked at."""
+        """Note a folder or file that could not be read."""
         self.unreadable[path] = reason
 
     def lines(self) -> Iterator[str]:
-        """A line a kind, but for the unreadable."""
+        """A line for each kind but the unreadable."""
         for tally, one, many in (
             (self.hidden, "hidden file or folder", "hidden files or folders"),
             (self.other, "file of another kind", "files of other kinds"),
@@ -87,11 +87,13 @@ class LeftOut:
             "results": self.results,
             "special": self.special,
         }
-        return {name: {"count": each.count, "first": each.first} for name, each in tallies.items()}
+        return {
+            name: {"count": tally.count, "first": tally.first} for name, tally in tallies.items()
+        }
 
 
 def shortened(path: str) -> str:
-    """A path as people see it, on one line and not endless."""
+    """A path for messages: on one line, and of limited length."""
     half = _LONGEST // 2
     text = printable(path)
     return text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"

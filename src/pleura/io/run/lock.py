@@ -11,22 +11,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pleura.core.errors import UsageError
-from pleura.io.atomic import OWN, cannot_write, make_folders
+from pleura.io.files.atomic import OWN_PREFIX, cannot_write, make_folders
 
-__all__ = ["LOCK", "held"]
+__all__ = ["LOCK", "locked_folder"]
 
-LOCK = f"{OWN}run.lock"
+LOCK = f"{OWN_PREFIX}run.lock"
 """The lock's name in the folder; a hidden file that is gone after the run."""
 
-_FAR = 1 << 30  # the byte that Windows locks, behind the text, which others may read so
+_FAR = (
+    1 << 30
+)  # the byte that Windows locks; it is after the text, so that others can read the text
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[bool]:
-    """Hold `folder`, which is made if need be; gives False where the file system has no locks.
+def locked_folder(folder: Path) -> Iterator[bool]:
+    """Lock `folder`, which is made if it is missing; gives False if the file system has no locks.
 
-    The operating system holds the lock, so that a process that is killed lets go of it. Across
-    machines it works where the network file system knows locks, as NFS and SMB do.
+    The operating system holds the lock, so it is released if the process is killed. Across machines
+    it works on network file systems with locks, such as NFS and SMB.
 
     Raises:
         UsageError: another process holds it; the message names it.
@@ -35,29 +37,29 @@ def held(folder: Path) -> Iterator[bool]:
     try:
         made = not folder.is_dir()
         make_folders(folder)
-        handle, locked = _taken(folder / LOCK)
+        handle, locked = _open_and_lock(folder / LOCK)
     except OSError as error:
         raise cannot_write(folder / LOCK, error) from error
     try:
         yield locked
     finally:
-        _let_go(folder / LOCK, handle)
+        _release(folder / LOCK, handle)
         if made:
-            with suppress(OSError):  # something was written there
+            with suppress(OSError):  # the folder is not empty
                 folder.rmdir()
 
 
-def _taken(path: Path) -> tuple[int, bool]:
-    """The open lock, and whether it is locked; `UsageError` if another process holds it."""
+def _open_and_lock(path: Path) -> tuple[int, bool]:
+    """The open lock file, and whether it is locked; `UsageError` if another process holds it."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             locked = _lock(handle)
             if os.path.samestat(os.fstat(handle), path.stat()):
                 os.truncate(handle, 0)
-                os.write(handle, _oneself().encode())
+                os.write(handle, _this_process().encode())
                 return handle, locked
-        except FileNotFoundError:  # removed by a run that ended since
+        except FileNotFoundError:  # removed by a run that ended in between
             pass
         except BlockingIOError:
             os.close(handle)
@@ -68,7 +70,7 @@ def _taken(path: Path) -> tuple[int, bool]:
         os.close(handle)
 
 
-def _let_go(path: Path, handle: int) -> None:
+def _release(path: Path, handle: int) -> None:
     if os.name == "nt":  # an open file cannot be removed there
         os.close(handle)
     with suppress(OSError):
@@ -77,17 +79,17 @@ def _let_go(path: Path, handle: int) -> None:
         os.close(handle)
 
 
-def _oneself() -> str:
+def _this_process() -> str:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return f"process {os.getpid()} on {socket.gethostname()}, since {now}"
 
 
 def _holder(path: Path) -> str:
     try:
-        said = path.read_text(encoding="utf-8", errors="replace").strip()
+        holder = path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-    return f": {said}" if said.isprintable() and said else ""
+    return f": {holder}" if holder.isprintable() and holder else ""
 
 
 if sys.platform == "win32":
@@ -115,6 +117,6 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
-        except OSError:  # ENOLCK, ENOTSUP, ENOSYS: this file system has none
+        except OSError:  # ENOLCK, ENOTSUP, ENOSYS: this file system has no locks
             return False
         return True

@@ -1,12 +1,12 @@
-"""Naming the results of films: unique in a run, on every file system.
+"""Naming the results of films, uniquely in a run and on every file system.
 
-A film's name is its place inside the folder, glob or list it was found by, without the suffix.
-Where two films would share a name, all that share it change, until none do: first the suffix joins
-the name (`a.png`, `a.jpg` -> `a_png`, `a_jpg`); where that does not tell them apart, one more
-folder of the path (`siteA/a`, `siteB/a`), as long as their folders differ; and where nothing else
-is left, a digest of the path (`FILM.png`, `film.png`). Names that differ only in capitals or in the
-way accents are encoded count as shared, as many file systems take them for one. The names depend on
-the set of films alone, not on the order they are given in; a name that an earlier run gave is kept.
+A film's name is its path inside the folder, glob or list that gave it, without the suffix. If two
+films have the same name, all films with that name get a longer one, until all names differ. First
+the suffix is added (`a.png`, `a.jpg` -> `a_png`, `a_jpg`). If names are still equal and the folders
+differ, one more folder of the path is added (`siteA/a`, `siteB/a`). At last a digest of the path is
+added (`FILM.png`, `film.png`). Names that differ only in capitals or in the encoding of accents
+count as equal, as on many file systems. The names depend on the set of films, not on its order. A
+name from an earlier run is kept.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-__all__ = ["FILM_SUFFIXES", "Named", "split_suffix", "told_apart"]
+__all__ = ["FILM_SUFFIXES", "NamedFilm", "split_suffix", "unique_names"]
 
 FILM_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp"),
     *(".dcm", ".dicom", ".dic", ".nii", ".nii.gz"),
 )
-"""Suffixes of films inside folders and globs; a file that is named itself may have any."""
+"""Suffixes of films in folders and globs; a file that is named itself may have any suffix."""
 
 _LONGEST_FIRST = tuple(sorted(FILM_SUFFIXES, key=len, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A film on the way to a unique name."""
+class NamedFilm:
+    """A film and its name so far, while unique names are made."""
 
     path: Path
     folders: tuple[str, ...]  # of the absolute path, outermost first
@@ -40,11 +40,11 @@ class Named:
     with_suffix: bool = False
     with_digest: bool = False
     kept: PurePath | None = None
-    """The name an earlier run gave it; it does not change."""
+    """The name from an earlier run; it does not change."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The name as it stands."""
+        """The name so far, by parts of its path."""
         if self.kept is not None:
             return self.kept.parts
         stem, suffix = split_suffix(self.path.name)
@@ -56,15 +56,15 @@ class Named:
 
     @property
     def key(self) -> str:
-        """What a file system that ignores case and accents' encoding makes of the name."""
+        """The name without case and encoding of accents, by which equal names are found."""
         return _key(self.parts)
 
 
-def told_apart(films: Iterable[Named]) -> list[Named]:
-    """Change all names that clash, in rounds, until none do; those of earlier runs stay.
+def unique_names(films: Iterable[NamedFilm]) -> list[NamedFilm]:
+    """Make all names unique, in rounds; names from earlier runs stay.
 
-    All films are named as if there had been no earlier run, and only then do those of earlier runs
-    get their old names: how far a run came that was killed changes no name.
+    First all films are named as if there were no earlier run, then the films of an earlier run get
+    their old names. So the names do not depend on how far a killed run came.
     """
     given = sorted(films, key=lambda film: film.path)
     named = _in_rounds([replace(film, kept=None) for film in given])
@@ -74,9 +74,9 @@ def told_apart(films: Iterable[Named]) -> list[Named]:
     return _in_rounds(kept)
 
 
-def _in_rounds(films: list[Named]) -> list[Named]:
+def _in_rounds(films: list[NamedFilm]) -> list[NamedFilm]:
     while True:
-        sharing: dict[str, list[Named]] = {}
+        sharing: dict[str, list[NamedFilm]] = {}
         for film in films:
             sharing.setdefault(film.key, []).append(film)
         changed = {
@@ -91,7 +91,7 @@ def _in_rounds(films: list[Named]) -> list[Named]:
 
 
 def split_suffix(name: str) -> tuple[str, str]:
-    """('a', '.nii.gz'); a suffix that marks no film, as the end of a UID, stays in the stem."""
+    """Split 'a.nii.gz' into ('a', '.nii.gz'); a suffix that is not a film's stays in the stem."""
     lower = name.lower()
     for suffix in _LONGEST_FIRST:
         if lower.endswith(suffix) and len(name) > len(suffix):
@@ -99,14 +99,14 @@ def split_suffix(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def _next_names(group: list[Named]) -> list[Named]:
-    """The next name of films that share one; each round adds to it, so that the rounds end."""
+def _next_names(group: list[NamedFilm]) -> list[NamedFilm]:
+    """Longer names for films with the same name."""
     free = [film for film in group if film.kept is None]
     suffixes = Counter(split_suffix(film.path.name)[1].casefold() for film in group)
     if max(suffixes.values()) == 1 and not all(film.with_suffix for film in free):
         return [replace(film, with_suffix=True) for film in free]
-    apart = len({_key(film.folders) for film in group}) > 1
-    if apart and any(film.depth < len(film.folders) for film in free):
+    folders_differ = len({_key(film.folders) for film in group}) > 1
+    if folders_differ and any(film.depth < len(film.folders) for film in free):
         return [replace(film, depth=min(film.depth + 1, len(film.folders))) for film in free]
     if not all(film.with_suffix for film in free):
         return [replace(film, with_suffix=True) for film in free]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 
 __all__ = ["RUN", "Run", "write_run"]
 
@@ -21,7 +21,7 @@ class Run:
     """The report of one run over films."""
 
     version: str
-    """Of the package."""
+    """Version of the package."""
 
     weights: str
     """Name of the weights."""
@@ -30,32 +30,32 @@ class Run:
     engine: str
     definition: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """As given, by name; values that JSON knows, paths as text."""
+    """Options by name, as given; JSON values, paths as text."""
 
     status: str
     """`complete`, `interrupted` or `failed`."""
 
     found: int
-    """Films named by the inputs; the other counts add up to it when the run is complete."""
+    """Number of films in the inputs; the sum of the next three if the run is complete."""
 
     done: int
-    """Segmented in this run."""
+    """Number of films segmented in this run."""
 
     failed: int
     skipped: int
-    """Finished by an earlier run, with `--resume`."""
+    """Number of films finished by an earlier run, with `--resume`."""
 
     review: int = 0
-    """Of the films in the table, those whose verdict is `review`."""
+    """Number of films in the table with the verdict `review`."""
 
     refused: int = 0
-    """Of the films in the table, those whose verdict is `refused`."""
+    """Number of films in the table with the verdict `refused`."""
 
     left_out: Mapping[str, Any] = field(default_factory=dict)
-    """By kind, what lies among the films and is none: how many, and the first paths."""
+    """Files that are not films, by kind: their number and the first paths."""
 
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Folders and files that could not be looked at, and why."""
+    """Folders and files that could not be read: path -> reason."""
 
     started: str
     """Date and time with the time zone, ISO 8601."""
@@ -64,9 +64,9 @@ class Run:
 
 
 def write_run(out: Path, run: Run) -> Path:
-    """Write `out/run.json`, whole or not at all; returns its path."""
+    """Write `out/run.json` atomically; returns its path."""
     path = out / RUN
-    with written_whole(path, "w") as file:
+    with atomic_write(path, "w") as file:
         json.dump(asdict(run), file, indent=2, default=str)
         file.write("\n")
     return path

@@ -11,7 +11,7 @@ from pleura.core.quality.verdict import DOUBTS
 from pleura.core.types import Box, Measurements, Segmentation
 from pleura.io.run.cells import name_cell, name_in, text_cell, text_in
 
-__all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "explained", "failed_row"]
+__all__ = ["COLUMNS", "DONE", "FAILED", "Row", "done_row", "doubt_sentences", "failed_row"]
 
 DONE, FAILED = "done", "failed"
 """The values of `Row.status`."""
@@ -21,9 +21,9 @@ _DIGITS = 6  # significant, of a fractional number in the table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One film's row. None means undefined and is an empty cell, never zero.
+    """One film's row. None means undefined, and is an empty cell.
 
-    Areas are in px and, where the spacing is known, cm2; a box is `top left bottom right` in px,
+    Areas are in px and, if the spacing is known, in cm2; a box is `top left bottom right` in px,
     rows top <= r < bottom, columns left <= c < right.
     """
 
@@ -31,7 +31,7 @@ class Row:
     """The name of its results under the output folder, unique in the run; the table's key."""
 
     path: str
-    """The film itself, as it was found."""
+    """The path of the film itself."""
 
     status: str
     """`done` or `failed`."""
@@ -43,10 +43,10 @@ class Row:
     """`ok`, `review` or `refused`; empty for a film that failed."""
 
     estimated_dice: float | None = None
-    """What the lungs' Dice with a reader's mask would be."""
+    """The estimated Dice of the lungs with a reader's mask."""
 
     doubts: str = ""
-    """Codes of the reasons to doubt the result, with `; ` between."""
+    """Codes of the doubts, separated by `; `."""
 
     height: int | None = None
     width: int | None = None
@@ -68,23 +68,23 @@ class Row:
     heart_area_px: int | None = None
     cardiothoracic_ratio: float | None = None
     uid: str | None = None
-    """The film's SOPInstanceUID; only where it was asked for."""
+    """The film's SOPInstanceUID; only if it was requested."""
 
     seconds: float | None = None
-    """Spent on this film."""
+    """Time spent on this film, s."""
 
     notes: str = ""
-    """Of decoding and clean-up, with `; ` between."""
+    """Notes of decoding and clean-up, separated by `; `."""
 
     error: str = ""
-    """Why a failed film failed."""
+    """The reason why the film failed."""
 
     def cells(self) -> list[str]:
-        """The row as text, in the order of `COLUMNS`; every cell on one line, none a formula."""
+        """The row as text, in the order of `COLUMNS`; each cell is on one line and no formula."""
         return [_cell(getattr(self, name), name) for name in COLUMNS]
 
     def as_json(self) -> dict[str, Any]:
-        """The row as JSON has it: as in the table, but boxes are arrays of numbers."""
+        """The row for JSON: as in the table, but boxes are arrays of numbers."""
         values = asdict(self)
         for name in _BOXES:
             values[name] = None if values[name] is None else [int(n) for n in values[name].split()]
@@ -92,15 +92,15 @@ class Row:
 
     @classmethod
     def from_cells(cls, cells: Mapping[str, str]) -> Row:
-        """The inverse of `cells`, by column name. Raises `ValueError` for what is no row."""
+        """The inverse of `cells`, by column name. Raises `ValueError` for invalid cells."""
         values = {name: _value(cells[name], name) for name in COLUMNS}
         return cls(**values)
 
 
-COLUMNS = tuple(each.name for each in fields(Row))
+COLUMNS = tuple(column.name for column in fields(Row))
 """The columns of `results.csv`, in order."""
 
-_KINDS = {each.name: str(each.type) for each in fields(Row)}
+_KINDS = {column.name: str(column.type) for column in fields(Row)}
 
 
 def done_row(
@@ -122,7 +122,7 @@ def done_row(
         mask=None if mask is None else mask.as_posix(),
         verdict=segmentation.quality.verdict,
         estimated_dice=segmentation.quality.estimated_dice,
-        doubts="; ".join(each.code for each in segmentation.quality.doubts),
+        doubts="; ".join(doubt.code for doubt in segmentation.quality.doubts),
         height=height,
         width=width,
         view=radiograph.view,
@@ -143,15 +143,15 @@ def failed_row(film: PurePath, *, path: PurePath, error: str, seconds: float | N
     return Row(film=film.as_posix(), path=str(path), status=FAILED, error=error, seconds=seconds)
 
 
-def explained(doubts: str) -> str:
-    """The sentences of a row's `doubts`."""
+def doubt_sentences(doubts: str) -> str:
+    """The sentences of the codes in a row's `doubts`."""
     return " ".join(DOUBTS[code] for code in doubts.split("; ") if code in DOUBTS)
 
 
 _MEASURED = tuple(
-    each.name
-    for each in fields(Measurements)
-    if each.name in COLUMNS and not each.name.endswith(("_box", "_source"))
+    measure.name
+    for measure in fields(Measurements)
+    if measure.name in COLUMNS and not measure.name.endswith(("_box", "_source"))
 )
 
 
@@ -160,7 +160,7 @@ def _box(box: Box | None) -> str | None:
 
 
 _NAMES = frozenset({"film", "path", "mask"})
-"""Columns from whose cells a name must come back as it was."""
+"""Columns of names and paths, which are read back exactly."""
 
 _BOXES = tuple(name for name in COLUMNS if name.endswith("_box"))
 

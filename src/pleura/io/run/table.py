@@ -1,9 +1,9 @@
-"""Writing `results.csv`, a row a film, so that a run can be stopped at any moment.
+"""Writing `results.csv`, one row a film, so that a run can be stopped at any moment.
 
-While a run goes on a line is appended for each film as it is finished and flushed to the disk; a
-run that is killed leaves at most one torn line at the end, which the next run with `resume` cuts
-off. When a run ends the table is written anew as a whole, sorted by film, so that it does not
-depend on the order in which films were finished, nor on how often the run was stopped.
+During a run a line is appended and flushed to the disk as soon as its film is finished. A killed
+run leaves at most one incomplete line at the end, which the next run with `resume` removes. When a
+run ends, the table is written again, sorted by film, so that it does not depend on the order in
+which films were finished, nor on how often the run was stopped.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 
 from pleura.core.errors import OutputError, UsageError
-from pleura.io.atomic import cannot_write, sweep, written_whole
-from pleura.io.open_file import open_file
+from pleura.io.files.atomic import atomic_write, cannot_write, remove_partial_files
+from pleura.io.files.open_file import open_file
 from pleura.io.run.row import COLUMNS, Row
 
 __all__ = ["RESULTS", "Table", "read_rows"]
@@ -27,26 +27,25 @@ RESULTS = "results.csv"
 
 
 class Table:
-    """The results of one run, in one output folder; to be used with `with`, from one thread.
+    """The results of one run in its output folder; a context manager for one thread.
 
-    `rows` holds what the table holds, by film; with `resume` it begins with the rows
-    that are there.
+    `rows` holds the rows of the table by film; with `resume` it starts with the existing rows.
     """
 
     def __init__(self, out: Path, *, resume: bool = False) -> None:
         """Open `out/results.csv`; without `resume` an older one is replaced.
 
-        Leftovers of killed runs under `out` are removed. Raises `OutputError` where the folder
-        takes no file, and `UsageError` where the table to resume is none of ours.
+        Partial files of killed runs under `out` are removed. Raises `OutputError` if the folder
+        cannot be written, and `UsageError` if the table to resume has other columns.
         """
         self.path = out / RESULTS
         self.rows: dict[str, Row] = {}
-        tidy = False
+        is_final = False
         if resume and self.path.exists():
-            found, tidy = _read(self.path)
-            self.rows = {row.film: row for row in found}
-        sweep(out)
-        if not tidy:
+            rows, is_final = _read(self.path)
+            self.rows = {row.film: row for row in rows}
+        remove_partial_files(out)
+        if not is_final:
             self._rewrite()
         self._added = False
         self._file: FileIO = self._opened()
@@ -62,7 +61,7 @@ class Table:
         self.rows[row.film] = row
 
     def close(self) -> None:
-        """Write the table anew, sorted by film, each film once; closing again does nothing."""
+        """Write the table again, sorted by film, each film once; a second call does nothing."""
         if not self._file.closed:
             self._file.close()
             if self._added:
@@ -78,7 +77,7 @@ class Table:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close, whatever ended the run; a disk that took no more is not asked again."""
+        """Close the table; after an `OutputError` it is not written again."""
         if isinstance(error, OutputError):
             self._file.close()
         else:
@@ -92,21 +91,21 @@ class Table:
 
     def _rewrite(self) -> None:
         rows = (self.rows[film].cells() for film in sorted(self.rows))
-        with written_whole(self.path) as file:
+        with atomic_write(self.path) as file:
             file.write(_lines([COLUMNS, *rows]))
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a `results.csv`; of a film with several the last counts.
+    """The rows of a `results.csv`; if a film has several rows, the last one counts.
 
-    A last line without its line end was torn off by a kill, and left out; so are lines that are no
-    rows. Raises `UsageError` for a table with other columns, as of another version.
+    Invalid lines are left out, and so is a last line without a line end, which a killed run leaves.
+    Raises `UsageError` for a table with other columns, as of another version.
     """
     return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[list[Row], bool]:
-    """The rows, and whether the file is what `_rewrite` makes of them."""
+    """The rows, and whether the file is as `_rewrite` writes it."""
     try:
         with open_file(path) as file:
             lines = file.read().decode("utf-8", errors="surrogateescape").split("\n")
@@ -116,18 +115,18 @@ def _read(path: Path) -> tuple[list[Row], bool]:
             "or run again without --resume"
         ) from error
     header = next(csv.reader(lines[:1]), [])
-    whole = lines[:-1]  # what follows the last line end is nothing, or torn
-    if not whole:
+    complete = lines[:-1]  # after the last line end there is nothing, or an incomplete line
+    if not complete:
         return [], False
     if tuple(header) != COLUMNS:
         raise UsageError(
             f"{path} has other columns than this version writes; "
             "give a new output folder, or run again without --resume"
         )
-    found = [_row(cells) for cells in csv.reader(whole[1:])]
-    rows = {row.film: row for row in found if row is not None}
-    tidy = not lines[-1] and len(rows) == len(found) and list(rows) == sorted(rows)
-    return list(rows.values()), tidy
+    parsed = [_row(cells) for cells in csv.reader(complete[1:])]
+    rows = {row.film: row for row in parsed if row is not None}
+    is_final = not lines[-1] and len(rows) == len(parsed) and list(rows) == sorted(rows)
+    return list(rows.values()), is_final
 
 
 def _row(cells: list[str]) -> Row | None:

@@ -12,7 +12,7 @@ from pleura.core.arrays import KNOWN_CHANNELS, Mask
 from pleura.core.errors import DataError, FilmError
 from pleura.core.types import Radiograph
 from pleura.io.images.read_masks import MaskFile, read_mask
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 from pleura.io.read import read_radiograph
 
 __all__ = ["IGNORE", "Film", "Labels", "MaskPart", "fingerprint", "label_map_parts", "with_masks"]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.atomic import write_with_digest, written_whole
+from pleura.io.files.atomic import atomic_write, write_with_digest
 from pleura.lab.data.film import Film
 from pleura.lab.evaluate.calibration import (
     BINS,
@@ -215,13 +215,13 @@ def _parts(before: Sequence[PixelSample], after: Sequence[PixelSample], key: str
 
 def _write(result: dict[str, Any], out: Path) -> None:
     picture = draw(result)
-    with written_whole(out / "calibration.png") as file:
+    with atomic_write(out / "calibration.png") as file:
         file.write(picture)
     for name, text in (
         ("calibration.html", _page(result, picture).html()),
         ("calibration.json", json.dumps(result, indent=1, allow_nan=False) + "\n"),
     ):
-        with written_whole(out / name, "w") as file:
+        with atomic_write(out / name, "w") as file:
             file.write(text)
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pleura._version import __version__
 from pleura.core.masks.cleanup import clean
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.evaluate.bare_threshold import threshold_only
 from pleura.lab.evaluate.case import Examined, Judge, Row
 from pleura.lab.evaluate.metrics import METRICS
@@ -207,7 +207,7 @@ def evaluate(
         ("report.html", page),
         ("summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n"),
     ):
-        with written_whole(out / name, "w") as file:
+        with atomic_write(out / name, "w") as file:
             file.write(text)
     return summary
 

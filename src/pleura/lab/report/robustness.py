@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.evaluate.case import Judge
 from pleura.lab.evaluate.perturbation import UNPERTURBED
 from pleura.lab.evaluate.robustness import EFFECTS, Robustness, as_csv, tabulate, try_films
@@ -70,14 +70,14 @@ def robustness(
         **tabulate(outcome, seed=trial.seed),
     }
     picture = draw(outcome)
-    with written_whole(out / "robustness.png") as file:
+    with atomic_write(out / "robustness.png") as file:
         file.write(picture)
     for name, text in (
         ("robustness.csv", as_csv(outcome)),
         ("robustness.html", _page(result, picture).html()),
         ("robustness.json", json.dumps(result, indent=1, allow_nan=False) + "\n"),
     ):
-        with written_whole(out / name, "w") as file:
+        with atomic_write(out / name, "w") as file:
             file.write(text)
     return result
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pleura.core.card import Card
 from pleura.core.errors import UsageError
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row
@@ -143,7 +143,7 @@ def run_study(
                 rows = _scored(onnx_file, place.root / study.tested_on, scores)
                 results.setdefault(title, {})[str(seed)] = rows
             content = {"tested_on": study.tested_on, "rows": _rows(results)}
-            with written_whole(place.out / "study.json", "w") as file:
+            with atomic_write(place.out / "study.json", "w") as file:
                 file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
     return content
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.core.errors import DataError
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import with_masks
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row
@@ -147,6 +147,6 @@ def _write_result(result: dict[str, Any], root: Path, target: Path) -> Path:
     text = json.dumps(result, indent=1, allow_nan=False)
     for path in sorted({str(root.resolve()), str(root)}, key=len, reverse=True):
         text = text.replace(json.dumps(path)[1:-1], "DATA")
-    with written_whole(target, "w") as file:
+    with atomic_write(target, "w") as file:
         file.write(text + "\n")
     return target

@@ -15,7 +15,7 @@ from pleura.core.digest import sha256
 from pleura.core.errors import DataError
 from pleura.core.frame import Frame, normalise
 from pleura.core.masks.cleanup import THRESHOLD
-from pleura.io.atomic import write_with_digest
+from pleura.io.files.atomic import write_with_digest
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
 from pleura.net.export import with_card

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 
 __all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "TimeIsUp", "keep_best"]
 
@@ -152,7 +152,7 @@ class EpochTable(Callback):
             }
         )
         columns = dict.fromkeys(name for row in self.rows for name in row)
-        with written_whole(self.path, "w") as file:
+        with atomic_write(self.path, "w") as file:
             writer = csv.DictWriter(file, list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)

@@ -17,7 +17,7 @@ from pleura._version import __version__
 from pleura.core.card import Card
 from pleura.core.digest import sha256
 from pleura.core.errors import UsageError, WeightsError
-from pleura.io.atomic import write_with_digest, written_whole
+from pleura.io.files.atomic import atomic_write, write_with_digest
 from pleura.lab.train.recipe import Recipe, parse_recipe
 from pleura.net.checkpoint import from_safetensors, to_safetensors
 from pleura.net.export import to_onnx
@@ -250,5 +250,5 @@ def write_curves(table: Path, picture: Path) -> None:
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend(frameon=False)
-    with written_whole(picture) as file:
+    with atomic_write(picture) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 from pleura.lab.train.export import provenance
 from pleura.lab.train.machine import Machine
 from pleura.runtime.threads import cpu_model, usable_cpus
@@ -46,7 +46,7 @@ def add_session(path: Path, machine: Machine, *, epochs_done: int) -> None:
             **{name: version(name) for name in PACKAGES},
         },
     }
-    with written_whole(path, "w") as file:
+    with atomic_write(path, "w") as file:
         file.write(json.dumps([*earlier, session], indent=1) + "\n")
 
 

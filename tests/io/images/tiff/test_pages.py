@@ -1,4 +1,4 @@
-"""TIFF variants, written by the book: read exactly, or refused as what they are."""
+"""TIFF variants are read exactly, or refused with the right reason."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_every_kind_of_number_is_read_exactly(
 
 
 @pytest.mark.parametrize("kind", NUMBERS)
-def test_white_is_zero_whatever_the_numbers(film: np.ndarray, kind: str) -> None:
+def test_white_is_zero_is_inverted_for_every_number_type(film: np.ndarray, kind: str) -> None:
     values = typed(film, kind)
     written = Written()
     written.picture(values, photometric=0)
@@ -174,7 +174,9 @@ def test_white_is_zero_whatever_the_numbers(film: np.ndarray, kind: str) -> None
 
 @pytest.mark.parametrize("bits", [4, 10, 12, 14])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_samples_that_stand_without_gaps(film: np.ndarray, bits: int, order: str) -> None:
+def test_samples_without_gaps_between_them_are_read(
+    film: np.ndarray, bits: int, order: str
+) -> None:
     values = film >> 3 if bits == 4 else film * (2 ** (bits - 7))
     each = [[(number >> bit) & 1 for bit in range(bits)[::-1]] for number in values.ravel()]
     rows = np.packbits(np.array(each).reshape(len(values), -1), axis=1)
@@ -196,7 +198,7 @@ def test_grey_films_in_colour(film: np.ndarray, planar: bool, kind: str, deflate
     assert np.allclose(read_radiograph(bytes(written)).pixels, values, rtol=1e-5, atol=1e-5)
 
 
-def test_deep_colour_photographs_are_refused_as_others(film: np.ndarray) -> None:
+def test_sixteen_bit_colour_photographs_are_refused(film: np.ndarray) -> None:
     hues = np.dstack([film, film.max() - film, np.roll(film, 20, axis=0)]).astype(np.uint16) * 500
     written = Written()
     written.picture(hues, photometric=2)
@@ -218,24 +220,26 @@ def test_grey_and_alpha_of_16_bits(film: np.ndarray, planar: bool) -> None:
     assert read.notes == ("transparent parts were laid over black",)
 
 
-@pytest.mark.parametrize("said", range(1, 9))
-def test_orientation_of_numbers_that_pillow_does_not_read(film: np.ndarray, said: int) -> None:
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_to_numbers_that_pillow_does_not_read(
+    film: np.ndarray, orientation: int
+) -> None:
     values = typed(film, "f2")
     written, plain = Written(), BytesIO()
-    written.picture(values, extra={274: said})
+    written.picture(values, extra={274: orientation})
     exif = Image.Exif()
-    exif[274] = said
+    exif[274] = orientation
     Image.fromarray(film.astype(np.uint8)).save(plain, "PNG", exif=exif)
     shown = read_radiograph(plain.getvalue()).pixels
     read = read_radiograph(bytes(written))
     assert np.allclose((read.pixels + 1) * 64, shown)
-    assert any("EXIF orientation" in note for note in read.notes) == (said != 1)
+    assert any("EXIF orientation" in note for note in read.notes) == (orientation != 1)
 
 
 @pytest.mark.parametrize("flags", [{254: 1}, {254: 4}, {255: 2}, {}])
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("kind", ["u1", "u2", "f2"])
-def test_a_small_copy_before_the_film_is_not_the_film(
+def test_the_film_is_read_and_not_a_small_copy_before_it(
     film: np.ndarray, flags: dict[int, int], big: bool, kind: str
 ) -> None:
     values = typed(np.kron(film, np.ones((2, 2), int)), kind)
@@ -253,7 +257,7 @@ def test_a_small_copy_before_the_film_is_not_the_film(
         assert "its picture of 96 x 160 pixels was read" in read.notes[0]
 
 
-def test_a_film_with_small_copies_behind_it_is_the_film(film: np.ndarray) -> None:
+def test_the_film_is_read_and_not_small_copies_after_it(film: np.ndarray) -> None:
     values = typed(np.kron(film, np.ones((2, 2), int)), "u2")
     written = Written()
     inside = written.picture(values[::2, ::2], extra={254: 1}, linked=False)
@@ -273,7 +277,7 @@ def test_of_two_films_the_first_is_read(film: np.ndarray) -> None:
     assert read.notes == ("the file holds 2 pages; the first was read",)
 
 
-def test_a_damaged_second_page_leaves_the_first(film: np.ndarray) -> None:
+def test_the_first_page_is_read_if_the_second_is_damaged(film: np.ndarray) -> None:
     for place in (99_999, 9, None):  # beyond the end, inside the pixels, a ring
         written = Written()
         at = written.picture(typed(film, "u2"))
@@ -281,7 +285,7 @@ def test_a_damaged_second_page_leaves_the_first(film: np.ndarray) -> None:
         assert exact(read_radiograph(bytes(written)), typed(film, "u2"))
 
 
-def test_a_small_copy_of_a_film_that_is_damaged_is_not_taken_for_it(film: np.ndarray) -> None:
+def test_a_small_copy_of_a_damaged_film_is_refused(film: np.ndarray) -> None:
     written = Written()
     written.picture(typed(film, "u1"), extra={254: 1})
     struct.pack_into("<I", written.data, written.link, 99_999)
@@ -299,18 +303,20 @@ def test_a_small_copy_of_a_film_that_is_damaged_is_not_taken_for_it(film: np.nda
         ("u2", {262: 32803}),  # a sensor's mosaic
     ],
 )
-def test_what_is_not_read_is_called_a_variant_and_not_damaged(
+def test_a_variant_that_is_not_read_is_not_called_damaged(
     film: np.ndarray, kind: str, tags: dict[int, int]
 ) -> None:
     written = Written()
     written.picture(film.astype(kind), extra=tags)
-    with pytest.raises(UnreadableFilm, match=r"of a variant that is not read: .*export it") as said:
+    with pytest.raises(
+        UnreadableFilm, match=r"of a variant that is not read: .*export it"
+    ) as error:
         read_radiograph(bytes(written))
-    assert "damaged" not in str(said.value)
+    assert "damaged" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["u2", "f2"])
-def test_a_page_cut_short_is_damaged(film: np.ndarray, kind: str) -> None:
+def test_a_page_that_is_cut_short_is_called_damaged(film: np.ndarray, kind: str) -> None:
     written = Written()
     tags = written.tags(typed(film, kind))
     tags[273] = [place + 10**6 for place in tags[273]]
@@ -319,7 +325,7 @@ def test_a_page_cut_short_is_damaged(film: np.ndarray, kind: str) -> None:
         read_radiograph(bytes(written))
 
 
-def test_tiles_beyond_all_measure_are_damage(film: np.ndarray) -> None:
+def test_tiles_that_are_far_too_large_are_called_damaged(film: np.ndarray) -> None:
     for size in (0, 2**30):
         written = Written()
         written.page(written.tags(typed(film, "f2"), tile=16) | {322: size, 323: size})
@@ -327,7 +333,7 @@ def test_tiles_beyond_all_measure_are_damage(film: np.ndarray) -> None:
             read_radiograph(bytes(written))
 
 
-def test_cie_lab_is_read_by_its_lightness(film: np.ndarray) -> None:
+def test_the_lightness_of_cie_lab_is_read(film: np.ndarray) -> None:
     grey = Image.fromarray((film * 2).astype(np.uint8)).convert("RGB")
     profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     lab = ImageCms.applyTransform(grey, ImageCms.buildTransform(*profiles, "RGB", "LAB"))

@@ -1,0 +1,1 @@
+"""The command `pleura dicomweb`: films and results over DICOMweb."""

@@ -10,7 +10,7 @@ from pleura.apps.pacs.client import Refused, web_errors
 from pleura.apps.pacs.destinations import Stow
 from pleura.apps.pacs.results import ResultMaker, verdict_text
 from pleura.core.errors import FilmError, UnsuitableFilm
-from pleura.io.dicom.received import read_json
+from pleura.io.dicom.received import dataset_from_json
 from pleura.io.dicom.results import dicom_bytes
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class Pull:
             metadata = self.source.retrieve_instance_metadata(*film)
             instances = self.target.search_for_instances(film.study)
         stored = {_value(instance, _INSTANCE) for instance in instances}
-        return any(stored >= uids for uids in self.maker.result_uid_sets(read_json(metadata)))
+        return any(
+            stored >= uids for uids in self.maker.result_uid_sets(dataset_from_json(metadata))
+        )
 
     def _content(self, film: Film) -> bytes:
         with web_errors():

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pleura.core.errors import UsageError
-from pleura.io.atomic import cannot_write, settle, written_whole
+from pleura.io.files.atomic import atomic_write, cannot_write, flush_folder
 
 __all__ = ["NodeFolder"]
 
@@ -85,9 +85,9 @@ class NodeFolder:
         Raises:
             OutputError: the film cannot be written.
         """
-        with written_whole(self.films / name) as file:
+        with atomic_write(self.films / name) as file:
             file.write(content)
-        settle(self.films)
+        flush_folder(self.films)
 
     def delete_film(self, name: str | None) -> None:
         """Delete a film's file."""
@@ -106,11 +106,11 @@ class NodeFolder:
                 shutil.rmtree(folder, ignore_errors=True)
             part.mkdir(mode=0o700)
             for name, content in files.items():
-                with written_whole(part / name) as file:
+                with atomic_write(part / name) as file:
                     file.write(content)
-            settle(part)
+            flush_folder(part)
             part.rename(complete)
-            settle(self.results)
+            flush_folder(self.results)
         except OSError as error:
             raise cannot_write(complete, error) from error
 

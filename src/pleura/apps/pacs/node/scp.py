@@ -23,7 +23,7 @@ from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue import Accepted, Queue
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
-from pleura.io.dicom.received import FILM_CLASSES, check_arrival, transfer_syntaxes
+from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
 from pleura.io.film_checks import MOST_PIXELS
 
 __all__ = ["FilmReceiver", "Scp", "StoreStatus"]
@@ -91,7 +91,7 @@ class FilmReceiver:
             return StoreStatus.DEFECT
 
     def _store(self, content: bytes, *, uid: str, sender: str) -> StoreStatus:
-        if check_arrival(content) != uid:
+        if check_received_file(content) != uid:
             LOG.warning("not stored, from %s: sent with another UID than its own", sender)
             return StoreStatus.OTHER_UID
         if not self.space.has_room_for_film(len(content)):

@@ -1,0 +1,1 @@
+"""Limits of the web service: films at a time, the queue, memory for uploads."""

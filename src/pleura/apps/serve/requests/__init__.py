@@ -1,0 +1,1 @@
+"""Requests of the web service: query parameters and uploaded films."""

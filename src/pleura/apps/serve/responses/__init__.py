@@ -1,0 +1,1 @@
+"""Responses of the web service: results, problems, the OpenAPI description."""

@@ -1,0 +1,1 @@
+"""Security of the web service: middleware, allowed hosts, connections."""

@@ -1,0 +1,1 @@
+"""Decoding the pixels of a DICOM file: codecs, fragments, lookup tables, brightness."""

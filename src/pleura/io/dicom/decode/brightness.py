@@ -1,11 +1,10 @@
-"""From stored DICOM values to brightness: bits, modality LUT, VOI, photometric interpretation.
+"""Converting stored DICOM values to brightness: modality LUT, window or VOI LUT, MONOCHROME1.
 
-What the network sees is scaled between two percentiles of the film anyway, so a linear window can
-only help by clipping what lies outside the anatomy (collimator, markers), and can harm by clipping
-the anatomy. Hence, after the modality LUT or rescale: the first item of VOILUTSequence is applied
-whole, since its curve is how the film was meant to look; so is a SIGMOID window; a linear window
-only clips, and only if it keeps at least half of the pixels. A LUT or window that leaves nothing to
-see is ignored. Whatever is ignored is noted.
+The network's input is scaled between two percentiles of the film. So a linear window helps only if
+it clips pixels outside the anatomy (collimator, markers), and harms if it clips the anatomy. After
+the modality LUT or rescale, the first usable item of VOILUTSequence is applied, or a SIGMOID
+window. A linear window only clips, and only if it keeps at least half of the pixels. A LUT or
+window that leaves no detail is ignored, with a note.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from pydicom.pixels.utils import pixel_array
 from pleura.core.arrays import Mask, Pixels
 from pleura.io.dicom.decode.luts import is_complete, look_up, luts
 from pleura.io.dicom.header import number, text, word
-from pleura.io.film_checks import even_sample, leaves_enough
+from pleura.io.film_checks import even_sample, keeps_detail
 
 __all__ = ["brightness", "stored_values"]
 
 MOST_CLIPPED = 0.5
 """Share of the pixels that a linear window may clip."""
 
-_PART = 1_000_000  # pixels
+_PART = 1_000_000  # pixels that are changed at a time
 
 MOST_PADDING = 0.9
-"""Share of the pixels that can be padding: a film of an arm in a large frame has less."""
+"""The largest share of the pixels that can be padding."""
 
 
 def stored_values(dataset: Dataset) -> NDArray[Any]:
-    """The pixels as stored, decompressed, sign and unused bits put right.
+    """The stored pixels, decompressed: (H, W) integers, or (H, W, 3) RGB.
 
-    (H, W) integers, or (H, W, 3) RGB.
+    Unused bits are removed and the sign is kept.
     """
     shift = 0
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
@@ -46,14 +45,14 @@ def stored_values(dataset: Dataset) -> NDArray[Any]:
         return np.asarray(pixel_array(dataset))
     raw = np.asarray(pixel_array(dataset, correct_unused_bits=False))
     unused = int(dataset.BitsAllocated) - int(dataset.BitsStored)
-    # Up to the top bit, then down: the upper unused bits fall out and the sign is kept.
+    # Shift left to the top bit, then right: this removes unused bits and keeps the sign.
     return (raw << (unused - shift)) >> unused
 
 
 def brightness(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Pixels:
     """(H, W) stored values -> (H, W) float32, brighter = denser.
 
-    Values are changed in place, part by part: of a large film there is one array of floats.
+    Values are changed in place, part by part, so that there is one array of floats only.
     """
     padding = _padding(stored, dataset, notes)
     values = _modality(stored.astype(np.float32), dataset, notes)
@@ -67,7 +66,7 @@ def brightness(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Pixe
 
 
 def _padding(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Mask | None:
-    """Pixels with PixelPaddingValue, or between it and PixelPaddingRangeLimit; None if none."""
+    """The pixels from PixelPaddingValue to PixelPaddingRangeLimit; None if there are none."""
     value = number(dataset, "PixelPaddingValue")
     if value is None:
         return None
@@ -81,9 +80,9 @@ def _padding(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Mask |
 
 
 def _as_stored(value: float, dataset: Dataset) -> float:
-    """A stated value that the pixels' bits cannot hold, as the same bits read as the pixels are.
+    """`value` in the pixels' own sign: its bits are read as those of the pixels are.
 
-    Devices write it unsigned beside signed pixels, and the reverse.
+    Devices write an unsigned value for signed pixels, and the reverse.
     """
     bits, signed = int(dataset.BitsStored), bool(number(dataset, "PixelRepresentation"))
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
@@ -93,9 +92,9 @@ def _as_stored(value: float, dataset: Dataset) -> float:
 
 
 def _modality(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
-    shown = _first_of_use(values, dataset, "ModalityLUTSequence", notes)
-    if shown is not None:
-        return shown
+    mapped = _first_usable_lut(values, dataset, "ModalityLUTSequence", notes)
+    if mapped is not None:
+        return mapped
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     if slope in (None, 0.0, 1.0) and not intercept:
         return values
@@ -105,14 +104,14 @@ def _modality(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
 
 
 def _voi(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
-    shown = _first_of_use(values, dataset, "VOILUTSequence", notes)
-    return _windowed(values, dataset, notes) if shown is None else shown
+    mapped = _first_usable_lut(values, dataset, "VOILUTSequence", notes)
+    return _windowed(values, dataset, notes) if mapped is None else mapped
 
 
-def _first_of_use(
+def _first_usable_lut(
     values: Pixels, dataset: Dataset, keyword: str, notes: list[str]
 ) -> Pixels | None:
-    """The first LUT of a sequence that leaves something to see, applied; None without one."""
+    """Apply the first LUT of a sequence that keeps enough detail; None if there is none."""
     for lut in luts(dataset, keyword):
         if lut is None:
             notes.append(f"{keyword} holds no table; it was ignored")
@@ -121,21 +120,21 @@ def _first_of_use(
             notes.append(f"{keyword} lacks entries that the film needs; it was ignored")
             continue
         apply = look_up(values, lut)
-        if _leaves_enough(values, apply):
+        if _keeps_detail(values, apply):
             return _apply(values, apply)
         notes.append(f"{keyword} leaves nothing to see; it was ignored")
     return None
 
 
 def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
-    """The first window applied; `values` themselves where there is none or it cuts too much."""
+    """Apply the first window; `values` are unchanged without one, or if it clips too much."""
     centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
     if centre is None or width is None or width <= 0:
         return values
     function = text(dataset, "VOILUTFunction") or "LINEAR"
     if function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
         curve = _sigmoid(np.float32(centre), np.float32(width))
-        if _leaves_enough(values, curve):
+        if _keeps_detail(values, curve):
             return _apply(values, curve)
         notes.append("the file's window leaves nothing to see; it was ignored")
         return values
@@ -159,30 +158,30 @@ def _sigmoid(centre: np.float32, width: np.float32) -> Callable[[Pixels], Pixels
     return curve
 
 
-def _leaves_enough(values: Pixels, change: Callable[[Pixels], Pixels]) -> bool:
-    """`leaves_enough`, judged by a sample before all values are changed."""
+def _keeps_detail(values: Pixels, change: Callable[[Pixels], Pixels]) -> bool:
+    """Whether `change` keeps enough detail, measured on a sample of the values."""
     sample = even_sample(values)
-    return leaves_enough(sample, change(sample))
+    return keeps_detail(sample, change(sample))
 
 
 def _apply(values: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
-    """All values changed, in place."""
+    """Change all values, in place."""
     for part in _parts(values):
         part[:] = change(part)
     return values
 
 
 def _parts(values: Pixels) -> Iterator[Pixels]:
-    """Rows of (H, W) values, about `_PART` pixels at a time, to be changed in place."""
+    """Views of some rows of (H, W) values, about `_PART` pixels each."""
     rows = max(1, _PART // values.shape[1])
     return (values[top : top + rows] for top in range(0, len(values), rows))
 
 
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
-    """Whether low values are bright.
+    """Whether low values are bright, as in MONOCHROME1.
 
-    PhotometricInterpretation decides, once: PresentationLUTShape INVERSE says the same thing again
-    for MONOCHROME1 (PS3.3 C.11.6) and is only compared with it.
+    PhotometricInterpretation decides. PresentationLUTShape INVERSE repeats it for MONOCHROME1
+    (PS3.3 C.11.6), so it is only compared.
     """
     inverted = word(dataset, "PhotometricInterpretation") == "MONOCHROME1"
     shape = text(dataset, "PresentationLUTShape")

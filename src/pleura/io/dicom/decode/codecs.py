@@ -1,4 +1,4 @@
-"""The compressions of DICOM, which of them can be read here, and a decoder for 12-bit JPEG."""
+"""Decoders of compressed DICOM pixels: which are installed, and one for 12-bit JPEG."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ __all__ = [
 
 
 PACKAGE = "python-gdcm"
-"""Reads every JPEG of DICOM but 12-bit JPEG Extended, for which there is the extra `jpeg12`."""
+"""The package that reads every JPEG of DICOM but 12-bit JPEG Extended (extra `jpeg12`)."""
 
 EXTRA = "pleura[jpeg12]"
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """One way in which DICOM compresses pixels."""
+    """A compression of DICOM pixels, and whether it can be read."""
 
     name: str
-    """The transfer syntax's, as the standard writes it."""
+    """The name of the transfer syntax in the standard."""
 
     available: bool
     package: str
-    """What to install where it is not."""
+    """The package to install if it is not available."""
 
 
 def decoders() -> Iterator[Decoder]:
-    """The compressions that films come in, and whether each can be read here."""
+    """The compressions of films, and whether each can be read on this machine."""
     for syntax in (DEFLATED, *COMPRESSED):
         if syntax != JPEG_EXTENDED:
             yield Decoder(UID(syntax).name, bool(get_decoder(syntax).is_available), PACKAGE)
@@ -56,20 +56,20 @@ DECODER_DEPENDENCIES = {UID(JPEG_EXTENDED): ("imagecodecs",)}
 
 
 def add_jpeg12() -> None:
-    """Register this decoder with pydicom, once; pydicom tries its own decoders before."""
+    """Register the decoder for 12-bit JPEG with pydicom, once; pydicom tries its own first."""
     decoder = get_decoder(JPEG_EXTENDED)
     known = (*decoder.available_plugins, *decoder.missing_dependencies)
-    if not any(each.startswith(PLUGIN) for each in known):
+    if not any(name.startswith(PLUGIN) for name in known):
         decoder.add_plugin(PLUGIN, (__name__, "decode_frame"))
 
 
 def is_available(uid: str) -> bool:
-    """Whether a film of this transfer syntax can be decoded here."""
+    """Whether this decoder is for the transfer syntax `uid` and its package is installed."""
     return uid in DECODER_DEPENDENCIES and find_spec("imagecodecs") is not None
 
 
 def decode_frame(src: bytes, runner: Any) -> bytes:
-    """One frame, decoded; `runner` is pydicom's, and is told how deep the pixels are."""
+    """Decode one frame; the depth of its pixels is set on `runner`, which is pydicom's."""
     import imagecodecs
 
     pixels = imagecodecs.jpeg_decode(src)

@@ -1,10 +1,10 @@
-"""Reading size, depth and components from the header of a compressed picture, without decoding."""
+"""Reading size, bits and components from the header of a compressed picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Codestream", "begins_one", "read_codestream"]
+__all__ = ["Codestream", "begins_codestream", "read_codestream"]
 
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # JPEG and JPEG-LS, J2K, JP2
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, SOF55
@@ -18,13 +18,13 @@ class Codestream:
     rows: int
     columns: int
     bits: int
-    """Of a sample."""
+    """Bits of a sample."""
 
     components: int
 
 
-def begins_one(data: bytes) -> bool:
-    """Whether a JPEG, JPEG-LS, JPEG 2000 or RLE picture begins here."""
+def begins_codestream(data: bytes) -> bool:
+    """Whether `data` begins with a JPEG, JPEG-LS, JPEG 2000 or RLE picture."""
     if data.startswith(_STARTS):
         return True
     segments, first = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4))
@@ -57,7 +57,7 @@ def _jpeg(data: bytes) -> Codestream | None:
 
 
 def _jpeg_2000(size: bytes) -> Codestream | None:
-    """From behind the SIZ marker: Lsiz, Rsiz, Xsiz, Ysiz, XOsiz, YOsiz, four of tiles, Csiz."""
+    """From the bytes after SIZ: Lsiz, Rsiz, Xsiz, Ysiz, XOsiz, YOsiz, four of tiles, Csiz."""
     if len(size) < 39:
         return None
     right, bottom, left, top = (int.from_bytes(size[n : n + 4], "big") for n in (4, 8, 12, 16))

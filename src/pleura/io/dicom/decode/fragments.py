@@ -1,7 +1,7 @@
 """Repacking compressed pixels of DICOM that do not follow the standard.
 
-A film is one frame, so its fragments belong together in their order, whatever the table of offsets
-says. Pixels that are packed as the standard says stay as they are; all others are packed anew.
+A film is one frame, so all its fragments belong to it in their order; a table of offsets that
+states otherwise is ignored. Pixels that follow the standard are not changed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from pleura.io.dicom.decode.codestream import begins_one
+from pleura.io.dicom.decode.codestream import begins_codestream
 
-__all__ = ["closed", "codestream_of", "put_right"]
+__all__ = ["codestream_of", "repack", "with_delimiter"]
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _TAG, _OPEN = b"\xe0\x7f\x10\x00", b"\xff\xff\xff\xff"
@@ -21,8 +21,8 @@ _STARTS = (_TAG + b"OB\0\0" + _OPEN, _TAG + b"OW\0\0" + _OPEN, _TAG + b"UN\0\0" 
 _NOTE = "the compressed pixels are packed otherwise than DICOM says; they were read all the same"
 
 
-def put_right(dataset: Dataset, notes: list[str]) -> None:
-    """Pack the compressed pixels of a film as the standard says, in place."""
+def repack(dataset: Dataset, notes: list[str]) -> None:
+    """Pack the compressed pixels of a film as the standard requires, in place."""
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     packed: bytes = dataset.PixelData
@@ -31,7 +31,7 @@ def put_right(dataset: Dataset, notes: list[str]) -> None:
         _wrap(dataset, notes)
         return
     table, *parts = fragments
-    if begins_one(table) or not parts:
+    if begins_codestream(table) or not parts:
         table, parts = b"", fragments
     tables = any(f"ExtendedOffsetTable{end}" in dataset for end in ("", "Lengths"))
     if len(parts) == 1 and table in (b"", bytes(4)) and parts is not fragments and not tables:
@@ -42,15 +42,15 @@ def put_right(dataset: Dataset, notes: list[str]) -> None:
 
 
 def codestream_of(dataset: Dataset) -> bytes:
-    """The first fragment of a film's compressed pixels, after `put_right`; empty for others."""
+    """The compressed picture of a film, after `repack`; empty for uncompressed films."""
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return b""
-    return next((each for each in _fragments(dataset.PixelData) if begins_one(each)), b"")
+    return next(filter(begins_codestream, _fragments(dataset.PixelData)), b"")
 
 
 def _wrap(dataset: Dataset, notes: list[str]) -> None:
     """Pack a codestream that is stored without items."""
-    if begins_one(dataset.PixelData):
+    if begins_codestream(dataset.PixelData):
         notes.append(_NOTE)
         _pack(dataset, dataset.PixelData)
 
@@ -65,7 +65,7 @@ def _pack(dataset: Dataset, codestream: bytes) -> None:
 
 
 def _fragments(packed: bytes) -> Iterator[bytes]:
-    """The values of the items, the table of offsets first, up to bytes that are no item."""
+    """The values of the items, the table of offsets first, up to the first other bytes."""
     at = 0
     while packed[at : at + 4] == _ITEM:
         size = int.from_bytes(packed[at + 4 : at + 8], "little")
@@ -73,8 +73,8 @@ def _fragments(packed: bytes) -> Iterator[bytes]:
         at += 8 + size
 
 
-def closed(content: bytes) -> bytes | None:
-    """The file up to the end of its last whole fragment, closed; None if it ends inside one."""
+def with_delimiter(content: bytes) -> bytes | None:
+    """The file up to its last complete fragment, plus a delimiter; None if that is cut short."""
     begins = [at for start in _STARTS if (at := content.rfind(start + _ITEM)) >= 0]
     implicit = content.rfind(_TAG + _OPEN + _ITEM)
     if not begins and implicit < 0:

@@ -1,8 +1,8 @@
-"""Reading look-up tables of DICOM (modality and VOI LUT), also some that break the standard.
+"""Reading lookup tables of DICOM (modality and VOI LUT), also some that break the standard.
 
 Devices write items without a table, descriptors of another length than the data, and the first
 input value with the wrong sign. A table is read if it is clear which value each entry belongs to;
-else it is None, and the film is shown without it.
+else it is None, and not applied.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ MOST_ENTRIES = 2**16
 """The most entries of a table; a descriptor has 0 for it (PS3.3 C.11.1.1.1)."""
 
 MOST_BEYOND = 0.01
-"""Share of the pixels that may need entries which the table lacks."""
+"""The largest share of the pixels that may need an entry that the table lacks."""
 
-_WRAP = 2**16  # between a 16-bit number read as unsigned and as signed
-_SAMPLE = 8  # every so many rows and columns are looked at
+_WRAP = 2**16  # difference of a 16-bit number read as unsigned and as signed
+_SAMPLE = 8  # every 8th row and column is examined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class Lut:
     """The input value of the first entry, as the file states it."""
 
     missing: int = 0
-    """Entries that the file declares and does not hold."""
+    """Number of entries that the file declares but does not have."""
 
 
 def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
@@ -51,19 +51,19 @@ def luts(dataset: Dataset, keyword: str) -> list[Lut | None]:
 
 
 def look_up(values: Pixels, lut: Lut) -> Callable[[Pixels], Pixels]:
-    """What maps any of the (H, W) `values` through `lut`; its ends hold for what lies beyond."""
+    """The function that maps (H, W) `values` through `lut`; values outside get its end entries."""
     last, first = len(lut.table) - 1, _first(values, lut)
 
     def mapped(part: Pixels) -> Pixels:
         index = np.clip(np.rint(part) - first, 0, last).astype(np.intp)
-        found: Pixels = lut.table[index]
-        return found
+        looked_up: Pixels = lut.table[index]
+        return looked_up
 
     return mapped
 
 
 def is_complete(values: Pixels, lut: Lut) -> bool:
-    """Whether the entries that `lut` lacks are needed by next to none of the (H, W) values."""
+    """Whether almost none of the (H, W) values need entries that `lut` lacks."""
     end = _first(values, lut) + len(lut.table)
     sample = values[::_SAMPLE, ::_SAMPLE]
     return not lut.missing or float(np.mean(sample >= end)) <= MOST_BEYOND
@@ -72,7 +72,7 @@ def is_complete(values: Pixels, lut: Lut) -> bool:
 def lut_table(item: Dataset, entries: int, *, big_endian: bool, depth: int = 16) -> Pixels:
     """LUTData as float32; its VR may be US (numbers) or OW (bytes, one or two an entry).
 
-    At most `entries`; fewer where there are no more, none where there is no data.
+    It has at most `entries` values, fewer if the data is shorter, none without data.
     """
     data: Any = item.get("LUTData")
     if data is None:
@@ -86,7 +86,7 @@ def lut_table(item: Dataset, entries: int, *, big_endian: bool, depth: int = 16)
 
 
 def _is_packed(data: bytes, entries: int, *, depth: int, big_endian: bool) -> bool:
-    """Whether each byte is an entry, and not each pair of bytes."""
+    """Whether each byte is an entry; otherwise each pair of bytes is."""
     if len(data) in (entries, entries + entries % 2):
         return True
     if depth > 8 or len(data) >= 2 * entries:
@@ -101,13 +101,13 @@ def _read(item: Dataset, *, big_endian: bool) -> Lut | None:
         depth = described[2] if len(described) > 2 else 16
         entries = entries % MOST_ENTRIES or MOST_ENTRIES
         table = lut_table(item, entries, big_endian=big_endian, depth=depth)
-    except (AttributeError, TypeError, ValueError):  # no descriptor, or none that is one
+    except (AttributeError, TypeError, ValueError):  # a missing or invalid descriptor
         return None
     return Lut(table, first, entries - len(table)) if len(table) > 1 else None
 
 
 def _first(values: Pixels, lut: Lut) -> int:
-    """The first input value, by the sign under which most of `values` lie in the table."""
+    """The first input value, with the sign for which more of `values` are in the table."""
     sample = values[::_SAMPLE, ::_SAMPLE]
     stated, other = lut.first, lut.first + (_WRAP if lut.first < 0 else -_WRAP)
     inside = [_share_inside(sample, first, len(lut.table)) for first in (stated, other)]

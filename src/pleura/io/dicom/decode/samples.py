@@ -1,4 +1,4 @@
-"""Correcting headers whose number of samples a pixel differs from that of the pixels."""
+"""Correcting a header whose samples per pixel or bits differ from the pixels themselves."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from pleura.io.dicom.decode.codestream import Codestream, read_codestream
 from pleura.io.dicom.decode.fragments import codestream_of
 from pleura.io.dicom.header import number, word
 
-__all__ = ["check_stream", "count_samples"]
+__all__ = ["check_stream", "correct_samples"]
 
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "PALETTE COLOR")
-_YCC_JPEG = b"\xff\xc0"  # the frame of baseline JPEG, which keeps colour as Y, Cb, Cr
-_NO_TRANSFORM = b"Adobe"  # a segment that ends in 0 where the colours are R, G, B
+_YCC_JPEG = b"\xff\xc0"  # the frame of baseline JPEG, whose colours are Y, Cb, Cr
+_NO_TRANSFORM = b"Adobe"  # a segment that ends in 0 if the colours are R, G, B
 
 
-def count_samples(dataset: Dataset, notes: list[str]) -> bool:
-    """Set the header to the samples that the pixels have; True for colour that was called grey.
+def correct_samples(dataset: Dataset, notes: list[str]) -> bool:
+    """Set the header to the samples of the pixels; True for colour pixels with a grey header.
 
-    Such a film is read as colour, converted to grey, and then treated as its header says.
+    Such a film is read in colour, converted to grey, and then treated as its header states.
     """
     stated = int(number(dataset, "SamplesPerPixel") or 1)
     stream = read_codestream(codestream_of(dataset))
     if stream and stream.bits > int(number(dataset, "BitsAllocated") or 16):
-        _deepen(dataset, stream.bits)
+        _set_bits(dataset, stream.bits)
         notes.append(f"the pixels have {stream.bits} bits, and the file says fewer; all were read")
-    held = stream.components if stream else _native_samples(dataset, stated)
+    actual = stream.components if stream else _native_samples(dataset, stated)
     grey = word(dataset, "PhotometricInterpretation") not in _COLOURS
-    if held == 3 and grey:
-        _name_colour(dataset, stream)
+    if actual == 3 and grey:
+        _set_colour(dataset, stream)
         notes.append("the file calls its pixels grey, and they are in colour; they were made grey")
         return True
-    if held == 1 and stated == 3:
+    if actual == 1 and stated == 3:
         dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
         notes.append("the file calls its pixels coloured, and they are grey; they were read so")
     return False
 
 
 def check_stream(dataset: Dataset) -> None:
-    """Raise `UnreadableFilm` where the compressed pixels contradict the header of the film.
+    """Raise `UnreadableFilm` if the compressed pixels contradict the header of the film.
 
-    A decoder that allocates memory by one of them may write outside of it by the other.
+    A decoder may allocate memory for one size and write the other size into it.
     """
     stream = read_codestream(codestream_of(dataset))
     if stream is None:
         return
     stated = int(dataset.Rows), int(dataset.Columns), int(number(dataset, "SamplesPerPixel") or 1)
-    held = stream.rows, stream.columns, stream.components
-    if stated != held:
+    actual = stream.rows, stream.columns, stream.components
+    if stated != actual:
         raise UnreadableFilm(
             f"the header says {_described(*stated)}, the compressed pixels are "
-            f"{_described(*held)}; the file is damaged: export it again"
+            f"{_described(*actual)}; the file is damaged: export it again"
         )
     allocated = int(number(dataset, "BitsAllocated") or 8)
     if stream.bits > allocated:
@@ -65,25 +65,25 @@ def _described(rows: int, columns: int, components: int) -> str:
     return f"{columns} x {rows} pixels of {components} component{'s' if components != 1 else ''}"
 
 
-def _name_colour(dataset: Dataset, stream: Codestream | None) -> None:
+def _set_colour(dataset: Dataset, stream: Codestream | None) -> None:
     dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, 0
     dataset.PhotometricInterpretation = "RGB"
     if stream is None:
         return
-    _deepen(dataset, stream.bits)
+    _set_bits(dataset, stream.bits)
     data = codestream_of(dataset)
     adobe = data.find(_NO_TRANSFORM, 0, 4096)
     if _YCC_JPEG in data[:65536] and not (adobe > 0 and data[adobe + 11 : adobe + 12] == b"\0"):
         dataset.PhotometricInterpretation = "YBR_FULL_422"
 
 
-def _deepen(dataset: Dataset, bits: int) -> None:
+def _set_bits(dataset: Dataset, bits: int) -> None:
     dataset.BitsAllocated, dataset.BitsStored = (8 if bits <= 8 else 16), bits
     dataset.HighBit = bits - 1
 
 
 def _native_samples(dataset: Dataset, stated: int) -> int:
-    """Samples a pixel by the length of uncompressed pixels, where that is 3 times what is said."""
+    """Samples per pixel: 3 if the uncompressed pixels are 3 times as long as stated."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated or stated != 1:
         return stated
     plane = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8

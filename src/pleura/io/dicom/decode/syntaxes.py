@@ -1,7 +1,4 @@
-"""The transfer syntaxes that films come in, by their UIDs; known without pydicom.
-
-UIDs and names are those of DICOM PS3.6, annex A.
-"""
+"""UIDs of the transfer syntaxes of films (DICOM PS3.6, annex A); does not import pydicom."""
 
 from __future__ import annotations
 
@@ -19,12 +16,12 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-"""The whole data set is compressed, and its pixels are plain inside."""
+"""The data set is compressed as one stream; its pixels are uncompressed inside."""
 
 UNCOMPRESSED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
 
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-"""JPEG of 8 or 12 bits; the second needs the extra `jpeg12`."""
+"""JPEG of 8 or 12 bits; 12 bits need the extra `jpeg12`."""
 
 COMPRESSED = (
     "1.2.840.10008.1.2.4.80",  # JPEG-LS Lossless
@@ -37,4 +34,4 @@ COMPRESSED = (
     JPEG_EXTENDED,
     "1.2.840.10008.1.2.5",  # RLE Lossless
 )
-"""Pixels are compressed; in the order in which the node offers to take them."""
+"""Syntaxes with compressed pixels, in the order in which the node proposes them."""

@@ -1,4 +1,4 @@
-"""What all DICOM results share: UIDs, series, equipment, codes and remarks."""
+"""The parts that all DICOM results share: UIDs, series, equipment, codes and remarks."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from pydicom.uid import UID
 from pleura.core.arrays import Definition, Verdict
 from pleura.core.masks.overlay import HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Provenance, Segmentation
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = [
     "AI",
     "ANATOMY",
     "BOTH_SIDES",
     "COLOURS",
-    "DEFINED_AS",
+    "DEFINITION_TEXTS",
     "LABELS",
     "MAKER",
     "NOT_FOR_DIAGNOSIS",
     "OUR_SCHEME",
     "PARTS",
     "PLAIN_FILM",
-    "SAID",
     "SIDES",
-    "comment",
-    "lossy_as",
+    "VERDICT_TEXTS",
+    "add_remarks",
+    "common_arguments",
+    "copy_lossy_compression",
     "parameters",
     "remarks",
     "result_uid",
     "series_suffix",
-    "stamp",
 ]
 
 
 MAKER = "Pleura"
-"""Manufacturer, model and algorithm name, by which results are recognised when they come back."""
+"""Manufacturer, model and algorithm name; a result that is received is recognised by it."""
 
-NOT_FOR_DIAGNOSIS = "Lungs found by software; not for primary diagnosis"
-DEFINED_AS: dict[Definition, str] = {
+NOT_FOR_DIAGNOSIS = "Lungs segmentation by software; not for primary diagnosis"
+DEFINITION_TEXTS: dict[Definition, str] = {
     "field": "lung field: heart and mediastinum left out",
     "whole": "whole lung: the part behind the heart included",
 }
-_NAMES = UUID("5f0a4d0e-9f0b-5c0e-8c39-0a3b1c6d7e21")  # our own space of names, for uuid5
-_SERIES = {  # format -> series number, and description; high numbers sort behind the films
+_NAMES = UUID("5f0a4d0e-9f0b-5c0e-8c39-0a3b1c6d7e21")  # Pleura's own namespace for uuid5
+_SERIES = {  # format -> series number and description; viewers list high numbers last
     "dicom-seg": (9001, "Lungs"),
     "dicom-seg-fractional": (9002, "Lung probabilities"),
     "dicom-seg-labelmap": (9003, "Lungs, label map"),
@@ -58,45 +58,45 @@ _SERIES = {  # format -> series number, and description; high numbers sort behin
 }
 
 
-def result_uid(film_uid: str, made_by: Provenance, name: str) -> UID:
-    """The SOPInstanceUID of the result `name` of a film; the same whenever it is made again.
+def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
+    """The SOPInstanceUID of the result `name` of a film; the same each time it is made.
 
-    It follows from the film's UID, the version of Pleura, the weights' hash, the engine and the
-    definition of lung, so that a second run makes no second set, and other weights never reuse a
-    UID. A UUID of RFC 9562's version 5 under 2.25, as PS3.5 B.2 has it.
+    It depends on the film's UID, the version of Pleura, the weights' hash, the engine and the
+    definition of lung: a second run gives the same UIDs, other weights give other ones. It is a
+    UUID of version 5 (RFC 9562) under 2.25, as in PS3.5 B.2.
     """
-    told = "\n".join((film_uid, *map(str, astuple(made_by)), name))
-    return UID(f"2.25.{uuid5(_NAMES, told).int}")
+    identity = "\n".join((film_uid, *map(str, astuple(provenance)), name))
+    return UID(f"2.25.{uuid5(_NAMES, identity).int}")
 
 
-def stamp(film_uid: str, found: Segmentation, name: str) -> dict[str, Any]:
+def common_arguments(film_uid: str, segmentation: Segmentation, name: str) -> dict[str, Any]:
     """The arguments that highdicom's objects share: instance, series, equipment."""
-    made_by = found.provenance
+    provenance = segmentation.provenance
     number, description = _SERIES[name.partition("+")[0]]
     return {
-        "sop_instance_uid": result_uid(film_uid, made_by, name),
+        "sop_instance_uid": result_uid(film_uid, provenance, name),
         "instance_number": 1,
-        "series_instance_uid": result_uid(film_uid, made_by, f"{name}/series"),
+        "series_instance_uid": result_uid(film_uid, provenance, f"{name}/series"),
         "series_number": number,
-        "series_description": f"{MAKER}: {description}{series_suffix(found)}",
+        "series_description": f"{MAKER}: {description}{series_suffix(segmentation)}",
         "manufacturer": MAKER,
         "manufacturer_model_name": MAKER,
-        "software_versions": made_by.version,
-        "device_serial_number": made_by.weights_sha256[:16],
+        "software_versions": provenance.version,
+        "device_serial_number": provenance.weights_sha256[:16],
     }
 
 
-def parameters(made_by: Provenance) -> dict[str, str]:
-    """The algorithm's parameters: weights, their hash, definition, engine."""
+def parameters(provenance: Provenance) -> dict[str, str]:
+    """The algorithm's parameters: weights, their hash, definition of lung, engine."""
     return {
-        "weights": made_by.weights_name.replace(",", " "),
-        "weights_sha256": made_by.weights_sha256,
-        "definition": made_by.definition,
-        "engine": made_by.engine,
+        "weights": provenance.weights_name.replace(",", " "),
+        "weights_sha256": provenance.weights_sha256,
+        "definition": provenance.definition,
+        "engine": provenance.engine,
     }
 
 
-def lossy_as(film: Dataset, image: Dataset) -> None:
+def copy_lossy_compression(film: Dataset, image: Dataset) -> None:
     """Copy the film's attributes of lossy compression to `image`, in place."""
     image.LossyImageCompression = film.LossyImageCompression
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
@@ -107,10 +107,10 @@ def lossy_as(film: Dataset, image: Dataset) -> None:
 ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
 _LUNG = Code("39607008", "SCT", "Lung")
 PARTS = {RIGHT: _LUNG, LEFT: _LUNG, HEART: Code("80891009", "SCT", "Heart")}
-"""By segment number, which is the label map's value."""
+"""Code by segment number, which is the value in the label map."""
 
 SIDES = {RIGHT: Code("24028007", "SCT", "Right"), LEFT: Code("7771000", "SCT", "Left")}
-"""By segment number; they modify the lung's code."""
+"""Code by segment number; it modifies the lung's code."""
 
 BOTH_SIDES = Code("51440002", "SCT", "Right and left")
 LABELS = {RIGHT: "Right lung", LEFT: "Left lung", HEART: "Heart"}
@@ -119,11 +119,12 @@ AI = Code("123110", "DCM", "Artificial Intelligence")
 PLAIN_FILM = Code("399208008", "SCT", "Plain chest X-ray")
 
 OUR_SCHEME = "99PLEURA"
-"""For what no public scheme has a code that we could confirm: the cardiothoracic ratio of widths
-(LOINC's are of areas and circumferences of a fetal heart), and the ratio of the lungs' areas."""
+"""Pleura's own coding scheme, for concepts without a public code: the cardiothoracic ratio of
+widths (LOINC has those of areas and circumferences of a fetal heart), and the ratio of the lungs'
+areas."""
 
 
-SAID: dict[Verdict, str] = {
+VERDICT_TEXTS: dict[Verdict, str] = {
     "ok": "Pleura's own verdict: ok.",
     "review": "Pleura's own verdict: please review before use.",
     "refused": "Pleura's own verdict: refused, do not use.",
@@ -135,21 +136,21 @@ _SUFFIXES: dict[Verdict, str] = {
 }
 
 
-def series_suffix(found: Segmentation) -> str:
+def series_suffix(segmentation: Segmentation) -> str:
     """The end of a series description; it warns unless the verdict is `ok`."""
-    return _SUFFIXES[found.quality.verdict]
+    return _SUFFIXES[segmentation.quality.verdict]
 
 
-def remarks(found: Segmentation) -> list[str]:
-    """All text that belongs to a result: verdict, reasons to doubt, notes."""
+def remarks(segmentation: Segmentation) -> list[str]:
+    """All remarks on a result: verdict, doubts, notes."""
     return [
-        SAID[found.quality.verdict],
-        *(doubt.text for doubt in found.quality.doubts),
-        *dict.fromkeys(found.notes),
+        VERDICT_TEXTS[segmentation.quality.verdict],
+        *(doubt.text for doubt in segmentation.quality.doubts),
+        *dict.fromkeys(segmentation.notes),
     ]
 
 
-def comment(image: Dataset, found: Segmentation) -> None:
-    """Put the remarks on an image, in place: ImageComments holds 10,240 characters (LT)."""
-    lines = (text if text.endswith(".") else f"{text}." for text in remarks(found))
+def add_remarks(image: Dataset, segmentation: Segmentation) -> None:
+    """Write the remarks into ImageComments, in place; it holds 10,240 characters (LT)."""
+    lines = (text if text.endswith(".") else f"{text}." for text in remarks(segmentation))
     image.ImageComments = "\r\n".join(lines)[:10_240]

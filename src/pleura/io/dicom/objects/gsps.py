@@ -1,4 +1,4 @@
-"""DICOM Presentation State: the outlines as lines over the film itself."""
+"""DICOM Presentation State: the outlines as lines over the film."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from pleura.core.arrays import Mask
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.masks.contours import outlines
 from pleura.core.types import Segmentation
-from pleura.io.dicom.objects.common import COLOURS, LABELS, NOT_FOR_DIAGNOSIS, stamp
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.dicom.objects.common import COLOURS, LABELS, NOT_FOR_DIAGNOSIS, common_arguments
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["MOST_POINTS", "dicom_gsps"]
 
 MOST_POINTS = 8000
-"""Of one line: 8 bytes a point, and explicit VR tells at most 65,534 bytes (PS3.5 7.1.2)."""
+"""The most points of a line: a point has 8 bytes, an explicit VR at most 65,534 (PS3.5 7.1.2)."""
 
 
-def dicom_gsps(film: Dataset, found: Segmentation, *, name: str = "dicom-gsps") -> Dataset:
+def dicom_gsps(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-gsps") -> Dataset:
     """A Grayscale Softcopy Presentation State with a layer of lines for each lung, and the heart.
 
     `film` is of `io.dicom.source.FilmHeader`. Lines run along the edges of pixels, closed, in PIXEL
     units (0, 0 is the upper left corner of the first pixel); one of more than `MOST_POINTS` points
-    goes on in another. Grey values are shown as the film says: its modality LUT, its window or VOI
-    LUT, and its polarity.
+    is split. Grey values are displayed with the film's modality LUT, window or VOI LUT, and
+    polarity.
 
     Raises:
         UnsuitableFilm: the film is in colour, which this kind of object cannot refer to.
     """
     if film.SamplesPerPixel != 1:
         raise UnsuitableFilm(
-            "dicom-gsps lays lines over a grey film, and this one is in colour; "
+            "dicom-gsps draws lines over a grey film, and this one is in colour; "
             "ask for dicom-seg or dicom-sc"
         )
-    layers = list(_layers(film, found))
+    layers = list(_layers(film, segmentation))
     gsps: Dataset = GrayscaleSoftcopyPresentationState(
         referenced_images=[film],
         content_label="LUNGS",
@@ -55,15 +55,17 @@ def dicom_gsps(film: Dataset, found: Segmentation, *, name: str = "dicom-gsps") 
         graphic_layers=[layer for layer, _ in layers] or None,
         graphic_annotations=[lines for _, lines in layers] or None,
         presentation_lut_transformation=PresentationLUTTransformation(_shape(film)),
-        **stamp(film.SOPInstanceUID, found, name),
+        **common_arguments(film.SOPInstanceUID, segmentation, name),
     )
     gsps.Laterality = None
     return gsps
 
 
-def _layers(film: Dataset, found: Segmentation) -> Iterator[tuple[GraphicLayer, GraphicAnnotation]]:
-    """A layer and its lines for each part that was found; an empty mask has none."""
-    masks = {RIGHT: found.right, LEFT: found.left, HEART: found.heart}
+def _layers(
+    film: Dataset, segmentation: Segmentation
+) -> Iterator[tuple[GraphicLayer, GraphicAnnotation]]:
+    """A layer and its lines for each part whose mask is not empty."""
+    masks = {RIGHT: segmentation.right, LEFT: segmentation.left, HEART: segmentation.heart}
     for part, mask in masks.items():
         if mask is None or not mask.any():
             continue
@@ -80,7 +82,9 @@ def _layers(film: Dataset, found: Segmentation) -> Iterator[tuple[GraphicLayer, 
 def _lines(mask: Mask) -> Iterator[GraphicObject]:
     for outline in outlines(mask):
         closed = np.concatenate([outline, outline[:1]])
-        for start in range(0, len(closed) - 1, MOST_POINTS - 1):  # the last point begins the next
+        for start in range(
+            0, len(closed) - 1, MOST_POINTS - 1
+        ):  # the next line starts at the last point
             yield _line(closed[start : start + MOST_POINTS])
 
 
@@ -89,5 +93,5 @@ def _line(points: NDArray[np.float64]) -> GraphicObject:
 
 
 def _shape(film: Dataset) -> str:
-    """A presentation state shows low values dark, whatever the film's photometric says."""
+    """The PresentationLUTShape; IDENTITY displays low values dark for every film."""
     return "INVERSE" if film.PhotometricInterpretation == "MONOCHROME1" else "IDENTITY"

@@ -1,4 +1,4 @@
-"""DICOM Segmentation: the masks on the film's own grid, with codes that any viewer knows."""
+"""DICOM Segmentation: the masks at the film's size, with public codes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
     COLOURS,
-    DEFINED_AS,
+    DEFINITION_TEXTS,
     LABELS,
     MAKER,
     NOT_FOR_DIAGNOSIS,
     PARTS,
-    SAID,
     SIDES,
-    comment,
+    VERDICT_TEXTS,
+    add_remarks,
+    common_arguments,
     parameters,
-    stamp,
 )
-from pleura.io.images.write_masks import HEART, label_map
+from pleura.io.images.write.masks import HEART, label_map
 
 __all__ = ["algorithm", "dicom_seg", "part_probabilities"]
 
@@ -45,63 +45,65 @@ _TYPES: dict[str, SegmentationTypeValues] = {
 }
 
 
-def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") -> Dataset:
+def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-seg") -> Dataset:
     """A Segmentation of `film`, of `io.dicom.source.FilmHeader`: segment 1 right, 2 left, 3 heart.
 
     `dicom-seg` holds a bit a pixel and segment; `dicom-seg-fractional` probabilities in steps of
-    1/255; `dicom-seg-labelmap` the label map. A segment is there even where its mask is empty; the
-    heart's only where the weights have a heart. Rows and columns are the film's, pixel for pixel;
-    there is no frame of reference and no position, since a projection has none, and
-    no spacing: the film's holds.
+    1/255; `dicom-seg-labelmap` the label map. A segment with an empty mask is written too; the
+    heart's only if the weights have a heart. Rows and columns are the film's. There is no frame of
+    reference and no position, since a projection has none, and no spacing: that of the film is
+    valid.
     """
-    pixels = _pixels(found, name)
+    pixels = _pixels(segmentation, name)
     seg: Dataset = Seg(
         source_images=[_without_spacing(film)],
         pixel_array=pixels,
         segmentation_type=_TYPES[name],
-        segment_descriptions=list(_segments(found)),
+        segment_descriptions=list(_segments(segmentation)),
         content_label="LUNGS",
         content_description=NOT_FOR_DIAGNOSIS,
         omit_empty_frames=False,
-        **stamp(film.SOPInstanceUID, found, name),
+        **common_arguments(film.SOPInstanceUID, segmentation, name),
     )
     seg.PatientOrientation = film.PatientOrientation
-    comment(seg, found)
+    add_remarks(seg, segmentation)
     return seg
 
 
-def algorithm(made_by: Provenance) -> AlgorithmIdentificationSequence:
-    """What made the masks: Pleura's version, the weights and their hash."""
+def algorithm(provenance: Provenance) -> AlgorithmIdentificationSequence:
+    """The algorithm: Pleura's version, the weights and their hash."""
     return AlgorithmIdentificationSequence(
         name=MAKER,
         family=AI,
-        version=made_by.version,
+        version=provenance.version,
         source=MAKER,
-        parameters=parameters(made_by),
+        parameters=parameters(provenance),
     )
 
 
 def _without_spacing(film: Dataset) -> Dataset:
-    """The header for highdicom, which could not read back a spacing without a slice thickness."""
-    bare = Dataset()
-    bare.update(film)
-    bare.pop("PixelSpacing", None)
-    return bare
+    """The header without spacing: highdicom cannot read one without a slice thickness."""
+    header = Dataset()
+    header.update(film)
+    header.pop("PixelSpacing", None)
+    return header
 
 
-def _pixels(found: Segmentation, name: str) -> NDArray[Any]:
-    """(1, H, W, segments), or (H, W) for a label map; a new array, since highdicom writes in it."""
+def _pixels(segmentation: Segmentation, name: str) -> NDArray[Any]:
+    """(1, H, W, segments), or (H, W) for a label map; a new array, as highdicom changes it."""
     if name == "dicom-seg-labelmap":
-        return label_map(found)
+        return label_map(segmentation)
     if name == "dicom-seg-fractional":
-        return np.stack(part_probabilities(found), axis=-1)[None]
-    masks = [found.right, found.left] + ([] if found.heart is None else [found.heart])
+        return np.stack(part_probabilities(segmentation), axis=-1)[None]
+    masks = [segmentation.right, segmentation.left] + (
+        [] if segmentation.heart is None else [segmentation.heart]
+    )
     return np.stack(masks, axis=-1)[None].astype(np.uint8)
 
 
-def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
+def _segments(segmentation: Segmentation) -> Iterator[SegmentDescription]:
     for number, label in LABELS.items():
-        if number == HEART and found.heart is None:
+        if number == HEART and segmentation.heart is None:
             continue
         segment = SegmentDescription(
             segment_number=number,
@@ -109,37 +111,39 @@ def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
             segmented_property_category=ANATOMY,
             segmented_property_type=PARTS[number],
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-            algorithm_identification=algorithm(found.provenance),
+            algorithm_identification=algorithm(segmentation.provenance),
             display_color=CIELabColor.from_rgb(*COLOURS[number]),
         )
-        verdict = SAID[found.quality.verdict]
+        verdict = VERDICT_TEXTS[segmentation.quality.verdict]
         segment.SegmentDescription = verdict
         if number in SIDES:  # highdicom has no argument for the modifier
-            segment.SegmentDescription = f"{DEFINED_AS[found.provenance.definition]}. {verdict}"
+            segment.SegmentDescription = (
+                f"{DEFINITION_TEXTS[segmentation.provenance.definition]}. {verdict}"
+            )
             segment.SegmentedPropertyTypeCodeSequence[
                 0
             ].SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(SIDES[number])]
         yield segment
 
 
-def part_probabilities(found: Segmentation) -> list[NDArray[np.float32]]:
-    """Right lung, left lung and, where the weights have one, heart: each (H, W) float32 in [0, 1].
+def part_probabilities(segmentation: Segmentation) -> list[NDArray[np.float32]]:
+    """Right lung, left lung and, if the weights have one, heart: (H, W) float32 in [0, 1] each.
 
-    They are the network's maps before clean-up, in new arrays. One map of both lungs is shared out:
-    each pixel goes to the nearer lung's mask and is 0 in the other's.
+    They are copies of the network's maps before clean-up. A map of both lungs is split: each pixel
+    belongs to the lung whose mask is nearer, and is 0 for the other.
     """
-    names = check_definition(found.channels, found.provenance.definition)
-    maps = [found.probabilities[found.channels.index(each)].copy() for each in names]
+    names = check_definition(segmentation.channels, segmentation.provenance.definition)
+    maps = [segmentation.probabilities[segmentation.channels.index(name)].copy() for name in names]
     if len(maps) == 1:
-        near_right = _nearer(found.right, found.left)
+        near_right = _nearer(segmentation.right, segmentation.left)
         maps = [np.where(near_right, maps[0], 0), np.where(near_right, 0, maps[0])]
-    if found.heart is not None:
-        maps.append(found.probabilities[found.channels.index("heart")].copy())
-    return [np.clip(each, 0, 1).astype(np.float32, copy=False) for each in maps]
+    if segmentation.heart is not None:
+        maps.append(segmentation.probabilities[segmentation.channels.index("heart")].copy())
+    return [np.clip(channel, 0, 1).astype(np.float32, copy=False) for channel in maps]
 
 
 def _nearer(right: Mask, left: Mask) -> Mask:
-    """(H, W) bool: nearer to `right`; by the film's halves where a mask is empty."""
+    """(H, W) bool: nearer to `right`; the film's left half if a mask is empty."""
     if right.any() and left.any():
         nearer: Mask = distance_transform_edt(~right) <= distance_transform_edt(~left)
         return nearer

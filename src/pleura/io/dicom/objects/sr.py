@@ -1,4 +1,4 @@
-"""DICOM structured report of the measurements: TID 1500, readable by people and programs."""
+"""DICOM structured report of the measurements (TID 1500)."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ from pleura.io.dicom.objects.common import (
     PARTS,
     PLAIN_FILM,
     SIDES,
+    common_arguments,
     parameters,
     remarks,
     result_uid,
-    stamp,
 )
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["dicom_sr"]
 
@@ -70,21 +70,21 @@ DIGITS = 6  # significant, as in results.csv
 
 
 def dicom_sr(
-    film: Dataset, found: Segmentation, *, name: str = "dicom-sr", seg: Dataset | None = None
+    film: Dataset, segmentation: Segmentation, *, name: str = "dicom-sr", seg: Dataset | None = None
 ) -> Dataset:
     """A Comprehensive SR of the areas and ratios; `film` is of `io.dicom.source.FilmHeader`.
 
-    A group of measurements for each part: both lungs, right lung, left lung and, where the weights
-    have one, the heart; the first also holds Pleura's verdict on the result, with its reasons. With
-    `seg`, a Segmentation of the same film, a part's group refers to its segment; without one, to
-    the film alone. What is undefined is left out. Verdict, doubts and notes are comments, too.
+    There is a group of measurements for each part: both lungs, right lung, left lung and, if the
+    weights have one, the heart. The first also holds the verdict and the doubts. With `seg`, a
+    Segmentation of the same film, a part's group refers to its segment; without one, to the film.
+    Undefined values are left out. Verdict, doubts and notes are also written as comments.
     """
     sr: Dataset = ComprehensiveSR(
         evidence=[film] if seg is None else [film, seg],
-        content=_Report(film, found, seg).content(),
+        content=_Report(film, segmentation, seg).content(),
         is_complete=True,
         coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
-        **stamp(film.SOPInstanceUID, found, name),
+        **common_arguments(film.SOPInstanceUID, segmentation, name),
     )
     return sr
 
@@ -92,7 +92,7 @@ def dicom_sr(
 @dataclass(frozen=True, slots=True, eq=False)
 class _Report:
     film: Dataset
-    found: Segmentation
+    segmentation: Segmentation
     seg: Dataset | None
 
     def content(self) -> MeasurementReport:
@@ -105,7 +105,7 @@ class _Report:
         # TID 1500 is extensible: verdict, doubts and notes are added as comments
         report[0].ContentSequence.extend(
             TextContentItem(COMMENT, note, RelationshipTypeValues.CONTAINS)
-            for note in remarks(self.found)
+            for note in remarks(self.segmentation)
         )
         return report
 
@@ -115,18 +115,18 @@ class _Report:
             name=MAKER,
             manufacturer_name=MAKER,
             model_name=MAKER,
-            serial_number=self.found.provenance.weights_sha256[:16],
+            serial_number=self.segmentation.provenance.weights_sha256[:16],
         )
         context = ObserverContext(codes.DCM.Device, device)
         return ObservationContext(observer_device_context=context)
 
     def _groups(self) -> Iterator[Any]:
-        measured = self.found.measurements
+        measured = self.segmentation.measurements
         both = _areas(measured.lungs_area_px, measured.lungs_area_cm2)
         both += _ratios(RIGHT_TO_LEFT, measured.right_to_left_ratio)
         site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
-        both += _ratios(ESTIMATED_DICE, self.found.quality.estimated_dice)
-        yield self._of_film("Both lungs", site=site, values=both, judged=list(self._judged()))
+        both += _ratios(ESTIMATED_DICE, self.segmentation.quality.estimated_dice)
+        yield self._of_film("Both lungs", site=site, values=both, verdict=list(self._verdict()))
         yield self._of_part(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
         yield self._of_part(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
         if measured.heart_area_px is not None:
@@ -134,16 +134,16 @@ class _Report:
             heart += _ratios(CARDIOTHORACIC, measured.cardiothoracic_ratio)
             yield self._of_part(HEART, heart)
 
-    def _judged(self) -> Iterator[QualitativeEvaluation]:
-        """The verdict on the whole result and the reasons for it, each as a code."""
-        quality = self.found.quality
+    def _verdict(self) -> Iterator[QualitativeEvaluation]:
+        """The verdict on the result and its doubts, each as a code."""
+        quality = self.segmentation.quality
         yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
         for doubt in quality.doubts:
             value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
             yield QualitativeEvaluation(DOUBT, value)
 
     def _of_part(self, part: int, values: list[Measurement]) -> Any:
-        """A part's group: of its segment, or of the film where there is no Segmentation."""
+        """A part's group; it refers to its segment, or to the film without a Segmentation."""
         site = FindingSite(PARTS[part], laterality=SIDES.get(part))
         if self.seg is None:
             return self._of_film(LABELS[part], site=site, values=values)
@@ -158,20 +158,20 @@ class _Report:
         *,
         site: FindingSite,
         values: list[Measurement],
-        judged: list[QualitativeEvaluation] | None = None,
+        verdict: list[QualitativeEvaluation] | None = None,
     ) -> MeasurementsAndQualitativeEvaluations:
         film = SourceImageForMeasurementGroup(self.film.SOPClassUID, self.film.SOPInstanceUID)
         return MeasurementsAndQualitativeEvaluations(
             source_images=[film],
-            qualitative_evaluations=judged,
+            qualitative_evaluations=verdict,
             **self._group(label, site=site, values=values),
         )
 
     def _group(self, label: str, *, site: FindingSite, values: list[Measurement]) -> dict[str, Any]:
-        """The arguments that both kinds of group take."""
-        ran_with = parameters(self.found.provenance)
-        if self.found.measurements.spacing_source is not None:
-            ran_with["millimetres"] = self.found.measurements.spacing_source
+        """The arguments that both kinds of group share."""
+        settings = parameters(self.segmentation.provenance)
+        if self.segmentation.measurements.spacing_source is not None:
+            settings["millimetres"] = self.segmentation.measurements.spacing_source
         return {
             "tracking_identifier": TrackingIdentifier(uid=self._uid(label), identifier=label),
             "finding_type": site.value,
@@ -179,10 +179,10 @@ class _Report:
             "finding_sites": [site],
             "algorithm_id": AlgorithmIdentification(
                 name=MAKER,
-                version=self.found.provenance.version,
+                version=self.segmentation.provenance.version,
                 family=AI,
                 manufacturer=MAKER,
-                parameters=[f"{key}={value}" for key, value in ran_with.items()],
+                parameters=[f"{key}={value}" for key, value in settings.items()],
             ),
             "measurements": values,
         }
@@ -197,18 +197,18 @@ class _Report:
                 self.film.SOPClassUID, self.film.SOPInstanceUID
             ),
         )
-        # PS3.3 C.17.3: a frame's number or a segment's, and highdicom writes both
+        # PS3.3 C.17.3 allows a frame number or a segment number; highdicom writes both
         del reference[0].ReferencedSOPSequence[0].ReferencedFrameNumber
         return reference
 
     def _uid(self, name: str) -> str:
-        """Of something inside the report; the same in every report of this result."""
-        return result_uid(self.film.SOPInstanceUID, self.found.provenance, f"sr/{name}")
+        """The UID of an item of the report; the same in every report of this result."""
+        return result_uid(self.film.SOPInstanceUID, self.segmentation.provenance, f"sr/{name}")
 
 
 def _areas(px: int, cm2: float | None) -> list[Measurement]:
-    known = [] if cm2 is None else [_measurement(AREA, cm2, CM2)]
-    return [*known, _measurement(AREA, px, PIXELS)]
+    in_cm2 = [] if cm2 is None else [_measurement(AREA, cm2, CM2)]
+    return [*in_cm2, _measurement(AREA, px, PIXELS)]
 
 
 def _ratios(name: Code, value: float | None) -> list[Measurement]:

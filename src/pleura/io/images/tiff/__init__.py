@@ -1,0 +1,1 @@
+"""TIFF files: their pages, and samples that Pillow does not read."""

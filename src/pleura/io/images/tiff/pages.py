@@ -1,7 +1,7 @@
-"""Finding the pages of a TIFF file, and the one that is the film.
+"""Finding the pages of a TIFF file, and the page that is the film.
 
-Pillow takes the first page for the picture. Scanners and raw converters put a small copy there, and
-the film behind it or below it (SubIFD); a later page may be damaged where the first is sound.
+Pillow reads the first page. Scanners and raw converters may put a small copy there, and the film on
+a later page or in a sub-page (SubIFD). A later page may be damaged although the first is not.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ _WANTED = frozenset(
 _TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 
 MOST_PAGES = 256
-"""Looked at; a file of more is read as if it held these."""
+"""The most pages that are looked at; further ones are ignored."""
 
 MOST_VALUES = 2**20
-"""Of a tag."""
+"""The most values of a tag."""
 
-_ASPECT = 0.05  # pages differ at most by this share where one is a copy of the other
-_COPY = 1.5  # times as wide: the larger of two copies is the film
+_ASPECT = 0.05  # the aspect of a page and of its copy differ by at most this share
+_COPY = 1.5  # a page this many times as wide as its copy is the film
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A picture in a TIFF file, by its tags."""
+    """A page of a TIFF file: its tags."""
 
     tags: dict[int, tuple[int, ...]]
     at: int
-    """Where in the file its tags are."""
+    """The offset of its tags in the file, bytes."""
 
     order: str
-    """`<` or `>`: which end of a number comes first."""
+    """Byte order: `<` little endian, `>` big endian."""
 
     big: bool
-    """BigTIFF."""
+    """Whether the file is a BigTIFF."""
 
     def value(self, tag: int, default: int) -> int:
         """The first value of a tag."""
@@ -63,27 +63,27 @@ class Page:
 
     @property
     def is_film(self) -> bool:
-        """Whether the file calls it neither a smaller copy nor a mask."""
+        """Whether the file marks it as neither a smaller copy nor a mask."""
         return not self.value(_NEW_SUBFILE, 0) & 0b101 and self.value(_SUBFILE, 1) != 2
 
 
 def read_pages(stream: IO[bytes]) -> tuple[list[list[Page]], bool]:
-    """The pages of an open file, each with the pages below it behind; and whether that is all.
+    """The pages of an open file, each followed by its sub-pages, and whether all could be read.
 
-    What is damaged ends the list. The stream is left at its beginning.
+    The list ends before the first damaged page. The stream is set back to its beginning.
     """
     pages: list[list[Page]] = []
-    whole = False
+    is_complete = False
     with suppress(struct.error, ValueError, OverflowError, OSError):
         for page in _chain(stream):
-            pages.append([page, *_below(stream, page)])  # noqa: PERF401 - an error keeps the rest
-        whole = all(len(group) > len(group[0].tags.get(SUB_IFDS, ())) for group in pages)
+            pages.append([page, *_sub_pages(stream, page)])  # noqa: PERF401 - an error keeps the rest
+        is_complete = all(len(group) > len(group[0].tags.get(SUB_IFDS, ())) for group in pages)
     stream.seek(0)
-    return pages, whole
+    return pages, is_complete
 
 
 def choose_page(pages: list[list[Page]]) -> tuple[Page, list[str]]:
-    """The page that is the film, and notes; at least one page must be given."""
+    """The page that is the film, and notes; `pages` must not be empty."""
     first, every = pages[0][0], [page for group in pages for page in group]
     tops = [group[0] for group in pages]
     wanted = next((page for page in (*tops, *every) if page.is_film), first)
@@ -102,7 +102,7 @@ def choose_page(pages: list[list[Page]]) -> tuple[Page, list[str]]:
 
 
 def at_page(stream: IO[bytes], page: Page) -> IO[bytes]:
-    """A file whose first page is `page`."""
+    """A copy of the file whose first page is `page`."""
     content = bytearray(stream.read())
     where, form = (8, "Q") if page.big else (4, "I")
     struct.pack_into(page.order + form, content, where, page.at)
@@ -110,7 +110,7 @@ def at_page(stream: IO[bytes], page: Page) -> IO[bytes]:
 
 
 def _is_larger(page: Page, other: Page) -> bool:
-    """Whether `page` shows what `other` shows, larger."""
+    """Whether `page` is `other` at a larger size: the same aspect, and wider."""
     (height, width), (low, narrow) = page.size, other.size
     if not (low and narrow and width >= _COPY * narrow):
         return False
@@ -118,7 +118,7 @@ def _is_larger(page: Page, other: Page) -> bool:
 
 
 def _chain(stream: IO[bytes]) -> Iterator[Page]:
-    """The pages of the file's own list."""
+    """The pages in the order of the file, without sub-pages."""
     stream.seek(0)
     head = stream.read(16)
     order = "<" if head[:2] == b"II" else ">"
@@ -131,18 +131,18 @@ def _chain(stream: IO[bytes]) -> Iterator[Page]:
         yield page
 
 
-def _below(stream: IO[bytes], page: Page) -> list[Page]:
+def _sub_pages(stream: IO[bytes], page: Page) -> list[Page]:
     places = page.tags.get(SUB_IFDS, ())[:MOST_PAGES]
-    found = []
+    sub_pages = []
     with suppress(struct.error, ValueError, OverflowError):
         for at in places:
-            below, _ = _page(stream, at, order=page.order, big=page.big)
-            found.append(below)
-    return found
+            sub_page, _ = _page(stream, at, order=page.order, big=page.big)
+            sub_pages.append(sub_page)
+    return sub_pages
 
 
 def _page(stream: IO[bytes], at: int, *, order: str, big: bool) -> tuple[Page, int]:
-    """The page whose tags lie at `at`, and where the next one's are; `struct.error` if damaged."""
+    """The page whose tags are at offset `at`, and the next page's; `struct.error` if damaged."""
     number, size, inside = ("Q", 20, 8) if big else ("I", 12, 4)
     stream.seek(at)
     count = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))[0]

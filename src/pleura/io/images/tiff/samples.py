@@ -1,7 +1,7 @@
-"""Reading TIFF samples that Pillow does not read, or reads wrongly: all widths, signs, byte orders.
+"""Reading TIFF samples that Pillow does not read correctly: other widths, signs, byte orders.
 
-A page is rows of bytes, whatever its samples are. So Pillow decompresses its strips or tiles as an
-8-bit picture, as wide as a row has bytes, and the samples are made of the bytes here.
+Pillow decompresses the strips or tiles of such a page as an 8-bit picture with one pixel for each
+byte of a row; the samples are made from these bytes here.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 """Values of PhotometricInterpretation that are read here."""
 
 BYTEWISE = (1, 5, 8, 32773, 32946, 34925, 50000)
-"""Compressions of bytes, whatever these mean: none, LZW, deflate, PackBits, LZMA, Zstandard."""
+"""Compressions that work on bytes: none, LZW, deflate, PackBits, LZMA, Zstandard."""
 
 _NAMES = {UNSIGNED: "unsigned", SIGNED: "signed", FLOAT: "floating-point", UNDEFINED: "unsigned"}
-_PLAIN = {(16, UNSIGNED), (16, UNDEFINED)}  # bits and kind of one sample that Pillow reads right
-_PLAIN_LITTLE = {(16, SIGNED), (32, SIGNED), (32, FLOAT)}  # the same, the low end first
-_MOST_SAMPLES = 5  # of a pixel: colours and what goes with them
-_MOST_TILE = 4096  # a tile may be larger than its page by so many pixels
-_ROWS = 256  # unpacked at a time
+_PLAIN = {(16, UNSIGNED), (16, UNDEFINED)}  # bits and kind of a sample that Pillow reads correctly
+_PLAIN_LITTLE = {(16, SIGNED), (32, SIGNED), (32, FLOAT)}  # the same, in little endian only
+_MOST_SAMPLES = 5  # of a pixel: colours and alpha
+_MOST_TILE = 4096  # pixels by which a tile may be larger than its page
+_ROWS = 256  # rows that are unpacked at a time
 
 
 def is_plain(page: Page) -> bool:
-    """Whether Pillow reads the page, and reads it right."""
+    """Whether Pillow reads the page correctly."""
     bits, kind = page.value(BITS, 1), page.value(SAMPLE_FORMAT, UNSIGNED)
     if page.value(COMPRESSION, 1) not in BYTEWISE:  # JPEG of 8 bits, fax of 1
         return bits in (1, 8) and not (page.big and page.order == ">")
@@ -75,7 +75,7 @@ def is_plain(page: Page) -> bool:
 
 
 def read_samples(content: bytes, page: Page) -> NDArray[Any]:
-    """(H, W, S) samples of a page of the file `content`, as the file means them."""
+    """(H, W, S) samples of a page of the file `content`, in the page's own type of number."""
     _check(page, len(content))
     planes = page.value(SAMPLES, 1) if page.value(PLANAR, 1) == 2 else 1
     layers = [_plane(content, page, plane, of=planes) for plane in range(planes)]
@@ -83,7 +83,7 @@ def read_samples(content: bytes, page: Page) -> NDArray[Any]:
 
 
 def refuse_variant(page: Page) -> UnreadableFilm:
-    """The error for a page that is sound, and not read."""
+    """The error for a page that is not damaged, but of a variant that is not read."""
     bits, kind = page.value(BITS, 1), page.value(SAMPLE_FORMAT, UNSIGNED)
     samples = page.value(SAMPLES, 1)
     return UnreadableFilm(
@@ -116,16 +116,16 @@ class _Grid:
 
     tiled: bool
     across: int
-    """Pixels of a row of a block."""
+    """Width of a block, pixels."""
 
     down: int
-    """Rows of a block."""
+    """Height of a block, pixels."""
 
     row: int
-    """Bytes of a row of a block."""
+    """Bytes in a row of a block."""
 
     blocks: tuple[int, int]
-    """Blocks below and beside each other."""
+    """Rows and columns of blocks."""
 
 
 def _grid(page: Page, samples: int) -> _Grid:
@@ -144,7 +144,7 @@ def _grid(page: Page, samples: int) -> _Grid:
 
 
 def _plane(content: bytes, page: Page, plane: int, *, of: int) -> NDArray[Any]:
-    """(H, W, S) of one plane, or of all samples where they stand together."""
+    """(H, W, S) of one plane; of all samples if there is one plane only (`of` is 1)."""
     height, width = page.size
     samples = page.value(SAMPLES, 1) if of == 1 else 1
     grid = _grid(page, samples)
@@ -156,7 +156,7 @@ def _plane(content: bytes, page: Page, plane: int, *, of: int) -> NDArray[Any]:
 
 
 def _bytes(content: bytes, page: Page, grid: _Grid, part: slice) -> TiffImagePlugin.TiffImageFile:
-    """Some of a page's blocks as an 8-bit picture, a byte a pixel."""
+    """The blocks `part` of a page as an 8-bit picture, one pixel for each byte."""
     height, _ = page.size
     places, counts = (TILE_OFFSETS, TILE_COUNTS) if grid.tiled else (OFFSETS, COUNTS)
     rows, columns = grid.blocks
@@ -179,7 +179,7 @@ def _damaged() -> UnreadableFilm:
 
 
 def _with_page(content: bytes, tags: dict[int, Any]) -> bytes:
-    """The file with a page of our own behind it, and no other."""
+    """The file with a new page at its end, which becomes its only page."""
     head, table, more = b"II*\0", b"", b""
     at = len(content) + len(content) % 2
     after = at + 2 + 12 * len(tags) + 4
@@ -201,17 +201,17 @@ def _numbers(raw: NDArray[np.uint8], page: Page, samples: int) -> NDArray[Any]:
     size, order = bits // 8, page.order
     if page.value(PREDICTOR, 1) == 3:
         return _floats(raw, size, samples)
-    whole = raw.view(f"{order}u{size}")
+    integers = raw.view(f"{order}u{size}")
     if page.value(PREDICTOR, 1) == 2:
-        apart = whole.reshape(*whole.shape[:2], -1, samples)
-        whole = apart.cumsum(axis=2, dtype=f"u{size}").reshape(whole.shape)
+        differences = integers.reshape(*integers.shape[:2], -1, samples)
+        integers = differences.cumsum(axis=2, dtype=f"u{size}").reshape(integers.shape)
         order = "="
     letter = {SIGNED: "i", FLOAT: "f"}.get(kind, "u")
-    return whole.view(f"{order}{letter}{size}")
+    return integers.view(f"{order}{letter}{size}")
 
 
 def _floats(raw: NDArray[np.uint8], size: int, samples: int) -> NDArray[Any]:
-    """Undo the floating-point predictor (Adobe's Technical Note 3): bytes apart, differences."""
+    """Undo the floating-point predictor (Adobe's Technical Note 3): split bytes, as differences."""
     shape = raw.shape
     summed = raw.reshape(*shape[:2], -1, samples).cumsum(axis=2, dtype=np.uint8).reshape(shape)
     together = np.moveaxis(summed.reshape(*shape[:2], size, -1), 2, 3)
@@ -219,7 +219,7 @@ def _floats(raw: NDArray[np.uint8], size: int, samples: int) -> NDArray[Any]:
 
 
 def _unpacked(raw: NDArray[np.uint8], bits: int, page: Page) -> NDArray[np.uint16]:
-    """Samples of 1 to 15 bits that stand without gaps, the high bit first."""
+    """Unpack samples of 1 to 15 bits that are stored without gaps, the high bit first."""
     count = raw.shape[2] * 8 // bits
     if TILE_OFFSETS not in page.tags:
         count = page.size[1]
@@ -232,5 +232,5 @@ def _unpacked(raw: NDArray[np.uint8], bits: int, page: Page) -> NDArray[np.uint1
 
 
 def has_alpha(page: Page) -> bool:
-    """Whether the last sample says how far a pixel is seen."""
+    """Whether the last sample is alpha."""
     return page.value(EXTRA_SAMPLES, 0) in (1, 2)

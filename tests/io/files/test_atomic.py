@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pleura.core.errors import OutputError
-from pleura.io.atomic import sweep, write_with_digest, written_whole
+from pleura.io.files.atomic import atomic_write, remove_partial_files, write_with_digest
 from pleura.io.run.find import find_films
 
 SIZE = 3_000_000
@@ -18,10 +18,10 @@ SIZE = 3_000_000
 WRITER = f"""
 import sys
 from pathlib import Path
-from pleura.io.atomic import written_whole
+from pleura.io.files.atomic import atomic_write
 path = Path(sys.argv[1])
 for turn in range(10**6):
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         for _ in range(30):
             file.write(bytes([97 + turn % 26]) * ({SIZE} // 30))
 """
@@ -38,11 +38,11 @@ def test_a_file_and_its_digest_lie_side_by_side(tmp_path: Path) -> None:
 
 def test_writes_bytes_and_text_and_makes_folders(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "film.bin"
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(b"\0\1")
         assert not path.exists()  # not before the block ends
     assert path.read_bytes() == b"\0\1"
-    with written_whole(path, "w") as text:
+    with atomic_write(path, "w") as text:
         text.write("é\n")
     assert path.read_bytes() == b"\xc3\xa9\n"
 
@@ -52,7 +52,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path.write_text("old")
 
     def write_half() -> None:
-        with written_whole(path, "w") as file:
+        with atomic_write(path, "w") as file:
             file.write("new")
             raise KeyError
 
@@ -62,18 +62,18 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_takes_no_file_is_named_with_the_remedy(tmp_path: Path) -> None:
+def test_an_error_names_the_path_that_cannot_be_written_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "film.png"
     expected = pytest.raises(OutputError, match=r"cannot write .*film\.png: .*choose another")
-    with expected, written_whole(path):
+    with expected, atomic_write(path):
         pass
 
 
 def test_a_file_respects_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with written_whole(tmp_path / "film") as file:
+        with atomic_write(tmp_path / "film") as file:
             file.write(b"x")
     finally:
         os.umask(before)
@@ -95,11 +95,11 @@ def test_kill_9_leaves_the_old_file_or_the_new_one(tmp_path: Path, seconds: floa
     assert len(set(content)) == 1
     assert [film.path for film in find_films([tmp_path]).films] == [path]  # a leftover is no film
     leftovers = len(list(tmp_path.iterdir())) - 1
-    assert sweep(tmp_path) == leftovers
+    assert remove_partial_files(tmp_path) == leftovers
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_sweep_takes_only_parts_of_dead_processes(tmp_path: Path) -> None:
+def test_only_partial_files_of_ended_processes_are_removed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     folder = tmp_path / "a" / "b"
@@ -109,5 +109,5 @@ def test_sweep_takes_only_parts_of_dead_processes(tmp_path: Path) -> None:
     other = folder / ".pleura-notes.part"
     for path in (dead, alive, other):
         path.write_bytes(b"")
-    assert sweep(tmp_path) == 1
+    assert remove_partial_files(tmp_path) == 1
     assert sorted(folder.iterdir()) == sorted([alive, other])

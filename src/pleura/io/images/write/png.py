@@ -1,4 +1,4 @@
-"""Writing PNG files of masks and label maps, which have few, flat areas.
+"""Writing masks and label maps as PNG files fast.
 
 Each row is written as the difference from the row above (the filter `up`, which makes nearly all
 of a mask 0), and zlib searches for runs only. Pillow is not used because on a mask of 3000 x 2500
@@ -18,14 +18,14 @@ __all__ = ["flat_png"]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3  # colour types
 _UP = 2  # filter type
-_BLOCK = 256  # rows filtered and packed at a time: no second picture in memory
+_BLOCK = 256  # rows filtered and compressed at a time, to save memory
 
 
 def flat_png(levels: NDArray[np.uint8], *, palette: tuple[int, ...] = ()) -> bytes:
-    """(H, W) uint8 -> the bytes of an 8-bit grey PNG, or one of colours if given a `palette`.
+    """(H, W) uint8 -> the bytes of an 8-bit grey PNG, or of a palette PNG if `palette` is given.
 
-    `palette` holds red, green, blue of 0, 1, 2, ... one after the other. Any picture comes out
-    right; one without flat areas comes out large.
+    `palette` holds red, green, blue of the values 0, 1, 2, ... in a row. Every picture is written
+    correctly; one without flat areas gives a large file.
     """
     height, width = levels.shape
     colour = _PALETTE if palette else _GREY
@@ -33,12 +33,12 @@ def flat_png(levels: NDArray[np.uint8], *, palette: tuple[int, ...] = ()) -> byt
     parts = [_SIGNATURE, _chunk(b"IHDR", head)]
     if palette:
         parts.append(_chunk(b"PLTE", bytes(palette)))
-    parts += [_chunk(b"IDAT", _packed(levels)), _chunk(b"IEND", b"")]
+    parts += [_chunk(b"IDAT", _compressed_rows(levels)), _chunk(b"IEND", b"")]
     return b"".join(parts)
 
 
-def _packed(levels: NDArray[np.uint8]) -> bytes:
-    """Rows as differences from the row above, modulo 256, each behind its filter's number."""
+def _compressed_rows(levels: NDArray[np.uint8]) -> bytes:
+    """Compressed rows: a filter number, then the differences from the row above, modulo 256."""
     height, width = levels.shape
     packer = zlib.compressobj(strategy=zlib.Z_RLE)
     rows = np.full((min(_BLOCK, height), width + 1), _UP, dtype=np.uint8)

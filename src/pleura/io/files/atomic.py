@@ -2,8 +2,8 @@
 
 A file is written in the same folder under a name that starts with a dot, flushed to the disk, and
 renamed over the old one in a single step of the file system. So readers find the old file or the
-new one, even after kill -9. A killed run leaves a hidden `.pleura-PID-N.part` behind, which no
-search for films reads and which `sweep` removes.
+new one, even after kill -9. A killed run leaves a hidden `.pleura-PID-N.part` behind; the search
+for films ignores it, and `remove_partial_files` removes it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import IO, Any, Literal, overload
 
 from pleura.core.digest import SUFFIX, digest_line, sha256
 from pleura.core.errors import DiskFull, OutputError
-from pleura.io.run.walk import walk
+from pleura.io.files.walk import walk
 
 __all__ = [
-    "OWN",
+    "OWN_PREFIX",
+    "atomic_write",
     "cannot_write",
+    "flush_folder",
     "is_full",
     "make_folders",
-    "settle",
-    "sweep",
+    "remove_partial_files",
     "write_with_digest",
-    "written_whole",
 ]
 
-OWN = ".pleura-"
+OWN_PREFIX = ".pleura-"
 """The beginning of the names of files that exist only during a run."""
 
 STALE_S = 3600.0
@@ -45,14 +45,14 @@ _PART = re.compile(r"\.pleura-(\d+)-[0-9a-f]+\.part")
 
 
 @overload
-def written_whole(
+def atomic_write(
     path: Path, mode: Literal["wb"] = "wb"
 ) -> contextlib.AbstractContextManager[IO[bytes]]: ...
 @overload
-def written_whole(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextManager[IO[str]]: ...
+def atomic_write(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextManager[IO[str]]: ...
 @contextmanager
-def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any]]:
-    r"""Open a file that takes its name only when the block ends without an error.
+def atomic_write(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any]]:
+    r"""Open a file that gets its name only when the block ends without an error.
 
     Missing folders are made. Text is UTF-8 with `\n` line ends on every system. An error in the
     block leaves an older file as it was.
@@ -72,20 +72,20 @@ def written_whole(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[An
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        with contextlib.suppress(OSError):  # gone already when all went well
+        with contextlib.suppress(OSError):  # it was renamed if there was no error
             part.unlink(missing_ok=True)
 
 
 def write_with_digest(path: Path, content: bytes) -> None:
-    """Write a file and its SHA-256, `NAME.sha256`, beside it; each appears whole or not at all."""
+    """Write a file and its SHA-256, `NAME.sha256`, beside it, each atomically."""
     digest = digest_line(sha256(content), path.name).encode()
-    for place, held in ((path, content), (path.with_name(path.name + SUFFIX), digest)):
-        with written_whole(place) as file:
-            file.write(held)
+    for place, data in ((path, content), (path.with_name(path.name + SUFFIX), digest)):
+        with atomic_write(place) as file:
+            file.write(data)
 
 
 def make_folders(folder: Path) -> None:
-    """Make `folder` and those above it, however many; `Path.mkdir` calls itself for each."""
+    """Make `folder` and those above it, at any depth; `Path.mkdir` recurses, which has a limit."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -96,8 +96,8 @@ def make_folders(folder: Path) -> None:
         missing_folder.mkdir(exist_ok=True)
 
 
-def settle(folder: Path) -> None:
-    """Flush the names in `folder` to the disk, so that a rename outlives a loss of power."""
+def flush_folder(folder: Path) -> None:
+    """Flush the names in `folder` to the disk, so that a rename survives a loss of power."""
     if os.name == "nt":  # a folder cannot be opened there, and NTFS keeps its names in a journal
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -107,10 +107,10 @@ def settle(folder: Path) -> None:
         os.close(handle)
 
 
-def sweep(folder: Path) -> int:
-    """Remove partial files of killed runs from `folder` and below; those being written stay.
+def remove_partial_files(folder: Path) -> int:
+    """Remove partial files of killed runs from `folder` and below; files being written stay.
 
-    Returns how many files were removed.
+    Returns the number of removed files.
     """
     removed = 0
     for place, _, names in walk(str(folder)):
@@ -124,7 +124,7 @@ def sweep(folder: Path) -> int:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the disk is full, or a quota used up."""
+    """Whether the disk is full, or a quota is used up."""
     return error.errno in _FULL or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
 
 
@@ -157,14 +157,14 @@ _REMEDIES = {
 
 
 def _opened(part: Path, mode: Literal["w", "wb"]) -> IO[Any]:
-    """The temporary file, new for sure, with the permissions the user's umask gives."""
+    """A new temporary file with the permissions of the user's umask; fails if it exists."""
     if mode == "wb":
         return part.open("xb")
     return part.open("x", encoding="utf-8", newline="\n")
 
 
 def _is_dead(part: Path, pid: int) -> bool:
-    """Whether the process that began this file is gone."""
+    """Whether the process that wrote this file has ended."""
     if os.name == "nt":  # signal 0 would end the process there
         return part.exists() and time.time() - part.stat().st_mtime > STALE_S
     if pid == os.getpid():
@@ -173,6 +173,6 @@ def _is_dead(part: Path, pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except OSError:  # alive, and another user's
+    except OSError:  # it runs, and belongs to another user
         return False
     return False

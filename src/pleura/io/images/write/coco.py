@@ -1,4 +1,4 @@
-"""COCO JSON: lungs as instances, each as polygons and as run lengths; a file a film, one a run."""
+"""COCO JSON: each lung as polygons and as run lengths; one file a film, and one for the run."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ import numpy as np
 from pleura.core.arrays import Mask
 from pleura.core.masks.contours import outlines, rle
 from pleura.core.types import Segmentation
-from pleura.io.atomic import written_whole
-from pleura.io.images.write_masks import HEART, LEFT, RIGHT
-from pleura.io.open_file import open_file
+from pleura.io.files.atomic import atomic_write
+from pleura.io.files.open_file import open_file
+from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["ENDING", "MERGED", "coco", "merge_coco", "write_coco"]
 
 ENDING = "_coco.json"
-"""Of one film's file."""
+"""The ending of one film's file."""
 
 MERGED = "coco.json"
-"""The file of a whole run, in the output folder."""
+"""The name of the run's file in the output folder."""
 
 CATEGORIES = {RIGHT: "right lung", LEFT: "left lung", HEART: "heart"}
-"""By the label map's values."""
+"""Name by value in the label map."""
 
 
 def write_coco(segmentation: Segmentation, stem: Path, *, name: str | None = None) -> list[Path]:
-    """One COCO file a film; `name` is the film's own file name, the stem's where it has none."""
+    """Write the COCO file of one film; `name` is the film's file name, by default the stem's."""
     path = stem.with_name(stem.name + ENDING)
-    with written_whole(path, "w") as file:
+    with atomic_write(path, "w") as file:
         json.dump(coco(segmentation, name=stem.name if name is None else name), file)
         file.write("\n")
     return [path]
 
 
 def merge_coco(out: Path, films: Iterable[tuple[str, str]], *, version: str) -> Path:
-    """Write `out/coco.json`: the COCO files of all `films` as one, with ids of their own.
+    """Merge the COCO files of all `films` into `out/coco.json`, with new ids.
 
-    `films` are (name of its results, file name for the image); one whose COCO file is not there is
-    left out. One film at a time is in memory, but for its entry among the images.
+    `films` are (name of its results, file name for the image); a film without a COCO file is left
+    out. The annotations of one film at a time are in memory.
     """
     images: list[dict[str, Any]] = []
     path, number = out / MERGED, 0
-    with written_whole(path, "w") as file:
+    with atomic_write(path, "w") as file:
         head = json.dumps({"info": _info(version), "categories": _categories()})
         file.write(f'{head[:-1]}, "annotations": [')
         for stem, name in films:
@@ -53,10 +53,10 @@ def merge_coco(out: Path, films: Iterable[tuple[str, str]], *, version: str) -> 
             if film is None:
                 continue
             images.append({**film["images"][0], "id": len(images) + 1, "file_name": name})
-            for each in film["annotations"]:
+            for annotation in film["annotations"]:
                 comma, number = "," if number else "", number + 1
                 file.write(f"{comma}\n")
-                json.dump({**each, "id": number, "image_id": len(images)}, file)
+                json.dump({**annotation, "id": number, "image_id": len(images)}, file)
         file.write('], "images": ')
         json.dump(images, file)
         file.write("}\n")
@@ -75,10 +75,10 @@ def _read_coco(path: Path) -> dict[str, Any] | None:
 def coco(segmentation: Segmentation, *, name: str) -> dict[str, Any]:
     """The COCO object of one film, `name` its file name.
 
-    `segmentation` holds polygons in pixels, x to the right and y down from the upper left corner
-    of the upper left pixel, along the edges of pixels. Readers of COCO fill each polygon, the
-    counter-clockwise ones around holes too, so each annotation also has `rle`, the exact mask as
-    uncompressed run lengths. A structure that is not there has no annotation.
+    The field `segmentation` holds polygons in pixels along the edges of pixels, x to the right and
+    y down from the upper left corner of the upper left pixel. Readers of COCO also fill the
+    counter-clockwise polygons around holes, so each annotation has `rle` as well, the exact mask
+    as uncompressed run lengths. A structure that was not found has no annotation.
     """
     height, width = segmentation.radiograph.size
     masks = {RIGHT: segmentation.right, LEFT: segmentation.left, HEART: segmentation.heart}

@@ -1,4 +1,4 @@
-"""Opening regular files; a pipe or a device is refused at once, and never waited for."""
+"""Opening regular files; a pipe or a device is refused without waiting for it."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def open_file(path: Path) -> IO[bytes]:
         handle = os.open(path, _FLAGS)
     except OSError as error:
         if error.errno == errno.ENXIO:  # what opening a socket gives
-            raise _no_file("a socket or a device") from error
+            raise _not_regular("a socket or a device") from error
         raise
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
-            raise _no_file(_KINDS.get(stat.S_IFMT(mode), "no regular file"))
+            raise _not_regular(_KINDS.get(stat.S_IFMT(mode), "not a regular file"))
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
 
 
-def _no_file(kind: str) -> OSError:
+def _not_regular(kind: str) -> OSError:
     return OSError(errno.EINVAL, f"it is {kind}, where a file is expected")

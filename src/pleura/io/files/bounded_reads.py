@@ -1,4 +1,4 @@
-"""A stream that ends a library's endless loop over tiny pieces of a file.
+"""A stream with a limit on reads: it stops a library that reads millions of tiny pieces.
 
 Pillow and pydicom read a file piece by piece, in Python: a few thousand pieces for a film. A file
 made of millions of tiny pieces would keep them busy for minutes.
@@ -14,15 +14,15 @@ from pleura.core.errors import UnreadableFilm
 __all__ = ["BoundedReads"]
 
 LEAST_READS = 50_000
-"""Reads that any file may take."""
+"""Number of reads that every file is allowed."""
 
 BYTES_A_READ = 64
-"""Above `LEAST_READS`: a read for so many bytes of the file. Encoders write pieces of 1,000 and
-more, each read in four steps."""
+"""One more read is allowed for each 64 bytes of the file. Encoders write pieces of 1,000 bytes and
+more, and each piece takes four reads."""
 
 
 class BoundedReads:
-    """A seekable binary stream that allows only so many reads."""
+    """A seekable binary stream that allows a limited number of reads."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -36,7 +36,7 @@ class BoundedReads:
         self._left -= 1
         if self._left < 0:
             raise UnreadableFilm(
-                "the file is cut into far more pieces than a film has: it is damaged, or no film; "
-                "copy or export it again"
+                "the file is cut into far more pieces than a film has: it is damaged, or not "
+                "a film; copy or export it again"
             )
         return self._stream.read(size)

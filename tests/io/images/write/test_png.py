@@ -1,4 +1,4 @@
-"""PNGs of our own making, as other programs read them."""
+"""PNG files that Pleura writes, read by Pillow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from pleura.io.images.png import flat_png
+from pleura.io.images.write.png import flat_png
 
 PALETTE = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 """Three colours."""
@@ -27,7 +27,7 @@ def test_pillow_reads_what_was_written(levels: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(read, levels)
 
 
-def test_a_column_cut_out_of_a_picture_is_written_as_it_is() -> None:
+def test_an_array_that_is_not_contiguous_is_written_correctly() -> None:
     levels = np.arange(600, dtype=np.uint8).reshape(300, 2)[:, 1:]
     np.testing.assert_array_equal(Image.open(BytesIO(flat_png(levels))), levels)
 
@@ -40,7 +40,7 @@ def test_a_palette_gives_colours_and_keeps_the_values() -> None:
     assert read.convert("RGB").getpixel((1, 0)) == (40, 50, 60)
 
 
-def test_a_mask_takes_about_the_room_that_pillow_needs() -> None:
+def test_a_mask_is_about_as_large_as_written_by_pillow() -> None:
     rows, columns = np.ogrid[:1000, :800]
     disc = (rows - 500) ** 2 + (columns - 400) ** 2 < 300**2
     levels = disc.astype(np.uint8) * 255

@@ -1,4 +1,4 @@
-"""Walking a tree of folders of any depth, with every error reported."""
+"""Walking a folder tree of any depth; every error is reported."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ def walk(
     follow: bool = False,
     on_error: Callable[[str, OSError], None] = lambda _place, _error: None,
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """(folder, names of folders in it, names of all else), from `top` down, names sorted.
+    """Yield (folder, names of its folders, names of its other entries) from `top` down, sorted.
 
-    As `os.walk`, which calls itself once a level and so ends at a thousand of them. The caller may
-    take names out of the folders' list; these are not entered then. Linked folders are entered only
-    with `follow`, and each place once. A folder that cannot be read goes to `on_error`.
+    It works as `os.walk`, which recurses and so fails below a thousand levels. The caller may
+    remove names from the list of folders; these folders are not entered. Linked folders are entered
+    only with `follow`, and each folder once. A folder that cannot be read is given to `on_error`.
     """
     waiting, seen = [top], set()
     while waiting:
         place = waiting.pop()
         try:
-            facts = os.stat(place)  # noqa: PTH116
-            if (facts.st_dev, facts.st_ino) in seen:
+            status = os.stat(place)  # noqa: PTH116
+            if (status.st_dev, status.st_ino) in seen:
                 continue
-            seen.add((facts.st_dev, facts.st_ino))
+            seen.add((status.st_dev, status.st_ino))
             with os.scandir(place) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
@@ -42,5 +42,5 @@ def walk(
 def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
     try:
         return entry.is_dir(follow_symlinks=follow)
-    except OSError:  # a link that leads round in a circle, or through a closed folder
+    except OSError:  # a link to itself, or through a folder without permission
         return False

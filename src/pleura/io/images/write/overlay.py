@@ -1,4 +1,4 @@
-"""Pictures of a result: the overlay, and the film cut to its lungs."""
+"""Writing the overlay, and the film cropped to its lungs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image, PngImagePlugin
 from pleura.core.arrays import Pixels
 from pleura.core.masks.overlay import paint
 from pleura.core.types import Box, Segmentation
-from pleura.io.images.caption import captioned
-from pleura.io.images.write_masks import save_png
+from pleura.io.images.write.caption import captioned
+from pleura.io.images.write.masks import save_png
 
 __all__ = [
     "COMPRESSION",
@@ -27,49 +27,50 @@ __all__ = [
 ]
 
 CROP_MARGIN = 0.05
-"""Around the lungs' box, as a share of its longer side; the film's edge ends it."""
+"""The margin around the lungs' box, as a share of its longer side."""
 
 COMPRESSION = 4
-"""Of an overlay, zlib's: of 20 megapixels in 0.9 s where 6 takes 2.1, an eighth more bytes."""
+"""zlib's level for overlays: 20 megapixels take 0.9 s, against 2.1 s at level 6, and the file is an
+eighth larger."""
 
-_FINE_ENOUGH = 64  # grey values; with fewer, rounding to integers would show
+_FINE_RANGE = 64  # grey values; in a smaller range, rounding to integers would be visible
 
 
 def write_overlay(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """The film with the lungs outlined and lightly filled: right #0072B2, left #D55E00.
+    """Write the film with the lungs outlined and lightly filled: right #0072B2, left #D55E00.
 
-    Rows below the film hold a legend, and the verdict if that is not `ok`. The PNG's text field
-    `pleura:film` holds the rows and columns that are the film's, which come first.
+    Rows below the film hold a legend, and the verdict if it is not `ok`. The PNG's text field
+    `pleura:film` holds the numbers of rows and columns of the film itself, which come first.
     """
     path = stem.with_name(f"{stem.name}_overlay.png")
     return [save_png(marked_overlay(segmentation), path, **overlay_options(segmentation))]
 
 
 def overlay_options(segmentation: Segmentation) -> dict[str, Any]:
-    """How an overlay is saved as PNG, the same at every door."""
+    """The options with which every overlay is saved as PNG."""
     text = PngImagePlugin.PngInfo()
     text.add_text("pleura:film", "{},{}".format(*segmentation.radiograph.size))
     return {"compress_level": COMPRESSION, "pnginfo": text}
 
 
 def marked_overlay(segmentation: Segmentation) -> Image.Image:
-    """The overlay as it leaves Pleura: the film's rows, then those of its legend and verdict."""
+    """The overlay with its caption: the film's rows, then those of legend and verdict."""
     return captioned(overlay_image(segmentation), segmentation)
 
 
 def overlay_image(segmentation: Segmentation) -> Image.Image:
-    """The film in RGB with the lungs outlined and lightly filled, of the film's own size."""
+    """The film in RGB with the lungs outlined and lightly filled, at the film's size."""
     film = segmentation.radiograph.pixels
     painted = paint(film, segmentation.right, segmentation.left, heart=segmentation.heart)
     return Image.fromarray(painted)
 
 
 def write_crop(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """The film cut to the lungs and a margin; nothing where no lung was found.
+    """Write the film cropped to the lungs and a margin; nothing if no lung was found.
 
-    Grey values are the film's own in 8 or 16 bits; only those that fit neither (negative, or
-    fractions of a narrow range) are stretched to 16 bits. The PNG's text field `pleura:box` holds
-    the rows and columns it was cut from: top, left, bottom, right.
+    Grey values are the film's own in 8 or 16 bits; values that fit neither (negative ones, or
+    fractions in a narrow range) are stretched to 16 bits. The PNG's text field `pleura:box` holds
+    the crop's place in the film: top, left, bottom, right.
     """
     box = crop_box(segmentation)
     if box is None:
@@ -97,10 +98,10 @@ def crop_box(segmentation: Segmentation) -> Box | None:
 
 
 def _grey_levels(pixels: Pixels) -> NDArray[Any]:
-    """(H, W) uint8 or uint16: the film's own values where they fit, else stretched to 16 bits."""
+    """(H, W) uint8 or uint16: the film's own values if they fit, else stretched to 16 bits."""
     low, high = float(pixels.min()), float(pixels.max())
     rounded = np.rint(pixels)
-    fine = high - low >= _FINE_ENOUGH or np.array_equal(rounded, pixels)
+    fine = high - low >= _FINE_RANGE or np.array_equal(rounded, pixels)
     if low >= 0 and high <= 65535 and fine:
         return rounded.astype(np.uint8 if high <= 255 else np.uint16)
     stretched: NDArray[Any] = np.rint((pixels - low) * (65535 / (high - low)))

@@ -1,4 +1,4 @@
-"""What stands below an overlay, and that nothing of the film is under it."""
+"""The caption below an overlay, which covers nothing of the film."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.measure import measure
 from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Doubt, LungMasks, Quality, Radiograph, Segmentation
-from pleura.io.images.caption import captioned
-from pleura.io.images.overlay import marked_overlay, overlay_image
+from pleura.io.images.write.caption import captioned
+from pleura.io.images.write.overlay import marked_overlay, overlay_image
 
 DOUBT = Doubt("touches_border", "A lung reaches the edge of the film: check that none is cut.")
 REVIEW, REFUSED = Quality("review", 0.8, (DOUBT,)), Quality("refused", None, (DOUBT,))
@@ -28,7 +28,7 @@ def result(height: int, width: int, *, heart: bool = True, **changed: Any) -> Se
     for name, begin in (("right", 2), ("left", 6), ("heart", 4)):
         masks[name][tall, width * begin // 10 : width * (begin + 2) // 10] = True
     masks["heart"] &= heart
-    found = Segmentation(
+    segmentation = Segmentation(
         radiograph=Radiograph(np.full((height, width), 9, np.float32), None, "PA", ()),
         lungs=LungMasks(**masks),
         probabilities=ProbabilityMaps(np.stack(list(masks.values())).astype(np.float32)),
@@ -37,17 +37,20 @@ def result(height: int, width: int, *, heart: bool = True, **changed: Any) -> Se
         provenance=None,  # type: ignore[arg-type]  # nobody asks
         quality=Quality("ok", 0.97),
     )
-    return replace(found, **changed)
+    return replace(segmentation, **changed)
 
 
-def without_heart(found: Segmentation) -> Segmentation:
-    return replace(found, lungs=replace(found.lungs, heart=None))
+def without_heart(segmentation: Segmentation) -> Segmentation:
+    return replace(segmentation, lungs=replace(segmentation.lungs, heart=None))
 
 
-def rows_below(found: Segmentation) -> np.ndarray[Any, Any]:
+def rows_below(segmentation: Segmentation) -> np.ndarray[Any, Any]:
     """(h, w, 3): what was added; the film's rows are those of the plain overlay."""
-    picture, plain = np.asarray(marked_overlay(found)), np.asarray(overlay_image(found))
-    height, width = found.radiograph.size
+    picture, plain = (
+        np.asarray(marked_overlay(segmentation)),
+        np.asarray(overlay_image(segmentation)),
+    )
+    height, width = segmentation.radiograph.size
     assert plain.shape == (height, width, 3)
     assert picture.shape[1:] == plain.shape[1:]
     np.testing.assert_array_equal(picture[:height], plain)
@@ -60,7 +63,7 @@ def has(rows: np.ndarray[Any, Any], colour: tuple[int, int, int]) -> bool:
 
 @pytest.mark.parametrize("size", [(224, 224), (640, 512), (4000, 3600), (128, 100), (90, 1500)])
 @pytest.mark.parametrize("quality", [Quality("ok", 0.97), REVIEW, REFUSED])
-def test_nothing_of_the_film_is_covered_and_all_is_named(
+def test_the_caption_covers_no_film_and_names_all_colours(
     size: tuple[int, int], quality: Quality
 ) -> None:
     rows = rows_below(result(*size, quality=quality))
@@ -72,7 +75,7 @@ def test_nothing_of_the_film_is_covered_and_all_is_named(
 
 
 @pytest.mark.parametrize(("side", "letters"), [(224, 12), (512, 12), (2000, 44), (4000, 89)])
-def test_letters_can_be_read_on_small_films_and_on_large_ones(side: int, letters: int) -> None:
+def test_letters_are_readable_on_small_and_large_films(side: int, letters: int) -> None:
     """A 45th of the film's width, and 12 px at least; a line is 1.4 of that, 0.6 are the edges."""
     lines = 2 if side == 224 else 1  # the entry of the ratio goes onto a line of its own
     rows = rows_below(result(side, side))
@@ -81,7 +84,7 @@ def test_letters_can_be_read_on_small_films_and_on_large_ones(side: int, letters
     assert (1.4 * lines - 0.9) * letters < written[-1] - written[0] < 1.4 * lines * letters
 
 
-def test_what_is_not_drawn_is_not_named() -> None:
+def test_a_structure_that_is_not_drawn_is_not_named() -> None:
     without = rows_below(result(512, 512, heart=False))
     assert not has(without, HEART_COLOUR)
     assert not has(without, BAR_GROUND)
@@ -91,7 +94,7 @@ def test_what_is_not_drawn_is_not_named() -> None:
     np.testing.assert_array_equal(lungs_alone, without)
 
 
-def test_the_ratio_is_the_one_that_was_measured() -> None:
+def test_the_ratio_in_the_caption_is_the_measured_one() -> None:
     """Two ratios, two pictures; those of equal ratios are equal, whatever the film."""
     one, other = result(500, 500), result(500, 500)
     assert one.measurements.cardiothoracic_ratio == pytest.approx(1 / 3)
@@ -102,7 +105,7 @@ def test_the_ratio_is_the_one_that_was_measured() -> None:
     np.testing.assert_array_equal(rows_below(one), rows_below(same))
 
 
-def test_doubts_are_lines_below() -> None:
+def test_each_doubt_adds_lines_to_the_caption() -> None:
     heights = [
         len(rows_below(result(1000, 1000, quality=Quality("review", 0.8, (DOUBT,) * n))))
         for n in range(4)
@@ -112,7 +115,7 @@ def test_doubts_are_lines_below() -> None:
     assert np.ptp(steps) <= 1
 
 
-def test_the_smallest_films_have_it_in_pieces() -> None:
+def test_on_the_smallest_films_words_are_cut() -> None:
     rows = rows_below(result(32, 32, quality=REFUSED))
     assert (rows.max(axis=-1) > 150).any(axis=1).sum() > 100  # many lines of few letters
 

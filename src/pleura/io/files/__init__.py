@@ -1,0 +1,1 @@
+"""Files on the disk: opening, writing atomically, reading within bounds, walking folders."""

@@ -1,0 +1,1 @@
+"""Writing results as pictures: masks, label maps, the overlay and its caption, COCO JSON."""
