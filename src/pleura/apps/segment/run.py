@@ -190,6 +190,7 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
         weights_sha256=segmenter.engine.weights_sha256,
         engine=segmenter.engine.name,
         definition=segmenter.definition,
+        flip=segmenter.flip,
         options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),

@@ -18,10 +18,11 @@ DOUBTS = {
     "not_a_chest_film": "This does not look like a frontal chest film: do not use the masks "
     "unless you have looked at them.",
     "one_lung_missing": "Only one lung was found: check the film for the other one.",
-    "sides_exchanged": "The right lung lies on the viewer's right: check whether the film is "
-    "mirrored.",
-    "heart_on_right": "The heart lies on the viewer's left: check whether the film is mirrored, "
-    "and which lung is the right one.",
+    "sides_exchanged": "The right lung lies on the patient's left: check which lung is the right "
+    "one, and whether the film is mirrored.",
+    "heart_on_right": "The heart lies on the patient's right: check whether the film is mirrored, "
+    "and which lung is the right one. If the sides are exchanged, segment the film again "
+    "with the other value of flip.",
     "said_mirrored": "The file says that the film is mirrored, and it was not turned: check which "
     "lung is the right one.",
     "said_turned": "The file says that the film does not stand upright, and it was not turned: "
