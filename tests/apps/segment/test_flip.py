@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from pleura.apps.pacs.options import ResultOptions
 from pleura.runtime.mirror import FLIPPED
 
 Run = Callable[..., Any]
@@ -133,3 +134,12 @@ def test_dicom_results_lie_on_the_pixels_of_the_source(
     assert "said_mirrored" not in table(flipped)["doubts"]
     assert run("segment", stored, "-o", tmp_path / "bare", *formats).code == 0
     assert "said_mirrored" in table(tmp_path / "bare")["doubts"]
+
+
+def test_the_node_and_dicomweb_mirror_on_request(run: Run, tiny_weights: Path) -> None:
+    makers = [
+        ResultOptions(flip=flip, weights=tiny_weights, threads=1).maker() for flip in (False, True)
+    ]
+    assert [maker.segmenter.provenance.flip for maker in makers] == [False, True]
+    for command in ("node", "dicomweb"):
+        assert "--flip" in run(command, "--help").out
