@@ -493,9 +493,10 @@ def test_the_same_film_and_weights_give_the_same_uids() -> None:
         {"weights_sha256": "cd" * 32},
         {"definition": "whole"},
         {"engine": "another"},
+        {"flip": True},
     ],
 )
-def test_other_versions_weights_and_engines_give_other_uids(other: dict[str, str]) -> None:
+def test_other_versions_weights_and_options_give_other_uids(other: dict[str, Any]) -> None:
     made_by = Provenance("0.1.0", "by hand", "ab" * 32, "none", "field")
     data = as_bytes(film())
     mine, theirs = (

@@ -147,7 +147,7 @@ class _Messages:
         if row.status == FAILED:
             self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
         elif row.doubts and not self._task.quiet:
-            self._progress.say(f"{row.verdict}: {name}: {doubt_sentences(row.doubts)}")
+            self._progress.say(f"{row.verdict}: {name}: {doubt_sentences(row)}")
         if self._task.as_json and self.heard:
             self._speak(json.dumps(row.as_json()))
 
@@ -190,6 +190,7 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
         weights_sha256=made_by.weights_sha256,
         engine=made_by.engine,
         definition=made_by.definition,
+        flip=made_by.flip,
         options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),

@@ -61,11 +61,12 @@ _SERIES = {  # format -> series number and description; viewers list high number
 def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
     """The SOPInstanceUID of the result `name` of a film; the same each time it is made.
 
-    It depends on the film's UID, the version of Pleura, the weights' hash, the engine and the
-    definition of lung: a second run gives the same UIDs, other weights give other ones. It is a
-    UUID of version 5 (RFC 9562) under 2.25, as in PS3.5 B.2.
+    It depends on the film's UID, the version of Pleura, the weights' hash, the engine, the
+    definition of lung and whether the film was mirrored: a second run gives the same UIDs, other
+    weights give other ones. It is a UUID of version 5 (RFC 9562) under 2.25, as in PS3.5 B.2.
     """
-    identity = "\n".join((film_uid, *map(str, astuple(provenance)), name))
+    *parts, flip = astuple(provenance)
+    identity = "\n".join((film_uid, *map(str, parts), *(["flip"] if flip else []), name))
     return UID(f"2.25.{uuid5(_NAMES, identity).int}")
 
 
@@ -87,12 +88,13 @@ def common_arguments(film_uid: str, segmentation: Segmentation, name: str) -> di
 
 
 def parameters(provenance: Provenance) -> dict[str, str]:
-    """The algorithm's parameters: weights, their hash, definition of lung, engine."""
+    """The algorithm's parameters: weights, their hash, definition, engine, and flip if it is on."""
     return {
         "weights": provenance.weights_name.replace(",", " "),
         "weights_sha256": provenance.weights_sha256,
         "definition": provenance.definition,
         "engine": provenance.engine,
+        **({"flip": "on"} if provenance.flip else {}),
     }
 
 
