@@ -1,6 +1,6 @@
 """Reference values: the usual features of good results, with which a new result is compared.
 
-`pleura calibrate` fits them. They stand on the weights' card under `norms`, a set for each
+`pleura calibrate` fits them. They are on the card of the weights, under `norms`: one set for each
 definition of lung.
 """
 
@@ -27,7 +27,7 @@ __all__ = [
 _OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
 
 FEATURES = (
-    *(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG),
+    *(f"{side}_{feature}" for side in ("right", "left") for feature in _OF_A_LUNG),
     "log_area",
     "log_aspect",
     "log_loss",
@@ -43,7 +43,7 @@ class Estimate:
     intercept: float
     slope: float
     poor: float
-    """An estimated Dice below this asks for a review."""
+    """An estimated Dice below this gives the verdict `review`."""
 
     def __post_init__(self) -> None:
         _check(self.slope > 0, "slope must be positive: more doubt, less Dice")
@@ -65,7 +65,7 @@ class Usual:
     """The inverse of their covariance."""
 
     unusual: float
-    """A distance beyond this asks for a review."""
+    """A distance beyond this gives the verdict `review`."""
 
     strange: float
     """A distance beyond this is no frontal chest film."""

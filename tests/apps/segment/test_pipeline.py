@@ -103,7 +103,7 @@ def test_every_film_comes_out_once_in_order_with_its_own_result(
 ) -> None:
     pipeline = Pipeline(segmenter=segmenter, write=width, jobs=JOBS, batch=BATCH, lanes=lanes)
     ends = list(pipeline.run(found))
-    assert [each.found for each in ends] == found
+    assert [each.file for each in ends] == found
     for number, each in enumerate(ends):
         if number % 7 == 0:
             assert isinstance(each, Failed)
@@ -168,7 +168,7 @@ def test_once_stopped_no_further_film_is_segmented(
     )
     ends = list(pipeline.run(found[1:7]))
     assert 3 <= len(ends) <= 5
-    assert [each.found.relative.name for each in ends] == written
+    assert [each.file.relative.name for each in ends] == written
 
 
 class Meeting:

@@ -288,7 +288,7 @@ def test_the_same_recipe_gives_the_same_weights(
 
 
 def test_a_run_is_not_overwritten(films: list[Film], whole_run: tuple[Outcome, Path]) -> None:
-    with pytest.raises(UsageError, match="holds a run already; go on with --resume or take anoth"):
+    with pytest.raises(UsageError, match="holds a run already; continue with --resume, or take"):
         train(RECIPE, films, whole_run[1], machine=QUIET)
 
 
@@ -344,7 +344,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         train(RECIPE, films, tmp_path, machine=QUIET)
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert "the last finished epoch is kept, --resume goes on from there" in caplog.text
+    assert "the last finished epoch is kept, --resume continues from there" in caplog.text
     assert [row["epoch"] for row in rows(tmp_path)] == ["1", "2"]
     assert held(tmp_path)["epoch"] == 1
 

@@ -108,7 +108,7 @@ def _open_closed_streams() -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads stdout any more; rich then replaces it by the null device."""
+    """Whether the reader of stdout closed it; rich then replaces it by the null device."""
     import select
 
     if os.path.samestat(os.fstat(_STDOUT), os.stat(os.devnull)):  # noqa: PTH116

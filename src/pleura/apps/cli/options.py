@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPUTED",
-    "SAID",
+    "PRINTED",
     "SENT",
     "AsJson",
     "BatchWorkers",
@@ -44,7 +44,7 @@ __all__ = [
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
 SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
-SAID: dict[str, Any] = {"rich_help_panel": "What is printed"}
+PRINTED: dict[str, Any] = {"rich_help_panel": "What is printed"}
 
 
 class Lungs(StrEnum):
@@ -55,7 +55,7 @@ class Lungs(StrEnum):
 
 
 class OfRefused(StrEnum):
-    """What is sent for a film whose verdict is `refused`, as options."""
+    """The results that are sent for a film whose verdict is `refused`, as options."""
 
     marked = "marked"
     report = "report"
@@ -110,7 +110,7 @@ Fast = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Which weights compute, in which engine, where and how exactly."""
+    """The weights, the engine, the device and the precision."""
 
     weights: Weights = None
     engine: Engine = "auto"
@@ -152,7 +152,7 @@ BatchWorkers = Annotated[
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 FilmsAsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **SAID)
+    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **PRINTED)
 ]
 
 RefusedOption = Annotated[

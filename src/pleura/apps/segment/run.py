@@ -12,7 +12,6 @@ from typing import Any
 
 import typer
 
-from pleura._version import __version__
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import FilmProgress, Interrupt, say
 from pleura.apps.segment.output_folder import Place
@@ -139,7 +138,7 @@ class _Messages:
 
     def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
         self.heard = True
-        """False once nobody reads stdout any more."""
+        """False once the reader of stdout has closed it."""
         self._task, self._progress, self._interrupt = task, progress, interrupt
 
     def __call__(self, row: Row) -> None:
@@ -153,7 +152,7 @@ class _Messages:
             self._speak(json.dumps(row.as_json()))
 
     def _speak(self, line: str) -> None:
-        """Print a line on stdout; if nobody reads it any more, the run stops as by Ctrl-C."""
+        """Print a line on stdout; if its reader has closed it, the run stops as by Ctrl-C."""
         try:
             typer.echo(line)
         except BrokenPipeError:
@@ -177,19 +176,20 @@ def _work(
 def _row(end: Loaded[Row] | Failed) -> Row:
     seconds = round(end.seconds, 3)
     if isinstance(end, Failed):
-        film = end.found
+        film = end.file
         return failed_row(film.relative, path=film.path, error=end.reason, seconds=seconds)
     return replace(end.value, seconds=seconds)
 
 
 def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
     """The report that is left if the run is killed before its end."""
+    made_by = segmenter.provenance
     return Run(
-        version=__version__,
-        weights=segmenter.engine.card.name,
-        weights_sha256=segmenter.engine.weights_sha256,
-        engine=segmenter.engine.name,
-        definition=segmenter.definition,
+        version=made_by.version,
+        weights=made_by.weights_name,
+        weights_sha256=made_by.weights_sha256,
+        engine=made_by.engine,
+        definition=made_by.definition,
         options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),

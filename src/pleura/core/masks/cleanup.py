@@ -237,9 +237,9 @@ def _cut(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None:
 
 def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, Mask]:
     """One lung, or none: its side of the film's middle decides which; the other stays empty."""
-    nothing = np.zeros_like(kept)
+    empty = np.zeros_like(kept)
     if not pieces:
-        return kept, nothing
+        return kept, empty
     centre = sum(piece.x * piece.area for piece in pieces) / sum(piece.area for piece in pieces)
     on_left = centre < kept.shape[1] / 2
     side, viewers = ("right", "left") if on_left else ("left", "right")
@@ -247,7 +247,7 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
         f"only one lung was found; it lies on the viewer's {viewers} of the film's middle, "
         f"so it is taken for the {side} lung"
     )
-    return (kept, nothing) if on_left else (nothing, kept)
+    return (kept, empty) if on_left else (empty, kept)
 
 
 def _settle(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:

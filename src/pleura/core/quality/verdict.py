@@ -37,7 +37,7 @@ DOUBTS = {
 """Every code with its sentence, most serious first."""
 
 REFUSING = ("no_lungs", "not_a_chest_film")
-"""Codes with which a result is refused; any other asks for a review."""
+"""Codes with which a result is refused; any other code gives the verdict `review`."""
 
 BORDER = 0.1
 """The largest usual `Features.border`."""

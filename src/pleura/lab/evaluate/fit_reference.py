@@ -54,23 +54,29 @@ class Seen:
 
 def see(examined: Examined, card: Card) -> list[Seen]:
     """The features of a film's result, by each definition that the weights give."""
-    found, film = examined.segmentation, examined.film
-    own = found.provenance.definition
-    lungs = next((each for each in examined.pairs if each.structure == "lungs"), None)
-    known = lungs is not None and examined.definition == own
-    dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and known else None
+    segmentation, film = examined.segmentation, examined.film
+    own = segmentation.provenance.definition
+    lungs = next((pair for pair in examined.pairs if pair.structure == "lungs"), None)
+    comparable = lungs is not None and examined.definition == own
+    dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and comparable else None
     return [
         Seen(
-            film.id, film.source, each, _features(found, card, each), dice if each == own else None
+            film.id,
+            film.source,
+            definition,
+            _features(segmentation, card, definition),
+            dice if definition == own else None,
         )
-        for each in card.definitions
+        for definition in card.definitions
     ]
 
 
-def _features(found: Segmentation, card: Card, definition: Definition) -> Features:
-    if found.provenance.definition != definition:
-        found = redefine(found, definition, card)
-    return measure_features(found.probabilities, found.lungs, card.channels, definition=definition)
+def _features(segmentation: Segmentation, card: Card, definition: Definition) -> Features:
+    if segmentation.provenance.definition != definition:
+        segmentation = redefine(segmentation, definition, card)
+    return measure_features(
+        segmentation.probabilities, segmentation.lungs, card.channels, definition=definition
+    )
 
 
 def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
@@ -79,23 +85,27 @@ def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
     The estimate of Dice is fitted to the films that label the definition, the usual values to all
     films. The limits send `REVIEWED` of the films that label it to review.
     """
-    definitions = sorted({each.definition for each in seen})
-    fitted = {d: _fit([each for each in seen if each.definition == d]) for d in definitions}
-    return {name: each.as_dict() for name, each in fitted.items() if each != ReferenceValues()}
+    definitions = sorted({film.definition for film in seen})
+    fitted = {d: _fit([film for film in seen if film.definition == d]) for d in definitions}
+    return {
+        definition: values.as_dict()
+        for definition, values in fitted.items()
+        if values != ReferenceValues()
+    }
 
 
 def _fit(seen: Sequence[Seen]) -> ReferenceValues:
-    usual, distances = _usual([each.features for each in seen])
+    usual, distances = _usual([film.features for film in seen])
     labelled = [
-        (each, distance)
-        for each, distance in zip(seen, distances, strict=True)
-        if each.dice is not None and each.features.doubt is not None
+        (film, distance)
+        for film, distance in zip(seen, distances, strict=True)
+        if film.dice is not None and film.features.doubt is not None
     ]
-    estimate = _estimate([each for each, _ in labelled])
+    estimate = _estimate([film for film, _ in labelled])
     if estimate is None or usual is None:
         return ReferenceValues(estimate, usual)
     dice = np.array(
-        [estimated_dice(each.features, ReferenceValues(estimate)) for each, _ in labelled]
+        [estimated_dice(film.features, ReferenceValues(estimate)) for film, _ in labelled]
     )
     off = np.array([distance or 0.0 for _, distance in labelled])
     all_off = np.array([distance for distance in distances if distance is not None])
@@ -108,25 +118,25 @@ def _fit(seen: Sequence[Seen]) -> ReferenceValues:
 
 def _estimate(seen: Sequence[Seen]) -> Estimate | None:
     """The line of log(1 - Dice) over doubt; None if it does not rise."""
-    doubts = np.array([each.features.doubt for each in seen], dtype=float)
+    doubts = np.array([film.features.doubt for film in seen], dtype=float)
     if len(seen) < FEWEST or np.ptp(doubts) == 0:
         return None
-    lacking = np.array([1 - (each.dice or 0.0) for each in seen])
+    lacking = np.array([1 - (film.dice or 0.0) for film in seen])
     slope, intercept = np.polyfit(doubts, np.log(np.maximum(lacking, SHORTEST)), 1)
     if slope <= 0:
         return None
     line = Estimate(_short(intercept), _short(slope), 0.0)
-    known = [line.dice(each) for each in doubts]
-    return Estimate(line.intercept, line.slope, _short(np.quantile(known, REVIEWED)))
+    estimates = [line.dice(doubt) for doubt in doubts]
+    return Estimate(line.intercept, line.slope, _short(np.quantile(estimates, REVIEWED)))
 
 
 def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | None]]:
-    """What is usual, and each film's distance from what is usual of the others.
+    """The usual features, and the distance of each film from the usual features of the others.
 
     The distance is None for a film without both lungs, and for all films if these are too few.
     """
     distances: list[float | None] = [None] * len(features)
-    known = [index for index, each in enumerate(features) if each.numbers is not None]
+    known = [index for index, film in enumerate(features) if film.numbers is not None]
     if len(known) < FEWEST:
         return None, distances
     table = np.array([features[index].numbers for index in known])
@@ -134,8 +144,8 @@ def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | Non
     mean, precision = _spread(table)
     unsure = [value for index in known if (value := features[index].unsure) is not None]
     usual = Usual(
-        tuple(_short(each) for each in mean),
-        tuple(tuple(_short(each) for each in row) for row in precision),
+        tuple(_short(value) for value in mean),
+        tuple(tuple(_short(value) for value in row) for row in precision),
         _short(np.quantile(off, 1 - REVIEWED)),
         _short(MARGIN * off.max()),
         _short(MARGIN * max(unsure)),
@@ -157,11 +167,11 @@ def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 
 def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) Mahalanobis distance of each row from the mean of the others."""
-    found = []
+    distances = []
     for index, row in enumerate(table):
         mean, precision = _spread(np.delete(table, index, axis=0))
-        found.append(np.sqrt((row - mean) @ precision @ (row - mean)))
-    return np.array(found)
+        distances.append(np.sqrt((row - mean) @ precision @ (row - mean)))
+    return np.array(distances)
 
 
 def _limits(
