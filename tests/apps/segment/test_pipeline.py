@@ -54,7 +54,7 @@ def test_ahead_keeps_the_order_and_never_has_more_than_depth_under_way(
     assert most <= depth + 1  # one more while its place is made
 
 
-def test_ahead_gives_up_on_what_does_not_come_back_and_keeps_what_is_finished() -> None:
+def test_ahead_gives_up_unfinished_items_and_keeps_finished_ones() -> None:
     come_back, late = threading.Event(), threading.Event()
 
     def work(item: int) -> int:

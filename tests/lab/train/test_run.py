@@ -321,7 +321,7 @@ def test_resuming_a_finished_run_only_exports_it_again(
 @pytest.mark.parametrize(
     ("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 2)], ids=["Ctrl-C", "SIGTERM"]
 )
-def test_an_interrupted_run_goes_on_to_the_same_weights(
+def test_a_resumed_run_ends_in_the_same_weights(
     films: list[Film],
     tmp_path: Path,
     whole_run: tuple[Outcome, Path],
@@ -446,7 +446,7 @@ def test_too_little_time_for_one_epoch_still_gives_weights(
     assert_same_end(tmp_path, whole_run[1])
 
 
-def test_a_run_that_brings_nothing_better_ends_early_and_for_good(
+def test_a_run_without_improvement_ends_early_also_when_resumed(
     films: list[Film], tmp_path: Path, no_export: None
 ) -> None:
     recipe = replace(
@@ -548,7 +548,7 @@ def test_averaging_and_balance_survive_an_interruption(
     assert_same_end(tmp_path / "broken", tmp_path / "whole")
 
 
-def test_averaged_weights_are_what_is_kept(films: list[Film], tmp_path: Path) -> None:
+def test_the_averaged_weights_are_kept(films: list[Film], tmp_path: Path) -> None:
     """With a decay next to 1 the average stays at the first step; without, it is the last."""
     kept = {}
     for decay in (0.0, 0.9999):

@@ -56,7 +56,7 @@ def test_a_connection_from_an_unlisted_address_is_closed(start_node: Callable[..
     assert "a connection from 127.0.0.1, which is not listed" in node.log()
 
 
-def test_films_of_every_syntax_are_accepted_and_nothing_else(node: Any) -> None:
+def test_only_films_are_accepted_in_every_transfer_syntax(node: Any) -> None:
     syntaxes = [
         *(ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian),
         *(JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless),
