@@ -132,7 +132,7 @@ class Segmentation(types.Segmentation):
         return write_outputs(self, stem, formats, film=film)
 
     def __repr__(self) -> str:
-        """Size, areas and notes in one line; the arrays stay out."""
+        """Size, areas and notes in one line, without the arrays."""
         height, width = self.radiograph.size
         lungs, notes = self.measurements, "; ".join(self.notes)
         return (

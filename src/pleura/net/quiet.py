@@ -1,4 +1,4 @@
-"""Holds back what libraries log while they work for training, export and downloads."""
+"""Suppresses log records of libraries during training, export and downloads."""
 
 from __future__ import annotations
 

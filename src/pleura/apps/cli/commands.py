@@ -1,4 +1,4 @@
-"""The commands as typer has them, each loaded when it is asked for."""
+"""The typer application, which loads each command when it is used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Pleura(TyperGroup):
     """
 
     def __init__(self, **settings: Any) -> None:
-        """Know the commands by name alone."""
+        """Register the names of the commands; no command is loaded."""
         super().__init__(**{**settings, "commands": dict.fromkeys(COMMANDS)})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -23,7 +23,7 @@ import pooch
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.digest import SUFFIX, digest_in, digest_line
 from pleura.core.errors import DataError, UsageError
-from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
+from pleura.lab.data.resumable_download import Interrupted, Transfer, Unreachable
 from pleura.net.quiet import quiet
 
 __all__ = ["ARCHIVES", "Archive", "Fetched", "Progress", "fetch"]

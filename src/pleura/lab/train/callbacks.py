@@ -134,7 +134,7 @@ class EpochTable(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add a row and write the table."""
-        metrics = trainer.callback_metrics  # asks every process for its share: all must call it
+        metrics = trainer.callback_metrics  # collects from all processes, so all must call it
         if not (trainer.is_global_zero and trainer.is_last_batch):
             return
         means = {

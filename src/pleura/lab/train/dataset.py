@@ -1,4 +1,4 @@
-"""Films as squares, decoded once and kept on disk: what the training loop reads."""
+"""Films as squares, decoded once and kept on disk: the input of the training loop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The layout of your own films: `images/` and `masks/`; a mask has its film's stem, with or without
-`_mask`.
+"""The layout of your own films: `images/` and `masks/`.
+
+A mask is named like its film, with or without `_mask`.
 
 Masks are of the `field`; any non-zero pixel is lung. Results of Pleura can be used too: label maps
 (`_labels`, `_seg`) and a mask for each lung (`_right`, `_left`). For other labels, several
