@@ -40,11 +40,17 @@ __all__ = [
     "TrialLungs",
     "Weights",
     "names_in",
+    "port_option",
 ]
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
 SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
 PRINTED: dict[str, Any] = {"rich_help_panel": "What is printed"}
+
+
+def port_option(text: str, panel: dict[str, Any]) -> Any:
+    """The option for the TCP port of a service, with its help text and its panel of the help."""
+    return typer.Option(min=0, max=65535, help=text, **panel)
 
 
 class Lungs(StrEnum):

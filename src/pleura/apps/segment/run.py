@@ -186,11 +186,11 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
     made_by = segmenter.provenance
     return Run(
         version=made_by.version,
+        options={**task.options, "formats": list(task.place.formats)},
         weights=made_by.weights_name,
         weights_sha256=made_by.weights_sha256,
         engine=made_by.engine,
         definition=made_by.definition,
-        options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),
         left_out=search.left_out.as_json(),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pleura.apps.cli.options import port_option
+
 if TYPE_CHECKING:
     from pleura.apps.serve.limits.limits import Limits
 
@@ -21,9 +23,7 @@ class AccessOptions:
     """The address of the service, and who may use it."""
 
     host: Annotated[str, typer.Option(help="The address to bind to.", **_ACCESS)] = "127.0.0.1"
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", **_ACCESS)
-    ] = 8017
+    port: Annotated[int, port_option("The port; 0 takes a free one.", _ACCESS)] = 8017
     api_key: Annotated[
         str | None,
         typer.Option(

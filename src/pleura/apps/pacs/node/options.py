@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pleura.apps.cli.options import SENT
+from pleura.apps.cli.options import SENT, port_option
 
 if TYPE_CHECKING:
     from pleura.apps.pacs.addresses import Senders, Tls
@@ -47,9 +47,7 @@ class ListenOptions:
     """The address of the node, and who may send films to it."""
 
     ae: Annotated[str, typer.Option(help="AE title of this node.", **_WHO)] = "PLEURA"
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", **_WHO)
-    ] = 11112
+    port: Annotated[int, port_option("Port to listen on; 0 takes a free one.", _WHO)] = 11112
     host: Annotated[str, typer.Option(help="Address to listen on.", **_WHO)] = "0.0.0.0"
     from_: Annotated[
         list[str] | None,
