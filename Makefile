@@ -13,7 +13,7 @@ SOURCES := $(shell find src -type f ! -name '*.pyc')
 START := $(shell date +%s)
 TOOK = $$(( ($$(date +%s) - $(START)) / 60 )) min $$(( ($$(date +%s) - $(START)) % 60 )) s
 
-# The real films that some tests read; without them those tests are skipped, and say so.
+# The real films that some tests read; without them those tests are skipped with the reason.
 PLEURA_FILMS ?= $(abspath $(wildcard ../shared/data))
 ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
@@ -24,7 +24,7 @@ endif
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, say where the pictures are
+demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, print where the pictures are
 	@mkdir -p demo
 	$(DEMO_VENV)/bin/pleura phantom -o demo/film.png
 	$(DEMO_VENV)/bin/pleura segment demo/film.png -o demo --overlay --overwrite

@@ -54,17 +54,17 @@ def _fenced(paragraph: str) -> str:
 
 
 def recipe_page() -> str:
-    """Every key of a recipe: its default and what its docstring says."""
-    return NOTE + RECIPE_HEAD + "\n".join(_table(*each) for each in RECIPE_TABLES)
+    """Every key of a recipe: its default and its docstring."""
+    return NOTE + RECIPE_HEAD + "\n".join(_table(*table) for table in RECIPE_TABLES)
 
 
 def _table(title: str, module: str, name: str, left_out: tuple[str, ...]) -> str:
     kind = getattr(__import__(module, fromlist=[name]), name)
-    said = _attribute_docs(kind)
+    docs = _attribute_docs(kind)
     rows = [
-        f"| `{each.name}` | {_kind(each.type)} | {_default(each)} | {said.get(each.name, '')} |"
-        for each in fields(kind)
-        if each.name not in left_out
+        f"| `{field.name}` | {_kind(field.type)} | {_default(field)} | {docs.get(field.name, '')} |"
+        for field in fields(kind)
+        if field.name not in left_out
     ]
     intro = inspect.getdoc(kind) or ""
     head = f"## {title}\n\n{intro}\n\n| key | kind | default | meaning |\n|---|---|---|---|\n"
@@ -99,12 +99,12 @@ def _kind(annotation: Any) -> str:
     return names.get(text, text)
 
 
-def _default(each: Any) -> str:
-    if each.default is MISSING and each.default_factory is not MISSING:
+def _default(field: Any) -> str:
+    if field.default is MISSING and field.default_factory is not MISSING:
         return "`{}`"
-    if each.default is MISSING:
-        return "the file's stem" if each.name == "name" else "needed"
-    value = list(each.default) if isinstance(each.default, tuple) else each.default
+    if field.default is MISSING:
+        return "the file's stem" if field.name == "name" else "needed"
+    value = list(field.default) if isinstance(field.default, tuple) else field.default
     text = f'"{value}"' if isinstance(value, str) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return f"`{text}`".replace("'", '"')

@@ -17,7 +17,7 @@ import pleura
 def segment_folder(films: Path, out: Path) -> int:
     """Write a mask and an overlay for each film; how many films could not be segmented."""
     failed = 0
-    for path in sorted(each for each in films.iterdir() if each.is_file()):
+    for path in sorted(file for file in films.iterdir() if file.is_file()):
         try:
             lungs = pleura.segment(path)
         except pleura.FilmError as error:  # this film cannot be segmented; the next may be

@@ -212,7 +212,7 @@ def test_arrays_that_are_no_film(pixels: NDArray[np.generic], weights: bytes) ->
         np.where(np.eye(128) > 0, np.inf, film(128, 128)),
     ],
 )
-def test_arrays_with_nothing_to_segment(pixels: NDArray[np.generic], weights: bytes) -> None:
+def test_arrays_that_cannot_be_segmented(pixels: NDArray[np.generic], weights: bytes) -> None:
     with pytest.raises(pleura.UnsuitableFilm):
         pleura.segment(pixels, weights=weights)
 
@@ -249,7 +249,7 @@ def test_the_shipped_weights_are_the_default() -> None:
 # The names
 
 
-def test_all_is_true() -> None:
+def test_the_public_names_are_those_of_api() -> None:
     assert sorted(pleura.__all__) == sorted([*api.__all__, "__version__"])
     for name in api.__all__:
         assert getattr(pleura, name) is getattr(api, name)

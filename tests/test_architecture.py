@@ -239,7 +239,7 @@ def test_the_table_allows(room: str, source: str) -> None:
     assert violations(room, source) == []
 
 
-def test_long_code_is_seen() -> None:
+def test_long_code_is_detected() -> None:
     body = "    x = 1\n"
     assert lengths("def f():\n" + body * (LONGEST_FUNCTION - 1)) == []
     assert lengths("def f():\n" + body * LONGEST_FUNCTION) == ["f: 51 lines"]
@@ -251,7 +251,7 @@ def test_long_code_is_seen() -> None:
     assert lengths(command + body * (LONGEST_FUNCTION + 1), commands=True) == ["f: 51 lines"]
 
 
-def test_many_parameters_are_seen() -> None:
+def test_many_parameters_are_detected() -> None:
     assert parameters("def f(a, b, c, d, e): ...") == []
     assert parameters("def f(a, b, *, c, d, e, g): ...") == ["f: more than five parameters"]
     assert parameters("class A:\n    def f(self, a, b, c, d, e): ...") == []

@@ -37,7 +37,7 @@ def test_every_program_is_tried() -> None:
     assert names == set(PROGRAMS)
 
 
-def test_the_verdicts_of_a_folder_of_reports_are_told(tmp_path: Path) -> None:
+def test_the_verdicts_of_a_folder_of_reports_are_printed(tmp_path: Path) -> None:
     """Of four films the poor one has the lowest estimate: AUROC 1, and one of one is not ok."""
     report = tmp_path / "hospital"
     report.mkdir()

@@ -207,14 +207,14 @@ def test_exit_codes_are_all_told() -> None:
     assert {int(code) for code in told} == {int(each) for each in Exit} | {4}
 
 
-def test_layouts_are_all_told() -> None:
+def test_all_layouts_are_documented() -> None:
     from pleura.lab.data.layouts import LAYOUTS
 
     told = re.findall(r"^## `([\w-]+)`", (CHECKOUT / "docs/reference/layouts.md").read_text(), re.M)
     assert sorted(told) == sorted(each.name for each in LAYOUTS)
 
 
-def test_outputs_are_all_told() -> None:
+def test_all_outputs_are_documented() -> None:
     from dataclasses import fields
 
     from pleura.io.outputs import FORMATS
@@ -236,14 +236,14 @@ def told_keys(text: str) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
-def test_public_names_are_all_told() -> None:
+def test_all_public_names_are_documented() -> None:
     import pleura
 
     page = (CHECKOUT / "docs/reference/python.md").read_text()
     assert [name for name in pleura.__all__ if name not in page and name[0] != "_"] == []
 
 
-def test_dependencies_are_all_told() -> None:
+def test_all_dependencies_are_documented() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     wanted = {"base": project["dependencies"], **project["optional-dependencies"]}
     page = (CHECKOUT / "docs/explanation/licences.md").read_text()

@@ -56,21 +56,21 @@ def heavy(code: str) -> set[str]:
     return loaded_after(code) & set(HEAVY)
 
 
-def test_import_pleura_loads_nothing_heavy() -> None:
+def test_import_pleura_loads_no_heavy_library() -> None:
     assert heavy("import pleura; pleura.__version__") == set()
 
 
 @pytest.mark.parametrize(
     "room", ["core.types", "core.masks.measure", "core.masks.cleanup", "io.read"]
 )
-def test_a_light_room_loads_nothing_heavy(room: str) -> None:
+def test_a_light_package_loads_no_heavy_library(room: str) -> None:
     assert heavy(f"import pleura.{room}") == set()
 
 
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["segment", "--help"], ["train", "--help"]]
 )
-def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     assert heavy(HELP.format(arguments=arguments)) == set()
 
 
@@ -105,7 +105,7 @@ assert not changed, changed
 """
 
 
-def test_importing_io_registers_nothing() -> None:
+def test_importing_io_has_no_side_effects() -> None:
     """Neither decoders with pydicom or Pillow, nor filters, levels or calls at exit."""
     modules = (
         "read",
@@ -119,7 +119,7 @@ def test_importing_io_registers_nothing() -> None:
     loaded_after(REGISTRIES.replace("MODULES", ", ".join(f"pleura.io.{each}" for each in modules)))
 
 
-def test_a_heavy_import_would_be_seen() -> None:
+def test_a_heavy_import_is_detected() -> None:
     assert heavy("import onnxruntime") == {"onnxruntime"}
 
 

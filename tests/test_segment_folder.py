@@ -34,7 +34,7 @@ def test_the_example_segments_a_folder(tmp_path: Path) -> None:
     assert (out / "drawn_overlay.png").exists()
 
 
-def test_without_folders_it_says_how_to_be_called() -> None:
+def test_without_folders_it_prints_its_usage() -> None:
     done = run()
     assert done.returncode == 1
     assert "python examples/segment_folder.py films/ lungs/" in done.stderr

@@ -33,7 +33,7 @@ def test_the_recipes_are_in_it_as_they_are_in_the_checkout(wheel: zipfile.ZipFil
         assert wheel.read(held[name]) == path.read_bytes()
 
 
-def test_it_runs_from_what_is_in_it(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+def test_the_wheel_runs_alone(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "

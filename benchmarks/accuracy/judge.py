@@ -74,13 +74,13 @@ def judged(
     judges = {key: Judge(engine) for key, engine in engines.items()}
     for film in films:
         held: Any = Held(film)
-        found: dict[Key, Pair] = {}
+        pairs: dict[Key, Pair] = {}
         for key, judge in judges.items():
             examined = judge.examine(held)
             if examined.definition == examined.predicted_definition:
-                found[key] = next(each for each in examined.pairs if each.structure == "lungs")
-        if found:
-            yield film, found
+                pairs[key] = next(pair for pair in examined.pairs if pair.structure == "lungs")
+        if pairs:
+            yield film, pairs
 
 
 def add_film_options(parser: argparse.ArgumentParser) -> None:

@@ -59,7 +59,7 @@ def main() -> None:
 def _scores(film: Film, judge: Judge) -> Record:
     """Dice of the lungs, and the share of the predicted heart that lies under the drawn lungs."""
     examined = judge.examine(film)
-    lungs = next(each for each in examined.pairs if each.structure == "lungs")
+    lungs = next(pair for pair in examined.pairs if pair.structure == "lungs")
     heart = examined.segmentation.heart
     if heart is None or not heart.any() or heart.shape != lungs.truth.shape:
         return {"dice": overlap(lungs.predicted, lungs.truth), "share": None}

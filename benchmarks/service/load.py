@@ -132,12 +132,12 @@ def serving(*options: str) -> Iterator[tuple[str, int]]:
     command = [*PLEURA, "serve", "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        found = re.search(r"http://(\S+)", said)
-        if found is None:
-            raise SystemExit(f"the service did not begin: {said}{process.stderr.read()}")
+        first_line = process.stderr.readline()
+        address = re.search(r"http://(\S+)", first_line)
+        if address is None:
+            raise SystemExit(f"the service did not begin: {first_line}{process.stderr.read()}")
         try:
-            yield found[1], process.pid
+            yield address[1], process.pid
         finally:
             process.send_signal(signal.SIGTERM)
 
@@ -145,8 +145,8 @@ def serving(*options: str) -> Iterator[tuple[str, int]]:
 def memory_mb(pid: int, what: str) -> float:
     """`VmRSS` now, or `VmHWM`, the most there ever was."""
     status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(rf"^{what}:\s+(\d+) kB", status, re.M)
-    return round(int(found[1]) / 1024, 1) if found else 0.0
+    match = re.search(rf"^{what}:\s+(\d+) kB", status, re.M)
+    return round(int(match[1]) / 1024, 1) if match else 0.0
 
 
 def cpu_s(pid: int) -> float:
@@ -195,14 +195,14 @@ def batch_mean(where: str) -> float | None:
     text = connection.getresponse().read().decode()
     connection.close()
     total, calls = (
-        float(re.findall(rf"^pleura_batch_films_{each} (\S+)$", text, re.M)[0])
-        for each in ("sum", "count")
+        float(re.findall(rf"^pleura_batch_films_{name} (\S+)$", text, re.M)[0])
+        for name in ("sum", "count")
     )
     return round(total / calls, 2) if calls else None
 
 
 def measured(asked: argparse.Namespace, films: list[Film]) -> dict[str, Any]:
-    """Run the load, and say how it went."""
+    """Run the load; its figures."""
     options = ["--threads", str(asked.threads)]
     options += ["--weights", str(asked.weights)] if asked.weights else []
     if asked.overflow:
@@ -236,7 +236,7 @@ def measured(asked: argparse.Namespace, films: list[Film]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, write, and say whether all answers were right."""
+    """Measure and write; the exit code is 0 if all answers were right."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -256,8 +256,8 @@ def main() -> int:
         films, command_line = by_command_line(Path(chosen), weights, asked.threads)
     engine = open_engine(asked.weights, threads=1)
     alone_per_s, alone_cpu_s = engine_alone(films, asked.weights, asked.threads)
-    found = measured(asked, films)
-    told = {
+    measurements = measured(asked, films)
+    result = {
         "pleura": pleura.__version__,
         "weights": {"name": engine.card.name, "sha256": engine.weights_sha256},
         "engine": engine.name,
@@ -267,20 +267,20 @@ def main() -> int:
         "engine_alone_films_per_s": round(alone_per_s, 2),
         "engine_alone_cpu_s_per_film": round(alone_cpu_s, 3),
         "command_line_films_per_s": round(command_line, 2),
-        **found,
-        "share_of_engine_alone": round(found["films_per_s"] / alone_per_s, 2),
+        **measurements,
+        "share_of_engine_alone": round(measurements["films_per_s"] / alone_per_s, 2),
     }
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(told, indent=1) + "\n")
+    asked.out.write_text(json.dumps(result, indent=1) + "\n")
     print(asked.out.read_text(), end="")
-    return 0 if is_right(told, overflow=asked.overflow) else 1
+    return 0 if is_right(result, overflow=asked.overflow) else 1
 
 
-def is_right(told: dict[str, Any], *, overflow: bool) -> bool:
-    """Every film answered as the command line does; in an overflow, or told to come again."""
+def is_right(result: dict[str, Any], *, overflow: bool) -> bool:
+    """Every film answered as the command line does; in an overflow, or is refused with 503."""
     allowed = {"200", "503"} if overflow else {"200"}
-    faults = told["wrong"] + told["lost"] + told["refused_without_retry_after"]
-    return set(told["statuses"]) == allowed and faults == 0
+    faults = result["wrong"] + result["lost"] + result["refused_without_retry_after"]
+    return set(result["statuses"]) == allowed and faults == 0
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ DRAWN = 10
 
 BETWEEN = (
     "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
-    "told = resource.getrusage(resource.RUSAGE_CHILDREN); "
-    "print(told.ru_maxrss, told.ru_utime + told.ru_stime)"
+    "usage = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    "print(usage.ru_maxrss, usage.ru_utime + usage.ru_stime)"
 )
 """A small process between us and the command: a child is counted with what its parent held."""
 
@@ -38,11 +38,11 @@ def run(arguments: list[str]) -> Taken:
     """Run a command of ours in a process of its own."""
     words = [sys.executable, "-m", "pleura", *arguments]
     began = time.perf_counter()
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", BETWEEN, *words], check=True, capture_output=True, text=True
     )
     wall = time.perf_counter() - began
-    peak, cpu = told.stdout.split()[-2:]
+    peak, cpu = finished.stdout.split()[-2:]
     return Taken(wall, float(cpu), int(peak) * (1 if sys.platform == "darwin" else 1024) / 1e6)
 
 

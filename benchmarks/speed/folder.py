@@ -118,9 +118,9 @@ def resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         words = ["segment", str(films), "-o", str(out), "-q", "--resume", *threads_of(options)]
         taken = [run(words) for _ in range(5)]
         table[count] = {
-            "wall_s": min(each.wall_s for each in taken),
-            "cpu_s": min(each.cpu_s for each in taken),
-            "median_wall_s": statistics.median(each.wall_s for each in taken),
+            "wall_s": min(timing.wall_s for timing in taken),
+            "cpu_s": min(timing.cpu_s for timing in taken),
+            "median_wall_s": statistics.median(timing.wall_s for timing in taken),
             "skipped": json.loads((out / "run.json").read_text())["skipped"],
         }
     one, all_ = table[1], table[FINISHED]

@@ -41,20 +41,23 @@ def main() -> None:
     options = _options()
     engines = _engines(options)
     scores: dict[Key, list[Scores]] = {key: [] for key in engines}
-    for _, found in judged(validation_films(options), engines):
-        for key, pair in found.items():
+    for _, pairs in judged(validation_films(options), engines):
+        for key, pair in pairs.items():
             scores[key].append(score(pair.predicted, pair.truth))
-    calls = {key: lambda each=each: each.predict(_square(each)) for key, each in engines.items()}
+    calls = {
+        key: lambda engine=engine: engine.predict(_square(engine))
+        for key, engine in engines.items()
+    }
     times = interleaved(calls, rounds=options.rounds)
     table = [_row(key, scores[key], min(times[key])) for key in engines]
     network, card = from_safetensors(options.weights[0])
     shipped = options.weights[0].stem, f"L{network.architecture.levels}", card.side
     whole = next(row for row in table if (row["weights"], row["head"], row["side"]) == shipped)
-    for each in table:
-        each["times_as_fast"] = whole["ms"] / each["ms"]
-        each["lower"] = whole["dice"] - each["dice"]
-    quick = [each for each in table if each["times_as_fast"] >= FASTER]
-    best = max(quick, key=lambda each: each["dice"], default=None)
+    for row in table:
+        row["times_as_fast"] = whole["ms"] / row["ms"]
+        row["lower"] = whole["dice"] - row["dice"]
+    quick = [row for row in table if row["times_as_fast"] >= FASTER]
+    best = max(quick, key=lambda row: row["dice"], default=None)
     result = {"machine": machine(options.threads), "table": table, "whole": whole, "fast": best}
     print(write_result("heads", result))
     print(write_tables())
@@ -70,7 +73,7 @@ def _engines(options: argparse.Namespace) -> dict[Key, OnnxEngine]:
                 raise SystemExit(f"{weights}: only a UNet++ has heads")
             for head in sorted(int(name) for name in network.head):
                 stride = network.pruned(head).architecture.stride
-                for side in (each for each in options.side or SIDES if each % stride == 0):
+                for side in (s for s in options.side or SIDES if s % stride == 0):
                     cut, name = Cut(head=head, side=side), f"{weights.stem}-L{head}-{side}"
                     path = export_checkpoint(weights, Path(folder), name=name, cut=cut)
                     engine = OnnxEngine(path.read_bytes(), threads=options.threads)
@@ -79,8 +82,8 @@ def _engines(options: argparse.Namespace) -> dict[Key, OnnxEngine]:
 
 
 def _row(key: Key, scores: list[Scores], seconds: float) -> dict[str, Any]:
-    dice = [each.dice for each in scores if each.dice is not None]
-    hd95 = [each.hd95_px for each in scores if each.hd95_px is not None]
+    dice = [film.dice for film in scores if film.dice is not None]
+    hd95 = [film.hd95_px for film in scores if film.hd95_px is not None]
     return {
         "weights": key[0],
         "head": f"L{key[1]}",

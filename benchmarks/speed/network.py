@@ -171,7 +171,7 @@ def _multiplications(weights: bytes) -> int:
     model = onnx.load(BytesIO(weights))
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     model = onnx.shape_inference.infer_shapes(model)
-    kernels = {each.name: list(each.dims) for each in model.graph.initializer}
+    kernels = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     shapes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)

@@ -27,23 +27,23 @@ FILM_ROUNDS = 10
 COLD = """
 import sys, time
 began = time.perf_counter()
-def tell(name):
+def lap(name):
     global began
     print(name, time.perf_counter() - began)
     began = time.perf_counter()
 import numpy
-tell("import numpy")
+lap("import numpy")
 sys.modules["openvino_telemetry"] = None  # as `runtime.openvino_engine` leaves it out
 import openvino
-tell("import openvino")
+lap("import openvino")
 import typer, pleura.apps.cli.main
-tell("import typer")
+lap("import typer")
 import pleura.apps.segment.command, pleura.apps.segment.run, pleura.runtime.segmenter
 import pleura.io.read, pleura.io.outputs
-tell("import pleura and pillow")
+lap("import pleura and pillow")
 from pleura.apps.cli.engines import Choice, open_engine
 engine = open_engine(None, Choice(threads=THREADS))
-tell("open the weights")
+lap("open the weights")
 from pleura.io.read import read_radiograph
 from pleura.io.outputs import write_outputs
 from pleura.runtime.segmenter import Segmenter
@@ -52,9 +52,9 @@ film = Path("FILM")
 segmenter = Segmenter(engine)
 for name in ("first film", "second film"):
     write_outputs(segmenter(read_radiograph(film)), film.with_suffix(""))
-    tell(name)
+    lap(name)
 import pydicom.pixels, nibabel
-tell("import pydicom, nibabel: for DICOM and NIfTI films only")
+lap("import pydicom, nibabel: for DICOM and NIfTI films only")
 """
 """A cold `pleura segment film.png` taken apart; a line a part: its name, seconds."""
 
@@ -107,10 +107,10 @@ def _cold(film: Path, threads: int | None) -> dict[str, float]:
     words = COLD.replace("THREADS", repr(threads)).replace("FILM", str(film))
     least: dict[str, float] = {}
     for _ in range(5):
-        told = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-c", words], check=True, capture_output=True, text=True
         )
-        for line in told.stdout.splitlines():
+        for line in finished.stdout.splitlines():
             name, _, taken = line.rpartition(" ")
             least[name] = min(float(taken), least.get(name, float("inf")))
     return least

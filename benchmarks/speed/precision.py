@@ -87,7 +87,7 @@ def _difference(films: list[Record], mine: str, other: str) -> Record:
         "interval": mean_interval(changes, [film["patient"] for film in films], seed=0),
         "worst": worst[0],
         "worst_film": worst[1]["id"],
-        "films_lower_by_0.005": sum(each < -0.005 for each in changes),
+        "films_lower_by_0.005": sum(change < -0.005 for change in changes),
     }
 
 

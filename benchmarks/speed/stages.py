@@ -69,6 +69,6 @@ def _steps(path: Path, engine: Engine, out: Path) -> dict[str, float]:
     lungs = step("clean", lambda: clean(maps, card.channels))
     taken["clean"] -= taken["restore"]  # which is a part of it
     step("judge", lambda: judge(maps, lungs, card, definition="field"))
-    found = Segmenter(engine)(film)
-    step("write", lambda: write_outputs(found, out))
+    result = Segmenter(engine)(film)
+    step("write", lambda: write_outputs(result, out))
     return taken

@@ -14,13 +14,13 @@ Result = dict[str, Any]
 
 
 def write_tables() -> Path:
-    """Write `speed.md` from every result there is."""
+    """Write `speed.md` from every result."""
     lines = ["# Speed, as measured", ""]
-    for name, tell in TELL.items():
+    for name, rows in TABLES.items():
         path = RESULTS / f"{name}.json"
         if path.is_file():
             result = json.loads(path.read_text())
-            lines += [f"## {name}", "", _where(result), "", *tell(result), ""]
+            lines += [f"## {name}", "", _where(result), "", *rows(result), ""]
     target = RESULTS / "speed.md"
     with atomic_write(target, "w") as file:
         file.write("\n".join(lines))
@@ -28,10 +28,10 @@ def write_tables() -> Path:
 
 
 def _where(result: Result) -> str:
-    told = result["machine"]
+    facts = result["machine"]
     return (
-        f"{told['cpu']}, {told['threads']} of {told['cpus']} CPUs, {', '.join(told['features'])}; "
-        f"load {told['load_before']} when it began."
+        f"{facts['cpu']}, {facts['threads']} of {facts['cpus']} CPUs, "
+        f"{', '.join(facts['features'])}; load {facts['load_before']} when it began."
     )
 
 
@@ -42,30 +42,30 @@ def _network(result: Result) -> Iterator[str]:
     work, peaks = result["giga_multiply_adds"], result["peak_giga_multiply_adds_a_second"]
     yield "| variant | least ms | median ms | times eager torch | times MONAI eager | of the peak |"
     yield "|---|---|---|---|---|---|"
-    for name, each in table.items():
-        against = f"{monai / each['min_ms']:.1f}" if monai else "-"
+    for name, row in table.items():
+        against = f"{monai / row['min_ms']:.1f}" if monai else "-"
         kind = next((kind for kind in ("int8", "bf16") if kind in name), "fp32")
         peak = max(value for peaked, value in peaks.items() if kind in peaked)
         whole = "MONAI" not in name and "--fast" not in name
-        share = f"{work / (each['min_ms'] / 1e3) / peak:.0%}" if whole else "-"
+        share = f"{work / (row['min_ms'] / 1e3) / peak:.0%}" if whole else "-"
         yield (
-            f"| {name} | {each['min_ms']:.0f} | {each['p50_ms']:.0f} "
-            f"| {torch_ms / each['min_ms']:.1f} | {against} | {share} |"
+            f"| {name} | {row['min_ms']:.0f} | {row['p50_ms']:.0f} "
+            f"| {torch_ms / row['min_ms']:.1f} | {against} | {share} |"
         )
-    told = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items())
+    peak_list = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items())
     yield ""
-    yield f"The network is {work:.1f} G multiply-adds; peak measured, G a second: {told}."
+    yield f"The network is {work:.1f} G multiply-adds; peak measured, G a second: {peak_list}."
 
 
 def _heads(result: Result) -> Iterator[str]:
     yield "| weights | head | side | films | Dice | worst | HD95 px | ms | times as fast |"
     yield "|---|---|---|---|---|---|---|---|---|"
     whole = result["whole"]
-    for each in result["table"]:
+    for row in result["table"]:
         yield (
-            f"| {each['weights']} | {each['head']} | {each['side']} | {each['films']} "
-            f"| {each['dice']:.4f} | {each['worst']:.4f} | {each['hd95_px']:.1f} "
-            f"| {each['ms']:.0f} | {whole['ms'] / each['ms']:.1f} |"
+            f"| {row['weights']} | {row['head']} | {row['side']} | {row['films']} "
+            f"| {row['dice']:.4f} | {row['worst']:.4f} | {row['hd95_px']:.1f} "
+            f"| {row['ms']:.0f} | {whole['ms'] / row['ms']:.1f} |"
         )
 
 
@@ -74,8 +74,8 @@ def _film(result: Result) -> Iterator[str]:
     yield ""
     yield "| film | p50 ms | p95 ms |"
     yield "|---|---|---|"
-    for name, each in result["table"].items():
-        yield f"| {name} | {each['p50_ms']:.0f} | {each['p95_ms']:.0f} |"
+    for name, row in result["table"].items():
+        yield f"| {name} | {row['p50_ms']:.0f} | {row['p95_ms']:.0f} |"
 
 
 def _folder(result: Result) -> Iterator[str]:
@@ -87,12 +87,12 @@ def _folder(result: Result) -> Iterator[str]:
         "| of it the network |"
     )
     yield "|---|---|---|---|---|---|---|---|"
-    for name, each in result["table"].items():
+    for name, row in result["table"].items():
         yield (
-            f"| {name} | {each['films_a_second']:.2f} | {each['one_at_a_time']:.2f} "
-            f"| {each['side_by_side']:.2f} | {each['of_one_at_a_time']:.0%} "
-            f"| {each['of_side_by_side']:.0%} | {each['cpu_ms_a_film']:.0f} "
-            f"| {each['network_share_of_cpu']:.0%} |"
+            f"| {name} | {row['films_a_second']:.2f} | {row['one_at_a_time']:.2f} "
+            f"| {row['side_by_side']:.2f} | {row['of_one_at_a_time']:.0%} "
+            f"| {row['of_side_by_side']:.0%} | {row['cpu_ms_a_film']:.0f} "
+            f"| {row['network_share_of_cpu']:.0%} |"
         )
 
 
@@ -104,7 +104,7 @@ def _stages(result: Result) -> Iterator[str]:
     yield "|---|" + "---|" * len(table)
     for step in next(iter(table.values())):
         form = ".0%" if "network" in step and step != "network" else ".1f"
-        yield f"| {step} | {' | '.join(format(each[step], form) for each in table.values())} |"
+        yield f"| {step} | {' | '.join(format(row[step], form) for row in table.values())} |"
 
 
 def _resume(result: Result) -> Iterator[str]:
@@ -126,28 +126,28 @@ def _start(result: Result) -> Iterator[str]:
 
 
 def _precision(result: Result) -> Iterator[str]:
-    limit = f", {result['limit']} films of each set" if result["limit"] else ""
+    limit = f", {result['limit']} films of row set" if result["limit"] else ""
     yield f"Split `{result['split']}`{limit}; Dice of both lungs."
     yield ""
     yield "| graph | against | source | films | Dice | difference | 95 % interval | worst film |"
     yield "|---|---|---|---|---|---|---|---|"
-    for each in result["table"]:
-        low, high = each["interval"] or (None, None)
+    for row in result["table"]:
+        low, high = row["interval"] or (None, None)
         span = "-" if low is None else f"{low:+.5f} to {high:+.5f}"
         yield (
-            f"| {each['graph']} | {each['against']} | {each['source']} | {each['films']} "
-            f"| {each['dice']:.4f} | {each['difference']:+.5f} | {span} | {each['worst']:+.4f} |"
+            f"| {row['graph']} | {row['against']} | {row['source']} | {row['films']} "
+            f"| {row['dice']:.4f} | {row['difference']:+.5f} | {span} | {row['worst']:+.4f} |"
         )
 
 
 def _plain(key: str, unit: str, form: str) -> Callable[[Result], Iterator[str]]:
-    def tell(result: Result) -> Iterator[str]:
+    def rows(result: Result) -> Iterator[str]:
         yield f"| | {unit} |"
         yield "|---|---|"
         for name, value in result[key].items():
             yield f"| {name} | {format(value, form)} |"
 
-    return tell
+    return rows
 
 
 def _size(result: Result) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _training(result: Result) -> Iterator[str]:
     )
 
 
-TELL: dict[str, Callable[[Result], Iterator[str]]] = {
+TABLES: dict[str, Callable[[Result], Iterator[str]]] = {
     "network": _network,
     "heads": _heads,
     "film": _film,

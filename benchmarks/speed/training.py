@@ -43,7 +43,7 @@ def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
     network = fresh_network(recipe).train()
     if mixed:
         network = network.to(memory_format=torch.channels_last)
-    found = _convolutions(network, recipe)
+    convolutions = _convolutions(network, recipe)
     loader = _loader(recipe)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
     step_s, load_s, alone_s = [], [], []
@@ -58,7 +58,7 @@ def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
         loss.backward()
         optimiser.step()
         ended = time.perf_counter()
-        alone = sum(_alone(each, mixed=mixed) for each in found)
+        alone = sum(_alone(layer, mixed=mixed) for layer in convolutions)
         if turn:
             load_s.append(loaded - began)
             step_s.append(ended - loaded)
@@ -90,19 +90,19 @@ def _loader(recipe: Recipe) -> DataLoader[Any]:
 
 def _convolutions(network: nn.Module, recipe: Recipe) -> list[Convolution]:
     """Every convolution of one pass, in order."""
-    found: list[Convolution] = []
+    convolutions: list[Convolution] = []
     hooks = [
         layer.register_forward_hook(
-            lambda layer, given, _: found.append(Convolution(layer, tuple(given[0].shape)))
+            lambda layer, given, _: convolutions.append(Convolution(layer, tuple(given[0].shape)))
         )
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     ]
     with torch.no_grad():
         network(torch.zeros(recipe.batch, 1, recipe.side, recipe.side))
-    for each in hooks:
-        each.remove()
-    return found
+    for hook in hooks:
+        hook.remove()
+    return convolutions
 
 
 def _alone(convolution: Convolution, *, mixed: bool) -> float:

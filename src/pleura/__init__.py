@@ -4,82 +4,38 @@
     result.mask                 # (H, W) bool
     result.overlay().save("overlay.png")
 
-Names are loaded when first asked for: `import pleura` by itself loads neither engine nor torch.
+The public names are those of `pleura.api`, which is loaded when the first of them is used: `import
+pleura` by itself loads neither engine nor torch.
 """
 
 from __future__ import annotations
 
-from pleura._version import __version__
+from pleura._version import __version__ as __version__
 
 TYPE_CHECKING = False  # as typing has it, whose import would double the time of `import pleura`
 
-__all__ = [
-    "Box",
-    "Card",
-    "DataError",
-    "DiskFull",
-    "Doubt",
-    "Engine",
-    "FilmError",
-    "Measurements",
-    "OnnxEngine",
-    "OpenVinoEngine",
-    "OutputError",
-    "PleuraError",
-    "Provenance",
-    "Quality",
-    "Radiograph",
-    "Segmentation",
-    "Segmenter",
-    "Spacing",
-    "UnreadableFilm",
-    "UnsuitableFilm",
-    "UsageError",
-    "WeightsError",
-    "__version__",
-    "read_radiograph",
-    "segment",
-]
-
 if TYPE_CHECKING:
-    from pleura.api import (
-        Box,
-        Card,
-        DataError,
-        DiskFull,
-        Doubt,
-        Engine,
-        FilmError,
-        Measurements,
-        OnnxEngine,
-        OpenVinoEngine,
-        OutputError,
-        PleuraError,
-        Provenance,
-        Quality,
-        Radiograph,
-        Segmentation,
-        Segmenter,
-        Spacing,
-        UnreadableFilm,
-        UnsuitableFilm,
-        UsageError,
-        WeightsError,
-        read_radiograph,
-        segment,
-    )
+    from pleura.api import *  # noqa: F403 - the public names stand in `pleura.api` alone
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name on first use (PEP 562)."""
-    if name not in __all__:
+    """Load a public name, or the list of them, on first use (PEP 562)."""
+    if name == "__all__":
+        return _public_names()
+    if name.startswith("__") or name not in _public_names():
         raise AttributeError(f"module 'pleura' has no attribute {name!r}")
-    from pleura import api
+    import pleura.api
 
-    value: object = getattr(api, name)
+    value: object = getattr(pleura.api, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_public_names()})
+
+
+def _public_names() -> list[str]:
+    from pleura.api import __all__
+
+    return [*__all__, "__version__"]

@@ -132,7 +132,7 @@ class Segmentation(types.Segmentation):
         return write_outputs(self, stem, formats, film=film)
 
     def __repr__(self) -> str:
-        """Size, areas and notes in one line; the arrays stay out."""
+        """Size, areas and notes in one line, without the arrays."""
         height, width = self.radiograph.size
         lungs, notes = self.measurements, "; ".join(self.notes)
         return (
@@ -142,7 +142,7 @@ class Segmentation(types.Segmentation):
         )
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows: the overlay, made smaller."""
+        """The overlay as PNG, made smaller, for notebooks."""
         picture, png = self.overlay(), BytesIO()
         picture.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))
         picture.save(png, "PNG")
@@ -159,15 +159,15 @@ class Segmenter(segmenter.Segmenter):
         """Segment one film.
 
         Raises:
-            UnsuitableFilm: nothing to segment in it: too small, flat, or not finite.
+            UnsuitableFilm: the film is too small, flat, or not finite.
         """
         return self.segment([radiograph])[0]
 
     def segment(self, films: Sequence[Radiograph]) -> list[Segmentation]:
-        """Segment films of any sizes in one batch of the engine, in the order given.
+        """Segment films of any sizes in one batch; the results are in the order of the films.
 
         Raises:
-            UnsuitableFilm: for the first film with nothing to segment; none is segmented then.
+            UnsuitableFilm: the first film that cannot be segmented; none is segmented then.
         """
         return [Segmentation.of(result) for result in super().segment(films)]
 
@@ -195,21 +195,21 @@ def segment(
     Args:
         source: a file's path, the bytes of a file, or pixels (H, W) of any real dtype in which
             brighter means denser: bone white, air black.
-        spacing: between pixels in mm, (rows, columns); takes the place of what the file says.
+        spacing: between pixels in mm, (rows, columns); replaces the spacing in the file.
         definition: `field` leaves heart and mediastinum out, `whole` holds the lung behind them
             too.
         flip: mirror the film left to right before it is segmented, for a film that is stored
             mirrored. The result lies on the film as it was given, and `right` is the patient's.
         weights: an ONNX file made by `pleura export`, or its bytes; None for the shipped ones.
-        engine: takes the place of `weights`: an engine of your own, already loaded.
+        engine: an engine that is already loaded, in place of `weights`.
 
     Returns:
         The lungs at the film's native size. The network stays in memory for the next call; calls
         from several threads are safe.
 
     Raises:
-        UnreadableFilm: no image format we know, or a damaged file.
-        UnsuitableFilm: an image, but not a frontal chest film we can work on.
+        UnreadableFilm: an unknown image format, or a damaged file.
+        UnsuitableFilm: an image, but no frontal chest film that can be segmented.
         UsageError: the weights lack that definition, or an argument is wrong.
         WeightsError: the weights are missing, altered, or no weights.
     """
@@ -236,16 +236,16 @@ def _read(source: Source) -> Radiograph:
 
 
 def _respaced(film: Radiograph, spacing: Spacing | tuple[float, float]) -> Radiograph:
-    """The film with the spacing that the caller knows better."""
+    """The film with the caller's spacing; a note names the spacing in the file."""
     if not isinstance(spacing, Spacing):
         row_mm, col_mm = spacing
         spacing = Spacing(float(row_mm), float(col_mm), "user")
-    said, notes = film.spacing, film.notes
-    if said is not None:
+    in_file, notes = film.spacing, film.notes
+    if in_file is not None:
         notes = (
             *notes,
             f"the spacing given, {spacing.row_mm:g} x {spacing.col_mm:g} mm, took the place of "
-            f"the file's, {said.row_mm:g} x {said.col_mm:g} mm ({said.source})",
+            f"the file's, {in_file.row_mm:g} x {in_file.col_mm:g} mm ({in_file.source})",
         )
     return replace(film, spacing=spacing, notes=notes)
 

@@ -96,7 +96,7 @@ sys.exit(main())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and C library of POSIX")
-def test_the_service_prints_nothing_of_decoders(tiny_weights: Path) -> None:
+def test_the_service_hides_the_output_of_decoders(tiny_weights: Path) -> None:
     command = [sys.executable, "-c", SERVE, "serve", "--port", "0", "--weights", str(tiny_weights)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -58,7 +58,7 @@ def test_soft_edges_of_letters_are_letters() -> None:
     assert without_burnt_in(film).max() < 16_000
 
 
-def test_the_network_sees_the_film_and_not_the_letters() -> None:
+def test_letters_do_not_change_the_input_of_the_network() -> None:
     plain = normalise(Frame(100, 100, 100).fit(without_burnt_in(FILM)))
     square = normalise(Frame(100, 100, 100).fit(without_burnt_in(lettered(65_535))))
     # The letters hide 400 of 10000 values at the dark end: 0.04.

@@ -71,7 +71,7 @@ def test_a_film_of_the_squares_size_is_untouched(side: int) -> None:
 
 
 @given(sizes, sizes, sides, st.integers(0, 9))
-def test_fit_is_what_pillow_does(height: int, width: int, side: int, seed: int) -> None:
+def test_fit_equals_the_resize_of_pillow(height: int, width: int, side: int, seed: int) -> None:
     film = np.random.default_rng(seed).random((height, width), dtype=np.float32)
     expected = Image.fromarray(film).resize((side, side), Image.Resampling.BILINEAR)
     square = Frame(height, width, side).fit(film)[0]

@@ -93,7 +93,7 @@ def test_a_threshold_met_exactly_by_hand() -> None:
     assert frame.above(small, 0.75)[0].tolist() == [False, False, True, True]
 
 
-def test_cleaning_sees_no_difference() -> None:
+def test_clean_up_gives_the_same_masks() -> None:
     """Lungs that overlap, so that both claim pixels, and a heart."""
     small = np.zeros((5, 64, 64), np.float32)
     small[0, 10:50, 8:34] = np.linspace(0.9, 0.5, 26)
@@ -108,8 +108,8 @@ def test_cleaning_sees_no_difference() -> None:
         np.testing.assert_array_equal(getattr(lazy, name), getattr(eager, name))
 
 
-def test_nothing_is_shared_with_what_is_not_there(maps: ProbabilityMaps) -> None:
-    with pytest.raises(ValueError, match="made when asked for"):
+def test_maps_share_no_memory(maps: ProbabilityMaps) -> None:
+    with pytest.raises(ValueError, match="made on demand"):
         np.array(maps, copy=False)
 
 

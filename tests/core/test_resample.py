@@ -50,7 +50,7 @@ def test_a_part_of_a_line_is_that_part_of_it(old: int, new: int, one: int, other
 
 
 @pytest.mark.parametrize("products", [1, 50, 2**30])
-def test_how_much_is_multiplied_at_a_time_changes_nothing(
+def test_the_block_size_does_not_change_the_result(
     products: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = np.random.default_rng(0).random((130, 170), dtype=np.float32)

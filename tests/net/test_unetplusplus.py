@@ -363,7 +363,7 @@ def test_without_normalisation_every_convolution_has_a_bias() -> None:
     assert biased == ["head.1", "head.2", "head.3", "head.4"]
 
 
-def test_unet_is_the_column_the_diagonal_and_nothing_between() -> None:
+def test_unet_has_only_the_first_column_and_the_diagonal() -> None:
     torch.manual_seed(0)
     network = UNet(Architecture(kind="unet", widths=TINY)).eval()
     numbers = network.state_dict()

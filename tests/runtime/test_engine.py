@@ -28,7 +28,7 @@ def test_batches_of_any_size(dark_weights: Make, count: int) -> None:
     np.testing.assert_array_equal(maps, 1 - batch)
 
 
-def test_it_knows_what_it_is(dark_weights: Make) -> None:
+def test_an_engine_has_the_card_the_digest_and_a_name(dark_weights: Make) -> None:
     weights = dark_weights(ONE.to_json())
     engine = OnnxEngine(weights, threads=1)
     assert engine.card == ONE

@@ -27,7 +27,7 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-def test_what_is_kept_comes_back_for_its_key_only(tmp_path: Path) -> None:
+def test_a_kept_graph_is_returned_for_its_key_only(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "on the way"
     assert kept(folder, KEY) is None
     keep(folder, KEY, GRAPH)
@@ -39,7 +39,7 @@ def test_what_is_kept_comes_back_for_its_key_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 20, 50, 60, 5000, -1])
-def test_a_changed_byte_is_seen_wherever_it_lies(tmp_path: Path, at: int) -> None:
+def test_any_changed_byte_is_detected(tmp_path: Path, at: int) -> None:
     keep(tmp_path, KEY, GRAPH)
     content = bytearray(only_file(tmp_path).read_bytes())
     content[at] ^= 1
@@ -65,7 +65,7 @@ def test_a_folder_that_takes_no_file_is_no_error(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", f"graph-{KEY[:32]}.blob"]
 
 
-def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
+def test_files_left_by_killed_processes_are_removed(tmp_path: Path) -> None:
     old, new = tmp_path / ".graph-1-00.part", tmp_path / ".graph-2-00.part"
     for part in (old, new):
         part.write_bytes(b"half")
@@ -74,7 +74,7 @@ def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_many_at_once_see_a_whole_graph_or_none(tmp_path: Path) -> None:
+def test_concurrent_readers_get_a_complete_graph_or_none(tmp_path: Path) -> None:
     def turn(number: int) -> bool:
         keep(tmp_path, KEY, KeptGraph(card=str(number), compiled=bytes(100_000 + number)))
         graph = kept(tmp_path, KEY)

@@ -91,7 +91,7 @@ EVERY = ("pleura.onnx", "pleura-fast.onnx", "pleura-int8.onnx", "pleura-fast-int
         (False, Choice(fast=True), "pleura-fast.onnx"),
     ],
 )
-def test_the_cpu_decides_unless_told(
+def test_the_default_precision_depends_on_the_cpu(
     stocked: Callable[..., None], pays: bool, choice: Choice, taken: str
 ) -> None:
     stocked(*EVERY, pays=pays)

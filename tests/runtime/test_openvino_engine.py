@@ -51,7 +51,7 @@ def test_both_engines_see_the_same_lungs() -> None:
     assert theirs.provenance.weights_sha256 == ours.provenance.weights_sha256
 
 
-def test_streams_give_what_one_call_after_the_other_gives() -> None:
+def test_parallel_streams_give_the_results_of_sequential_calls() -> None:
     rng = np.random.default_rng(1)
     alone = OpenVinoEngine(shipped(), threads=1)
     shape = (1, 1, alone.card.side, alone.card.side)
@@ -62,7 +62,7 @@ def test_streams_give_what_one_call_after_the_other_gives() -> None:
             np.testing.assert_allclose(given, alone.predict(batch), atol=1e-6)
 
 
-def test_what_was_compiled_is_kept_where_it_is_told(dark_weights: Make, tmp_path: Path) -> None:
+def test_compiled_graphs_are_kept_in_the_given_folder(dark_weights: Make, tmp_path: Path) -> None:
     OpenVinoEngine(dark_weights(ONE.to_json()), threads=1, cache=str(tmp_path / "cache"))
     assert list((tmp_path / "cache").iterdir())
 
@@ -92,7 +92,7 @@ def test_answers_that_are_no_probabilities(dark_weights: Make) -> None:
         engine.predict(np.zeros((1, SIDE, SIDE), np.float32))
 
 
-def test_bf16_where_the_cpu_has_none_is_said(dark_weights: Make) -> None:
+def test_bf16_without_support_of_the_cpu_is_reported(dark_weights: Make) -> None:
     import openvino
 
     capable = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -63,7 +63,7 @@ def test_a_film_comes_back_at_its_size() -> None:
     assert found.heart is None
 
 
-def test_a_result_says_what_made_it() -> None:
+def test_a_result_has_its_provenance() -> None:
     made = Segmenter(Darkness())(film(128, 128)).provenance
     assert (made.version, made.weights_name, made.engine) == (
         pleura.__version__,

@@ -17,9 +17,9 @@ CONTENT = b"weights, for the sake of argument"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.mark.parametrize("told", [DIGEST, DIGEST.upper() + "\n", f"{DIGEST}  pleura.onnx\n"])
-def test_unaltered(told: str) -> None:
-    verify(CONTENT, told)
+@pytest.mark.parametrize("digest_text", [DIGEST, DIGEST.upper() + "\n", f"{DIGEST}  pleura.onnx\n"])
+def test_unaltered(digest_text: str) -> None:
+    verify(CONTENT, digest_text)
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"\n", b"", b"W" + CONTENT[1:]])
@@ -29,10 +29,10 @@ def test_altered(content: bytes) -> None:
     assert DIGEST in str(caught.value)
 
 
-@pytest.mark.parametrize("told", ["", "\n", "not a digest"])
-def test_without_a_digest_nothing_is_believed(told: str) -> None:
+@pytest.mark.parametrize("digest_text", ["", "\n", "not a digest"])
+def test_weights_without_a_digest_are_refused(digest_text: str) -> None:
     with pytest.raises(WeightsError, match="altered or cut short"):
-        verify(CONTENT, told)
+        verify(CONTENT, digest_text)
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

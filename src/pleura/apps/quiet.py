@@ -1,4 +1,4 @@
-"""Silencing libraries in services, whose logs must hold nothing of a film.
+"""Silencing libraries in services, whose logs must not contain data of a film.
 
 Libraries log, warn and print, and may quote what they read. Decoders written in C and C++ print
 directly to the process's stdout and stderr, without Python.
@@ -50,7 +50,7 @@ def discard_native_output() -> Iterator[None]:
     """Discard what native code prints inside the block. `sys.stdout` and `sys.stderr` still work.
 
     Processes that are started inside the block print nothing either. A stream that is not the
-    process's own, as in tests and notebooks, is left as it is.
+    process's own, as in tests and notebooks, stays unchanged.
     """
     _reserve_standard_descriptors()
     with ExitStack() as contexts:

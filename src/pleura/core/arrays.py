@@ -22,7 +22,7 @@ Pixels: TypeAlias = NDArray[np.float32]
 """(H, W) float32, brighter = denser; any finite range."""
 
 Square: TypeAlias = NDArray[np.float32]
-"""(1, S, S) float32: what the network sees; S is `Frame.side`."""
+"""(1, S, S) float32: the input of the network; S is `Frame.side`."""
 
 Probabilities: TypeAlias = NDArray[np.float32]
 """(C, H, W) float32 in [0, 1], one map a channel, in the order of the card's `channels`."""
@@ -31,7 +31,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 """(H, W) bool at the film's native size."""
 
 CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
-"""What the default network predicts, in this order."""
+"""The channels of the default network, in this order."""
 
 KNOWN_CHANNELS = (*CHANNELS, "field", "whole")
 """Every channel a network may have; `field` and `whole` hold both lungs in one map."""

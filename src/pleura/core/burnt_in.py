@@ -1,8 +1,8 @@
 """Bringing burnt-in letters, far brighter or darker than the film, to the film's own range.
 
-The network sees a film between two percentiles of its pixels. With such letters in them the film
-would be a narrow band and its lungs black. The letters are recognised by the gap between them and
-the film, in which nearly no pixel lies.
+A film is scaled between two percentiles of its pixels before the network. With such letters among
+them, the film would be a narrow band of greys and its lungs black. The letters are recognised by
+the gap between them and the film, in which nearly no pixel lies.
 """
 
 from __future__ import annotations

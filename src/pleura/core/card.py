@@ -23,7 +23,7 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What the weights were made from, how, and their scores; it is stored in the weights file.
+    """How the weights were made, from which data, and their scores; stored in the weights file.
 
     Raises:
         WeightsError: the channels or the side are not ones this version of Pleura can use.
@@ -37,7 +37,7 @@ class Card:
     """The maps the network gives, in order; each one of `KNOWN_CHANNELS`."""
 
     side: int
-    """The network sees squares of `side` x `side` pixels."""
+    """The input of the network is `side` x `side` pixels."""
 
     architecture: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Card:
     """Reference values by definition, and of the film: `core.reference`, by `pleura calibrate`."""
 
     precision: str = "fp32"
-    """What the graph computes in: `fp32` or `int8`."""
+    """The precision of the graph: `fp32` or `int8`."""
 
     made_from: str | None = None
     """SHA-256 of the fp32 graph that an int8 one was made of."""
@@ -85,7 +85,7 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Read a card; keys that this version does not know are ignored.
+        """Read a card; unknown keys are ignored.
 
         Raises:
             WeightsError: no JSON object, a key missing or of the wrong kind, unknown channels.

@@ -7,7 +7,7 @@ import hashlib
 __all__ = ["SUFFIX", "digest_in", "digest_line", "sha256"]
 
 SUFFIX = ".sha256"
-"""What the name of a file is followed by in the name of the file with its digest."""
+"""The suffix of the digest file of a file: `NAME.sha256`."""
 
 
 def sha256(content: bytes) -> str:
@@ -23,6 +23,6 @@ def digest_line(digest: str, name: str) -> str:
 def digest_in(text: str) -> str:
     """The digest in the text of a digest file, in lower case; empty where there is none.
 
-    It is taken as it stands: nothing tells whether it has 64 hexadecimal digits.
+    It is not checked: it may have fewer than 64 hexadecimal digits.
     """
     return (text.split() or [""])[0].lower()

@@ -1,8 +1,8 @@
 """The errors that Pleura raises on purpose.
 
 PleuraError
-├── FilmError           this film cannot be segmented; the run goes on with the next
-│   ├── UnreadableFilm  not a file of any kind we know, or damaged
+├── FilmError           this film cannot be segmented; the run continues with the next
+│   ├── UnreadableFilm  an unknown file format, or a damaged file
 │   └── UnsuitableFilm  readable, but not a frontal chest radiograph we can work on
 ├── UsageError          an option, a path or a recipe is wrong
 │   └── DataError       a data set on disk is not what its layout promises
@@ -10,7 +10,7 @@ PleuraError
 │   └── DiskFull        no space is left, or a quota is used up: no other file can be written either
 └── WeightsError        weights are missing, altered, or made for another network
 
-A message says what was met, what was expected, and what to do. `FilmError` is what a
+A message names what was met, what was expected, and what to do. `FilmError` is what a
 caller catches to skip a film; `PleuraError` is everything. Each class has an `exit_code`
 for the command line and an `http_status` for the service; a new class has those of its parent.
 """
@@ -52,7 +52,7 @@ class FilmError(PleuraError, exit_code=3, http_status=422):
 
 
 class UnreadableFilm(FilmError, http_status=415):
-    """The bytes are no image format we know, or the file is damaged."""
+    """The bytes are of an unknown image format, or the file is damaged."""
 
 
 class UnsuitableFilm(FilmError):
@@ -60,7 +60,7 @@ class UnsuitableFilm(FilmError):
 
 
 class UsageError(PleuraError, exit_code=2, http_status=400):
-    """An option, a path or a recipe is wrong; the message says how to put it right."""
+    """An option, a path or a recipe is wrong; the message names the correction."""
 
 
 class DataError(UsageError):

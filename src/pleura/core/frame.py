@@ -30,8 +30,8 @@ __all__ = [
 
 
 DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
-"""The range of grey that the network sees. The collimator's edge and burnt-in letters lie outside
-of it; else they would leave the lungs little contrast."""
+"""The range of grey that is scaled to [0, 1]. The collimator's edge and burnt-in letters lie
+outside of it; else they would leave the lungs little contrast."""
 
 BLOCK = 128
 """Rows restored or compared at a time. A block of them fits into the CPU's cache, which saves most
@@ -53,8 +53,8 @@ ROUNDING = 1e-5
 class Frame:
     """A film of height x width pixels inside a square of `side`.
 
-    `fit` and `restore` are each other's inverse up to resampling; no other code knows how the
-    square was filled.
+    `fit` and `restore` are each other's inverse up to resampling; no other code depends on how
+    the square was filled.
     """
 
     height: int
@@ -201,9 +201,9 @@ def normalise(square: Square) -> Square:
 class ProbabilityMaps:
     """(C, H, W) float32 in [0, 1], one map a channel, at the film's own size.
 
-    What the network gives, (C, S, S), is stored with the film's frame, and a map is restored each
-    time it is asked for: a film of 20 megapixels takes 80 MB a channel. Keep what you need twice.
-    `maps[0]` is the first channel, (H, W); numpy's functions get all of them.
+    The output of the network, (C, S, S), is stored with the film's frame, and a map is restored
+    each time it is indexed: a film of 20 megapixels takes 80 MB a channel. Keep a map that you
+    need twice. `maps[0]` is the first channel, (H, W); numpy's functions get all of them.
     """
 
     stored: Probabilities
@@ -253,7 +253,7 @@ class ProbabilityMaps:
     ) -> NDArray[np.float32]:
         """All channels at the film's size, an array of their own."""
         if copy is False:
-            raise ValueError("these maps are made when asked for, so there is nothing to share")
+            raise ValueError("these maps are made on demand and share no memory: take a copy")
         return self.astype(dtype or np.float32)
 
     def astype(self, dtype: DTypeLike) -> NDArray[Any]:

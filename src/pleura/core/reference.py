@@ -1,7 +1,7 @@
 """Reference values: the usual features of films and results, with which new ones are compared.
 
-`pleura calibrate` fits them. They stand on the weights' card under `norms`: an estimate of Dice for
-each definition of lung, and under `film` what is usual of a film, whatever definition is asked for.
+`pleura calibrate` fits them. They are on the card of the weights, under `norms`: an estimate of
+Dice for each definition of lung, and under `film` the usual values of a film.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILM = "film"
 
 _OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
 _OF_LUNGS = (
-    *(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG),
+    *(f"{side}_{feature}" for side in ("right", "left") for feature in _OF_A_LUNG),
     "log_area",
     "log_aspect",
     "log_loss",
@@ -55,7 +55,7 @@ class Estimate:
     intercept: float
     slope: float
     poor: float
-    """An estimated Dice below this asks for a review."""
+    """An estimated Dice below this gives the verdict `review`."""
 
     def __post_init__(self) -> None:
         _check(self.slope > 0, "slope must be positive: more doubt, less Dice")
@@ -77,7 +77,7 @@ class Usual:
     """The inverse of their covariance."""
 
     unusual: float
-    """A distance beyond this asks for a review."""
+    """A distance beyond this gives the verdict `review`."""
 
     strange: float
     """A distance beyond this is no frontal chest film."""

@@ -45,7 +45,7 @@ class Radiograph:
     pixels: Pixels
     spacing: Spacing | None = None
     view: str | None = None
-    """`PA`, `AP`, `LL`, ... where the file says so."""
+    """`PA`, `AP`, `LL`, ...; None if the file does not give it."""
 
     notes: tuple[str, ...] = ()
     """What was assumed or corrected while the file was decoded, for the user to read."""
@@ -116,7 +116,7 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a result, so that it can be made again."""
+    """The version, weights, engine and definition that made a result, to reproduce it."""
 
     version: str
     """Of the package."""
@@ -131,7 +131,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A reason not to trust a result unseen."""
+    """A reason to look at a result before it is used."""
 
     code: str
     """One of `core.quality.verdict.DOUBTS`, for machines: stable."""
@@ -163,7 +163,7 @@ class LungMasks:
     """None where the weights have no heart channel."""
 
     notes: tuple[str, ...] = ()
-    """What clean-up changed, for the user to read."""
+    """The changes of clean-up, for the user to read."""
 
     @property
     def both(self) -> Mask:
@@ -215,7 +215,7 @@ class Segmentation:
     def to_dict(self) -> dict[str, Any]:
         """All but the arrays, of types that `json.dumps` takes; undefined is None.
 
-        `height` and `width` are in px; the units of the measurements stand in their names.
+        `height` and `width` are in px; the names of the measurements contain their units.
         """
         height, width = self.radiograph.size
         spacing = self.radiograph.spacing

@@ -1,4 +1,4 @@
-"""Holds back what libraries log while they work for training, export and downloads."""
+"""Suppresses log records of libraries during training, export and downloads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ def quiet(*loggers: str | logging.Logger, below: int = logging.WARNING) -> Itera
 
     On the use side this is `pleura.io.library_logs`, which spares the records of other threads.
     """
-    held = [logging.getLogger(each) if isinstance(each, str) else each for each in loggers]
-    levels = [logger.level for logger in held]
-    for logger in held:
+    silenced = [
+        logging.getLogger(logger) if isinstance(logger, str) else logger for logger in loggers
+    ]
+    levels = [logger.level for logger in silenced]
+    for logger in silenced:
         logger.setLevel(below)
     try:
         yield
     finally:
-        for logger, level in zip(held, levels, strict=True):
+        for logger, level in zip(silenced, levels, strict=True):
             logger.setLevel(level)

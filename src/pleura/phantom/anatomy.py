@@ -55,7 +55,7 @@ class Anatomy:
     shift_x: float
     shift_y: float
     lean: float
-    """Sideways shift for each mm of height, of a person who leans."""
+    """Sideways shift for each mm of height, of a leaning person."""
 
     apex: float
     """y of the apices of the lungs."""
@@ -177,7 +177,7 @@ class Thorax:
         self._depth = a.depth * (0.36 + 0.64 * np.sin(t * np.pi / 2))
 
     def field(self, side: int) -> Mask:
-        """(H, W): one lung as a reader sees it, without heart, mediastinum and diaphragm."""
+        """(H, W): one lung as readers outline it, without heart, mediastinum and diaphragm."""
         seen = (
             (self._below_diaphragm < 0) & (self._lateral > self._mediastinum) & (self._heart >= 1)
         )

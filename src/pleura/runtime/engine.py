@@ -92,7 +92,7 @@ class OnnxEngine:
         of `PROVIDERS`.
 
         Raises:
-            UsageError: the ONNX Runtime that is installed does not know this device.
+            UsageError: the ONNX Runtime that is installed does not support this device.
             WeightsError: no ONNX graph, no card, unknown channels, or a graph that does not
                 take and give what its card says.
         """

@@ -167,25 +167,25 @@ def shipped(name: str = ONNX) -> bytes:
     folder = resources.files("pleura") / "weights"
     try:
         weights = (folder / name).read_bytes()
-        told = (folder / (name + SUFFIX)).read_text(encoding="ascii")
+        digest_text = (folder / (name + SUFFIX)).read_text(encoding="ascii")
     except OSError as error:
         raise WeightsError(
             f"the shipped weights {name} or their .sha256 are missing from this installation "
             f"({error}); install pleura again, or name weights of your own"
         ) from error
-    verify(weights, told, name=name)
+    verify(weights, digest_text, name=name)
     return weights
 
 
-def verify(weights: bytes, told: str, *, name: str = ONNX) -> None:
+def verify(weights: bytes, digest_text: str, *, name: str = ONNX) -> None:
     """Compare with a digest as `sha256sum` writes it: hex, and perhaps the file's name after it.
 
     Raises:
         WeightsError: the digests differ.
     """
-    found, expected = sha256(weights), digest_in(told)
-    if found != expected:
+    digest, expected = sha256(weights), digest_in(digest_text)
+    if digest != expected:
         raise WeightsError(
-            f"{name} was altered or cut short: its sha256 is {found}, expected "
+            f"{name} was altered or cut short: its sha256 is {digest}, expected "
             f"{expected or 'one in ' + name + '.sha256'}; install pleura again"
         )

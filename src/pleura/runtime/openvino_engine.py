@@ -34,7 +34,7 @@ _ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU: the same ONNX files, at the precision asked for."""
+    """OpenVINO on the CPU: the same ONNX files, at the requested precision."""
 
     def __init__(
         self,

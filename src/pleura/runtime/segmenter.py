@@ -66,18 +66,13 @@ class Segmenter:
         )
 
     def __call__(self, radiograph: Radiograph) -> Segmentation:
-        """Segment one film.
-
-        Raises:
-            UnsuitableFilm: nothing to segment in it: too small, flat, or not finite.
-        """
+        """Segment one film; `UnsuitableFilm` if it is too small, flat, or not finite."""
         return self.segment([radiograph])[0]
 
     def segment(self, films: Sequence[Radiograph]) -> Sequence[Segmentation]:
-        """Segment films of any sizes in one batch of the engine, in the order given.
+        """Segment films of any sizes in one batch; the results are in the order of the films.
 
-        Raises:
-            UnsuitableFilm: for the first film with nothing to segment; none is segmented then.
+        The first film that cannot be segmented raises `UnsuitableFilm`, and none is segmented.
         """
         if not films:
             return []

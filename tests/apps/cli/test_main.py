@@ -33,7 +33,7 @@ def commands() -> list[tuple[str, ...]]:
     return names
 
 
-def test_help_of_every_command_loads_nothing_heavy() -> None:
+def test_help_of_every_command_loads_no_heavy_library() -> None:
     code = (
         "import sys; from pleura.apps.cli.main import main\n"
         "for line in sys.argv[1:]: assert main([*line.split(), '--help']) == 0\n"

@@ -50,7 +50,7 @@ class Gone(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [None, Gone()])
-def test_nobody_to_say_it_to_is_no_error(
+def test_a_closed_stderr_is_no_error(
     stream: io.StringIO | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream)

@@ -37,7 +37,7 @@ def labelled(tmp_path: Path) -> Path:
     return folder
 
 
-def test_tells_the_figures_and_writes_what_was_asked(run, labelled, tiny_weights, tmp_path):
+def test_prints_the_figures_and_writes_the_report(run, labelled, tiny_weights, tmp_path):
     out, hot = tmp_path / "report", tmp_path / "hot.onnx"
     options = ("--weights", tiny_weights, "-o", out, "--write", hot, "--json")
     ended = run("calibrate", labelled, *options)

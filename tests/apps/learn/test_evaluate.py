@@ -54,7 +54,7 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
     assert str(out / "report.html") in ended.err
 
 
-def test_json_is_the_summary_and_nothing_else(run, labelled, tiny_weights, tmp_path):
+def test_json_is_the_summary_alone(run, labelled, tiny_weights, tmp_path):
     out = tmp_path / "report"
     ended = run(
         "evaluate", labelled, "--split=all", "--weights", tiny_weights, "-o", out, "--json", "-q"
@@ -73,7 +73,7 @@ def test_a_failed_film_is_named_and_sets_the_exit_code(run, labelled, tiny_weigh
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["films"]["scored"] == 2
 
 
-def test_against_itself_nothing_differs(run, labelled, tiny_weights, tmp_path):
+def test_a_comparison_with_itself_has_no_difference(run, labelled, tiny_weights, tmp_path):
     common = ("evaluate", labelled, "--split", "all", "--weights", tiny_weights)
     assert run(*common, "-o", tmp_path / "one").code == 0
     first = tmp_path / "one" / "scores.csv"

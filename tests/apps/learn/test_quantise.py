@@ -44,7 +44,7 @@ def labelled(films: Path) -> Path:
     return films
 
 
-def test_int8_weights_say_what_they_are(
+def test_int8_weights_have_a_card_with_their_precision(
     run: Run, weights: Path, labelled: Path, tmp_path: Path
 ) -> None:
     ended = run("quantise", weights, "--data", labelled, "--films", 6, "-q")
@@ -66,7 +66,7 @@ def test_int8_weights_say_what_they_are(
     assert " cpu int8" in (tmp_path / "out" / "run.json").read_text()
 
 
-def test_too_few_training_films_are_said(run: Run, weights: Path, labelled: Path) -> None:
+def test_too_few_training_films_are_reported(run: Run, weights: Path, labelled: Path) -> None:
     table = labelled / "manifest.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:4]))
     ended = run("quantise", weights, "--data", labelled, "-q")

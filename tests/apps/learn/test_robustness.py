@@ -28,7 +28,7 @@ def labelled(tmp_path: Path) -> Path:
     return folder
 
 
-def test_tells_the_table_and_writes_four_files(run, labelled, tiny_weights, tmp_path):
+def test_prints_the_table_and_writes_four_files(run, labelled, tiny_weights, tmp_path):
     out = tmp_path / "report"
     options = ("--split", "all", "--weights", tiny_weights, "-o", out, "--json")
     ended = run("robustness", labelled, *options)

@@ -39,7 +39,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_train_resume_export_and_segment_with_what_was_trained(
+def test_train_resume_export_and_segment_with_the_trained_weights(
     run: Run, drawn: Path, tmp_path: Path
 ) -> None:
     recipe, out = tmp_path / "small.toml", tmp_path / "run"
@@ -84,7 +84,7 @@ def test_a_recipe_that_is_not_there_is_wrong_usage(run: Run, drawn: Path, tmp_pa
     assert "gone.toml" in told.err
 
 
-def test_the_recipes_that_ship_are_told_and_trained_by_name(run: Run, tmp_path: Path) -> None:
+def test_shipped_recipes_are_listed_and_trained_by_name(run: Run, tmp_path: Path) -> None:
     told = run("train", "--list")
     assert told.code == 0, told.err
     ours = sorted(path.stem for path in (CHECKOUT / "recipes").glob("*.toml"))

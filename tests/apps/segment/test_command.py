@@ -48,7 +48,7 @@ class TestOneFilm:
         wrong = np.count_nonzero(mask != expected)
         assert wrong <= 0.02 * np.count_nonzero(expected)
 
-    def test_the_table_says_what_was_measured(
+    def test_the_table_has_the_measurements(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         segment(films / "a.png", "-o", tmp_path / "out")
@@ -61,7 +61,7 @@ class TestOneFilm:
         assert int(row["lungs_area_px"]) == np.count_nonzero(read(tmp_path / "out/a_mask.png"))
         assert row["lungs_area_cm2"] == ""  # a PNG has no spacing
 
-    def test_the_report_says_with_what(
+    def test_the_report_has_weights_and_options(
         self, segment: Run, films: Path, tmp_path: Path, tiny_weights: Path
     ) -> None:
         segment(films / "a.png", "-o", tmp_path / "out", "--overlay")
@@ -338,12 +338,14 @@ class TestWeights:
     ) -> None:
         assert segment(films, "-o", tmp_path / "out", "--lungs", "whole").code == 2
 
-    def test_an_engine_nobody_knows_is_2_and_the_nearest_named(
+    def test_an_unknown_engine_gives_exit_code_2_and_the_nearest_name(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         told = segment(films, "-o", tmp_path / "out", "--engine", "onxruntime")
         assert told.code == 2
         assert "did you mean 'onnxruntime'" in told.err
 
-    def test_a_format_nobody_knows_is_2(self, segment: Run, films: Path, tmp_path: Path) -> None:
+    def test_an_unknown_format_gives_exit_code_2(
+        self, segment: Run, films: Path, tmp_path: Path
+    ) -> None:
         assert segment(films, "-o", tmp_path / "out", "--format", "msk").code == 2

@@ -1,4 +1,4 @@
-"""`pleura segment` over folders as people have them: all is said, and nothing ends the run."""
+"""`pleura segment` over folders as people have them: all is messages, and nothing ends the run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestWhatIsLeftOut:
         assert left_out["hidden"] == {"count": 1, "first": [f"{films}/.LAT CHEST"]}
         assert segment(films, "-o", tmp_path / "quiet", "-q").err == ""
 
-    def test_what_cannot_be_read_makes_the_exit_code_3(
+    def test_unreadable_folders_give_exit_code_3(
         self, segment: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scan = os.scandir
@@ -86,7 +86,7 @@ class TestWhatIsLeftOut:
 
 
 class TestOneFilmThatCannotBeWritten:
-    def test_a_name_too_long_is_its_row_and_the_run_goes_on(
+    def test_a_name_too_long_fails_alone_and_the_run_continues(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         shutil.copy(films / "a.png", films / ("0" * 251 + ".png"))
@@ -210,7 +210,7 @@ class TestCoco:
 
 class TestMemory:
     @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc in node x")])
-    def test_a_film_that_the_engine_has_no_memory_for_says_so(
+    def test_a_film_too_large_for_the_engine_s_memory_is_reported(
         self,
         segment: Run,
         films: Path,
@@ -295,7 +295,7 @@ class TestStreams:
         assert [each.name for each in files if b"native words" in each.read_bytes()] == []
 
     @pytest.mark.parametrize("unbuffered", ["", "1"])
-    def test_a_reader_that_goes_ends_it_quietly(
+    def test_a_run_ends_quietly_without_a_reader(
         self, command: list[object], tmp_path: Path, unbuffered: str
     ) -> None:
         environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
@@ -304,9 +304,9 @@ class TestStreams:
             assert process.stdout is not None
             assert process.stderr is not None
             process.stdout.close()
-            said = process.stderr.read()
+            messages = process.stderr.read()
             code = process.wait(timeout=120)
-        assert (code, said) == (141, "")
+        assert (code, messages) == (141, "")
         assert report(tmp_path / "out")["done"] == len(rows(tmp_path / "out")) >= 1
         again = subprocess.run(
             [sys.executable, "-m", "pleura", *map(str, command), "--resume"], check=False
@@ -317,7 +317,7 @@ class TestStreams:
         "arguments", [("--help",), ("--version",), ("segment", "--help"), ("info", "--json")]
     )
     @pytest.mark.parametrize("unbuffered", ["", "1"])
-    def test_so_it_does_for_what_is_only_said(
+    def test_other_commands_end_quietly_without_a_reader(
         self, arguments: tuple[str, ...], unbuffered: str
     ) -> None:
         environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
@@ -328,10 +328,10 @@ class TestStreams:
         ) as process:
             os.close(writing)
             assert process.stderr is not None
-            said = process.stderr.read()
-        assert (process.returncode, said) == (141, "")
+            messages = process.stderr.read()
+        assert (process.returncode, messages) == (141, "")
 
-    def test_stderr_without_a_reader_stops_nothing(
+    def test_a_run_continues_without_a_reader_of_stderr(
         self, command: list[object], films: Path, tmp_path: Path
     ) -> None:
         (films / "bad.png").write_bytes(b"")
@@ -349,14 +349,14 @@ class TestStreams:
             started(*command, "--json", stdout=full, stderr=subprocess.PIPE) as process,
         ):
             assert process.stderr is not None
-            said = process.stderr.read()
+            messages = process.stderr.read()
         assert process.returncode == 1
-        assert said.count("No space left on device") == 1
-        assert "Traceback" not in said
+        assert messages.count("No space left on device") == 1
+        assert "Traceback" not in messages
 
 
 class TestTwoRuns:
-    def test_a_second_run_into_one_folder_is_refused_and_changes_nothing(
+    def test_a_second_run_into_one_folder_is_refused_without_changes(
         self, segment: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         out = tmp_path / "out"
@@ -414,10 +414,10 @@ def test_ctrl_c_ends_a_run_whose_decoder_does_not_come_back(
         process.send_signal(number)
         since = time.monotonic()
         assert process.stderr is not None
-        said = process.stderr.read()
+        messages = process.stderr.read()
         assert process.wait(timeout=60) == 130
         lasted = time.monotonic() - since
     assert lasted < 30  # 2 s on a machine with nothing else to do; 600 if the thread was waited for
-    assert "interrupted with 2 films to go" in said
+    assert "interrupted with 2 films to go" in messages
     assert list(rows(tmp_path / "out")) == ["a"]
     assert report(tmp_path / "out")["status"] == "interrupted"

@@ -54,7 +54,7 @@ def test_ahead_keeps_the_order_and_never_has_more_than_depth_under_way(
     assert most <= depth + 1  # one more while its place is made
 
 
-def test_ahead_gives_up_on_what_does_not_come_back_and_keeps_what_is_finished() -> None:
+def test_ahead_gives_up_unfinished_items_and_keeps_finished_ones() -> None:
     come_back, late = threading.Event(), threading.Event()
 
     def work(item: int) -> int:
@@ -103,7 +103,7 @@ def test_every_film_comes_out_once_in_order_with_its_own_result(
 ) -> None:
     pipeline = Pipeline(segmenter=segmenter, write=width, jobs=JOBS, batch=BATCH, lanes=lanes)
     ends = list(pipeline.run(found))
-    assert [each.found for each in ends] == found
+    assert [each.file for each in ends] == found
     for number, each in enumerate(ends):
         if number % 7 == 0:
             assert isinstance(each, Failed)
@@ -168,7 +168,7 @@ def test_once_stopped_no_further_film_is_segmented(
     )
     ends = list(pipeline.run(found[1:7]))
     assert 3 <= len(ends) <= 5
-    assert [each.found.relative.name for each in ends] == written
+    assert [each.file.relative.name for each in ends] == written
 
 
 class Meeting:

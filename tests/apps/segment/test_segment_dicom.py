@@ -96,7 +96,7 @@ def test_a_film_that_is_no_dicom_fails_alone(segment: Run, ward: Path, tmp_path:
     assert not (out / "a_mask.png").exists()
 
 
-def test_resume_sees_that_dicom_is_missing(segment: Run, ward: Path, tmp_path: Path) -> None:
+def test_resume_writes_missing_dicom_files(segment: Run, ward: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = (ward / "film.dcm", "-o", out, "--format", "mask,dicom-seg")
     assert segment(*arguments).code == 0

@@ -24,7 +24,7 @@ def lone(films: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 4)])
-def test_a_doubtful_film_is_written_and_told(run, lone, tiny_weights, tmp_path, strict, code):
+def test_a_doubtful_film_is_written_and_reported(run, lone, tiny_weights, tmp_path, strict, code):
     out = tmp_path / "out"
     ended = run("segment", lone, "-o", out, "--weights", tiny_weights, "--json", *strict)
     assert ended.code == code

@@ -271,7 +271,7 @@ def test_a_slow_client_is_408(client: httpx.Client) -> None:
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
-def test_an_aborted_upload_leaves_nothing(client: httpx.Client, films: Path) -> None:
+def test_an_aborted_upload_frees_its_memory(client: httpx.Client, films: Path) -> None:
     for _ in range(20):
         with connected(client) as gone:
             gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n")

@@ -321,7 +321,7 @@ def test_lungs_never_overlap_whatever_comes(probabilities: Probabilities) -> Non
 
 
 @given(arrays(np.bool_, (16, 18)))
-def test_cleaning_twice_changes_nothing_more(mask: Mask) -> None:
+def test_clean_up_is_idempotent(mask: Mask) -> None:
     once = clean(maps(mask), ("field",))
     again = clean(maps(once.right, once.left), ("right_field", "left_field"))
     same(again.right, once.right)

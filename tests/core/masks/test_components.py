@@ -70,7 +70,7 @@ def test_touching_is_sharing_an_edge(mask: Mask, other: Mask) -> None:
 
 
 @given(masks)
-def test_a_mask_from_which_nothing_goes_is_not_made_anew(mask: Mask) -> None:
+def test_a_mask_without_changes_is_not_copied(mask: Mask) -> None:
     pieces = split_pieces(mask, share=0.0)
     assert pieces.mask() is pieces.mask(list(range(1, pieces.count + 1))) is mask
     if pieces.count > 1:

@@ -83,7 +83,7 @@ def test_any_mask_as_scipy_has_it(mask: Mask) -> None:
 
 @given(masks, st.booleans())
 @example(CHECKERBOARD, True)
-def test_runs_paint_and_clear_what_they_were_found_in(mask: Mask, value: bool) -> None:
+def test_runs_paint_and_clear_the_mask_they_come_from(mask: Mask, value: bool) -> None:
     runs = everywhere(mask)
     painted = np.full(mask.shape, not value)
     runs.paint(painted, value)

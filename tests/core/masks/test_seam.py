@@ -42,7 +42,7 @@ def test_no_mask_is_too_small() -> None:
         assert 0 <= seam.column.min() <= seam.column.max() < shape[1]
 
 
-def test_real_lungs_joined_by_a_bar_are_told_apart(films_root: Path) -> None:
+def test_real_lungs_joined_by_a_bar_are_separated(films_root: Path) -> None:
     folder = films_root / "jsrt"
     with (folder / "manifest.csv").open(newline="") as manifest:
         rows = list(csv.DictReader(manifest))[::25]

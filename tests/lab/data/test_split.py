@@ -54,7 +54,7 @@ shares = st.floats(0, 0.6)
 
 @given(data_sets(), shares, shares, st.integers(0, 9))
 @settings(max_examples=60)
-def test_a_split_keeps_patients_whole_and_its_shares(
+def test_a_split_keeps_patients_together_and_its_shares(
     films: list[Film], test: float, val: float, seed: int
 ) -> None:
     parted = split(films, test=test, val=val, seed=seed)

@@ -52,7 +52,7 @@ def test_the_table_has_all_perturbations() -> None:
     ]
 
 
-def test_unperturbed_changes_nothing() -> None:
+def test_the_unperturbed_film_is_unchanged() -> None:
     given_film, truth = film([[1, 2], [3, 4]], Spacing(2, 3, "user")), labels(np.eye(2, dtype=bool))
     perturbed = UNPERTURBED.film(given_film)
     assert (perturbed.pixels == given_film.pixels).all()
@@ -77,7 +77,7 @@ def test_inverted_swaps_the_greys_and_keeps_the_labels() -> None:
 
 
 @given(st.lists(st.integers(0, 4095), min_size=2, max_size=9))
-def test_inverting_or_mirroring_twice_changes_nothing(values: list[int]) -> None:
+def test_inverting_or_mirroring_twice_gives_the_same_film(values: list[int]) -> None:
     once = film([values])
     for name in ("inverted", "mirrored"):
         twice = NAMED[name].film(NAMED[name].film(once))

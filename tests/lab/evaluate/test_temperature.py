@@ -30,7 +30,7 @@ def test_odds_are_taken_to_a_power(probability, temperature, expected):
     assert one(probability, temperature) == pytest.approx(expected, abs=1e-6)
 
 
-def test_temperature_one_changes_and_copies_nothing():
+def test_temperature_one_returns_the_same_array():
     maps = np.random.default_rng(0).random((2, 3, 4), np.float32)
     assert temper(maps, 1.0) is maps
     assert temper(maps, 2.0).dtype == np.float32

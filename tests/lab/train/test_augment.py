@@ -294,7 +294,7 @@ def test_flipping_mirrors_the_film_and_lets_right_and_left_change_places() -> No
     assert centroid(flipped.target[0])[1] < centroid(flipped.target[1])[1]
 
 
-def test_flipping_carries_what_is_unknown_along() -> None:
+def test_flipping_also_flips_unknown_pixels() -> None:
     sample = drawing()
     sample.weight[0, :, :10] = 0
     flipped = vary(sample, placed(flip=True), CHANNELS)
@@ -310,7 +310,7 @@ def test_a_lung_whose_partner_is_no_channel_is_unknown_in_a_mirrored_film() -> N
     assert alone.weight.eq(1).all(), "the original is left alone"
 
 
-def test_flipping_twice_is_nothing() -> None:
+def test_flipping_twice_gives_the_same_film() -> None:
     sample = drawing()
     flip = placed(flip=True)
     twice = vary(vary(sample, flip, CHANNELS), flip, CHANNELS)
@@ -417,7 +417,7 @@ def test_a_blur_spreads_a_point_and_darkens_no_rim() -> None:
     assert spread[0, 16, 16].item() == pytest.approx(math.erf(0.5 / math.sqrt(2)) ** 2, abs=2e-3)
 
 
-def test_a_patch_is_painted_where_it_is_said_and_nowhere_else() -> None:
+def test_a_patch_is_painted_only_at_its_place() -> None:
     dark = torch.zeros(1, 64, 64)
     shown = shaded(dark, Patch(row=0.25, column=0.75, height=0.25, width=0.25, level=0.8))
     # cover is 0.9 in its middle, (16, 48): 0.9 x 0.8.
@@ -504,7 +504,7 @@ def test_drawn_tone_curves_rise_from_one_stretch_to_the_next() -> None:
         assert steps.max() / steps.min() <= 16 + 1e-6  # slopes from 1/4 to 4
 
 
-def test_a_sample_at_another_side_keeps_what_is_known() -> None:
+def test_a_resized_sample_keeps_its_known_pixels() -> None:
     """2 x 2 px become one: the mean grey, the majority, known only where all four were."""
     image = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
     target = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])

@@ -69,7 +69,7 @@ def make_film(tmp_path: Path) -> Callable[..., Film]:
 CHANNELS = ("right_field", "left_field", "field", "right_whole", "heart")
 
 
-def test_a_square_holds_what_the_network_will_see(make_film, tmp_path) -> None:
+def test_a_square_is_the_input_of_the_network(make_film, tmp_path) -> None:
     film = make_film()
     prepared = prepare([film], tmp_path / "cache", Form(side=SIDE, channels=CHANNELS))
     assert len(prepared) == 1
@@ -208,7 +208,7 @@ def test_both_lungs_follow_from_their_halves_and_the_halves_from_both() -> None:
         assert np.array_equal(found, half)
 
 
-def test_nothing_follows_from_one_half_or_from_the_other_definition() -> None:
+def test_one_lung_or_the_other_definition_gives_no_labels() -> None:
     right, left = halves()
     for known, channel in (
         ({"right_field": right}, "field"),
@@ -301,7 +301,7 @@ def test_processes_share_an_epoch_without_overlap(count: int, world: int, epoch:
     assert len(set(shares)) == len(shares) == count // world * world
 
 
-def test_what_is_shown_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -> None:
+def test_a_variation_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -> None:
     films = [make_film("a"), make_film("b", grey=60)]
     prepared = prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))
     augment = Augment(shift=0.2, noise=0.1)

@@ -35,7 +35,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_checkpoint_is_read_whole(checkpoint: Path) -> None:
+def test_all_parts_of_a_checkpoint_are_read(checkpoint: Path) -> None:
     network, recipe, facts = read_checkpoint(checkpoint)
     assert recipe == RECIPE
     assert not network.training
@@ -45,7 +45,7 @@ def test_a_checkpoint_is_read_whole(checkpoint: Path) -> None:
     assert {f"network.{name}" for name in network.state_dict()} == set(held)
 
 
-def test_a_checkpoint_that_is_not_there_says_where_to_look(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_checkpoint_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such checkpoint; a run keeps them in OUT/checkpoints"):
         read_checkpoint(tmp_path / "best.ckpt")
 

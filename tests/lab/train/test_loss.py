@@ -43,11 +43,11 @@ def test_pixels_without_weight_do_not_count() -> None:
     assert loss.item() == pytest.approx(math.log(2) + 1 - 2 / 3, abs=1e-6)
 
 
-def test_an_empty_target_answered_with_nothing_costs_nothing() -> None:
+def test_an_empty_prediction_of_an_empty_target_has_no_loss() -> None:
     assert bce_dice(maps(-50, -50, -50, -50), maps(0, 0, 0, 0), ONES).item() < 1e-6
 
 
-def test_where_nothing_is_to_be_found_no_pixel_is_punished_harder_than_by_cross_entropy() -> None:
+def test_an_empty_target_is_penalised_by_cross_entropy_alone() -> None:
     """Smoothed Dice would add about 1 / (1 + p) ** 2 for the last false pixel of any film."""
     logits = torch.full((1, 1, 64, 64), -9.0, requires_grad=True)
     nothing = torch.zeros(1, 1, 64, 64)
@@ -83,7 +83,7 @@ def gradient(target: Tensor, weight: Tensor) -> Tensor:
     return logits.grad
 
 
-def test_an_unlabelled_channel_teaches_nothing() -> None:
+def test_an_unlabelled_channel_has_no_gradient() -> None:
     weight = torch.ones(1, 3, 4, 4)
     weight[:, 1] = 0
     grad = gradient(torch.ones(1, 3, 4, 4), weight)
@@ -91,7 +91,7 @@ def test_an_unlabelled_channel_teaches_nothing() -> None:
     assert torch.count_nonzero(grad[:, ::2]) == 2 * 16
 
 
-def test_an_ignored_area_teaches_nothing() -> None:
+def test_an_ignored_area_has_no_gradient() -> None:
     weight = torch.ones(1, 1, 4, 4)
     weight[..., :2, :] = 0
     grad = gradient(torch.ones(1, 1, 4, 4), weight)

@@ -290,7 +290,7 @@ def test_the_same_recipe_gives_the_same_weights(
 
 
 def test_a_run_is_not_overwritten(films: list[Film], whole_run: tuple[Outcome, Path]) -> None:
-    with pytest.raises(UsageError, match="holds a run already; go on with --resume or take anoth"):
+    with pytest.raises(UsageError, match="holds a run already; continue with --resume, or take"):
         train(RECIPE, films, whole_run[1], machine=QUIET)
 
 
@@ -325,7 +325,7 @@ def test_resuming_a_finished_run_only_exports_it_again(
 @pytest.mark.parametrize(
     ("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 2)], ids=["Ctrl-C", "SIGTERM"]
 )
-def test_an_interrupted_run_goes_on_to_the_same_weights(
+def test_a_resumed_run_ends_in_the_same_weights(
     films: list[Film],
     tmp_path: Path,
     whole_run: tuple[Outcome, Path],
@@ -348,7 +348,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         train(RECIPE, films, tmp_path, machine=QUIET)
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert "the last finished epoch is kept, --resume goes on from there" in caplog.text
+    assert "the last finished epoch is kept, --resume continues from there" in caplog.text
     assert [row["epoch"] for row in rows(tmp_path)] == ["1", "2"]
     assert held(tmp_path)["epoch"] == 1
 
@@ -454,7 +454,7 @@ def test_too_little_time_for_one_epoch_still_gives_weights(
     assert_same_end(tmp_path, whole_run[1])
 
 
-def test_a_run_that_brings_nothing_better_ends_early_and_for_good(
+def test_a_run_without_improvement_ends_early_also_when_resumed(
     films: list[Film], tmp_path: Path, no_export: None
 ) -> None:
     recipe = replace(
@@ -556,7 +556,7 @@ def test_averaging_and_balance_survive_an_interruption(
     assert_same_end(tmp_path / "broken", tmp_path / "whole")
 
 
-def test_averaged_weights_are_what_is_kept(films: list[Film], tmp_path: Path) -> None:
+def test_the_averaged_weights_are_kept(films: list[Film], tmp_path: Path) -> None:
     """With a decay next to 1 the average stays at the first step; without, it is the last."""
     kept = {}
     for decay in (0.0, 0.9999):

@@ -59,7 +59,7 @@ def test_the_seed_alone_decides_the_fresh_numbers() -> None:
     assert not torch.equal(one["encoder.0.0.weight"], other["encoder.0.0.weight"])
 
 
-def test_weights_of_the_same_channels_are_taken_whole(save: Save) -> None:
+def test_weights_of_the_same_channels_are_all_copied(save: Save) -> None:
     path, theirs = save(RECIPE.network)
     network = fresh_network(replace(RECIPE, init=path))
     assert network.training

@@ -47,7 +47,9 @@ def test_the_bias_compensates_for_a_constant_input() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(2, 30))
-def test_rows_are_whole_steps_and_the_largest_weight_stays(seed: int, rows: int, size: int) -> None:
+def test_rows_are_integer_steps_and_the_largest_weight_stays(
+    seed: int, rows: int, size: int
+) -> None:
     rng = np.random.default_rng(seed)
     given_rows = rng.normal(size=(rows, size + 1))
     made = round_rows(given_rows, moments(rng.normal(size=(4 * size, size))), steps=64)

@@ -1,4 +1,4 @@
-"""The commands as typer has them, each loaded when it is asked for."""
+"""The typer application, which loads each command when it is used."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class _Pleura(TyperGroup):
     """
 
     def __init__(self, **settings: Any) -> None:
-        """Know the commands by name alone."""
+        """Register the names of the commands; no command is loaded."""
         super().__init__(**{**settings, "commands": dict.fromkeys(COMMANDS)})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, loaded now; None for a name that there is not."""
+        """The command, loaded now; None for an unknown name."""
         if cmd_name in self.commands and self.commands[cmd_name] is None:
             self.commands[cmd_name] = _load(cmd_name)
         return super().get_command(ctx, cmd_name)
@@ -39,15 +39,15 @@ class _Pleura(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    """The command `name`, as typer makes it of a function or of an app of its own."""
+    """The click command `name`, made by typer from a function or from a typer app."""
     panel, module, attribute, _ = COMMANDS[name]
-    found = getattr(import_module(module), attribute)
+    command = getattr(import_module(module), attribute)
     around = typer.Typer(add_completion=False, **_SETTINGS)
     around.callback()(lambda: None)  # with a callback it is a group, which keeps names and panels
-    if isinstance(found, typer.Typer):
-        around.add_typer(found, name=name, rich_help_panel=panel)
+    if isinstance(command, typer.Typer):
+        around.add_typer(command, name=name, rich_help_panel=panel)
     else:
-        around.command(rich_help_panel=panel)(found)
+        around.command(rich_help_panel=panel)(command)
     group: Any = get_command(around)
     return group.commands[name]
 

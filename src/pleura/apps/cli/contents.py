@@ -17,7 +17,7 @@ pleura doctor                    is everything here?
 
 Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 some films failed and
 the rest is written, 4 with --strict some are to review, 5 weights missing
-or altered, 130 interrupted, 141 nobody reads stdout any more."""
+or altered, 130 interrupted, 141 the reader of stdout closed it."""
 
 OPTIONS = {
     "--version": "Say which one.",
@@ -138,16 +138,16 @@ WIDTH = 80
 def page() -> str:
     """The first page of help, plain text."""
     panels = {"Options": OPTIONS}
-    for name, (panel, _, _, says) in COMMANDS.items():
-        panels.setdefault(panel, {})[name] = says
+    for name, (panel, _, _, summary) in COMMANDS.items():
+        panels.setdefault(panel, {})[name] = summary
     lines = ["Usage: pleura [OPTIONS] COMMAND [ARGS]...", "", *INTRO.splitlines()]
     for panel, entries in panels.items():
         lines += ["", f"{panel}:"]
         indent = max(map(len, entries)) + 4
-        for name, says in entries.items():
-            first, *rest = _folded(says, WIDTH - indent)
+        for name, summary in entries.items():
+            first, *rest = _folded(summary, WIDTH - indent)
             lines += [f"  {name}".ljust(indent) + first, *(" " * indent + line for line in rest)]
-    return "\n".join([*lines, "", "pleura COMMAND --help tells more of each."])
+    return "\n".join([*lines, "", "pleura COMMAND --help shows the options of a command."])
 
 
 def _folded(text: str, width: int) -> list[str]:

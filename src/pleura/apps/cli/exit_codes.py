@@ -25,7 +25,8 @@ class Exit(IntEnum):
     """An option, a path or a recipe is wrong."""
 
     FILMS_FAILED = 3
-    """Some films could not be segmented, or some folders not be read; the others are written."""
+    """Some films could not be segmented, or some folders not read; the results of the others are
+    written."""
 
     DOUBTED = 4
     """With `--strict`: some films are to review or refused; all results are written."""
@@ -37,7 +38,7 @@ class Exit(IntEnum):
     """Stopped by Ctrl-C or SIGTERM; `--resume` continues."""
 
     UNHEARD = 141
-    """Nobody reads stdout any more, as after `head`; `--resume` continues."""
+    """The reader of stdout closed it, as `head` does; `--resume` continues."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def _open_closed_streams() -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads stdout any more; rich then replaces it by the null device."""
+    """Whether the reader of stdout closed it; rich then replaces it by the null device."""
     import select
 
     if os.path.samestat(os.fstat(_STDOUT), os.stat(os.devnull)):  # noqa: PTH116
@@ -130,7 +130,7 @@ def _flushed(code: int) -> int:
         except OSError as error:
             if stream is sys.__stdout__ and code == 0:
                 code = _end(error)
-            _lose_the_rest(stream)
+            _drop_buffer(stream)
     if "pleura.apps.cli.progress" in sys.modules:
         from pleura.apps.cli.progress import leave_if_stuck
 
@@ -138,7 +138,7 @@ def _flushed(code: int) -> int:
     return code
 
 
-def _lose_the_rest(stream: TextIO) -> None:
+def _drop_buffer(stream: TextIO) -> None:
     """Drop what is left in a stream's buffer; it would fail again when Python ends."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())

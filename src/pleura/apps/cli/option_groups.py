@@ -14,8 +14,8 @@ __all__ = ["grouped"]
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """The command as typer reads it: a parameter that is a dataclass becomes its fields.
 
-    Typer takes the options of a command from its signature, one parameter each. Here the fields of
-    a group stand in the signature in the group's place, and the command receives the group.
+    Typer takes the options of a command from its signature, one parameter each. Here the
+    fields of a group replace the group in the signature, and the command receives the group.
     """
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []
@@ -35,15 +35,15 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**given, **made)
 
-    seen: Any = run
-    seen.__signature__ = inspect.Signature(parameters)
-    seen.__annotations__ = {each.name: each.annotation for each in parameters}
+    typed: Any = run
+    typed.__signature__ = inspect.Signature(parameters)
+    typed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
 def _fields_of(group: type[Any]) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
-    return [_keyword(each.name, hints[each.name], _default(each)) for each in fields(group)]
+    return [_keyword(field.name, hints[field.name], _default(field)) for field in fields(group)]
 
 
 def _default(field: Field[Any]) -> Any:

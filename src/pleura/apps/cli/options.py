@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPUTED",
-    "SAID",
+    "PRINTED",
     "SENT",
     "AsJson",
     "BatchWorkers",
@@ -46,12 +46,12 @@ __all__ = [
 
 COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
 SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
-SAID: dict[str, Any] = {"rich_help_panel": "What is printed"}
+PRINTED: dict[str, Any] = {"rich_help_panel": "What is printed"}
 
 
-def port_option(**panel: Any) -> Any:
-    """The option of a port to listen on."""
-    return typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", **panel)
+def port_option(text: str, panel: dict[str, Any]) -> Any:
+    """The option for the TCP port of a service, with its help text and its panel of the help."""
+    return typer.Option(min=0, max=65535, help=text, **panel)
 
 
 class Lungs(StrEnum):
@@ -62,7 +62,7 @@ class Lungs(StrEnum):
 
 
 class OfRefused(StrEnum):
-    """What is sent for a film whose verdict is `refused`, as options."""
+    """The results that are sent for a film whose verdict is `refused`, as options."""
 
     marked = "marked"
     report = "report"
@@ -126,7 +126,7 @@ Fast = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Which weights compute, in which engine, where and how exactly."""
+    """The weights, the engine, the device and the precision."""
 
     weights: Weights = None
     engine: Engine = "auto"
@@ -168,7 +168,7 @@ BatchWorkers = Annotated[
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 FilmsAsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **SAID)
+    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **PRINTED)
 ]
 
 RefusedOption = Annotated[

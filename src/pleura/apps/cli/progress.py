@@ -25,14 +25,14 @@ LINE_EVERY_S = 60.0
 
 
 def say(text: str) -> None:
-    """Print a line on stderr; it is dropped where stderr is closed or nobody reads it."""
+    """Print a line on stderr; it is dropped if stderr is closed or has no reader."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - rich is loaded for a bar only
 
 
 def console() -> Console:
-    """A console on stderr as it is now; long lines are not broken, for files and pipes."""
+    """A console on the present stderr; long lines are not broken, for files and pipes."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)

@@ -40,7 +40,7 @@ EXAMPLES = 5
 
 
 class Unit(StrEnum):
-    """What is kept together in one part of a split."""
+    """The unit that a split keeps in one part."""
 
     patient = "patient"
     film = "film"
@@ -54,9 +54,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="montgomery or shenzhen.")],
     to: Annotated[Path, typer.Option(help="The folder for the archive and its content.")],
     url: Annotated[str | None, typer.Option(help="Another address of the same file.")] = None,
-    sha256: Annotated[
-        str | None, typer.Option(help="The SHA-256 that the file must have, if you know it.")
-    ] = None,
+    sha256: Annotated[str | None, typer.Option(help="The SHA-256 that the file must have.")] = None,
     as_json: AsJson = False,
     quiet: NoBar = False,
 ) -> None:
@@ -110,7 +108,7 @@ def check(
     as_json: AsJson = False,
     quiet: NoBar = False,
 ) -> None:
-    """Open every film and mask of a set, compare them all, and say what is wrong.
+    """Open and compare all films and masks of a set, and list what is wrong.
 
     pleura data check films
     pleura data check films --sheet films.png --all
@@ -144,7 +142,7 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the films with masks.")] = 0.2,
     val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
     seed: Annotated[int, typer.Option(help="The seed of the random draw.")] = 42,
-    by: Annotated[Unit, typer.Option(help="What is kept together in one part.")] = Unit.patient,
+    by: Annotated[Unit, typer.Option(help="Films of one unit stay in one part.")] = Unit.patient,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The CSV to write; else stdout.")
     ] = None,
@@ -195,7 +193,7 @@ def sheet(
     ] = None,
     tiles: Annotated[int, typer.Option(min=1, help="Pictures on the sheet.")] = 48,
     each: Annotated[
-        int, typer.Option(min=2, help="Pictures of one film, with --recipe; the first is as it is.")
+        int, typer.Option(min=2, help="Pictures of one film, with --recipe; the first is unvaried.")
     ] = 8,
     side: Annotated[int, typer.Option(min=32, help="Side of a picture, px.")] = 200,
     seed: Annotated[int, typer.Option(help="The seed of the variations.")] = 0,
@@ -224,7 +222,7 @@ def sheet(
 
     rules = load_recipe(recipe)
     chosen = choose(with_masks(films), max(1, tiles // each))
-    drawn = list(varied_tiles(chosen, rules, each=each, side=side, seed=seed))
+    drawn = list(varied_tiles(chosen, rules, per_film=each, side=side, seed=seed))
     _write_picture(contact_sheet(drawn, columns=each, side=side), out)
 
 
@@ -247,7 +245,7 @@ def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
 def _draw_films(films: list[Film], report: CheckReport, out: Path, count: int) -> None:
     from pleura.lab.data.contact_sheet import choose, contact_sheet, film_tiles
 
-    flagged = {each.where for each in report.findings if each.kind not in ORDINARY}
+    flagged = {finding.where for finding in report.findings if finding.kind not in ORDINARY}
     chosen = choose(films, count, first=flagged)
     _write_picture(contact_sheet(list(film_tiles(chosen, flagged=flagged))), out)
 
@@ -287,12 +285,12 @@ def _print_report(report: CheckReport, everything: bool) -> None:
 def _lines(findings: Iterable[Finding], everything: bool) -> Iterator[str]:
     """Findings as lines, grouped by kind."""
     groups: dict[str, list[Finding]] = {}
-    for each in findings:
-        groups.setdefault(each.kind, []).append(each)
+    for finding in findings:
+        groups.setdefault(finding.kind, []).append(finding)
     for kind, group in groups.items():
         yield f"{group[0].level}: {kind}: {len(group)} ({group[0].meaning})"
         shown = group if everything else group[:EXAMPLES]
-        yield from (f"    {each.where}  {each.detail}".rstrip() for each in shown)
+        yield from (f"    {finding.where}  {finding.detail}".rstrip() for finding in shown)
         if len(shown) < len(group):
             yield f"    ... and {len(group) - len(shown)} more (--all)"
 
@@ -321,7 +319,7 @@ def _counts_table(report: CheckReport) -> Table:
 
 
 def _tally(films: list[Film]) -> dict[str, dict[str, int]]:
-    """What each part of the split holds."""
+    """The contents of each part of the split."""
     people = {(film.split, film.source, film.patient or film.id) for film in films if film.split}
     return {
         "films": dict(Counter(film.split for film in films if film.split)),

@@ -14,7 +14,7 @@ from rich.markup import escape
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import EngineOptions
 from pleura.apps.cli.progress import FilmProgress, console
-from pleura.apps.learn.trial import TrialOptions, figures_table
+from pleura.apps.learn.trial_options import TrialOptions, figures_table
 
 __all__ = ["evaluate"]
 

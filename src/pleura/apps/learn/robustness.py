@@ -10,7 +10,7 @@ from pleura.apps.cli.engines import open_engine
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
 from pleura.apps.cli.progress import console
-from pleura.apps.learn.trial import TrialOptions, figures_table, film_bar
+from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
 
 __all__ = ["robustness"]
 

@@ -46,7 +46,7 @@ def _list(wanted: bool) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineOptions:
-    """What trains, in which precision, and for how long."""
+    """The device, the precision, and the longest time of a training run."""
 
     accelerator: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto"
     devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 1
@@ -195,7 +195,7 @@ def ablate(
     from pleura.lab.studies.ablation import Place, load_study, run_study, study_table
     from pleura.lab.train.machine import Machine
 
-    asked = load_study(study)
+    loaded = load_study(study)
     screen = console()
     machine = Machine(workers=workers, progress=not quiet)
     place = Place(root=data, out=out, machine=machine)
@@ -203,7 +203,7 @@ def ablate(
     def say(title: str) -> None:
         screen.print(title, markup=False)
 
-    results = run_study(asked, place, on_run=say)
+    results = run_study(loaded, place, on_run=say)
     typer.echo(study_table(results), nl=False)
 
 
@@ -232,7 +232,7 @@ def export(
     pleura export runs/first/checkpoints/best.ckpt -o weights
     pleura segment films/ --weights weights/first.onnx -o lungs
 
-    A network that ends at an earlier head, or sees smaller squares, is faster
+    A network that ends at an earlier head, or has a smaller input, is faster
     and less exact:
 
     pleura export weights/first.safetensors -o weights --name quick --side 256

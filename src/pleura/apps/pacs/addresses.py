@@ -140,7 +140,7 @@ def read_senders(texts: Iterable[str], *, anyone: bool = False) -> Senders:
     listed = tuple(_read_sender(text) for text in texts)
     if not listed and not anyone:
         raise UsageError(
-            "nobody may send: list who may, with --from AE or --from AE@HOST, or let everybody in "
+            "no sender is accepted: name senders, with --from AE or --from AE@HOST, or accept all "
             "with --anyone"
         )
     return Senders(listed, anyone=anyone)

@@ -1,4 +1,4 @@
-"""The options that `pleura node` and `pleura dicomweb` share, and the results they ask for."""
+"""The options that `pleura node` and `pleura dicomweb` share, and the formats of their results."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ __all__ = [
 DEFAULT_FORMATS = ("dicom-seg", "dicom-sr", "dicom-sc")
 
 OfRefused = Literal["marked", "report"]
-"""What is sent for a film whose verdict is `refused`: all formats, each marked as refused, or the
-report alone."""
+"""The results that are sent for a film whose verdict is `refused`: all formats, each marked as
+refused, or the report alone."""
 
 _REPORT = ("dicom-sr",)
 

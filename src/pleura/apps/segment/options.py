@@ -11,7 +11,7 @@ import typer
 
 from pleura.apps.cli.options import (
     COMPUTED,
-    SAID,
+    PRINTED,
     EngineOptions,
     FilmsAsJson,
     Flip,
@@ -30,7 +30,7 @@ __all__ = ["ComputeOptions", "MessageOptions", "OutputOptions"]
 _WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
 
 MOST_JOBS = 4
-"""Jobs unless asked for more: each holds a film in memory, and a few keep the network busy."""
+"""The most jobs by default: each holds a film in memory, and a few keep the network busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class ComputeOptions(EngineOptions):
     ] = None
 
     def opener(self) -> Callable[[int], Segmenter]:
-        """What opens a segmenter that so many threads may call at the same time.
+        """A function that opens a segmenter for a number of threads that call it at the same time.
 
         Raises:
             UsageError: two of the options do not go together.
@@ -146,13 +146,13 @@ class ComputeOptions(EngineOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageOptions:
-    """What is printed, and what the exit code says."""
+    """The printed messages, and the exit code."""
 
     as_json: FilmsAsJson = False
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit with 4 if a film is to review or refused.", **SAID),
+        typer.Option("--strict", help="Exit with 4 if a film is to review or refused.", **PRINTED),
     ] = False
     quiet: Annotated[
-        bool, typer.Option("--no-progress", "-q", help="Print only errors on stderr.", **SAID)
+        bool, typer.Option("--no-progress", "-q", help="Print only errors on stderr.", **PRINTED)
     ] = False

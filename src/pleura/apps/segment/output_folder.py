@@ -59,7 +59,7 @@ class Place:
         """Check the options before any file is made.
 
         Raises:
-            UsageError: says which option is wrong.
+            UsageError: an option is wrong; the message names it.
         """
         if self.resume and self.overwrite:
             raise UsageError("--resume keeps what is there, --overwrite does not: give only one")
@@ -84,7 +84,7 @@ class Place:
         """Refuse to overwrite films, the files of another run, or results without `overwrite`.
 
         Raises:
-            UsageError: says which file, and which option helps.
+            UsageError: a file is in the way; the message names it and an option that helps.
         """
         begun = any((self.out / name).exists() for name in (RESULTS, RUN))
         if begun and not (self.resume or self.overwrite):
@@ -121,26 +121,24 @@ class Place:
     def _has_dicom(self) -> bool:
         return any(name in DICOM_FORMATS for name in self.formats)
 
-    def write(self, found: FilmFile, film: DecodedFilm, segmentation: Segmentation) -> Row:
+    def write(self, file: FilmFile, film: DecodedFilm, segmentation: Segmentation) -> Row:
         """Write a film's files; its row, without the seconds.
 
         Raises:
             FilmError: a file of this film cannot be written: its name is too long, for one.
             OutputError: no file can be written here any more.
         """
-        stem = self.out / found.relative
+        stem = self.out / file.relative
         try:
             header = film.dicom_header() if self._has_dicom else None
-            written = write_outputs(
-                segmentation, stem, self.formats, film=found.path, header=header
-            )
+            written = write_outputs(segmentation, stem, self.formats, film=file.path, header=header)
         except DiskFull:
             raise
         except OutputError as error:
             self._check_takes_files()
             raise FilmError(str(error)) from error
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
-        row = done_row(segmentation, found.relative, path=found.path, mask=mask)
+        row = done_row(segmentation, file.relative, path=file.path, mask=mask)
         return replace(row, uid=film.uid) if self.uid else row
 
     def finish(self, rows: Mapping[str, Row], *, version: str) -> None:

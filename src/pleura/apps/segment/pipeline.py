@@ -51,7 +51,7 @@ _runs = count()
 class Loaded(Generic[A]):
     """A film in work, with the result of the last step."""
 
-    found: FilmFile
+    file: FilmFile
     value: A
     seconds: float
     """Spent on this film so far; its share of a batch included."""
@@ -61,7 +61,7 @@ class Loaded(Generic[A]):
 class Failed:
     """A film that could not be segmented, and why."""
 
-    found: FilmFile
+    file: FilmFile
     reason: str
     """One sentence for the table."""
 
@@ -113,7 +113,7 @@ class Pipeline(Generic[B]):
         read = ahead(
             readers, self._read, films, depth=self.jobs + self.batch, given_up=self.stopped
         )
-        # One batch more is in line, so that the network need not wait while a row is written.
+        # One more batch waits, so that the network stays busy while a row is written.
         segmented = ahead(
             network,
             self._segment,
@@ -137,11 +137,11 @@ class Pipeline(Generic[B]):
                 stop_decoders()
             _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
 
-    def _read(self, found: FilmFile) -> Loaded[DecodedFilm] | Failed:
-        suspect = found.relative.as_posix() in self.suspects
+    def _read(self, file: FilmFile) -> Loaded[DecodedFilm] | Failed:
+        suspect = file.relative.as_posix() in self.suspects
         read = read_in_process if suspect else read_film
-        with self.reading(found):
-            return _attempt(Loaded(found, found.path, 0.0), lambda path: read(path, self.options))
+        with self.reading(file):
+            return _attempt(Loaded(file, file.path, 0.0), lambda path: read(path, self.options))
 
     def _batches(
         self, read: Iterator[Loaded[DecodedFilm] | Failed]
@@ -152,7 +152,7 @@ class Pipeline(Generic[B]):
     def _segment(
         self, group: list[Loaded[DecodedFilm] | Failed]
     ) -> list[Loaded[Segmented] | Failed]:
-        if self.stopped():  # after this batch was put in line
+        if self.stopped():  # after this batch was put in the queue
             return []
         loaded = [film for film in group if isinstance(film, Loaded)]
         start = time.perf_counter()
@@ -167,7 +167,7 @@ class Pipeline(Generic[B]):
         return [
             film
             if isinstance(film, Failed)
-            else Loaded(film.found, (film.value, next(made)), film.seconds + share)
+            else Loaded(film.file, (film.value, next(made)), film.seconds + share)
             for film in group
         ]
 
@@ -177,7 +177,7 @@ class Pipeline(Generic[B]):
     def _write(self, film: Loaded[Segmented] | Failed) -> Loaded[B] | Failed:
         if isinstance(film, Failed):
             return film
-        return _attempt(film, lambda value: self.write(film.found, *value))
+        return _attempt(film, lambda value: self.write(film.file, *value))
 
 
 def ahead(
@@ -230,11 +230,11 @@ def _attempt(film: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
     try:
         value = step(film.value)
     except FilmError as error:
-        return Failed(film.found, str(error), film.seconds + time.perf_counter() - start)
+        return Failed(film.file, str(error), film.seconds + time.perf_counter() - start)
     except PleuraError:
         raise
     except Exception as error:  # the edge of a batch: a defect met on one film
         unexpected = f"unexpected {type(error).__name__}: {error}"
         reason = OUT_OF_MEMORY if is_out_of_memory(error) else unexpected
-        return Failed(film.found, reason, film.seconds + time.perf_counter() - start)
-    return Loaded(film.found, value, film.seconds + time.perf_counter() - start)
+        return Failed(film.file, reason, film.seconds + time.perf_counter() - start)
+    return Loaded(film.file, value, film.seconds + time.perf_counter() - start)

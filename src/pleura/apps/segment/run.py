@@ -138,7 +138,7 @@ class _Messages:
 
     def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
         self.heard = True
-        """False once nobody reads stdout any more."""
+        """False once the reader of stdout has closed it."""
         self._task, self._progress, self._interrupt = task, progress, interrupt
 
     def __call__(self, row: Row) -> None:
@@ -152,7 +152,7 @@ class _Messages:
             self._speak(json.dumps(row.as_json()))
 
     def _speak(self, line: str) -> None:
-        """Print a line on stdout; if nobody reads it any more, the run stops as by Ctrl-C."""
+        """Print a line on stdout; if its reader has closed it, the run stops as by Ctrl-C."""
         try:
             typer.echo(line)
         except BrokenPipeError:
@@ -176,7 +176,7 @@ def _work(
 def _row(end: Loaded[Row] | Failed) -> Row:
     seconds = round(end.seconds, 3)
     if isinstance(end, Failed):
-        film = end.found
+        film = end.file
         return failed_row(film.relative, path=film.path, error=end.reason, seconds=seconds)
     return replace(end.value, seconds=seconds)
 
@@ -186,12 +186,12 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
     made_by = segmenter.provenance
     return Run(
         version=made_by.version,
+        flip=made_by.flip,
+        options={**task.options, "formats": list(task.place.formats)},
         weights=made_by.weights_name,
         weights_sha256=made_by.weights_sha256,
         engine=made_by.engine,
         definition=made_by.definition,
-        flip=made_by.flip,
-        options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),
         left_out=search.left_out.as_json(),

@@ -42,9 +42,12 @@ RETRY_AFTER_UPLOADS_S = 2
 MAX_RETRY_AFTER_S = 60
 """The longest `Retry-After`, seconds."""
 
+SEND_LATER = "send the films again later"
+"""The advice of every `Busy`."""
+
 
 class Refusal(PleuraError):
-    """A request that the service refuses. The text says what to change."""
+    """A request that the service refuses. The text names the change that helps."""
 
 
 class CutOff(Refusal, exit_code=2, http_status=400):
@@ -131,7 +134,7 @@ class Busy(Refusal, http_status=503):
         """The uploads of all requests together would exceed `limit_bytes`."""
         return cls(
             f"the requests under way hold {limit_bytes / 1e6:g} MB, the most that is kept "
-            "in memory; send the films again later, or fewer at a time",
+            f"in memory; {SEND_LATER}, or fewer at a time",
             retry_after_s=RETRY_AFTER_UPLOADS_S,
         )
 
@@ -139,16 +142,17 @@ class Busy(Refusal, http_status=503):
     def queue_is_full(cls, capacity: int, *, wait_s: int) -> Busy:
         """The queue of `capacity` films is full; a place is likely free after `wait_s` seconds."""
         return cls(
-            f"all {capacity} places in the queue are taken; send the films again later, "
-            "or fewer at a time",
+            f"all {capacity} places in the queue are taken; {SEND_LATER}, or fewer at a time",
             retry_after_s=max(1, min(MAX_RETRY_AFTER_S, wait_s)),
         )
 
     @classmethod
     def workers_are_stuck(cls, limit_s: float) -> Busy:
         """Every worker has worked on one film for longer than `limit_s` seconds."""
-        busy = f"every worker has been busy with one film for over {limit_s:g} s"
-        return cls(f"{busy}; send the films again later", retry_after_s=MAX_RETRY_AFTER_S)
+        return cls(
+            f"every worker has been busy with one film for over {limit_s:g} s; {SEND_LATER}",
+            retry_after_s=MAX_RETRY_AFTER_S,
+        )
 
 
 class Stopping(Refusal, http_status=503):

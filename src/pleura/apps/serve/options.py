@@ -23,7 +23,7 @@ class AccessOptions:
     """The address of the service, and who may use it."""
 
     host: Annotated[str, typer.Option(help="The address to bind to.", **_ACCESS)] = "127.0.0.1"
-    port: Annotated[int, port_option(**_ACCESS)] = 8017
+    port: Annotated[int, port_option("The port; 0 takes a free one.", _ACCESS)] = 8017
     api_key: Annotated[
         str | None,
         typer.Option(

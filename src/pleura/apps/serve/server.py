@@ -77,7 +77,7 @@ def create_server(service: Service) -> Any:
             http=protocol_with_time_limits(service.limits.headers_s, service.limits.upload_s),
             limit_concurrency=MAX_CONNECTIONS,
             log_level="error",  # a client could fill the disk with warnings
-            access_log=False,  # nothing of a request is logged
+            access_log=False,  # requests are not logged
             server_header=False,
             timeout_graceful_shutdown=math.ceil(service.limits.grace_s) + LAST_ANSWER_S,
         )

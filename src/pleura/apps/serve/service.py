@@ -39,7 +39,7 @@ CLOSE_S = 1.0
 
 @dataclass
 class Service:
-    """Everything that lives as long as the server."""
+    """The objects that exist as long as the server runs."""
 
     engine: Engine
     limits: Limits = field(default_factory=Limits)

@@ -237,16 +237,16 @@ def _cut(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None:
 
 def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, Mask]:
     """One lung, or none: its side of the film's middle decides which; the other stays empty."""
-    nothing = np.zeros_like(kept)
+    empty = np.zeros_like(kept)
     if not pieces:
-        return kept, nothing
+        return kept, empty
     centre = sum(piece.x * piece.area for piece in pieces) / sum(piece.area for piece in pieces)
     on_left = centre < kept.shape[1] / 2
     side = "right" if on_left else "left"
     notes.append(
         f"only one lung was found; by its side of the film's middle it is taken for the {side} lung"
     )
-    return (kept, nothing) if on_left else (nothing, kept)
+    return (kept, empty) if on_left else (empty, kept)
 
 
 def _settle(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:

@@ -103,7 +103,7 @@ class Pieces:
         return painted
 
     def chosen(self, labels: Sequence[int], *, share: float) -> Pieces:
-        """What `split_pieces` gives for the mask of these labels, without reading a mask again."""
+        """The `split_pieces` of the mask of these labels; the mask is not read again."""
         kept = [piece for piece in self.large if piece.label in labels]
         if not kept or len(kept) < len(labels):
             raise ValueError(f"expected labels of large pieces, got {labels}")

@@ -17,11 +17,12 @@ MM2_PER_CM2 = 100.0
 
 @dataclass(frozen=True, slots=True)
 class TransverseWidth:
-    """A horizontal extent: pixels `left` (counted) to `right` (not counted) of a row."""
+    """A horizontal extent in one row of a film, px."""
 
     row: int
     left: int
     right: int
+    """One past the last column."""
 
     @property
     def pixels(self) -> int:

@@ -137,7 +137,8 @@ def find_gaps(runs: Runs) -> Runs:
 
 
 def join(runs: Runs, *, corners: bool = False) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(N,) the number of each run's piece, from 1 on; (N,) how many runs it meets in the row below.
+    """(N,) the number of each run's piece, from 1 on; (N,) how many runs it touches in the row
+    below.
 
     Runs of neighbouring rows are connected where they overlap, with `corners` also where they
     touch at an end. Pieces are numbered by their first runs.

@@ -39,7 +39,7 @@ Contact: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """Features of one film's lungs by one definition; None where there is nothing to measure."""
+    """Features of one film's lungs by one definition; None where one cannot be measured."""
 
     expected_dice: float | None
     """The Dice of both lungs that the network's probabilities lead to expect."""

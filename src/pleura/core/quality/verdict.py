@@ -40,7 +40,7 @@ DOUBTS = {
 """Every code with its sentence, most serious first."""
 
 REFUSING = ("no_lungs", "not_a_chest_film")
-"""Codes with which a result is refused; any other asks for a review."""
+"""Codes with which a result is refused; any other code gives the verdict `review`."""
 
 CONTACT = 0.05
 """The largest usual one of `Features.contacts`. Of 780 films of the splits train and val, 1.6 %

@@ -23,7 +23,7 @@ import pooch
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.digest import SUFFIX, digest_in, digest_line
 from pleura.core.errors import DataError, UsageError
-from pleura.lab.data.transfer import Interrupted, Transfer, Unreachable
+from pleura.lab.data.resumable_download import Interrupted, Transfer, Unreachable
 from pleura.net.quiet import quiet
 
 __all__ = ["ARCHIVES", "Archive", "Fetched", "Progress", "fetch"]
@@ -46,7 +46,7 @@ class Archive:
     """The publications that its owner asks users to cite."""
 
     then: str = ""
-    """What to do after unpacking, if something is missing then."""
+    """The next step after unpacking, if one is needed."""
 
     @property
     def file_name(self) -> str:
@@ -112,9 +112,9 @@ def fetch(
     expected = _expected(archive, sha256)
     if not archive.exists():
         _download(known, url or known.url, archive, expected, progress)
-    found = _verified(archive, expected)
-    _lock(archive).write_text(digest_line(found, archive.name), "utf-8")
-    return Fetched(archive, _unpacked(archive, progress), found, first_use=expected is None)
+    actual = _verified(archive, expected)
+    _lock(archive).write_text(digest_line(actual, archive.name), "utf-8")
+    return Fetched(archive, _unpacked(archive, progress), actual, first_use=expected is None)
 
 
 def _lock(archive: Path) -> Path:
@@ -144,7 +144,7 @@ def _download(
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         # Pooch checks the digest; its own downloader would begin anew after a broken connection.
-        with quiet(pooch.get_logger()):  # the command says what is downloaded
+        with quiet(pooch.get_logger()):  # the command prints what is downloaded
             pooch.retrieve(
                 url, expected, fname=archive.name, path=archive.parent, downloader=transfer
             )
@@ -154,7 +154,7 @@ def _download(
         raise DataError(
             f"{url}: {error}; the part that has arrived is kept, run the same command to continue"
         ) from error
-    except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
+    except ValueError as error:  # pooch raises it for a wrong checksum, and has removed the file
         raise DataError(
             f"{url}: the file has not the checksum {expected} and was not kept ({error}). If the "
             f"owner has changed the archive, remove {_lock(archive)} or give the new --sha256"
@@ -172,13 +172,13 @@ def _by_hand(known: Archive, url: str, archive: Path, error: Exception) -> str:
 
 
 def _verified(archive: Path, expected: str | None) -> str:
-    found: str = pooch.file_hash(str(archive), alg="sha256")
-    if expected not in (None, found):
+    actual: str = pooch.file_hash(str(archive), alg="sha256")
+    if expected not in (None, actual):
         raise DataError(
-            f"{archive}: SHA-256 is {found}, expected {expected}; remove the file to fetch it "
+            f"{archive}: SHA-256 is {actual}, expected {expected}; remove the file to fetch it "
             f"anew, or remove {_lock(archive).name} beside it if you trust this one"
         )
-    return found
+    return actual
 
 
 _DAMAGE = (  # what zipfile fails with on bytes that are no archive, or one it does not read

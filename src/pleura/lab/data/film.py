@@ -59,7 +59,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film of a data set: its paths and facts; nothing is read before `read_image`."""
+    """A film of a data set: its paths and facts; `read_image` reads the file."""
 
     id: str
     source: str

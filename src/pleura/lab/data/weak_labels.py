@@ -1,10 +1,11 @@
-"""What masks by one definition say, for certain, about channels they do not label.
+"""Labels of unlabelled channels, derived from masks by the other definition where they are certain.
 
-A film labelled `whole` does not show where the field ends, but outside the whole lung there is
-no field; towards the ribs both end at one line; inside a field there is whole lung; and far from
-both there is neither lung nor, but between them, heart. What lies between the lungs is heart at
-some heights and none at others. These certain pixels teach, the rest stays unknown. Without them,
-a network that has seen some hospital only by the other definition is free to draw anything there.
+A film labelled `whole` does not show the border of the field. But no field lies outside the whole
+lung, both have the same border towards the ribs, and a field is part of the whole lung. Far from
+both there is no lung, and heart only between the lungs: there, some heights are always heart and
+others never. These certain pixels are used for training; the rest stays unknown. Without them, a
+network that is trained on films of a hospital by one definition only learns nothing about the
+other definition on such films.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ LATERAL = {
 }
 """From here to there of a whole lung's height, this share of its width, counted from the ribs, is
 lung field: heart and mediastinum lie on the other side. Of these pixels 99 % are field to a
-network, on the films of COVID and of children to train on; what it misses is opaque lung."""
+network, on the training films of COVID and of children; the rest is opaque lung."""
 
 FLAT_TOP = 0.6
 """SCR's hearts begin at 0.38 to 0.66 of that height; of the 124 of JSRT to train on, 19 of 20 begin
@@ -59,7 +60,7 @@ quarter of the heart that the network finds are among them."""
 def hint(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
     """(C, S, S) of 0 no, 1 yes, 2 unknown -> the same, unlabelled channels filled where certain.
 
-    A channel with any known pixel is left as it is.
+    A channel with any known pixel stays unchanged.
     """
     out = state.copy()
     known = {name: state[i] for i, name in enumerate(channels) if (state[i] != UNKNOWN).any()}
@@ -156,7 +157,7 @@ def _edges(right: NDArray[np.bool_], left: NDArray[np.bool_]) -> tuple[int, int,
 
 
 def _in_box(mask: Mask) -> Mask:
-    """(S, S): the smallest box that holds `mask`, and as far below it as FAR_SHARE says."""
+    """(S, S): the smallest box that holds `mask`, extended down by FAR_SHARE of the side."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     inside = np.zeros_like(mask)
     below = round(FAR_SHARE * len(mask))  # a heart may reach lower than the lungs
@@ -165,20 +166,20 @@ def _in_box(mask: Mask) -> Mask:
 
 
 def _heart(known: dict[str, NDArray[np.uint8]], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """(S, S) of 0, 1 and 2: what two lungs say of the heart between them."""
+    """(S, S) of 0, 1 and 2: the heart between two lungs, where it is certain."""
     out = np.full(shape, UNKNOWN, np.uint8)
     for definition, (first, last) in HEART.items():
         names = [f"{side}_{definition}" for side in SIDES]
         lungs = [known[name] for name in names if name in known and (known[name] == 1).any()]
         if len(lungs) < len(SIDES):
             continue
-        right, left = (each == 1 for each in lungs)
+        right, left = (lung == 1 for lung in lungs)
         top, bottom = _common_rows(right, left)
         for row in range(top, bottom):
             share = (row - top) / (bottom - top)
             if share <= HEARTLESS or first <= share <= last:
                 out[row, _between(right[row], left[row])] = share >= first
-        out[np.logical_or.reduce([each == UNKNOWN for each in lungs])] = UNKNOWN
+        out[np.logical_or.reduce([lung == UNKNOWN for lung in lungs])] = UNKNOWN
     return out
 
 
@@ -192,7 +193,7 @@ def _between(right: NDArray[np.bool_], left: NDArray[np.bool_]) -> slice:
 
 
 def _certain(channel: str, known: dict[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """(S, S) of 0, 1 and 2: what the other definition says of this channel."""
+    """(S, S) of 0, 1 and 2: this channel, where the other definition makes it certain."""
     out = np.full_like(next(iter(known.values())), UNKNOWN)
     side, _, definition = channel.rpartition("_")
     other = {"field": "whole", "whole": "field"}[definition]
@@ -232,8 +233,8 @@ def _lateral(lung: Mask, side: str) -> Mask:
 
 
 def _distance(mask: Mask) -> NDArray[np.float64]:
-    """Pixels from each place to the nearest of `mask`; where there is none, as far as can be."""
+    """Pixels from each place to the nearest of `mask`; infinite if it is empty."""
     if not mask.any():
         return np.full(mask.shape, np.inf)
-    found: NDArray[np.float64] = ndimage.distance_transform_edt(~mask)
-    return found
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~mask)
+    return distance

@@ -1,4 +1,4 @@
-"""The bare threshold in place of clean-up, to measure what clean-up is worth."""
+"""The bare threshold in place of clean-up, to measure the effect of clean-up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["threshold_only"]
 def threshold_only(
     probabilities: ProbabilityMaps, channels: tuple[str, ...], /, *, definition: Definition
 ) -> LungMasks:
-    """What `core.masks.cleanup.clean` starts from, with nothing removed, filled or noted.
+    """The thresholded masks, without the clean-up of `core.masks.cleanup.clean`.
 
-    With one channel for both lungs, the middle column of the film parts right from left.
+    With one channel for both lungs, the middle column of the film separates right from left.
 
     Raises:
         UsageError: these channels do not give `definition`.

@@ -64,28 +64,30 @@ class Seen:
 
 def see(examined: Examined, card: Card) -> list[Seen]:
     """The features of a film's result, by each definition that the weights give."""
-    found, film = examined.segmentation, examined.film
-    own = found.provenance.definition
-    lungs = next((each for each in examined.pairs if each.structure == "lungs"), None)
-    known = lungs is not None and examined.definition == own
-    dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and known else None
-    of_film = measure_film(found.probabilities, card.channels)
+    segmentation, film = examined.segmentation, examined.film
+    own = segmentation.provenance.definition
+    lungs = next((pair for pair in examined.pairs if pair.structure == "lungs"), None)
+    comparable = lungs is not None and examined.definition == own
+    dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and comparable else None
+    of_film = measure_film(segmentation.probabilities, card.channels)
     return [
         Seen(
             source=film.source,
-            definition=each,
-            features=_features(found, card, each),
+            definition=definition,
+            features=_features(segmentation, card, definition),
             film=of_film,
-            dice=dice if each == own else None,
+            dice=dice if definition == own else None,
         )
-        for each in card.definitions
+        for definition in card.definitions
     ]
 
 
-def _features(found: Segmentation, card: Card, definition: Definition) -> Features:
-    if found.provenance.definition != definition:
-        found = redefine(found, definition, card)
-    return measure_features(found.probabilities, found.lungs, card.channels, definition=definition)
+def _features(segmentation: Segmentation, card: Card, definition: Definition) -> Features:
+    if segmentation.provenance.definition != definition:
+        segmentation = redefine(segmentation, definition, card)
+    return measure_features(
+        segmentation.probabilities, segmentation.lungs, card.channels, definition=definition
+    )
 
 
 def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
@@ -94,22 +96,22 @@ def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
     The estimate of Dice is fitted to the films that label the definition, the usual values to all
     films. A part that has too few films to be fitted is left out.
     """
-    definitions = sorted({each.definition for each in seen})
+    definitions = sorted({result.definition for result in seen})
     norms: dict[str, Any] = {}
     for definition in definitions:
-        estimate = _estimate([each for each in seen if each.definition == definition])
+        estimate = _estimate([result for result in seen if result.definition == definition])
         if estimate is not None:
             norms[definition] = {"estimate": asdict(estimate)}
-    usual = _usual([each.film for each in seen if each.definition in definitions[:1]])
+    usual = _usual([result.film for result in seen if result.definition in definitions[:1]])
     return norms if usual is None else {**norms, FILM: {"usual": asdict(usual)}}
 
 
 def _estimate(seen: Sequence[Seen]) -> Estimate | None:
     """The line of log(1 - Dice) over doubt of the labelled films; None if it does not rise."""
     pairs = [
-        (each.features.doubt, 1 - each.dice)
-        for each in seen
-        if each.dice is not None and each.features.doubt is not None
+        (result.features.doubt, 1 - result.dice)
+        for result in seen
+        if result.dice is not None and result.features.doubt is not None
     ]
     if len(pairs) < FEWEST:
         return None
@@ -120,12 +122,12 @@ def _estimate(seen: Sequence[Seen]) -> Estimate | None:
     if slope <= 0:
         return None
     line = Estimate(_short(intercept), _short(slope), 0.0)
-    known = [line.dice(each) for each in doubts]
-    return replace(line, poor=_short(np.quantile(known, POOR)))
+    estimates = [line.dice(doubt) for doubt in doubts]
+    return replace(line, poor=_short(np.quantile(estimates, POOR)))
 
 
 def _usual(films: Sequence[FilmFeatures]) -> Usual | None:
-    """What is usual of a film; None if too few have lungs and heart."""
+    """The usual values of a film; None if too few films have lungs and heart."""
     rows = [film.numbers for film in films if film.numbers is not None]
     if len(rows) < FEWEST:
         return None
@@ -133,8 +135,8 @@ def _usual(films: Sequence[FilmFeatures]) -> Usual | None:
     mean, precision = _spread(table)
     unusual = np.quantile(_left_out(table), 1 - UNUSUAL)
     return Usual(
-        tuple(_short(each) for each in mean),
-        tuple(tuple(_short(each) for each in row) for row in precision),
+        tuple(_short(value) for value in mean),
+        tuple(tuple(_short(value) for value in row) for row in precision),
         _short(unusual),
         _short(STRANGE * unusual),
         _short(MARGIN * max(film.unsure for film in films if film.unsure is not None)),
@@ -153,11 +155,11 @@ def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 
 def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) Mahalanobis distance of each row from the mean of the others."""
-    found = []
+    distances = []
     for index, row in enumerate(table):
         mean, precision = _spread(np.delete(table, index, axis=0))
-        found.append(np.sqrt((row - mean) @ precision @ (row - mean)))
-    return np.array(found)
+        distances.append(np.sqrt((row - mean) @ precision @ (row - mean)))
+    return np.array(distances)
 
 
 def _short(value: float | np.floating[Any]) -> float:

@@ -45,7 +45,8 @@ __all__ = [
 ]
 
 TOLERANCE_PX = 2.0
-"""The tolerance of `surface_dice_2px`: what a reader sees of an edge. It depends on film size."""
+"""The tolerance of `surface_dice_2px`: the accuracy of a reader at an edge. It depends on the size
+of the film."""
 
 TOLERANCE_SHARE = 0.005
 """The tolerance of `surface_dice_rel`, as a share of the longer side. A film's longer side is 35 to

@@ -33,8 +33,9 @@ __all__ = [
 ]
 
 PARTS = ("looked_at", "kept")
-"""Of what is no chest film, by turns in the order of names: the features and limits were chosen
-with the first in sight, and only the second says how well they work."""
+"""The two parts of the pictures that are no chest films, taken by turns in the order of names.
+Features and limits were chosen on the first part; only the second one measures how well they
+work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,9 +50,10 @@ def judge_seen(seen: Sequence[Seen], norms: dict[str, Any]) -> list[Judged]:
     """The verdicts by these reference values."""
     return [
         Judged(
-            each, conclude(each.features, each.film, read_reference_values(norms, each.definition))
+            result,
+            conclude(result.features, result.film, read_reference_values(norms, result.definition)),
         )
-        for each in seen
+        for result in seen
     ]
 
 

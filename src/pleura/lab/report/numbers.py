@@ -37,7 +37,7 @@ def signed_percent(value: float | None) -> str:
 
 
 def count(figures: dict[str, Any]) -> str:
-    """How many values a figure stands on, and how many more are undefined."""
+    """How many values a figure is computed from, and how many are undefined."""
     more = f" + {figures['n_undefined']} undefined" if figures["n_undefined"] else ""
     return f"{figures['n']}{more}"
 

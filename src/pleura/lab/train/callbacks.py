@@ -1,4 +1,4 @@
-"""What a run does besides training: keep its last epoch, note its scores, end in time."""
+"""Callbacks of a training run: keep its last epoch, write its scores, end it in time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keep_best(folder: Path) -> ModelCheckpoint:
 
 
 class KeepLast(ModelCheckpoint):
-    """Writes `last.ckpt` after every whole epoch: a run goes on from there.
+    """Writes `last.ckpt` after every complete epoch: a resumed run continues from it.
 
     `save_last` would not do: Lightning writes it only where the best one improves.
     """
@@ -46,32 +46,32 @@ class KeepLast(ModelCheckpoint):
 
 
 class Patience(EarlyStopping):
-    """Ends a run whose validation Dice stays where it is; for good, also when resumed."""
+    """Ends a run whose validation Dice no longer improves; a resumed run ends too."""
 
     def __init__(self, epochs: int) -> None:
         super().__init__("val_dice", mode="max", patience=epochs, check_finite=False)
 
     @property
     def exhausted(self) -> bool:
-        """Whether as many epochs as allowed brought nothing better."""
+        """Whether the allowed number of epochs passed without improvement."""
         return bool(self.wait_count >= self.patience)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Do not begin again what had ended."""
+        """Stop a resumed run that had ended."""
         if self.exhausted:
             trainer.should_stop = True
 
 
 class TimeIsUp(Exception):
-    """Leaves an epoch in the middle."""
+    """Raised to leave an epoch in the middle."""
 
 
 class Deadline(Callback):
     """Ends a run in time: before an epoch that would not fit, and at the limit in any case.
 
-    What an unfinished epoch did is dropped, since a run that went on from there would not reach
-    the weights of an uninterrupted one. Only the very first epoch is scored where it stands, so
-    that there are weights at all; to go on is then to start over.
+    An unfinished epoch is dropped: a run that continued from it would not reach the weights of an
+    uninterrupted run. Only an unfinished first epoch is scored and kept, so that there are weights;
+    a resumed run then starts over.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -106,7 +106,7 @@ class Deadline(Callback):
 
 
 class EpochTable(Callback):
-    """One row of a CSV file for each whole epoch; a resumed run keeps the rows it has.
+    """One row of a CSV file for each complete epoch; a resumed run keeps the rows it has.
 
     A cell is empty where a score is undefined: no validation film has that channel.
     """
@@ -134,7 +134,7 @@ class EpochTable(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add a row and write the table."""
-        metrics = trainer.callback_metrics  # asks every process for its share: all must call it
+        metrics = trainer.callback_metrics  # collects from all processes, so all must call it
         if not (trainer.is_global_zero and trainer.is_last_batch):
             return
         means = {

@@ -1,4 +1,4 @@
-"""Films as squares, decoded once and kept on disk: what the training loop reads."""
+"""Films as squares, decoded once and kept on disk: the input of the training loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pleura.lab.train.recipe import Augment
 __all__ = ["Form", "Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
 
 LEVELS = 65535
-"""Greys of a stored square; 16 bits lose nothing that a film holds."""
+"""Greys of a stored square; 16 bits hold every grey of a film."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +88,11 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
 class Shuffled(Sampler[tuple[int, int, int]]):
     """(epoch, index, turn), in an order that depends on seed and epoch.
 
-    Every film comes once, unless `shares` says how often: a film of share 2.3 is shown two or
+    Every film is shown once, unless `shares` gives how often: a film of share 2.3 is shown two or
     three times (turns 0, 1, 2) in an epoch, and 2.3 times on average.
 
-    With several processes each takes every `world`-th; the last ones are dropped so that all
-    have as many. Which process this is, torch knows once the others are there too.
+    With several processes each takes every `world`-th; the last ones are dropped so that all have
+    as many. torch gives the rank of this process only once all processes have started.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Shuffled(Sampler[tuple[int, int, int]]):
         shares: NDArray[np.float64] | None = None,
         place: tuple[int, int] | None = None,
     ) -> None:
-        """`place` is (rank, world) of this process; None asks torch when it is needed."""
+        """`place` is (rank, world) of this process; None reads it from torch when it is needed."""
         self.seed, self.shuffle, self.place = seed, shuffle, place
         self.shares = np.ones(count) if shares is None else shares
         self.count = round(float(self.shares.sum()))
@@ -126,7 +126,7 @@ class Shuffled(Sampler[tuple[int, int, int]]):
 
     def _turns(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """How often each film is shown: its share rounded up or down by lot, `count` in all."""
-        films = rng.permutation(len(self.shares))  # neighbours would share their luck
+        films = rng.permutation(len(self.shares))  # else neighbours would be rounded alike
         ends = np.rint(np.cumsum(self.shares[films]) + rng.uniform(-0.5, 0.5)).clip(0, self.count)
         ends[-1] = self.count
         turns = np.zeros(len(films), np.int64)
@@ -146,17 +146,17 @@ class Shuffled(Sampler[tuple[int, int, int]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What squares are made like."""
+    """How squares are made."""
 
     side: int
     channels: tuple[str, ...]
     hints: bool = False
-    """Fill in what follows from the other definition of a lung (`lab.data.weak_labels`): to train,
-    never for scores."""
+    """Fill in labels that follow from the other definition of a lung (`lab.data.weak_labels`): to
+    train, never for scores."""
 
     pointed_hearts: tuple[str, ...] = ()
     heart_in_field: tuple[str, ...] = ()
-    """Sources whose labels are unknown in part, as the recipe's fields of these names say."""
+    """Sources whose labels are partly unknown; see the recipe's fields of these names."""
 
 
 def cache_key(films: Sequence[Film], form: Form) -> str:
@@ -255,7 +255,7 @@ def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:
-    """A film as the network will see it: (S, S), fitted, normalised, 16 bits."""
+    """A film as input of the network: (S, S), fitted, normalised, 16 bits."""
     radiograph = film.read_image()
     pixels = without_burnt_in(radiograph.pixels)
     square = normalise(Frame(*radiograph.size, side).fit(pixels))[0]

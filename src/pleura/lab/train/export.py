@@ -1,4 +1,4 @@
-"""What a training run leaves behind: weights with their card, the log, the curves."""
+"""Exporting a checkpoint: weights with their card, the log, the curves."""
 
 from __future__ import annotations
 
@@ -48,62 +48,62 @@ class Outcome:
 
     epochs_done: int
     finished: bool
-    """False if time ran out or the run was interrupted: go on with `--resume`."""
+    """False if time ran out or the run was interrupted: continue with `--resume`."""
 
 
 def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
-    """The network of a run's checkpoint, its recipe, and what else the run knew.
+    """The network of a run's checkpoint, its recipe, and facts about the run.
 
     Raises:
         UsageError: no such file, or not one of `pleura train`.
         WeightsError: it is damaged.
     """
-    held = _held(path)
-    recipe = parse_recipe(held["pleura"]["recipe"])
+    content = _load(path)
+    recipe = parse_recipe(content["pleura"]["recipe"])
     network = build(recipe.network)
     state = {
         name.removeprefix("network."): value
-        for name, value in held["state_dict"].items()
+        for name, value in content["state_dict"].items()
         if name.startswith("network.")
     }
     network.load_state_dict(state)
-    return network.eval(), recipe, _facts(held)
+    return network.eval(), recipe, _facts(content)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What a run's checkpoint says of its making; `epoch` counts from 0. Raises as above."""
-    return _facts(_held(path))
+    """How a run's checkpoint was made; `epoch` counts from 0. Raises as `read_checkpoint`."""
+    return _facts(_load(path))
 
 
-def _facts(held: dict[str, Any]) -> dict[str, Any]:
-    return {**held["pleura"], "epoch": held["epoch"]}
+def _facts(content: dict[str, Any]) -> dict[str, Any]:
+    return {**content["pleura"], "epoch": content["epoch"]}
 
 
-def _held(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint; a run keeps them in OUT/checkpoints")
     try:
         # Our own checkpoints hold plain values and tensors only, so nothing is unpickled.
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch passes on any error of its unpickler
         raise WeightsError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}); take another one "
             "of the run, or train again"
         ) from error
-    if not isinstance(held, dict) or "pleura" not in held:
+    if not isinstance(content, dict) or "pleura" not in content:
         raise UsageError(f"{path}: not a checkpoint of `pleura train`")
-    return held
+    return content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """What of a network is exported; all of it if nothing is said."""
+    """The part of a network that is exported; all of it by default."""
 
     head: int | None = None
     """End it at head L1, L2, ..."""
 
     side: int | None = None
-    """Have it see films at another size, px."""
+    """Side of its input square, px."""
 
     channels: tuple[str, ...] = ()
     """Leave out all channels but these."""
@@ -180,8 +180,8 @@ def _selected(
             f"channels must be some of {', '.join(given)}, each once; got {', '.join(kept)}"
         )
     smaller = build(replace(network.architecture, channels_out=len(kept)))
-    each = network.architecture.fold**2  # a head's outputs for one channel lie together
-    rows = [given.index(name) * each + i for name in kept for i in range(each)]
+    outputs = network.architecture.fold**2  # of a head for one channel; they lie together
+    rows = [given.index(name) * outputs + i for name in kept for i in range(outputs)]
     state = network.state_dict()
     for name in state:
         if name.startswith("head."):
@@ -217,7 +217,7 @@ def _git(*words: str) -> str:
 
 
 def provenance() -> dict[str, str | None]:
-    """What made the weights, besides recipe and films."""
+    """The version and git revision that made the weights."""
     return {"version": __version__, "git_revision": git_revision()}
 
 

@@ -1,4 +1,4 @@
-"""One training step and one validation step, as Lightning wants them."""
+"""The Lightning module: training step, validation step, loss, optimiser."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Learner(L.LightningModule):
         self.network, self.recipe, self.total_steps = network, recipe, total_steps
         self.validation: list[Tensor] = []
         self.facts: dict[str, Any] = {}
-        """What the checkpoint says of its making, in plain values."""
+        """How the network was made, in plain values; stored in the checkpoint."""
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """Forward all heads; the loss is their mean."""
@@ -133,7 +133,7 @@ class Learner(L.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A checkpoint says how it was made, and how good it is."""
+        """Store in the checkpoint how the network was made, and its validation Dice."""
         score = self.trainer.callback_metrics.get("val_dice")
         dice = None if score is None else round(float(score), 5)
         checkpoint["pleura"] = {**self.facts, "val_dice": dice}
@@ -147,11 +147,11 @@ def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean over labelled channels, of the mean over their films, of cross-entropy + (1 - Dice).
 
     All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where nothing is known.
-    Channels count alike, as they do in the validation score: a heart that one film of four shows
-    is not drowned by the lungs of all four. Zero, with a gradient of zero, where nothing at all
-    is labelled. Where the known pixels hold
-    none of the structure, Dice is left out: smoothed, it would punish the last few false pixels
-    thousands of times harder than it rewards a true one, and teach the network to stay silent.
+    Channels have the same weight, as in the validation score: a heart that is labelled on one film
+    of four counts as much as the lungs of all four. Without any label the loss and its gradient
+    are zero. Where the labelled pixels hold none of the structure, Dice is left out: smoothed, it
+    would punish the last few false pixels thousands of times harder than it rewards a true one,
+    and the network would learn to predict nothing.
     """
     area = weight.sum(dim=(2, 3))  # (N, C)
     known = (area > 0).float()
@@ -173,15 +173,15 @@ def supervise(
 ) -> Tensor:
     """Deep supervision: the mean of `bce_dice` over the heads, in proportion to `shares`.
 
-    Without shares all heads count alike, as in Zhou et al. 2018, section 3.2. The early heads read
-    the same finest row as the last one, and hold it to what serves them.
+    Without shares all heads have the same weight, as in Zhou et al. 2018, section 3.2. The
+    early heads read the same finest row of nodes as the last one, and constrain its features.
     """
     counted = shares or [1.0] * len(heads)
-    each = [
+    losses = [
         share * bce_dice(head.float(), target, weight)
         for head, share in zip(heads, counted, strict=True)
     ]
-    return torch.stack(each).sum() / sum(counted)
+    return torch.stack(losses).sum() / sum(counted)
 
 
 log = logging.getLogger(__name__)

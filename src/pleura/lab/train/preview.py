@@ -1,4 +1,4 @@
-"""What training will see: films in the network's square, varied as the recipe says."""
+"""A preview of training: films in the network's square, varied by a recipe."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["varied_tiles"]
 
 
 def varied_tiles(
-    films: Sequence[Film], recipe: Recipe, *, each: int = 4, side: int = 200, seed: int = 0
+    films: Sequence[Film], recipe: Recipe, *, per_film: int = 4, side: int = 200, seed: int = 0
 ) -> Iterator[Tile]:
-    """For each film: the network's square as it is, then `each` - 1 variations of it.
+    """For each film: the unvaried square, then `per_film` - 1 variations of it.
 
-    Pixels that teach nothing (an area to ignore, no label for any channel) are outlined as
+    Pixels without effect on training (an area to ignore, no label for any channel) are outlined as
     `ignore`. Raises `FilmError` or `DataError` for a film that cannot be read or has no mask.
     """
     for index, film in enumerate(films):
@@ -29,7 +29,7 @@ def varied_tiles(
         target = square_target(film.read_labels(), recipe.side, recipe.channels)
         still = Squares(image[None], target[None], recipe.channels).sample(0)
         yield _tile(still, recipe.channels, f"{film.id} as it is", side)
-        for turn in range(1, each):
+        for turn in range(1, per_film):
             rng = np.random.default_rng((seed, turn, index))
             varied = vary(still, draw(recipe.augment, rng), recipe.channels)
             yield _tile(varied, recipe.channels, f"{film.id} {turn}", side)

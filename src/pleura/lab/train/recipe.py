@@ -58,7 +58,7 @@ class Augment:
     """Up to this share of the side, in both directions, both ways."""
 
     zoom: float = 0.0
-    """Enlarge or shrink by up to this share; what is uncovered is black."""
+    """Enlarge or shrink by up to this share; the uncovered border is black."""
 
     padding: float = 0.0
     """A black border of up to this share of the side, drawn for each of the four sides."""
@@ -112,15 +112,15 @@ class Augment:
     """Show the film as if it had been stored at 0.25 to 0.75 of the square's size."""
 
     gentle_chance: float = 0.0
-    """Show the film nearly as it is: 0.3 of every extent, and nothing that has a chance. What
-    a network sees varied all the time, it draws less exactly where nothing is varied."""
+    """Vary the film little: 0.3 of every extent, and no effect that has a chance. A network that is
+    trained on strongly varied films alone draws ordinary films less exactly."""
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            most = MOST.get(each.name, 1.0)
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            most = MOST.get(setting.name, 1.0)
             if not 0 <= value <= most:
-                raise UsageError(f"augment.{each.name} must be in [0, {most:g}], got {value}")
+                raise UsageError(f"augment.{setting.name} must be in [0, {most:g}], got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Recipe:
     """Names the weights made from it."""
 
     channels: tuple[str, ...] = ("field",)
-    """What the network predicts; see `docs/explanation/lung-definitions.md`."""
+    """The channels that the network predicts; see `docs/explanation/lung-definitions.md`."""
 
     side: int = 512
     """Side S of the network's square, px."""
@@ -162,7 +162,7 @@ class Recipe:
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
 
     head_shares: tuple[float, ...] = ()
-    """What each head L1 to Ln counts in the loss; empty: all alike."""
+    """The weight of each head L1 to Ln in the loss; empty: the same for all."""
 
     gradient_clip: float = 1.0
     """Largest norm of the gradient; 0 is off."""
@@ -176,23 +176,23 @@ class Recipe:
     n ** (1 - balance). 0: every film as often; 1: every source as often."""
 
     sources: dict[str, float] = field(default_factory=dict)
-    """A table [sources], by name of source: shown so many times as often as `balance` says.
-    For one that alone labels some channel; one that is not named counts 1."""
+    """A table [sources], by name of source: a factor on how often `balance` shows its films.
+    For a source that alone labels some channel; a source that is not named has factor 1."""
 
     films_per_epoch: int = 0
     """Films shown in an epoch; 0 is as many as there are."""
 
     hints: bool = True
-    """Teach what masks by one definition say, for certain, about channels that they do not label;
-    see `lab.data.weak_labels`. Scores never use it."""
+    """Derive labels of unlabelled channels from masks by the other definition, where they are
+    certain; see `lab.data.weak_labels`. Scores never use them."""
 
     pointed_hearts: tuple[str, ...] = ()
     """Sources whose hearts are drawn up to a point, where SCR's masks are cut flat: the upper part
     of these hearts is unknown."""
 
     heart_in_field: tuple[str, ...] = ()
-    """Sources in which some masks of the lung field take in the heart: where a film's lungs lie
-    too near to each other, what lies between them is unknown."""
+    """Sources in which some masks of the lung field include the heart: where a film's lungs lie
+    too near to each other, the labels between them are unknown."""
 
     copies: dict[str, str] = field(default_factory=dict)
     """A table [copies]: a source, and the source whose films it shows again. Both keep the same
@@ -202,7 +202,8 @@ class Recipe:
     """Stop after this many epochs without a better validation Dice; 0 is off."""
 
     validation_share: float = 0.1
-    """Carved from the training films, by patient, where a set brings no validation split."""
+    """The share of the training films, by patient, that is validated on if a set has no validation
+    split."""
 
     validation_seed: int = 42
     """Draws that share. It stays the same along a chain of recipes: films that one run was
@@ -246,7 +247,7 @@ class Recipe:
             )
         if self.init and self.encoder_weights != "none":
             raise UsageError(
-                "init and encoder_weights both say where the encoder starts; leave one out"
+                "init and encoder_weights both give the start of the encoder; leave one out"
             )
 
     def _check_numbers(self) -> None:
@@ -319,9 +320,9 @@ def parse_recipe(table: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
     """A recipe from plain values, as in a TOML file or a card."""
     values = dict(table)
     tables = {name: values.pop(name, {}) for name in ("network", "augment")}
-    for name, each in tables.items():
-        if not isinstance(each, Mapping):
-            raise UsageError(f"{where}: {name} must be a table [{name}], got {each!r}")
+    for name, content in tables.items():
+        if not isinstance(content, Mapping):
+            raise UsageError(f"{where}: {name} must be a table [{name}], got {content!r}")
     chosen = _checked(Recipe, values, where)
     if "name" not in chosen:
         raise UsageError(f"{where}: name is missing; it names the weights")
@@ -348,7 +349,7 @@ def _remedy(key: str, known: list[str]) -> str:
         (Architecture, "in [network]"),
         (Augment, "in [augment]"),
     ):
-        if key in (each.name for each in fields(kind)):
+        if key in (setting.name for setting in fields(kind)):
             return f"it belongs {place}"
     return did_you_mean(key, known)
 
@@ -363,12 +364,12 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     if get_origin(hint) is tuple:
         if not isinstance(value, list | tuple):
             raise UsageError(f"{where} must be a list, got {value!r}")
-        return tuple(_typed(each, get_args(hint)[0], f"each of {where}") for each in value)
+        return tuple(_typed(item, get_args(hint)[0], f"each of {where}") for item in value)
     if get_origin(hint) is dict:
         if not isinstance(value, Mapping):
             raise UsageError(f"{where} must be a table, got {value!r}")
         inner = get_args(hint)[1]
-        return {key: _typed(each, inner, f"{where}.{key}") for key, each in value.items()}
+        return {key: _typed(item, inner, f"{where}.{key}") for key, item in value.items()}
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:  # bool is an int to Python, but not to a recipe

@@ -1,4 +1,4 @@
-"""The recipes that ship: where they lie, how they are called, and what each says of itself."""
+"""The shipped recipes: their folder, their names, and their summaries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def recipes_folder() -> Path:
 
 
 def shipped_recipes() -> dict[str, str]:
-    """The recipes by name, with the first sentence of what each says of itself."""
+    """The recipes by name, with the first sentence of the comment at their top."""
     return {path.stem: _first_sentence(path) for path in sorted(recipes_folder().glob("*.toml"))}
 
 
@@ -26,5 +26,5 @@ def find_recipe(given: Path) -> Path:
 
 def _first_sentence(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
-    said = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
-    return said.partition(". ")[0].rstrip(".")
+    comment = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
+    return comment.partition(". ")[0].rstrip(".")

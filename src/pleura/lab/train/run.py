@@ -50,7 +50,7 @@ def train(
 ) -> Outcome:
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
-    Films of split `test` are never looked at. `resume` goes on from the last finished epoch, to
+    Films of split `test` are never used. `resume` continues from the last finished epoch, to
     the same weights as a run that was not interrupted; where there is none yet, it starts.
 
     Raises:
@@ -138,7 +138,8 @@ def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
         return 0
     if not resume:
         raise UsageError(
-            f"{last.parent.parent} holds a run already; go on with --resume or take another --out"
+            f"{last.parent.parent} holds a run already; "
+            "continue with --resume, or take another --out"
         )
     facts = read_facts(last)
     before = parse_recipe(facts["recipe"]).as_dict()
@@ -156,7 +157,7 @@ def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
 
 
 def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
-    """What the checkpoint says of its making."""
+    """How the network is made; stored in the checkpoint."""
     data = {
         "fingerprint": fingerprint([*training, *validation]),
         "films": {"train": len(training), "val": len(validation)},
@@ -209,7 +210,7 @@ def _loader(
     epoch: int = 0,
     shares: NDArray[np.float64] | None = None,
 ) -> DataLoader[Any]:
-    """`shares` says how often each film is shown; None is for validation."""
+    """`shares` gives how often each film is shown; None is for validation."""
     validate = shares is None
     order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
     augment, early = Augment(), (0, 0)
@@ -289,8 +290,8 @@ def _loggers(out: Path) -> list[Logger]:
 def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     best = out / "checkpoints" / "best.ckpt"
     done, score = trainer.current_epoch, None
-    for each in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(each, Deadline) and each.cut_short:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Deadline) and callback.cut_short:
             done = 0
     patience = trainer.early_stopping_callback
     exhausted = isinstance(patience, Patience) and patience.exhausted
@@ -318,7 +319,7 @@ def _interruptible() -> Iterator[None]:
     except TimeIsUp:
         log.info("time is up; the epoch that was not finished is dropped")
     except SystemExit as end:
-        log.warning("interrupted; the last finished epoch is kept, --resume goes on from there")
+        log.warning("interrupted; the last finished epoch is kept, --resume continues from there")
         raise KeyboardInterrupt from end
     finally:
         if signal.getsignal(signal.SIGINT) is not before:

@@ -50,7 +50,7 @@ def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
 
 
 def _uses(graph: Graph) -> dict[str, list[Use]]:
-    """The uses of each tensor between convolutions that nothing else reads."""
+    """The uses of each tensor between convolutions that have no other reader."""
     uses: dict[str, list[Use]] = {}
     unscalable: set[str] = set()
     for node in graph.convolutions:

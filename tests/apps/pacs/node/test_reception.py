@@ -56,7 +56,7 @@ def test_a_connection_from_an_unlisted_address_is_closed(start_node: Callable[..
     assert "a connection from 127.0.0.1, which is not listed" in node.log()
 
 
-def test_films_of_every_syntax_are_accepted_and_nothing_else(node: Any) -> None:
+def test_only_films_are_accepted_in_every_transfer_syntax(node: Any) -> None:
     syntaxes = [
         *(ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian),
         *(JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless),
@@ -187,7 +187,7 @@ def test_a_stop_waits_for_the_present_film_only(
     ("arguments", "message"),
     [
         ([], "results have nowhere to go"),
-        (["--to", "PACS@host:104"], "nobody may send"),
+        (["--to", "PACS@host:104"], "no sender is accepted"),
         (["--to", "PACS", "--anyone"], "'PACS' is no destination"),
         (["--to", "PACS@host:99999", "--anyone"], "is no destination"),
         (["--to", "https://me:secret@host/dicom-web", "--anyone"], "seen by everybody"),
@@ -222,5 +222,5 @@ def test_addresses_are_parsed() -> None:
     assert not senders.may_send("B", "192.0.2.7")
     assert senders.may_send("B", "::ffff:127.0.0.1")  # the form of a listener on ::
     assert not senders.may_send("C", "127.0.0.1")
-    with pytest.raises(UsageError, match="nobody may send"):
+    with pytest.raises(UsageError, match="no sender is accepted"):
         read_senders([])

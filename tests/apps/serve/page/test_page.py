@@ -318,7 +318,7 @@ def test_a_narrow_dark_window_needs_no_sideways_scrolling(
     assert box["width"] > 320
 
 
-def test_the_page_stores_nothing_and_loads_nothing_inline(page: Page, address: str) -> None:
+def test_the_page_stores_no_data_and_runs_no_inline_code(page: Page, address: str) -> None:
     expect(page.locator("body")).to_contain_text("Not for diagnosis.")
     expect(page.locator("body")).to_contain_text("Nothing is stored.")
     assert page.evaluate("() => [localStorage.length, document.cookie]") == [0, ""]

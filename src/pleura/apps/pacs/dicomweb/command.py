@@ -13,7 +13,7 @@ import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import SAID, SENT, FilmsAsJson, names_in
+from pleura.apps.cli.options import PRINTED, SENT, FilmsAsJson, names_in
 from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
@@ -61,7 +61,7 @@ def dicomweb(
     ] = None,
     as_json: FilmsAsJson = False,
     uids: Annotated[
-        bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **SAID)
+        bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **PRINTED)
     ] = False,
 ) -> None:
     """Pull films from a DICOMweb service, segment them, push the results back.

@@ -47,7 +47,7 @@ class ListenOptions:
     """The address of the node, and who may send films to it."""
 
     ae: Annotated[str, typer.Option(help="AE title of this node.", **_WHO)] = "PLEURA"
-    port: Annotated[int, port_option(**_WHO)] = 11112
+    port: Annotated[int, port_option("Port to listen on; 0 takes a free one.", _WHO)] = 11112
     host: Annotated[str, typer.Option(help="Address to listen on.", **_WHO)] = "0.0.0.0"
     from_: Annotated[
         list[str] | None,

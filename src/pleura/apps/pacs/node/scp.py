@@ -53,9 +53,16 @@ class StoreStatus(IntEnum):
     """The warning "elements discarded": nothing was stored, and the sender need not try again."""
 
     NO_ROOM = 0xA700
+    """Out of resources: the disk or the folder has no room; the sender may try again later."""
+
     OTHER_UID = 0xA900
+    """The data set has another SOPInstanceUID than the request."""
+
     UNREADABLE = 0xC000
+    """The object is no DICOM, or has fewer pixels than its header announces."""
+
     DEFECT = 0x0110
+    """Processing failure: a defect of Pleura."""
 
 
 @dataclass(frozen=True, slots=True)

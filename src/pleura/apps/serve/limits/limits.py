@@ -11,7 +11,7 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request may use, so that every client is served. `GET /v1/model` returns them."""
+    """The limits of one request, so that every client is served. `GET /v1/model` returns them."""
 
     request_bytes: int = 128_000_000
     """The body of a request, all its films together."""

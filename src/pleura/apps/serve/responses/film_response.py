@@ -37,12 +37,12 @@ __all__ = [
 
 Include = Literal["rle", "mask", "labels", "overlay", "film", "row"]
 INCLUDES: tuple[Include, ...] = get_args(Include)
-"""What JSON can hold besides the measurements."""
+"""The parts of the JSON besides the measurements."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseOptions:
-    """What a request asks for, the same for each of its films."""
+    """The parameters of a request, the same for each of its films."""
 
     definitions: tuple[Definition, ...] = ("field",)
     include: frozenset[str] = frozenset({"rle"})
@@ -100,7 +100,7 @@ def segment_upload(
 ) -> FilmResponse:
     """Decode and segment a film. The network runs once, whatever the number of definitions.
 
-    `name` is the client's name of the film; the response repeats it, and nothing else uses it.
+    `name` is the client's name of the film; it is only repeated in the response.
 
     Raises:
         UnreadableFilm: no image, or damaged.

@@ -62,7 +62,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 _DETAILS = {
-    404: "nothing is at this address; /openapi.json lists what there is",
+    404: "there is no such address; /openapi.json lists the addresses",
     405: "this address does not take that method; /openapi.json lists what there is",
 }
 """The details of the errors that Starlette raises itself."""

@@ -38,7 +38,7 @@ def protocol_with_time_limits(headers_s: float, answer_s: float) -> type[asyncio
 
     The headers of a request must arrive within `headers_s` seconds: after the connection was made,
     or after their first byte on a connection that was used before. Headers that began and came too
-    late are answered 408; a connection on which nothing came is closed. A connection whose client
+    late are answered 408; a connection without any byte is closed. A connection whose client
     has not read an answer `answer_s` seconds after it was ready is cut.
     """
     from uvicorn.protocols.http.h11_impl import H11Protocol

@@ -51,7 +51,7 @@ class AllowedHosts:
         """The error of a request by its `host`, `origin` and `sec-fetch-site`; None if allowed."""
         host = headers.get("host")
         if host is None:
-            return None  # a program that speaks HTTP/1.0: every browser sends the header
+            return None  # an HTTP/1.0 client: every browser sends the header
         name_and_port = _parse_host(host)
         if name_and_port is None or not self._is_own_name(name_and_port[0]):
             return UnknownHost(host)

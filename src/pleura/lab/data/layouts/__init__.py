@@ -1,4 +1,4 @@
-"""How public sets and people's own folders are laid out on disk; one file a layout."""
+"""The layouts of public data sets and of your own folders on disk; one file a layout."""
 
 from pleura.lab.data.layouts.registry import LAYOUTS, Layout, read_films
 

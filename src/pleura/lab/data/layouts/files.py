@@ -1,4 +1,4 @@
-"""What every layout shares: which files are pictures, and which mask belongs to which film."""
+"""Rules for all layouts: the files that are pictures, and the mask that belongs to a film."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"),
     *(".dcm", ".dicom", ".nii", ".nii.gz"),
 )
-"""File name endings of pictures; Thumbs.db, .DS_Store and notes are left aside."""
+"""File name endings of pictures; Thumbs.db, .DS_Store and notes are ignored."""
 
 MASK_SUFFIXES = (*SUFFIXES, ".npy")
 """File name endings of masks."""
 
 ENDINGS = ("_mask", "", "_labels", "_seg", "_right", "_left")
-"""What may stand behind a film's stem in its masks' names; Pleura's own results among them."""
+"""Endings after a film's stem in the names of its masks; those of Pleura's results included."""
 
 
 def is_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
@@ -42,20 +42,20 @@ def is_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
 def pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
     """The pictures of one folder, by stem, in the order of their names.
 
-    Raises `DataError` if two pictures share a stem: which one is meant cannot be known.
+    Raises `DataError` if two pictures share a stem.
     """
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in sorted(require_folder(folder).iterdir()):
         if not is_picture(path, suffixes) or not path.is_file():
             continue
         stem = _stem(path)
-        if stem in found:
+        if stem in by_stem:
             raise DataError(
-                f"{folder}: {found[stem].name} and {path.name} have the same stem; "
+                f"{folder}: {by_stem[stem].name} and {path.name} have the same stem; "
                 "rename or remove one"
             )
-        found[stem] = path
-    return found
+        by_stem[stem] = path
+    return by_stem
 
 
 def require_folder(folder: Path) -> Path:
@@ -71,7 +71,7 @@ def mask_of(stem: str, masks: Mapping[str, Path]) -> Path | None:
 
 
 def parts_of(stem: str, masks: Mapping[str, Path]) -> tuple[MaskPart, ...]:
-    """What labels the film `stem`: the first of a mask, a label map, and a mask for each lung.
+    """The masks of the film `stem`: a mask, else a label map, else a mask for each lung.
 
     `X_mask` and `X`: any value but zero is lung. `X_labels` and `X_seg`: 1 right lung, 2 left
     lung, 3 heart, as Pleura writes them. `X_right` and `X_left`: the patient's.

@@ -1,6 +1,8 @@
-"""People's own films: `images/` and `masks/`, a mask having its film's stem, or that and `_mask`.
+"""The layout of your own films: `images/` and `masks/`.
 
-Masks mean `field`, any non-zero pixel being lung. Results of Pleura are taken too: label maps
+A mask is named like its film, with or without `_mask`.
+
+Masks are of the `field`; any non-zero pixel is lung. Results of Pleura can be used too: label maps
 (`_labels`, `_seg`) and a mask for each lung (`_right`, `_left`). For other labels, several
 hospitals, patients with more than one film, or fixed splits, write a `manifest.csv`.
 """
@@ -26,6 +28,6 @@ def read(path: Path) -> list[Film]:
     """The films, sorted by id; each is its own patient, the source is the folder's name."""
     images, masks = pictures(path / "images"), pictures(path / "masks", MASK_SUFFIXES)
     parts = {stem: parts_of(stem, masks) for stem in images}
-    require_pairs(sum(bool(each) for each in parts.values()), masks, path)
+    require_pairs(sum(bool(masks_of_film) for masks_of_film in parts.values()), masks, path)
     source = path.resolve().name
     return [Film(stem, source, image, parts[stem], patient=stem) for stem, image in images.items()]

@@ -1,9 +1,10 @@
-"""JSRT as it is distributed: raw films, and the SCR masks, one GIF a structure.
+"""The layout of JSRT as distributed: raw films, and the SCR masks, one GIF a structure.
 
 Films (Shiraishi et al. 2000): `JPCLN001.IMG` (with a nodule) and `JPCNN001.IMG` (without), in
 `All247images/` or anywhere below the folder. A file is 2048 x 2048 unsigned 16-bit numbers, big
 end first, no header, of which 12 bits are used; 0.175 mm a pixel. The numbers rise with the
-blackness of the film: air is high, bone is low. Ours do the opposite, so 4095 - value is taken.
+blackness of the film: air is high, bone is low. A `Radiograph` is the opposite, so a pixel becomes
+4095 - value.
 
 Masks (van Ginneken et al. 2006): `fold1/masks/left lung/JPCLN001.gif`, and so `right lung`,
 `heart` and `fold2`, 1024 x 1024, 0 and 255; right and left are the patient's. `fold1` holds the
@@ -41,7 +42,7 @@ PIXEL_MM = 0.175
 CONDITIONS = {"JPCLN": "nodule", "JPCNN": "normal"}
 
 FOLDERS = {"right lung": "right_field", "left lung": "left_field", "heart": "heart"}
-"""SCR's folders; its clavicles are no channel of ours."""
+"""SCR's folders and their channels; its clavicles are not used."""
 
 
 def matches(path: Path) -> bool:
@@ -51,17 +52,17 @@ def matches(path: Path) -> bool:
 
 def read(path: Path) -> list[Film]:
     """The films, sorted by id, with as many of the three structures as are there."""
-    images = {each.stem.upper(): each for each in sorted(_raw_films(path))}
+    images = {film.stem.upper(): film for film in sorted(_raw_films(path))}
     if not images:
         raise DataError(f"{path}: no JPCLN*.IMG or JPCNN*.IMG here; expected {EXPECTS}")
     masks: dict[str, list[MaskPart]] = {}
-    for folder in sorted(each for each in path.rglob("*") if each.name.lower() in FOLDERS):
+    for folder in sorted(entry for entry in path.rglob("*") if entry.name.lower() in FOLDERS):
         for stem, mask in pictures(folder).items():
             part = MaskPart(mask, FOLDERS[folder.name.lower()])
             masks.setdefault(stem.upper(), []).append(part)
     films = [_film(stem, image, masks.get(stem, [])) for stem, image in images.items()]
-    found = {stem: parts[0].path for stem, parts in masks.items()}
-    require_pairs(len(images.keys() & masks.keys()), found, path)
+    first_masks = {stem: parts[0].path for stem, parts in masks.items()}
+    require_pairs(len(images.keys() & masks.keys()), first_masks, path)
     return films
 
 
@@ -95,9 +96,9 @@ def read_raw(path: Path) -> Radiograph:
 
 def _raw_films(path: Path) -> Iterator[Path]:
     return (
-        each
-        for each in path.rglob("*")
-        if each.suffix.lower() == ".img" and each.stem.upper()[:5] in CONDITIONS
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() == ".img" and file.stem.upper()[:5] in CONDITIONS
     )
 
 

@@ -1,12 +1,12 @@
-"""A folder with a `manifest.csv`: one row a film, with labels by grey value.
+"""The layout of a folder with a `manifest.csv`: one row a film, with labels by grey value.
 
 Columns: id, image, mask, split, patient, labels, condition, source (width and height are
 informative); only id and image are required. Paths are relative to the manifest.
 
-`labels` says what the values of the mask mean: a channel (`field`: any non-zero pixel), or
-`name=value` pairs joined by `;`, such as `whole=255;ignore=127`. Where structures come in files
-of their own, a column `mask_<channel>` (`mask_left_field`) names each; every non-zero pixel
-counts. A row with no mask at all is a film without one.
+`labels` gives the meaning of the mask's values: a channel (`field`: any non-zero pixel), or
+`name=value` pairs joined by `;`, such as `whole=255;ignore=127`. If a structure has a file
+of its own, a column `mask_<channel>` (`mask_left_field`) names it; every non-zero pixel counts. A
+film without a mask has no mask columns filled.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["EXPECTS", "matches", "read_manifest"]
 EXPECTS = "manifest.csv (or a .csv file itself) with columns id, image, mask, labels, split, ..."
 
 ALIASES = {"field_right": "right_field", "field_left": "left_field"}
-"""Other spellings of our channels met in manifests."""
+"""Other spellings of channels in manifests."""
 
 PART_COLUMNS = {f"mask_{channel}": channel for channel in (*KNOWN_CHANNELS, IGNORE)}
 """Columns that name a structure's own file."""
 
 
 def matches(path: Path) -> bool:
-    """Whether this is a manifest, or holds one."""
+    """Whether this is a manifest, or a folder with one."""
     return (path / "manifest.csv").is_file() or (path.is_file() and path.suffix.lower() == ".csv")
 
 

@@ -1,11 +1,11 @@
-"""NLM's own Montgomery set: films, and a mask for each lung (Candemir et al. 2014).
+"""The layout of NLM's Montgomery set: films, and a mask for each lung (Candemir et al. 2014).
 
 `CXR_png/MCUCXR_0001_0.png`, `ManualMask/leftMask/MCUCXR_0001_0.png`,
 `ManualMask/rightMask/MCUCXR_0001_0.png`.
 
-Whose left `leftMask` means is not said in the set's description, and to mix up 138 pairs of
-lungs would go unnoticed. So the masks are asked: in these postero-anterior films the right lung
-lies on the viewer's left, and the first pair of masks tells which folder holds it.
+The set's description does not define whether `leftMask` is the patient's left or the viewer's. The
+first pair of masks decides it: in these postero-anterior films the right lung lies on the viewer's
+left. Otherwise 138 pairs of lungs could be mixed up unnoticed.
 """
 
 from __future__ import annotations

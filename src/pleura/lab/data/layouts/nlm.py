@@ -1,4 +1,4 @@
-"""What the names of the National Library of Medicine's tuberculosis films say.
+"""File names of the National Library of Medicine's tuberculosis films.
 
 `CHNCXR_0012_1.png`: collection, number, and 0 for normal or 1 for tuberculosis (Jaeger et al.
 2014). There is one film a patient.
@@ -17,7 +17,7 @@ __all__ = ["MONTGOMERY", "SHENZHEN", "SOURCES", "condition", "pair_field_masks"]
 SHENZHEN, MONTGOMERY = "CHNCXR", "MCUCXR"
 
 SOURCES = {SHENZHEN: "shenzhen", MONTGOMERY: "montgomery"}
-"""Ids whose prefix tells the hospital, in sets that mix several."""
+"""The source of a film, by the prefix of its id; some sets mix both."""
 
 CONDITIONS = {"0": "normal", "1": "tuberculosis"}
 

@@ -1,4 +1,4 @@
-"""Which layouts there are, and how one is recognised."""
+"""The known layouts, and how a folder's layout is recognised."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["LAYOUTS", "Layout", "read_films"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A way in which people have films and masks on disk."""
+    """How films and masks lie on disk."""
 
     name: str
     expects: str
-    """What must be there, for the user to read."""
+    """The required files, for messages."""
 
     matches: Callable[[Path], bool]
     read: Callable[[Path], list[Film]]
@@ -47,7 +47,7 @@ LAYOUTS = (
     Layout("folder", folder.EXPECTS, folder.matches, folder.read),
     Layout("jsrt", jsrt.EXPECTS, jsrt.matches, jsrt.read),
 )
-"""In the order in which `auto` tries them: the most telling first."""
+"""In the order in which `auto` tries them: the most specific first."""
 
 
 def read_films(
@@ -56,11 +56,11 @@ def read_films(
     """The films of a data set on disk, in a fixed order, with their masks by reference.
 
     `layout` is a name in `LAYOUTS`, or `auto`. `split` is a CSV file with columns id and split,
-    the name of a published one (`shenzhen-montgomery-published`), or None for the splits that
-    the set itself brings.
+    the name of a published one (`shenzhen-montgomery-published`), or None for the splits of
+    the set itself.
 
-    Raises `DataError` if nothing known is there, or not what its layout promises; `UsageError`
-    for an unknown layout or split.
+    Raises `DataError` if no layout is recognised, or its files are missing; `UsageError` for an
+    unknown layout or split.
     """
     where = Path(path)
     if not where.exists():
@@ -90,12 +90,12 @@ def _recognise(path: Path) -> tuple[Layout, Path]:
     own = _fitting(path)
     if own:
         return own, path
-    inside = sorted(each for each in path.iterdir() if each.is_dir()) if path.is_dir() else []
-    found = [(layout, each) for each in inside for layout in [_fitting(each)] if layout]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(f"{each.name} ({layout.name})" for layout, each in found)
+    entries = sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
+    matches = [(layout, entry) for entry in entries if (layout := _fitting(entry))]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(f"{entry.name} ({layout.name})" for layout, entry in matches)
         raise DataError(f"{path}: several data sets here: {names}; name one of these folders")
     raise DataError(f"{path}: no layout recognised; {_known()}")
 
@@ -105,5 +105,5 @@ def _fitting(path: Path) -> Layout | None:
 
 
 def _known() -> str:
-    lines = "".join(f"\n  {each.name}: {each.expects}" for each in LAYOUTS)
+    lines = "".join(f"\n  {layout.name}: {layout.expects}" for layout in LAYOUTS)
     return f"known are{lines}\nname one with --layout to read why it does not fit"

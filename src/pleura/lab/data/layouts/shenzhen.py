@@ -28,5 +28,5 @@ def matches(path: Path) -> bool:
 def read(path: Path) -> list[Film]:
     """The films, sorted by id."""
     folders = (path / name for name in MASK_FOLDERS)
-    folder = next((each for each in folders if each.is_dir()), None)
+    folder = next((folder for folder in folders if folder.is_dir()), None)
     return pair_field_masks(path / "CXR_png", pictures(folder) if folder else {})

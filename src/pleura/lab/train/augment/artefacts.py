@@ -1,4 +1,4 @@
-"""What happens to the finished picture: burnt-in letters, JPEG compression, inverted greys."""
+"""Artefacts of the finished picture: burnt-in letters, JPEG compression, inverted greys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training sample is, and what every effect on one can do."""
+"""A training sample, and the base classes of the effects that vary it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sample:
     """(C, S, S) float32, 0 or 1."""
 
     weight: Tensor
-    """(C, S, S) float32: 1 where the channel is labelled, 0 where nothing is known."""
+    """(C, S, S) float32: 1 where the channel is labelled, 0 where it is not."""
 
     def at_side(self, side: int) -> Sample:
         """The same at another side, as `resized` makes it."""
@@ -52,13 +52,13 @@ def resized(batch: tuple[Tensor, Tensor, Tensor], side: int) -> tuple[Tensor, Te
 class Effect(ABC):
     """One way to vary a film, with the values it is applied with.
 
-    `draw` has all of the chance and `apply` has none: the same effect always gives the same sample.
+    `draw` is random and `apply` is not: the same effect always gives the same sample.
     """
 
     @classmethod
     @abstractmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """The effect with values from the generator, or None where the film stays as it is."""
+        """The effect with values from the generator, or None where the film stays unchanged."""
 
     @abstractmethod
     def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:

@@ -1,4 +1,4 @@
-"""How the film was exposed: gamma, contrast, blur, noise, and a scan with few pixels."""
+"""Effects on grey values: gamma, contrast, blur, noise, and a scan with few pixels."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Noise(GreyEffect):
 
 def blurred(image: Tensor, sigma_px: float) -> Tensor:
     """(1, S, S), blurred by a Gaussian as if the film went on beyond its edges as it ends."""
-    # MONAI's filter sees zeros outside.
+    # MONAI's filter takes zeros outside the image.
     reach = min(math.ceil(4 * sigma_px), image.shape[-1])
     wide = functional.pad(image[None], (reach,) * 4, mode="replicate")[0]
     smooth = torch.as_tensor(np.asarray(GaussianSmooth(sigma=sigma_px)(wide)))

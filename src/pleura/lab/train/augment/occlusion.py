@@ -1,4 +1,4 @@
-"""What hides a part of the lungs: an opaque lung, a patch over the film, lines and tubes."""
+"""Occlusions of the lungs: an opaque lung, a patch over the film, lines and tubes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the film lies in the square: shifted, scaled, turned or mirrored, its labels with it."""
+"""The placement of film and labels in the square: shifted, scaled, turned or mirrored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARTNERS = {
     "right_whole": "left_whole",
     "left_whole": "right_whole",
 }
-"""What a channel becomes in a mirrored film."""
+"""The channel that a channel becomes in a mirrored film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class Placement(Effect):
 def _with_sides_changed(
     target: Tensor, weight: Tensor, channels: tuple[str, ...]
 ) -> tuple[Tensor, Tensor]:
-    """The maps of a mirrored film: what was the right lung is the left one."""
+    """The maps of a mirrored film: the right lung becomes the left one."""
     order = [_partner(channels, channel) for channel in channels]
     target, weight = target[order], weight[order]
-    for index, channel in enumerate(channels):  # its partner's mask is not at hand
+    for index, channel in enumerate(channels):  # the mask of its partner is missing
         if PARTNERS.get(channel, channel) not in channels:
             target[index], weight[index] = 0, 0
     return target, weight

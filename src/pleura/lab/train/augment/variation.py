@@ -1,7 +1,8 @@
 """All effects on one showing of a film: drawn in one order, applied in another.
 
-The same variation always gives the same sample, which is what makes a run resumable and a sheet of
-examples honest. The effects are MONAI's deterministic transforms where it has them.
+The same variation always gives the same sample, so that a run can be resumed and a sheet of
+examples shows what training uses. The effects are MONAI's deterministic transforms where it has
+them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ EFFECTS: dict[str, type[Effect]] = {
     "coarse": Coarse,
     "tone": Tone,
 }
-"""By name, in the order of drawing. It decides what a seed gives: a new effect goes at the end."""
+"""By name, in the order of drawing. It decides the results of a seed: a new effect goes at the
+end."""
 
 BEFORE_CLIPPING = (
     "placement",
@@ -60,7 +62,7 @@ _Kind = TypeVar("_Kind", bound=Effect)
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """Everything that chance decides about one showing of one film."""
+    """The random effects on one showing of one film."""
 
     effects: tuple[Effect, ...] = ()
     """At most one of a class, in any order; an effect that is not here changes nothing."""
@@ -77,11 +79,11 @@ class Variation:
 
 
 GENTLY = 0.3
-"""What is left of every extent where a film is varied gently."""
+"""The factor on every extent where a film is varied gently."""
 
 
 def gentle(augment: Augment) -> Augment:
-    """The same at a fraction of every extent, and without all that has a chance."""
+    """The same at a fraction of every extent, and without the effects that have a chance."""
     return replace(
         augment,
         **{

@@ -1,4 +1,4 @@
-"""What `evaluate`, `robustness` and `calibrate` share: their options, their bar and their end."""
+"""Options, progress bar and output of `evaluate`, `robustness` and `calibrate`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TrialOptions:
     quiet: NoBar = False
 
     def trial(self, **more: Any) -> Trial:
-        """The trial that these options ask for; `more` are fields of it besides."""
+        """The trial of these options; `more` are other fields of it."""
         from pleura.lab.evaluate.trial import Trial
 
         return Trial(
@@ -67,7 +67,7 @@ class TrialOptions:
         )
 
     def finish(self, results: dict[str, Any], show: Callable[[], None], *, page: str) -> None:
-        """Print the results as JSON if asked for, show them in short, and name what failed.
+        """Print the results as JSON if asked for, print a summary, and name the films that failed.
 
         Raises:
             typer.Exit: with 3 if some films failed.
@@ -84,7 +84,7 @@ class TrialOptions:
 
 
 def command_line() -> str:
-    """The command as it was typed, for the record."""
+    """The command as it was typed, for reports."""
     return shlex.join(["pleura", *sys.argv[1:]])
 
 

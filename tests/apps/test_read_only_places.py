@@ -63,7 +63,7 @@ def pleura(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_place_for_compiled_graphs_all_goes_on(
+def test_pleura_works_without_a_place_for_compiled_graphs(
     home: Path, film: Path, tmp_path: Path
 ) -> None:
     ended = pleura("segment", film, "-o", tmp_path / "out", "--fast", "-q", home=home)
@@ -72,7 +72,7 @@ def test_without_a_place_for_compiled_graphs_all_goes_on(
 
 
 @pytest.mark.parametrize("home", ["read only", "nowhere"], indirect=True)
-def test_doctor_says_so_and_info_goes_on(home: Path) -> None:
+def test_doctor_reports_it_and_info_still_works(home: Path) -> None:
     ended = pleura("info", "--json", home=home)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "sha256" in json.loads(ended.stdout)["weights"]
