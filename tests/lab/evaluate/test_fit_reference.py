@@ -7,13 +7,13 @@ import pytest
 
 from pleura.core.quality.features import Features
 from pleura.core.reference import FEATURES, read_reference_values
-from pleura.lab.evaluate.fit_reference import FEWEST, Seen, fit_reference_values
-from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_seen, verdict_figures
+from pleura.lab.evaluate.fit_reference import FEWEST, FilmFeatures, fit_reference_values
+from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_features, verdict_figures
 
 FILMS = 200
 
 
-def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
+def results(count: int = FILMS, *, seed: int = 0) -> list[FilmFeatures]:
     """Results with 1 - Dice = 2 sqrt(lack of the worse lung x unsure share), and random shapes."""
     rng = np.random.default_rng(seed)
     made = []
@@ -32,7 +32,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
             shape=rng.normal(size=len(FEATURES) - 2),
         )
         dice = 1 - 2 * float(np.sqrt(lack * unsure))
-        made.append(Seen(f"{index}", "drawn", "field", features, dice))
+        made.append(FilmFeatures(f"{index}", "drawn", "field", features, dice))
     return made
 
 
@@ -44,8 +44,8 @@ def test_the_fit_finds_the_known_line() -> None:
 
 
 def test_five_percent_go_to_review_and_none_is_refused() -> None:
-    seen = results()
-    labelled = verdict_figures(judge_seen(seen, fit_reference_values(seen)))["labelled"]
+    films = results()
+    labelled = verdict_figures(judge_features(films, fit_reference_values(films)))["labelled"]
     assert 0.03 <= labelled["review"] <= 0.05
     assert labelled["refused"] == 0
     assert labelled["mae"] == pytest.approx(0, abs=1e-4)
@@ -53,10 +53,10 @@ def test_five_percent_go_to_review_and_none_is_refused() -> None:
 
 
 def test_unusual_features_are_refused() -> None:
-    seen = results()
-    norms = read_reference_values(fit_reference_values(seen), "field")
+    films = results()
+    norms = read_reference_values(fit_reference_values(films), "field")
     assert norms.usual is not None
-    numbers = seen[0].features.numbers
+    numbers = films[0].features.numbers
     assert numbers is not None
     assert norms.usual.distance(numbers) < norms.usual.unusual < norms.usual.strange
     assert norms.usual.distance(numbers + 10) > norms.usual.strange
@@ -64,7 +64,7 @@ def test_unusual_features_are_refused() -> None:
 
 def test_too_few_films_give_no_reference_values() -> None:
     assert fit_reference_values(results(FEWEST - 1)) == {}
-    unlabelled = [Seen(s.id, s.source, s.definition, s.features, None) for s in results()]
+    unlabelled = [FilmFeatures(s.id, s.source, s.definition, s.features, None) for s in results()]
     assert set(fit_reference_values(unlabelled)["field"]) == {"usual"}
 
 

@@ -19,7 +19,7 @@ from pleura.lab.evaluate.case import Examined
 from pleura.lab.evaluate.metrics import overlap
 from pleura.runtime.segmenter import redefine
 
-__all__ = ["Seen", "fit_reference_values", "see"]
+__all__ = ["FilmFeatures", "film_features", "fit_reference_values"]
 
 FEWEST = 20
 """The smallest number of films to fit to."""
@@ -41,18 +41,20 @@ DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class FilmFeatures:
     """A film's result by one definition."""
 
     id: str
     source: str
+    """The data set of the film."""
+
     definition: Definition
     features: Features
     dice: float | None
     """The Dice of both lungs; None if the film labels the other definition."""
 
 
-def see(examined: Examined, card: Card) -> list[Seen]:
+def film_features(examined: Examined, card: Card) -> list[FilmFeatures]:
     """The features of a film's result, by each definition that the weights give."""
     segmentation, film = examined.segmentation, examined.film
     own = segmentation.provenance.definition
@@ -60,7 +62,7 @@ def see(examined: Examined, card: Card) -> list[Seen]:
     comparable = lungs is not None and examined.definition == own
     dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and comparable else None
     return [
-        Seen(
+        FilmFeatures(
             film.id,
             film.source,
             definition,
@@ -79,14 +81,14 @@ def _features(segmentation: Segmentation, card: Card, definition: Definition) ->
     )
 
 
-def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
+def fit_reference_values(films: Sequence[FilmFeatures]) -> dict[str, Any]:
     """The norms of each definition, as the card has them.
 
     The estimate of Dice is fitted to the films that label the definition, the usual values to all
     films. The limits send `REVIEWED` of the films that label it to review.
     """
-    definitions = sorted({film.definition for film in seen})
-    fitted = {d: _fit([film for film in seen if film.definition == d]) for d in definitions}
+    definitions = sorted({film.definition for film in films})
+    fitted = {d: _fit([film for film in films if film.definition == d]) for d in definitions}
     return {
         definition: values.as_dict()
         for definition, values in fitted.items()
@@ -94,11 +96,11 @@ def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
     }
 
 
-def _fit(seen: Sequence[Seen]) -> ReferenceValues:
-    usual, distances = _usual([film.features for film in seen])
+def _fit(films: Sequence[FilmFeatures]) -> ReferenceValues:
+    usual, distances = _usual([film.features for film in films])
     labelled = [
         (film, distance)
-        for film, distance in zip(seen, distances, strict=True)
+        for film, distance in zip(films, distances, strict=True)
         if film.dice is not None and film.features.doubt is not None
     ]
     estimate = _estimate([film for film, _ in labelled])
@@ -107,27 +109,27 @@ def _fit(seen: Sequence[Seen]) -> ReferenceValues:
     dice = np.array(
         [estimated_dice(film.features, ReferenceValues(estimate)) for film, _ in labelled]
     )
-    off = np.array([distance or 0.0 for _, distance in labelled])
-    all_off = np.array([distance for distance in distances if distance is not None])
-    poor, unusual = _limits(dice, off, all_off)
+    labelled_distances = np.array([distance or 0.0 for _, distance in labelled])
+    all_distances = np.array([distance for distance in distances if distance is not None])
+    poor, unusual = _limits(dice, labelled_distances, all_distances=all_distances)
     return ReferenceValues(
         Estimate(estimate.intercept, estimate.slope, poor),
         Usual(usual.mean, usual.precision, unusual, usual.strange, usual.unsure),
     )
 
 
-def _estimate(seen: Sequence[Seen]) -> Estimate | None:
+def _estimate(films: Sequence[FilmFeatures]) -> Estimate | None:
     """The line of log(1 - Dice) over doubt; None if it does not rise."""
-    doubts = np.array([film.features.doubt for film in seen], dtype=float)
-    if len(seen) < FEWEST or np.ptp(doubts) == 0:
+    doubts = np.array([film.features.doubt for film in films], dtype=float)
+    if len(films) < FEWEST or np.ptp(doubts) == 0:
         return None
-    lacking = np.array([1 - (film.dice or 0.0) for film in seen])
+    lacking = np.array([1 - (film.dice or 0.0) for film in films])
     slope, intercept = np.polyfit(doubts, np.log(np.maximum(lacking, SHORTEST)), 1)
     if slope <= 0:
         return None
-    line = Estimate(_short(intercept), _short(slope), 0.0)
-    estimates = [line.dice(doubt) for doubt in doubts]
-    return Estimate(line.intercept, line.slope, _short(np.quantile(estimates, REVIEWED)))
+    fitted = Estimate(_short(intercept), _short(slope), 0.0)
+    estimates = [fitted.dice(doubt) for doubt in doubts]
+    return Estimate(fitted.intercept, fitted.slope, _short(np.quantile(estimates, REVIEWED)))
 
 
 def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | None]]:
@@ -140,17 +142,17 @@ def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | Non
     if len(known) < FEWEST:
         return None, distances
     table = np.array([features[index].numbers for index in known])
-    off = _left_out(table)
+    table_distances = _left_out(table)
     mean, precision = _spread(table)
     unsure = [value for index in known if (value := features[index].unsure) is not None]
     usual = Usual(
         tuple(_short(value) for value in mean),
         tuple(tuple(_short(value) for value in row) for row in precision),
-        _short(np.quantile(off, 1 - REVIEWED)),
-        _short(MARGIN * off.max()),
+        _short(np.quantile(table_distances, 1 - REVIEWED)),
+        _short(MARGIN * table_distances.max()),
         _short(MARGIN * max(unsure)),
     )
-    for index, distance in zip(known, off, strict=True):
+    for index, distance in zip(known, table_distances, strict=True):
         distances[index] = float(distance)
     return usual, distances
 
@@ -158,10 +160,10 @@ def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | Non
 def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and precision of the rows of (N, D)."""
     covariance = np.cov(table.T)
-    alone = np.diag(np.maximum(np.diag(covariance), 1e-8))
-    mixed = (1 - APART) * covariance + APART * alone
+    diagonal = np.diag(np.maximum(np.diag(covariance), 1e-8))
+    shrunk = (1 - APART) * covariance + APART * diagonal
     mean: NDArray[np.float64] = table.mean(axis=0)
-    precision = np.asarray(np.linalg.inv(mixed), np.float64)
+    precision = np.asarray(np.linalg.inv(shrunk), np.float64)
     return mean, precision
 
 
@@ -175,15 +177,18 @@ def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _limits(
-    dice: NDArray[np.float64], off: NDArray[np.float64], all_off: NDArray[np.float64]
+    dice: NDArray[np.float64],
+    distances: NDArray[np.float64],
+    *,
+    all_distances: NDArray[np.float64],
 ) -> tuple[float, float]:
     """The limits of estimated Dice and distance that together send `REVIEWED` to review.
 
     Two thirds of the share are for the Dice. A film beyond both limits counts once.
     """
     for share in np.linspace(1.5 * REVIEWED, 0.5 * REVIEWED, 41):
-        poor, unusual = np.quantile(dice, share * 2 / 3), np.quantile(all_off, 1 - share / 3)
-        if np.mean((dice < poor) | (off > unusual)) <= REVIEWED:
+        poor, unusual = np.quantile(dice, share * 2 / 3), np.quantile(all_distances, 1 - share / 3)
+        if np.mean((dice < poor) | (distances > unusual)) <= REVIEWED:
             break
     return _short(poor), _short(unusual)
 
