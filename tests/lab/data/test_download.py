@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pleura.core.errors import DataError, UsageError
-from pleura.lab.data import transfer
+from pleura.lab.data import resumable_download
 from pleura.lab.data.download import ARCHIVES, fetch
 
 SIZE = 600_000
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(transfer, "PAUSE_S", 0.0)
+    monkeypatch.setattr(resumable_download, "PAUSE_S", 0.0)
     host = Host(archive())
     handler = type("Handler", (_Handler,), {"host": host})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -143,7 +143,7 @@ def test_a_broken_download_is_resumed(host: Host, tmp_path: Path) -> None:
 
 
 def test_an_aborted_run_is_resumed_by_the_next(host: Host, tmp_path: Path) -> None:
-    host.cut_after = [250_000, *[0] * transfer.TRIES]
+    host.cut_after = [250_000, *[0] * resumable_download.TRIES]
     with pytest.raises(DataError, match=r"250000 of 6.* the part that has arrived is kept"):
         fetch("montgomery", tmp_path, url=host.url)
     assert (tmp_path / f"{NAME}.part").stat().st_size == 250_000
@@ -167,7 +167,7 @@ def test_two_versions_of_a_file_are_never_mixed(
 ) -> None:
     """By its ETag if there is one, else by its length."""
     host.tag = host.tag if tag else None
-    host.cut_after = [300_000, *[0] * transfer.TRIES]
+    host.cut_after = [300_000, *[0] * resumable_download.TRIES]
     with pytest.raises(DataError):
         fetch("montgomery", tmp_path, url=host.url)
     host.content, host.tag = archive(1) + b"" if tag else archive(1) + b"longer", tag
@@ -177,7 +177,7 @@ def test_two_versions_of_a_file_are_never_mixed(
 
 def test_a_download_killed_after_its_last_byte_sends_no_request(host: Host, tmp_path: Path) -> None:
     part = tmp_path / "x.part"
-    broken = transfer.Transfer(part)
+    broken = resumable_download.Transfer(part)
     host.cut_after = [len(host.content)]
     broken._resume(host.url)  # without the last step, the renaming
     broken(host.url, str(tmp_path / "x"))
@@ -189,7 +189,7 @@ def test_a_part_longer_than_the_file_is_discarded(host: Host, tmp_path: Path) ->
     part = tmp_path / "x.part"
     part.write_bytes(b"?" * (len(host.content) + 1))
     (tmp_path / "x.part.json").write_text(f'{{"url": "{host.url}", "total": 1}}')
-    transfer.Transfer(part)(host.url, str(tmp_path / "x"))
+    resumable_download.Transfer(part)(host.url, str(tmp_path / "x"))
     assert (tmp_path / "x").read_bytes() == host.content
 
 

@@ -10,14 +10,14 @@ import pytest
 from pleura.core.quality.features import Features
 from pleura.core.quality.film import FilmFeatures
 from pleura.core.reference import feature_names, read_reference_values
-from pleura.lab.evaluate.fit_reference import FEWEST, Seen, fit_reference_values
-from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_seen, verdict_figures
+from pleura.lab.evaluate.fit_reference import FEWEST, ResultFeatures, fit_reference_values
+from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_features, verdict_figures
 
 FILMS = 200
 KNOWN = len(feature_names(["field"], heart=False))
 
 
-def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
+def results(count: int = FILMS, *, seed: int = 0) -> list[ResultFeatures]:
     """Results with 1 - Dice = 2 sqrt(lack of the worse lung x unsure share), and random shapes."""
     rng = np.random.default_rng(seed)
     made = []
@@ -37,7 +37,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
         film = FilmFeatures(numbers=rng.normal(size=KNOWN), unsure=unsure)
         dice = 1 - 2 * float(np.sqrt(lack * unsure))
         made.append(
-            Seen(
+            ResultFeatures(
                 source="drawn",
                 definition="field",
                 features=features,
@@ -59,9 +59,9 @@ def test_the_shares_that_go_to_review_are_as_stated_and_none_is_refused() -> Non
     """Of 200 films 6.7 have a low Dice; of 200 others about 8 are unusual."""
     seen, others = results(), results(seed=1)
     norms = fit_reference_values(seen)
-    labelled = verdict_figures(judge_seen(seen, norms))["labelled"]
+    labelled = verdict_figures(judge_features(seen, norms))["labelled"]
     assert labelled["doubts"]["unsure_edges"] == 7
-    unusual = verdict_figures(judge_seen(others, norms))["labelled"]["doubts"]["unusual_shape"]
+    unusual = verdict_figures(judge_features(others, norms))["labelled"]["doubts"]["unusual_shape"]
     assert 4 <= unusual <= 12
     assert labelled["refused"] == 0
     assert labelled["mae"] == pytest.approx(0, abs=1e-4)

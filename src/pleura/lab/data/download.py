@@ -107,11 +107,11 @@ def fetch(
     """
     if name not in ARCHIVES:
         raise UsageError(f"no archive {name!r}; {did_you_mean(name, ARCHIVES)}")
-    known = ARCHIVES[name]
-    archive = to / known.file_name
+    published = ARCHIVES[name]
+    archive = to / published.file_name
     expected = _expected(archive, sha256)
     if not archive.exists():
-        _download(known, url or known.url, archive, expected, progress)
+        _download(published, url or published.url, archive, expected, progress)
     actual = _verified(archive, expected)
     _lock(archive).write_text(digest_line(actual, archive.name), "utf-8")
     return Fetched(archive, _unpacked(archive, progress), actual, first_use=expected is None)
@@ -135,7 +135,7 @@ def _expected(archive: Path, sha256: str | None) -> str | None:
 
 
 def _download(
-    known: Archive, url: str, archive: Path, expected: str | None, progress: Progress
+    published: Archive, url: str, archive: Path, expected: str | None, progress: Progress
 ) -> None:
     transfer = Transfer(
         archive.with_name(archive.name + ".part"),
@@ -149,7 +149,7 @@ def _download(
                 url, expected, fname=archive.name, path=archive.parent, downloader=transfer
             )
     except Unreachable as error:
-        raise DataError(_by_hand(known, url, archive, error)) from error
+        raise DataError(_by_hand(published, url, archive, error)) from error
     except Interrupted as error:
         raise DataError(
             f"{url}: {error}; the part that has arrived is kept, run the same command to continue"
@@ -161,11 +161,11 @@ def _download(
         ) from error
 
 
-def _by_hand(known: Archive, url: str, archive: Path, error: Exception) -> str:
+def _by_hand(published: Archive, url: str, archive: Path, error: Exception) -> str:
     return (
         f"cannot fetch {url}: {error}. Without a network, by hand:\n"
         f"  1. on a machine that has one, download {url}\n"
-        f"     (described at {known.page})\n"
+        f"     (described at {published.page})\n"
         f"  2. put the file here, under this name: {archive.absolute()}\n"
         f"  3. run this command again; it checks and unpacks the file without the network"
     )

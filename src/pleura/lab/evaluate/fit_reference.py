@@ -19,7 +19,7 @@ from pleura.lab.evaluate.case import Examined
 from pleura.lab.evaluate.metrics import overlap
 from pleura.runtime.segmenter import redefine
 
-__all__ = ["Seen", "fit_reference_values", "see"]
+__all__ = ["ResultFeatures", "fit_reference_values", "result_features"]
 
 FEWEST = 20
 """The smallest number of films to fit to."""
@@ -49,7 +49,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Seen:
+class ResultFeatures:
     """A film's result by one definition."""
 
     source: str
@@ -62,7 +62,7 @@ class Seen:
     """The Dice of both lungs; None if the film labels the other definition."""
 
 
-def see(examined: Examined, card: Card) -> list[Seen]:
+def result_features(examined: Examined, card: Card) -> list[ResultFeatures]:
     """The features of a film's result, by each definition that the weights give."""
     segmentation, film = examined.segmentation, examined.film
     own = segmentation.provenance.definition
@@ -71,7 +71,7 @@ def see(examined: Examined, card: Card) -> list[Seen]:
     dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and comparable else None
     of_film = measure_film(segmentation.probabilities, card.channels)
     return [
-        Seen(
+        ResultFeatures(
             source=film.source,
             definition=definition,
             features=_features(segmentation, card, definition),
@@ -90,27 +90,27 @@ def _features(segmentation: Segmentation, card: Card, definition: Definition) ->
     )
 
 
-def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
+def fit_reference_values(results: Sequence[ResultFeatures]) -> dict[str, Any]:
     """The norms, as the card has them: `estimate` by definition, and what is `usual` of a film.
 
     The estimate of Dice is fitted to the films that label the definition, the usual values to all
     films. A part that has too few films to be fitted is left out.
     """
-    definitions = sorted({result.definition for result in seen})
+    definitions = sorted({result.definition for result in results})
     norms: dict[str, Any] = {}
     for definition in definitions:
-        estimate = _estimate([result for result in seen if result.definition == definition])
+        estimate = _estimate([result for result in results if result.definition == definition])
         if estimate is not None:
             norms[definition] = {"estimate": asdict(estimate)}
-    usual = _usual([result.film for result in seen if result.definition in definitions[:1]])
+    usual = _usual([result.film for result in results if result.definition in definitions[:1]])
     return norms if usual is None else {**norms, FILM: {"usual": asdict(usual)}}
 
 
-def _estimate(seen: Sequence[Seen]) -> Estimate | None:
+def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
     """The line of log(1 - Dice) over doubt of the labelled films; None if it does not rise."""
     pairs = [
         (result.features.doubt, 1 - result.dice)
-        for result in seen
+        for result in results
         if result.dice is not None and result.features.doubt is not None
     ]
     if len(pairs) < FEWEST:

@@ -18,7 +18,7 @@ from pleura.core.reference import read_reference_values
 from pleura.core.types import Quality
 from pleura.io.read import read_radiograph
 from pleura.io.run.find import find_films
-from pleura.lab.evaluate.fit_reference import Seen
+from pleura.lab.evaluate.fit_reference import ResultFeatures
 from pleura.lab.evaluate.statistics import POOR_DICE, rounded
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
@@ -27,7 +27,7 @@ __all__ = [
     "Judged",
     "auroc",
     "average_precision",
-    "judge_seen",
+    "judge_features",
     "negative_figures",
     "verdict_figures",
 ]
@@ -42,47 +42,47 @@ work."""
 class Judged:
     """A film's features and the verdict on it."""
 
-    seen: Seen
+    result: ResultFeatures
     quality: Quality
 
 
-def judge_seen(seen: Sequence[Seen], norms: dict[str, Any]) -> list[Judged]:
+def judge_features(results: Sequence[ResultFeatures], norms: dict[str, Any]) -> list[Judged]:
     """The verdicts by these reference values."""
     return [
         Judged(
             result,
             conclude(result.features, result.film, read_reference_values(norms, result.definition)),
         )
-        for result in seen
+        for result in results
     ]
 
 
 def verdict_figures(judged: Sequence[Judged]) -> dict[str, Any]:
     """Statistics of the verdicts: of all labelled films, by definition, and by source."""
     parts = {
-        definition: [film for film in judged if film.seen.definition == definition]
-        for definition in sorted({film.seen.definition for film in judged})
+        definition: [film for film in judged if film.result.definition == definition]
+        for definition in sorted({film.result.definition for film in judged})
     }
-    labelled = [film for film in judged if film.seen.dice is not None]
-    sources = sorted({film.seen.source for film in labelled})
+    labelled = [film for film in judged if film.result.dice is not None]
+    sources = sorted({film.result.source for film in labelled})
     return {
         "labelled": _figures(labelled),
         "by_definition": {
             name: {
-                "labelled": _figures([film for film in part if film.seen.dice is not None]),
-                "others": _shares([film.quality for film in part if film.seen.dice is None]),
+                "labelled": _figures([film for film in part if film.result.dice is not None]),
+                "others": _shares([film.quality for film in part if film.result.dice is None]),
             }
             for name, part in parts.items()
         },
         "by_source": {
-            name: _figures([film for film in labelled if film.seen.source == name])
+            name: _figures([film for film in labelled if film.result.source == name])
             for name in sources
         },
     }
 
 
 def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
-    dice = np.array([film.seen.dice for film in judged], dtype=float)
+    dice = np.array([film.result.dice for film in judged], dtype=float)
     estimates = [film.quality.estimated_dice for film in judged]
     known = np.array([estimate is not None for estimate in estimates], dtype=bool)
     estimated = np.array([estimate for estimate in estimates if estimate is not None])
@@ -101,8 +101,8 @@ def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
         "auroc": auroc(scores, poor) if len(estimated) else None,
         "average_precision": average_precision(scores, poor) if len(estimated) else None,
         "points": [
-            {"said": rounded(film.quality.estimated_dice), "true": rounded(film.seen.dice),
-             "source": film.seen.source, "verdict": film.quality.verdict}
+            {"said": rounded(film.quality.estimated_dice), "true": rounded(film.result.dice),
+             "source": film.result.source, "verdict": film.quality.verdict}
             for film in judged
         ],
     }  # fmt: skip

@@ -27,9 +27,9 @@ from pleura.lab.evaluate.calibration import (
     reliability,
 )
 from pleura.lab.evaluate.case import Examined, Judge
-from pleura.lab.evaluate.fit_reference import Seen, fit_reference_values, see
+from pleura.lab.evaluate.fit_reference import ResultFeatures, fit_reference_values, result_features
 from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerprint
-from pleura.lab.evaluate.verdicts import judge_seen, negative_figures, verdict_figures
+from pleura.lab.evaluate.verdicts import judge_features, negative_figures, verdict_figures
 from pleura.lab.report.charts import COLOURS
 from pleura.lab.report.evaluation import provenance
 from pleura.lab.report.numbers import number, percent
@@ -94,7 +94,9 @@ def calibrate(
     failures: list[Failure] = []
     tuned = passes.run(tuned_on.films, Tempered(engine, 1.0), failures).samples
     temperature = best_temperature(*joined(tuned))
-    norms = fit_reference_values(passes.run(tuned_on.films, Tempered(engine, temperature), []).seen)
+    norms = fit_reference_values(
+        passes.run(tuned_on.films, Tempered(engine, temperature), []).features
+    )
     before = passes.run(judged_on.films, Tempered(engine, 1.0), failures).samples
     judged = Tempered(engine, temperature, norms)
     after = passes.run(
@@ -110,7 +112,7 @@ def calibrate(
         "films": {"judged": len(judged_on.films), "failed": len(failures)},
         "failures": [failure.as_dict() for failure in failures],
         **_comparison(before, after.samples),
-        "verdicts": verdict_figures(judge_seen(after.seen, norms)),
+        "verdicts": verdict_figures(judge_features(after.features, norms)),
         "negatives": negative_figures(tuning.negatives, judged) if tuning.negatives else None,
     }
     _write(result, out)
@@ -128,7 +130,7 @@ class _PassResult:
     """The result of one pass over films."""
 
     samples: list[PixelSample]
-    seen: list[Seen]
+    features: list[ResultFeatures]
 
 
 class _Passes:
@@ -140,16 +142,16 @@ class _Passes:
 
     def run(self, films: Sequence[Film], engine: Tempered, failures: list[Failure]) -> _PassResult:
         """The pixels and features of all films; films that fail are appended to `failures`."""
-        seen: list[Seen] = []
+        features: list[ResultFeatures] = []
 
         def step(examined: Examined | None) -> None:
-            seen.extend(see(examined, engine.card) if examined else [])
+            features.extend(result_features(examined, engine.card) if examined else [])
             self.done += 1
             self.on_film(self.done, self.total)
 
         judge, seed = Judge(engine, lungs=self.trial.lungs), self.trial.seed
         samples = draw_pixels(films, judge, seed=seed, failures=failures, on_film=step)
-        return _PassResult(samples, seen)
+        return _PassResult(samples, features)
 
 
 def _carving(card: Card) -> tuple[float, int] | None:

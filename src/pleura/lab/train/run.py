@@ -128,8 +128,8 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
         )
     often = {name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()}
     shares = np.array([often[film.source] for film in films])
-    whole = recipe.films_per_epoch or len(films)
-    return np.asarray(shares * (whole / shares.sum()))
+    shown = recipe.films_per_epoch or len(films)
+    return np.asarray(shares * (shown / shares.sum()))
 
 
 def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
