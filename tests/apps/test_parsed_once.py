@@ -21,8 +21,8 @@ from pydicom.uid import RLELossless
 from pleura.apps.cli.engines import open_engine
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Queue
-from pleura.apps.pacs.node.scp import FilmReceiver, StoreStatus
+from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.reception.scp import FilmReceiver, StoreStatus
 from pleura.apps.pacs.node.worker import Worker
 from pleura.apps.pacs.results import ResultMaker
 from pleura.core.errors import FilmError, UnsuitableFilm

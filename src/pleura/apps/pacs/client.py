@@ -23,12 +23,19 @@ AUTH = "PLEURA_DICOMWEB_AUTH"
 CONNECT_S, ANSWER_S = 10.0, 60.0
 """Timeouts to connect and for an answer, seconds."""
 
-_UNREACHABLE_STATUSES = frozenset({401, 403, 404, 502, 503, 504})
+_UNREACHABLE_STATUSES = frozenset({401, 403, 404, 429, 502, 503, 504})
 """HTTP statuses by which the service takes no request at all."""
+
+_DICOM_JSON = "application/dicom+json"
+_WITHOUT_PARAMETERS = frozenset({_DICOM_JSON, "application/json", "application/dicom+xml"})
+"""Media types that dicomweb-client knows only without a charset behind them."""
 
 
 class Unreachable(PleuraError):
     """The destination does not answer, or denies access: every further request would fail."""
+
+    retry_after_s: float = 0.0
+    """The pause that the destination asks for, seconds."""
 
 
 class Refused(PleuraError):
@@ -46,6 +53,8 @@ def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
 
     session = requests.Session()
     session.auth = _authorization(os.environ.get(AUTH, "").strip())
+    session.headers["Accept"] = _DICOM_JSON  # where dicomweb-client asks for nothing
+    session.hooks["response"].append(_check_media_type)
     if ca is not None:
         Tls(ca=ca).client_context()  # raises now if the file is wrong, not at the first film
         session.verify = str(ca)
@@ -70,13 +79,40 @@ def web_errors() -> Iterator[None]:
         yield
     except requests.HTTPError as error:
         status = 0 if error.response is None else error.response.status_code
-        error_class = Unreachable if status in _UNREACHABLE_STATUSES else Refused
         remedy = f"; see {AUTH} and ~/.netrc" if status in {401, 403} else ""
-        raise error_class(f"the service answered HTTP {status}{remedy}") from None
+        text = f"the service answered HTTP {status}{remedy}"
+        if status not in _UNREACHABLE_STATUSES:
+            raise Refused(text) from None
+        unreachable = Unreachable(text)
+        unreachable.retry_after_s = _retry_after_s(error.response)
+        raise unreachable from None
     except requests.ConnectionError as error:
         raise _connection_error(error) from None
     except requests.RequestException as error:
         raise Refused(f"no proper answer ({type(error).__name__})") from None
+
+
+def _check_media_type(response: Any, **_: Any) -> None:
+    """Refuse web pages, and leave out parameters of the media type that the client cannot read.
+
+    Raises:
+        Unreachable: a page for people, as a login or a proxy sends it with HTTP 200.
+    """
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if response.ok and media_type.startswith("text/"):
+        response.close()
+        raise Unreachable(
+            f"the service answered HTTP {response.status_code} with {media_type}, a page for "
+            f"people; expected DICOM JSON or XML: check the URL, a login or proxy before it, {AUTH}"
+        )
+    if media_type in _WITHOUT_PARAMETERS:
+        response.headers["Content-Type"] = media_type
+
+
+def _retry_after_s(response: Any) -> float:
+    """The seconds of the header Retry-After; 0 if it is missing or a date."""
+    value = "" if response is None else str(response.headers.get("Retry-After", ""))
+    return float(value) if value.isdigit() else 0.0
 
 
 def _authorization(value: str) -> Any:

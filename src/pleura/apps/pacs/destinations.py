@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pleura.apps.pacs.addresses import Address, Tls
@@ -18,25 +17,55 @@ from pleura.apps.pacs.client import (
     web_client,
     web_errors,
 )
-from pleura.io.dicom.received import read_objects
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
 
-__all__ = ["CStore", "Destination", "Stow", "open_destination"]
+__all__ = ["CStore", "Destination", "Receipt", "Stow", "open_destination"]
 
-WARNINGS = range(0xB000, 0xC000)
-"""C-STORE statuses of objects that were stored with a warning."""
+COERCED = 0xB000
+"""The status and reason of an object that was stored with other values of some attributes, as
+archives do with names of patients. Objects with other warnings may be incomplete in the archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a destination did with the objects of one film, by SOPInstanceUID."""
+
+    stored: set[str] = field(default_factory=set)
+    """The objects that the destination confirmed."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+    """The reason for each other object."""
+
+    coerced: set[str] = field(default_factory=set)
+    """Stored objects of which the destination changed attributes."""
+
+    def add(self, dataset: Any, status: int | None) -> None:
+        """Note the status of an object; None stands for no answer."""
+        uid, name = str(dataset.SOPInstanceUID), dataset.SOPClassUID.name
+        if status in (0, COERCED):
+            self.stored.add(uid)
+        else:
+            answer = "without an answer" if status is None else f"with status {status:#06x}"
+            self.refused[uid] = f"{name} not stored, {answer}"
+        if status == COERCED:
+            self.coerced.add(uid)
+
+    def reason(self) -> str:
+        """The reasons of all objects that were refused; empty if none was."""
+        return "; ".join(dict.fromkeys(self.refused.values()))
 
 
 class Destination(Protocol):
     """A destination of results."""
 
-    def send(self, files: Sequence[Path]) -> None:
-        """Send all files of one film.
+    def send(self, objects: Sequence[Any]) -> Receipt:
+        """Send DICOM objects of one film. What is not in the receipt's `stored` is sent again.
 
         Raises:
-            Unreachable, Refused: some or all were not stored; send all of them again.
+            Unreachable: the destination takes nothing at all.
+            Refused: it stored none of these.
         """
 
 
@@ -55,11 +84,10 @@ class CStore:
     ae: str
     tls: ssl.SSLContext | None = None
 
-    def send(self, files: Sequence[Path]) -> None:
-        """Send all files of one film; see `Destination`."""
+    def send(self, objects: Sequence[Any]) -> Receipt:
+        """Send DICOM objects of one film; see `Destination`."""
         from pynetdicom import AE, build_context
 
-        objects = read_objects(files)
         entity = AE(self.ae)
         entity.connection_timeout = CONNECT_S
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = ANSWER_S
@@ -74,12 +102,16 @@ class CStore:
             tls_args=(self.tls, self.address.host) if self.tls else None,
         )
         if not association.is_established:
+            if association.rejected_contexts:
+                raise Refused(f"it does not accept these kinds of objects: {_kinds(objects)}")
             raise Unreachable(_rejection(association) or self._connection_fault())
+        receipt = Receipt()
         try:
             for dataset in objects:
-                _store(association, dataset)
+                _store(association, dataset, receipt)
         finally:
             association.release()
+        return receipt
 
     def _connection_fault(self) -> str:
         """The reason why there is no association, by a second connection.
@@ -106,30 +138,53 @@ class Stow:
 
     client: DICOMwebClient
 
-    def send(self, files: Sequence[Path]) -> None:
-        """Send all files of one film; see `Destination`."""
-        self.send_objects(read_objects(files))
+    def send(self, objects: Sequence[Any]) -> Receipt:
+        """Send DICOM objects of one film; see `Destination`.
 
-    def send_objects(self, objects: Sequence[Any]) -> None:
-        """Send all objects of one film from memory; see `Destination`."""
-        with web_errors():
-            answer = self.client.store_instances(objects)
-        failed = answer.get("FailedSOPSequence") or ()
-        if failed:
-            reason = failed[0].get("FailureReason", 0)
-            raise Refused(f"{len(failed)} of {len(objects)} not stored, reason {reason:#06x}")
+        HTTP 200 is no proof: an object is stored if the answer names it in ReferencedSOPSequence.
+        """
+        try:
+            with web_errors():
+                answer = self.client.store_instances(objects)
+        except (LookupError, ValueError, TypeError, SyntaxError) as error:  # ParseError too
+            raise Refused(f"its answer cannot be read ({type(error).__name__})") from None
+        named = dict(_named(answer))
+        if not named:
+            raise Refused(
+                "the service answered without DICOM JSON or XML that names an object; check that "
+                "the URL is that of a STOW-RS service"
+            )
+        receipt = Receipt()
+        for dataset in objects:
+            receipt.add(dataset, named.get(str(dataset.SOPInstanceUID)))
+        return receipt
 
 
-def _store(association: Any, dataset: Any) -> None:
+def _named(answer: Any) -> Iterator[tuple[str, int]]:
+    """The UIDs that a STOW-RS answer names, with 0 or the reason of a warning or failure."""
+    for keyword, reason in (
+        ("ReferencedSOPSequence", "WarningReason"),
+        ("FailedSOPSequence", "FailureReason"),
+    ):
+        failed = keyword == "FailedSOPSequence"
+        for item in answer.get(keyword) or ():
+            status = int(item.get(reason) or 0)
+            yield str(item.get("ReferencedSOPInstanceUID")), status or (0x0110 if failed else 0)
+
+
+def _store(association: Any, dataset: Any, receipt: Receipt) -> None:
     try:
-        status = association.send_c_store(dataset).get("Status")
-    except (ValueError, RuntimeError) as error:  # no context was accepted, or the association ended
-        name = dataset.SOPClassUID.name
-        raise Refused(f"{name} cannot be sent there ({type(error).__name__})") from None
-    if status is None:
-        raise Refused("no answer, or the association was cut off")
-    if status != 0 and status not in WARNINGS:
-        raise Refused(f"{dataset.SOPClassUID.name} refused with status {status:#06x}")
+        receipt.add(dataset, association.send_c_store(dataset).get("Status"))
+    except (ValueError, RuntimeError):  # no context was accepted, or the association ended
+        uid, name = str(dataset.SOPInstanceUID), dataset.SOPClassUID.name
+        if association.is_established:
+            receipt.refused[uid] = f"{name} is a kind of object that it does not accept"
+        else:
+            receipt.refused[uid] = f"{name} not stored, the association was cut off"
+
+
+def _kinds(objects: Sequence[Any]) -> str:
+    return ", ".join(dict.fromkeys(dataset.SOPClassUID.name for dataset in objects))
 
 
 def _rejection(association: Any) -> str | None:

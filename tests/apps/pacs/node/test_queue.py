@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from pleura.apps.pacs.node.delivery import pause_s
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Accepted, Queue
+from pleura.apps.pacs.node.queue.queue import Accepted, Added, Entry, PendingDelivery, Queue
+from pleura.apps.pacs.node.queue.schema import UPDATES
 from pleura.apps.pacs.node.worker import MAX_ATTEMPTS, Worker
 from pleura.apps.pacs.results import FilmResults
 from pleura.core.errors import UsageError, WeightsError
@@ -42,23 +44,23 @@ def worker(folder: NodeFolder, queue: Queue, make: object, *, keep_free: int = 0
 
 def take(folder: NodeFolder, queue: Queue, uid: str = "1.2") -> int:
     folder.write_film(f"{uid}.dcm", b"pixels")
-    accepted, number = queue.add(uid, f"{uid}.dcm", sender="CR1", size=6)
-    assert accepted is Accepted.new
-    return number
+    added = queue.add(uid, f"{uid}.dcm", sender="CR1", size=6)
+    assert added.accepted is Accepted.new
+    return added.number
 
 
 def test_a_film_goes_through_every_state(folder: NodeFolder) -> None:
     queue = Queue(folder.queue)
     number = take(folder, queue)
-    assert queue.add("1.2", "other", sender="CR1", size=6) == (Accepted.duplicate, number)
+    assert queue.add("1.2", "other", sender="CR1", size=6) == Added(Accepted.duplicate, number)
     queue.mark_segmented(number, ["A", "B"], verdict="ok")
     assert queue.next_film() is None
-    assert queue.mark_delivered(number, "A") is None
+    assert queue.mark_delivered(number, "A") == (False, None)
     assert queue.next_delivery("A") is None
     assert queue.next_delivery("B") is not None
-    assert queue.mark_delivered(number, "B") == "1.2.dcm"
+    assert queue.mark_delivered(number, "B") == (True, "1.2.dcm")
     assert queue.kept_files() == (set(), set())
-    assert queue.add("1.2", "other", sender="CR1", size=6) == (Accepted.duplicate, number)
+    assert queue.add("1.2", "other", sender="CR1", size=6) == Added(Accepted.duplicate, number)
     queue.close()
 
 
@@ -85,7 +87,9 @@ def test_a_film_that_ends_the_process_too_often_fails(folder: NodeFolder) -> Non
     assert film is not None
     worker(folder, queue, lambda _: pytest.fail("tried again"))._segment(film)
     assert queue.next_film() is None
-    assert queue.add("1.2", "again.dcm", sender="CR1", size=6) == (Accepted.again, number)
+    assert queue.add("1.2", "again.dcm", sender="CR1", size=6) == Added(
+        Accepted.again, number, "1.2.dcm"
+    )
     queue.close()
 
 
@@ -162,3 +166,45 @@ def test_pauses_double_up_to_the_longest(failures: int, longest_s: float) -> Non
     pause, later = pause_s(failures, longest_s), pause_s(failures + 1, longest_s)
     assert 0 < pause <= later <= longest_s
     assert later == min(2 * pause, longest_s) or pause == longest_s
+
+
+def test_an_update_keeps_what_waits(folder: NodeFolder) -> None:
+    """A queue of the first version, whose films wait for the network and for a destination."""
+    old = sqlite3.connect(folder.queue)
+    old.executescript(UPDATES[0])
+    film = "INSERT INTO films VALUES (?, ?, ?, ?, 'CR1', 6, 1.0, 1.0, 0, NULL)"
+    old.execute(film, (7, "hash of 7", "waiting", "7.dcm"))
+    old.execute(film, (5, "hash of 5", "segmented", "5.dcm"))
+    old.execute("INSERT INTO deliveries VALUES (5, 'A', 3, 9e9, 'status 0xa700')")
+    old.execute("INSERT INTO troubles VALUES ('A', 'no connection', 1.0, 9e9)")
+    old.execute("INSERT INTO counts VALUES ('duplicates', 4)")
+    old.commit()
+    old.close()
+    for _ in range(2):  # the second time there is nothing to update
+        queue = Queue(folder.queue)
+        assert queue.next_film() == Entry(7, "7.dcm", 0)
+        assert queue.next_delivery("A") == PendingDelivery(5, 3, frozenset())
+        assert queue.kept_files() == ({"5.dcm", "7.dcm"}, {5})
+        queue.close()
+    base = sqlite3.connect(folder.queue)
+    assert base.execute("PRAGMA user_version").fetchone() == (len(UPDATES),)
+    assert base.execute("SELECT what, number FROM counts").fetchall() == [("duplicates", 4)]
+    base.execute("PRAGMA user_version = 99")
+    base.close()
+    with pytest.raises(UsageError, match="version 99, and this Pleura knows versions up to"):
+        Queue(folder.queue)
+
+
+def test_a_clock_that_is_set_back_delays_nothing(
+    folder: NodeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(folder.queue)
+    number = take(folder, queue)
+    queue.mark_segmented(number, ["A"], verdict="ok")
+    queue.mark_refused(number, "A", "status 0xa700", wait_s=60.0)
+    assert queue.next_delivery("A") is None
+    elapsed = time.monotonic() + 61.0
+    monkeypatch.setattr(time, "monotonic", lambda: elapsed)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert queue.next_delivery("A") == PendingDelivery(number, 1, frozenset())
+    queue.close()

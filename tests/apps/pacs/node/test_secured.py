@@ -19,8 +19,8 @@ from pleura.apps.pacs.addresses import Sender, Senders, Settings, Tls
 from pleura.apps.pacs.client import AUTH, Unreachable, web_client, web_errors
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Queue
-from pleura.apps.pacs.node.scp import FilmReceiver, Scp
+from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.reception.scp import FilmReceiver, Scp
 from pleura.core.errors import UsageError
 
 BASE64_LOGIN = "ZmU6czplY3JldA=="  # base64 of fe:s:ecret

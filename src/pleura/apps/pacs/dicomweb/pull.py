@@ -66,11 +66,13 @@ class Pull:
             if self._has_results(film):
                 return Pulled("there")
             results, quality = self.maker.objects(self._content(film), received=True)
-            Stow(self.target).send_objects(list(results.values()))
+            receipt = Stow(self.target).send(list(results.values()))
         except UnsuitableFilm as error:
             return Pulled("no film", str(error))
         except (FilmError, Refused) as error:
             return Pulled("failed", str(error))
+        if receipt.refused:
+            return Pulled("failed", receipt.reason())
         return Pulled("done", verdict=verdict_text(quality))
 
     def _has_results(self, film: Film) -> bool:

@@ -10,9 +10,13 @@ from pleura.apps.pacs.client import Refused, Unreachable
 from pleura.apps.pacs.destinations import Destination
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Entry, Queue
+from pleura.apps.pacs.node.queue.queue import PendingDelivery, Queue
+from pleura.io.dicom.received import read_objects
 
 __all__ = ["Delivery", "pause_s"]
+
+MOST_ASKED_S = 600.0
+"""The longest pause that a destination may ask for (Retry-After), seconds."""
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ class Delivery:
                 if film is not None:
                     self._deliver(film)
             except Unreachable as error:
-                self._pause(str(error))
+                self._pause(str(error), error.retry_after_s)
                 continue
             except (sqlite3.Error, OSError) as error:
                 self._pause(f"the disk of this node: {error}")
@@ -48,9 +52,9 @@ class Delivery:
             if film is None:
                 self.wake.wait(1.0)
 
-    def _deliver(self, film: Entry) -> None:
+    def _deliver(self, film: PendingDelivery) -> None:
         try:
-            self.destination.send(self.folder.results_of(film.number))
+            refusal = self._send(film)
         except Refused as error:
             self._retry_later(film, str(error))
             return
@@ -60,23 +64,50 @@ class Delivery:
             self._retry_later(film, describe_defect(error))
             return
         self._clear_trouble()
-        pixels = self.queue.mark_delivered(film.number, self.name)
+        if refusal:
+            self._retry_later(film, refusal)
+            return
+        complete, pixels = self.queue.mark_delivered(film.number, self.name)
         LOG.info("film %d delivered to %s", film.number, self.name)
-        if pixels is not None:
+        if complete:
             self.folder.delete_film(pixels)
             self.folder.delete_results(film.number)
 
-    def _retry_later(self, film: Entry, reason: str) -> None:
+    def _send(self, film: PendingDelivery) -> str:
+        """Send the results that the destination does not have. Returns why it refused some."""
+        files = {path.name: path for path in self.folder.results_of(film.number)}
+        unsent = sorted(files.keys() - film.stored)
+        if not unsent:
+            return ""
+        objects = read_objects(files[name] for name in unsent)
+        receipt = self.destination.send(objects)
+        stored = {
+            name
+            for name, dataset in zip(unsent, objects, strict=True)
+            if str(dataset.SOPInstanceUID) in receipt.stored
+        }
+        self.queue.mark_stored(film.number, self.name, film.stored | stored)
+        if receipt.coerced:
+            self.queue.count("stored_with_changes")
+            LOG.warning(
+                "film %d: %s changed attributes of %d objects (B000)",
+                *(film.number, self.name, len(receipt.coerced)),
+            )
+        return receipt.reason()
+
+    def _retry_later(self, film: PendingDelivery, reason: str) -> None:
         wait_s = pause_s(film.attempts, self.longest_wait_s)
         self.queue.mark_refused(film.number, self.name, reason, wait_s=wait_s)
         LOG.warning(
             "film %d not taken by %s, next try in %g s: %s", film.number, self.name, wait_s, reason
         )
 
-    def _pause(self, reason: str) -> None:
-        wait_s = pause_s(self.failures, self.longest_wait_s)
+    def _pause(self, reason: str, asked_s: float = 0.0) -> None:
+        """Wait before the next try; as long as the destination asks for, up to the longest wait."""
+        wait_s = max(pause_s(self.failures, self.longest_wait_s), asked_s)
+        wait_s = min(wait_s, max(self.longest_wait_s, MOST_ASKED_S))
         self.failures += 1
-        self.queue.set_trouble(self.name, reason, wait_s=wait_s)
+        self.queue.set_trouble(self.name, reason)
         LOG.warning("%s cannot be reached, next try in %g s: %s", self.name, wait_s, reason)
         self.stopping.wait(wait_s)
 

@@ -13,8 +13,8 @@ from pleura.apps.pacs.log import LOG
 from pleura.apps.pacs.node.delivery import Delivery
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Queue
-from pleura.apps.pacs.node.scp import DISK, FilmReceiver, Scp
+from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.reception.scp import DISK, FilmReceiver, Scp
 from pleura.apps.pacs.node.worker import SPACE, Worker
 from pleura.apps.pacs.results import FilmResults
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import VERDICT, State
+from pleura.apps.pacs.node.queue.queue import VERDICT, State
 from pleura.core.arrays import Verdict
 from pleura.core.errors import UsageError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Entry, Queue
+from pleura.apps.pacs.node.queue.queue import Entry, Queue
 from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
 
@@ -65,7 +65,7 @@ class Worker:
                 sqlite3.Error,
                 OSError,
             ) as error:  # the disk is at fault, not the film
-                self.queue.set_trouble(SPACE, f"results cannot be written: {error}", wait_s=PAUSE_S)
+                self.queue.set_trouble(SPACE, f"results cannot be written: {error}")
                 LOG.error("results cannot be written, next try in %g s: %s", PAUSE_S, error)
                 self.stopping.wait(PAUSE_S)
                 continue

@@ -4,8 +4,8 @@ Every change is one transaction, and is on the disk before the call returns (WAL
 A hash of the SOPInstanceUID identifies a film: a film that is sent again is recognised, and the
 file holds no identity.
 
-A film is `waiting` for the network, `segmented` (its results are on the disk), `delivered`, or
-`failed`.
+A film is `waiting` for the network, `segmented` (its results are on the disk), `delivered`,
+`failed` (its pixels are kept), or `dropped` by the operator.
 """
 
 from __future__ import annotations
@@ -21,44 +21,33 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pleura.apps.pacs.node.queue.schema import update_tables
 from pleura.core.errors import UsageError
 
-__all__ = ["VERDICT", "Accepted", "Entry", "Queue", "State", "hash_uid"]
+__all__ = [
+    "VERDICT",
+    "Accepted",
+    "Added",
+    "Entry",
+    "PendingDelivery",
+    "Queue",
+    "State",
+    "hash_uid",
+]
 
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     "wal_autocheckpoint=200",  # pages of 4 KB: the log stays small on a small disk
+    "temp_store=MEMORY",
 )
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS films (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    uid_sha256 TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    file TEXT,
-    sender TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    received REAL NOT NULL,
-    changed REAL NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    reason TEXT
-) STRICT;
-CREATE INDEX IF NOT EXISTS films_by_state ON films (state, number);
-CREATE TABLE IF NOT EXISTS deliveries (
-    number INTEGER NOT NULL REFERENCES films (number),
-    destination TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    next_try REAL NOT NULL DEFAULT 0,
-    reason TEXT,
+_WAITS = """
+CREATE TEMP TABLE waits (
+    number INTEGER, destination TEXT, attempts INTEGER, until REAL,
     PRIMARY KEY (number, destination)
-) STRICT;
-CREATE TABLE IF NOT EXISTS troubles (
-    place TEXT PRIMARY KEY, text TEXT NOT NULL, since REAL NOT NULL, next_try REAL NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS counts (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
-"""
-
+)"""
+"""When refused results may be sent again, by the monotonic clock; it ends with the process."""
 
 VERDICT = "verdict "
 """The prefix of verdicts among the counts; each segmented film adds one."""
@@ -71,6 +60,7 @@ class State(StrEnum):
     segmented = "segmented"
     delivered = "delivered"
     failed = "failed"
+    dropped = "dropped"
 
 
 class Accepted(StrEnum):
@@ -78,7 +68,7 @@ class Accepted(StrEnum):
 
     new = "new"
     again = "again"
-    """The film had failed, and is tried again."""
+    """The film had failed or was dropped, and is tried again."""
 
     duplicate = "duplicate"
 
@@ -90,7 +80,29 @@ class Entry:
     number: int
     file: str | None
     attempts: int
-    """Earlier attempts to segment or to deliver it."""
+    """Earlier attempts to segment it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """Results of a film that a destination does not have yet."""
+
+    number: int
+    attempts: int
+    """Earlier attempts to deliver them."""
+
+    stored: frozenset[str]
+    """The result files that the destination has already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The outcome of `Queue.add`."""
+
+    accepted: Accepted
+    number: int
+    replaced: str | None = None
+    """The film's earlier file, which is not needed any more."""
 
 
 def hash_uid(uid: str) -> str:
@@ -112,7 +124,8 @@ class Queue:
             self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             for pragma in _PRAGMAS:
                 self._base.execute(f"PRAGMA {pragma}")
-            self._base.executescript(_SCHEMA)
+            update_tables(self._base)
+            self._base.execute(_WAITS)
         except sqlite3.Error as error:
             raise UsageError(
                 f"the queue {path} cannot be used ({error}); free space on its disk, or move it "
@@ -124,15 +137,12 @@ class Queue:
         with self._lock:
             self._base.close()
 
-    def add(self, uid: str, file: str, *, sender: str, size: int) -> tuple[Accepted, int]:
-        """Add a film whose pixels are in `file`; a known film only if it had failed.
-
-        Returns the outcome and the film's number.
-        """
+    def add(self, uid: str, file: str, *, sender: str, size: int) -> Added:
+        """Add a film whose pixels are in `file`; a known film only if it had failed or dropped."""
         key, now = hash_uid(uid), time.time()
         with self._change() as base:
             existing = base.execute(
-                "SELECT number, state FROM films WHERE uid_sha256 = ?", (key,)
+                "SELECT number, state, file FROM films WHERE uid_sha256 = ?", (key,)
             ).fetchone()
             if existing is None:
                 added = base.execute(
@@ -140,24 +150,26 @@ class Queue:
                     " VALUES (?, 'waiting', ?, ?, ?, ?, ?)",
                     (key, file, sender, size, now, now),
                 )
-                return Accepted.new, int(added.lastrowid or 0)
-            number, state = existing
-            if state != State.failed:
+                return Added(Accepted.new, int(added.lastrowid or 0))
+            number, state, earlier = existing
+            if state not in (State.failed, State.dropped):
                 self._count(base, "duplicates")
-                return Accepted.duplicate, number
+                return Added(Accepted.duplicate, number)
+            base.execute("DELETE FROM deliveries WHERE number = ?", (number,))
             base.execute(
                 "UPDATE films SET state = 'waiting', file = ?, size = ?, changed = ?, attempts = 0,"
                 " reason = NULL WHERE number = ?",
                 (file, size, now, number),
             )
-            return Accepted.again, number
+            return Added(Accepted.again, number, earlier)
 
     def next_film(self) -> Entry | None:
         """The oldest film that waits for the network, or None."""
-        return self._entry(
+        row = self._row(
             "SELECT number, file, attempts FROM films WHERE state = 'waiting'"
             " ORDER BY number LIMIT 1"
         )
+        return None if row is None else Entry(*row)
 
     def begin_attempt(self, number: int) -> None:
         """Count an attempt to segment the film, also if it ends the process."""
@@ -174,48 +186,66 @@ class Queue:
         with self._change() as base:
             self._set_state(base, number, State.segmented)
             self._count(base, f"{VERDICT}{verdict}")
-            base.executemany(
-                "INSERT OR IGNORE INTO deliveries (number, destination) VALUES (?, ?)",
-                [(number, destination) for destination in destinations],
-            )
+            self._add_deliveries(base, number, destinations)
 
-    def mark_failed(self, number: int, reason: str) -> None:
-        """The film cannot be segmented, and its file is not needed any more."""
+    def mark_failed(self, number: int, reason: str, destinations: Iterable[str] = ()) -> None:
+        """The film cannot be segmented. Its file is kept; its report goes to `destinations`."""
         with self._change() as base:
             self._set_state(base, number, State.failed, reason)
-            base.execute("UPDATE films SET file = NULL WHERE number = ?", (number,))
+            self._add_deliveries(base, number, destinations)
 
-    def next_delivery(self, destination: str) -> Entry | None:
+    def next_delivery(self, destination: str) -> PendingDelivery | None:
         """The oldest film whose results may be sent to `destination` now, or None."""
-        return self._entry(
-            "SELECT number, NULL, attempts FROM deliveries"
-            " WHERE destination = ? AND next_try <= ? ORDER BY number LIMIT 1",
-            (destination, time.time()),
+        row = self._row(
+            "SELECT number, attempts, stored FROM deliveries AS d WHERE destination = ?"
+            " AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.number = d.number"
+            " AND w.destination = d.destination AND w.attempts = d.attempts AND w.until > ?)"
+            " ORDER BY number LIMIT 1",
+            (destination, time.monotonic()),
         )
+        return None if row is None else PendingDelivery(row[0], row[1], frozenset(row[2].split()))
 
-    def mark_delivered(self, number: int, destination: str) -> str | None:
-        """A destination has the results. Returns the film's file after the last one, else None."""
+    def mark_stored(self, number: int, destination: str, files: Iterable[str]) -> None:
+        """A destination has these result files, and perhaps not all."""
         with self._change() as base:
             base.execute(
+                "UPDATE deliveries SET stored = ? WHERE number = ? AND destination = ?",
+                (" ".join(sorted(files)), number, destination),
+            )
+
+    def mark_delivered(self, number: int, destination: str) -> tuple[bool, str | None]:
+        """A destination has all results of a film.
+
+        Returns whether no destination lacks them any more, and the film's file if it is not needed.
+        """
+        with self._change() as base:
+            gone = base.execute(
                 "DELETE FROM deliveries WHERE number = ? AND destination = ?", (number, destination)
             )
-            remaining = base.execute(
-                "SELECT 1 FROM deliveries WHERE number = ?", (number,)
+            remaining = base.execute("SELECT 1 FROM deliveries WHERE number = ?", (number,))
+            if not gone.rowcount or remaining.fetchone() is not None:
+                return False, None
+            state, file = base.execute(
+                "SELECT state, file FROM films WHERE number = ?", (number,)
             ).fetchone()
-            if remaining is not None:
-                return None
-            row = base.execute("SELECT file FROM films WHERE number = ?", (number,)).fetchone()
+            if state != State.segmented:
+                return True, None
             self._set_state(base, number, State.delivered)
             base.execute("UPDATE films SET file = NULL WHERE number = ?", (number,))
-            return str(row[0])
+            return True, file
 
     def mark_refused(self, number: int, destination: str, reason: str, *, wait_s: float) -> None:
-        """A destination refused the results; they are sent again after `wait_s` seconds."""
+        """A destination refused results; they are sent again after `wait_s` seconds."""
         with self._change() as base:
             base.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, next_try = ?, reason = ?"
+                "UPDATE deliveries SET attempts = attempts + 1, reason = ?"
                 " WHERE number = ? AND destination = ?",
-                (time.time() + wait_s, reason, number, destination),
+                (reason, number, destination),
+            )
+            base.execute(
+                "INSERT OR REPLACE INTO waits SELECT number, destination, attempts, ?"
+                " FROM deliveries WHERE number = ? AND destination = ?",
+                (time.monotonic() + wait_s, number, destination),
             )
 
     def count(self, event: str) -> None:
@@ -223,14 +253,13 @@ class Queue:
         with _unless_disk_is_full(), self._change() as base:
             self._count(base, event)
 
-    def set_trouble(self, place: str, text: str, *, wait_s: float = 0.0) -> None:
-        """Record a trouble of the disk or of a destination; the next try is in `wait_s` seconds."""
-        now = time.time()
+    def set_trouble(self, place: str, text: str) -> None:
+        """Record a trouble of the disk or of a destination."""
         with _unless_disk_is_full(), self._change() as base:
             base.execute(
-                "INSERT INTO troubles VALUES (?, ?, ?, ?) ON CONFLICT (place) DO UPDATE"
-                " SET text = excluded.text, next_try = excluded.next_try",
-                (place, text, now, now + wait_s),
+                "INSERT INTO troubles VALUES (?, ?, ?) ON CONFLICT (place) DO UPDATE"
+                " SET text = excluded.text",
+                (place, text, time.time()),
             )
 
     def clear_trouble(self, place: str) -> bool:
@@ -243,8 +272,11 @@ class Queue:
         """The names of the films' files, and the numbers of the films that have results."""
         with self._lock:
             files = self._base.execute("SELECT file FROM films WHERE file IS NOT NULL").fetchall()
-            segmented = self._base.execute("SELECT number FROM films WHERE state = 'segmented'")
-            return {row[0] for row in files}, {row[0] for row in segmented.fetchall()}
+            numbers = self._base.execute(
+                "SELECT number FROM films WHERE state = 'segmented'"
+                " UNION SELECT number FROM deliveries"
+            ).fetchall()
+            return {row[0] for row in files}, {row[0] for row in numbers}
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -259,10 +291,17 @@ class Queue:
                     self._base.execute("ROLLBACK")
                 raise
 
-    def _entry(self, query: str, values: tuple[Any, ...] = ()) -> Entry | None:
+    def _row(self, query: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
         with self._lock:
-            row = self._base.execute(query, values).fetchone()
-        return None if row is None else Entry(*row)
+            row: tuple[Any, ...] | None = self._base.execute(query, values).fetchone()
+        return row
+
+    @staticmethod
+    def _add_deliveries(base: sqlite3.Connection, number: int, destinations: Iterable[str]) -> None:
+        base.executemany(
+            "INSERT OR IGNORE INTO deliveries (number, destination) VALUES (?, ?)",
+            [(number, destination) for destination in destinations],
+        )
 
     @staticmethod
     def _set_state(

@@ -21,7 +21,7 @@ from pleura.apps.pacs.addresses import Senders, Settings
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue import Accepted, Queue
+from pleura.apps.pacs.node.queue.queue import Accepted, Queue
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
 from pleura.io.film_checks import MOST_PIXELS
@@ -106,16 +106,17 @@ class FilmReceiver:
         name = f"{secrets.token_hex(16)}.dcm"
         try:
             self.folder.write_film(name, content)
-            accepted, number = self.queue.add(uid, name, sender=sender, size=len(content))
+            added = self.queue.add(uid, name, sender=sender, size=len(content))
         except BaseException:
             self.folder.delete_film(name)
             raise
         self.queue.clear_trouble(DISK)
-        if accepted is Accepted.duplicate:
+        self.folder.delete_film(added.replaced)
+        if added.accepted is Accepted.duplicate:
             self.folder.delete_film(name)
-            LOG.info("film %d came again, from %s", number, sender)
+            LOG.info("film %d came again, from %s", added.number, sender)
         else:
-            LOG.info("film %d received from %s, %d bytes", number, sender, len(content))
+            LOG.info("film %d received from %s, %d bytes", added.number, sender, len(content))
             self.on_film()
         return StoreStatus.STORED
 

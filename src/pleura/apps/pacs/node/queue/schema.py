@@ -1,0 +1,68 @@
+"""The tables of a node's queue, and the updates of queues that earlier versions made.
+
+`PRAGMA user_version` of the file counts the updates it has had. Each update is one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from pleura.core.errors import UsageError
+
+__all__ = ["UPDATES", "update_tables"]
+
+_FIRST = """
+CREATE TABLE IF NOT EXISTS films (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid_sha256 TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    file TEXT,
+    sender TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    received REAL NOT NULL,
+    changed REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reason TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS films_by_state ON films (state, number);
+CREATE TABLE IF NOT EXISTS deliveries (
+    number INTEGER NOT NULL REFERENCES films (number),
+    destination TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_try REAL NOT NULL DEFAULT 0,
+    reason TEXT,
+    PRIMARY KEY (number, destination)
+) STRICT;
+CREATE TABLE IF NOT EXISTS troubles (
+    place TEXT PRIMARY KEY, text TEXT NOT NULL, since REAL NOT NULL, next_try REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS counts (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
+"""
+
+_SECOND = """
+ALTER TABLE deliveries ADD COLUMN stored TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries DROP COLUMN next_try;
+ALTER TABLE troubles DROP COLUMN next_try;
+"""
+"""`stored` lists the result files that the destination has, with blanks between them. The times of
+the next tries are no longer in the file: the clock of the computer may be set back."""
+
+UPDATES = (_FIRST, _SECOND)
+"""Queues of the first version have the tables of `_FIRST` and the user_version 0."""
+
+
+def update_tables(base: sqlite3.Connection) -> None:
+    """Make the tables that are missing, and update older ones; nothing in them is lost.
+
+    Raises:
+        UsageError: a newer version of Pleura made the queue.
+        sqlite3.Error: the file is no queue, or cannot be written.
+    """
+    version = int(base.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(UPDATES):
+        raise UsageError(
+            f"the queue is of version {version}, and this Pleura knows versions up to "
+            f"{len(UPDATES)}; install the newer Pleura again"
+        )
+    for number, script in enumerate(UPDATES[version:], version + 1):
+        base.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
