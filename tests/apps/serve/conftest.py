@@ -156,6 +156,12 @@ def start(engine: Engine) -> Iterator[Callable[..., httpx.Client]]:
         yield begin
 
 
+@pytest.fixture(scope="session", name="running")
+def running_fixture() -> Callable[[Service], AbstractContextManager[str]]:
+    """`running(service)` runs a server for a service, and yields its URL."""
+    return running
+
+
 @pytest.fixture(scope="session")
 def client(start: Callable[..., httpx.Client]) -> httpx.Client:
     """A client of a server with small limits, which most tests share."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
@@ -23,6 +25,7 @@ def create_application(service: Service) -> ASGIApp:
         title="Pleura",
         version=__version__,
         description="Finds the lungs in frontal chest films. Nothing is stored. Not for diagnosis.",
+        servers=[{"url": service.root_path}] if service.root_path else None,
         openapi_url=None,  # a route of `routes` answers it
         docs_url=None,  # FastAPI's pages load scripts from other sites
         redoc_url=None,
@@ -45,11 +48,20 @@ _MEDIA_TYPES = {
 def _page_router() -> APIRouter:
     """A route for each file of the page; `/` is its HTML."""
     page = APIRouter(include_in_schema=False)
-    for file in (resources.files("pleura.apps.serve") / "page").iterdir():
-        media_type = _MEDIA_TYPES.get(file.name.rpartition(".")[2])
+    for name, file in _files(resources.files("pleura.apps.serve") / "page"):
+        media_type = _MEDIA_TYPES.get(name.rpartition(".")[2])
         if media_type:
-            _add_file(page, file.name, Response(file.read_bytes(), media_type=media_type))
+            _add_file(page, name, Response(file.read_bytes(), media_type=media_type))
     return page
+
+
+def _files(folder: Traversable, above: str = "") -> Iterator[tuple[str, Traversable]]:
+    """Every file of a folder and of the folders in it, with its path from the first one."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, f"{above}{entry.name}/")
+        else:
+            yield f"{above}{entry.name}", entry
 
 
 def _add_file(page: APIRouter, name: str, response: Response) -> None:

@@ -54,7 +54,12 @@ def serve(
     with listener:
         opened = open_engine(network.weights, network.choice(threads=threads))
         service = Service(
-            opened, limits.limits(), key=access.api_key or None, hosts=hosts, workers=jobs
+            opened,
+            limits.limits(),
+            key=access.api_key or None,
+            hosts=hosts,
+            root_path=check_root_path(access.root_path),
+            workers=jobs,
         )
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://{_bracket_ipv6(bound_host)}:{bound_port}"
@@ -86,6 +91,18 @@ def check_access(host: str, api_key: str | None, *, no_key: bool) -> None:
         f"{host} can be reached from other machines: set PLEURA_API_KEY to a secret that clients "
         "must show, or give --no-key to let everybody in"
     )
+
+
+def check_root_path(path: str) -> str:
+    """The path prefix without a slash at its end.
+
+    Raises:
+        UsageError: it does not begin with a slash.
+    """
+    prefix = path.rstrip("/")
+    if prefix and not prefix.startswith("/"):
+        raise UsageError(f"--root-path must begin with /, got {path!r}; write /{prefix}")
+    return prefix
 
 
 def _is_loopback(host: str) -> bool:

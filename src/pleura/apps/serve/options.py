@@ -46,6 +46,15 @@ class AccessOptions:
             **_ACCESS,
         ),
     ] = None
+    root_path: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="The path prefix at which a reverse proxy serves it, such as /pleura.",
+            show_default=False,
+            **_ACCESS,
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

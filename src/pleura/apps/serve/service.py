@@ -48,6 +48,9 @@ class Service:
 
     hosts: AllowedHosts = field(default_factory=AllowedHosts)
 
+    root_path: str = ""
+    """The path prefix that a reverse proxy serves it at, such as `/pleura`; empty for none."""
+
     workers: int = 4
     """Threads that decode, clean and encode films; as many films share a call of the network."""
 

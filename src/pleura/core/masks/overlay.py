@@ -17,6 +17,7 @@ __all__ = [
     "LEFT_COLOUR",
     "RIGHT_COLOUR",
     "display",
+    "display_range",
     "outline_width",
     "paint",
 ]
@@ -48,9 +49,7 @@ def display(pixels: Pixels) -> NDArray[np.uint8]:
     that a burnt-in letter does not darken the film.
     """
     pixels = without_burnt_in(pixels)
-    step = max(1, int((pixels.size / SAMPLES) ** 0.5))
-    sample = pixels[::step, ::step]
-    dark, light = (float(x) for x in np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE)))
+    dark, light = _percentiles(pixels)
     if light <= dark:
         return np.zeros(pixels.shape, dtype=np.uint8)
     shown = np.empty(pixels.shape, dtype=np.uint8)
@@ -61,6 +60,18 @@ def display(pixels: Pixels) -> NDArray[np.uint8]:
         np.clip(grey, 0, 255, out=grey)
         shown[top : top + rows] = np.rint(grey, out=grey)
     return shown
+
+
+def display_range(pixels: Pixels) -> tuple[float, float]:
+    """The values of a film, (H, W), that `display` shows as black and as white."""
+    return _percentiles(without_burnt_in(pixels))
+
+
+def _percentiles(pixels: Pixels) -> tuple[float, float]:
+    step = max(1, int((pixels.size / SAMPLES) ** 0.5))
+    sample = pixels[::step, ::step]
+    dark, light = (float(x) for x in np.percentile(sample, (DARK_PERCENTILE, LIGHT_PERCENTILE)))
+    return dark, light
 
 
 def paint(

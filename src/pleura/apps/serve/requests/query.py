@@ -101,8 +101,8 @@ def query_parameters(
         list[Include] | None,
         Query(
             description="What JSON holds besides measurements; repeatable. `rle` if not given: "
-            "masks as COCO run lengths. Pictures are PNG in base64; `row` is the row of the "
-            "table."
+            "masks as COCO run lengths. Pictures are PNG in base64; `values` is the film in "
+            "its own grey values, 8 or 16 bits; `row` is the row of the table."
         ),
     ] = None,
     flip: Annotated[

@@ -12,11 +12,13 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from pleura.core.arrays import Definition
+from pleura.core.masks.measure import transverse_widths
 from pleura.core.types import Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
 from pleura.io.dicom.source import check_is_dicom
 from pleura.io.film import DecodedFilm, ReadOptions
+from pleura.io.images.write.png import grey_values
 from pleura.io.outputs import PICTURES, run_lengths
 from pleura.io.read import read_film
 from pleura.io.run.row import Row, done_row, failed_row
@@ -35,7 +37,7 @@ __all__ = [
     "segment_upload",
 ]
 
-Include = Literal["rle", "mask", "labels", "overlay", "film", "row"]
+Include = Literal["rle", "mask", "labels", "overlay", "film", "values", "row"]
 INCLUDES: tuple[Include, ...] = get_args(Include)
 """The parts of the JSON besides the measurements."""
 
@@ -158,6 +160,9 @@ def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
         "provenance": _provenance(film.first),
         "lungs": {definition: _lungs_json(film, definition, included) for definition in film.lungs},
     }
+    if "values" in included:
+        values = asdict(grey_values(radiograph.pixels))
+        result["values"] = {**values, "png": _base64(values["png"])}
     if "film" in included:
         result["film_png"] = _base64(PICTURES["film"](film.first))
     return result
@@ -169,6 +174,7 @@ def _lungs_json(film: _SegmentedFilm, definition: Definition, included: set[str]
     result: dict[str, Any] = {
         "quality": asdict(lungs.quality),
         "measurements": asdict(lungs.measurements),
+        "widths": _widths_json(lungs),
         "notes": list(lungs.lungs.notes),
     }
     if "rle" in included:
@@ -181,6 +187,14 @@ def _lungs_json(film: _SegmentedFilm, definition: Definition, included: set[str]
     if "row" in included:
         result["row"] = asdict(_row(film, definition))
     return result
+
+
+def _widths_json(lungs: Segmentation) -> dict[str, Any] | None:
+    """The two widths of the cardiothoracic ratio, px; None where the ratio is undefined."""
+    widths = transverse_widths(lungs.right, lungs.left, lungs.heart)
+    if widths is None or lungs.measurements.cardiothoracic_ratio is None:
+        return None
+    return dict(zip(("heart", "thorax"), map(asdict, widths), strict=True))
 
 
 def _provenance(lungs: Segmentation) -> dict[str, Any]:

@@ -79,13 +79,20 @@ _RESULT: dict[str, Any] = {
         "provenance": {"type": "object"},
         "lungs": {
             "type": "object",
-            "description": "By definition, `field` or `whole`: `quality`, `measurements`, `notes`, "
-            "and what `include` requested: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
+            "description": "By definition, `field` or `whole`: `quality`, `measurements`, `widths` "
+            "(of the cardiothoracic ratio: rows and columns, px), `notes`, and what `include` "
+            "requested: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
             "additionalProperties": {
                 "type": "object",
-                "required": ["quality", "measurements", "notes"],
+                "required": ["quality", "measurements", "widths", "notes"],
                 "properties": {"quality": _QUALITY},
             },
+        },
+        "values": {
+            "type": "object",
+            "description": "The film's grey values: `png` (base64, samples of 8 or 16 bits), "
+            "`minimum` and `step` (value = minimum + step x sample), and `dark` and `light`, the "
+            "values of black and white in the usual display.",
         },
         "film_png": {"type": "string", "contentEncoding": "base64"},
         "problem": PROBLEM_SCHEMA,

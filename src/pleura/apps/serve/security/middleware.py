@@ -38,6 +38,7 @@ class SecurityMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, by the ASGI protocol."""
+        scope["root_path"] = self._service.root_path  # routes are found with and without it
         body = _RequestBody(scope, receive)
 
         async def send_with_headers(message: Message) -> None:

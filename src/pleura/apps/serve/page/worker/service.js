@@ -1,54 +1,76 @@
-// Requests to the service: films, results and downloads.
+// Requests to the service: films, results and downloads. They run in the worker.
 
 const MAX_TRIES = 20;
+const ADDRESS = new URL("../../", import.meta.url); // of the page, also behind a path prefix
 let key = "";
+const open = new Map(); // the requests under way, by film
 
 export const useKey = (newKey) => { key = newKey; };
 
 export async function model() {
-  return (await fetch("/v1/model")).json();
+  return (await fetch(new URL("v1/model", ADDRESS))).json();
 }
 
 export async function example() {
-  const response = await fetch("/v1/example.png");
+  const response = await fetch(new URL("v1/example.png", ADDRESS));
   if (!response.ok) throw new Error("the example could not be drawn");
-  return new File([await response.blob()], "example.png", { type: "image/png" });
+  return response.blob();
 }
 
+const SEGMENT = "?lungs=all&include=rle&include=mask&include=values&include=row";
+
 /** Segment a film by every definition of the weights; `onProgress` is called with the progress. */
-export const segment = (film, { force }, onProgress) =>
-  postWithRetries(`?lungs=all&include=rle&include=mask&include=film&include=row&force=${force}`, film, { onProgress, type: "json" });
+export const segment = ({ id, file, force }, onProgress) =>
+  postWithRetries(`${SEGMENT}&force=${force}`, file, { id, onProgress, type: "json" });
 
 /** The result of a film in another format, as the command line writes it. */
-export const file = (film, { definition, format, force }) =>
-  postWithRetries(`?lungs=${definition}&format=${format}&force=${force}`, film, { onProgress: () => {}, type: "blob" });
+export const download = ({ id, file, force }, { definition, format }) =>
+  postWithRetries(`?lungs=${definition}&format=${format}&force=${force}`, file, { id: `${id} ${format}`, type: "blob" });
+
+/** Stop sending a film. */
+export function cancel(id) {
+  open.get(id)?.();
+}
+
+const CANCELLED = { title: "Cancelled", detail: "You cancelled this film; retry sends it again." };
 
 /** Post a film; while the queue is full, retry after the time that the server gives. */
-async function postWithRetries(query, file, { onProgress, type }) {
+async function postWithRetries(query, file, { id, onProgress = () => {}, type }) {
   for (let tries = 1; ; tries++) {
-    const request = await post(query, file, { onProgress, type });
+    const request = await post(query, file, { id, onProgress, type });
     if (request.status === 200) return request.response;
     const retryAfter = request.status === 503 && request.getResponseHeader("Retry-After");
     if (!retryAfter || tries === MAX_TRIES) throw await problemOf(request);
     onProgress({ step: "queue" });
-    await new Promise((done) => setTimeout(done, 1000 * Number(retryAfter)));
+    await pause(1000 * Number(retryAfter), id);
   }
 }
 
-function post(query, file, { onProgress, type }) {
+/** Wait, unless the film is cancelled. */
+function pause(milliseconds, id) {
+  return new Promise((resolve, reject) => {
+    open.set(id, () => reject(CANCELLED));
+    setTimeout(() => { open.delete(id); resolve(); }, milliseconds);
+  });
+}
+
+function post(query, file, { id, onProgress, type }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/v1/segmentations${query}`);
+    request.open("POST", new URL(`v1/segmentations${query}`, ADDRESS));
     request.responseType = type;
     request.setRequestHeader("Content-Type", "application/octet-stream");
     if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
     request.upload.onprogress = ({ loaded, total }) => onProgress({ step: "send", share: loaded / total });
     request.upload.onload = () => onProgress({ step: "compute" });
     request.onload = () => resolve(request);
+    request.onabort = () => reject(CANCELLED);
     request.onerror = () => reject({
       title: "The server does not answer",
-      detail: "It may have been stopped, or the connection was cut. Start it again and drop the film once more.",
+      detail: "It may have been stopped, or the connection was cut. Start it again and retry this film.",
     });
+    request.onloadend = () => open.delete(id);
+    open.set(id, () => request.abort());
     request.send(file);
   });
 }

@@ -1,0 +1,110 @@
+"""Measures the page in chromium: from drop to outline, and how long its main thread is busy.
+
+`python -m benchmarks.service.page http://127.0.0.1:8017 film.png ...` prints JSON, one object for
+each film. Needs a running service, chromium and playwright. A toggle and a selection are measured
+as the longest task of the main thread that they cause (Long Animation Frames; 0 if none is longer
+than 50 ms).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+WATCH = """() => {
+  window.tasks = [];
+  new PerformanceObserver((list) => {
+    window.tasks.push(...list.getEntries().map((task) => task.duration));
+  }).observe({ entryTypes: ["longtask"] });
+}"""
+
+SHOWN = """(name) => {
+  const { shown } = document.getElementById("screen").dataset;
+  return shown === `${name} field` || shown === `${name} whole`;
+}"""
+
+
+def main(address: str, paths: list[Path]) -> None:
+    """Measure each film in a new page."""
+    chromium = shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        for path in paths:
+            page = browser.new_page(viewport={"width": 1366, "height": 768})
+            page.goto(address)
+            print(json.dumps(measure(page, path)), flush=True)
+            page.close()
+
+
+def measure(page: Page, path: Path) -> dict[str, Any]:
+    """Times of one film, with a drawn film beside it to select between."""
+    page.evaluate(WATCH)
+    start = time.perf_counter()
+    page.set_input_files("#files", path)
+    page.wait_for_function(SHOWN, arg=path.name, timeout=300_000)
+    seconds = time.perf_counter() - start
+    return {
+        "film": path.name,
+        "size": page.locator("#stage").get_attribute("data-size"),
+        "drop_to_outline_s": round(seconds, 2),
+        "longest_task_while_loading_ms": longest_task(page),
+        "toggle_ms": longest_frame(page, "o"),
+        "definition_ms": longest_frame(page, "d"),
+        "zoom_ms": longest_frame(page, "+"),
+        "selection_ms": selection(page, path),
+    }
+
+
+def selection(page: Page, path: Path) -> float:
+    """The main thread's work for the selection of the film from another one, ms."""
+    page.evaluate("""() => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
+      canvas.toBlob((blob) => {
+        const carried = new DataTransfer();
+        carried.items.add(new File([blob], "other.png"));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true }));
+      });
+    }""")
+    page.wait_for_selector('#films button[title="other.png"][data-status]')
+    page.wait_for_timeout(500)
+    return longest_frame(page, "ArrowLeft")
+
+
+TIMED = """(key) => new Promise((done) => {
+  const start = performance.now();
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  requestAnimationFrame(() => {
+    const channel = new MessageChannel(); // its message comes after the frame is drawn
+    channel.port1.onmessage = () => done(performance.now() - start);
+    channel.port2.postMessage(null);
+  });
+})"""
+
+
+def longest_frame(page: Page, key: str) -> float:
+    """From a key to the end of the frame that it causes, ms; the median of 5."""
+    times = []
+    for _ in range(5):
+        times.append(float(page.evaluate(TIMED, key)))
+        page.wait_for_timeout(400)
+        if key == "ArrowLeft":
+            page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(400)
+    return round(sorted(times)[2], 1)
+
+
+def longest_task(page: Page) -> float:
+    """The longest task of the main thread so far, ms; 0 if none took 50 ms."""
+    return float(page.evaluate("() => Math.round(Math.max(0, ...window.tasks))"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], [Path(name) for name in sys.argv[2:]])

@@ -1,0 +1,55 @@
+// Downloads: files of one film, and tables of all films.
+
+import { call } from "../worker/client.js";
+import { csv } from "./csv.js";
+import { definitionOf, lungsOf, stemOf, withStatus } from "./film.js";
+
+const json = (value) => new Blob([`${JSON.stringify(value, null, 1)}\n`], { type: "application/json" });
+
+const rowOf = (film) => ({ ...lungsOf(film).row, film: stemOf(film), path: film.name });
+
+/** The row of a film that failed: its name and the reason. */
+const failedRowOf = (film, columns) => ({
+  ...Object.fromEntries(columns.map((name) => [name, null])),
+  film: stemOf(film), path: film.name, status: "failed", error: film.problem.detail,
+});
+
+function table(selection) {
+  const columns = Object.keys(rowOf(selection.find((film) => film.status === "done")));
+  const rows = selection.map((film) => (film.status === "done" ? rowOf(film) : failedRowOf(film, columns)));
+  return new Blob([csv(rows)], { type: "text/csv" });
+}
+
+/** The JSON of the service, without the row, which the page needs. */
+function resultJson(film) {
+  if (film.status === "failed") return { film: film.label, status: "failed", problem: film.problem };
+  const lungs = Object.entries(film.result.lungs).map(([name, { row, ...rest }]) => [name, rest]);
+  return { ...film.result, film: film.label, lungs: Object.fromEntries(lungs) };
+}
+
+const request = ({ id, file, force }, definition, format) => call("download", { id, file, force }, { definition, format });
+
+const settled = () => withStatus("done", "failed");
+
+const SAVES = {
+  mask: (film) => [film.masks[definitionOf(film)], "_mask.png"],
+  overlay: async (film) => [await request(film, definitionOf(film), "overlay"), "_overlay.png"],
+  seg: async (film) => [await request(film, definitionOf(film), "dicom-seg"), "_seg.dcm"],
+  json: (film) => [json(resultJson(film)), ".json"],
+  csv: (film) => [table([film]), ".csv"],
+};
+
+const SAVES_OF_ALL = {
+  "all-json": () => [json({ results: settled().map(resultJson) }), "results.json"],
+  "all-csv": () => [table(settled()), "results.csv"],
+};
+
+/** Save a result of a film, or a table of all films. Throws the problem. */
+export async function save(name, film) {
+  const [content, ending] = name in SAVES ? await SAVES[name](film) : SAVES_OF_ALL[name]();
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name in SAVES ? `${stemOf(film).replaceAll("/", "_")}${ending}` : ending;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,138 @@
+// The screen: name, picture, outlines, numbers, verdict and downloads, always of one film.
+
+import { definitionOf, films, isVeiled, lungsOf } from "./films/film.js";
+import { $, announce, sentence } from "./panel/elements.js";
+import * as panel from "./panel/panel.js";
+import { LOST, showProblem } from "./panel/problems.js";
+import { markSelected, showBadge, showTotals } from "./panel/strip.js";
+import { verdictText } from "./panel/verdict.js";
+import { Viewer } from "./view/viewer.js";
+import { keptView, viewOf } from "./view/views.js";
+import { offerWindows, showReadout } from "./view/readout.js";
+
+const STATUS_TEXTS = { waiting: "Under way", working: "Under way", done: "Loading", failed: "Not segmented" };
+
+/** What is on the screen: the selected film, and its view if it is drawn. */
+export const screen = { film: null, view: null };
+
+export const style = { filled: true, fill: 0.22, isShown: true };
+
+export const viewer = new Viewer($("screen"), () => showReadout(viewer));
+
+let lastFocus = null; // the download button that had the focus before it was hidden
+
+/** The film whose picture, numbers and downloads are on the screen, or null. */
+export const shownFilm = () => (screen.view ? screen.film : null);
+
+/** Select a film. A kept view is drawn at once; another one when it is complete, and nothing until then. */
+export async function select(film) {
+  if (film === screen.film && screen.view) return;
+  const isNew = film !== screen.film;
+  draw(film, film.status === "done" ? keptView(film.id) : null);
+  markSelected(film);
+  if (isNew) announceFilm(film);
+  if (!screen.view && film.status === "done") await load(film);
+}
+
+async function load(film) {
+  const view = await viewOf(film.id).catch(() => null);
+  if (film === screen.film && film.status === "done" && !screen.view) draw(film, view, { isLost: !view });
+}
+
+/** Draw the selected film anew after its state changed. */
+export function refresh(film) {
+  showTotals(screen.film);
+  if (film !== screen.film || screen.view) return;
+  draw(film, null);
+  if (film.status === "done") load(film);
+}
+
+function announceFilm(film) {
+  const about = film.status === "done" ? verdictText(lungsOf(film).quality) : STATUS_TEXTS[film.status];
+  announce(`${film.label}, film ${films.indexOf(film) + 1} of ${films.length}. ${about}`);
+}
+
+/** Draw everything of one film; without its view, the name and the progress or the problem only. */
+function draw(film, view, { isLost = false } = {}) {
+  const isNew = film !== screen.film;
+  lastFocus = document.activeElement?.dataset.save ?? lastFocus;
+  Object.assign(screen, { film, view });
+  $("name").textContent = $("name").title = film.label;
+  $("facts").textContent = view ? panel.facts(film.result) : STATUS_TEXTS[isLost ? "failed" : film.status];
+  for (const id of ["result", "result-head", "downloads", "stage", "readout", "value"]) $(id).hidden = !view;
+  $("cancel").hidden = !["waiting", "working"].includes(film.status);
+  showWait(film, !view && film.status !== "failed" && !isLost);
+  showProblem(isLost ? LOST : film.problem);
+  if (isNew) $("panel-body").scrollTop = 0;
+  showTotals(film);
+  if (view) drawView(view);
+  else clearView();
+}
+
+function drawView(view) {
+  viewer.show(view);
+  offerWindows(view);
+  drawLungs();
+  viewer.draw(); // with the text, not a frame later
+  showReadout(viewer);
+  const button = lastFocus && document.querySelector(`[data-save="${lastFocus}"]`);
+  if (button && document.activeElement === document.body) button.focus();
+  lastFocus = null;
+}
+
+function clearView() {
+  $("veil").hidden = true;
+  delete $("screen").dataset.shown;
+  delete $("stage").dataset.size;
+  viewer.clear();
+  panel.clear();
+}
+
+/** Draw outlines, verdict and measurements of the film on the screen by the selected definition. */
+export function drawLungs() {
+  const { film, view } = screen;
+  if (!view) return;
+  const [definition, veiled] = [definitionOf(film), isVeiled(film)];
+  $("definition").hidden = Object.keys(film.result.lungs).length < 2;
+  document.querySelector(`input[name="definition"][value="${definition}"]`).checked = true;
+  $("save-seg").hidden = !film.result.formats.includes("dicom-seg");
+  viewer.showLungs(view.outlines[definition], lungsOf(film).widths, style);
+  panel.showResult(film.result, definition, veiled);
+  $("veil").hidden = !veiled;
+  $("overlay").style.opacity = veiled || !style.isShown ? 0 : 1;
+  disableSaves();
+  const shows = veiled ? "without the outlines, which are refused" : "with its lungs";
+  $("stage").setAttribute("aria-label", `${film.label} ${shows}`);
+  $("stage").dataset.size = `${view.width} x ${view.height}`;
+  $("screen").dataset.shown = `${film.label} ${definition}`;
+}
+
+function showWait(film, isWaiting) {
+  $("wait").hidden = !isWaiting;
+  $("wait-text").textContent = sentence(film.status === "done" ? "loading the picture…" : film.progress);
+  if (film.status === "working" && film.share) $("wait-bar").value = film.share;
+  else $("wait-bar").removeAttribute("value");
+}
+
+/** Show outlines and measurements of the refused film on the screen. */
+export function reveal() {
+  if (!shownFilm()) return;
+  shownFilm().revealed = true;
+  style.isShown = true;
+  drawLungs();
+}
+
+/** Draw all that depends on the definition, after another one was selected. */
+export function drawDefinition() {
+  films.filter((film) => film.status === "done").forEach(showBadge);
+  drawLungs();
+  if (screen.film) showTotals(screen.film);
+  const film = shownFilm();
+  if (film) announce(`${definitionOf(film)}: ${verdictText(lungsOf(film).quality)}`);
+}
+
+export function disableSaves() {
+  for (const button of document.querySelectorAll("#downloads button")) {
+    button.disabled = Boolean(shownFilm()?.saving.has(button.dataset.save));
+  }
+}

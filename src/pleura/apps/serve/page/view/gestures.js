@@ -1,0 +1,56 @@
+// Mouse, touch and wheel on the film: moving, zooming, window and level.
+
+export class Gestures {
+  constructor(screen, viewer, onHover) {
+    this.screen = screen;
+    this.viewer = viewer;
+    this.onHover = onHover; // called with a point of the screen, or null
+    this.mode = "move"; // or "window"
+    this.pointers = new Map();
+    this.listen();
+  }
+
+  listen() {
+    const { screen, viewer } = this;
+    screen.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      viewer.zoom(Math.exp(-0.0015 * event.deltaY), this.pointOf(event));
+    }, { passive: false });
+    screen.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("button")) return; // with the pointer captured, the button would get no click
+      screen.setPointerCapture(event.pointerId);
+      this.pointers.set(event.pointerId, this.pointOf(event));
+    });
+    screen.addEventListener("pointermove", (event) => {
+      this.onHover(this.pointOf(event));
+      this.drag(event);
+    });
+    screen.addEventListener("pointerleave", () => this.onHover(null));
+    for (const end of ["pointerup", "pointercancel"]) {
+      screen.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
+    }
+    screen.addEventListener("dblclick", () => viewer.reset());
+  }
+
+  /** The point of an event on the screen, px. */
+  pointOf(event) {
+    const { left, top } = this.screen.getBoundingClientRect();
+    return { x: event.clientX - left, y: event.clientY - top };
+  }
+
+  drag(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const now = this.pointOf(event);
+    const other = [...this.pointers.entries()].find(([id]) => id !== event.pointerId)?.[1];
+    this.pointers.set(event.pointerId, now);
+    if (other) {
+      const distance = (a, b) => Math.max(1, Math.hypot(a.x - b.x, a.y - b.y));
+      this.viewer.zoom(distance(now, other) / distance(before, other), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
+    } else if ((this.mode === "window") !== event.shiftKey) {
+      this.viewer.changeWindow((now.x - before.x) / 400, (now.y - before.y) / 400);
+    } else {
+      this.viewer.move(now.x - before.x, now.y - before.y);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// Drawing outlines as vector paths, and the bars of the cardiothoracic widths.
+
+const COLOURS = { right: "#0072b2", left: "#d55e00", heart: "#cc79a7" };
+
+/** Polygons of the worker -> one path. */
+export function pathOf(polygons) {
+  const path = new Path2D();
+  for (const polygon of polygons) {
+    path.moveTo(polygon[0], polygon[1]);
+    for (let i = 2; i < polygon.length; i += 2) path.lineTo(polygon[i], polygon[i + 1]);
+    path.closePath();
+  }
+  return path;
+}
+
+/** Draw lungs and heart. The heart has an outline only; a line lies inside its mask. */
+export function drawLungs(context, paths, { filled, fill, lineWidth }) {
+  for (const [name, colour] of Object.entries(COLOURS)) {
+    const path = paths[name];
+    if (!path) continue;
+    if (filled && name !== "heart") {
+      context.globalAlpha = fill;
+      context.fillStyle = colour;
+      context.fill(path);
+      context.globalAlpha = 1;
+    }
+    context.save();
+    context.clip(path);
+    context.strokeStyle = colour;
+    context.lineWidth = 2 * lineWidth; // its outer half is clipped
+    context.stroke(path);
+    context.restore();
+  }
+}
+
+/** Draw the two widths: white dashes on a dark line, with a tick at each end, inside the width. */
+export function drawBars(context, { heart, thorax }, lineWidth) {
+  for (const { row, left, right } of [thorax, heart]) {
+    const y = row + 0.5;
+    for (const [colour, width, dash] of [["#10171d", 2 * lineWidth, []], ["#ffffff", lineWidth, [4 * lineWidth, 3 * lineWidth]]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.setLineDash(dash);
+      line(context, left, y, right, y);
+      context.setLineDash([]);
+      for (const x of [left + lineWidth, right - lineWidth]) line(context, x, y - 4 * lineWidth, x, y + 4 * lineWidth);
+    }
+  }
+}
+
+function line(context, fromX, fromY, toX, toY) {
+  context.beginPath();
+  context.moveTo(fromX, fromY);
+  context.lineTo(toX, toY);
+  context.stroke();
+}

@@ -1,0 +1,95 @@
+"""The layout of the page at the sizes of common screens, and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+SIZES = [(1366, 650), (1024, 600), (911, 433), (1280, 560)]
+
+PARTS = ("#screen", "#tools", "#panel-head", "#panel-body", "#downloads", "#overview", "#row")
+"""Parts of the page that lie beside or below one another."""
+
+
+def box_of(page: Page, part: str) -> dict[str, float]:
+    box = page.locator(part).bounding_box()
+    assert box is not None, part
+    return dict(box)
+
+
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two boxes share more than the rounding of a pixel."""
+    return all(
+        min(one[at] + one[size], other[at] + other[size]) - max(one[at], other[at]) > 1
+        for at, size in (("x", "width"), ("y", "height"))
+    )
+
+
+def check_nothing_overlaps(page: Page) -> None:
+    boxes = {part: box_of(page, part) for part in (*PARTS, "header", "footer")}
+    for one in boxes:
+        for other in boxes:
+            assert one == other or not overlap(boxes[one], boxes[other]), (one, other)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_nothing_overlaps_and_verdict_and_downloads_are_in_sight(
+    five: Page, films: Path, give: Callable[..., None], width: int, height: int
+) -> None:
+    five.set_viewport_size({"width": width, "height": height})
+    give(five, films / "a.png", films / "b.png", films / "deep/a.png", films / "notes.txt")
+    expect(five.locator("#result")).to_be_visible()
+    check_nothing_overlaps(five)
+    for part in ("#name", "#verdict", *PARTS):
+        box = box_of(five, part)
+        assert box["x"] >= 0, part
+        assert box["y"] >= 0, part
+        assert box["x"] + box["width"] <= width, part
+        assert box["y"] + box["height"] <= height, part
+    assert box_of(five, "#screen")["height"] >= 180
+    assert box_of(five, "#panel-body")["height"] >= 60
+
+
+def test_at_320_px_verdict_film_and_downloads_are_in_sight(
+    five: Page, films: Path, give: Callable[..., None]
+) -> None:
+    five.set_viewport_size({"width": 320, "height": 640})
+    give(five, films / "a.png", films / "b.png")
+    expect(five.locator("#result")).to_be_visible()
+    wide = "() => document.documentElement.scrollWidth - window.innerWidth"
+    assert five.evaluate(wide) <= 0
+    for part in ("#name", "#verdict", "#screen", "#downloads"):
+        box = box_of(five, part)
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= 640, part
+    head = [box_of(five, part) for part in ("#panel-head", "#screen", "#downloads")]
+    assert not any(overlap(one, other) for one in head for other in head if one is not other)
+
+
+def test_the_panel_is_at_its_top_for_another_film(
+    five: Page, films: Path, give: Callable[..., None]
+) -> None:
+    five.set_viewport_size({"width": 911, "height": 433})
+    give(five, films / "a.png", films / "b.png")
+    expect(five.locator("#result")).to_be_visible()
+    scroll = "() => document.getElementById('panel-body').scrollTop"
+    five.evaluate("() => document.getElementById('panel-body').scrollTo(0, 200)")
+    assert five.evaluate(scroll) > 0
+    five.keyboard.press("ArrowRight")
+    expect(five.locator("#name")).to_have_text("b.png")
+    assert five.evaluate(scroll) == 0
+
+
+def test_paper_has_the_film_and_its_result_without_the_tools(
+    five: Page, films: Path, give: Callable[..., Any]
+) -> None:
+    give(five, films / "a.png", films / "b.png")
+    expect(five.locator("#result")).to_be_visible()
+    five.emulate_media(media="print")
+    for part in ("#tools", "#strip", "#downloads", "header", "footer"):
+        expect(five.locator(part)).to_be_hidden()
+    for part in ("#film", "#name", "#verdict", "#areas", "#ratios"):
+        expect(five.locator(part)).to_be_visible()
