@@ -222,6 +222,12 @@ class ProbabilityMaps:
             height, width = self.frame.height, self.frame.width
         return channels, height, width
 
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """Height and width of a stored pixel, in pixels of the film."""
+        _, height, width = self.shape
+        return height / self.stored.shape[1], width / self.stored.shape[2]
+
     def __len__(self) -> int:
         return len(self.stored)
 

@@ -29,6 +29,8 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[Seen]:
             left_share=0.12,
             exchanged=False,
             heart_side=None,
+            heart_found=None,
+            ratio_spread=None,
             shape=rng.normal(size=len(FEATURES) - 2),
         )
         dice = 1 - 2 * float(np.sqrt(lack * unsure))

@@ -295,9 +295,7 @@ def _keep(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
 
 def _heart(maps: ProbabilityMaps, channel: int, notes: list[str]) -> Mask:
     """The heart: one piece, without holes, thin parts, or a part along the diaphragm."""
-    square = maps.stored[channel]
-    height, width = (full / part for full, part in zip(maps.shape[1:], square.shape, strict=True))
-    trimmed = trim_heart(square, THRESHOLD, (height, width))
+    trimmed = trim_heart(maps.stored[channel], THRESHOLD, maps.pixel)
     if trimmed.share >= NOTED:
         notes.append(
             f"cut {trimmed.share:.0%} off the heart: thin parts, or a part along the diaphragm"

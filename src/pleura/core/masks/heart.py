@@ -15,7 +15,7 @@ from pleura.core.arrays import Mask, Probabilities
 from pleura.core.masks.components import bounding_box, fill_holes, split_pieces, window
 from pleura.core.types import Box
 
-__all__ = ["Trimmed", "trim_heart"]
+__all__ = ["Trimmed", "heart_width", "trim_heart"]
 
 THIN = 0.06
 """Half the width of the thinnest part that stays, over the heart's size, the root of its area. The
@@ -61,26 +61,56 @@ def trim_heart(heart: Probabilities, threshold: float, pixel: tuple[float, float
     - Below a notch in the outline, the heart reaches no farther to that side than at the notch.
     - The map is smoothed, and with it the outline.
     """
-    mask = heart >= threshold
-    pieces = split_pieces(mask, share=1.0)
-    if not pieces.count or (area := pieces.large[0].area) < FEWEST:
+    piece = _find(heart >= threshold, pixel)
+    if piece is None:
         return Trimmed(heart, 0.0)
-    whole, _, _ = fill_holes(pieces.chosen([pieces.large[0].label], share=1.0))
-    size = np.sqrt(area * pixel[0] * pixel[1])
-    scale = float(size / pixel[0]), float(size / pixel[1])
-    box = _around(pieces.large[0].box, scale, heart.shape)
-    inside = whole[window(box)]
-    kept = _without_thin(inside, scale)
-    if _cut_spill(kept, scale):
-        kept = _without_thin(kept, scale)  # of the spill, what lies between notch and diaphragm
-    if not kept.any():
-        return Trimmed(heart, 0.0)
-    trimmed = heart[window(box)].copy()
-    cut = inside & ~kept
+    at, scale = window(piece.box), piece.scale
+    trimmed = heart[at].copy()
+    cut = piece.whole & ~piece.kept
     trimmed[cut] = 0
     out = heart.copy()
-    out[window(box)] = _smoothed(trimmed, (SMOOTH * scale[0], SMOOTH * scale[1]))
-    return Trimmed(out, float(np.count_nonzero(cut) / np.count_nonzero(inside)))
+    out[at] = _smoothed(trimmed, (SMOOTH * scale[0], SMOOTH * scale[1]))
+    return Trimmed(out, float(np.count_nonzero(cut) / np.count_nonzero(piece.whole)))
+
+
+def heart_width(heart: Probabilities, threshold: float, pixel: tuple[float, float]) -> int:
+    """Columns of the square that the trimmed heart spans at `threshold`; 0 if it is not there."""
+    piece = _find(heart >= threshold, pixel)
+    box = None if piece is None else bounding_box(piece.kept)
+    return 0 if box is None else box.width
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """The largest piece of a mask of the square."""
+
+    box: Box
+    """Around it, with room for the smoothing."""
+
+    scale: tuple[float, float]
+    """The heart's size, in rows and in columns of the square."""
+
+    whole: Mask
+    """Inside the box, without holes."""
+
+    kept: Mask
+    """The same without the parts to cut off."""
+
+
+def _find(mask: Mask, pixel: tuple[float, float]) -> _Piece | None:
+    """The largest piece of (S, S) `mask`; None if it is too small to be trimmed."""
+    pieces = split_pieces(mask, share=1.0)
+    if not pieces.count or (area := pieces.large[0].area) < FEWEST:
+        return None
+    filled, _, _ = fill_holes(pieces.chosen([pieces.large[0].label], share=1.0))
+    size = np.sqrt(area * pixel[0] * pixel[1])
+    scale = float(size / pixel[0]), float(size / pixel[1])
+    box = _around(pieces.large[0].box, scale, mask.shape)
+    whole = filled[window(box)]
+    kept = _without_thin(whole, scale)
+    if _cut_spill(kept, scale):
+        kept = _without_thin(kept, scale)  # of the spill, what lies between notch and diaphragm
+    return _Piece(box, scale, whole, kept) if kept.any() else None
 
 
 def _around(box: Box, scale: tuple[float, float], shape: tuple[int, ...]) -> Box:

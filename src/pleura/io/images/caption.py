@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pleura.core.arrays import Verdict
 from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
-from pleura.core.types import Segmentation
+from pleura.core.types import Quality, Segmentation
 
 __all__ = ["captioned"]
 
@@ -85,6 +85,17 @@ def _legend(found: Segmentation) -> Iterator[_Entry]:
     ratio = found.measurements.cardiothoracic_ratio
     if ratio is not None:
         yield _Entry(f"CTR {ratio:.2f}: width of heart / chest", "bar")
+    elif not found.quality.gives_ratio:
+        yield _Entry("CTR: not given")
+
+
+def _warnings(quality: Quality) -> Iterator[_Entry]:
+    """The verdict unless it is `ok`, the reasons for it, and those for which there is no ratio."""
+    if quality.verdict != "ok":
+        yield _Entry(_SAYS[quality.verdict], colour=_WARNING)
+    heart = () if quality.heart is None else quality.heart.doubts
+    for doubt in (*quality.doubts, *heart):
+        yield _Entry(doubt.text)
 
 
 def _placed(found: Segmentation, font: _Font, width: int) -> Iterator[_Placed]:
@@ -101,10 +112,7 @@ def _placed(found: Segmentation, font: _Font, width: int) -> Iterator[_Placed]:
             yield _Placed(edge + left, line, piece)
             taken = _mark_px(piece, size) + font.getlength(words)
         left += taken + 1.2 * size
-    if found.quality.verdict == "ok":
-        return
-    said = _Entry(_SAYS[found.quality.verdict], colour=_WARNING)
-    for text in (said, *(_Entry(doubt.text) for doubt in found.quality.doubts)):
+    for text in _warnings(found.quality):
         for words in _wrapped(text, font, room):
             line += 1
             yield _Placed(edge, line, _Entry(words, colour=text.colour))

@@ -60,7 +60,13 @@ def marked_overlay(segmentation: Segmentation) -> Image.Image:
 def overlay_image(segmentation: Segmentation) -> Image.Image:
     """The film in RGB with the lungs outlined and lightly filled, of the film's own size."""
     film = segmentation.radiograph.pixels
-    painted = paint(film, segmentation.right, segmentation.left, heart=segmentation.heart)
+    painted = paint(
+        film,
+        segmentation.right,
+        segmentation.left,
+        heart=segmentation.heart,
+        widths=segmentation.measurements.cardiothoracic_ratio is not None,
+    )
     return Image.fromarray(painted)
 
 

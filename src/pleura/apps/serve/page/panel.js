@@ -33,7 +33,7 @@ const VERDICTS = {
 };
 
 /** A verdict for screen readers: its name and its reasons. */
-export const verdictText = ({ verdict, doubts }) => [VERDICTS[verdict].name, ...doubts.map((doubt) => doubt.text)].join(". ");
+export const verdictText = ({ verdict, doubts, heart }) => [VERDICTS[verdict].name, ...[...doubts, ...(heart?.doubts ?? [])].map((doubt) => doubt.text)].join(". ");
 
 /** The badge of a thumbnail: a sign, and a name for screen readers. */
 export function badge({ verdict }) {
@@ -77,9 +77,11 @@ export function showResult(result, definition) {
   ];
   if (m.heart_area_px !== null) {
     ratios.push(["Heart, px", formatted(integer, m.heart_area_px), "dot heart"]);
-    ratios.push(["Cardiothoracic ratio", formatted(twoDecimals, m.cardiothoracic_ratio), "bar"]);
+    ratios.push(["Cardiothoracic ratio", formatted(twoDecimals, m.cardiothoracic_ratio), m.cardiothoracic_ratio === null ? "" : "bar"]);
   }
   $("ratios").replaceChildren(...ratios.map(([name, value, signClass]) => wrap("div", term(name, signClass), text("dd", value))));
+  const reasons = (lungs.quality.heart?.doubts ?? []).map((doubt) => text("li", doubt.text));
+  $("heart-doubts").replaceChildren(...reasons);
   const notes = [...result.notes, ...lungs.notes];
   $("notes").replaceChildren(...(notes.length ? notes : ["no notes"]).map((note) => text("li", sentence(note))));
   $("made-by").textContent = `Weights ${result.provenance.weights_name}, pleura ${result.provenance.version}.`;
@@ -90,7 +92,7 @@ export function clear() {
   delete $("verdict").dataset.verdict;
   document.querySelector("#verdict .sign").textContent = "";
   for (const id of ["verdict-name", "verdict-text", "estimate", "made-by"]) $(id).textContent = "";
-  for (const id of ["doubts", "areas", "ratios", "notes"]) $(id).replaceChildren();
+  for (const id of ["doubts", "areas", "ratios", "heart-doubts", "notes"]) $(id).replaceChildren();
 }
 
 /** Size, view and spacing of a film on one line. */

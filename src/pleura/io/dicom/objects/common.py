@@ -142,9 +142,11 @@ def series_suffix(found: Segmentation) -> str:
 
 def remarks(found: Segmentation) -> list[str]:
     """All text that belongs to a result: verdict, reasons to doubt, notes."""
+    heart = found.quality.heart
     return [
         SAID[found.quality.verdict],
         *(doubt.text for doubt in found.quality.doubts),
+        *(doubt.text for doubt in (() if heart is None else heart.doubts)),
         *dict.fromkeys(found.notes),
     ]
 

@@ -31,7 +31,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from pleura.core.arrays import Verdict
-from pleura.core.types import Segmentation
+from pleura.core.types import HeartQuality, Quality, Segmentation
 from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
@@ -75,7 +75,8 @@ def dicom_sr(
     """A Comprehensive SR of the areas and ratios; `film` is of `io.dicom.source.FilmHeader`.
 
     A group of measurements for each part: both lungs, right lung, left lung and, where the weights
-    have one, the heart; the first also holds Pleura's verdict on the result, with its reasons. With
+    have one, the heart; the first also holds Pleura's verdict on the result, with its reasons, and
+    that of the heart the verdict on the cardiothoracic ratio, which is left out unless `ok`. With
     `seg`, a Segmentation of the same film, a part's group refers to its segment; without one, to
     the film alone. What is undefined is left out. Verdict, doubts and notes are comments, too.
     """
@@ -126,29 +127,29 @@ class _Report:
         both += _ratios(RIGHT_TO_LEFT, measured.right_to_left_ratio)
         site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
         both += _ratios(ESTIMATED_DICE, self.found.quality.estimated_dice)
-        yield self._of_film("Both lungs", site=site, values=both, judged=list(self._judged()))
+        judged = list(_judged(self.found.quality))
+        yield self._of_film("Both lungs", site=site, values=both, judged=judged)
         yield self._of_part(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
         yield self._of_part(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
         if measured.heart_area_px is not None:
             heart = _areas(measured.heart_area_px, None)
             heart += _ratios(CARDIOTHORACIC, measured.cardiothoracic_ratio)
-            yield self._of_part(HEART, heart)
+            verdict = self.found.quality.heart
+            yield self._of_part(HEART, heart, None if verdict is None else list(_judged(verdict)))
 
-    def _judged(self) -> Iterator[QualitativeEvaluation]:
-        """The verdict on the whole result and the reasons for it, each as a code."""
-        quality = self.found.quality
-        yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
-        for doubt in quality.doubts:
-            value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
-            yield QualitativeEvaluation(DOUBT, value)
-
-    def _of_part(self, part: int, values: list[Measurement]) -> Any:
+    def _of_part(
+        self,
+        part: int,
+        values: list[Measurement],
+        judged: list[QualitativeEvaluation] | None = None,
+    ) -> Any:
         """A part's group: of its segment, or of the film where there is no Segmentation."""
         site = FindingSite(PARTS[part], laterality=SIDES.get(part))
         if self.seg is None:
-            return self._of_film(LABELS[part], site=site, values=values)
+            return self._of_film(LABELS[part], site=site, values=values, judged=judged)
         return PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=self._segment(part, self.seg),
+            qualitative_evaluations=judged,
             **self._group(LABELS[part], site=site, values=values),
         )
 
@@ -204,6 +205,14 @@ class _Report:
     def _uid(self, name: str) -> str:
         """Of something inside the report; the same in every report of this result."""
         return result_uid(self.film.SOPInstanceUID, self.found.provenance, f"sr/{name}")
+
+
+def _judged(quality: Quality | HeartQuality) -> Iterator[QualitativeEvaluation]:
+    """A verdict and the reasons for it, each as a code."""
+    yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
+    for doubt in quality.doubts:
+        value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
+        yield QualitativeEvaluation(DOUBT, value)
 
 
 def _areas(px: int, cm2: float | None) -> list[Measurement]:
