@@ -229,6 +229,12 @@ class ProbabilityMaps:
         """The same maps mirrored left to right; twice is the same as not at all, bit by bit."""
         return replace(self, mirrored=not self.mirrored)
 
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """Height and width of a stored pixel, in pixels of the film."""
+        _, height, width = self.shape
+        return height / self.stored.shape[1], width / self.stored.shape[2]
+
     def __len__(self) -> int:
         return len(self.stored)
 

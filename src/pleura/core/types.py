@@ -141,6 +141,17 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartQuality:
+    """The verdict on the heart and the cardiothoracic ratio, apart from that on the lungs."""
+
+    verdict: Verdict
+    """Unless it is `ok`, `Measurements.cardiothoracic_ratio` is None."""
+
+    doubts: tuple[Doubt, ...] = ()
+    """Why the verdict is not `ok`; empty if it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """The verdict on a result, the Dice estimated for it, and the reasons to doubt it."""
 
@@ -151,6 +162,14 @@ class Quality:
 
     doubts: tuple[Doubt, ...] = ()
     """Why the verdict is not `ok`, most serious first; empty if it is `ok`."""
+
+    heart: HeartQuality | None = None
+    """Of the heart; the other fields are of the lungs. None where the weights have no heart."""
+
+    @property
+    def gives_ratio(self) -> bool:
+        """Whether the cardiothoracic ratio is given."""
+        return self.heart is None or self.heart.verdict == "ok"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -130,13 +130,21 @@ def _judged(
     made_by: Provenance,
 ) -> Segmentation:
     """The masks with their verdict and measurements."""
+    quality = judge(maps, lungs, card, definition=made_by.definition, doubts=film.doubts)
+    measured = measure(
+        lungs.right,
+        lungs.left,
+        heart=lungs.heart,
+        spacing=film.spacing,
+        gives_ratio=quality.gives_ratio,
+    )
     return Segmentation(
         radiograph=film,
         lungs=lungs,
         probabilities=maps,
         channels=card.channels,
-        quality=judge(maps, lungs, card, definition=made_by.definition, doubts=film.doubts),
-        measurements=measure(lungs.right, lungs.left, heart=lungs.heart, spacing=film.spacing),
+        quality=quality,
+        measurements=measured,
         provenance=made_by,
     )
 

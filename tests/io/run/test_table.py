@@ -76,6 +76,8 @@ def test_a_done_row_holds_the_measurements(segmentation: Segmentation) -> None:
         "left_box": "12 30 36 38",
         "lungs_box": "10 5 36 38",
         "heart_area_px": "270",  # 15 x 18
+        "heart_verdict": "",  # none was given in this fixture
+        "heart_doubts": "",
         "uid": "",  # only where it was asked for
         "seconds": "1.25",
         "notes": "a note; another",  # each once

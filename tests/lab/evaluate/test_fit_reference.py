@@ -33,6 +33,8 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[ResultFeatures]:
             left_share=0.12,
             exchanged=False,
             heart_side=None,
+            heart_found=None,
+            ratio_spread=None,
         )
         film = FilmFeatures(numbers=rng.normal(size=KNOWN), unsure=unsure)
         dice = 1 - 2 * float(np.sqrt(lack * unsure))

@@ -20,6 +20,7 @@ from pleura.core.masks.components import (
     split_pieces,
     window,
 )
+from pleura.core.masks.heart import trim_heart
 from pleura.core.masks.seam import find_seam, looks_joined
 from pleura.core.types import Box, LungMasks
 
@@ -42,6 +43,9 @@ public masks, no test film among them."""
 
 PIECE_SHARE = 0.15
 """A piece apart from its lung stays if it has this share of the lung's largest piece."""
+
+NOTED = 0.01
+"""The smallest share of the heart whose cutting off is noted."""
 
 APART = 0.6
 """Centroids of two lungs lie this many widths of the wider one apart, or more; 0.86 is the
@@ -107,7 +111,7 @@ def clean(
     right, left = _settle(sides, notes)
     heart = None
     if "heart" in channels:
-        heart = _largest(probabilities.above(channels.index("heart"), THRESHOLD), notes)
+        heart = _heart(probabilities, channels.index("heart"), notes)
     return LungMasks(right, left, heart, tuple(notes))
 
 
@@ -288,8 +292,14 @@ def _keep(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
     return _chosen(pieces, pieces.large)
 
 
-def _largest(mask: Mask, notes: list[str]) -> Mask:
-    """The heart: one piece, without holes."""
+def _heart(maps: ProbabilityMaps, channel: int, notes: list[str]) -> Mask:
+    """The heart: one piece, without holes, thin parts, or a part along the diaphragm."""
+    trimmed = trim_heart(maps.stored[channel], THRESHOLD, maps.pixel)
+    if trimmed.share >= NOTED:
+        notes.append(
+            f"cut {trimmed.share:.0%} off the heart: thin parts, or a part along the diaphragm"
+        )
+    mask = ProbabilityMaps(trimmed.heart[None], maps.frame).above(0, THRESHOLD)
     pieces = split_pieces(mask, share=1.0)
     if not pieces.count:
         notes.append("no heart was found")

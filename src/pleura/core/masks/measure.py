@@ -31,7 +31,12 @@ class TransverseWidth:
 
 
 def measure(
-    right: Mask, left: Mask, *, heart: Mask | None = None, spacing: Spacing | None = None
+    right: Mask,
+    left: Mask,
+    *,
+    heart: Mask | None = None,
+    spacing: Spacing | None = None,
+    gives_ratio: bool = True,
 ) -> Measurements:
     """Measure masks of one film, each (H, W) bool; in cm2 too if the spacing is known.
 
@@ -40,12 +45,12 @@ def measure(
     extent right of the midline plus the largest left of it, whatever rows they lie in, which is
     the width of the heart's box. The thorax's is the longest run along one row from the outer
     edge of one lung to that of the other. Both are horizontal, so the ratio needs no spacing. It
-    is None without a heart, or with a lung missing.
+    is None without a heart, or with a lung missing, or unless `gives_ratio`.
     """
     lungs = right | left
     right_px, left_px, lungs_px = (int(np.count_nonzero(mask)) for mask in (right, left, lungs))
     cm2 = None if spacing is None else spacing.row_mm * spacing.col_mm / MM2_PER_CM2
-    widths = transverse_widths(right, left, heart)
+    widths = transverse_widths(right, left, heart) if gives_ratio else None
     right_box, left_box, lungs_box = (bounding_box(mask) for mask in (right, left, lungs))
     return Measurements(
         right_area_px=right_px,

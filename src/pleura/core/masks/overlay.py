@@ -75,13 +75,18 @@ def _percentiles(pixels: Pixels) -> tuple[float, float]:
 
 
 def paint(
-    pixels: Pixels, right: Mask, left: Mask, *, heart: Mask | None = None
+    pixels: Pixels,
+    right: Mask,
+    left: Mask,
+    *,
+    heart: Mask | None = None,
+    widths: bool = True,
 ) -> NDArray[np.uint8]:
     """(H, W) film and masks -> (H, W, 3) uint8 RGB: lungs outlined and lightly filled.
 
     The heart is outlined only: by the definition `whole`, lung lies behind it. Outlines lie
-    inside their mask, `outline_width` pixels wide. With a heart, the two widths whose ratio is
-    the cardiothoracic one are drawn as dashed bars.
+    inside their mask, `outline_width` pixels wide. With a heart and `widths`, the two
+    widths whose ratio is the cardiothoracic one are drawn as dashed bars.
     """
     picture = np.repeat(display(pixels)[:, :, None], 3, axis=2)
     width = outline_width(*pixels.shape)
@@ -93,7 +98,7 @@ def paint(
         box = None if mask is None else bounding_box(mask)
         if mask is not None and box is not None:
             _draw(picture[window(box)], mask[window(box)], colour, (fill, width))
-    for bar in transverse_widths(right, left, heart) or ():
+    for bar in (transverse_widths(right, left, heart) if widths else None) or ():
         _draw_bar(picture, bar, width)
     return picture
 

@@ -10,9 +10,9 @@ from pleura.core.frame import ProbabilityMaps
 from pleura.core.quality.features import Contact, Features, measure_features
 from pleura.core.quality.film import FilmFeatures, measure_film
 from pleura.core.reference import ReferenceValues, read_reference_values
-from pleura.core.types import Doubt, LungMasks, Quality
+from pleura.core.types import Doubt, HeartQuality, LungMasks, Quality
 
-__all__ = ["DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
+__all__ = ["DOUBTS", "HEART_DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
 
 DOUBTS = {
     "no_lungs": "No lung was found: do not use this result; is it a frontal chest film?",
@@ -39,6 +39,16 @@ DOUBTS = {
 }
 """Every code with its sentence, most serious first."""
 
+HEART_DOUBTS = {
+    "film_refused": "The film was refused: no cardiothoracic ratio is given.",
+    "no_heart": "No heart was found: no cardiothoracic ratio is given.",
+    "no_chest_width": "A lung is missing, and with it the width of the chest: no cardiothoracic "
+    "ratio is given.",
+    "unsure_heart_width": "The width of the heart is unsure: no cardiothoracic ratio is given; "
+    "measure it on the film.",
+}
+"""Every code of a doubt about the heart with its sentence, most serious first."""
+
 REFUSING = ("no_lungs", "not_a_chest_film")
 """Codes with which a result is refused; any other code gives the verdict `review`."""
 
@@ -58,6 +68,11 @@ UNEQUAL = 2.5
 HEART_ON_RIGHT = -0.02
 """The smallest usual `Features.heart_side`. Of a third of the films to train on, 0 to 1.6 % of
 adults' and 4.5 % of children's have less; of the same films mirrored, 93 to 98 % and 84 %."""
+
+
+RATIO_SPREAD = 0.15
+"""The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures,
+on films to train on, how many keep their ratio and how far two networks agree on it."""
 
 
 def judge(
@@ -91,8 +106,29 @@ def conclude(
     if reference.estimate and dice is not None and dice < reference.estimate.poor:
         codes.add("unsure_edges")
     if codes & set(REFUSING):  # without a chest film there is no true mask, and no Dice
-        return Quality("refused", None, _doubts(codes & set(REFUSING), seen))
-    return Quality("review" if codes else "ok", dice, _doubts(codes, seen))
+        heart = _of_heart(seen, is_refused=True)
+        return Quality("refused", None, _doubts(codes & set(REFUSING), seen), heart)
+    return Quality("review" if codes else "ok", dice, _doubts(codes, seen), _of_heart(seen))
+
+
+def _of_heart(seen: Features, *, is_refused: bool = False) -> HeartQuality | None:
+    """The verdict on the heart; None if the weights have no heart."""
+    if seen.heart_found is None:
+        return None
+    if is_refused:
+        return HeartQuality("refused", _heart_doubts({"film_refused"}))
+    spread = seen.ratio_spread
+    doubts = {
+        "no_heart": not seen.heart_found,
+        "no_chest_width": not (seen.right_share and seen.left_share),
+        "unsure_heart_width": spread is not None and spread > RATIO_SPREAD,
+    }
+    codes = {code for code, is_met in doubts.items() if is_met}
+    return HeartQuality("review" if codes else "ok", _heart_doubts(codes))
+
+
+def _heart_doubts(codes: set[str]) -> tuple[Doubt, ...]:
+    return tuple(Doubt(code, text) for code, text in HEART_DOUBTS.items() if code in codes)
 
 
 def estimated_dice(seen: Features, reference: ReferenceValues) -> float | None:

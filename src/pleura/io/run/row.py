@@ -67,6 +67,14 @@ class Row:
     left_box: str | None = None
     heart_area_px: int | None = None
     cardiothoracic_ratio: float | None = None
+    """Only where `heart_verdict` is `ok`."""
+
+    heart_verdict: str = ""
+    """`ok`, `review` or `refused`; empty where the weights have no heart."""
+
+    heart_doubts: str = ""
+    """Codes of the reasons for which there is no ratio, with `; ` between."""
+
     uid: str | None = None
     """The film's SOPInstanceUID; only if it was requested."""
 
@@ -115,6 +123,7 @@ def done_row(
     radiograph, measured = segmentation.radiograph, segmentation.measurements
     spacing = radiograph.spacing
     height, width = radiograph.size
+    heart = segmentation.quality.heart
     return Row(
         film=film.as_posix(),
         path=str(path),
@@ -123,6 +132,8 @@ def done_row(
         verdict=segmentation.quality.verdict,
         estimated_dice=segmentation.quality.estimated_dice,
         doubts="; ".join(doubt.code for doubt in segmentation.quality.doubts),
+        heart_verdict="" if heart is None else heart.verdict,
+        heart_doubts="" if heart is None else "; ".join(doubt.code for doubt in heart.doubts),
         height=height,
         width=width,
         view=radiograph.view,

@@ -50,6 +50,11 @@ def _quality_headers(quality: Quality) -> dict[str, str]:
         headers["Pleura-Estimated-Dice"] = f"{quality.estimated_dice:.4g}"
     if quality.doubts:
         headers["Pleura-Doubts"] = ", ".join(doubt.code for doubt in quality.doubts)
+    if quality.heart is not None:
+        headers["Pleura-Heart-Verdict"] = quality.heart.verdict
+        if quality.heart.doubts:
+            codes = (doubt.code for doubt in quality.heart.doubts)
+            headers["Pleura-Heart-Doubts"] = ", ".join(codes)
     return headers
 
 

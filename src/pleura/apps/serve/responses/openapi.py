@@ -6,20 +6,44 @@ problems have another media type, and models would add titles and references to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from pleura.apps.serve.responses.problem_details import MEDIA_TYPE, PROBLEM_SCHEMA
 from pleura.core.arrays import Verdict
-from pleura.core.quality.verdict import DOUBTS
+from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS
 
 __all__ = ["PROBLEMS", "READY", "SEGMENTATIONS"]
 
 _VERDICTS = list(get_args(Verdict))
 
+
+def _doubts(codes: Iterable[str]) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "description": "Why the verdict is not `ok`; the most serious first.",
+        "items": {
+            "type": "object",
+            "required": ["code", "text"],
+            "additionalProperties": False,
+            "properties": {"code": {"enum": list(codes)}, "text": {"type": "string"}},
+        },
+    }
+
+
+_HEART: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "The verdict on the heart and the cardiothoracic ratio, which is null unless "
+    "this verdict is `ok`; null if the weights have no heart.",
+    "required": ["verdict", "doubts"],
+    "additionalProperties": False,
+    "properties": {"verdict": {"enum": _VERDICTS}, "doubts": _doubts(HEART_DOUBTS)},
+}
+
 _QUALITY: dict[str, Any] = {
     "type": "object",
     "description": "Pleura's verdict on its own result.",
-    "required": ["verdict", "estimated_dice", "doubts"],
+    "required": ["verdict", "estimated_dice", "doubts", "heart"],
     "additionalProperties": False,
     "properties": {
         "verdict": {
@@ -32,16 +56,8 @@ _QUALITY: dict[str, Any] = {
             "maximum": 1,
             "description": "Estimated Dice with a reader's outline; null if it is unknown.",
         },
-        "doubts": {
-            "type": "array",
-            "description": "Why the verdict is not `ok`; the most serious first.",
-            "items": {
-                "type": "object",
-                "required": ["code", "text"],
-                "additionalProperties": False,
-                "properties": {"code": {"enum": list(DOUBTS)}, "text": {"type": "string"}},
-            },
-        },
+        "doubts": _doubts(DOUBTS),
+        "heart": _HEART,
     },
 }
 
@@ -56,6 +72,16 @@ _HEADERS: dict[str, Any] = {
     },
     "Pleura-Doubts": {
         "description": "For files: the codes of the doubts, separated by commas, if there are any.",
+        "schema": {"type": "string"},
+    },
+    "Pleura-Heart-Verdict": {
+        "description": "For files: `quality.heart.verdict` of the JSON, if the weights have a "
+        "heart.",
+        "schema": {"enum": _VERDICTS},
+    },
+    "Pleura-Heart-Doubts": {
+        "description": "For files: the codes of the doubts about the heart, separated by commas, "
+        "if there are any.",
         "schema": {"type": "string"},
     },
 }

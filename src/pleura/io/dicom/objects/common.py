@@ -144,10 +144,12 @@ def series_suffix(segmentation: Segmentation) -> str:
 
 
 def remarks(segmentation: Segmentation) -> list[str]:
-    """All remarks on a result: verdict, doubts, notes."""
+    """All remarks on a result: verdict, doubts, doubts about the heart, notes."""
+    heart = segmentation.quality.heart
     return [
         VERDICT_TEXTS[segmentation.quality.verdict],
         *(doubt.text for doubt in segmentation.quality.doubts),
+        *(doubt.text for doubt in (() if heart is None else heart.doubts)),
         *dict.fromkeys(segmentation.notes),
     ]
 

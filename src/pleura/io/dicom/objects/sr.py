@@ -31,7 +31,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from pleura.core.arrays import Verdict
-from pleura.core.types import Segmentation
+from pleura.core.types import HeartQuality, Quality, Segmentation
 from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
@@ -75,8 +75,9 @@ def dicom_sr(
     """A Comprehensive SR of the areas and ratios; `film` is of `io.dicom.source.FilmHeader`.
 
     There is a group of measurements for each part: both lungs, right lung, left lung and, if the
-    weights have one, the heart. The first also holds the verdict and the doubts. With `seg`, a
-    Segmentation of the same film, a part's group refers to its segment; without one, to the film.
+    weights have one, the heart. The first also holds the verdict and the doubts, and that of the
+    heart the verdict on the cardiothoracic ratio, which is left out unless it is `ok`. With `seg`,
+    a Segmentation of the same film, a part's group refers to its segment; without one, to the film.
     Undefined values are left out. Verdict, doubts and notes are also written as comments.
     """
     sr: Dataset = ComprehensiveSR(
@@ -126,29 +127,31 @@ class _Report:
         both += _ratios(RIGHT_TO_LEFT, measured.right_to_left_ratio)
         site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
         both += _ratios(ESTIMATED_DICE, self.segmentation.quality.estimated_dice)
-        yield self._of_film("Both lungs", site=site, values=both, verdict=list(self._verdict()))
+        verdict = list(_evaluations(self.segmentation.quality))
+        yield self._of_film("Both lungs", site=site, values=both, verdict=verdict)
         yield self._of_part(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
         yield self._of_part(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
         if measured.heart_area_px is not None:
             heart = _areas(measured.heart_area_px, None)
             heart += _ratios(CARDIOTHORACIC, measured.cardiothoracic_ratio)
-            yield self._of_part(HEART, heart)
+            quality = self.segmentation.quality.heart
+            yield self._of_part(
+                HEART, heart, None if quality is None else list(_evaluations(quality))
+            )
 
-    def _verdict(self) -> Iterator[QualitativeEvaluation]:
-        """The verdict on the result and its doubts, each as a code."""
-        quality = self.segmentation.quality
-        yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
-        for doubt in quality.doubts:
-            value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
-            yield QualitativeEvaluation(DOUBT, value)
-
-    def _of_part(self, part: int, values: list[Measurement]) -> Any:
+    def _of_part(
+        self,
+        part: int,
+        values: list[Measurement],
+        verdict: list[QualitativeEvaluation] | None = None,
+    ) -> Any:
         """A part's group; it refers to its segment, or to the film without a Segmentation."""
         site = FindingSite(PARTS[part], laterality=SIDES.get(part))
         if self.seg is None:
-            return self._of_film(LABELS[part], site=site, values=values)
+            return self._of_film(LABELS[part], site=site, values=values, verdict=verdict)
         return PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=self._segment(part, self.seg),
+            qualitative_evaluations=verdict,
             **self._group(LABELS[part], site=site, values=values),
         )
 
@@ -204,6 +207,14 @@ class _Report:
     def _uid(self, name: str) -> str:
         """The UID of an item of the report; the same in every report of this result."""
         return result_uid(self.film.SOPInstanceUID, self.segmentation.provenance, f"sr/{name}")
+
+
+def _evaluations(quality: Quality | HeartQuality) -> Iterator[QualitativeEvaluation]:
+    """A verdict and its doubts, each as a code."""
+    yield QualitativeEvaluation(VERDICT, VERDICTS[quality.verdict])
+    for doubt in quality.doubts:
+        value = Code(doubt.code, OUR_SCHEME, doubt.code.replace("_", " ").capitalize())
+        yield QualitativeEvaluation(DOUBT, value)
 
 
 def _areas(px: int, cm2: float | None) -> list[Measurement]:

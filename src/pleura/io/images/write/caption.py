@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pleura.core.arrays import Verdict
 from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
-from pleura.core.types import Segmentation
+from pleura.core.types import Quality, Segmentation
 
 __all__ = ["captioned"]
 
@@ -85,6 +85,17 @@ def _legend(segmentation: Segmentation) -> Iterator[_Entry]:
     ratio = segmentation.measurements.cardiothoracic_ratio
     if ratio is not None:
         yield _Entry(f"CTR {ratio:.2f}: width of heart / chest", "bar")
+    elif not segmentation.quality.gives_ratio:
+        yield _Entry("CTR: not given")
+
+
+def _warnings(quality: Quality) -> Iterator[_Entry]:
+    """The verdict unless it is `ok`, its doubts, and the doubts for which no ratio is given."""
+    if quality.verdict != "ok":
+        yield _Entry(_VERDICT_LINES[quality.verdict], colour=_WARNING_COLOUR)
+    heart = () if quality.heart is None else quality.heart.doubts
+    for doubt in (*quality.doubts, *heart):
+        yield _Entry(doubt.text)
 
 
 def _pieces(segmentation: Segmentation, font: _Font, width: int) -> Iterator[_Piece]:
@@ -101,10 +112,7 @@ def _pieces(segmentation: Segmentation, font: _Font, width: int) -> Iterator[_Pi
             yield _Piece(edge + left, line, piece)
             taken = _mark_px(piece, size) + font.getlength(words)
         left += taken + 1.2 * size
-    if segmentation.quality.verdict == "ok":
-        return
-    verdict = _Entry(_VERDICT_LINES[segmentation.quality.verdict], colour=_WARNING_COLOUR)
-    for entry in (verdict, *(_Entry(doubt.text) for doubt in segmentation.quality.doubts)):
+    for entry in _warnings(segmentation.quality):
         for words in _wrapped(entry, font, room):
             line += 1
             yield _Piece(edge, line, _Entry(words, colour=entry.colour))

@@ -61,7 +61,13 @@ def marked_overlay(segmentation: Segmentation) -> Image.Image:
 def overlay_image(segmentation: Segmentation) -> Image.Image:
     """The film in RGB with the lungs outlined and lightly filled, at the film's size."""
     film = segmentation.radiograph.pixels
-    painted = paint(film, segmentation.right, segmentation.left, heart=segmentation.heart)
+    painted = paint(
+        film,
+        segmentation.right,
+        segmentation.left,
+        heart=segmentation.heart,
+        widths=segmentation.measurements.cardiothoracic_ratio is not None,
+    )
     return Image.fromarray(painted)
 
 

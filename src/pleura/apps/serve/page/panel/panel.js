@@ -11,6 +11,8 @@ export function showResult(result, definition, isVeiled) {
   $("measures-veil").hidden = !isVeiled;
   $("areas").replaceChildren(...(isVeiled ? [] : areas(lungs.measurements)));
   $("ratios").replaceChildren(...(isVeiled ? [] : ratios(lungs.measurements)));
+  const reasons = isVeiled ? [] : (lungs.quality.heart?.doubts ?? []);
+  $("heart-doubts").replaceChildren(...reasons.map((doubt) => text("li", doubt.text)));
   $("spacing").textContent = spacingText(lungs.measurements);
   const notes = [...new Set([...result.notes, ...lungs.notes])].filter((note) => !TINY_ISLANDS.test(note));
   $("notes").replaceChildren(...notes.map((note) => text("li", sentence(note))));
@@ -38,7 +40,7 @@ function ratios(m) {
   ];
   if (m.heart_area_px !== null) {
     lines.push(["Heart, px", formatted(integer, m.heart_area_px), "dot heart"]);
-    lines.push(["Cardiothoracic ratio", formatted(twoDecimals, m.cardiothoracic_ratio), "bar"]);
+    lines.push(["Cardiothoracic ratio", formatted(twoDecimals, m.cardiothoracic_ratio), m.cardiothoracic_ratio === null ? "" : "bar"]);
   }
   return lines.map(([name, value, signClass]) => wrap("div", term(name, signClass), text("dd", value)));
 }
@@ -60,7 +62,7 @@ export function clear() {
   clearVerdict();
   $("measures-veil").hidden = true;
   for (const id of ["made-by", "spacing"]) $(id).textContent = "";
-  for (const id of ["areas", "ratios", "notes"]) $(id).replaceChildren();
+  for (const id of ["areas", "ratios", "heart-doubts", "notes"]) $(id).replaceChildren();
 }
 
 /** Size, view and spacing of a film on one line. */

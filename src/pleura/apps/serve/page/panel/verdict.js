@@ -9,7 +9,8 @@ const VERDICTS = {
 };
 
 /** A verdict for screen readers: its name and its reasons. */
-export const verdictText = ({ verdict, doubts }) => [VERDICTS[verdict].name, ...doubts.map((doubt) => doubt.text)].join(". ");
+export const verdictText = ({ verdict, doubts, heart }) =>
+  [VERDICTS[verdict].name, ...[...doubts, ...(heart?.doubts ?? [])].map((doubt) => doubt.text)].join(". ");
 
 /** The badge of a thumbnail: a sign, and a name for screen readers. */
 export function badge({ verdict }) {

@@ -1,0 +1,218 @@
+"""Trimming the heart's map: no thin spikes, no part along the diaphragm, a smooth outline.
+
+The work is done in the network's square, so that its cost does not grow with the film. Lengths are
+shares of the heart's own size, so they mean the same at any resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.arrays import Mask, Probabilities
+from pleura.core.masks.components import bounding_box, fill_holes, split_pieces, window
+from pleura.core.types import Box
+
+__all__ = ["Trimmed", "heart_width", "trim_heart"]
+
+THIN = 0.06
+"""Half the width of the thinnest part that stays, over the heart's size, the root of its area. The
+size is about 0.4 of the chest's width, so parts thinner than 5 % of that width go."""
+
+STUB = 0.5
+"""How much of a thin part stays, in multiples of `THIN`, so that corners of the heart keep their
+place: a disc that is rolled along a right angle from inside stays 0.41 radii away from its tip."""
+
+NOTCH = 0.08
+"""The depth of the notch between heart and diaphragm, over the heart's size."""
+
+NOTCH_FROM = (0.5, 0.6)
+"""Notches on the patient's right and left count from this share of the heart's height down. Higher
+up, the great vessels and the left atrium make others."""
+
+SMOOTH = 0.012
+"""The standard deviation of the smoothing, over the heart's size."""
+
+FEWEST = 64
+"""Pixels of the square; a smaller heart is left as it is."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trimmed:
+    """The heart's map without the parts that were cut off."""
+
+    heart: Probabilities
+    """(S, S) as the network's map, 0 in the parts that were cut off."""
+
+    share: float
+    """The area that was cut off, over that of the largest piece before."""
+
+
+def trim_heart(heart: Probabilities, threshold: float, pixel: tuple[float, float]) -> Trimmed:
+    """Trim the largest piece of `heart`, (S, S), at `threshold`; other pieces stay.
+
+    `pixel` is the height and the width of a pixel of the square, in any one unit. Three steps:
+
+    - Parts thinner than twice `THIN` are cut off (an opening), but for a stub.
+    - Below a notch in the outline, the heart reaches no farther to that side than at the notch.
+    - The map is smoothed, and with it the outline.
+    """
+    piece = _find(heart >= threshold, pixel)
+    if piece is None:
+        return Trimmed(heart, 0.0)
+    at, scale = window(piece.box), piece.scale
+    trimmed = heart[at].copy()
+    cut = piece.whole & ~piece.kept
+    trimmed[cut] = 0
+    out = heart.copy()
+    out[at] = _smoothed(trimmed, (SMOOTH * scale[0], SMOOTH * scale[1]))
+    return Trimmed(out, float(np.count_nonzero(cut) / np.count_nonzero(piece.whole)))
+
+
+def heart_width(heart: Probabilities, threshold: float, pixel: tuple[float, float]) -> int:
+    """Columns of the square that the trimmed heart spans at `threshold`; 0 if it is not there."""
+    piece = _find(heart >= threshold, pixel)
+    box = None if piece is None else bounding_box(piece.kept)
+    return 0 if box is None else box.width
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """The largest piece of a mask of the square."""
+
+    box: Box
+    """Around it, with room for the smoothing."""
+
+    scale: tuple[float, float]
+    """The heart's size, in rows and in columns of the square."""
+
+    whole: Mask
+    """Inside the box, without holes."""
+
+    kept: Mask
+    """The same without the parts to cut off."""
+
+
+def _find(mask: Mask, pixel: tuple[float, float]) -> _Piece | None:
+    """The largest piece of (S, S) `mask`; None if it is too small to be trimmed."""
+    pieces = split_pieces(mask, share=1.0)
+    if not pieces.count or (area := pieces.large[0].area) < FEWEST:
+        return None
+    filled, _, _ = fill_holes(pieces.chosen([pieces.large[0].label], share=1.0))
+    size = np.sqrt(area * pixel[0] * pixel[1])
+    scale = float(size / pixel[0]), float(size / pixel[1])
+    box = _around(pieces.large[0].box, scale, mask.shape)
+    whole = filled[window(box)]
+    kept = _without_thin(whole, scale)
+    if _cut_spill(kept, scale):
+        kept = _without_thin(kept, scale)  # of the spill, what lies between notch and diaphragm
+    return _Piece(box, scale, whole, kept) if kept.any() else None
+
+
+def _around(box: Box, scale: tuple[float, float], shape: tuple[int, ...]) -> Box:
+    """`box` with room for the smoothing, inside the square."""
+    rows, columns = (int(np.ceil(4 * SMOOTH * length)) + 2 for length in scale)
+    return Box(
+        max(box.top - rows, 0),
+        max(box.left - columns, 0),
+        min(box.bottom + rows, shape[0]),
+        min(box.right + columns, shape[1]),
+    )
+
+
+def _without_thin(mask: Mask, scale: tuple[float, float]) -> Mask:
+    """`mask` without its thin parts; its corners stay."""
+    reach = THIN * scale[0], THIN * scale[1]
+    wider = reach[0] * (1 + STUB), reach[1] * (1 + STUB)
+    grown: Mask = mask & _grown(_shrunk(mask, reach), wider)
+    return grown
+
+
+def _shrunk(mask: Mask, reach: tuple[float, float]) -> Mask:
+    """The pixels whose surrounding ellipse of these half axes (rows, columns) lies in `mask`."""
+    high, wide = int(reach[0]), int(reach[1])
+    height, width = mask.shape
+    padded = np.pad(mask, ((high, high), (wide + 1, wide)))
+    sums = np.cumsum(padded, axis=1, dtype=np.int32)
+    out = np.ones_like(mask)
+    for row in range(-high, high + 1):
+        half = int(reach[1] * np.sqrt(1 - (row / reach[0]) ** 2)) if row else wide
+        rows = sums[high + row : high + row + height]
+        right = rows[:, wide + half + 1 : wide + half + 1 + width]
+        left = rows[:, wide - half : wide - half + width]
+        out &= right - left == 2 * half + 1
+    return out
+
+
+def _grown(mask: Mask, reach: tuple[float, float]) -> Mask:
+    """The pixels within this ellipse of `mask`."""
+    room = int(reach[0]), int(reach[1])
+    outside = np.pad(~mask, ((room[0],) * 2, (room[1],) * 2), constant_values=True)
+    grown: Mask = ~_shrunk(outside, reach)[
+        room[0] : room[0] + mask.shape[0], room[1] : room[1] + mask.shape[1]
+    ]
+    return grown
+
+
+def _cut_spill(mask: Mask, scale: tuple[float, float]) -> bool:
+    """Cut off, in place, what lies farther to the side than a notch in the outline, and lower.
+
+    Returns whether there was any.
+
+    A heart's border bulges outward on both sides. Where it turns in, and out again below, heart and
+    diaphragm meet, and what follows lies on the diaphragm.
+    """
+    box = bounding_box(mask)
+    if box is None:
+        return False
+    part, is_cut = mask[window(box)], False
+    for side, begin in zip((part, part[:, ::-1]), NOTCH_FROM, strict=True):
+        rows = np.flatnonzero(side.any(axis=1))
+        reach = (side.shape[1] - side[rows].argmax(axis=1)).astype(float)
+        widest = int(reach.argmax())
+        depth = _hull(rows[: widest + 1], reach[: widest + 1]) - reach[: widest + 1]
+        depth[rows[: widest + 1] < begin * box.height] = 0
+        notch = int(depth.argmax())
+        if depth[notch] > NOTCH * scale[1]:
+            side[rows[notch] :, : side.shape[1] - int(reach[notch])] = False
+            is_cut = True
+    return is_cut
+
+
+def _hull(rows: NDArray[np.intp], reach: Floats) -> Floats:
+    """(N,) `reach` of the convex hull at these rows, which grow."""
+    corners: list[tuple[float, float]] = []
+    for point in zip(rows.tolist(), reach.tolist(), strict=True):
+        while len(corners) > 1 and _turns_out(corners[-2], corners[-1], point):
+            corners.pop()
+        corners.append(point)
+    at, out = zip(*corners, strict=True)
+    hull: Floats = np.interp(rows, at, out)
+    return hull
+
+
+def _turns_out(
+    one: tuple[float, float], middle: tuple[float, float], other: tuple[float, float]
+) -> bool:
+    """Whether `middle` lies on the line between its neighbours, or inside of it."""
+    down, farther = middle[0] - one[0], middle[1] - one[1]
+    return down * (other[1] - one[1]) >= farther * (other[0] - one[0])
+
+
+def _smoothed(values: Probabilities, deviation: tuple[float, float]) -> Probabilities:
+    """A Gaussian of these standard deviations, px; beyond the edge the last value goes on."""
+    for axis, sigma in enumerate(deviation):
+        far = max(1, int(np.ceil(3 * sigma)))
+        weights = np.exp(-0.5 * (np.arange(-far, far + 1) / max(sigma, 1e-3)) ** 2)
+        weights /= weights.sum()
+        edges = [(far, far) if other == axis else (0, 0) for other in range(2)]
+        padded = np.pad(values, edges, mode="edge")
+        values = np.zeros_like(values)
+        for at, weight in enumerate(weights.astype(np.float32)):
+            part = slice(at, at + values.shape[axis])
+            values += weight * (padded[part] if axis == 0 else padded[:, part])
+    return values
