@@ -391,10 +391,8 @@ def with_heart(
     return maps, replace(lungs, heart=heart[0] >= 0.5)
 
 
-def of_heart(*made: Any, **norms: Any) -> Quality:
-    weights = Card(
-        name="by hand", version="0", channels=HEART_CHANNELS, side=SIDE, norms={"field": norms}
-    )
+def of_heart(*made: Any) -> Quality:
+    weights = Card(name="by hand", version="0", channels=HEART_CHANNELS, side=SIDE)
     return judge(*made, weights, definition="field")
 
 
@@ -431,8 +429,8 @@ def test_without_a_heart_or_a_chest_there_is_no_ratio() -> None:
 
 
 def test_a_refused_film_has_no_ratio() -> None:
-    made = with_heart(slice(24, 44), slice(24, 44))
-    quality = of_heart(*made, usual=usual(unsure=0.01))
+    no_lungs = slice(40, 40), slice(40, 40)
+    quality = of_heart(*with_heart(slice(24, 44), slice(24, 44), of=no_lungs))
     assert quality.verdict == "refused"
     assert quality.heart is not None
     assert (quality.heart.verdict, quality.gives_ratio) == ("refused", False)
