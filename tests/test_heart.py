@@ -49,7 +49,7 @@ def test_python_gives_a_sure_ratio_and_no_doubtful_one(found: dict[str, Segmenta
     assert 0.3 < (sure.measurements.cardiothoracic_ratio or 0) < 0.7
     assert unsure.quality.heart is not None
     assert unsure.quality.heart.verdict == "review"
-    assert [doubt.code for doubt in unsure.quality.heart.doubts] == ["unsure_heart_width"]
+    assert [doubt.code for doubt in unsure.quality.heart.doubts] == ["unsure_heart"]
     assert unsure.measurements.cardiothoracic_ratio is None
     assert unsure.measurements.heart_area_px  # the mask is there all the same
 
@@ -66,7 +66,7 @@ def test_the_command_line_and_its_table(
     assert len(table) == len(told) == 3
     expected = {
         "JPCLN001": ("ok", ""),
-        "90070cbc": ("review", "unsure_heart_width"),
+        "90070cbc": ("review", "unsure_heart"),
         "covid-19-pneumonia-14-L": ("refused", "film_refused"),
     }
     for name, (verdict, doubts) in expected.items():
@@ -121,9 +121,9 @@ def test_the_dicom_report(found: dict[str, Segmentation]) -> None:
         found[SURE].measurements.cardiothoracic_ratio, rel=1e-5
     )
     told = concepts(heart_group(unsure))
-    assert (told["verdict"], told["doubt"]) == ("review", "unsure_heart_width")
+    assert (told["verdict"], told["doubt"]) == ("review", "unsure_heart")
     assert "cardiothoracic" not in told
-    assert HEART_DOUBTS["unsure_heart_width"] in concepts(unsure)
+    assert HEART_DOUBTS["unsure_heart"] in concepts(unsure)
 
 
 def test_the_overlay_has_no_bars_and_says_why(found: dict[str, Segmentation]) -> None:

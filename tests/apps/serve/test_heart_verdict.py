@@ -20,7 +20,7 @@ def test_a_doubtful_ratio_is_null_and_the_reason_is_told(
     body = (films_root / "covid" / "images" / "90070cbc.jpg").read_bytes()
     lungs = client.post(ROUTE, content=body).json()["lungs"]["field"]
     assert lungs["measurements"]["cardiothoracic_ratio"] is None
-    code = "unsure_heart_width"
+    code = "unsure_heart"
     assert lungs["quality"]["heart"] == {
         "verdict": "review",
         "doubts": [{"code": code, "text": HEART_DOUBTS[code]}],
