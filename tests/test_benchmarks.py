@@ -13,9 +13,12 @@ PROGRAMS = (
     "speed",
     "speed.heads",
     "speed.precision",
+    "accuracy.heart_ratio",
     "accuracy.label_noise",
+    "accuracy.outlines",
     "accuracy.verdicts",
     "service.load",
+    "service.page",
 )
 
 

@@ -17,7 +17,7 @@ from pleura.core.frame import Frame, ProbabilityMaps
 from pleura.core.masks.cleanup import clean
 from pleura.core.quality.features import expected_dice, measure_features
 from pleura.core.quality.film import measure_film
-from pleura.core.quality.verdict import DOUBTS, REFUSING, judge
+from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS, REFUSING, judge
 from pleura.core.reference import feature_names, read_reference_values
 from pleura.core.types import LungMasks, Quality
 
@@ -413,7 +413,7 @@ def test_an_unsure_width_is_a_doubt_about_the_heart_alone(end: int, is_doubted: 
     """Spreads of 0, 6 / 48 = 0.125 and 10 / 48 = 0.21, around the limit of 0.15."""
     quality = of_heart(*with_heart(slice(24, 44), slice(24, 44), unsure=slice(44, end)))
     assert quality.heart is not None
-    assert [doubt.code for doubt in quality.heart.doubts] == ["unsure_heart_width"] * is_doubted
+    assert [doubt.code for doubt in quality.heart.doubts] == ["unsure_heart"] * is_doubted
     assert quality.heart.verdict == ("review" if is_doubted else "ok")
     assert quality.gives_ratio is not is_doubted
     assert (quality.verdict, quality.doubts) == ("ok", ())  # of the lungs
@@ -441,3 +441,8 @@ def test_weights_without_a_heart_have_no_verdict_on_it() -> None:
     quality = verdict()
     assert quality.heart is None
     assert quality.gives_ratio
+
+
+def test_codes_fit_into_dicom() -> None:
+    """A CodeValue has at most 16 characters (SH)."""
+    assert all(len(code) <= 16 for code in (*DOUBTS, *HEART_DOUBTS))

@@ -78,10 +78,26 @@ def _show(summary: dict[str, Any]) -> None:
     screen.print(table)
     if not all(source["comparable"] for source in summary["sources"].values()):
         screen.print("* labels another definition of lung than was predicted; not in the overall")
+    for source, both in summary["cardiothoracic_ratio"].items():
+        screen.print(f"cardiothoracic ratio, {source}: {_ratio(both)}", markup=False)
     left_out = {name: count for name, count in summary["films"].items() if count}
     screen.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in left_out.items()))
     if "comparison" in summary:
         screen.print(_difference(summary["comparison"]), markup=False)
+
+
+def _ratio(both: dict[str, dict[str, Any]]) -> str:
+    from pleura.lab.report.numbers import plain
+
+    kept = both["kept"]
+    text = f"given for {kept['n']} of {both['all']['n']} films"
+    if not kept["n"]:
+        return text
+    limits = " to ".join(plain(kept[key], "+.3f") for key in ("low", "high"))
+    return (
+        f"{text}; bias {kept['bias']:+.3f} ({limits}), mean error "
+        f"{kept['mean_absolute_error']:.3f}, off by more than 0.05: {kept['share_far_off']:.1%}"
+    )
 
 
 def _difference(comparison: dict[str, Any]) -> str:

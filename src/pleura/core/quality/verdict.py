@@ -44,7 +44,7 @@ HEART_DOUBTS = {
     "no_heart": "No heart was found: no cardiothoracic ratio is given.",
     "no_chest_width": "A lung is missing, and with it the width of the chest: no cardiothoracic "
     "ratio is given.",
-    "unsure_heart_width": "The width of the heart is unsure: no cardiothoracic ratio is given; "
+    "unsure_heart": "The width of the heart is unsure: no cardiothoracic ratio is given; "
     "measure it on the film.",
 }
 """Every code of a doubt about the heart with its sentence, most serious first."""
@@ -121,7 +121,7 @@ def _of_heart(seen: Features, *, is_refused: bool = False) -> HeartQuality | Non
     doubts = {
         "no_heart": not seen.heart_found,
         "no_chest_width": not (seen.right_share and seen.left_share),
-        "unsure_heart_width": spread is not None and spread > RATIO_SPREAD,
+        "unsure_heart": spread is not None and spread > RATIO_SPREAD,
     }
     codes = {code for code, is_met in doubts.items() if is_met}
     return HeartQuality("review" if codes else "ok", _heart_doubts(codes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,10 +16,11 @@ from PIL import Image
 from pleura.core.arrays import Definition, Mask
 from pleura.core.errors import DataError
 from pleura.core.masks.cleanup import PostProcessor, clean
+from pleura.core.masks.measure import transverse_widths
 from pleura.core.types import Radiograph, Segmentation, Spacing
 from pleura.lab.data.film import Film, Labels
 from pleura.lab.data.labels import target_for
-from pleura.lab.evaluate.metrics import Scores, score
+from pleura.lab.evaluate.metrics import DIGITS, Scores, score
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter
 
@@ -110,6 +112,16 @@ class Row:
 
     estimated_dice: float | None = None
     """The estimate for the lungs, made without the label masks."""
+
+    ratio: float | None = None
+    """The cardiothoracic ratio of the predicted masks, also where it is too doubtful to be given;
+    only in the heart's row, as the next two."""
+
+    true_ratio: float | None = None
+    """That of the label masks."""
+
+    heart_verdict: str = ""
+    """Unless it is `ok`, users get no ratio."""
 
     notes: str = ""
 
@@ -214,7 +226,27 @@ def _row(examined: Examined, pair: Pair) -> Row:
         verdict=examined.segmentation.quality.verdict,
         estimated_dice=examined.segmentation.quality.estimated_dice,
         notes="; ".join(examined.notes),
+        **(_of_heart(examined) if pair.structure == "heart" else {}),
     )
+
+
+def _of_heart(examined: Examined) -> dict[str, Any]:
+    """The cardiothoracic ratios of the masks, predicted and labelled, and the heart's verdict."""
+    result = examined.segmentation
+    truth = {pair.structure: pair.truth for pair in examined.pairs}
+    verdict = result.quality.heart
+    return {
+        "ratio": _ratio(result.right, result.left, result.heart),
+        "true_ratio": _ratio(truth["right"], truth["left"], truth["heart"])
+        if {"right", "left"} <= truth.keys()
+        else None,
+        "heart_verdict": "" if verdict is None else verdict.verdict,
+    }
+
+
+def _ratio(right: Mask, left: Mask, heart: Mask | None) -> float | None:
+    widths = transverse_widths(right, left, heart)
+    return None if widths is None else round(widths[0].pixels / widths[1].pixels, DIGITS)
 
 
 def _pairs(labels: Labels, result: Segmentation, definition: Definition | None) -> tuple[Pair, ...]:

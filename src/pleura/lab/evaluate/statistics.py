@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from pleura.lab.evaluate.case import STRUCTURES, Row
+from pleura.lab.evaluate.heart_ratio import FAR_OFF, ratio_figures
 from pleura.lab.evaluate.metrics import (
     DIGITS,
     METRICS,
@@ -111,6 +112,9 @@ RULES = {
     "hd95": "the larger of the two directed 95th percentiles (linear interpolation), MONAI's rule",
     "assd": "mean over both directed sets of distances together",
     "area_error": "(|P| - |T|) / |T|",
+    "cardiothoracic_ratio": "width of the heart over that of the chest, predicted less labelled, "
+    "for films that label heart and both lungs; limits: 1.96 standard deviations around the bias; "
+    f"far off: by more than {FAR_OFF:g}; kept: the films whose ratio users get",
     "empty": "one of the two masks empty: overlaps are 0 and distances undefined; both: all "
     "undefined. Undefined values are counted and left out of means",
     "ignored": "areas the source marks to ignore are left out of both masks",
@@ -141,6 +145,7 @@ def summarise(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
             evaluation.rows, lambda row: f"{row.source} / {row.condition}", seed
         ),
         "agreement": _agreement(comparable),
+        "cardiothoracic_ratio": ratio_figures(comparable),
         "rules": RULES,
     }
 

@@ -35,7 +35,7 @@ __all__ = [
 ALL = "all"
 """The split that stands for all films."""
 
-_QUALITY_COLUMNS = ("verdict", "estimated_dice")
+_QUALITY_COLUMNS = ("verdict", "estimated_dice", "ratio", "true_ratio", "heart_verdict")
 _FACTS = tuple(
     item.name for item in fields(Row) if item.name not in ("scores", "notes", *_QUALITY_COLUMNS)
 )
@@ -221,9 +221,10 @@ def _row(path: Path, number: int, record: dict[str, str]) -> Row:
     try:
         values = {name: float(record[name]) if record[name] else None for name in METRICS}
         facts: dict[str, Any] = {name: record[name] for name in (*_FACTS, "notes")}
-        facts["verdict"] = record.get("verdict") or ""
-        estimate = record.get("estimated_dice")
-        facts["estimated_dice"] = float(estimate) if estimate else None
+        for name in ("verdict", "heart_verdict"):
+            facts[name] = record.get(name) or ""
+        for name in ("estimated_dice", "ratio", "true_ratio"):
+            facts[name] = float(record[name]) if record.get(name) else None
         for name in ("height", "width", "truth_px", "predicted_px", "ignored_px"):
             facts[name] = int(record[name])
         for name in ("row_mm", "col_mm"):

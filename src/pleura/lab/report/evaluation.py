@@ -29,7 +29,7 @@ from pleura.lab.evaluate.trial import (
     read_rows,
 )
 from pleura.lab.report import charts as figures
-from pleura.lab.report.numbers import number, percent, signed_percent
+from pleura.lab.report.numbers import number, percent, ratio_cells, signed_percent
 from pleura.lab.report.panels import ADDED, MISSED, TRUE, Choice, choose_films, draw_panel
 from pleura.runtime.engine import Engine
 
@@ -70,6 +70,7 @@ def report_html(
         conditions=_conditions(summary),
         all_comparable=all(source["comparable"] for source in summary["sources"].values()),
         metrics=METRICS,
+        ratio_cells=ratio_cells,
         charts=_charts(lungs, summary),
         choices=_panels(choices, examine),
         headings=HEADINGS,

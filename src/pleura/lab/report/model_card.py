@@ -12,7 +12,7 @@ from typing import Any
 
 from pleura.core.errors import UsageError
 from pleura.lab.report.calibration import calibration_table
-from pleura.lab.report.numbers import count, number, percent, signed, with_interval
+from pleura.lab.report.numbers import count, number, percent, ratio_cells, signed, with_interval
 from pleura.lab.report.page import Table
 from pleura.lab.report.robustness import robustness_tables
 
@@ -85,6 +85,7 @@ def model_card(
     return template.format(
         weights=_weights(next(iter(results.values()))["provenance"]),
         scores="\n\n".join(_scores(*item) for item in scored.items()) or NOTHING,
+        ratio=_ratio(scored) or NOTHING,
         cleaning=_cleaning(scored, evaluations) or NOTHING,
         robustness="\n\n".join(_robustness(*item) for item in robustness.items()) or NOTHING,
         calibration="\n\n".join(_calibration(*item) for item in calibrations.items()) or NOTHING,
@@ -148,6 +149,19 @@ def _cleaning(scored: dict[str, dict[str, Any]], evaluations: dict[str, dict[str
             pair = [one["overall"]["lungs"] for one in (result, without)]
             cells = (number(lungs[m][key], digits) for m, key, digits in figures for lungs in pair)
             rows.append((name, *cells))
+    return "\n".join([_line(head), _line(("---",) * len(head)), *map(_line, rows)]) if rows else ""
+
+
+def _ratio(scored: dict[str, dict[str, Any]]) -> str:
+    """The table of the cardiothoracic ratio, for results with hearts."""
+    head = ("", "films", "bias", "limits", "mean error", "off by > 0.05")
+    rows = [
+        (f"{name}, {title}", *ratio_cells(both[key]))
+        for name, result in scored.items()
+        for source, both in result.get("cardiothoracic_ratio", {}).items()
+        if source != "overall"
+        for key, title in (("kept", "ratio given"), ("all", "all"))
+    ]
     return "\n".join([_line(head), _line(("---",) * len(head)), *map(_line, rows)]) if rows else ""
 
 

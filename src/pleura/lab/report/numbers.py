@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["count", "number", "percent", "plain", "signed", "signed_percent", "with_interval"]
+__all__ = [
+    "count",
+    "number",
+    "percent",
+    "plain",
+    "ratio_cells",
+    "signed",
+    "signed_percent",
+    "with_interval",
+]
 
 
 def plain(value: float | None, form: str = ".3f") -> str:
@@ -48,3 +57,11 @@ def with_interval(figures: dict[str, Any], digits: int = 3) -> str:
         return number(figures["mean"], digits)
     ends = f"{number(figures['mean_low'], digits)} to {number(figures['mean_high'], digits)}"
     return f"{number(figures['mean'], digits)} ({ends})"
+
+
+def ratio_cells(figures: dict[str, Any]) -> tuple[str, ...]:
+    """Films, bias, limits, mean absolute error and share far off, as text."""
+    limits = f"{signed(figures['low'])} to {signed(figures['high'])}"
+    error = number(figures["mean_absolute_error"])
+    far_off = percent(figures["share_far_off"])
+    return (count(figures), signed(figures["bias"]), limits, error, far_off)
