@@ -70,7 +70,7 @@ HEART_ON_RIGHT = -0.02
 adults' and 4.5 % of children's have less; of the same films mirrored, 93 to 98 % and 84 %."""
 
 
-RATIO_SPREAD = 0.15
+RATIO_SPREAD = 0.1
 """The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures,
 on films to train on, how many keep their ratio and how far two networks agree on it."""
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from pleura.core.quality.verdict import HEART_DOUBTS
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.open import shipped
 
@@ -94,6 +95,19 @@ def test_the_verdict_is_that_of_the_selected_definition(
     expect(refusing.locator("#veil")).to_be_hidden()
     refusing.locator("#films button").nth(1).click()
     expect(refusing.locator("#veil")).to_be_visible()  # another film
+
+
+def test_the_reason_for_no_ratio_stands_below_it(
+    refusing: Page, films: Path, give: Callable[..., None]
+) -> None:
+    give(refusing, films / "a.png")
+    reasons = refusing.locator("#heart-doubts li")
+    expect(reasons).to_have_text([HEART_DOUBTS["film_refused"]])
+    refusing.keyboard.press("d")
+    expect(reasons).to_have_text([HEART_DOUBTS["no_chest_width"]])
+    ratio = refusing.locator("#ratios div", has_text="Cardiothoracic ratio")
+    expect(ratio.locator("dd")).to_have_text("\u2013")
+    expect(ratio.locator("i")).to_have_count(0)  # no sign of bars that are not drawn
 
 
 def test_the_saved_json_has_the_verdict(
