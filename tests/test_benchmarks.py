@@ -16,6 +16,7 @@ PROGRAMS = (
     "accuracy.label_noise",
     "accuracy.verdicts",
     "service.load",
+    "service.page",
 )
 
 

@@ -1,16 +1,20 @@
 """Measures the page in chromium: from drop to outline, and how long its main thread is busy.
 
-`python -m benchmarks.service.page http://127.0.0.1:8017 film.png ...` prints JSON, one object for
-each film. Needs a running service, chromium and playwright. A toggle and a selection are measured
-as the longest task of the main thread that they cause (Long Animation Frames; 0 if none is longer
-than 50 ms).
+    python -m benchmarks.service.page http://127.0.0.1:8017 film.png ...
+
+It prints JSON, one object for each film. It needs a running service, chromium and playwright.
+A toggle, a zoom and a selection are measured from the key to the end of the frame that it causes.
+Beside them stands the time of `pleura segment` for the same film.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -40,8 +44,18 @@ def main(address: str, paths: list[Path]) -> None:
         for path in paths:
             page = browser.new_page(viewport={"width": 1366, "height": 768})
             page.goto(address)
-            print(json.dumps(measure(page, path)), flush=True)
+            measured = {**measure(page, path), "command_line_s": command_line_s(path)}
+            print(json.dumps(measured), flush=True)
             page.close()
+
+
+def command_line_s(path: Path) -> float:
+    """The time of `pleura segment`, its start included, s."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "pleura", "segment", path, "-o", folder, "-q"]
+        subprocess.run(command, check=True)
+        return round(time.perf_counter() - start, 2)
 
 
 def measure(page: Page, path: Path) -> dict[str, Any]:
@@ -59,18 +73,19 @@ def measure(page: Page, path: Path) -> dict[str, Any]:
         "toggle_ms": longest_frame(page, "o"),
         "definition_ms": longest_frame(page, "d"),
         "zoom_ms": longest_frame(page, "+"),
-        "selection_ms": selection(page, path),
+        "selection_ms": selection(page),
     }
 
 
-def selection(page: Page, path: Path) -> float:
+def selection(page: Page) -> float:
     """The main thread's work for the selection of the film from another one, ms."""
     page.evaluate("""() => {
       const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
       canvas.toBlob((blob) => {
         const carried = new DataTransfer();
         carried.items.add(new File([blob], "other.png"));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true }));
+        const drop = new DragEvent("drop", { dataTransfer: carried, bubbles: true });
+        document.body.dispatchEvent(drop);
       });
     }""")
     page.wait_for_selector('#films button[title="other.png"][data-status]')
@@ -106,5 +121,14 @@ def longest_task(page: Page) -> float:
     return float(page.evaluate("() => Math.round(Math.max(0, ...window.tasks))"))
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    arguments.add_argument("address", help="of the running service, http://127.0.0.1:8017")
+    arguments.add_argument("films", nargs="+", type=Path)
+    return arguments
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], [Path(name) for name in sys.argv[2:]])
+    given = parser().parse_args()
+    main(given.address, given.films)

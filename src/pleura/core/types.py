@@ -125,6 +125,8 @@ class Provenance:
     weights_sha256: str
     engine: str
     definition: Definition
+    edited: str | None = None
+    """Who edited the masks by hand and when; None if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

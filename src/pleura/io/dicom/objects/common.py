@@ -61,11 +61,12 @@ _SERIES = {  # format -> series number, and description; high numbers sort behin
 def result_uid(film_uid: str, made_by: Provenance, name: str) -> UID:
     """The SOPInstanceUID of the result `name` of a film; the same whenever it is made again.
 
-    It follows from the film's UID, the version of Pleura, the weights' hash, the engine and the
-    definition of lung, so that a second run makes no second set, and other weights never reuse a
-    UID. A UUID of RFC 9562's version 5 under 2.25, as PS3.5 B.2 has it.
+    It follows from the film's UID, the version of Pleura, the weights' hash, the engine, the
+    definition of lung, and who edited it and when, so that a second run makes no second set, and
+    other weights never reuse a UID. A UUID of RFC 9562's version 5 under 2.25, as PS3.5 B.2 has it.
     """
-    told = "\n".join((film_uid, *map(str, astuple(made_by)), name))
+    *made, edited = astuple(made_by)
+    told = "\n".join((film_uid, *map(str, made), *([edited] if edited else []), name))
     return UID(f"2.25.{uuid5(_NAMES, told).int}")
 
 

@@ -65,6 +65,8 @@ def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") ->
         omit_empty_frames=False,
         **stamp(film.SOPInstanceUID, found, name),
     )
+    if found.provenance.edited:
+        seg.ContentDescription = "Lungs found by software and edited by hand"
     seg.PatientOrientation = film.PatientOrientation
     comment(seg, found)
     return seg
@@ -108,7 +110,7 @@ def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
             segment_label=label,
             segmented_property_category=ANATOMY,
             segmented_property_type=PARTS[number],
-            algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_type=_algorithm_type(found.provenance),
             algorithm_identification=algorithm(found.provenance),
             display_color=CIELabColor.from_rgb(*COLOURS[number]),
         )
@@ -120,6 +122,11 @@ def _segments(found: Segmentation) -> Iterator[SegmentDescription]:
                 0
             ].SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(SIDES[number])]
         yield segment
+
+
+def _algorithm_type(made_by: Provenance) -> SegmentAlgorithmTypeValues:
+    types = SegmentAlgorithmTypeValues
+    return types.SEMIAUTOMATIC if made_by.edited else types.AUTOMATIC
 
 
 def part_probabilities(found: Segmentation) -> list[NDArray[np.float32]]:
