@@ -128,6 +128,9 @@ class Provenance:
     flip: bool = False
     """The film was mirrored left to right for the network; masks lie on the film as it is."""
 
+    edited: str | None = None
+    """Who edited the masks by hand and when; None if nobody did."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:

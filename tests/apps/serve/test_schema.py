@@ -34,6 +34,6 @@ def test_the_service_keeps_to_its_description(
     client = start(engine=OnnxEngine(five_weights.read_bytes(), threads=1), upload_s=1.0)
     report = run_schemathesis(str(client.base_url).rstrip("/"), tmp_path)
     assert report.returncode == 0, report.stdout
-    assert "Tested: 6" in report.stdout
+    assert "Tested: 8" in report.stdout
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").json()["held"] == 0

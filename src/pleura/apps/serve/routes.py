@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import asyncio
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from pleura._version import __version__
 from pleura.apps.serve.limits.upload_memory import RequestMemory
 from pleura.apps.serve.metrics import CONTENT_TYPE_LATEST
+from pleura.apps.serve.requests.corrections import measured, read_correction
 from pleura.apps.serve.requests.query import (
     QueryParameters,
     check_query,
@@ -21,7 +23,13 @@ from pleura.apps.serve.requests.query import (
 from pleura.apps.serve.requests.uploads import is_multipart, receive_uploads
 from pleura.apps.serve.responses.film_response import ResponseOptions
 from pleura.apps.serve.responses.http_response import several_films_response, single_film_response
-from pleura.apps.serve.responses.openapi import PROBLEMS, READY, SEGMENTATIONS
+from pleura.apps.serve.responses.openapi import (
+    CORRECTIONS,
+    MEASUREMENTS,
+    PROBLEMS,
+    READY,
+    SEGMENTATIONS,
+)
 from pleura.apps.serve.responses.problem_details import error_response
 from pleura.apps.serve.service import Service
 from pleura.core.errors import UsageError
@@ -79,6 +87,66 @@ async def _segment(
     if isinstance(outcome, Exception):
         return error_response(request, outcome)
     return single_film_response(outcome, options)
+
+
+@router.post("/v1/corrections", tags=["films"], openapi_extra=CORRECTIONS)
+async def corrections(
+    request: Request,
+    service: TheService,
+    parameters: Annotated[QueryParameters, Depends(query_parameters)],
+    editor: Annotated[str, Query(description="The name of who edited the masks.")] = "",
+    authorization: Annotated[str, Header(include_in_schema=False)] = "",
+    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """The result of a film whose masks were edited by hand, in any format of a segmentation.
+
+    The form holds two files: first the film, then `masks`, a JSON file with `right`, `left` and
+    `heart` as COCO run lengths. The result says in its provenance that it was edited, by whom and
+    when; a DICOM segmentation is a new object with the algorithm type SEMIAUTOMATIC.
+    """
+    service.check_key(authorization, x_api_key)
+    options = response_options(parameters, service.engine.card)
+    service.queue.check_room()
+    memory = service.upload_memory.for_request()
+    try:
+        uploads = await receive_uploads(request, service.limits, memory)
+        if len(uploads) != 2:
+            raise UsageError("a correction is a form of two files: the film, then masks (JSON)")
+        film, masks = uploads
+        correction = await asyncio.to_thread(
+            read_correction,
+            masks.content,
+            most_pixels=service.limits.film_pixels,
+            editor=editor,
+        )
+        corrected_options = replace(options, correction=correction)
+        (outcome,) = await service.segment([film], corrected_options, memory)
+    finally:
+        memory.release()
+    if isinstance(outcome, Exception):
+        return error_response(request, outcome)
+    return single_film_response(outcome, corrected_options)
+
+
+@router.post("/v1/measurements", tags=["films"], openapi_extra=MEASUREMENTS)
+async def measurements(
+    request: Request,
+    service: TheService,
+    authorization: Annotated[str, Header(include_in_schema=False)] = "",
+    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+) -> dict[str, Any]:
+    """The measurements of masks, without a film."""
+    service.check_key(authorization, x_api_key)
+    memory = service.upload_memory.for_request()
+    try:
+        masks, *_ = await receive_uploads(request, service.limits, memory)
+        return await asyncio.to_thread(_measured, masks.content, service.limits.film_pixels)
+    finally:
+        memory.release()
+
+
+def _measured(content: bytes, most_pixels: int) -> dict[str, Any]:
+    return measured(read_correction(content, most_pixels=most_pixels))
 
 
 @router.get("/v1/model", tags=["service"])

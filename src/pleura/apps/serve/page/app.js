@@ -4,6 +4,7 @@ import { fromFiles, fromTransfer } from "./films/collect.js";
 import { save } from "./films/downloads.js";
 import { films, newFilm, selectDefinition, withStatus } from "./films/film.js";
 import * as storage from "./films/storage.js";
+import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showTotals } from "./panel/strip.js";
@@ -15,6 +16,8 @@ import { forgetView } from "./view/views.js";
 import { call } from "./worker/client.js";
 
 const gestures = new Gestures($("screen"), viewer, (point) => showValue(viewer, point));
+
+gestures.pen = { isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end };
 
 // ---- films
 
@@ -134,6 +137,9 @@ const ACTIONS = {
   invert: () => document.querySelector('[data-do="invert"]').setAttribute("aria-pressed", String(viewer.invert())),
   previous: () => selectNeighbour(-1),
   next: () => selectNeighbour(1),
+  edit: () => editing.setEditing(!editing.edit.isOn),
+  undo: editing.undo,
+  redo: editing.redo,
   style: () => toggle("style", ["fill", "outline"]),
   definition: () => toggle("definition", ["field", "whole"]),
   lungs: () => {
@@ -169,10 +175,13 @@ const CHANGES = {
     gestures.mode = value;
     $("screen").classList.toggle("window", value === "window");
   },
+  structure: (value) => { editing.edit.name = value; },
+  pen: (value) => { editing.edit.isEraser = value === "eraser"; },
+  radius: (value) => editing.useRadius(Number(value)),
   window: (value) => viewer.view && viewer.useWindow(viewer.view.windows[value]),
 };
 
-listenToKeys(ACTIONS, viewer);
+listenToKeys(ACTIONS, viewer, editing);
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -220,6 +229,8 @@ document.addEventListener("drop", (event) => {
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) addFrom(fromTransfer(event.clipboardData));
 });
+
+document.addEventListener("another-film", () => editing.setEditing(false));
 
 window.addEventListener("beforeunload", (event) => {
   if (films.length) event.preventDefault(); // the browser asks

@@ -1,8 +1,38 @@
 // Keys of the keyboard.
 
+/** Keys while outlines are edited. */
+function editKeys(editing) {
+  const pen = (value) => document.querySelector(`input[name="pen"][value="${value}"]`).click();
+  return {
+    ArrowLeft: () => editing.nudge(-1, 0),
+    ArrowRight: () => editing.nudge(1, 0),
+    ArrowUp: () => editing.nudge(0, -1),
+    ArrowDown: () => editing.nudge(0, 1),
+    " ": editing.stamp,
+    b: () => pen("brush"),
+    x: () => pen("eraser"),
+    "(": () => editing.useRadius(Math.round(editing.edit.radius / 1.25)),
+    ")": () => editing.useRadius(Math.ceil(editing.edit.radius * 1.25)),
+    Escape: () => editing.setEditing(false),
+  };
+}
+
+/** Undo and redo with the control key; whether it was one of them. */
+function isUndo(event, editing) {
+  if (!editing.edit.isOn || !(event.ctrlKey || event.metaKey)) return false;
+  const key = event.key.toLowerCase();
+  if (key !== "z" && key !== "y") return false;
+  event.preventDefault();
+  if (key === "y" || event.shiftKey) editing.redo();
+  else editing.undo();
+  return true;
+}
+
 /** Listen to the keys: `actions` are those of the buttons, by name. */
-export function listenToKeys(actions, viewer) {
+export function listenToKeys(actions, viewer, editing) {
+  const whileEditing = editKeys(editing);
   const keys = {
+    e: actions.edit,
     ArrowLeft: actions.previous,
     ArrowRight: actions.next,
     Delete: actions.remove,
@@ -25,7 +55,11 @@ export function listenToKeys(actions, viewer) {
     l: actions.lungs,
   };
   document.addEventListener("keydown", (event) => {
-    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const isTypingText = event.target.matches('input[type="text"], input[type="password"]');
+    if (!isTypingText && isUndo(event, editing)) return;
+    const isButton = event.key === " " && event.target.matches("button, input, summary");
+    const action = (editing.edit.isOn && !isButton && whileEditing[name]) || keys[name];
     const isWorking = !document.getElementById("work").hidden;
     const isTyping = event.target.matches('input:not([type="radio"], [type="range"]), select, textarea');
     const isChoosing = event.target.matches('input[type="radio"], input[type="range"]') && event.key.startsWith("Arrow");

@@ -55,6 +55,7 @@ function announceFilm(film) {
 /** Draw everything of one film; without its view, the name and the progress or the problem only. */
 function draw(film, view, { isLost = false } = {}) {
   const isNew = film !== screen.film;
+  if (isNew) document.dispatchEvent(new Event("another-film"));
   lastFocus = document.activeElement?.dataset.save ?? lastFocus;
   Object.assign(screen, { film, view });
   $("name").textContent = $("name").title = film.label;
@@ -99,6 +100,7 @@ export function drawLungs() {
   viewer.showLungs(view.outlines[definition], lungsOf(film).widths, style);
   panel.showResult(film.result, definition, veiled);
   $("veil").hidden = !veiled;
+  $("edited").hidden = !film.edited[definition];
   $("overlay").style.opacity = veiled || !style.isShown ? 0 : 1;
   disableSaves();
   const shows = veiled ? "without the outlines, which are refused" : "with its lungs";
@@ -132,7 +134,8 @@ export function drawDefinition() {
 }
 
 export function disableSaves() {
+  $("measures").classList.toggle("pending", Boolean(shownFilm()?.isMeasuring));
   for (const button of document.querySelectorAll("#downloads button")) {
-    button.disabled = Boolean(shownFilm()?.saving.has(button.dataset.save));
+    button.disabled = Boolean(shownFilm()?.saving.has(button.dataset.save) || shownFilm()?.isMeasuring);
   }
 }

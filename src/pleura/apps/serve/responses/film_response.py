@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
+from pleura.apps.serve.requests.corrections import Correction, corrected
 from pleura.core.arrays import Definition
 from pleura.core.masks.measure import transverse_widths
 from pleura.core.types import Quality, Segmentation
@@ -53,6 +54,9 @@ class ResponseOptions:
 
     flip: bool = False
     """Whether films are mirrored left to right before they are segmented."""
+
+    correction: Correction | None = None
+    """The masks by which the first definition's are replaced."""
 
     photographs: bool = False
     """Whether colour photographs of films are segmented."""
@@ -120,6 +124,8 @@ def segment_upload(
     if options.format in DICOM_FORMATS:
         decoded.dicom_header()  # raises if no result can refer to the film
     lungs = Segmenter(engine, definition=first, flip=options.flip)(decoded.radiograph)
+    if options.correction is not None:
+        lungs = corrected(lungs, options.correction)
     by_definition = {
         first: lungs,
         **{other: redefine(lungs, other, engine.card) for other in others},

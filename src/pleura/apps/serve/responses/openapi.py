@@ -216,3 +216,51 @@ SEGMENTATIONS: dict[str, Any] = {
     },
 }
 """The request body and the responses of `POST /v1/segmentations`."""
+
+_MASK: dict[str, Any] = {
+    "type": ["object", "null"],
+    "properties": {
+        "size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+        "counts": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    },
+    "required": ["size", "counts"],
+}
+
+_MASKS: dict[str, Any] = {
+    "type": "object",
+    "description": "Masks as COCO run lengths, all of the film's size.",
+    "required": ["right", "left"],
+    "properties": {"right": _MASK, "left": _MASK, "heart": _MASK, "spacing": {"type": "object"}},
+}
+
+CORRECTIONS: dict[str, Any] = {
+    **SEGMENTATIONS,
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["film", "masks"],
+                    "properties": {
+                        "film": {"type": "string", "format": "binary"},
+                        "masks": {"type": "string", "format": "binary"},
+                    },
+                }
+            }
+        },
+    },
+}
+"""The request body and the responses of `POST /v1/corrections`."""
+
+MEASUREMENTS: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _MASKS}}},
+    "responses": {
+        **SEGMENTATIONS["responses"],
+        "200": {
+            "description": "`measurements` and `widths`, as in the result of a film.",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+    },
+}
+"""The request body and the responses of `POST /v1/measurements`."""

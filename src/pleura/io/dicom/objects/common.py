@@ -62,11 +62,13 @@ def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
     """The SOPInstanceUID of the result `name` of a film; the same each time it is made.
 
     It depends on the film's UID, the version of Pleura, the weights' hash, the engine, the
-    definition of lung and whether the film was mirrored: a second run gives the same UIDs, other
-    weights give other ones. It is a UUID of version 5 (RFC 9562) under 2.25, as in PS3.5 B.2.
+    definition of lung, whether the film was mirrored, and who edited the masks and when: a second
+    run gives the same UIDs, other weights give other ones. It is a UUID of version 5 (RFC 9562)
+    under 2.25, as in PS3.5 B.2.
     """
-    *parts, flip = astuple(provenance)
-    identity = "\n".join((film_uid, *map(str, parts), *(["flip"] if flip else []), name))
+    *parts, flip, edited = astuple(provenance)
+    options = [*(["flip"] if flip else []), *([edited] if edited else [])]
+    identity = "\n".join((film_uid, *map(str, parts), *options, name))
     return UID(f"2.25.{uuid5(_NAMES, identity).int}")
 
 

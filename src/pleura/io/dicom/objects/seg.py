@@ -65,6 +65,8 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
         omit_empty_frames=False,
         **common_arguments(film.SOPInstanceUID, segmentation, name),
     )
+    if segmentation.provenance.edited:
+        seg.ContentDescription = "Lungs found by software and edited by hand"
     seg.PatientOrientation = film.PatientOrientation
     add_remarks(seg, segmentation)
     return seg
@@ -110,7 +112,7 @@ def _segments(segmentation: Segmentation) -> Iterator[SegmentDescription]:
             segment_label=label,
             segmented_property_category=ANATOMY,
             segmented_property_type=PARTS[number],
-            algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_type=_algorithm_type(segmentation.provenance),
             algorithm_identification=algorithm(segmentation.provenance),
             display_color=CIELabColor.from_rgb(*COLOURS[number]),
         )
@@ -124,6 +126,11 @@ def _segments(segmentation: Segmentation) -> Iterator[SegmentDescription]:
                 0
             ].SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(SIDES[number])]
         yield segment
+
+
+def _algorithm_type(provenance: Provenance) -> SegmentAlgorithmTypeValues:
+    types = SegmentAlgorithmTypeValues
+    return types.SEMIAUTOMATIC if provenance.edited else types.AUTOMATIC
 
 
 def part_probabilities(segmentation: Segmentation) -> list[NDArray[np.float32]]:

@@ -4,9 +4,17 @@ import { call } from "../worker/client.js";
 import { csv } from "./csv.js";
 import { definitionOf, lungsOf, stemOf, withStatus } from "./film.js";
 
+const EDITED = "edited by hand";
+
 const json = (value) => new Blob([`${JSON.stringify(value, null, 1)}\n`], { type: "application/json" });
 
-const rowOf = (film) => ({ ...lungsOf(film).row, film: stemOf(film), path: film.name });
+function rowOf(film) {
+  const row = { ...lungsOf(film).row, film: stemOf(film), path: film.name };
+  if (!film.edited[definitionOf(film)]) return row;
+  const cell = (value) => (value?.bottom === undefined ? value : [value.top, value.left, value.bottom, value.right].join(" "));
+  const measured = Object.entries(lungsOf(film).measurements).filter(([name]) => name in row && name !== "spacing_source");
+  return { ...row, ...Object.fromEntries(measured.map(([name, value]) => [name, cell(value)])), notes: EDITED };
+}
 
 /** The row of a film that failed: its name and the reason. */
 const failedRowOf = (film, columns) => ({
@@ -24,18 +32,30 @@ function table(selection) {
 function resultJson(film) {
   if (film.status === "failed") return { film: film.label, status: "failed", problem: film.problem };
   const lungs = Object.entries(film.result.lungs).map(([name, { row, ...rest }]) => [name, rest]);
-  return { ...film.result, film: film.label, lungs: Object.fromEntries(lungs) };
+  const edited = Object.keys(film.edited).filter((name) => film.edited[name]);
+  const provenance = { ...film.result.provenance, edited: edited.length ? `${EDITED}: ${edited.join(", ")}` : null };
+  return { ...film.result, provenance, film: film.label, lungs: Object.fromEntries(lungs) };
 }
 
-const request = ({ id, file, force }, definition, format) => call("download", { id, file, force }, { definition, format });
+/** A file from the service; with the edited masks, if there are any. */
+function request(film, format) {
+  const { id, file, force } = film;
+  const definition = definitionOf(film);
+  if (!film.edited[definition]) return call("download", { id, file, force }, { definition, format });
+  const editor = document.getElementById("editor").value;
+  return call("correction", { id, file, force }, { definition, format, editor, rle: lungsOf(film).rle });
+}
+
+const isEdited = (film) => Boolean(film.edited[definitionOf(film)]);
 
 const settled = () => withStatus("done", "failed");
 
 const SAVES = {
-  mask: (film) => [film.masks[definitionOf(film)], "_mask.png"],
-  overlay: async (film) => [await request(film, definitionOf(film), "overlay"), "_overlay.png"],
-  seg: async (film) => [await request(film, definitionOf(film), "dicom-seg"), "_seg.dcm"],
-  json: (film) => [json(resultJson(film)), ".json"],
+  mask: async (film) => [isEdited(film) ? await request(film, "mask") : film.masks[definitionOf(film)], "_mask.png"],
+  labels: async (film) => [await request(film, "labels"), "_labels.png"],
+  overlay: async (film) => [await request(film, "overlay"), "_overlay.png"],
+  seg: async (film) => [await request(film, "dicom-seg"), "_seg.dcm"],
+  json: async (film) => [isEdited(film) ? await request(film, "json") : json(resultJson(film)), ".json"],
   csv: (film) => [table([film]), ".csv"],
 };
 

@@ -19,6 +19,8 @@ export function newFilm({ file, name, force = false }) {
     result: null,
     masks: null, // the PNG file of the mask, by definition
     problem: null, // the problem details of its error
+    edited: {}, // by definition: whether its masks were edited by hand
+    isMeasuring: false, // whether edited masks are being measured
     revealed: false, // whether outlines and measurements of a refused film are shown
     saving: new Set(), // downloads under way
   };

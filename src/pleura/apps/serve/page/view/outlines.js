@@ -48,6 +48,30 @@ export function drawBars(context, { heart, thorax }, lineWidth) {
   }
 }
 
+/** Draw the brush and the stroke under way; the eraser is dashed. */
+export function drawBrush(context, { point, points, radius, name, isEraser }, lineWidth) {
+  context.strokeStyle = isEraser ? "#ffffff" : COLOURS[name];
+  if (points.length) {
+    context.globalAlpha = 0.5;
+    context.lineCap = context.lineJoin = "round";
+    context.lineWidth = 2 * radius;
+    context.beginPath();
+    context.moveTo(...points[0]);
+    for (const [x, y] of points) context.lineTo(x + 1e-3, y);
+    context.stroke();
+    context.globalAlpha = 1;
+  }
+  for (const [colour, width] of [["#10171d", 2 * lineWidth], [isEraser ? "#ffffff" : COLOURS[name], lineWidth]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.setLineDash(isEraser ? [4 * lineWidth, 3 * lineWidth] : []);
+    context.beginPath();
+    context.arc(...point, radius, 0, 2 * Math.PI);
+    context.stroke();
+  }
+  context.setLineDash([]);
+}
+
 function line(context, fromX, fromY, toX, toY) {
   context.beginPath();
   context.moveTo(fromX, fromY);

@@ -1,7 +1,7 @@
 // The viewer: film and outlines on two canvases of the screen's size, drawn for each zoom anew.
 
 import { call } from "../worker/client.js";
-import { drawBars, drawLungs } from "./outlines.js";
+import { drawBars, drawBrush, drawLungs } from "./outlines.js";
 
 const MAX_ZOOM = 32;
 const NEAREST = 3; // from this zoom on, single pixels of the film are seen
@@ -32,7 +32,7 @@ export class Viewer {
   /** Remove the film and its lungs. */
   clear() {
     this.dropFull();
-    this.view = this.small = this.lungs = null;
+    this.view = this.small = this.lungs = this.brush = null;
     this.isRequesting = this.isStale = false;
     this.position = { x: 0, y: 0, scale: 1 };
     this.fitted = true;
@@ -213,5 +213,6 @@ export class Viewer {
     context.scale(scale, scale);
     drawLungs(context, this.lungs.paths, { ...this.lungs.style, lineWidth: 2 / scale });
     if (this.lungs.bars) drawBars(context, this.lungs.bars, 2 / scale);
+    if (this.brush) drawBrush(context, this.brush, 1.5 / scale);
   }
 }

@@ -1,6 +1,7 @@
 // Decoded films: samples, masks and contours, kept for the films that were looked at last.
 
 import { contours, decode } from "./contours.js";
+import { Edit } from "./edit.js";
 import { histogram, picture, smaller, windowOf } from "./grey.js";
 import { readPng } from "./png.js";
 
@@ -19,6 +20,12 @@ export function keep(id, values, lungs) {
 export function forget(id) {
   received.delete(id);
   decoded.delete(id);
+  for (const key of [...edits.keys()]) if (key.startsWith(`${id} `)) edits.delete(key);
+}
+
+/** Replace the run lengths of a film after an edit, so that a later view has them. */
+export function useRle(id, definition, rle) {
+  received.get(id).rle[definition] = rle;
 }
 
 /** The bytes of a text in base64. */
@@ -58,6 +65,18 @@ export async function usualPicture(id) {
 export async function pictureOf(id, window, isSmall) {
   const { film, small } = await decodedFilm(id);
   return picture(isSmall ? small : film, window);
+}
+
+const edits = new Map(); // by film and definition
+
+/** Change the masks of a film by hand: `step` is `draw` with a stroke, `undo` or `redo`. Null if there is nothing to change. */
+export async function edit(id, definition, step, stroke) {
+  const key = `${id} ${definition}`;
+  if (!edits.has(key)) {
+    const { film, rle } = await decodedFilm(id);
+    edits.set(key, new Edit(film, masksOf(rle[definition])));
+  }
+  return edits.get(key)[step](stroke);
 }
 
 /** The film's value at a pixel. */

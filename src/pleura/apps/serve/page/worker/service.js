@@ -27,6 +27,27 @@ export const segment = ({ id, file, force }, onProgress) =>
 export const download = ({ id, file, force }, { definition, format }) =>
   postWithRetries(`?lungs=${definition}&format=${format}&force=${force}`, file, { id: `${id} ${format}`, type: "blob" });
 
+/** The result of a film whose masks were edited by hand, in a format of `download`. */
+export function correction({ id, file, force }, { definition, format, editor, rle }) {
+  const form = new FormData();
+  form.append("film", file, "film");
+  form.append("masks", new Blob([JSON.stringify(rle)], { type: "application/json" }), "masks.json");
+  const query = new URLSearchParams({ lungs: definition, format, force });
+  if (editor) query.set("editor", editor);
+  return postWithRetries(`?${query}`, form, { id: `${id} ${format}`, type: "blob", route: "corrections" });
+}
+
+/** The measurements of masks. */
+export async function measure(masks) {
+  const response = await fetch(new URL("v1/measurements", ADDRESS), {
+    method: "POST", body: JSON.stringify(masks),
+    headers: { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) },
+  });
+  const answer = await response.json();
+  if (!response.ok) throw answer;
+  return answer;
+}
+
 /** Stop sending a film. */
 export function cancel(id) {
   open.get(id)?.();
@@ -35,9 +56,9 @@ export function cancel(id) {
 const CANCELLED = { title: "Cancelled", detail: "You cancelled this film; retry sends it again." };
 
 /** Post a film; while the queue is full, retry after the time that the server gives. */
-async function postWithRetries(query, file, { id, onProgress = () => {}, type }) {
+async function postWithRetries(query, file, { id, onProgress = () => {}, type, route = "segmentations" }) {
   for (let tries = 1; ; tries++) {
-    const request = await post(query, file, { id, onProgress, type });
+    const request = await post(`v1/${route}${query}`, file, { id, onProgress, type });
     if (request.status === 200) return request.response;
     const retryAfter = request.status === 503 && request.getResponseHeader("Retry-After");
     if (!retryAfter || tries === MAX_TRIES) throw await problemOf(request);
@@ -54,12 +75,12 @@ function pause(milliseconds, id) {
   });
 }
 
-function post(query, file, { id, onProgress, type }) {
+function post(address, file, { id, onProgress, type }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", new URL(`v1/segmentations${query}`, ADDRESS));
+    request.open("POST", new URL(address, ADDRESS));
     request.responseType = type;
-    request.setRequestHeader("Content-Type", "application/octet-stream");
+    if (file instanceof Blob) request.setRequestHeader("Content-Type", "application/octet-stream");
     if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
     request.upload.onprogress = ({ loaded, total }) => onProgress({ step: "send", share: loaded / total });
     request.upload.onload = () => onProgress({ step: "compute" });

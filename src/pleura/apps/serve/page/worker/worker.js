@@ -26,15 +26,25 @@ async function thumbnail(id) {
   return small;
 }
 
+/** Change masks by hand. */
+async function edit(id, definition, step, stroke) {
+  const changed = await decoded.edit(id, definition, step, stroke);
+  if (changed) decoded.useRle(id, definition, changed.rle);
+  return changed;
+}
+
 const JOBS = {
   segment,
   useKey: service.useKey,
   model: service.model,
   example: service.example,
   download: service.download,
+  correction: service.correction,
   cancel: service.cancel,
   forget: decoded.forget,
   view: decoded.view,
+  edit,
+  measure: service.measure,
   picture: decoded.pictureOf,
   value: decoded.valueAt,
 };

@@ -1,0 +1,128 @@
+// Editing the outlines by hand: brush and eraser on the film, undo and redo.
+
+import { definitionOf, isVeiled, lungsOf } from "./films/film.js";
+import { $, announce, tell } from "./panel/elements.js";
+import { disableSaves, drawLungs, reveal, screen, shownFilm, viewer } from "./screen.js";
+import { pathOf } from "./view/outlines.js";
+import { call } from "./worker/client.js";
+
+const KEY_STEP = 0.1; // of the brush's diameter, for a move with the keyboard
+
+export const edit = { isOn: false, name: "right", isEraser: false, radius: 20 };
+
+let stroke = null; // the stroke under way: film, definition and points
+let cursor = null; // the middle of the brush, px of the film
+
+/** Start or end editing. */
+export function setEditing(isOn) {
+  edit.isOn = isOn && shownFilm() !== null;
+  $("edit-tools").hidden = !edit.isOn;
+  document.querySelector('[data-do="edit"]').setAttribute("aria-pressed", String(edit.isOn));
+  $("screen").classList.toggle("editing", edit.isOn);
+  if (edit.isOn) {
+    if (isVeiled(screen.film)) reveal();
+    const { width, height } = screen.view;
+    useRadius(Math.round(0.02 * Math.min(width, height)) || 1);
+    $("heart-option").disabled = !("heart" in screen.view.outlines[definitionOf(screen.film)]);
+    announce("Editing. Arrow keys move the brush, Space draws, Control Z takes a stroke back, Escape ends it.");
+  }
+  moveCursor(null);
+}
+
+export function useRadius(radius) {
+  edit.radius = Math.min(400, Math.max(1, radius));
+  $("radius").value = edit.radius;
+  moveCursor(cursor);
+}
+
+/** The film's point, px with fractions, at a point of the screen. */
+function filmPoint({ x, y }) {
+  const { x: left, y: top, scale } = viewer.position;
+  return [(x - left) / scale, (y - top) / scale];
+}
+
+export function moveCursor(point) {
+  cursor = point;
+  viewer.brush = edit.isOn && point ? { point, ...edit, points: stroke?.points ?? [] } : null;
+  viewer.redraw();
+}
+
+/** Follow the pointer; while a stroke is under way, it grows. */
+export function pointerMoved(point) {
+  const at = filmPoint(point);
+  stroke?.points.push(at);
+  moveCursor(at);
+}
+
+export function begin(point) {
+  const film = shownFilm();
+  if (film) stroke = { film, definition: definitionOf(film), points: [filmPoint(point)] };
+}
+
+export async function end() {
+  if (!stroke) return;
+  const { film, definition, points } = stroke;
+  stroke = null;
+  const { name, isEraser, radius } = edit;
+  await change(film, definition, "draw", { name, isEraser, radius, points });
+}
+
+/** Draw with the keyboard: a stroke of one point at the cursor. */
+export async function stamp() {
+  const film = shownFilm();
+  if (!film || !cursor) return;
+  const { name, isEraser, radius } = edit;
+  await change(film, definitionOf(film), "draw", { name, isEraser, radius, points: [cursor] });
+}
+
+/** Move the cursor with the keyboard; it begins in the film's middle. */
+export function nudge(dx, dy) {
+  const { width, height } = screen.view;
+  const [x, y] = cursor ?? [width / 2, height / 2];
+  const step = Math.max(1, 2 * edit.radius * KEY_STEP);
+  moveCursor([Math.min(width, Math.max(0, x + dx * step)), Math.min(height, Math.max(0, y + dy * step))]);
+}
+
+export const undo = () => step("undo");
+export const redo = () => step("redo");
+
+async function step(name) {
+  const film = shownFilm();
+  if (film) await change(film, definitionOf(film), name);
+}
+
+/** Change the masks in the worker, then draw the new outlines and measure them. */
+async function change(film, definition, step, drawn) {
+  try {
+    const changed = await call("edit", film.id, definition, step, drawn);
+    if (!changed) return announce(`There is nothing to ${step}.`);
+    use(film, definition, changed);
+    await measure(film, definition, changed.rle);
+  } catch (problem) {
+    tell(`The edit of ${film.label} failed. ${problem.detail ?? problem}`);
+  }
+}
+
+function use(film, definition, { contours, rle, undo: undoable, redo: redoable }) {
+  film.edited[definition] = undoable > 0;
+  film.result.lungs[definition].rle = { ...film.result.lungs[definition].rle, ...rle };
+  film.canUndo = { ...film.canUndo, [definition]: [undoable > 0, redoable > 0] };
+  if (film !== screen.film || !screen.view) return;
+  for (const [name, polygons] of Object.entries(contours)) screen.view.outlines[definition][name] = pathOf(polygons);
+  drawLungs();
+  moveCursor(cursor);
+}
+
+/** Ask the service for the measurements of the present masks; only the latest answer counts. */
+async function measure(film, definition, rle) {
+  const number = (film.measuring = (film.measuring ?? 0) + 1);
+  film.isMeasuring = true;
+  disableSaves();
+  const answer = await call("measure", { ...rle, spacing: film.result.spacing });
+  if (number !== film.measuring) return;
+  film.isMeasuring = false;
+  Object.assign(film.result.lungs[definition], answer);
+  if (film === screen.film) drawLungs();
+  const { cardiothoracic_ratio: ratio } = lungsOf(film).measurements;
+  announce(`Measured anew${ratio ? `; cardiothoracic ratio ${ratio.toFixed(2)}` : ""}.`);
+}

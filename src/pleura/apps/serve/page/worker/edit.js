@@ -1,0 +1,96 @@
+// Editing masks by hand: strokes, undo and redo. Right and left stay disjoint.
+
+import { contours } from "./contours.js";
+
+const OTHER_LUNG = { right: "left", left: "right" };
+
+/** Masks of a film under edit, each of the film's size. */
+export class Edit {
+  constructor({ width, height }, masks) {
+    Object.assign(this, { width, height, undone: [], done: [] });
+    this.masks = Object.fromEntries(Object.entries(masks).map(([name, mask]) => [name, this.wholeMask(mask)]));
+  }
+
+  wholeMask({ left, top, width, height, pixels }) {
+    const whole = new Uint8Array(this.width * this.height);
+    for (let y = 0; y < height; y++) {
+      whole.set(pixels.subarray(y * width, (y + 1) * width), (y + top) * this.width + left);
+    }
+    return { left: 0, top: 0, width: this.width, height: this.height, pixels: whole };
+  }
+
+  /** Draw a stroke of the brush or the eraser: { name, isEraser, radius, points: [[x, y], ...] }, in px. */
+  draw({ name, isEraser, radius, points }) {
+    const changes = new Map(Object.keys(this.masks).map((mask) => [mask, []]));
+    points.forEach((point, index) => {
+      this.visitCapsule(points[Math.max(0, index - 1)], point, radius, (i) => {
+        this.put(changes, name, i, isEraser ? 0 : 1);
+        if (!isEraser && OTHER_LUNG[name]) this.put(changes, OTHER_LUNG[name], i, 0);
+      });
+    });
+    this.done.push(changes);
+    this.undone = [];
+    return this.outlines();
+  }
+
+  put(changes, name, i, value) {
+    const mask = this.masks[name]?.pixels;
+    if (!mask || mask[i] === value) return;
+    mask[i] = value;
+    changes.get(name).push(i);
+  }
+
+  /** Visit the pixels whose centres are within `radius` of the line between two points. */
+  visitCapsule([ax, ay], [bx, by], radius, visit) {
+    const [dx, dy] = [bx - ax, by - ay];
+    const length2 = dx * dx + dy * dy || 1;
+    const within = (value, end) => Math.min(end, Math.max(0, value));
+    const [left, right] = [Math.min(ax, bx) - radius, Math.max(ax, bx) + radius].map((x) => within(Math.round(x), this.width));
+    const [top, bottom] = [Math.min(ay, by) - radius, Math.max(ay, by) + radius].map((y) => within(Math.round(y), this.height));
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) {
+        const [px, py] = [x + 0.5 - ax, y + 0.5 - ay];
+        const share = Math.min(1, Math.max(0, (px * dx + py * dy) / length2));
+        const [ex, ey] = [px - share * dx, py - share * dy];
+        if (ex * ex + ey * ey <= radius * radius) visit(y * this.width + x);
+      }
+    }
+  }
+
+  undo() { return this.step(this.done, this.undone); }
+  redo() { return this.step(this.undone, this.done); }
+
+  /** Take the last change of one list back, and put it on the other. */
+  step(from, to) {
+    const changes = from.pop();
+    if (!changes) return null;
+    for (const [name, indices] of changes) {
+      const { pixels } = this.masks[name];
+      for (const i of indices) pixels[i] = 1 - pixels[i];
+    }
+    to.push(changes);
+    return this.outlines();
+  }
+
+  /** Contours and run lengths of the masks, and whether there is something to undo or to redo. */
+  outlines() {
+    const each = (make) => Object.fromEntries(Object.entries(this.masks).map(([name, mask]) => [name, make(mask)]));
+    return { contours: each(contours), rle: each((mask) => this.runLengths(mask)), undo: this.done.length, redo: this.undone.length };
+  }
+
+  /** COCO run lengths: column by column, zeros first. */
+  runLengths({ pixels }) {
+    const counts = [];
+    let [value, count] = [0, 0];
+    for (let x = 0; x < this.width; x++) {
+      for (let i = x; i < pixels.length; i += this.width) {
+        if (pixels[i] !== value) {
+          counts.push(count);
+          [value, count] = [pixels[i], 0];
+        }
+        count++;
+      }
+    }
+    return { size: [this.height, this.width], counts: [...counts, count] };
+  }
+}

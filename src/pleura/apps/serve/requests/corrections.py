@@ -1,0 +1,119 @@
+"""Masks that a person edited: reading them, measuring them, and putting them into a result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pleura.core.arrays import Mask
+from pleura.core.errors import UsageError
+from pleura.core.masks.contours import mask_from_rle
+from pleura.core.masks.measure import measure, transverse_widths
+from pleura.core.types import Segmentation, Spacing
+
+__all__ = ["Correction", "corrected", "measured", "read_correction"]
+
+MOST_NAME = 64
+"""Letters of an editor's name; DICOM allows as many in a name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """Masks of one film after edits by hand, each (H, W) bool, right and left disjoint."""
+
+    right: Mask
+    left: Mask
+    heart: Mask | None
+    spacing: Spacing | None = None
+    """Of the film; only `measured` needs it."""
+
+    edited: str = "edited by hand"
+    """Who edited them and when."""
+
+
+def read_correction(content: bytes, *, most_pixels: int, editor: str = "") -> Correction:
+    """Read masks from JSON: `right`, `left`, `heart` (or null) as COCO run lengths.
+
+    `spacing` (`row_mm`, `col_mm`, `source`) is optional; `editor` is the name of who edited them.
+
+    Raises:
+        UsageError: no such JSON, masks of several sizes, too large, or right and left overlap.
+    """
+    try:
+        values = json.loads(content)
+        masks = {name: _mask(values.get(name), most_pixels) for name in ("right", "left", "heart")}
+        spacing = values.get("spacing")
+        film_spacing = None if spacing is None else Spacing(**spacing)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"the masks cannot be read ({error}); send JSON with right, left and heart as COCO run "
+            'lengths: {"right": {"size": [H, W], "counts": [...]}, ...}'
+        ) from None
+    right, left, heart = masks.values()
+    if right is None or left is None:
+        raise UsageError("the masks need both lungs; send a mask without pixels for a missing one")
+    if {right.shape} != {mask.shape for mask in (right, left, heart) if mask is not None}:
+        raise UsageError("the masks differ in size; send masks of the film's size")
+    if (right & left).any():
+        raise UsageError("the masks of the right and the left lung overlap; send disjoint masks")
+    return Correction(right, left, heart, film_spacing, _edited_by(editor))
+
+
+def corrected(segmentation: Segmentation, correction: Correction) -> Segmentation:
+    """The result with the masks of a correction; it says so in its provenance and its notes.
+
+    The verdict stays that on the network's masks.
+
+    Raises:
+        UsageError: the masks are not of the film's size.
+    """
+    height, width = segmentation.radiograph.size
+    if correction.right.shape != (height, width):
+        raise UsageError(
+            f"the masks have {correction.right.shape[0]} x {correction.right.shape[1]} pixels, but "
+            f"the film {height} x {width}; send the masks of this film"
+        )
+    right, left, heart = correction.right, correction.left, correction.heart
+    lungs = replace(
+        segmentation.lungs, right=right, left=left, heart=heart, notes=(correction.edited,)
+    )
+    spacing = segmentation.radiograph.spacing
+    return replace(
+        segmentation,
+        lungs=lungs,
+        measurements=measure(right, left, heart=heart, spacing=spacing),
+        provenance=replace(segmentation.provenance, edited=correction.edited),
+    )
+
+
+def measured(correction: Correction) -> dict[str, Any]:
+    """The measurements of masks, and the widths of the cardiothoracic ratio, as JSON has them."""
+    right, left, heart = correction.right, correction.left, correction.heart
+    measurements = measure(right, left, heart=heart, spacing=correction.spacing)
+    widths = transverse_widths(right, left, heart)
+    is_defined = widths is not None and measurements.cardiothoracic_ratio is not None
+    return {
+        "measurements": asdict(measurements),
+        "widths": dict(zip(("heart", "thorax"), map(asdict, widths), strict=True))
+        if widths is not None and is_defined
+        else None,
+    }
+
+
+def _mask(value: dict[str, Any] | None, most_pixels: int) -> Mask | None:
+    if value is None:
+        return None
+    height, width = (int(side) for side in value["size"])
+    if not 0 < height * width <= most_pixels:
+        raise ValueError(f"{height} x {width} pixels, expected 1 to {most_pixels}")
+    return mask_from_rle([int(count) for count in value["counts"]], height, width)
+
+
+def _edited_by(editor: str) -> str:
+    name = " ".join(editor.split())
+    if len(name) > MOST_NAME:
+        raise UsageError(f"the editor's name has {len(name)} letters, expected {MOST_NAME} at most")
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"edited by hand{f' by {name}' if name else ''} at {time}"

@@ -1,0 +1,83 @@
+"""Masks that were edited by hand, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROUTE = "/v1/corrections"
+
+
+def masks_of(client: httpx.Client, film: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The masks of a film as run lengths, and the result that they are from."""
+    lungs = client.post("/v1/segmentations", content=film).json()["lungs"]["field"]
+    return lungs["rle"], lungs
+
+
+def send(
+    client: httpx.Client, film: bytes, masks: dict[str, Any] | bytes, query: str = ""
+) -> httpx.Response:
+    content = masks if isinstance(masks, bytes) else json.dumps(masks).encode()
+    return client.post(
+        f"{ROUTE}{query}", files={"film": ("a.png", film), "masks": ("m.json", content)}
+    )
+
+
+def test_measurements_are_those_of_the_result(client: httpx.Client, films: Path) -> None:
+    masks, lungs = masks_of(client, (films / "b.png").read_bytes())
+    answer = client.post("/v1/measurements", json=masks).json()
+    assert answer == {"measurements": lungs["measurements"], "widths": lungs["widths"]}
+
+
+def test_a_spacing_gives_areas_in_cm2(client: httpx.Client) -> None:
+    """A lung of 2 x 1 px of 10 x 20 mm has 4 cm2."""
+    right = {"size": [2, 2], "counts": [0, 2, 2]}
+    left = {"size": [2, 2], "counts": [2, 2]}
+    spacing = {"row_mm": 10, "col_mm": 20, "source": "user"}
+    masks = {"right": right, "left": left, "heart": None, "spacing": spacing}
+    measured = client.post("/v1/measurements", json=masks).json()["measurements"]
+    assert (measured["right_area_cm2"], measured["spacing_source"]) == (4, "user")
+
+
+def test_a_correction_says_who_edited_it(client: httpx.Client, films: Path) -> None:
+    film = (films / "b.png").read_bytes()
+    masks, _ = masks_of(client, film)
+    result = send(client, film, masks, "?editor=A.%20Reader&format=json").json()
+    assert result["provenance"]["edited"].startswith("edited by hand by A. Reader at ")
+    assert result["lungs"]["field"]["notes"] == [result["provenance"]["edited"]]
+    assert result["lungs"]["field"]["rle"] == masks
+
+
+PIXEL = {"size": [1, 1], "counts": [1]}
+
+
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        (b"{", "the masks cannot be read"),
+        (b"[]", "the masks cannot be read"),
+        ({"right": PIXEL}, "the masks need both lungs"),
+        ({"right": PIXEL, "left": {"size": [1, 1], "counts": [2]}}, "run lengths add up to 2"),
+        ({"right": PIXEL, "left": {"size": [1, 2], "counts": [2]}}, "the masks differ in size"),
+        (
+            {name: {"size": [1, 1], "counts": [0, 1]} for name in ("right", "left")},
+            "the right and the left lung overlap",
+        ),
+        ({"right": {"size": [10**6, 10**6], "counts": []}, "left": PIXEL}, "expected 1 to"),
+        ({"right": PIXEL, "left": PIXEL}, "the masks have 1 x 1 pixels, but the film"),
+    ],
+)
+def test_wrong_masks_are_400(client: httpx.Client, films: Path, masks: Any, reason: str) -> None:
+    answer = send(client, (films / "b.png").read_bytes(), masks)
+    assert answer.status_code == 400
+    assert reason in answer.json()["detail"]
+
+
+def test_a_correction_needs_two_files(client: httpx.Client, films: Path) -> None:
+    answer = client.post(ROUTE, content=(films / "b.png").read_bytes())
+    assert answer.status_code == 400
+    assert "a form of two files" in answer.json()["detail"]
