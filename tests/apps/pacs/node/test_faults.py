@@ -21,15 +21,21 @@ FILMS = 50
 SMALL = 24
 """The films for a disk that has room for half of them."""
 
+PATIENCE_S = 240.0
+
 KILLS = (("received", 4), ("segmented", 9), ("delivered", 21), ("received", 45), ("segmented", 48))
 """The node is killed after so many of these events, counted over all restarts."""
 
 
 def send_until_stored(storescu: Callable[..., bool], port: int, films: list[Path]) -> int:
-    """Send each film until it is acknowledged, as an archive does; the number of retries."""
-    retries = 0
+    """Send each film until it is acknowledged, as an archive does; the number of retries.
+
+    It gives up after `PATIENCE_S`, so that a failed test leaves no thread that sends for ever.
+    """
+    retries, end = 0, time.monotonic() + PATIENCE_S
     for film in films:
         while not storescu(port, film, called="PLEURA"):
+            assert time.monotonic() < end, f"{film.name} was never acknowledged"
             retries += 1
             time.sleep(0.1)
     return retries
@@ -59,7 +65,8 @@ def test_a_killed_node_loses_no_film_and_delivers_none_twice(
     for film in films:
         assert tools.send(orthanc.dicom_port, film) == [0]
     sender = threading.Thread(
-        target=lambda: retries.append(send_until_stored(tools.storescu, node.port, files))
+        target=lambda: retries.append(send_until_stored(tools.storescu, node.port, files)),
+        daemon=True,
     )
     sender.start()
     for event, number in KILLS:
