@@ -1,0 +1,1 @@
+"""What a lung mask is and how good it is: arrays in, arrays out; numpy only."""

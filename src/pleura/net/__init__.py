@@ -1,0 +1,1 @@
+"""The networks, their weights files, and their export to ONNX."""

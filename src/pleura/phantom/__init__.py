@@ -1,0 +1,1 @@
+"""Drawn chest films with exact masks."""

@@ -1,0 +1,1 @@
+"""The network at work: engines, threads, and the segmentation of a film."""

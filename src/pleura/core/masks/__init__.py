@@ -1,0 +1,1 @@
+"""Masks: clean-up, components, contours, measurements, overlay."""

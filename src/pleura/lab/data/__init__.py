@@ -1,0 +1,1 @@
+"""Films with label masks: layouts, splits, checks, downloads."""

@@ -1,0 +1,1 @@
+"""Reports as pages, tables, charts and the model card."""

@@ -1,0 +1,1 @@
+"""Runs over many films or recipes: bench, ablation, quantisation."""

@@ -1,0 +1,1 @@
+"""int8 weights: equalised channels, rounding, quantised graphs."""

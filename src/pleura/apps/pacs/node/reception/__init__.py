@@ -1,0 +1,1 @@
+"""The reception of films: the C-STORE provider and its checks."""
