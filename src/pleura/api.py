@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,13 +175,20 @@ class Segmenter(segmenter.Segmenter):
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".json", ".dcm"})
 
 
+class Network(TypedDict, total=False):
+    """What computes in `segment`: weights, or an engine that has its own."""
+
+    weights: Path | str | bytes | None
+    engine: Engine | None
+
+
 def segment(
     source: Source,
     *,
     spacing: Spacing | tuple[float, float] | None = None,
     definition: Definition = "field",
-    weights: Path | str | bytes | None = None,
-    engine: Engine | None = None,
+    flip: bool = False,
+    **network: Unpack[Network],
 ) -> Segmentation:
     """Find the lungs in a frontal chest film.
 
@@ -191,6 +198,8 @@ def segment(
         spacing: between pixels in mm, (rows, columns); takes the place of what the file says.
         definition: `field` leaves heart and mediastinum out, `whole` holds the lung behind them
             too.
+        flip: mirror the film left to right before it is segmented, for a film that is stored
+            mirrored. The result lies on the film as it was given, and `right` is the patient's.
         weights: an ONNX file made by `pleura export`, or its bytes; None for the shipped ones.
         engine: takes the place of `weights`: an engine of your own, already loaded.
 
@@ -207,7 +216,7 @@ def segment(
     film = _read(source)
     if spacing is not None:
         film = _respaced(film, spacing)
-    return Segmenter(_engine(weights, engine), definition=definition)(film)
+    return Segmenter(_engine(**network), definition=definition, flip=flip)(film)
 
 
 def _read(source: Source) -> Radiograph:
@@ -241,7 +250,7 @@ def _respaced(film: Radiograph, spacing: Spacing | tuple[float, float]) -> Radio
     return replace(film, spacing=spacing, notes=notes)
 
 
-def _engine(weights: Path | str | bytes | None, engine: Engine | None) -> Engine:
+def _engine(weights: Path | str | bytes | None = None, engine: Engine | None = None) -> Engine:
     if engine is not None:
         if weights is not None:
             raise UsageError("give weights or an engine, not both: an engine has its weights")

@@ -35,6 +35,22 @@ def test_every_way_of_looking_gives_the_same_numbers(maps: ProbabilityMaps) -> N
     np.testing.assert_array_equal(np.stack(list(maps)), whole)
 
 
+@pytest.mark.parametrize("frame", [FRAME, None])
+def test_mirrored_maps_are_the_maps_mirrored(maps: ProbabilityMaps, frame: Frame | None) -> None:
+    upright = ProbabilityMaps(maps.stored, frame)
+    whole = np.asarray(upright)[:, :, ::-1]
+    mirrored = upright.mirror()
+    assert (len(mirrored), mirrored.shape) == (5, whole.shape)
+    np.testing.assert_array_equal(np.asarray(mirrored), whole)
+    np.testing.assert_array_equal(mirrored[3], whole[3])
+    np.testing.assert_array_equal(mirrored[-1, 5:9, 7], whole[-1, 5:9, 7])
+    np.testing.assert_array_equal(mirrored[2, 20:50, 3:40], whole[2, 20:50, 3:40])
+    np.testing.assert_array_equal(mirrored[1:3], whole[1:3])
+    np.testing.assert_array_equal(mirrored.astype(np.float16), whole.astype(np.float16))
+    np.testing.assert_array_equal(mirrored.above(4, 0.5), whole[4] >= 0.5)
+    np.testing.assert_array_equal(np.asarray(mirrored.mirror()), np.asarray(upright))
+
+
 def test_the_threshold_is_that_of_the_restored_map(maps: ProbabilityMaps) -> None:
     whole = FRAME.restore(maps.stored)
     assert 0.2 < (whole >= 0.5).mean() < 0.8

@@ -8,7 +8,7 @@ from typing import Any
 
 from pleura.core.arrays import KNOWN_CHANNELS, Definition
 from pleura.core.errors import WeightsError
-from pleura.core.reference import check_reference_values
+from pleura.core.reference import check_reference_values, feature_names
 
 __all__ = ["CARD_KEY", "Card"]
 
@@ -54,7 +54,7 @@ class Card:
     """The graph divides its logits by it, so that probabilities are calibrated; see `calibrate`."""
 
     norms: dict[str, Any] = field(default_factory=dict)
-    """Reference values by definition: `core.reference`, written by `pleura calibrate`."""
+    """Reference values by definition, and of the film: `core.reference`, by `pleura calibrate`."""
 
     precision: str = "fp32"
     """What the graph computes in: `fp32` or `int8`."""
@@ -71,7 +71,8 @@ class Card:
                 "export the weights again"
             )
         _check_temperature(self.temperature)
-        check_reference_values(self.norms)
+        heart = "heart" in self.channels
+        check_reference_values(self.norms, len(feature_names(self.definitions, heart=heart)))
 
     @property
     def definitions(self) -> tuple[Definition, ...]:

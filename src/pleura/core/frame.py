@@ -8,7 +8,7 @@ published as squares.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -212,6 +212,9 @@ class ProbabilityMaps:
     frame: Frame | None = None
     """The way from the square to the film; None if the maps have the film's size already."""
 
+    mirrored: bool = False
+    """The maps are `stored`, restored and then mirrored left to right."""
+
     dtype = np.dtype(np.float32)
 
     @property
@@ -222,17 +225,23 @@ class ProbabilityMaps:
             height, width = self.frame.height, self.frame.width
         return channels, height, width
 
+    def mirror(self) -> ProbabilityMaps:
+        """The same maps mirrored left to right; twice is the same as not at all, bit by bit."""
+        return replace(self, mirrored=not self.mirrored)
+
     def __len__(self) -> int:
         return len(self.stored)
 
     def __getitem__(self, index: Any) -> Probabilities:
         selected: Probabilities
-        if self.frame is None:
+        if self.frame is None and not self.mirrored:
             selected = self.stored[index]
             return selected
         channel, *inside = index if isinstance(index, tuple) else (index,)
         if not isinstance(channel, int | np.integer):
             selected = np.asarray(self)[index]
+        elif self.mirrored or self.frame is None:
+            selected = np.ascontiguousarray(self.mirror()[channel][:, ::-1])[tuple(inside)]
         elif len(inside) == 2 and all(isinstance(axis, slice) for axis in inside):
             selected = self.frame.restore_part(self.stored[channel], *inside)
         else:
@@ -256,6 +265,8 @@ class ProbabilityMaps:
 
     def above(self, index: int, threshold: float) -> Mask:
         """(H, W) bool: `maps[index] >= threshold`; no map of floats is made for it."""
+        if self.mirrored:
+            return np.ascontiguousarray(self.mirror().above(index, threshold)[:, ::-1])
         if self.frame is not None:
             return self.frame.above(self.stored[index], threshold)
         mask: Mask = self.stored[index] >= threshold

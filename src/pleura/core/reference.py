@@ -1,13 +1,13 @@
-"""Reference values: the usual features of good results, with which a new result is compared.
+"""Reference values: the usual features of films and results, with which new ones are compared.
 
-`pleura calibrate` fits them. They stand on the weights' card under `norms`, a set for each
-definition of lung.
+`pleura calibrate` fits them. They stand on the weights' card under `norms`: an estimate of Dice for
+each definition of lung, and under `film` what is usual of a film, whatever definition is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,36 @@ from numpy.typing import NDArray
 from pleura.core.errors import WeightsError
 
 __all__ = [
-    "FEATURES",
+    "FILM",
     "Estimate",
     "ReferenceValues",
     "Usual",
     "check_reference_values",
+    "feature_names",
     "read_reference_values",
 ]
 
-_OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
+FILM = "film"
+"""The key of `norms` for what does not depend on the definition."""
 
-FEATURES = (
+_OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
+_OF_LUNGS = (
     *(f"{side}_{what}" for side in ("right", "left") for what in _OF_A_LUNG),
     "log_area",
     "log_aspect",
     "log_loss",
     "log_unsure",
 )
-"""Names of the features that are compared, in order."""
+_OF_HEART = ("share", "row", "column", "width", "height", "log_unsure")
+
+
+def feature_names(definitions: Iterable[str], *, heart: bool) -> tuple[str, ...]:
+    """Names of a film's features, in order: 16 of the lungs by each definition, 6 of the heart.
+
+    `definitions` are those that the weights give; `heart` is whether they have a heart channel.
+    """
+    lungs = tuple(f"{definition}_{name}" for definition in definitions for name in _OF_LUNGS)
+    return lungs + tuple(f"heart_{name}" for name in _OF_HEART if heart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +68,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Mean and precision of the features of many results, and limits of the distance to them."""
+    """Mean and precision of the features of many films, and limits of the distance to them."""
 
     mean: tuple[float, ...]
-    """Of each of `FEATURES`."""
+    """Of each of `feature_names`."""
 
     precision: tuple[tuple[float, ...], ...]
     """The inverse of their covariance."""
@@ -71,17 +83,16 @@ class Usual:
     """A distance beyond this is no frontal chest film."""
 
     unsure: float
-    """`Features.unsure` beyond this is no frontal chest film either."""
+    """`FilmFeatures.unsure` beyond this is no frontal chest film either."""
 
     def __post_init__(self) -> None:
-        known = len(FEATURES)
-        _check(np.shape(self.mean) == (known,), f"mean must be {known} numbers")
+        known = len(self.mean)
         _check(np.shape(self.precision) == (known,) * 2, f"precision must be {known} x {known}")
         limits = self.unusual, self.strange, self.unsure
         _check(all(limit > 0 for limit in limits), "limits must be positive")
 
     def distance(self, features: NDArray[np.float64]) -> float:
-        """Mahalanobis distance of (16,) `features` from the mean, in standard deviations."""
+        """Mahalanobis distance of `features`, as many as `mean`, in standard deviations."""
         off = features - np.asarray(self.mean)
         return float(np.sqrt(max(off @ np.asarray(self.precision) @ off, 0.0)))
 
@@ -92,10 +103,7 @@ class ReferenceValues:
 
     estimate: Estimate | None = None
     usual: Usual | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for the card."""
-        return {name: part for name, part in asdict(self).items() if part is not None}
+    """Of the film: the same for each definition."""
 
 
 def read_reference_values(on_card: Mapping[str, Any], definition: str) -> ReferenceValues:
@@ -104,9 +112,9 @@ def read_reference_values(on_card: Mapping[str, Any], definition: str) -> Refere
     Raises:
         WeightsError: they are not what `pleura calibrate` writes.
     """
-    own = on_card.get(definition, {})
     try:
-        estimate, usual = own.get("estimate"), own.get("usual")
+        estimate = on_card.get(definition, {}).get("estimate")
+        usual = on_card.get(FILM, {}).get("usual")
         return ReferenceValues(
             None if estimate is None else Estimate(**_numbers(estimate)),
             None if usual is None else Usual(**_numbers(usual)),
@@ -118,15 +126,23 @@ def read_reference_values(on_card: Mapping[str, Any], definition: str) -> Refere
         ) from error
 
 
-def check_reference_values(on_card: object) -> None:
-    """Raise `WeightsError` unless `on_card`, the `norms` of a card, can be read."""
+def check_reference_values(on_card: object, features: int) -> None:
+    """Raise `WeightsError` unless `on_card`, the `norms` of a card, can be read.
+
+    `features` is the number of `feature_names` of these weights.
+    """
     if not isinstance(on_card, Mapping):
         raise WeightsError(
             f"the card's norms must be an object, got {on_card!r}; "
             "write them anew with `pleura calibrate --write`"
         )
     for definition in ("field", "whole"):
-        read_reference_values(on_card, definition)
+        usual = read_reference_values(on_card, definition).usual
+        if usual is not None and len(usual.mean) != features:
+            raise WeightsError(
+                f"the card's norms of '{FILM}' are {len(usual.mean)} features, but these weights "
+                f"give {features}; write them anew with `pleura calibrate --write`"
+            )
 
 
 def _numbers(on_card: Mapping[str, Any]) -> dict[str, Any]:

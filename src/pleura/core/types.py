@@ -125,6 +125,8 @@ class Provenance:
     weights_sha256: str
     engine: str
     definition: Definition
+    flip: bool = False
+    """The film was mirrored left to right for the network; masks lie on the film as it is."""
 
 
 @dataclass(frozen=True, slots=True)

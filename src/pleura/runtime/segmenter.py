@@ -18,6 +18,7 @@ from pleura.core.masks.measure import measure
 from pleura.core.quality.verdict import judge
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
+from pleura.runtime.mirror import mirror_film, mirror_result
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
@@ -33,10 +34,14 @@ class Segmenter:
         engine: Engine,
         *,
         definition: Definition = "field",
+        flip: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
         """Segment with `engine`, giving the lungs by `definition`.
 
+        With `flip` each film is mirrored left to right before it is segmented, and its result is
+        mirrored back: for films that are stored mirrored. Masks, boxes and maps lie on the film as
+        it was given, and the right lung is the patient's.
         `postprocess` makes the masks of the probability maps; only studies give another one.
 
         Raises:
@@ -45,6 +50,7 @@ class Segmenter:
         check_definition(engine.card.channels, definition)
         self.engine = engine
         self.definition: Definition = definition
+        self.flip = flip
         self.postprocess = postprocess
 
     @property
@@ -56,6 +62,7 @@ class Segmenter:
             weights_sha256=self.engine.weights_sha256,
             engine=self.engine.name,
             definition=self.definition,
+            flip=self.flip,
         )
 
     def __call__(self, radiograph: Radiograph) -> Segmentation:
@@ -74,6 +81,13 @@ class Segmenter:
         """
         if not films:
             return []
+        if not self.flip:
+            return self._segment_upright(films)
+        upright = self._segment_upright([mirror_film(film) for film in films])
+        return [mirror_result(result, film) for result, film in zip(upright, films, strict=True)]
+
+    def _segment_upright(self, films: Sequence[Radiograph]) -> list[Segmentation]:
+        """Segment films as they are."""
         frames = [Frame(*film.size, self.engine.card.side) for film in films]
         squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
         maps = self.engine.predict(np.stack(squares))
@@ -98,6 +112,14 @@ def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> 
         UsageError: these weights do not give that definition.
     """
     check_definition(card.channels, definition)
+    if segmentation.provenance.flip:
+        given = segmentation.radiograph
+        upright = mirror_result(segmentation, mirror_film(given))
+        return mirror_result(_redefined(upright, definition, card), given)
+    return _redefined(segmentation, definition, card)
+
+
+def _redefined(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
     made_by = replace(segmentation.provenance, definition=definition)
     film, maps = segmentation.radiograph, segmentation.probabilities
     lungs = clean(maps, card.channels, definition=definition)

@@ -479,9 +479,10 @@ def test_the_same_film_and_weights_give_the_same_uids() -> None:
         {"weights_sha256": "cd" * 32},
         {"definition": "whole"},
         {"engine": "another"},
+        {"flip": True},
     ],
 )
-def test_what_another_made_has_another_uid(other: dict[str, str]) -> None:
+def test_what_another_made_has_another_uid(other: dict[str, Any]) -> None:
     made_by = Provenance("0.1.0", "by hand", "ab" * 32, "none", "field")
     data = as_bytes(film())
     mine, theirs = (

@@ -26,6 +26,7 @@ __all__ = [
     "Fast",
     "Films",
     "FilmsAsJson",
+    "Flip",
     "Layout",
     "Lungs",
     "LungsOption",
@@ -66,6 +67,15 @@ LungsOption = Annotated[
     typer.Option(
         "--lungs",
         help="field is the lung field without the heart; whole includes the lung behind it.",
+        **COMPUTED,
+    ),
+]
+Flip = Annotated[
+    bool,
+    typer.Option(
+        "--flip",
+        help="Mirror all films left to right before they are segmented: for films that are stored "
+        "mirrored. The results lie on the films as stored, and right is the patient's right.",
         **COMPUTED,
     ),
 ]

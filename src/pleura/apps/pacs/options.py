@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pleura.apps.cli.options import (
     DicomFormats,
+    Flip,
     Lungs,
     LungsOption,
     OfRefused,
@@ -28,6 +29,7 @@ class ResultOptions:
     formats: DicomFormats = None
     refused: RefusedOption = OfRefused.marked
     lungs: LungsOption = Lungs.field
+    flip: Flip = False
     weights: Weights = None
     threads: Threads = None
 
@@ -50,6 +52,5 @@ class ResultOptions:
 
         names = self.names()
         engine = open_engine(self.weights, threads=self.threads)
-        return ResultMaker(
-            Segmenter(engine, definition=self.lungs.value), names, self.refused.value
-        )
+        segmenter = Segmenter(engine, definition=self.lungs.value, flip=self.flip)
+        return ResultMaker(segmenter, names, self.refused.value)

@@ -14,6 +14,7 @@ from pleura.apps.cli.options import (
     SAID,
     EngineOptions,
     FilmsAsJson,
+    Flip,
     Lungs,
     LungsOption,
     Threads,
@@ -93,6 +94,7 @@ class ComputeOptions(EngineOptions):
     """How films are segmented, and how many at a time."""
 
     lungs: LungsOption = Lungs.field
+    flip: Flip = False
     force: Annotated[
         bool,
         typer.Option(
@@ -125,7 +127,7 @@ class ComputeOptions(EngineOptions):
 
         def opened(streams: int) -> Segmenter:
             engine = open_engine(self.weights, replace(choice, streams=streams))
-            return Segmenter(engine, definition=self.lungs.value)
+            return Segmenter(engine, definition=self.lungs.value, flip=self.flip)
 
         return opened
 

@@ -189,6 +189,7 @@ class Place:
             "version": report.version,
             "weights_sha256": report.weights_sha256,
             "definition": report.definition,
+            "flip": report.flip,
             "formats": list(self.formats),
         }
         for name, value in now.items():
@@ -220,12 +221,14 @@ def _read_run(path: Path) -> dict[str, Any]:
     """The report of an earlier run; empty if there is none."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        return {**report, "formats": report["options"]["formats"]}
+        return {"flip": False, **report, "formats": report["options"]["formats"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

@@ -148,7 +148,7 @@ class _Messages:
         if row.status == FAILED:
             self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
         elif row.doubts and not self._task.quiet:
-            self._progress.say(f"{row.verdict}: {name}: {explained(row.doubts)}")
+            self._progress.say(f"{row.verdict}: {name}: {explained(row)}")
         if self._task.as_json and self.heard:
             self._speak(json.dumps(row.as_json()))
 
@@ -190,6 +190,7 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
         weights_sha256=segmenter.engine.weights_sha256,
         engine=segmenter.engine.name,
         definition=segmenter.definition,
+        flip=segmenter.flip,
         options={**task.options, "formats": list(task.place.formats)},
         status=INTERRUPTED,
         found=len(search.films),

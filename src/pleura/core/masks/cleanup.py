@@ -242,10 +242,9 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
         return kept, nothing
     centre = sum(piece.x * piece.area for piece in pieces) / sum(piece.area for piece in pieces)
     on_left = centre < kept.shape[1] / 2
-    side, viewers = ("right", "left") if on_left else ("left", "right")
+    side = "right" if on_left else "left"
     notes.append(
-        f"only one lung was found; it lies on the viewer's {viewers} of the film's middle, "
-        f"so it is taken for the {side} lung"
+        f"only one lung was found; by its side of the film's middle it is taken for the {side} lung"
     )
     return (kept, nothing) if on_left else (nothing, kept)
 
@@ -344,7 +343,7 @@ def _note_sides(lungs: dict[str, Pieces], notes: list[str]) -> None:
         notes.append(f"the {missing[0]} lung was not found")
     elif _middle(lungs["right"].box) > _middle(lungs["left"].box):
         notes.append(
-            "the right lung lies on the viewer's right: the film may be mirrored, or the "
+            "the right lung lies where the left one is expected: the film may be mirrored, or the "
             "heart may lie on the right"
         )
 

@@ -29,6 +29,9 @@ class Run:
     weights_sha256: str
     engine: str
     definition: str
+    flip: bool = False
+    """Every film was mirrored left to right before it was segmented."""
+
     options: Mapping[str, Any] = field(default_factory=dict)
     """As given, by name; values that JSON knows, paths as text."""
 

@@ -74,7 +74,7 @@ class Row:
     """Spent on this film."""
 
     notes: str = ""
-    """Of decoding and clean-up, with `; ` between."""
+    """Of decoding, clean-up and doubts that name a place, with `; ` between."""
 
     error: str = ""
     """Why a failed film failed."""
@@ -133,7 +133,9 @@ def done_row(
         right_box=_box(measured.right_box),
         left_box=_box(measured.left_box),
         seconds=seconds,
-        notes="; ".join(dict.fromkeys((*radiograph.notes, *segmentation.notes))),
+        notes="; ".join(
+            dict.fromkeys((*radiograph.notes, *segmentation.notes, *_particular(segmentation)))
+        ),
         **{name: getattr(measured, name) for name in _MEASURED},
     )
 
@@ -143,9 +145,24 @@ def failed_row(film: PurePath, *, path: PurePath, error: str, seconds: float | N
     return Row(film=film.as_posix(), path=str(path), status=FAILED, error=error, seconds=seconds)
 
 
-def explained(doubts: str) -> str:
-    """The sentences of a row's `doubts`."""
-    return " ".join(DOUBTS[code] for code in doubts.split("; ") if code in DOUBTS)
+def _particular(segmentation: Segmentation) -> list[str]:
+    """The sentences of doubts that say more than their code: which edge a lung reaches, for one."""
+    return [
+        doubt.text
+        for doubt in segmentation.quality.doubts
+        if doubt.text != DOUBTS.get(doubt.code, doubt.text)
+    ]
+
+
+def explained(row: Row) -> str:
+    """The sentences of a row's `doubts`, the particular ones from its `notes`."""
+    codes = [code for code in row.doubts.split("; ") if code in DOUBTS]
+    return " ".join(_sentence(code, row.notes.split("; ")) for code in codes)
+
+
+def _sentence(code: str, notes: list[str]) -> str:
+    begin, _, end = DOUBTS[code].partition(":")
+    return next((n for n in notes if n.startswith(begin) and n.endswith(end)), DOUBTS[code])
 
 
 _MEASURED = tuple(

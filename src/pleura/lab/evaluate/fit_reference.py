@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pleura.core.arrays import Definition
 from pleura.core.card import Card
 from pleura.core.quality.features import Features, measure_features
-from pleura.core.quality.verdict import estimated_dice
-from pleura.core.reference import Estimate, ReferenceValues, Usual
+from pleura.core.quality.film import FilmFeatures, measure_film
+from pleura.core.reference import FILM, Estimate, Usual
 from pleura.core.types import Segmentation
 from pleura.lab.evaluate.case import Examined
 from pleura.lab.evaluate.metrics import overlap
@@ -24,14 +24,22 @@ __all__ = ["Seen", "fit_reference_values", "see"]
 FEWEST = 20
 """The smallest number of films to fit to."""
 
-REVIEWED = 0.05
-"""The share of the fitted films that the limits may send to review."""
+POOR = 1 / 30
+"""The share of the fitted films whose estimated Dice the limit sends to review."""
+
+UNUSUAL = 0.04
+"""The share of the fitted films whose features the limit sends to review. All CT slices in sight
+when it was chosen lie beyond it; coronal ones, which resemble a film most, are the nearest."""
+
+STRANGE = 2.0
+"""The limit for pictures that are no chest film, in limits for review. No film of split val and
+0.1 % of 1,619 others that were not tested on lie beyond it."""
 
 APART = 0.2
 """The shrinkage of the covariance towards its diagonal, since few films estimate it badly."""
 
 MARGIN = 1.15
-"""The limit for pictures that are no chest film, in distances of the farthest fitted film."""
+"""The limit of `FilmFeatures.unsure`, in values of the least sure fitted film."""
 
 SHORTEST = 1e-4
 """The smallest 1 - Dice in a logarithm."""
@@ -40,7 +48,7 @@ DIGITS = 6
 """Significant digits of numbers on the card."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Seen:
     """A film's result by one definition."""
 
@@ -48,6 +56,9 @@ class Seen:
     source: str
     definition: Definition
     features: Features
+    film: FilmFeatures
+    """The same for each definition."""
+
     dice: float | None
     """The Dice of both lungs; None if the film labels the other definition."""
 
@@ -59,9 +70,15 @@ def see(examined: Examined, card: Card) -> list[Seen]:
     lungs = next((each for each in examined.pairs if each.structure == "lungs"), None)
     known = lungs is not None and examined.definition == own
     dice = overlap(lungs.predicted, lungs.truth) if lungs is not None and known else None
+    of_film = measure_film(found.probabilities, card.channels)
     return [
         Seen(
-            film.id, film.source, each, _features(found, card, each), dice if each == own else None
+            id=film.id,
+            source=film.source,
+            definition=each,
+            features=_features(found, card, each),
+            film=of_film,
+            dice=dice if each == own else None,
         )
         for each in card.definitions
     ]
@@ -74,75 +91,56 @@ def _features(found: Segmentation, card: Card, definition: Definition) -> Featur
 
 
 def fit_reference_values(seen: Sequence[Seen]) -> dict[str, Any]:
-    """The norms of each definition, as the card has them.
+    """The norms, as the card has them: `estimate` by definition, and what is `usual` of a film.
 
     The estimate of Dice is fitted to the films that label the definition, the usual values to all
-    films. The limits send `REVIEWED` of the films that label it to review.
+    films. A part that has too few films to be fitted is left out.
     """
     definitions = sorted({each.definition for each in seen})
-    fitted = {d: _fit([each for each in seen if each.definition == d]) for d in definitions}
-    return {name: each.as_dict() for name, each in fitted.items() if each != ReferenceValues()}
-
-
-def _fit(seen: Sequence[Seen]) -> ReferenceValues:
-    usual, distances = _usual([each.features for each in seen])
-    labelled = [
-        (each, distance)
-        for each, distance in zip(seen, distances, strict=True)
-        if each.dice is not None and each.features.doubt is not None
-    ]
-    estimate = _estimate([each for each, _ in labelled])
-    if estimate is None or usual is None:
-        return ReferenceValues(estimate, usual)
-    dice = np.array(
-        [estimated_dice(each.features, ReferenceValues(estimate)) for each, _ in labelled]
-    )
-    off = np.array([distance or 0.0 for _, distance in labelled])
-    all_off = np.array([distance for distance in distances if distance is not None])
-    poor, unusual = _limits(dice, off, all_off)
-    return ReferenceValues(
-        Estimate(estimate.intercept, estimate.slope, poor),
-        Usual(usual.mean, usual.precision, unusual, usual.strange, usual.unsure),
-    )
+    norms: dict[str, Any] = {}
+    for definition in definitions:
+        estimate = _estimate([each for each in seen if each.definition == definition])
+        if estimate is not None:
+            norms[definition] = {"estimate": asdict(estimate)}
+    usual = _usual([each.film for each in seen if each.definition in definitions[:1]])
+    return norms if usual is None else {**norms, FILM: {"usual": asdict(usual)}}
 
 
 def _estimate(seen: Sequence[Seen]) -> Estimate | None:
-    """The line of log(1 - Dice) over doubt; None if it does not rise."""
-    doubts = np.array([each.features.doubt for each in seen], dtype=float)
-    if len(seen) < FEWEST or np.ptp(doubts) == 0:
+    """The line of log(1 - Dice) over doubt of the labelled films; None if it does not rise."""
+    pairs = [
+        (each.features.doubt, 1 - each.dice)
+        for each in seen
+        if each.dice is not None and each.features.doubt is not None
+    ]
+    if len(pairs) < FEWEST:
         return None
-    lacking = np.array([1 - (each.dice or 0.0) for each in seen])
+    doubts, lacking = np.array(pairs, dtype=float).T
+    if np.ptp(doubts) == 0:
+        return None
     slope, intercept = np.polyfit(doubts, np.log(np.maximum(lacking, SHORTEST)), 1)
     if slope <= 0:
         return None
     line = Estimate(_short(intercept), _short(slope), 0.0)
     known = [line.dice(each) for each in doubts]
-    return Estimate(line.intercept, line.slope, _short(np.quantile(known, REVIEWED)))
+    return replace(line, poor=_short(np.quantile(known, POOR)))
 
 
-def _usual(features: Sequence[Features]) -> tuple[Usual | None, list[float | None]]:
-    """What is usual, and each film's distance from what is usual of the others.
-
-    The distance is None for a film without both lungs, and for all films if these are too few.
-    """
-    distances: list[float | None] = [None] * len(features)
-    known = [index for index, each in enumerate(features) if each.numbers is not None]
-    if len(known) < FEWEST:
-        return None, distances
-    table = np.array([features[index].numbers for index in known])
-    off = _left_out(table)
+def _usual(films: Sequence[FilmFeatures]) -> Usual | None:
+    """What is usual of a film; None if too few have lungs and heart."""
+    rows = [film.numbers for film in films if film.numbers is not None]
+    if len(rows) < FEWEST:
+        return None
+    table = np.array(rows)
     mean, precision = _spread(table)
-    unsure = [value for index in known if (value := features[index].unsure) is not None]
-    usual = Usual(
+    unusual = np.quantile(_left_out(table), 1 - UNUSUAL)
+    return Usual(
         tuple(_short(each) for each in mean),
         tuple(tuple(_short(each) for each in row) for row in precision),
-        _short(np.quantile(off, 1 - REVIEWED)),
-        _short(MARGIN * off.max()),
-        _short(MARGIN * max(unsure)),
+        _short(unusual),
+        _short(STRANGE * unusual),
+        _short(MARGIN * max(film.unsure for film in films if film.unsure is not None)),
     )
-    for index, distance in zip(known, off, strict=True):
-        distances[index] = float(distance)
-    return usual, distances
 
 
 def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -162,20 +160,6 @@ def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
         mean, precision = _spread(np.delete(table, index, axis=0))
         found.append(np.sqrt((row - mean) @ precision @ (row - mean)))
     return np.array(found)
-
-
-def _limits(
-    dice: NDArray[np.float64], off: NDArray[np.float64], all_off: NDArray[np.float64]
-) -> tuple[float, float]:
-    """The limits of estimated Dice and distance that together send `REVIEWED` to review.
-
-    Two thirds of the share are for the Dice. A film beyond both limits counts once.
-    """
-    for share in np.linspace(1.5 * REVIEWED, 0.5 * REVIEWED, 41):
-        poor, unusual = np.quantile(dice, share * 2 / 3), np.quantile(all_off, 1 - share / 3)
-        if np.mean((dice < poor) | (off > unusual)) <= REVIEWED:
-            break
-    return _short(poor), _short(unusual)
 
 
 def _short(value: float | np.floating[Any]) -> float:

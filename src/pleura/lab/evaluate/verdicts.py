@@ -48,7 +48,9 @@ class Judged:
 def judge_seen(seen: Sequence[Seen], norms: dict[str, Any]) -> list[Judged]:
     """The verdicts by these reference values."""
     return [
-        Judged(each, conclude(each.features, read_reference_values(norms, each.definition)))
+        Judged(
+            each, conclude(each.features, each.film, read_reference_values(norms, each.definition))
+        )
         for each in seen
     ]
 

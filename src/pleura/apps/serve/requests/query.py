@@ -77,6 +77,7 @@ class QueryParameters:
 
     format: str
     include: frozenset[str]
+    flip: bool
     force: bool
 
 
@@ -104,6 +105,14 @@ def query_parameters(
             "table."
         ),
     ] = None,
+    flip: Annotated[
+        bool,
+        Query(
+            description="Mirror the film left to right before it is segmented: for a film that is "
+            "stored mirrored. The results lie on the film as it was sent, and right is the "
+            "patient's right."
+        ),
+    ] = False,
     force: Annotated[
         bool, Query(description="Segment colour photographs of films too, with a note.")
     ] = False,
@@ -117,7 +126,7 @@ def query_parameters(
     """
     name = _accepted_format(accept) if format is None else _check_format(format)
     included = frozenset(("rle",) if include is None else include)
-    return QueryParameters(lungs, name, included, force)
+    return QueryParameters(lungs, name, included, flip, force)
 
 
 def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions:
@@ -132,7 +141,11 @@ def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions
     for definition in definitions:
         check_definition(card.channels, definition)
     return ResponseOptions(
-        tuple(definitions), parameters.include, parameters.format, photographs=parameters.force
+        tuple(definitions),
+        parameters.include,
+        parameters.format,
+        flip=parameters.flip,
+        photographs=parameters.force,
     )
 
 

@@ -49,6 +49,9 @@ class ResponseOptions:
     format: str = "json"
     """`json`, `csv`, or one of `FILE_FORMATS`."""
 
+    flip: bool = False
+    """Whether films are mirrored left to right before they are segmented."""
+
     photographs: bool = False
     """Whether colour photographs of films are segmented."""
 
@@ -114,7 +117,7 @@ def segment_upload(
     decoded = read_film(content, reading)
     if options.format in DICOM_FORMATS:
         decoded.dicom_header()  # raises if no result can refer to the film
-    lungs = Segmenter(engine, definition=first)(decoded.radiograph)
+    lungs = Segmenter(engine, definition=first, flip=options.flip)(decoded.radiograph)
     by_definition = {
         first: lungs,
         **{other: redefine(lungs, other, engine.card) for other in others},

@@ -61,11 +61,13 @@ _SERIES = {  # format -> series number, and description; high numbers sort behin
 def result_uid(film_uid: str, made_by: Provenance, name: str) -> UID:
     """The SOPInstanceUID of the result `name` of a film; the same whenever it is made again.
 
-    It follows from the film's UID, the version of Pleura, the weights' hash, the engine and the
-    definition of lung, so that a second run makes no second set, and other weights never reuse a
-    UID. A UUID of RFC 9562's version 5 under 2.25, as PS3.5 B.2 has it.
+    It follows from the film's UID, the version of Pleura, the weights' hash, the engine, the
+    definition of lung and whether the film was mirrored, so that a second run makes no second set,
+    and other weights never reuse a UID. A UUID of RFC 9562's version 5 under 2.25, as PS3.5 B.2
+    has it.
     """
-    told = "\n".join((film_uid, *map(str, astuple(made_by)), name))
+    *made, flip = astuple(made_by)
+    told = "\n".join((film_uid, *map(str, made), *(["flip"] if flip else []), name))
     return UID(f"2.25.{uuid5(_NAMES, told).int}")
 
 
@@ -87,12 +89,13 @@ def stamp(film_uid: str, found: Segmentation, name: str) -> dict[str, Any]:
 
 
 def parameters(made_by: Provenance) -> dict[str, str]:
-    """The algorithm's parameters: weights, their hash, definition, engine."""
+    """The algorithm's parameters: weights, their hash, definition, engine, and flip if it is on."""
     return {
         "weights": made_by.weights_name.replace(",", " "),
         "weights_sha256": made_by.weights_sha256,
         "definition": made_by.definition,
         "engine": made_by.engine,
+        **({"flip": "on"} if made_by.flip else {}),
     }
 
 

@@ -1,0 +1,103 @@
+"""Features of a film as a whole: the same whatever definition of lung is asked for.
+
+They are measured on the network's maps alone, at a small size: the lungs by each definition that
+the weights give, and the heart. So neither the definition asked for nor the film's own size
+changes what is concluded about the film.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.arrays import Definition, Mask, Probabilities
+from pleura.core.card import DEFINITIONS, lung_channels
+from pleura.core.frame import ProbabilityMaps
+from pleura.core.masks.cleanup import THRESHOLD, clean
+from pleura.core.masks.components import split_pieces
+from pleura.core.quality.features import expected_dice, joined, logarithm
+from pleura.core.quality.shape import Place, heart_shape, lungs_shape, place_of, sample_map
+
+__all__ = ["FilmFeatures", "measure_film"]
+
+SIDE = 128
+"""Pixels a side of the sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmFeatures:
+    """Features of one film; None where there is nothing to measure."""
+
+    numbers: NDArray[np.float64] | None
+    """As `reference.feature_names` names them; None unless both lungs, by each definition, and the
+    heart are there."""
+
+    unsure: float | None
+    """Sum of p (1 - p) of all pixels and lung maps over the pixels in the lungs; None without."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lungs:
+    """The lungs by one definition, and the box that the heart is compared with."""
+
+    right: Place | None
+    left: Place | None
+    numbers: list[float] | None
+    variance: float
+    area: int
+
+
+def measure_film(maps: ProbabilityMaps, channels: tuple[str, ...]) -> FilmFeatures:
+    """The features of the film that `maps` were predicted of; `channels` names the maps."""
+    _, height, width = maps.shape
+    small = {name: sample_map(maps.stored[index], SIDE) for index, name in enumerate(channels)}
+    aspect = height / width
+    lungs = [
+        _measure_lungs(small, definition, aspect=aspect)
+        for definition in DEFINITIONS
+        if lung_channels(channels, definition)
+    ]
+    parts = [each.numbers for each in lungs]
+    if "heart" in channels:
+        parts.append(_measure_heart(small["heart"], lungs[0]))
+    area = sum(each.area for each in lungs)
+    known = [part for part in parts if part is not None]
+    return FilmFeatures(
+        numbers=np.concatenate(known) if len(known) == len(parts) else None,
+        unsure=sum(each.variance for each in lungs) / area if area else None,
+    )
+
+
+def _measure_lungs(
+    small: dict[str, Probabilities], definition: Definition, *, aspect: float
+) -> _Lungs:
+    """The lungs by one definition; `aspect` is height over width of the film."""
+    names = lung_channels(tuple(small), definition)
+    maps = [small[name] for name in names]
+    lungs = clean(ProbabilityMaps(np.stack(maps)), names, definition=definition)
+    right, left, both = place_of(lungs.right), place_of(lungs.left), joined(maps)
+    rows, columns = both.shape
+    variance, area = float((both - both * both).sum()), int(np.count_nonzero(lungs.both))
+    total = expected_dice(both, lungs.both)
+    if right is None or left is None or total is None:
+        return _Lungs(right, left, None, variance, area)
+    shape = lungs_shape(right, left, aspect=aspect * columns / rows, pixels=both.size)
+    numbers = [*shape, logarithm(1 - total), logarithm(variance / area)]
+    return _Lungs(right, left, numbers, variance, area)
+
+
+def _measure_heart(heart_map: Probabilities, lungs: _Lungs) -> list[float] | None:
+    """6 numbers; None without a heart or without both lungs."""
+    heart = place_of(_largest(heart_map >= THRESHOLD))
+    if heart is None or lungs.right is None or lungs.left is None:
+        return None
+    variance = float((heart_map - heart_map * heart_map).sum())
+    return [*heart_shape(heart, lungs.right, lungs.left), logarithm(variance / heart.area)]
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest piece of `mask`."""
+    pieces = split_pieces(mask, share=1.0)
+    return pieces.mask([piece.label for piece in pieces.large[:1]])

@@ -1,0 +1,112 @@
+"""Size, place and shape of lungs and heart on a small sample of the network's square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pleura.core.arrays import Mask, Probabilities
+
+__all__ = ["Place", "heart_shape", "lungs_shape", "place_of", "sample_map", "sample_mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a part lies in the sample: px of it, rows and columns from 0."""
+
+    area: int
+    top: int
+    bottom: int
+    first: int
+    last: int
+    row: float
+    column: float
+    slant: float
+    """Correlation of row and column."""
+
+
+def sample_map(known: Probabilities, most: int) -> Probabilities:
+    """(S, S) -> (s, s), s at most `most`: the values under the centres of fewer pixels."""
+    height, width = known.shape
+    rows, columns = _middles(height, min(most, height)), _middles(width, min(most, width))
+    sampled: Probabilities = known[rows][:, columns]
+    return sampled
+
+
+def sample_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """(H, W) bool -> `size`."""
+    if mask.shape == size:
+        return mask
+    rows, columns = _middles(mask.shape[0], size[0]), _middles(mask.shape[1], size[1])
+    return mask[rows][:, columns]
+
+
+def _middles(old: int, new: int) -> NDArray[np.intp]:
+    """Indices of the `old` pixels under the centres of `new` ones."""
+    return (2 * np.arange(new) + 1) * old // (2 * new)
+
+
+def place_of(mask: Mask) -> Place | None:
+    """The place of what is marked; None where nothing is."""
+    by_row, by_column = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
+    area = int(by_row.sum())
+    if not area:
+        return None
+    rows, columns = np.arange(len(by_row)) + 0.5, np.arange(len(by_column)) + 0.5
+    row, column = float(by_row @ rows) / area, float(by_column @ columns) / area
+    spread = np.sqrt((by_row @ (rows - row) ** 2) * (by_column @ (columns - column) ** 2))
+    product = float((mask @ (columns - column)) @ (rows - row))
+    at, across = np.flatnonzero(by_row), np.flatnonzero(by_column)
+    return Place(
+        area=area,
+        top=int(at[0]),
+        bottom=int(at[-1]) + 1,
+        first=int(across[0]),
+        last=int(across[-1]) + 1,
+        row=row,
+        column=column,
+        slant=product / float(spread) if spread else 0.0,
+    )
+
+
+def lungs_shape(right: Place, left: Place, *, aspect: float, pixels: int) -> list[float]:
+    """14 numbers: size, place and slant of each lung in the box around both, its area and aspect.
+
+    `aspect` is height over width of a pixel, `pixels` the number in the sample.
+    """
+    top, first, height, width = _box(right, left)
+    numbers = [
+        number
+        for lung in (right, left)
+        for number in (
+            lung.area / (height * width),
+            (lung.bottom - lung.top) / height,
+            (lung.last - lung.first) / width,
+            (lung.row - top) / height,
+            (lung.column - first) / width,
+            lung.slant,
+        )
+    ]
+    area = float(np.log((right.area + left.area) / pixels))
+    return [*numbers, area, float(np.log(aspect * height / width))]
+
+
+def heart_shape(heart: Place, right: Place, left: Place) -> list[float]:
+    """5 numbers: share, row, column, width and height of the heart in the box around both lungs."""
+    top, first, height, width = _box(right, left)
+    return [
+        heart.area / (height * width),
+        (heart.row - top) / height,
+        (heart.column - first) / width,
+        (heart.last - heart.first) / width,
+        (heart.bottom - heart.top) / height,
+    ]
+
+
+def _box(right: Place, left: Place) -> tuple[int, int, int, int]:
+    """First row, first column, height and width of the box around both."""
+    top, bottom = min(right.top, left.top), max(right.bottom, left.bottom)
+    first, last = min(right.first, left.first), max(right.last, left.last)
+    return top, first, bottom - top, last - first
