@@ -57,7 +57,7 @@ class TestInflating:
     def test_a_deflated_film_inflates_within_a_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = written(film(), DeflatedExplicitVRLittleEndian)
         assert read_radiograph(data).size == (64, 48)
-        assert check_arrival(data) == "1.2.3.4"
+        assert check_arrival(data).uid == "1.2.3.4"
         monkeypatch.setattr(dicom_parse, "MOST_INFLATED", 3_000)
         for read in (read_here, check_arrival, film_header):
             with pytest.raises(UnreadableFilm, match="inflates to over"):

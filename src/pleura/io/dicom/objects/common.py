@@ -36,6 +36,7 @@ __all__ = [
     "result_uid",
     "series_suffix",
     "stamp",
+    "stamp_of",
 ]
 
 
@@ -73,14 +74,18 @@ def result_uid(film_uid: str, made_by: Provenance, name: str) -> UID:
 
 def stamp(film_uid: str, found: Segmentation, name: str) -> dict[str, Any]:
     """The arguments that highdicom's objects share: instance, series, equipment."""
-    made_by = found.provenance
+    return stamp_of(film_uid, found.provenance, name, suffix=series_suffix(found))
+
+
+def stamp_of(film_uid: str, made_by: Provenance, name: str, *, suffix: str) -> dict[str, Any]:
+    """As `stamp`, of what has no result; `suffix` ends the series description."""
     number, description = _SERIES[name.partition("+")[0]]
     return {
         "sop_instance_uid": result_uid(film_uid, made_by, name),
         "instance_number": 1,
         "series_instance_uid": result_uid(film_uid, made_by, f"{name}/series"),
         "series_number": number,
-        "series_description": f"{MAKER}: {description}{series_suffix(found)}",
+        "series_description": f"{MAKER}: {description}{suffix}",
         "manufacturer": MAKER,
         "manufacturer_model_name": MAKER,
         "software_versions": made_by.version,
