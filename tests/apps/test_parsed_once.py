@@ -120,7 +120,7 @@ def test_the_node_parses_a_film_when_it_comes_and_when_it_is_segmented(
     worker = Worker(
         queue=queue,
         folder=folder,
-        make=ResultMaker(segmenter, FORMATS).files,
+        maker=ResultMaker(segmenter, FORMATS),
         destinations=["A"],
         wake=threading.Event(),
         space=space,

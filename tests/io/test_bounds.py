@@ -59,7 +59,7 @@ class TestInflating:
     ) -> None:
         data = written(film(), DeflatedExplicitVRLittleEndian)
         assert read_radiograph(data).size == (64, 48)
-        assert check_received_file(data) == "1.2.3.4"
+        assert check_received_file(data).uid == "1.2.3.4"
         monkeypatch.setattr(dicom_parse, "MOST_INFLATED", 3_000)
         for read in (read_here, check_received_file, film_header):
             with pytest.raises(UnreadableFilm, match="inflates to over"):

@@ -44,6 +44,7 @@ def made(values: np.ndarray, *, syntax: str = ExplicitVRLittleEndian, **tags: An
     film.file_meta = FileMetaDataset()
     film.file_meta.TransferSyntaxUID = syntax
     film.SOPClassUID, film.SOPInstanceUID = ComputedRadiographyImageStorage, "1.2.3.4"
+    film.StudyInstanceUID, film.SeriesInstanceUID = "1.2.3", "1.2.3.1"
     film.Modality, film.BodyPartExamined, film.ViewPosition = "CR", "CHEST", "PA"
     film.Rows, film.Columns = values.shape[:2]
     film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -224,7 +225,7 @@ def test_text_that_cannot_be_decoded_does_not_fail_a_film(
     for name, raw in TEXTS.items():
         data = with_text(keyword, raw, **({"SpecificCharacterSet": charset} if charset else {}))
         assert np.array_equal(read_radiograph(data).pixels, ramp()), name
-        assert check_received_file(data) == "1.2.3.4"
+        assert check_received_file(data).uid == "1.2.3.4"
 
 
 def test_modality_is_still_checked() -> None:
@@ -303,7 +304,7 @@ def test_an_encapsulated_film_may_lack_its_delimiter() -> None:
         film = read_radiograph(variant)
         assert np.array_equal(film.pixels, ramp())
         assert film.notes == ((DEPARTS,) if variant != data[:-4] else ())
-        assert check_received_file(variant) == "1.2.3.4"
+        assert check_received_file(variant).uid == "1.2.3.4"
     for cut in (data[:-40], data[:-9]):
         with pytest.raises(UnreadableFilm, match="cut short"):
             read_radiograph(cut)

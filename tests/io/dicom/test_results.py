@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
@@ -31,8 +34,10 @@ from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.objects.gsps import MOST_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
+from pleura.io.dicom.source import FilmHeader
+from pleura.io.film import ReadOptions
 from pleura.io.images.write.overlay import marked_overlay, overlay_image
-from pleura.io.read import read_radiograph
+from pleura.io.read import read_film, read_radiograph
 
 READABLE = (
     "CR-MONO1-10-chest_nopreamble.dcm",
@@ -114,7 +119,7 @@ def one(name: str, *, heart: bool = True, **tags: Any) -> tuple[Dataset, Segment
 def errors(result: bytes | Dataset, place: Path) -> list[str]:
     """What dciodvfy calls an error."""
     place.write_bytes(result if isinstance(result, bytes) else dicom_bytes(result))
-    process = subprocess.run(["dciodvfy", place], capture_output=True, text=True)
+    process = subprocess.run(["dciodvfy", place], capture_output=True, encoding="latin-1")
     lines = (process.stdout + process.stderr).splitlines()
     assert lines, "dciodvfy names the kind of object at least"
     return [line for line in lines if line.startswith("Error")]
@@ -577,7 +582,49 @@ def test_values_of_an_older_standard_are_corrected_or_left_empty() -> None:
     assert result.PatientBirthDate == "19701231"
     assert not result.StudyDate
     assert not result.PatientSex
-    assert not result.ReferringPhysicianName
+    assert result.get_item("ReferringPhysicianName").value == b"x" * 80
+    read = read_film(data, ReadOptions(header=True)).radiograph
+    assert "identity_left_out" in read.doubts
+    note = "PatientSex, StudyDate of the film cannot be repeated in DICOM results"
+    assert note in read.notes
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "charset"),
+    [
+        ("AccessionNumber", b"ACC0001\\ACC0002", None),
+        ("AccessionNumber", b"A1234567890123456", None),
+        ("PatientID", b"AB\\CD", None),
+        ("PatientID", b"P" * 65, None),
+        ("PatientName", b"Doe^Jane\\Roe^Jane", None),
+        ("PatientName", "表^太郎".encode("shift_jis"), None),
+        ("PatientName", "表^太郎".encode("shift_jis"), b"ISO_IR 13"),
+        ("PatientName", "俓^小".encode("gbk"), b"GB18030"),
+        ("PatientName", "俓^小".encode("gbk"), None),
+        ("PatientName", "Müller".encode("latin1"), b"ISO-8859-1"),
+        ("PatientName", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", b"\\ISO 2022 IR 87"),
+        ("StudyDescription", b"CHEST PA\\PORTABLE", None),
+    ],
+)
+def test_identity_is_repeated_byte_for_byte(
+    keyword: str, value: bytes, charset: bytes | None
+) -> None:
+    """Read here, by way of a decoder process, and written and read again as a node does."""
+    value += b" " * (len(value) % 2)
+    charset = charset and charset + b" " * (len(charset) % 2)
+    odd = film()
+    for name, raw in ((keyword, value), ("SpecificCharacterSet", charset)):
+        if raw:
+            tag = Tag(name)
+            odd[tag] = RawDataElement(tag, dictionary_VR(name), len(raw), raw, 0, False, True)
+    data = as_bytes(odd)
+    header = read_film(data, ReadOptions(header=True)).dicom_header()
+    for source in (data, header, FilmHeader.from_bytes(header.to_bytes())):
+        for result in dicom_results(source, found_in(data), ["dicom-seg", "dicom-sr", "dicom-sc"]):
+            again = dcmread(BytesIO(dicom_bytes(dcmread(BytesIO(dicom_bytes(result))))))
+            assert again.get_item(keyword).value == value
+            kept = dcmread(BytesIO(data)).get("SpecificCharacterSet")
+            assert again.get("SpecificCharacterSet") == kept
 
 
 def test_a_colour_film_has_a_picture_but_no_presentation_state() -> None:

@@ -86,13 +86,16 @@ class CStore:
 
     def send(self, objects: Sequence[Any]) -> Receipt:
         """Send DICOM objects of one film; see `Destination`."""
+        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
         from pynetdicom import AE, build_context
 
         entity = AE(self.ae)
         entity.connection_timeout = CONNECT_S
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = ANSWER_S
-        contexts = [
-            build_context(uid) for uid in sorted({dataset.SOPClassUID for dataset in objects})
+        contexts = [  # apart, so that a peer that takes both gets the bytes as they are
+            build_context(uid, syntax)
+            for uid in sorted({dataset.SOPClassUID for dataset in objects})
+            for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
         ]
         association = entity.associate(
             self.address.host,

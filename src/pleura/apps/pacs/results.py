@@ -9,7 +9,13 @@ from typing import Any, Literal
 
 from pleura.apps.cli.options import names_in
 from pleura.core.types import Quality
-from pleura.io.dicom.results import check_dicom_formats, dicom_bytes, dicom_results, result_uids
+from pleura.io.dicom.results import (
+    check_dicom_formats,
+    dicom_bytes,
+    dicom_failure,
+    dicom_results,
+    result_uids,
+)
 from pleura.io.film import ReadOptions
 from pleura.io.read import read_film
 from pleura.runtime.segmenter import Segmenter
@@ -77,6 +83,16 @@ class ResultMaker:
             for position, (name, dataset) in enumerate(objects.items(), 1)
         }
         return FilmResults(files, quality)
+
+    def failure(self, film: Path | bytes, reason: str) -> dict[str, bytes]:
+        """The report that a film was not segmented, as a file by its name.
+
+        Raises:
+            UnreadableFilm, UnsuitableFilm: no report can refer to the film.
+        """
+        content = film if isinstance(film, bytes) else film.read_bytes()
+        report = dicom_failure(content, reason, self.segmenter.provenance)
+        return {"1-dicom-sr-failed.dcm": dicom_bytes(report)}
 
     def result_uid_sets(self, film: Any) -> list[set[str]]:
         """The SOPInstanceUIDs of each set of results that this film can have."""

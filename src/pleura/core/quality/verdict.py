@@ -28,6 +28,8 @@ DOUBTS = {
     "lung is the right one.",
     "said_turned": "The file says that the film does not stand upright, and it was not turned: "
     "check the masks, and which lung is the right one.",
+    "identity_left_out": "An attribute of patient or study could not be repeated in the DICOM "
+    "results: check that they belong to the right patient and study.",
     "touches_border": "A lung reaches the edge of the film: check that no part of it was cut off.",
     "much_cleaned": "Clean-up changed much of what was marked: check the masks for parts that "
     "are missing or too much.",

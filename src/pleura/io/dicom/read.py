@@ -6,6 +6,7 @@ pixels are decoded by the packages that pydicom finds; python-gdcm is installed 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ from pleura.io.dicom.header import (
 )
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.dicom.received import check_received
-from pleura.io.dicom.source import film_header, film_uid, header_elements
+from pleura.io.dicom.source import film_header, film_uid, header_elements, missing_in
 from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
 from pleura.io.film_checks import check_contrast, check_size
 from pleura.io.images.grey import to_grey
@@ -113,9 +114,22 @@ def _with_header(radiograph: Radiograph, elements: Dataset) -> DecodedFilm:
     """The film with its header, or with the reason why no DICOM result can refer to it."""
     uid = film_uid(elements)
     try:
-        return DecodedFilm(radiograph, uid, film_header(elements))
+        header = film_header(elements)
     except FilmError as error:
         return DecodedFilm(radiograph, uid, no_header=error)
+    return DecodedFilm(_doubted(radiograph, missing_in(header, elements)), uid, header)
+
+
+def _doubted(radiograph: Radiograph, missing: list[str]) -> Radiograph:
+    """The film with a doubt about its identity, if results lack attributes of it."""
+    if not missing:
+        return radiograph
+    note = f"{', '.join(missing)} of the film cannot be repeated in DICOM results"
+    return replace(
+        radiograph,
+        notes=(*radiograph.notes, note),
+        doubts=(*radiograph.doubts, "identity_left_out"),
+    )
 
 
 def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
+from pleura.io.dicom.decode.fragments import ends_early
 from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, UNCOMPRESSED
 from pleura.io.dicom.film_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.header import number, text, word
 from pleura.io.dicom.objects.common import MAKER
 from pleura.io.dicom.parse import parse_dicom
+from pleura.io.dicom.source import film_header
 from pleura.io.film_checks import MOST_PIXELS, check_size
 
 __all__ = [
     "FILM_CLASSES",
+    "ReceivedFile",
     "check_received",
     "check_received_file",
     "dataset_from_json",
@@ -38,8 +42,19 @@ def transfer_syntaxes() -> list[str]:
     return [*_PLAIN_PIXELS, *readable]
 
 
-def check_received_file(content: bytes, *, most_pixels: int = MOST_PIXELS) -> str:
-    """Check a film's file without decoding its pixels; returns its SOPInstanceUID.
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A film's file that passed the quick checks."""
+
+    uid: str
+    """SOPInstanceUID."""
+
+    ends_early: bool = False
+    """The compressed pixels lack their end marker; only decoding shows if they are complete."""
+
+
+def check_received_file(content: bytes, *, most_pixels: int = MOST_PIXELS) -> ReceivedFile:
+    """Check a film's file without decoding its pixels.
 
     Raises:
         UnreadableFilm: the bytes are not DICOM, or fewer than the header states.
@@ -48,7 +63,9 @@ def check_received_file(content: bytes, *, most_pixels: int = MOST_PIXELS) -> st
     with decoding("DICOM", quote=False):
         film = parse_dicom(BytesIO(content))
         check_received(film, most_pixels=most_pixels)
-        return word(film, "SOPInstanceUID")
+        film_header(film)  # a result, or the report of a failure, can refer to the film
+        _check_not_blank(film)
+        return ReceivedFile(str(word(film, "SOPInstanceUID")), ends_early=ends_early(film))
 
 
 def check_received(film: Dataset, *, most_pixels: int) -> None:
@@ -63,6 +80,19 @@ def check_received(film: Dataset, *, most_pixels: int) -> None:
     check_is_film(film)
     check_size(int(film.Rows), int(film.Columns), most=most_pixels)
     _check_length(film)
+
+
+def _check_not_blank(film: Dataset) -> None:
+    """Raise `UnreadableFilm` for pixels without compression that all have the same value."""
+    if word(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS:
+        return
+    pixels: bytes = film.PixelData
+    step = 2 if int(number(film, "BitsAllocated") or 8) == 16 else 1
+    size = len(pixels) - len(pixels) % step
+    if pixels[step:size] == pixels[: size - step]:
+        raise UnreadableFilm(
+            "every pixel of the film has the same value: it is blank; send the film again"
+        )
 
 
 def read_objects(paths: Iterable[Path]) -> list[Dataset]:

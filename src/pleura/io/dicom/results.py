@@ -18,7 +18,7 @@ from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.objects.common import result_uid
 from pleura.io.dicom.source import FilmHeader, film_header
 
-__all__ = ["check_dicom_formats", "dicom_bytes", "dicom_results", "result_uids"]
+__all__ = ["check_dicom_formats", "dicom_bytes", "dicom_failure", "dicom_results", "result_uids"]
 
 SEVERAL_FRAMES = tuple(f"1.2.840.10008.5.1.4.1.1.7.{last}" for last in (2, 3, 4))
 """Classes of secondary capture that may hold several frames; a film holds one."""
@@ -68,6 +68,19 @@ def result_uids(
     film_uid = film_header(source).film.SOPInstanceUID
     names = check_dicom_formats(formats)
     return [result_uid(film_uid, provenance, _uid_name(name, names)) for name in names]
+
+
+def dicom_failure(
+    source: FilmHeader | Dataset | bytes | Path | str, reason: str, made_by: Provenance
+) -> Dataset:
+    """A report that the film of `source` was not segmented, in its study; see `dicom_results`."""
+    from pleura.io.dicom.objects.failure import dicom_failure_report
+
+    header = film_header(source)
+    with quietly():
+        report = dicom_failure_report(_of_one_frame(header.film), reason, made_by=made_by)
+        _set_referenced_class(report, header.film)
+        return header.add_patient_to(report)
 
 
 def dicom_bytes(result: Dataset) -> bytes:

@@ -1,8 +1,9 @@
-"""Making the header that DICOM results repeat: patient, study and film, with valid values only.
+"""Making the header that DICOM results repeat: patient, study and film.
 
-Headers of films contain dates of an older standard, blanks, and values that are too long. Copied
-values would make a result invalid. So each value is checked against the standard, and an invalid
-one is left empty.
+Text of patient and study (names, numbers, descriptions) is repeated byte for byte, in the film's
+own character set, because a result with another identity would belong to another patient. Other
+values are checked against the standard, since headers contain dates of an older standard and
+blanks. An invalid value is left empty, and the film gets the verdict `review`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Any
 
 from pydicom import config, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 from pydicom.valuerep import DS, PersonName, validate_value
 
@@ -39,6 +42,7 @@ __all__ = [
     "film_header",
     "film_uid",
     "header_elements",
+    "missing_in",
 ]
 
 
@@ -63,7 +67,16 @@ LEFT_OUT_IF_UNKNOWN = (
     "StudyDescription",
     "IssuerOfPatientID",
 )
+_PATIENT = (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN)
+_TEXTS = ("PN", "LO", "SH")
+MOST_TEXT_BYTES = 1_000
+"""Of an attribute of patient or study; a longer value runs on into its neighbours."""
+
 SEXES = ("M", "F", "O")
+_UID = re.compile(r"(?=.{1,64}$)\d+(\.\d+)+")
+"""As PS3.5 9.1 has it, but numbers may begin with 0: devices write them so, and archives know the
+film and its study by these digits."""
+
 _PIXELS_GROUP = 0x7FE0  # of pixel data; groups above it hold padding and signatures
 _ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
 
@@ -80,7 +93,11 @@ class FilmHeader:
 
     def add_patient_to(self, result: Dataset) -> Dataset:
         """Add the film's patient and study to `result`, in place, and return it."""
+        result.pop("SpecificCharacterSet", None)
+        correct_ambiguous_vr(result, True)  # pydicom does so only for what it converts
         result.update(self.patient)
+        with quietly():
+            _keep_bytes(result)
         return result
 
     def to_bytes(self) -> bytes:
@@ -99,22 +116,41 @@ class FilmHeader:
         length = int.from_bytes(content[:_LENGTH_BYTES])
         film, patient = content[_LENGTH_BYTES:][:length], content[_LENGTH_BYTES:][length:]
         with quietly():
-            return cls(_read_back(film), _read_back(patient))
+            return cls(_read_back(film), _read_back_raw(patient))
 
 
 _LENGTH_BYTES = 4  # size of the number that precedes a header's first part
 
 
+def _keep_bytes(dataset: Dataset) -> None:
+    """Let pydicom write text as the bytes that it is; it converts text of another character set."""
+    dataset.set_original_encoding(False, True, dataset._character_set)
+
+
 def _written(part: Dataset) -> bytes:
     file = BytesIO()
+    _keep_bytes(part)
     dcmwrite(file, part, implicit_vr=False, little_endian=True)
     return file.getvalue()
 
 
 def _read_back(content: bytes) -> Dataset:
-    part = Dataset()
-    for element in dcmread(BytesIO(content), force=True):
+    part, written = Dataset(), dcmread(BytesIO(content), force=True)
+    for element in written:
         part.add_new(element.tag, element.VR, None if element.is_empty else element.value)
+    return part
+
+
+def _read_back_raw(content: bytes) -> Dataset:
+    """As `_read_back`, with text as the bytes that it is."""
+    part, written = Dataset(), dcmread(BytesIO(content), force=True)
+    for tag in list(written.keys()):
+        element: Any = written.get_item(tag)
+        if isinstance(element, RawDataElement) and not _is_blank(element.value):
+            part[tag] = element
+        else:
+            read = written[tag]
+            part.add_new(tag, read.VR, None if read.is_empty else read.value)
     return part
 
 
@@ -122,8 +158,8 @@ def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader
     """Make the header of a film from its valid values; its pixels are not read.
 
     A `FilmHeader` is returned as it is. Unknown values are empty (None) if the standard requires
-    the attribute, and absent if it does not. Text is kept; the character set is Unicode if the text
-    is not ASCII. The frame of reference is left out: a projection has no position in one.
+    the attribute, and absent if it does not. Text is kept as it is, with the film's character set.
+    The frame of reference is left out: a projection has no position in one.
 
     Raises:
         UnreadableFilm: the source cannot be opened, or is damaged.
@@ -137,10 +173,9 @@ def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader
 
 
 def film_uid(dataset: Dataset) -> str | None:
-    """The film's SOPInstanceUID; None if it has no valid one."""
-    with decoding("DICOM", quote=False):
-        uid = UID(text(dataset, "SOPInstanceUID"))
-    return str(uid) if uid.is_valid else None
+    """The film's SOPInstanceUID; None if it has none that results can refer to."""
+    uid = text(dataset, "SOPInstanceUID")
+    return uid if _UID.fullmatch(uid) else None
 
 
 def header_elements(dataset: Dataset) -> Dataset:
@@ -192,15 +227,61 @@ def _film(dataset: Dataset) -> Dataset:
 
 
 def _patient(dataset: Dataset) -> Dataset:
+    """Patient and study. Text stays as the bytes in the file, in the film's own character set.
+
+    A value may hold several names, be longer than the standard allows, or be in a character set
+    that the file does not declare: the archive knows the patient by these bytes.
+    """
     patient = Dataset()
     for keyword in EMPTY_IF_UNKNOWN:
         setattr(patient, keyword, None)
-    _copy_valid(dataset, patient, (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN))
+    texts = [keyword for keyword in _PATIENT if dictionary_VR(keyword) in _TEXTS]
+    raw = all(
+        isinstance(dataset.get_item(name), RawDataElement) for name in texts if name in dataset
+    )
+    _copy_valid(dataset, patient, (name for name in _PATIENT if not raw or name not in texts))
     if patient.PatientSex not in SEXES:
         patient.PatientSex = None
-    if not all(str(element.value).isascii() for element in patient):
+    if raw:
+        _copy_bytes(dataset, patient, ("SpecificCharacterSet", *texts))
+    elif not all(str(element.value).isascii() for element in patient):
         patient.SpecificCharacterSet = "ISO_IR 192"
     return patient
+
+
+def missing_in(header: FilmHeader, dataset: Dataset) -> list[str]:
+    """Attributes of patient and study that the film has and its results cannot repeat."""
+    return [
+        keyword
+        for keyword in _PATIENT
+        if not _is_blank(_raw_value(dataset, keyword))
+        and _is_blank(_raw_value(header.patient, keyword))
+    ]
+
+
+def _is_blank(value: Any) -> bool:
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+    return not text.strip(" \0")
+
+
+def _copy_bytes(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
+    """Copy values as they stand in the file, padded to an even length."""
+    for keyword in keywords:
+        value = _raw_value(dataset, keyword)
+        if not isinstance(value, bytes) or _is_blank(value) or len(value) > MOST_TEXT_BYTES:
+            continue
+        padded = value + b" " * (len(value) % 2)
+        tag = Tag(keyword)
+        into[tag] = RawDataElement(tag, dictionary_VR(keyword), len(padded), padded, 0, False, True)
+
+
+def _raw_value(dataset: Dataset, keyword: str) -> Any:
+    """The value as it stands in the file; pydicom itself converts SpecificCharacterSet."""
+    value = dataset.get_item(keyword).value if keyword in dataset else None
+    if keyword == "SpecificCharacterSet" and value is not None and not isinstance(value, bytes):
+        names = value if isinstance(value, MultiValue) else [value]
+        return "\\".join(map(str, names)).encode("latin-1", "replace")
+    return value
 
 
 def _copy_valid(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
@@ -230,13 +311,13 @@ def _bytes(source: bytes | Path | str) -> bytes:
 
 
 def _uid(dataset: Dataset, keyword: str) -> UID:
-    uid = UID(word(dataset, keyword))
-    if not uid.is_valid:
+    uid = word(dataset, keyword)
+    if not _UID.fullmatch(uid):
         raise UnsuitableFilm(
             f"the DICOM film has no valid {keyword}, which DICOM results need to refer to it; "
             "export it again from the archive, or ask for other formats"
         )
-    return uid
+    return UID(uid, validation_mode=config.IGNORE)
 
 
 def _valid(dataset: Dataset, keyword: str) -> Any:

@@ -6,6 +6,8 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,11 +31,15 @@ def folder(tmp_path: Path) -> NodeFolder:
     return folder
 
 
-def worker(folder: NodeFolder, queue: Queue, make: object, *, keep_free: int = 0) -> Worker:
+def report(film: Path, reason: str) -> dict[str, bytes]:
+    return {"1-failed.dcm": f"{film.name}: {reason}".encode()}
+
+
+def worker(folder: NodeFolder, queue: Queue, make: Any, *, keep_free: int = 0) -> Worker:
     return Worker(
         queue=queue,
         folder=folder,
-        make=make,  # type: ignore[arg-type]
+        maker=SimpleNamespace(files=make, failure=report),
         destinations=["A", "B"],
         wake=threading.Event(),
         space=DiskSpace(folder.root, keep_free=keep_free),

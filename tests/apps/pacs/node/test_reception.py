@@ -109,11 +109,11 @@ def test_a_failed_film_is_tried_again_when_it_is_sent_again(
     node = start_node("--from", "ORTHANC", *NOWHERE)
     good = small_films(1)[0]
     flat = small_films(1)[0]
-    flat.PixelData = b"\0" * len(good.PixelData)
+    flat.PixelData = b"\0\0\1\0" * (len(good.PixelData) // 4)
     assert tools.send(node.port, flat) == [0]
-    tools.until(lambda: node.has(failed=1), "the blank film fails")
-    assert "the film shows no contrast" in node.status().failed[0]["reason"]
-    assert not any((node.folder / "films").iterdir())
+    tools.until(lambda: node.has(failed=1), "the film of two values fails")
+    assert "2 grey values" in node.status().failed[0]["reason"]
+    assert len(list((node.folder / "films").iterdir())) == 1
     assert tools.send(node.port, good) == [0]  # the same UID
     tools.until(lambda: node.has(segmented=1, failed=0), "the film is segmented")
 

@@ -93,7 +93,7 @@ def _run(settings: Any, folder: Any, space: Any, wanted: ResultOptions) -> None:
     from pleura.apps.pacs.log import logging_to_stderr
     from pleura.apps.pacs.node.node import run_node
 
-    make = wanted.maker().files
+    maker = wanted.maker()
     with folder.held(), logging_to_stderr(), Interrupt() as interrupt:
-        run_node(settings, folder, space=space, make=make, stopped=lambda: interrupt.requested)
+        run_node(settings, folder, space=space, maker=maker, stopped=lambda: interrupt.requested)
     typer.echo("pleura: ended; whatever is left is done at the next start", err=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.destinations import open_destination
@@ -15,8 +14,7 @@ from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.reception.scp import DISK, FilmReceiver, Scp
-from pleura.apps.pacs.node.worker import SPACE, Worker
-from pleura.apps.pacs.results import FilmResults
+from pleura.apps.pacs.node.worker import SPACE, Maker, Worker
 
 __all__ = ["run_node"]
 
@@ -32,12 +30,12 @@ def run_node(
     folder: NodeFolder,
     *,
     space: DiskSpace,
-    make: Callable[[Path], FilmResults],
+    maker: Maker,
     stopped: Callable[[], bool],
 ) -> None:
     """Run a node in `folder`, which the caller has locked, until `stopped()` is true.
 
-    `make` makes the results of a film's file.
+    `maker` makes the results of a film's file.
 
     Raises:
         UsageError: the port is taken, the TLS files or the queue cannot be used.
@@ -49,7 +47,7 @@ def run_node(
     worker = Worker(
         queue=queue,
         folder=folder,
-        make=make,
+        maker=maker,
         destinations=[address.name for address in settings.addresses],
         wake=film_arrived,
         space=space,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
@@ -15,7 +16,7 @@ from pleura.apps.pacs.node.queue.queue import Entry, Queue
 from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
 
-__all__ = ["MAX_ATTEMPTS", "Worker"]
+__all__ = ["MAX_ATTEMPTS", "Maker", "Worker"]
 
 MAX_ATTEMPTS = 5
 """A film during which the process ended so often fails; it would end the process again."""
@@ -27,13 +28,23 @@ PAUSE_S = 5.0
 """The pause before the next try when results cannot be written, seconds."""
 
 
+class Maker(Protocol):
+    """Makes DICOM results; `apps.pacs.results.ResultMaker` does."""
+
+    def files(self, film: Path, /) -> FilmResults:
+        """The results of a film's file."""
+
+    def failure(self, film: Path, reason: str, /) -> dict[str, bytes]:
+        """The report that a film was not segmented, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Segments films of the queue until it is stopped."""
 
     queue: Queue
     folder: NodeFolder
-    make: Callable[[Path], FilmResults]
+    maker: Maker
     """Makes the results of a film's file."""
 
     destinations: Sequence[str]
@@ -78,7 +89,7 @@ class Worker:
             return
         self.queue.begin_attempt(film.number)
         try:
-            results = self.make(self.folder.films / str(film.file))
+            results = self.maker.files(self.folder.films / str(film.file))
             self._check_room(sum(map(len, results.files.values())))
             self.folder.write_results(film.number, results.files)
         except FilmError as error:
@@ -103,6 +114,18 @@ class Worker:
             raise UsageError(f"{size} bytes of results would leave the disk too little free space")
 
     def _fail(self, film: Entry, reason: str) -> None:
-        self.queue.mark_failed(film.number, reason)
-        self.folder.delete_film(film.file)
-        LOG.warning("film %d failed: %s", film.number, reason)
+        """Keep the film, and send a report of the failure to every destination."""
+        reported = self._report_failure(film, reason)
+        self.queue.mark_failed(film.number, reason, self.destinations if reported else ())
+        LOG.warning("film %d failed, its pixels are kept: %s", film.number, reason)
+        if reported:
+            self.on_results()
+
+    def _report_failure(self, film: Entry, reason: str) -> bool:
+        try:
+            report = self.maker.failure(self.folder.films / str(film.file), reason)
+        except Exception as error:  # the film fails with or without its report
+            LOG.warning("film %d: no report of it, %s", film.number, describe_defect(error))
+            return False
+        self.folder.write_results(film.number, report)
+        return True

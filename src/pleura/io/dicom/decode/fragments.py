@@ -13,10 +13,11 @@ from pydicom.encaps import encapsulate
 
 from pleura.io.dicom.decode.codestream import begins_codestream
 
-__all__ = ["codestream_of", "repack", "with_delimiter"]
+__all__ = ["codestream_of", "ends_early", "repack", "with_delimiter"]
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _TAG, _OPEN = b"\xe0\x7f\x10\x00", b"\xff\xff\xff\xff"
+_END_OF_IMAGE = b"\xff\xd9"
 _STARTS = (_TAG + b"OB\0\0" + _OPEN, _TAG + b"OW\0\0" + _OPEN, _TAG + b"UN\0\0" + _OPEN)
 _NOTE = "the compressed pixels are packed otherwise than DICOM says; they were read all the same"
 
@@ -46,6 +47,14 @@ def codestream_of(dataset: Dataset) -> bytes:
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return b""
     return next(filter(begins_codestream, _fragments(dataset.PixelData)), b"")
+
+
+def ends_early(dataset: Dataset) -> bool:
+    """Whether a film's JPEG, JPEG-LS or JPEG 2000 codestream ends without its end marker."""
+    packed: bytes = dataset.PixelData
+    table, *parts = list(_fragments(packed)) or [packed]
+    stream = b"".join(([table] if begins_codestream(table) else []) + parts)
+    return begins_codestream(stream) and not stream.rstrip(b"\0").endswith(_END_OF_IMAGE)
 
 
 def _wrap(dataset: Dataset, notes: list[str]) -> None:

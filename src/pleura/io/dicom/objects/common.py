@@ -35,6 +35,7 @@ __all__ = [
     "parameters",
     "remarks",
     "result_uid",
+    "series_arguments",
     "series_suffix",
 ]
 
@@ -75,13 +76,20 @@ def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
 def common_arguments(film_uid: str, segmentation: Segmentation, name: str) -> dict[str, Any]:
     """The arguments that highdicom's objects share: instance, series, equipment."""
     provenance = segmentation.provenance
+    return series_arguments(film_uid, provenance, name, suffix=series_suffix(segmentation))
+
+
+def series_arguments(
+    film_uid: str, provenance: Provenance, name: str, *, suffix: str
+) -> dict[str, Any]:
+    """The arguments of an object without a segmentation; `suffix` ends the series description."""
     number, description = _SERIES[name.partition("+")[0]]
     return {
         "sop_instance_uid": result_uid(film_uid, provenance, name),
         "instance_number": 1,
         "series_instance_uid": result_uid(film_uid, provenance, f"{name}/series"),
         "series_number": number,
-        "series_description": f"{MAKER}: {description}{series_suffix(segmentation)}",
+        "series_description": f"{MAKER}: {description}{suffix}",
         "manufacturer": MAKER,
         "manufacturer_model_name": MAKER,
         "software_versions": provenance.version,

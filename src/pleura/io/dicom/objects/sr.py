@@ -31,7 +31,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from pleura.core.arrays import Verdict
-from pleura.core.types import HeartQuality, Quality, Segmentation
+from pleura.core.types import HeartQuality, Provenance, Quality, Segmentation
 from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
@@ -49,7 +49,7 @@ from pleura.io.dicom.objects.common import (
 )
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["dicom_sr"]
+__all__ = ["COMMENT", "VERDICT", "dicom_sr", "observer"]
 
 COMMENT = Code("121106", "DCM", "Comment")
 AREA = Code("42798000", "SCT", "Area")
@@ -90,6 +90,18 @@ def dicom_sr(
     return sr
 
 
+def observer(film: Dataset, made_by: Provenance) -> ObservationContext:
+    """Pleura with its weights, as the device that observed `film`."""
+    device = DeviceObserverIdentifyingAttributes(
+        uid=result_uid(film.SOPInstanceUID, made_by, "sr/device"),
+        name=MAKER,
+        manufacturer_name=MAKER,
+        model_name=MAKER,
+        serial_number=made_by.weights_sha256[:16],
+    )
+    return ObservationContext(observer_device_context=ObserverContext(codes.DCM.Device, device))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Report:
     film: Dataset
@@ -98,7 +110,7 @@ class _Report:
 
     def content(self) -> MeasurementReport:
         report = MeasurementReport(
-            observation_context=self._observer(),
+            observation_context=observer(self.film, self.segmentation.provenance),
             procedure_reported=PLAIN_FILM,
             imaging_measurements=list(self._groups()),
             title=codes.DCM.ImagingMeasurementReport,
@@ -109,17 +121,6 @@ class _Report:
             for note in remarks(self.segmentation)
         )
         return report
-
-    def _observer(self) -> ObservationContext:
-        device = DeviceObserverIdentifyingAttributes(
-            uid=self._uid("device"),
-            name=MAKER,
-            manufacturer_name=MAKER,
-            model_name=MAKER,
-            serial_number=self.segmentation.provenance.weights_sha256[:16],
-        )
-        context = ObserverContext(codes.DCM.Device, device)
-        return ObservationContext(observer_device_context=context)
 
     def _groups(self) -> Iterator[Any]:
         measured = self.segmentation.measurements

@@ -24,7 +24,9 @@ from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.queue import Accepted, Queue
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
+from pleura.io.film import ReadOptions
 from pleura.io.film_checks import MOST_PIXELS
+from pleura.io.read import read_film
 
 __all__ = ["FilmReceiver", "Scp", "StoreStatus"]
 
@@ -98,9 +100,12 @@ class FilmReceiver:
             return StoreStatus.DEFECT
 
     def _store(self, content: bytes, *, uid: str, sender: str) -> StoreStatus:
-        if check_received_file(content) != uid:
+        received = check_received_file(content)
+        if received.uid != uid:
             LOG.warning("not stored, from %s: sent with another UID than its own", sender)
             return StoreStatus.OTHER_UID
+        if received.ends_early:
+            read_film(content, ReadOptions(header=True, received=True))
         if not self.space.has_room_for_film(len(content)):
             return self._no_room(sender, None)
         name = f"{secrets.token_hex(16)}.dcm"
