@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
-from pleura.io.dicom.received import check_arrival
+from pleura.io.dicom.received import check_received_file
 
 ONE_SET = Counter({"SEG": 1, "SR": 1, "OT": 1})
 LEADING_ZERO = {
@@ -130,7 +130,7 @@ def test_a_codestream_without_its_end_is_seen(
     def arrival(film: Dataset) -> Any:
         file = BytesIO()
         film.save_as(file, enforce_file_format=True)
-        return check_arrival(file.getvalue())
+        return check_received_file(file.getvalue())
 
     film, cut = small_films(2)
     assert not arrival(compressed(film, tmp_path)).ends_early
