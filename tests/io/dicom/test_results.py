@@ -584,7 +584,7 @@ def test_values_of_an_older_standard_are_corrected_or_left_empty() -> None:
     assert not result.PatientSex
     assert result.get_item("ReferringPhysicianName").value == b"x" * 80
     read = read_film(data, ReadOptions(header=True)).radiograph
-    assert "identity_left_out" in read.doubts
+    assert "identity_changed" in read.doubts
     note = "PatientSex, StudyDate of the film cannot be repeated in DICOM results"
     assert note in read.notes
 

@@ -128,7 +128,7 @@ def _doubted(radiograph: Radiograph, missing: list[str]) -> Radiograph:
     return replace(
         radiograph,
         notes=(*radiograph.notes, note),
-        doubts=(*radiograph.doubts, "identity_left_out"),
+        doubts=(*radiograph.doubts, "identity_changed"),
     )
 
 
