@@ -86,7 +86,13 @@ def test_a_killed_node_loses_no_film_and_delivers_none_twice(
         f"{sum(results == ONE_SET for results in by_film.values())} with exactly one set of results"
     )
     assert by_film == {film.SOPInstanceUID: ONE_SET for film in films}
-    assert status.films == {"waiting": 0, "segmented": 0, "delivered": FILMS, "failed": 0}
+    assert status.films == {
+        "waiting": 0,
+        "segmented": 0,
+        "delivered": FILMS,
+        "failed": 0,
+        "dropped": 0,
+    }
     assert status.counts["duplicates"] >= FILMS
     tools.until(lambda: not any((node.folder / "films").iterdir()), "no pixels are left")
     assert tools.files_with_the_name(node.folder) == []
