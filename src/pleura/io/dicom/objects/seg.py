@@ -52,7 +52,7 @@ def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") ->
     1/255; `dicom-seg-labelmap` the label map. A segment is there even where its mask is empty; the
     heart's only where the weights have a heart. Rows and columns are the film's, pixel for pixel;
     there is no frame of reference and no position, since a projection has none, and
-    no spacing: the film's holds.
+    no spacing: the film's holds. A plane is there for viewers alone, and says nothing new.
     """
     pixels = _pixels(found, name)
     seg: Dataset = Seg(
@@ -66,6 +66,7 @@ def dicom_seg(film: Dataset, found: Segmentation, *, name: str = "dicom-seg") ->
         **stamp(film.SOPInstanceUID, found, name),
     )
     seg.PatientOrientation = film.PatientOrientation
+    _add_plane(seg)
     comment(seg, found)
     return seg
 
@@ -87,6 +88,17 @@ def _without_spacing(film: Dataset) -> Dataset:
     bare.update(film)
     bare.pop("PixelSpacing", None)
     return bare
+
+
+def _add_plane(seg: Dataset) -> None:
+    """Say that the rows run along x and the columns along y, for all frames, in place.
+
+    A projection has no position in space, and the standard does not ask for a plane without a frame
+    of reference. The SEG reader of cornerstone3D, and so OHIF, cannot read a SEG without one.
+    """
+    plane = Dataset()
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [plane]
 
 
 def _pixels(found: Segmentation, name: str) -> NDArray[Any]:
