@@ -63,7 +63,13 @@ def test_films_come_back_with_their_lungs(
     assert all(tools.storescu(orthanc.dicom_port, path) for path in real)
     tools.until(lambda: node.has(delivered=6), "six films are delivered")
     tools.until(lambda: node.status().counts.get("not_films") == 2, "hip and leg are refused")
-    assert node.status().films == {"waiting": 0, "segmented": 0, "delivered": 6, "failed": 0, "dropped": 0}
+    assert node.status().films == {
+        "waiting": 0,
+        "segmented": 0,
+        "delivered": 6,
+        "failed": 0,
+        "dropped": 0,
+    }
 
     by_film = tools.results_in(orthanc)
     chest = {uid_of(path) for path in real if not path.name.startswith("neg_")}

@@ -22,6 +22,7 @@ PAGE = 100
 """The studies of one query."""
 
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+_MODALITIES = "00080061"
 _ANY_SYNTAX = (("application/dicom", "*"),)
 
 
@@ -114,17 +115,41 @@ def find_films(
 
 
 def _studies(client: DICOMwebClient, since: str | None, modalities: Sequence[str]) -> Iterator[str]:
+    """The studies since a date that hold, or may hold, one of these modalities.
+
+    Pages are asked for without ModalitiesInStudy: archives that filter by it after they cut the
+    page answer short or empty pages before the last one. Pages go on until one adds no study, so
+    that an archive with smaller pages of its own is read completely too.
+
+    Raises:
+        Refused: the service ignores the number of the first study of a page.
+    """
     seen: set[str] = set()
-    for modality in modalities:
-        filters = {"StudyDate": f"{since}-", "ModalitiesInStudy": modality}
-        for offset in range(0, 10**9, PAGE):
-            with web_errors():
-                page = client.search_for_studies(limit=PAGE, offset=offset, search_filters=filters)
-            studies = {_value(study, _STUDY) for study in page}
-            yield from sorted(studies - seen)
-            if not studies - seen:  # the last page, or a service that ignores `offset`
-                break
-            seen |= studies
+    filters = {"StudyDate": f"{since}-"}
+    offset = 0
+    while True:
+        with web_errors():
+            page = client.search_for_studies(
+                fields=[_MODALITIES], limit=PAGE, offset=offset, search_filters=filters
+            )
+        new = {_value(study, _STUDY): study for study in page}
+        fresh = [uid for uid in new if uid not in seen]
+        if len(page) >= PAGE and not fresh:
+            raise Refused(
+                "the service answers every page with the same studies, so that some would be "
+                "missed; ask for fewer days, or for single studies with --study"
+            )
+        if not fresh:
+            return
+        seen.update(fresh)
+        yield from (uid for uid in sorted(fresh) if _may_hold(new[uid], modalities))
+        offset += len(page)
+
+
+def _may_hold(study: dict[str, Any], modalities: Sequence[str]) -> bool:
+    """Whether a study lists one of the modalities, or none at all."""
+    listed = study.get(_MODALITIES, {}).get("Value") or []
+    return not listed or any(str(modality) in modalities for modality in listed)
 
 
 def _value(dataset: dict[str, Any], tag: str) -> str:

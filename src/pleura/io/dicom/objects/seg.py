@@ -52,7 +52,7 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
     1/255; `dicom-seg-labelmap` the label map. A segment with an empty mask is written too; the
     heart's only if the weights have a heart. Rows and columns are the film's. There is no frame of
     reference and no position, since a projection has none, and no spacing: that of the film is
-    valid.
+    valid. The plane is for viewers alone.
     """
     pixels = _pixels(segmentation, name)
     seg: Dataset = Seg(
@@ -68,6 +68,7 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
     if segmentation.provenance.edited:
         seg.ContentDescription = "Lungs found by software and edited by hand"
     seg.PatientOrientation = film.PatientOrientation
+    _add_plane(seg)
     add_remarks(seg, segmentation)
     return seg
 
@@ -89,6 +90,17 @@ def _without_spacing(film: Dataset) -> Dataset:
     header.update(film)
     header.pop("PixelSpacing", None)
     return header
+
+
+def _add_plane(seg: Dataset) -> None:
+    """State that rows run along x and columns along y, for all frames, in place.
+
+    A projection has no position in space, and the standard does not require a plane without a frame
+    of reference. The SEG reader of cornerstone3D, and so OHIF, cannot read a SEG without one.
+    """
+    plane = Dataset()
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [plane]
 
 
 def _pixels(segmentation: Segmentation, name: str) -> NDArray[Any]:
