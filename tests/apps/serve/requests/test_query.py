@@ -98,7 +98,7 @@ def test_a_large_upload_with_a_wrong_parameter_gets_the_answer(client: httpx.Cli
 def test_the_openapi_description_has_these_problems(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()["paths"]
     answers = [answer["responses"] for path in described.values() for answer in path.values()]
-    assert len(answers) == 6
+    assert len(answers) == 8
     for responses in answers:
         assert {"400", "403", "421"} <= set(responses)
         assert "unknown" in responses["400"]["description"]

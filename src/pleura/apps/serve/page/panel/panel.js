@@ -11,7 +11,7 @@ export function showResult(result, definition, isVeiled) {
   $("measures-veil").hidden = !isVeiled;
   $("areas").replaceChildren(...(isVeiled ? [] : areas(lungs.measurements)));
   $("ratios").replaceChildren(...(isVeiled ? [] : ratios(lungs.measurements)));
-  const reasons = isVeiled ? [] : (lungs.quality.heart?.doubts ?? []);
+  const reasons = lungs.quality.heart?.doubts ?? [];
   $("heart-doubts").replaceChildren(...reasons.map((doubt) => text("li", doubt.text)));
   $("spacing").textContent = spacingText(lungs.measurements);
   const notes = [...new Set([...result.notes, ...lungs.notes])].filter((note) => !TINY_ISLANDS.test(note));
