@@ -143,7 +143,8 @@ def test_the_model_route_has_the_card_and_the_limits(client: httpx.Client) -> No
 def test_openapi_describes_every_route(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
-        ROUTE, "/v1/model", "/v1/example.png", "/healthz", "/readyz", "/metrics",
+        ROUTE, "/v1/corrections", "/v1/measurements", "/v1/model", "/v1/example.png",
+        "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     answers = paths[ROUTE]["post"]["responses"]
     assert {"200", "400", "401", "408", "413", "415", "422", "503"} <= set(answers)
