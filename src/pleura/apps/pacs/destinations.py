@@ -17,6 +17,7 @@ from pleura.apps.pacs.client import (
     web_client,
     web_errors,
 )
+from pleura.io.dicom.decode.syntaxes import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
@@ -86,7 +87,6 @@ class CStore:
 
     def send(self, objects: Sequence[Any]) -> Receipt:
         """Send DICOM objects of one film; see `Destination`."""
-        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
         from pynetdicom import AE, build_context
 
         entity = AE(self.ae)
@@ -95,7 +95,7 @@ class CStore:
         contexts = [  # apart, so that a peer that takes both gets the bytes as they are
             build_context(uid, syntax)
             for uid in sorted({dataset.SOPClassUID for dataset in objects})
-            for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+            for syntax in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
         ]
         association = entity.associate(
             self.address.host,
