@@ -59,14 +59,14 @@ def measure_film(maps: ProbabilityMaps, channels: tuple[str, ...]) -> FilmFeatur
         for definition in DEFINITIONS
         if lung_channels(channels, definition)
     ]
-    parts = [each.numbers for each in lungs]
+    parts = [pair.numbers for pair in lungs]
     if "heart" in channels:
         parts.append(_measure_heart(small["heart"], lungs[0]))
-    area = sum(each.area for each in lungs)
+    area = sum(pair.area for pair in lungs)
     known = [part for part in parts if part is not None]
     return FilmFeatures(
         numbers=np.concatenate(known) if len(known) == len(parts) else None,
-        unsure=sum(each.variance for each in lungs) / area if area else None,
+        unsure=sum(pair.variance for pair in lungs) / area if area else None,
     )
 
 
