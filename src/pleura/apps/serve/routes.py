@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Annotated, Any
@@ -21,7 +23,7 @@ from pleura.apps.serve.requests.query import (
     response_options,
 )
 from pleura.apps.serve.requests.uploads import is_multipart, receive_uploads
-from pleura.apps.serve.responses.film_response import ResponseOptions
+from pleura.apps.serve.responses.film_response import Outcome, ResponseOptions
 from pleura.apps.serve.responses.http_response import several_films_response, single_film_response
 from pleura.apps.serve.responses.openapi import (
     CORRECTIONS,
@@ -49,13 +51,34 @@ def _service(request: Request) -> Service:
 TheService = Annotated[Service, Depends(_service)]
 
 
+async def _check_key(
+    service: TheService,
+    authorization: Annotated[str, Header(include_in_schema=False)] = "",
+    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+) -> None:
+    service.check_key(authorization, x_api_key)
+
+
+Key = Annotated[None, Depends(_check_key)]
+"""The client's key is checked after the parameters."""
+
+
+@contextmanager
+def _upload_memory(service: Service) -> Iterator[RequestMemory]:
+    """The memory for the uploads of a request, which is released at the end."""
+    memory = service.upload_memory.for_request()
+    try:
+        yield memory
+    finally:
+        memory.release()
+
+
 @router.post("/v1/segmentations", tags=["films"], openapi_extra=SEGMENTATIONS)
 async def segmentations(
     request: Request,
     service: TheService,
     parameters: Annotated[QueryParameters, Depends(query_parameters)],
-    authorization: Annotated[str, Header(include_in_schema=False)] = "",
-    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+    _key: Key,
 ) -> Response:
     """Find the lungs in the film that is the body, or in each film of a form.
 
@@ -63,14 +86,10 @@ async def segmentations(
     `{"results": [...]}`: one result for each film, in the order of the form, each with its
     `status`.
     """
-    service.check_key(authorization, x_api_key)
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
-    memory = service.upload_memory.for_request()
-    try:
+    with _upload_memory(service) as memory:
         return await service.run_until_stopped(_segment(request, service, memory, options))
-    finally:
-        memory.release()
 
 
 async def _segment(
@@ -83,7 +102,11 @@ async def _segment(
     outcomes = await service.segment(uploads, options, memory)
     if is_multipart(request) and is_for_many:
         return several_films_response(uploads, outcomes, options)
-    (outcome,) = outcomes
+    return _response(request, outcomes[0], options)
+
+
+def _response(request: Request, outcome: Outcome, options: ResponseOptions) -> Response:
+    """The response for a single film."""
     if isinstance(outcome, Exception):
         return error_response(request, outcome)
     return single_film_response(outcome, options)
@@ -94,9 +117,8 @@ async def corrections(
     request: Request,
     service: TheService,
     parameters: Annotated[QueryParameters, Depends(query_parameters)],
+    _key: Key,
     editor: Annotated[str, Query(description="The name of who edited the masks.")] = "",
-    authorization: Annotated[str, Header(include_in_schema=False)] = "",
-    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """The result of a film whose masks were edited by hand, in any format of a segmentation.
 
@@ -104,49 +126,48 @@ async def corrections(
     `heart` as COCO run lengths. The result says in its provenance that it was edited, by whom and
     when; a DICOM segmentation is a new object with the algorithm type SEMIAUTOMATIC.
     """
-    service.check_key(authorization, x_api_key)
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
-    memory = service.upload_memory.for_request()
-    try:
-        uploads = await receive_uploads(request, service.limits, memory)
-        if len(uploads) != 2:
-            raise UsageError("a correction is a form of two files: the film, then masks (JSON)")
-        film, masks = uploads
-        correction = await asyncio.to_thread(
-            read_correction,
-            masks.content,
-            most_pixels=service.limits.film_pixels,
-            editor=editor,
+    with _upload_memory(service) as memory:
+        return await service.run_until_stopped(
+            _correct(request, service, memory, options, editor=editor)
         )
-        corrected_options = replace(options, correction=correction)
-        (outcome,) = await service.segment([film], corrected_options, memory)
-    finally:
-        memory.release()
-    if isinstance(outcome, Exception):
-        return error_response(request, outcome)
-    return single_film_response(outcome, corrected_options)
+
+
+async def _correct(
+    request: Request,
+    service: Service,
+    memory: RequestMemory,
+    options: ResponseOptions,
+    *,
+    editor: str,
+) -> Response:
+    uploads = await receive_uploads(request, service.limits, memory)
+    if len(uploads) != 2:
+        raise UsageError("a correction is a form of two files: the film, then masks (JSON)")
+    film, masks = uploads
+    most_pixels = service.limits.film_pixels
+    correction = await asyncio.to_thread(
+        read_correction, masks.content, most_pixels=most_pixels, editor=editor
+    )
+    options = replace(options, correction=correction)
+    (outcome,) = await service.segment([film], options, memory)
+    return _response(request, outcome, options)
 
 
 @router.post("/v1/measurements", tags=["films"], openapi_extra=MEASUREMENTS)
-async def measurements(
-    request: Request,
-    service: TheService,
-    authorization: Annotated[str, Header(include_in_schema=False)] = "",
-    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
-) -> dict[str, Any]:
+async def measurements(request: Request, service: TheService, _key: Key) -> dict[str, Any]:
     """The measurements of masks, without a film."""
-    service.check_key(authorization, x_api_key)
-    memory = service.upload_memory.for_request()
-    try:
-        masks, *_ = await receive_uploads(request, service.limits, memory)
-        return await asyncio.to_thread(_measured, masks.content, service.limits.film_pixels)
-    finally:
-        memory.release()
+    with _upload_memory(service) as memory:
+        return await service.run_until_stopped(_measure(request, service, memory))
 
 
-def _measured(content: bytes, most_pixels: int) -> dict[str, Any]:
-    return measured(read_correction(content, most_pixels=most_pixels))
+async def _measure(request: Request, service: Service, memory: RequestMemory) -> dict[str, Any]:
+    masks, *_ = await receive_uploads(request, service.limits, memory)
+    correction = await asyncio.to_thread(
+        read_correction, masks.content, most_pixels=service.limits.film_pixels
+    )
+    return await asyncio.to_thread(measured, correction)
 
 
 @router.get("/v1/model", tags=["service"])

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+
+from pleura.io.outputs import run_lengths
+from pleura.runtime.engine import OnnxEngine
 
 ROUTE = "/v1/corrections"
 
@@ -81,3 +86,30 @@ def test_a_correction_needs_two_files(client: httpx.Client, films: Path) -> None
     answer = client.post(ROUTE, content=(films / "b.png").read_bytes())
     assert answer.status_code == 400
     assert "a form of two files" in answer.json()["detail"]
+
+
+def rectangle(size: tuple[int, int], rows: slice, columns: slice) -> dict[str, Any]:
+    mask = np.zeros(size, bool)
+    mask[rows, columns] = True
+    return run_lengths(mask)
+
+
+def test_an_edited_heart_has_a_ratio_and_no_verdict_of_the_network(
+    start: Callable[..., httpx.Client], refusing_weights: Path, films: Path
+) -> None:
+    """The heart spans 20 of the chest's 60 columns. By `whole` nothing was edited."""
+    client = start(engine=OnnxEngine(refusing_weights.read_bytes(), threads=1))
+    film = (films / "a.png").read_bytes()
+    first = client.post("/v1/segmentations", content=film, params={"lungs": "all"}).json()
+    assert first["lungs"]["field"]["quality"]["heart"]["verdict"] == "refused"
+    size = first["height"], first["width"]
+    masks = {
+        "right": rectangle(size, slice(5, 25), slice(2, 20)),
+        "left": rectangle(size, slice(5, 25), slice(42, 62)),
+        "heart": rectangle(size, slice(12, 24), slice(22, 42)),
+    }
+    lungs = send(client, film, masks, "?lungs=all").json()["lungs"]
+    assert lungs["field"]["measurements"]["cardiothoracic_ratio"] == pytest.approx(1 / 3)
+    assert lungs["field"]["widths"]["heart"] == {"row": 18, "left": 22, "right": 42}
+    assert lungs["field"]["quality"]["heart"] is None
+    assert lungs["whole"] == first["lungs"]["whole"]

@@ -13,7 +13,7 @@ from pleura.core.masks.contours import mask_from_rle
 from pleura.core.masks.measure import measure, transverse_widths
 from pleura.core.types import Segmentation, Spacing
 
-__all__ = ["Correction", "corrected", "measured", "read_correction"]
+__all__ = ["Correction", "corrected", "measured", "read_correction", "widths_json"]
 
 MOST_NAME = 64
 """Letters of an editor's name; DICOM allows as many in a name."""
@@ -62,9 +62,10 @@ def read_correction(content: bytes, *, most_pixels: int, editor: str = "") -> Co
 
 
 def corrected(segmentation: Segmentation, correction: Correction) -> Segmentation:
-    """The result with the masks of a correction; it says so in its provenance and its notes.
+    """The result with the masks of a correction; its provenance and notes state that.
 
-    The verdict stays that on the network's masks.
+    The verdict on the lungs stays that on the network's masks. There is no verdict on an
+    edited heart, and the ratio is that of the edited masks.
 
     Raises:
         UsageError: the masks are not of the film's size.
@@ -83,6 +84,7 @@ def corrected(segmentation: Segmentation, correction: Correction) -> Segmentatio
     return replace(
         segmentation,
         lungs=lungs,
+        quality=replace(segmentation.quality, heart=None),
         measurements=measure(right, left, heart=heart, spacing=spacing),
         provenance=replace(segmentation.provenance, edited=correction.edited),
     )
@@ -92,14 +94,18 @@ def measured(correction: Correction) -> dict[str, Any]:
     """The measurements of masks, and the widths of the cardiothoracic ratio, as JSON has them."""
     right, left, heart = correction.right, correction.left, correction.heart
     measurements = measure(right, left, heart=heart, spacing=correction.spacing)
-    widths = transverse_widths(right, left, heart)
-    is_defined = widths is not None and measurements.cardiothoracic_ratio is not None
     return {
         "measurements": asdict(measurements),
-        "widths": dict(zip(("heart", "thorax"), map(asdict, widths), strict=True))
-        if widths is not None and is_defined
-        else None,
+        "widths": widths_json(right, left, heart),
     }
+
+
+def widths_json(right: Mask, left: Mask, heart: Mask | None) -> dict[str, Any] | None:
+    """The two widths of the cardiothoracic ratio, px, as JSON has them; None if it is undefined."""
+    widths = transverse_widths(right, left, heart)
+    if widths is None:
+        return None
+    return dict(zip(("heart", "thorax"), map(asdict, widths), strict=True))
 
 
 def _mask(value: dict[str, Any] | None, most_pixels: int) -> Mask | None:

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
-from pleura.apps.serve.requests.corrections import Correction, corrected
+from pleura.apps.serve.requests.corrections import Correction, corrected, widths_json
 from pleura.core.arrays import Definition
-from pleura.core.masks.measure import transverse_widths
 from pleura.core.types import Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
@@ -124,10 +123,8 @@ def segment_upload(
     if options.format in DICOM_FORMATS:
         decoded.dicom_header()  # raises if no result can refer to the film
     lungs = Segmenter(engine, definition=first, flip=options.flip)(decoded.radiograph)
-    if options.correction is not None:
-        lungs = corrected(lungs, options.correction)
     by_definition = {
-        first: lungs,
+        first: lungs if options.correction is None else corrected(lungs, options.correction),
         **{other: redefine(lungs, other, engine.card) for other in others},
     }
     film = _SegmentedFilm(name, by_definition, decoded)
@@ -180,7 +177,9 @@ def _lungs_json(film: _SegmentedFilm, definition: Definition, included: set[str]
     result: dict[str, Any] = {
         "quality": asdict(lungs.quality),
         "measurements": asdict(lungs.measurements),
-        "widths": _widths_json(lungs),
+        "widths": widths_json(lungs.right, lungs.left, lungs.heart)
+        if lungs.quality.gives_ratio
+        else None,
         "notes": list(lungs.lungs.notes),
     }
     if "rle" in included:
@@ -193,14 +192,6 @@ def _lungs_json(film: _SegmentedFilm, definition: Definition, included: set[str]
     if "row" in included:
         result["row"] = asdict(_row(film, definition))
     return result
-
-
-def _widths_json(lungs: Segmentation) -> dict[str, Any] | None:
-    """The two widths of the cardiothoracic ratio, px; None where the ratio is undefined."""
-    widths = transverse_widths(lungs.right, lungs.left, lungs.heart)
-    if widths is None or lungs.measurements.cardiothoracic_ratio is None:
-        return None
-    return dict(zip(("heart", "thorax"), map(asdict, widths), strict=True))
 
 
 def _provenance(lungs: Segmentation) -> dict[str, Any]:
