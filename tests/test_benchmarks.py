@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.accuracy.heart_ratio import FEWEST, Seen, best_limit, figures
+from benchmarks.accuracy.heart_ratio import FEWEST, HeartRatio, best_limit, figures
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROGRAMS = (
@@ -64,13 +64,16 @@ def test_the_limit_of_the_ratio_s_spread_by_hand() -> None:
 
     2 of the 98 films up to a limit of 0.12 are more than 2 %, 1 of 97 is not: the limit is 0.11.
     """
-    agreed = (Seen(0.5, 0.02, False), Seen(0.55, 0.02, False))
-    apart = [(Seen(0.5, at, False), Seen(0.7, 0.02, False)) for at in (0.10, 0.12, 0.14, 0.30)]
+    agreed = (HeartRatio(0.5, 0.02, False), HeartRatio(0.55, 0.02, False))
+    apart = [
+        (HeartRatio(0.5, at, False), HeartRatio(0.7, 0.02, False))
+        for at in (0.10, 0.12, 0.14, 0.30)
+    ]
     pairs = [agreed] * 96 + apart
     assert figures(pairs, 0.13)["disagree_kept"] == pytest.approx(2 / 98)
     assert figures(pairs, 0.13)["left_empty"] == pytest.approx(0.02)
     assert figures(pairs, 0.13)["disagree_all"] == 0.04
     assert best_limit({"all": pairs}) == 0.11
     assert best_limit({"all": pairs, "too few": apart[:1] * (FEWEST - 1)}) == 0.11
-    refused = (Seen(0.5, 0.01, True), Seen(0.9, 0.01, False))
+    refused = (HeartRatio(0.5, 0.01, True), HeartRatio(0.9, 0.01, False))
     assert figures([refused], 0.5)["kept_by_both"] == 0

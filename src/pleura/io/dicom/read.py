@@ -31,7 +31,6 @@ from pleura.io.dicom.decode.syntaxes import (
     IMPLICIT_LITTLE_ENDIAN,
     JPEG_EXTENDED,
 )
-from pleura.io.dicom.film_checks import check_is_film
 from pleura.io.dicom.header import (
     number,
     orientation_doubts,
@@ -42,6 +41,7 @@ from pleura.io.dicom.header import (
     view_of,
     word,
 )
+from pleura.io.dicom.header_checks import check_is_film
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.dicom.received import check_received
 from pleura.io.dicom.source import film_header, film_uid, header_elements, missing_in

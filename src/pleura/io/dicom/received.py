@@ -16,8 +16,8 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom.decode.fragments import ends_early
 from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, UNCOMPRESSED
-from pleura.io.dicom.film_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.header import number, text, word
+from pleura.io.dicom.header_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.objects.common import MAKER
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.dicom.source import film_header

@@ -18,9 +18,9 @@ from pleura.core.errors import UsageError
 from pleura.io.files.atomic import OWN_PREFIX
 from pleura.io.files.open_file import open_file
 from pleura.io.files.walk import walk
-from pleura.io.run.earlier_results import EarlierResults, is_beside_its_film, stems_of
 from pleura.io.run.left_out import LeftOut
 from pleura.io.run.naming import FILM_SUFFIXES, NamedFilm, unique_names
+from pleura.io.run.recognise_results import EarlierResults, is_beside_its_film, stems_of
 
 __all__ = ["FILM_SUFFIXES", "LIST_SUFFIXES", "FilmFile", "Search", "find_films", "listed_paths"]
 

@@ -1,4 +1,7 @@
-"""Recognising results of earlier runs, which are not films."""
+"""Recognising files that earlier runs wrote, so that they are not segmented as films.
+
+Which films `--resume` leaves out is decided in `apps.segment.output_folder`.
+"""
 
 from __future__ import annotations
 
