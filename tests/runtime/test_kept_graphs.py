@@ -13,7 +13,7 @@ import pytest
 
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.runtime.kept_graphs import KeptGraph, keep, kept
+from pleura.runtime.kept_graphs import KeptGraph, load_graph, save_graph
 from pleura.runtime.openvino_engine import OpenVinoEngine
 
 CARD = Card(name="dark", version="0.1.0", channels=("field",), side=64)
@@ -29,39 +29,39 @@ def only_file(folder: Path) -> Path:
 
 def test_a_kept_graph_is_returned_for_its_key_only(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "on the way"
-    assert kept(folder, KEY) is None
-    keep(folder, KEY, GRAPH)
-    assert kept(folder, KEY) == GRAPH
-    assert kept(folder, OTHER) is None
-    keep(folder, KEY, KeptGraph(card="", compiled=b""))
-    assert kept(folder, KEY) == KeptGraph(card="", compiled=b"")
+    assert load_graph(folder, KEY) is None
+    save_graph(folder, KEY, GRAPH)
+    assert load_graph(folder, KEY) == GRAPH
+    assert load_graph(folder, OTHER) is None
+    save_graph(folder, KEY, KeptGraph(card="", compiled=b""))
+    assert load_graph(folder, KEY) == KeptGraph(card="", compiled=b"")
     assert only_file(folder).name == f"graph-{KEY[:32]}.blob"
 
 
 @pytest.mark.parametrize("at", [0, 20, 50, 60, 5000, -1])
 def test_any_changed_byte_is_detected(tmp_path: Path, at: int) -> None:
-    keep(tmp_path, KEY, GRAPH)
+    save_graph(tmp_path, KEY, GRAPH)
     content = bytearray(only_file(tmp_path).read_bytes())
     content[at] ^= 1
     only_file(tmp_path).write_bytes(content)
-    assert kept(tmp_path, KEY) is None
+    assert load_graph(tmp_path, KEY) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 30, 47, 55, 5000])
 def test_a_file_cut_short_is_none(tmp_path: Path, size: int) -> None:
-    keep(tmp_path, KEY, GRAPH)
+    save_graph(tmp_path, KEY, GRAPH)
     os.truncate(only_file(tmp_path), size)
-    assert kept(tmp_path, KEY) is None
+    assert load_graph(tmp_path, KEY) is None
 
 
 def test_a_folder_that_takes_no_file_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/no/such")):
-        keep(folder, KEY, GRAPH)
-        assert kept(folder, KEY) is None
+        save_graph(folder, KEY, GRAPH)
+        assert load_graph(folder, KEY) is None
     (tmp_path / f"graph-{KEY[:32]}.blob").mkdir()
-    keep(tmp_path, KEY, GRAPH)
-    assert kept(tmp_path, KEY) is None
+    save_graph(tmp_path, KEY, GRAPH)
+    assert load_graph(tmp_path, KEY) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", f"graph-{KEY[:32]}.blob"]
 
 
@@ -70,14 +70,14 @@ def test_files_left_by_killed_processes_are_removed(tmp_path: Path) -> None:
     for part in (old, new):
         part.write_bytes(b"half")
     os.utime(old, (time.time() - 7200,) * 2)
-    keep(tmp_path, KEY, GRAPH)
+    save_graph(tmp_path, KEY, GRAPH)
     assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_concurrent_readers_get_a_complete_graph_or_none(tmp_path: Path) -> None:
     def turn(number: int) -> bool:
-        keep(tmp_path, KEY, KeptGraph(card=str(number), compiled=bytes(100_000 + number)))
-        graph = kept(tmp_path, KEY)
+        save_graph(tmp_path, KEY, KeptGraph(card=str(number), compiled=bytes(100_000 + number)))
+        graph = load_graph(tmp_path, KEY)
         return graph is not None and len(graph.compiled) == 100_000 + int(graph.card)
 
     with ThreadPoolExecutor(8) as pool:
@@ -133,8 +133,8 @@ def test_a_whole_graph_that_the_library_does_not_take_is_compiled(
         )
         OpenVinoEngine(weights)
         OpenVinoEngine(weights, cache=str(tmp_path))
-    keep(tmp_path, key[0], KeptGraph(card=CARD.to_json(), compiled=b"no graph at all"))
-    assert kept(tmp_path, key[0]) is not None
+    save_graph(tmp_path, key[0], KeptGraph(card=CARD.to_json(), compiled=b"no graph at all"))
+    assert load_graph(tmp_path, key[0]) is not None
     assert not OpenVinoEngine(weights, cache=str(tmp_path)).was_kept
     assert b"no graph at all" not in path.read_bytes()
 

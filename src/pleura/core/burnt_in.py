@@ -25,7 +25,8 @@ FAR_ABOVE, FAR_BELOW = 1.5, 4.0
 borders and collimators are black too, and the network was trained on films with them."""
 
 BETWEEN = 0.25
-"""The share of the pixels beyond the film's own that may lie in the gap, as edges of letters."""
+"""The largest share of the pixels beyond the film's range that may lie between that range and the
+letters, as edges of letters do."""
 
 _SAMPLE = 16_384  # pixels looked at, or up to four times as many
 

@@ -38,15 +38,18 @@ BLOCK = 128
 of the time."""
 
 NEARLY = 1e-4
-"""More than rounding can change a mean of probabilities."""
+"""The margin around a threshold in which a pixel of the square counts as unsure. It is more than
+rounding can change a mean of probabilities."""
 
 TIED = 1e-5
-"""The most that rounding can change a mean of probabilities. A mean takes 26 x 26 values at most (a
+"""The margin around a threshold in which a restored pixel is computed again in one fixed order: the
+most that rounding can change a mean of probabilities. A mean takes 26 x 26 values at most (a
 film of 32 pixels); each sum and product is rounded by 2**-24 of its value, which is at most 1. This
 is twice that bound."""
 
 ROUNDING = 1e-5
-"""Spread over value. A smaller spread is rounding in float32, and no picture."""
+"""The smallest spread of greys, over their size, of a film that is not flat. A smaller spread is
+rounding in float32."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["KeptGraph", "keep", "kept"]
+__all__ = ["KeptGraph", "load_graph", "save_graph"]
 
 _MAGIC = b"pleura graph 1\n"
 _DIGEST = 32  # bytes of a SHA-256
@@ -26,7 +26,7 @@ class KeptGraph:
     compiled: bytes
 
 
-def kept(folder: Path, key: str) -> KeptGraph | None:
+def load_graph(folder: Path, key: str) -> KeptGraph | None:
     """The graph that was kept under `key`; None if there is none, or its digest is wrong.
 
     `key` is a hex digest of everything that the compiled graph depends on.
@@ -43,7 +43,7 @@ def kept(folder: Path, key: str) -> KeptGraph | None:
     return KeptGraph(card=str(body[_LENGTH:end], "utf-8"), compiled=bytes(body[end:]))
 
 
-def keep(folder: Path, key: str, graph: KeptGraph) -> None:
+def save_graph(folder: Path, key: str, graph: KeptGraph) -> None:
     """Keep `graph` under `key`, replacing an older one. Does nothing if no file can be written.
 
     Other processes that read or write at the same time see the old file or the new one.

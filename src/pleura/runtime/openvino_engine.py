@@ -24,7 +24,7 @@ from pleura.runtime.engine import (
     check_shapes,
     read_card,
 )
-from pleura.runtime.kept_graphs import KeptGraph, keep, kept
+from pleura.runtime.kept_graphs import KeptGraph, load_graph, save_graph
 from pleura.runtime.threads import cpu_features, usable_cpus
 
 __all__ = ["OpenVinoEngine"]
@@ -152,7 +152,7 @@ def _open_kept(
     core: Any, settings: dict[str, Any], cache: str, key: str
 ) -> tuple[Any, Card] | None:
     """The graph that an earlier start compiled; None if there is none, or it cannot be used."""
-    graph = kept(Path(cache), key)
+    graph = load_graph(Path(cache), key)
     if graph is None:
         return None
     try:
@@ -172,7 +172,7 @@ def _compile(
     if cache:
         stream = BytesIO()
         compiled.export_model(stream)
-        keep(Path(cache), key, KeptGraph(card=card_text, compiled=stream.getvalue()))
+        save_graph(Path(cache), key, KeptGraph(card=card_text, compiled=stream.getvalue()))
     return compiled, card
 
 

@@ -8,8 +8,8 @@ from pleura.lab.data.weak_labels import (
     FAR_SHARE,
     NEAR_SHARE,
     hint,
+    without_heart_in_field,
     without_heart_tops,
-    without_near_lungs,
 )
 
 SIDE = 200
@@ -86,9 +86,9 @@ def test_a_heart_that_is_not_labelled_stays_unknown() -> None:
 
 def test_lungs_too_near_to_each_other_leave_the_heart_unknown() -> None:
     """119 columns between the outer borders: a gap of 34 is 0.294 of them, one of 36 is 0.311."""
-    assert (without_near_lungs(hearted(36), CHANNELS) == hearted(36)).all()
+    assert (without_heart_in_field(hearted(36), CHANNELS) == hearted(36)).all()
     near = hearted(34)
-    out = without_near_lungs(near, CHANNELS)
+    out = without_heart_in_field(near, CHANNELS)
     columns = slice(80, 135)  # a third of 119 from column 40, and 0.8 of it
     for index, channel in enumerate(CHANNELS):
         if channel.endswith("whole"):

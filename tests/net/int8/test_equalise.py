@@ -11,7 +11,7 @@ import pytest
 from pleura.core.card import Card
 from pleura.net.export import to_onnx
 from pleura.net.int8.equalise import equalise
-from pleura.net.int8.graph import SIDES, Graph, values_of
+from pleura.net.int8.graph import SPATIAL_AXES, Graph, values_of
 from pleura.net.int8.quantise import without_transposed
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 
@@ -41,7 +41,7 @@ def test_channels_have_equal_maxima_and_results_stay(
     inner = [node.output[0] for node in model.graph.node if node.op_type == "Relu"]
     assert len(inner) > 3
     peaks = [
-        {name: np.abs(each).max(axis=(0, *SIDES)) for name, each in values.items()}
+        {name: np.abs(each).max(axis=(0, *SPATIAL_AXES)) for name, each in values.items()}
         for values in values_of(model, inner, films)
     ]
     for name in inner:

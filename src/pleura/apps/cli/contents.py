@@ -13,14 +13,14 @@ pleura segment films/ -o lungs   masks and a table, for a folder of films
 pleura serve                     the same in the browser, and over HTTP
 pleura node                      the same for a PACS, over DICOM
 pleura phantom -o film.png       a drawn film to try it on
-pleura doctor                    is everything here?
+pleura doctor                    check the installation
 
 Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 some films failed and
 the rest is written, 4 with --strict some are to review, 5 weights missing
 or altered, 130 interrupted, 141 the reader of stdout closed it."""
 
 OPTIONS = {
-    "--version": "Say which one.",
+    "--version": "Show the version and exit.",
     "--install-completion": "Install completion for the current shell.",
     "--show-completion": "Show completion for the current shell, to copy it or customize the "
     "installation.",

@@ -28,7 +28,7 @@ class Exit(IntEnum):
     """Some films could not be segmented, or some folders not read; the results of the others are
     written."""
 
-    DOUBTED = 4
+    NOT_ALL_OK = 4
     """With `--strict`: some films are to review or refused; all results are written."""
 
     WEIGHTS = 5
@@ -37,7 +37,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; `--resume` continues."""
 
-    UNHEARD = 141
+    BROKEN_PIPE = 141
     """The reader of stdout closed it, as `head` does; `--resume` continues."""
 
 

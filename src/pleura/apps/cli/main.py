@@ -73,7 +73,7 @@ def _end(error: BaseException) -> int:
     if isinstance(error, ModuleNotFoundError):
         error = missing_package(error) or error
     if isinstance(error, BrokenPipeError) and _reader_is_gone():
-        return Exit.UNHEARD
+        return Exit.BROKEN_PIPE
     if isinstance(error, PleuraError):
         say(f"pleura: {error}")
     elif is_out_of_memory(error):

@@ -130,14 +130,16 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
     if report.status == COMPLETE:
         place.finish(table.rows, version=report.version)
     write_run(place.out, report)
-    return _concluded(report, task, search.left_out) if messages.heard else Exit.UNHEARD
+    return (
+        _concluded(report, task, search.left_out) if messages.stdout_is_open else Exit.BROKEN_PIPE
+    )
 
 
 class _Messages:
     """Prints a line for each film, on stderr and on stdout."""
 
     def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
-        self.heard = True
+        self.stdout_is_open = True
         """False once the reader of stdout has closed it."""
         self._task, self._progress, self._interrupt = task, progress, interrupt
 
@@ -148,7 +150,7 @@ class _Messages:
             self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
         elif row.doubts and not self._task.quiet:
             self._progress.say(f"{row.verdict}: {name}: {doubt_sentences(row)}")
-        if self._task.as_json and self.heard:
+        if self._task.as_json and self.stdout_is_open:
             self._speak(json.dumps(row.as_json()))
 
     def _speak(self, line: str) -> None:
@@ -156,7 +158,7 @@ class _Messages:
         try:
             typer.echo(line)
         except BrokenPipeError:
-            self.heard = False
+            self.stdout_is_open = False
             self._interrupt.request()
 
 
@@ -243,7 +245,7 @@ def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
         return Exit.INTERRUPTED
     if report.failed or left_out.unreadable:
         return Exit.FILMS_FAILED
-    return Exit.DOUBTED if task.strict and report.review + report.refused else Exit.DONE
+    return Exit.NOT_ALL_OK if task.strict and report.review + report.refused else Exit.DONE
 
 
 def _rate(films: int, seconds: float) -> str:

@@ -53,7 +53,7 @@ least among every third of these masks."""
 
 
 class PostProcessor(Protocol):
-    """A function that makes the masks of one film of its probability maps; `clean` is the usual."""
+    """A function from the probability maps of a film to its masks, such as `clean`."""
 
     def __call__(
         self,
@@ -108,7 +108,7 @@ def clean(
         sides = _split(*disjoint_masks(probabilities, (at[0], at[1]), notes))
     else:
         sides = _by_place(probabilities.above(at[0], THRESHOLD), notes)
-    right, left = _settle(sides, notes)
+    right, left = _clean_lungs(sides, notes)
     heart = None
     if "heart" in channels:
         heart = _heart(probabilities, channels.index("heart"), notes)
@@ -183,7 +183,7 @@ def _by_place(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
     _note_islands(pieces, [*large, *air], "", notes)
     right, left = _sides(large)
     if right and left:
-        return {side: _chosen(pieces, own) for side, own in (("right", right), ("left", left))}
+        return {side: _pick(pieces, own) for side, own in (("right", right), ("left", left))}
     kept = _mask(pieces, large)
     return _split(*(_cut(kept, notes) or _one_lung(kept, large, notes)))
 
@@ -253,18 +253,20 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
     return (kept, empty) if on_left else (empty, kept)
 
 
-def _settle(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:
+def _clean_lungs(pieces: dict[str, Pieces], notes: list[str]) -> tuple[Mask, Mask]:
     """Move pieces to the lung they touch, remove islands, fill holes; the masks stay disjoint."""
-    pieces = _trade(pieces, notes)
-    kept = {side: _keep(lung, f" of the {side} lung", notes) for side, lung in pieces.items()}
+    pieces = _move_strays(pieces, notes)
+    kept = {
+        side: _drop_islands(lung, f" of the {side} lung", notes) for side, lung in pieces.items()
+    }
     right = _fill(kept["right"], kept["left"].mask(), "right lung", notes)
     left = _fill(kept["left"], right, "left lung", notes)
     _note_sides(kept, notes)
     return right, left
 
 
-def _trade(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Pieces]:
-    """A piece apart from its own lung that touches the other lung belongs to that one."""
+def _move_strays(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Pieces]:
+    """Move each piece that is apart from its own lung and touches the other lung to that lung."""
     moves = {}
     for side, other in (("right", "left"), ("left", "right")):
         own = pieces[side]
@@ -286,10 +288,10 @@ def _trade(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Pieces]:
     return _split(lungs["right"], lungs["left"])
 
 
-def _keep(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
+def _drop_islands(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
     """The largest piece and those of at least `PIECE_SHARE` of it."""
     _note_islands(pieces, pieces.large, of, notes)
-    return _chosen(pieces, pieces.large)
+    return _pick(pieces, pieces.large)
 
 
 def _heart(maps: ProbabilityMaps, channel: int, notes: list[str]) -> Mask:
@@ -306,7 +308,7 @@ def _heart(maps: ProbabilityMaps, channel: int, notes: list[str]) -> Mask:
         return mask
     heart = pieces.large[:1]
     _note_islands(pieces, heart, " of the heart", notes, owner="it")
-    return _fill(_chosen(pieces, heart), None, "heart", notes)
+    return _fill(_pick(pieces, heart), None, "heart", notes)
 
 
 def _fill(pieces: Pieces, other: Mask | None, name: str, notes: list[str]) -> Mask:
@@ -320,7 +322,7 @@ def _fill(pieces: Pieces, other: Mask | None, name: str, notes: list[str]) -> Ma
     return filled
 
 
-def _chosen(pieces: Pieces, kept: Sequence[Piece]) -> Pieces:
+def _pick(pieces: Pieces, kept: Sequence[Piece]) -> Pieces:
     """The pieces that are `kept`, as the pieces of their own mask."""
     if not kept:
         return pieces

@@ -55,10 +55,10 @@ REFUSING = ("no_lungs", "not_a_chest_film")
 """Codes with which a result is refused; any other code gives the verdict `review`."""
 
 CONTACT = 0.05
-"""The largest usual one of `Features.contacts`. Of 780 films of the splits train and val, 1.6 %
-(3.6 % with `--fast`) have more at an edge that their drawn masks do not reach; they are cut close
-to the lungs. Of real films that were cropped through a lung by 5 % or more of its size, 77 to 94 %
-have more at the lower edge, where lungs are narrow, and 94 to 100 % at the others."""
+"""The largest usual value in `Features.contacts`. Of 780 films of the splits train and val, 1.6 %
+(3.6 % with `--fast`) have a larger one at an edge that their drawn masks do not reach; these films
+end close to the lungs. Of real films that were cropped through a lung by 5 % or more of its size,
+77 to 94 % have more at the lower edge, where lungs are narrow, and 94 to 100 % at the others."""
 
 CLEANED = 0.15
 """The largest usual `Features.cleaned`."""

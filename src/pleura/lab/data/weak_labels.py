@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from pleura.core.arrays import Mask
 
-__all__ = ["hint", "without_heart_tops", "without_near_lungs"]
+__all__ = ["hint", "without_heart_in_field", "without_heart_tops"]
 
 UNKNOWN = 2
 NEAR_SHARE = 0.01
@@ -27,12 +27,12 @@ FAR_SHARE = 0.12
 of both no heart."""
 
 HEARTLESS = 0.33
-"""Between the lungs, down to this share of the height that both have, there is no heart: none
-on the 124 films of JSRT to train on, whose hearts are drawn."""
+"""There is no heart between the lungs above this share of the height that both have. So it is on
+the 124 training films of JSRT, whose hearts are drawn."""
 
 HEART = {"field": (0.68, 0.77), "whole": (0.62, 0.70)}
-"""Between the lungs, at these shares of that height, all is heart: 99 % of it on these films, for
-fields. Whole lungs reach lower, behind the diaphragm."""
+"""The rows, in shares of the height that both lungs have, in which all between the lungs is heart:
+on the same films 99 % of it, for fields. Whole lungs reach lower, behind the diaphragm."""
 
 SIDES = ("right", "left")
 
@@ -40,21 +40,24 @@ LATERAL = {
     "right": ((0.1, 0.6, 0.6), (0.6, 0.8, 0.4)),
     "left": ((0.1, 0.3, 0.4), (0.3, 0.8, 0.2)),
 }
-"""From here to there of a whole lung's height, this share of its width, counted from the ribs, is
-lung field: heart and mediastinum lie on the other side. Of these pixels 99 % are field to a
-network, on the training films of COVID and of children; the rest is opaque lung."""
+"""Parts of a whole lung that are certainly lung field, as (first, last, width): the rows from
+`first` to `last`, in shares of the lung's height, and `width` of its width, counted from the ribs.
+Heart and mediastinum lie on the other side. On the training films of COVID and of children, a
+network finds field in 99 % of these pixels; the rest is opaque lung."""
 
 FLAT_TOP = 0.6
-"""SCR's hearts begin at 0.38 to 0.66 of that height; of the 124 of JSRT to train on, 19 of 20 begin
-above 0.61."""
+"""The lowest usual top of a heart in SCR's masks, as a share of the height that both lungs have. On
+the 124 training films of JSRT the tops lie at 0.38 to 0.66, and 19 of 20 above 0.61."""
 
 HEART_ROWS = (0.6, 0.8)
 """Where the gap between the lungs is measured, in shares of the height that both have."""
 
 LEAST_GAP = 0.3
-"""The least gap on the 95 films of Montgomery to train on is 0.301 of the chest's width, on the 105
-of Wingspan 0.339. Of the 411 of Shenzhen 34 have less; 32 of the 33 whose mask holds more than a
-quarter of the heart that the network finds are among them."""
+"""The smallest usual gap between the lungs at the heart's height, as a share of the chest's width.
+A smaller gap means that the lung masks include the heart. The least gap on the 95 films of
+Montgomery to train on is 0.301 of the chest's width, on the 105 of Wingspan 0.339. Of the 411 of
+Shenzhen 34 have less; 32 of the 33 whose mask holds more than a quarter of the heart that the
+network finds are among them."""
 
 
 def hint(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
@@ -99,8 +102,10 @@ def without_heart_tops(state: NDArray[np.uint8], channels: tuple[str, ...]) -> N
     return out
 
 
-def without_near_lungs(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
-    """(C, S, S) of 0, 1 and 2 -> the same, fields unknown where they seem to take in the heart.
+def without_heart_in_field(
+    state: NDArray[np.uint8], channels: tuple[str, ...]
+) -> NDArray[np.uint8]:
+    """(C, S, S) of 0, 1 and 2 -> the same, fields unknown where they seem to include the heart.
 
     The rule: at the heart's height (`HEART_ROWS` of the height that both lungs have) the gap
     between the lungs has a median of less than `LEAST_GAP` of the distance between their outer

@@ -226,7 +226,7 @@ def initial_weights(recipe: Recipe) -> bytes:
 
 
 def pinned(recipe: Recipe) -> Recipe:
-    """The recipe, its `init` with the digest of the weights that it names now."""
+    """The recipe with the digest of its initial weights added to `init`."""
     if not recipe.init or "#sha256=" in recipe.init:
         return recipe
     digest = hashlib.sha256(initial_weights(recipe)).hexdigest()
@@ -242,8 +242,8 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
         theirs, ours = source.architecture.as_dict(), network.architecture.as_dict()
         differing = [f"{k} {theirs[k]}, not {ours[k]}" for k in ours if theirs[k] != ours[k]]
         raise UsageError(
-            f"the weights {card.name} do not fit this network ({other[0]} and "
-            f"{len(other) - 1} more are others); take their [network] table: "
+            f"the weights {card.name} do not fit this network ({len(other)} parameters "
+            f"differ, {other[0]} is the first); take their [network] table: "
             f"{'; '.join(differing)}"
         )
     log.info(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from pleura.net.int8.graph import SIDES, Graph, Values, values_of
+from pleura.net.int8.graph import SPATIAL_AXES, Graph, Values, values_of
 
 __all__ = ["equalise"]
 
@@ -42,7 +42,7 @@ def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
     peaks: dict[str, Values] = {}
     for values in values_of(model, list(uses), squares):
         for tensor, channels in values.items():
-            peak = np.abs(channels).max(axis=(0, *SIDES))
+            peak = np.abs(channels).max(axis=(0, *SPATIAL_AXES))
             peaks[tensor] = np.maximum(peaks.get(tensor, peak), peak)
     for tensor, users in uses.items():
         if largest := peaks[tensor].max():  # a tensor can be 0 on every film
@@ -74,7 +74,7 @@ def _scale(graph: Graph, tensor: str, users: Sequence[Use], scale: Values) -> No
     convolution = graph.convolution_of(tensor)
     assert convolution is not None
     weights, bias = graph.read(convolution.input[1]), graph.bias(convolution)
-    rows = np.tile(scale, len(weights) // len(scale))  # unfolded: (2a + b) C + c
+    rows = np.tile(scale, len(weights) // len(scale))  # folded: channels repeat
     graph.write(convolution.input[1], weights / rows[:, None, None, None])
     graph.set_bias(convolution, bias / rows)
     for use in users:

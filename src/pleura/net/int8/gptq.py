@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pleura.net.int8.graph import SIDES, Graph, Values, values_of
+from pleura.net.int8.graph import SPATIAL_AXES, Graph, Values, values_of
 
 __all__ = ["round_rows", "round_weights"]
 
@@ -87,7 +87,7 @@ def _moments(
     sums: dict[str, NDArray[np.float64]] = {}
     for values in values_of(graph.model, [node.input[0] for node in nodes], squares):
         for node in nodes:
-            kernel = graph.read(node.input[1]).shape[SIDES[0]]
+            kernel = graph.read(node.input[1]).shape[SPATIAL_AXES[0]]
             inputs = _patches(values[node.input[0]][0], kernel, rng)
             sums[node.name] = sums.get(node.name, 0) + (inputs.T @ inputs).astype(np.float64)
     return {name: total / (len(squares) * PLACES) for name, total in sums.items()}

@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-__all__ = ["SIDES", "Graph", "Values", "values_of"]
+__all__ = ["SPATIAL_AXES", "Graph", "Values", "values_of"]
 
-SIDES = (2, 3)
+SPATIAL_AXES = (2, 3)
 """The axes of a tensor (N, C, H, W), and of a convolution's weights, that are not channels."""
 
 Values: TypeAlias = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""All effects on one showing of a film: drawn in one order, applied in another.
+"""The random variation of a film in training: effects are drawn in one order, applied in another.
 
 The same variation always gives the same sample, so that a run can be resumed and a sheet of
 examples shows what training uses. The effects are MONAI's deterministic transforms where it has
@@ -52,10 +52,10 @@ BEFORE_CLIPPING = (
     "blur",
     "noise",
 )
-"""Applied first, in this order; greys may leave [0, 1] on the way, and are clipped behind it."""
+"""Applied first, in this order. Greys may leave [0, 1] here, and are clipped afterwards."""
 
 AFTER_CLIPPING = ("letters", "jpeg", "invert")
-"""Applied then, in this order, to greys in [0, 1]."""
+"""Applied after the clipping, in this order, to greys in [0, 1]."""
 
 _Kind = TypeVar("_Kind", bound=Effect)
 
