@@ -129,7 +129,8 @@ def test_a_whole_graph_that_the_library_does_not_take_is_compiled(
     key: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "pleura.runtime.openvino_engine.kept", lambda _, asked: key.append(asked) or None
+            "pleura.runtime.openvino_engine.load_graph",
+            lambda _, asked: key.append(asked) or None,
         )
         OpenVinoEngine(weights)
         OpenVinoEngine(weights, cache=str(tmp_path))
