@@ -37,10 +37,13 @@ function add(entries) {
   sendNext(update);
 }
 
-/** Add what `collecting` gives; tell everyone if it fails. */
+const restored = storage.storedFilms().then(add); // the films of the last time
+
+/** Add what `collecting` gives, after the stored films; tell everyone if it fails. */
 async function addFrom(collecting) {
   try {
     const entries = await collecting;
+    await restored; // a film that is stored before they are read would be added twice
     if (!entries.length) tell("No film was in what you chose.");
     add(entries);
   } catch (error) {
@@ -237,4 +240,3 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 call("model").then(({ needs_key: needsKey }) => { $("key").hidden = !needsKey; }).catch(() => {});
-storage.storedFilms().then(add);
