@@ -139,7 +139,7 @@ $(VENV)/ready: pyproject.toml constraints.txt | python
 	@touch $@
 
 $(DEMO_VENV)/ready: pyproject.toml constraints.txt $(SOURCES) | python
-	@echo "Installing the base package into $(DEMO_VENV): no torch; about 520 MB"
+	@echo "Installing the base package into $(DEMO_VENV): no torch; about 400 MB"
 	@$(PYTHON) -m venv $(DEMO_VENV)
 	@$(DEMO_VENV)/bin/pip install $(PIP_FLAGS) .
 	@touch $@
