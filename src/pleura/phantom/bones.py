@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pleura.core.gaussian import gaussian
+from pleura.core.pixels.gaussian import gaussian
 from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Points, cage
 
 __all__ = ["Canvas", "Rod", "add_rod", "add_shell", "draw_bones"]

@@ -13,8 +13,8 @@ import numpy as np
 
 from pleura.core.arrays import Mask
 from pleura.core.errors import UsageError
-from pleura.core.gaussian import gaussian
-from pleura.core.resample import resample
+from pleura.core.pixels.gaussian import gaussian
+from pleura.core.pixels.resample import resample
 from pleura.core.types import Radiograph, Spacing
 from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Thorax
 from pleura.phantom.bones import Canvas, draw_bones

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.arrays import Mask, Probabilities
-from pleura.core.gaussian import gaussian
 from pleura.core.masks.components import bounding_box, fill_holes, split_pieces, window
+from pleura.core.pixels.gaussian import gaussian
 from pleura.core.types import Box
 
 __all__ = ["Trimmed", "heart_width", "trim_heart"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pleura.core.gaussian import gaussian
+from pleura.core.pixels.gaussian import gaussian
 
 
 @pytest.mark.parametrize(("mode", "of_scipy"), [("edge", "nearest"), ("wrap", "wrap")])

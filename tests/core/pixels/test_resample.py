@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pleura.core import resample as module
-from pleura.core.resample import band, bands, reach, resample, resample_columns, resample_rows
+from pleura.core.pixels import resample as module
+from pleura.core.pixels.resample import (
+    band,
+    bands,
+    reach,
+    resample,
+    resample_columns,
+    resample_rows,
+)
 
 
 def test_enlarging_goes_in_straight_lines_between_pixel_centres() -> None:
