@@ -2,7 +2,7 @@
 
 import { fromFiles, fromTransfer } from "./films/collect.js";
 import { save } from "./films/downloads.js";
-import { films, newFilm, selectDefinition, withStatus } from "./films/film.js";
+import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
 import * as storage from "./films/storage.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
@@ -75,6 +75,26 @@ function remove(film) {
   announce(`${film.label} was removed.`);
 }
 
+/** Find the lungs anew in the mirror image of a film, or again in the film as it is stored. */
+function flip(film) {
+  if (!["done", "failed"].includes(film?.status)) return;
+  const isEdited = Object.values(film.edited).some(Boolean);
+  if (isEdited && !confirm(`The lungs of ${film.label} are found anew, and your edits are lost. Go on?`)) return;
+  film.flip = !film.flip;
+  sendAgain(film);
+}
+
+/** Send a film again with other options; nothing of its earlier result stays. */
+function sendAgain(film) {
+  editing.setEditing(false);
+  storage.update(film);
+  forgetView(film.id);
+  call("forget", film.id);
+  resetResult(film);
+  if (film === screen.film) screen.view = null;
+  retry([film], update);
+}
+
 function removeAll() {
   if (!confirm(`Remove ${films.length === 1 ? "this film" : `all ${films.length} films`} from the page and from this browser?`)) return;
   for (const film of [...films].reverse()) if (film !== screen.film) remove(film);
@@ -125,8 +145,9 @@ const ACTIONS = {
   },
   force: () => {
     screen.film.force = true;
-    retry([screen.film], update);
+    sendAgain(screen.film);
   },
+  flip: () => flip(screen.film),
   retry: () => retry([screen.film], update),
   "retry-all": () => retry(withStatus("failed"), update),
   cancel: () => cancel(screen.film, update),

@@ -23,12 +23,19 @@ async function run(mode, action) {
 
 /** Keep a film; `film.stored` becomes its key, or null where nothing can be stored. */
 export async function store(film) {
-  const content = { file: film.file, name: film.name, force: film.force };
-  film.stored = run("readwrite", (films) => [films.add(content)]).then((keys) => keys?.[0] ?? null);
+  film.stored = run("readwrite", (films) => [films.add(contentOf(film))]).then((keys) => keys?.[0] ?? null);
   return (await film.stored) !== null;
 }
 
-/** The films of the last time: a list of { file, name, force, stored }. */
+const contentOf = ({ file, name, force, flip }) => ({ file, name, force, flip });
+
+/** Store the present options of a film. */
+export async function update(film) {
+  const key = await film.stored;
+  if (key !== null && key !== undefined) await run("readwrite", (films) => [films.put(contentOf(film), key)]);
+}
+
+/** The films of the last time: a list of { file, name, force, flip, stored }. */
 export async function storedFilms() {
   const [keys, values] = (await run("readonly", (films) => [films.getAllKeys(), films.getAll()])) ?? [[], []];
   return values.map((value, index) => ({ ...value, stored: keys[index] }));
