@@ -105,12 +105,20 @@ export function drawLungs() {
   panel.showResult(film.result, definition, veiled);
   $("veil").hidden = !veiled;
   $("edited").hidden = !film.edited[definition];
+  drawDecision(film);
   $("overlay").style.opacity = veiled || !style.isShown ? 0 : 1;
   disableSaves();
   const shows = veiled ? "without the outlines, which are refused" : "with its lungs";
   $("stage").setAttribute("aria-label", `${film.label} ${shows}`);
   $("stage").dataset.size = `${view.width} x ${view.height}`;
   $("screen").dataset.shown = `${film.label} ${definition}`;
+}
+
+/** Show the reviewer's decision and comment on the film on the screen. */
+export function drawDecision({ decision, comment }) {
+  $("accept").setAttribute("aria-pressed", String(decision === "accepted"));
+  $("reject").setAttribute("aria-pressed", String(decision === "rejected"));
+  if ($("comment").value !== comment) $("comment").value = comment;
 }
 
 function showWait(film, isWaiting) {

@@ -2,6 +2,7 @@
 
 import { call } from "../worker/client.js";
 import { csv } from "./csv.js";
+import { reviewCsv } from "./review.js";
 import { definitionOf, lungsOf, requestOf, stemOf, withStatus } from "./film.js";
 
 const EDITED = "edited by hand";
@@ -61,6 +62,7 @@ const SAVES = {
 
 const SAVES_OF_ALL = {
   "all-json": () => [json({ results: settled().map(resultJson) }), "results.json"],
+  review: () => [new Blob([reviewCsv()], { type: "text/csv" }), "review.csv"],
   "all-csv": () => [table(settled()), "results.csv"],
 };
 

@@ -6,7 +6,7 @@ let last = 0;
 export const films = [];
 
 /** The state of a film. `label` is its name, and no other film has it. */
-export function newFilm({ file, name, force = false, flip = false }) {
+export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {} }) {
   return {
     id: ++last, // of its result: a film that is sent again gets another one
     file,
@@ -21,6 +21,10 @@ export function newFilm({ file, name, force = false, flip = false }) {
     masks: null, // the PNG file of the mask, by definition
     problem: null, // the problem details of its error
     edited: {}, // by definition: whether its masks were edited by hand
+    edits, // by definition: the run lengths of masks that were edited by hand
+    decision, // of the reviewer: "accepted", "rejected", or "" for none
+    decidedAt, // the time of the decision
+    comment,
     isMeasuring: false, // whether edited masks are being measured
     revealed: false, // whether outlines and measurements of a refused film are shown
     saving: new Set(), // downloads under way
@@ -29,7 +33,8 @@ export function newFilm({ file, name, force = false, flip = false }) {
 
 /** Drop all that a film has of its earlier result, so that it can be sent again. */
 export function resetResult(film) {
-  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  Object.assign(film, { decision: "", decidedAt: "" }); // it was on the earlier result
   film.measuring = (film.measuring ?? 0) + 1; // measurements under way do not count
 }
 
