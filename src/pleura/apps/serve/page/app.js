@@ -10,7 +10,7 @@ import { listenToKeys } from "./keys.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
 import { drawTable } from "./panel/table.js";
-import { disableSaves, drawDecision, drawDefinition, drawLungs, refresh, reveal, screen, select, shownFilm, style, viewer } from "./screen.js";
+import { disableSaves, drawDecision, drawDefinition, drawLungs, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
 import { cancel, retry, sendNext } from "./sending.js";
 import { Gestures } from "./view/gestures.js";
 import { showValue } from "./view/readout.js";
@@ -19,7 +19,7 @@ import { call } from "./worker/client.js";
 
 const gestures = new Gestures($("screen"), viewer, (point) => showValue(viewer, point));
 
-gestures.pen = { isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end };
+gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler];
 
 // ---- films
 
@@ -259,6 +259,7 @@ const ACTIONS = {
   edit: () => $("table").hidden && editing.setEditing(!editing.edit.isOn),
   undo: editing.undo,
   redo: editing.redo,
+  ruler: () => document.querySelector(`input[name="drag"][value="${ruler.isActive ? "move" : "ruler"}"]`).click(),
   style: () => toggle("style", ["fill", "outline"]),
   definition: () => toggle("definition", ["field", "whole"]),
   lungs: () => {
@@ -292,7 +293,8 @@ const CHANGES = {
   },
   drag: (value) => {
     gestures.mode = value;
-    $("screen").classList.toggle("window", value === "window");
+    $("screen").classList.toggle("window", value !== "move");
+    ruler.isActive = value === "ruler";
   },
   "filter-verdict": (value) => filter("verdict", value),
   "filter-decision": (value) => filter("decision", value),

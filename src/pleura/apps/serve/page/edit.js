@@ -36,12 +36,6 @@ export function useRadius(radius) {
   moveCursor(cursor);
 }
 
-/** The film's point, px with fractions, at a point of the screen. */
-function filmPoint({ x, y }) {
-  const { x: left, y: top, scale } = viewer.position;
-  return [(x - left) / scale, (y - top) / scale];
-}
-
 export function moveCursor(point) {
   cursor = point;
   viewer.brush = edit.isOn && point ? { point, ...edit, points: stroke?.points ?? [] } : null;
@@ -50,14 +44,14 @@ export function moveCursor(point) {
 
 /** Follow the pointer; while a stroke is under way, it grows. */
 export function pointerMoved(point) {
-  const at = filmPoint(point);
+  const at = viewer.filmPoint(point);
   stroke?.points.push(at);
   moveCursor(at);
 }
 
 export function begin(point) {
   const film = shownFilm();
-  if (film) stroke = { film, definition: definitionOf(film), points: [filmPoint(point)] };
+  if (film) stroke = { film, definition: definitionOf(film), points: [viewer.filmPoint(point)] };
 }
 
 export async function end() {

@@ -59,6 +59,7 @@ export function listenToKeys(actions, viewer, editing) {
     o: actions.style,
     d: actions.definition,
     l: actions.lungs,
+    r: actions.ruler,
   };
   document.addEventListener("keydown", (event) => {
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;

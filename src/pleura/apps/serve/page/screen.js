@@ -6,6 +6,7 @@ import * as panel from "./panel/panel.js";
 import { LOST, showProblem } from "./panel/problems.js";
 import { markSelected, showBadge, showTotals } from "./panel/strip.js";
 import { verdictText } from "./panel/verdict.js";
+import { Ruler } from "./view/ruler.js";
 import { Viewer } from "./view/viewer.js";
 import { keptView, viewOf } from "./view/views.js";
 import { offerWindows, showReadout } from "./view/readout.js";
@@ -18,6 +19,8 @@ export const screen = { film: null, view: null };
 export const style = { filled: true, fill: 0.22, isShown: true };
 
 export const viewer = new Viewer($("screen"), () => showReadout(viewer));
+
+export const ruler = new Ruler(viewer);
 
 let lastFocus = null; // the download button that had the focus before it was hidden
 
@@ -76,6 +79,7 @@ function draw(film, view, { isLost = false } = {}) {
 
 function drawView(view) {
   viewer.show(view);
+  ruler.clear(screen.film.result.spacing);
   offerWindows(view);
   drawLungs();
   viewer.draw(); // with the text, not a frame later
@@ -90,6 +94,7 @@ function clearView() {
   delete $("screen").dataset.shown;
   delete $("stage").dataset.size;
   viewer.clear();
+  ruler.clear(null);
   panel.clear();
 }
 
