@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from pleura.core.arrays import Probabilities
-from pleura.core.card import COLDEST, HOTTEST, Card
+from pleura.core.card import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Card
 from pleura.core.errors import DataError, FilmError
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import target_for
@@ -194,9 +194,9 @@ def best_temperature(predicted: Floats, labels: Truths) -> float:
     def loss(logarithm: float) -> float:
         return log_loss(expit(logits / np.exp(logarithm)), labels)
 
-    bounds = np.log((COLDEST, HOTTEST))
+    bounds = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
     result = minimize_scalar(loss, bounds=tuple(bounds), method="bounded", options={"xatol": 1e-4})
-    return round(float(np.clip(np.exp(result.x), COLDEST, HOTTEST)), 3)
+    return round(float(np.clip(np.exp(result.x), LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)), 3)
 
 
 def temper(probabilities: Probabilities, temperature: float) -> Probabilities:

@@ -107,22 +107,22 @@ def fit_reference_values(results: Sequence[ResultFeatures]) -> dict[str, Any]:
 
 
 def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
-    """The line of log(1 - Dice) over doubt of the labelled films; None if it does not rise."""
+    """A line fitted to log(1 - Dice) over the uncertainty; None if it does not rise."""
     pairs = [
-        (result.features.doubt, 1 - result.dice)
+        (result.features.uncertainty, 1 - result.dice)
         for result in results
-        if result.dice is not None and result.features.doubt is not None
+        if result.dice is not None and result.features.uncertainty is not None
     ]
     if len(pairs) < FEWEST:
         return None
-    doubts, lacking = np.array(pairs, dtype=float).T
-    if np.ptp(doubts) == 0:
+    uncertainties, losses = np.array(pairs, dtype=float).T
+    if np.ptp(uncertainties) == 0:
         return None
-    slope, intercept = np.polyfit(doubts, np.log(np.maximum(lacking, SHORTEST)), 1)
+    slope, intercept = np.polyfit(uncertainties, np.log(np.maximum(losses, SHORTEST)), 1)
     if slope <= 0:
         return None
     line = Estimate(_short(intercept), _short(slope), 0.0)
-    estimates = [line.dice(doubt) for doubt in doubts]
+    estimates = [line.dice(uncertainty) for uncertainty in uncertainties]
     return replace(line, poor=_short(np.quantile(estimates, POOR)))
 
 
