@@ -24,7 +24,7 @@ from pleura.lab.data.labels import target_for
 from pleura.lab.evaluate.case import Examined, Judge
 from pleura.lab.evaluate.statistics import rounded
 from pleura.lab.evaluate.trial import Failure
-from pleura.runtime.engine import Engine, EngineInFront
+from pleura.runtime.engine import Engine, EngineWrapper
 
 __all__ = [
     "BINS",
@@ -66,7 +66,7 @@ class PixelSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Tempered(EngineInFront):
+class Tempered(EngineWrapper):
     """An engine with another temperature and other reference values on its card."""
 
     engine: Engine
