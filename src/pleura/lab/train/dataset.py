@@ -23,7 +23,11 @@ from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import square_target
-from pleura.lab.data.weak_labels import hint, without_heart_in_field, without_heart_tops
+from pleura.lab.data.weak_labels import (
+    fill_certain_labels,
+    mark_heart_in_field_unknown,
+    mark_heart_tops_unknown,
+)
 from pleura.lab.train.augment import Sample, draw, vary
 from pleura.lab.train.recipe import Augment
 
@@ -248,10 +252,10 @@ def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]
         raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
     target = square_target(film.read_labels(), form.side, form.channels)
     if film.source in form.heart_in_field:
-        target = without_heart_in_field(target, form.channels)
+        target = mark_heart_in_field_unknown(target, form.channels)
     if film.source in form.pointed_hearts:
-        target = without_heart_tops(target, form.channels)
-    return image, hint(target, form.channels) if form.hints else target
+        target = mark_heart_tops_unknown(target, form.channels)
+    return image, fill_certain_labels(target, form.channels) if form.hints else target
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:
