@@ -46,7 +46,7 @@ check: $(VENV)/ready  ## the one gate: format, lint, types, tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal --maxprocesses 4
 
 bench: $(VENV)/ready  ## measure speed into benchmarks/results/speed (minutes; on a quiet machine)
 	$(VENV)/bin/python -m benchmarks.speed $(BENCH_FLAGS)
@@ -139,7 +139,7 @@ $(VENV)/ready: pyproject.toml constraints.txt | python
 	@touch $@
 
 $(DEMO_VENV)/ready: pyproject.toml constraints.txt $(SOURCES) | python
-	@echo "Installing the base package into $(DEMO_VENV): no torch; about 520 MB"
+	@echo "Installing the base package into $(DEMO_VENV): no torch; about 400 MB"
 	@$(PYTHON) -m venv $(DEMO_VENV)
 	@$(DEMO_VENV)/bin/pip install $(PIP_FLAGS) .
 	@touch $@

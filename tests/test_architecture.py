@@ -38,7 +38,7 @@ ROOMS = {
         "numpy",
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
-    "phantom": _room("core phantom", "numpy scipy"),
+    "phantom": _room("core phantom", "numpy"),
     "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
     "runtime": _room("core runtime _version", "numpy onnxruntime openvino"),
     "net": _room("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),

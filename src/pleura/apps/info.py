@@ -56,7 +56,7 @@ def facts() -> dict[str, Any]:
     }
 
 
-BASE_PACKAGES = ("numpy", "scipy", "pillow", "pydicom", "nibabel")
+BASE_PACKAGES = ("numpy", "pillow", "pydicom", "nibabel")
 
 
 def _weights() -> dict[str, Any]:

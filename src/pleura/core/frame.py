@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pleura.core.arrays import Mask, Pixels, Probabilities, Square
-from pleura.core.interpolate import Taps, taps, values
-from pleura.core.resample import Band, bands, filter_support, resample, resample_columns
+from pleura.core.pixels.interpolate import Taps, taps, values
+from pleura.core.pixels.resample import Band, bands, filter_support, resample, resample_columns
 
 __all__ = [
     "DARK_PERCENTILE",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from pleura.core.pixels.gaussian import gaussian
 from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Points, cage
 
 __all__ = ["Canvas", "Rod", "add_rod", "add_shell", "draw_bones"]
@@ -233,7 +233,8 @@ def _bend(canvas: Canvas, corners: Points) -> Points:
     distances = np.concatenate([[0], np.cumsum(lengths)])
     even = np.linspace(0, distances[-1], canvas.samples(float(distances[-1])))
     xy = np.stack([np.interp(even, distances, corners[:, k]) for k in (0, 1)], axis=1)
-    xy = ndimage.gaussian_filter1d(xy, 6 * len(even) / distances[-1], axis=0, mode="nearest")
+    sigma = 6 * len(even) / distances[-1]
+    xy = gaussian(xy.astype(np.float32), (sigma, 0), (int(4 * sigma + 0.5), 0))
     return np.column_stack([xy, np.zeros(len(xy))])
 
 

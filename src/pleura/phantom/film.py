@@ -7,12 +7,14 @@ characteristic curve. The film is made of formulas and random numbers, without d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from pleura.core.arrays import Mask
 from pleura.core.errors import UsageError
+from pleura.core.pixels.gaussian import gaussian
+from pleura.core.pixels.resample import resample
 from pleura.core.types import Radiograph, Spacing
 from pleura.phantom.anatomy import LEFT, RIGHT, Anatomy, Grid, Map, Thorax
 from pleura.phantom.bones import Canvas, draw_bones
@@ -104,11 +106,21 @@ def _grain(grid: Grid, rng: np.random.Generator, cell_mm: float, reaches: tuple[
     cells = np.zeros((count, count), dtype=np.float32)
     for reach in reaches:
         noise = rng.standard_normal(cells.shape, dtype=np.float32)
-        cloud = ndimage.gaussian_filter(noise, reach, mode="wrap", truncate=2.5)
+        cloud = _gaussian(noise, reach, truncate=2.5, mode="wrap")
         cells += cloud / cloud.std()
-    positions = np.stack(np.broadcast_arrays(grid.y / cell_mm, grid.x / cell_mm))
-    clouds: Map = ndimage.map_coordinates(cells / cells.std(), positions, order=1, mode="grid-wrap")
-    return clouds
+    rows = _interpolated(cells / cells.std(), grid.y / cell_mm, axis=0)
+    return _interpolated(rows, grid.x / cell_mm, axis=1)
+
+
+def _interpolated(cells: Map, at: Map, *, axis: int) -> Map:
+    """The values at the places `at` of an axis, linear between two cells of a periodic map."""
+    first = np.floor(at)
+    share = at - first
+    before = first.astype(np.int64) % cells.shape[axis]
+    after = (before + 1) % cells.shape[axis]
+    near, far = (np.take_along_axis(cells, place, axis) for place in (before, after))
+    between: Map = near * (1 - share) + far * share
+    return between
 
 
 def _add_letter(attenuation: Map, pixel_mm: float, seed: int) -> None:
@@ -132,7 +144,7 @@ def _expose(attenuation: Map, pixel_mm: float, seed: int) -> Map:
     signal = primary + 0.10 * _blur(primary, 25 / pixel_mm) + 1e-3
     quanta = 60000 * pixel_mm**2
     signal += np.sqrt(signal / quanta) * rng.standard_normal(signal.shape, dtype=np.float32)
-    signal = ndimage.gaussian_filter(signal, max(0.25 / pixel_mm, 0.4))
+    signal = _gaussian(signal, max(0.25 / pixel_mm, 0.4), truncate=4.0)
     density = -np.log(np.maximum(signal, 1e-4))
     # Workstations reduce broad differences before they apply a film's S-curve.
     evened = density - flatten * _blur(density, 30 / pixel_mm)
@@ -147,6 +159,12 @@ def _blur(image: Map, sigma: float) -> Map:
     padded = np.pad(image, ((0, -height % block), (0, -width % block)), mode="edge")
     rows, columns = padded.shape[0] // block, padded.shape[1] // block
     small = padded.reshape(rows, block, columns, block).mean(axis=(1, 3))
-    small = ndimage.gaussian_filter(small, sigma / block, mode="nearest", truncate=2.5)
-    blurred: Map = ndimage.zoom(small, block, order=1, mode="nearest", grid_mode=True)
-    return blurred[:height, :width]
+    small = _gaussian(small, sigma / block, truncate=2.5)
+    return resample(small, padded.shape)[:height, :width]
+
+
+def _gaussian(
+    image: Map, sigma: float, *, truncate: float, mode: Literal["edge", "wrap"] = "edge"
+) -> Map:
+    """A Gaussian filter with a kernel that ends at `truncate` times `sigma`."""
+    return gaussian(image, (sigma, sigma), [int(truncate * sigma + 0.5)] * 2, mode=mode)

@@ -9,12 +9,12 @@ import numpy as np
 
 from pleura._version import __version__
 from pleura.core.arrays import Definition, Square
-from pleura.core.burnt_in import without_burnt_in
 from pleura.core.card import Card
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.frame import Frame, ProbabilityMaps, normalise
 from pleura.core.masks.cleanup import PostProcessor, check_definition, clean
 from pleura.core.masks.measure import measure
+from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.core.quality.verdict import judge
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine

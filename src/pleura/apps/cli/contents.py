@@ -36,6 +36,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "segment",
         "Find the lungs in films: a mask each, and a table of measurements.",
     ),
+    "results": (
+        USE,
+        "pleura.apps.segment.merge",
+        "results_app",
+        "Put the tables of a run in shards together.",
+    ),
     "serve": (
         USE,
         "pleura.apps.serve.command",

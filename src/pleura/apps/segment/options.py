@@ -73,10 +73,22 @@ class OutputOptions:
         bool, typer.Option("--uid", help="Add the UIDs of DICOM films to results.csv.", **_WRITES)
     ] = False
 
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="K/N",
+            help="Only part K of N of the films, as one of N runs into the same OUT; "
+            "`pleura results merge OUT` puts their tables together.",
+            **_WRITES,
+        ),
+    ] = None
+
     def place(self) -> Place:
         """The folder with the formats of all options; `UsageError` for an unknown format."""
         from pleura.apps.segment.output_folder import Place
         from pleura.io.outputs import check_formats
+        from pleura.io.run.shard import Shard
 
         names = names_in(self.formats) if self.formats else ["mask"]
         names += [name for name in ("overlay", "split") if getattr(self, name)]
@@ -86,6 +98,7 @@ class OutputOptions:
             resume=self.resume,
             overwrite=self.overwrite,
             uid=self.uid,
+            shard=None if self.shard is None else Shard.parse(self.shard),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
@@ -18,11 +19,16 @@ from pleura.io.film import DecodedFilm
 from pleura.io.images.write.coco import MERGED, merge_coco
 from pleura.io.outputs import output_paths, write_outputs
 from pleura.io.run.find import FilmFile
+from pleura.io.run.lock import locked_folder
 from pleura.io.run.report import RUN, Run
 from pleura.io.run.row import DONE, Row, done_row
+from pleura.io.run.shard import Shard, shards_in
 from pleura.io.run.table import RESULTS, read_rows
 
 __all__ = ["Place"]
+
+_START_S = 10.0
+"""How long the start of a shard may wait for those of others, s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,33 @@ class Place:
     uid: bool = False
     """The table also has the UIDs of DICOM films."""
 
+    shard: Shard | None = None
+    """The part of the films that this run segments; None for all films."""
+
+    @property
+    def records(self) -> Path:
+        """The folder with the table, the report, the journal and the lock of this run."""
+        return self.out if self.shard is None else self.out / self.shard.folder
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Lock the folder for this run; gives False if the file system has no locks.
+
+        Shards lock a folder each, so that they run side by side.
+
+        Raises:
+            UsageError: another run is writing there, or a run of another kind has results there.
+        """
+        with ExitStack() as stack:
+            if self.shard is None:
+                locked = stack.enter_context(locked_folder(self.out))
+                self._check_no_shards()
+            else:
+                with locked_folder(self.out, patience_s=_START_S):
+                    self._check_shard(self.shard)
+                    locked = stack.enter_context(locked_folder(self.records))
+            yield locked
+
     def leave_out(self, inputs: Sequence[str]) -> Path | None:
         """The folder in which to look for no films: this one, unless films are given in it.
 
@@ -54,6 +87,11 @@ class Place:
                 "films; give another --out, it may lie inside the films' folder"
             )
         return None if any(place.is_relative_to(out) for place in places) else out
+
+    def films_of_run(self, films: Sequence[FilmFile]) -> list[FilmFile]:
+        """The films that this run segments, in their order: all, or those of its shard."""
+        shard = self.shard
+        return [f for f in films if shard is None or shard.has(f.relative.as_posix())]
 
     def check_options(self) -> None:
         """Check the options before any file is made.
@@ -72,7 +110,7 @@ class Place:
         Raises:
             UsageError: the table there was not written by Pleura.
         """
-        table = self.out / RESULTS
+        table = self.records / RESULTS
         if not (self.resume and table.exists()):
             return {}
         names: dict[str, str] = {}
@@ -86,14 +124,16 @@ class Place:
         Raises:
             UsageError: a file is in the way; the message names it and an option that helps.
         """
-        begun = any((self.out / name).exists() for name in (RESULTS, RUN))
+        begun = any((self.records / name).exists() for name in (RESULTS, RUN))
         if begun and not (self.resume or self.overwrite):
             raise UsageError(
-                f"{self.out} holds results already; continue with --resume, start anew with "
+                f"{self.records} holds results already; continue with --resume, start anew with "
                 "--overwrite, or give another --out"
             )
         if begun and self.resume:
-            self._check_same_run(report)
+            self._check_same_run(report, self.records)
+        if self.shard is not None:
+            self._check_other_shards(report, self.shard)
         sources = {film.path for film in films}
         for path in self._outputs(films):
             if path in sources:
@@ -141,14 +181,14 @@ class Place:
         row = done_row(segmentation, file.relative, path=file.path, mask=mask)
         return replace(row, uid=film.uid) if self.uid else row
 
-    def finish(self, rows: Mapping[str, Row], *, version: str) -> None:
-        """Write the files that hold all films of a run: with COCO, one.
+    def finish(self, rows: Iterable[Row], *, version: str) -> None:
+        """Write the files that hold all films of a run, whose rows are sorted: with COCO, one.
 
         Raises:
             OutputError: it cannot be written.
         """
-        if "coco" in self.formats:
-            done = (rows[name] for name in sorted(rows) if rows[name].status == DONE)
+        if "coco" in self.formats and self.shard is None:
+            done = (row for row in rows if row.status == DONE)
             names = ((row.film, _image_name(row)) for row in done)
             merge_coco(self.out, names, version=version)
 
@@ -175,12 +215,50 @@ class Place:
         paths = output_paths(self.out / film.relative, formats)
         return all(os.path.isfile(path) for path in paths)  # noqa: PTH113 - no error where it is odd
 
-    def _check_same_run(self, report: Run) -> None:
-        """Refuse to mix the results of other weights or options with these.
+    def _check_no_shards(self) -> None:
+        if shards_in(self.out):
+            raise UsageError(
+                f"{self.out} holds shards of a run: continue each with its --shard and --resume, "
+                f"put them together with `pleura results merge {self.out}`, or give another --out"
+            )
+
+    def _check_shard(self, shard: Shard) -> None:
+        """Refuse a shard in the folder of a run over all films, or of another number of shards."""
+        others = shards_in(self.out)
+        if not others and (self.out / RESULTS).exists():
+            raise UsageError(
+                f"{self.out} holds the results of a run over all films; continue it with --resume "
+                "and without --shard, or give another --out"
+            )
+        count = others[0].count if others else shard.count
+        if count != shard.count:
+            raise UsageError(
+                f"{self.out} holds shards of {count}, not of {shard.count}: use --shard K/{count}, "
+                "or give another --out"
+            )
+
+    def _check_other_shards(self, report: Run, shard: Shard) -> None:
+        """Refuse other films, weights or options than those of the other shards."""
+        digest = (report.shard or {})["films_sha256"]
+        for other in shards_in(self.out):
+            folder = self.out / other.folder
+            before = _read_run(folder / RUN)
+            if other == shard or not before:
+                continue
+            if before["shard"]["films_sha256"] != digest:
+                raise UsageError(
+                    f"shard {other} in {self.out} was started with other films (then "
+                    f"{before['shard']['films']}, now {(report.shard or {})['films']}): give all "
+                    "shards the same inputs, and segment films that came later into another --out"
+                )
+            self._check_same_run(report, folder)
+
+    def _check_same_run(self, report: Run, records: Path) -> None:
+        """Refuse to mix the results of other weights or options with those of `records`.
 
         Formats may be added: films that lack a file are then done again.
         """
-        before = _read_run(self.out / RUN)
+        before = _read_run(records / RUN)
         if set(before.get("formats", ())) <= set(self.formats):
             before.pop("formats", None)
         now: dict[str, Any] = {
@@ -193,13 +271,13 @@ class Place:
         for name, value in now.items():
             if name in before and before[name] != value:
                 raise UsageError(
-                    f"{self.out} was started with {name} {_shown(before[name])}, now it is "
+                    f"{records} was started with {name} {_shown(before[name])}, now it is "
                     f"{_shown(value)}; resume with the same, or start anew with --overwrite"
                 )
 
     def _outputs(self, films: Iterable[FilmFile]) -> Iterator[Path]:
         out = _absolute(self.out)
-        if "coco" in self.formats:
+        if "coco" in self.formats and self.shard is None:
             yield out / MERGED
         for film in films:
             yield from output_paths(out / film.relative, self.formats)

@@ -20,12 +20,12 @@ from pleura.core.errors import OutputError
 from pleura.io.film import ReadOptions
 from pleura.io.read import prepare_for
 from pleura.io.run.cells import printable
-from pleura.io.run.find import Search, find_films
+from pleura.io.run.find import FilmFile, Search, find_films
 from pleura.io.run.journal import Journal
 from pleura.io.run.left_out import LeftOut
-from pleura.io.run.lock import locked_folder
 from pleura.io.run.report import Run, write_run
 from pleura.io.run.row import DONE, FAILED, Row, doubt_sentences, failed_row
+from pleura.io.run.shard import Shard, films_digest
 from pleura.io.run.table import RESULTS, Table
 from pleura.runtime.segmenter import Segmenter
 
@@ -81,7 +81,7 @@ def segment_films(
     """
     task.place.check_options()
     leave_out = task.place.leave_out(inputs)
-    with locked_folder(task.place.out) as locked:
+    with task.place.locked() as locked:
         if not locked:
             say(f"{task.place.out} lies on a file system without locks: start no second run there")
         search = find_films(inputs, leave_out=leave_out, known=task.place.names())
@@ -93,18 +93,20 @@ def segment_films(
 
 def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segmenter]) -> Exit:
     """Segment the films of a search; the output folder is locked."""
-    films, place = search.films, task.place
-    lanes = min(task.lanes, len(films))
-    prepare_for(films[0].path)  # while the network is loaded
+    place = task.place
+    films = place.films_of_run(search.films)
+    lanes = max(1, min(task.lanes, len(films)))
+    if films:
+        prepare_for(films[0].path)  # while the network is loaded
     segmenter = open_segmenter(lanes)
-    report = _begun(task, segmenter, search)
+    report = replace(_begun(task, segmenter, search), found=len(films))
     place.check(films, report)
     start = time.monotonic()
-    write_run(place.out, report)  # its status is `interrupted` until the end
+    write_run(place.records, report)  # its status is `interrupted` until the end
     with (
-        Table(place.out, resume=place.resume) as table,
+        Table(place.records, resume=place.resume) as table,
         Interrupt() as interrupt,
-        Journal(place.out) as journal,
+        Journal(place.records) as journal,
     ):
         left = place.unfinished(films, table.rows)
         pipeline = Pipeline(
@@ -128,8 +130,9 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
     report = replace(report, review=verdicts["review"], refused=verdicts["refused"])
     if report.status == COMPLETE:
-        place.finish(table.rows, version=report.version)
-    write_run(place.out, report)
+        rows = (table.rows[name] for name in sorted(table.rows))
+        place.finish(rows, version=report.version)
+    write_run(place.records, report)
     return (
         _concluded(report, task, search.left_out) if messages.stdout_is_open else Exit.BROKEN_PIPE
     )
@@ -194,6 +197,7 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
         weights_sha256=made_by.weights_sha256,
         engine=made_by.engine,
         definition=made_by.definition,
+        shard=_shard(task.place.shard, search.films),
         status=INTERRUPTED,
         found=len(search.films),
         left_out=search.left_out.as_json(),
@@ -204,6 +208,18 @@ def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=0.0,
     )
+
+
+def _shard(shard: Shard | None, films: list[FilmFile]) -> dict[str, Any] | None:
+    """The shard and the films of all shards, for run.json."""
+    if shard is None:
+        return None
+    return {
+        "number": shard.number,
+        "count": shard.count,
+        "films": len(films),
+        "films_sha256": films_digest(film.relative.as_posix() for film in films),
+    }
 
 
 def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -> Run:
@@ -220,7 +236,7 @@ def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -
 
 def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
     """Print how the run ended; its exit code."""
-    out = task.place.out
+    place = task.place
     worked = report.done + report.failed
     parts = [f"{report.done} segmented"]
     parts += [f"{report.failed} failed"] if report.failed else []
@@ -234,8 +250,8 @@ def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
         say(line)
     if not task.quiet:
         say(
-            f"{_films(report.found)}: {', '.join(parts)}, in {report.seconds:.1f} s"
-            f"{_rate(worked, report.seconds)}; see {out / RESULTS}"
+            f"{_scope(report)}: {', '.join(parts)}, in {report.seconds:.1f} s"
+            f"{_rate(worked, report.seconds)}; see {place.records / RESULTS}"
         )
     if report.status == INTERRUPTED:
         left = report.found - report.skipped - worked
@@ -246,6 +262,13 @@ def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
     if report.failed or left_out.unreadable:
         return Exit.FILMS_FAILED
     return Exit.NOT_ALL_OK if task.strict and report.review + report.refused else Exit.DONE
+
+
+def _scope(report: Run) -> str:
+    if report.shard is None:
+        return _films(report.found)
+    shard = Shard(report.shard["number"], report.shard["count"])
+    return f"shard {shard}, {report.found} of {_films(report.shard['films'])}"
 
 
 def _rate(films: int, seconds: float) -> str:

@@ -86,10 +86,11 @@ class NotOffered(Refusal, exit_code=2, http_status=406):
 class TooSlow(Refusal, exit_code=2, http_status=408):
     """HTTP 408 Request Timeout: the request's body did not arrive in time."""
 
-    def __init__(self, limit_s: float) -> None:
-        """`limit_s` is the time for the complete upload, seconds."""
+    def __init__(self, limit_s: float, rate: float) -> None:
+        """`limit_s` is the time for an upload, seconds, and `rate` is in bytes a second."""
         super().__init__(
-            f"the upload was slower than {limit_s:g} s for all of it; send a smaller film"
+            f"the upload stopped, or was slower than {limit_s:g} s for all of it or "
+            f"{rate / 1000:g} kB a second; send it again, or send fewer or smaller films at a time"
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pleura.core.arrays import Mask, Probabilities
 from pleura.core.masks.components import bounding_box, fill_holes, split_pieces, window
+from pleura.core.pixels.gaussian import gaussian
 from pleura.core.types import Box
 
 __all__ = ["Trimmed", "heart_width", "trim_heart"]
@@ -204,14 +205,4 @@ def _lies_inside(
 
 def _smoothed(values: Probabilities, deviation: tuple[float, float]) -> Probabilities:
     """A Gaussian filter of these standard deviations, px; the values at the edge are repeated."""
-    for axis, sigma in enumerate(deviation):
-        far = max(1, int(np.ceil(3 * sigma)))
-        weights = np.exp(-0.5 * (np.arange(-far, far + 1) / max(sigma, 1e-3)) ** 2)
-        weights /= weights.sum()
-        edges = [(far, far) if other == axis else (0, 0) for other in range(2)]
-        padded = np.pad(values, edges, mode="edge")
-        values = np.zeros_like(values)
-        for at, weight in enumerate(weights.astype(np.float32)):
-            part = slice(at, at + values.shape[axis])
-            values += weight * (padded[part] if axis == 0 else padded[:, part])
-    return values
+    return gaussian(values, deviation, [max(1, int(np.ceil(3 * sigma))) for sigma in deviation])

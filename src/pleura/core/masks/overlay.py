@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.arrays import Mask, Pixels
-from pleura.core.burnt_in import without_burnt_in
 from pleura.core.frame import DARK_PERCENTILE, LIGHT_PERCENTILE
 from pleura.core.masks.components import bounding_box, window
 from pleura.core.masks.measure import TransverseWidth, transverse_widths
+from pleura.core.pixels.burnt_in import without_burnt_in
 
 __all__ = [
     "BAR_BACKGROUND",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,9 +24,14 @@ _FAR = (
 )  # the byte that Windows locks; it is after the text, so that others can read the text
 
 
+_POLL_S = 0.05
+
+
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[bool]:
+def locked_folder(folder: Path, *, patience_s: float = 0.0) -> Iterator[bool]:
     """Lock `folder`, which is made if it is missing; gives False if the file system has no locks.
+
+    If another process holds the lock, it is waited for, for so many seconds.
 
     The operating system holds the lock, so it is released if the process is killed. Across machines
     it works on network file systems with locks, such as NFS and SMB.
@@ -37,7 +43,7 @@ def locked_folder(folder: Path) -> Iterator[bool]:
     try:
         made = not folder.is_dir()
         make_folders(folder)
-        handle, locked = _open_and_lock(folder / LOCK)
+        handle, locked = _open_and_lock(folder / LOCK, time.monotonic() + patience_s)
     except OSError as error:
         raise cannot_write(folder / LOCK, error) from error
     try:
@@ -49,8 +55,8 @@ def locked_folder(folder: Path) -> Iterator[bool]:
                 folder.rmdir()
 
 
-def _open_and_lock(path: Path) -> tuple[int, bool]:
-    """The open lock file, and whether it is locked; `UsageError` if another process holds it."""
+def _open_and_lock(path: Path, end: float) -> tuple[int, bool]:
+    """The open lock file, and whether it is locked; `UsageError` if it is not free by `end`."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -63,6 +69,9 @@ def _open_and_lock(path: Path) -> tuple[int, bool]:
             pass
         except BlockingIOError:
             os.close(handle)
+            if time.monotonic() < end:
+                time.sleep(_POLL_S)
+                continue
             raise UsageError(
                 f"another run is writing into {path.parent}{_holder(path)}; wait until it is over, "
                 "or give another --out"

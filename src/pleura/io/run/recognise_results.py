@@ -17,6 +17,7 @@ from pleura.io.run.cells import name_in
 from pleura.io.run.naming import split_suffix
 from pleura.io.run.report import RUN
 from pleura.io.run.row import COLUMNS
+from pleura.io.run.shard import shards_in
 from pleura.io.run.table import RESULTS
 
 __all__ = ["EarlierResults", "is_beside_its_film", "stems_of"]
@@ -83,8 +84,16 @@ def is_beside_its_film(name: str, stems: Collection[str]) -> bool:
 
 
 def _films_of_run(folder: Path) -> frozenset[str]:
-    """The names of the films in a folder's `results.csv`; empty without such a table."""
-    with suppress(OSError, ValueError, csv.Error), open_file(folder / RESULTS) as file:
+    """The names of the films in a folder's table, and in those of its shards."""
+    tables = [folder / RESULTS]
+    with suppress(OSError):
+        tables += [folder / shard.folder / RESULTS for shard in shards_in(folder)]
+    return frozenset().union(*map(_films_in, tables))
+
+
+def _films_in(table: Path) -> frozenset[str]:
+    """The names of the films in a `results.csv`; empty without such a table."""
+    with suppress(OSError, ValueError, csv.Error), open_file(table) as file:
         lines = file.read().decode("utf-8", errors="surrogateescape").split("\n")
         rows = csv.reader(lines)
         if next(rows, [])[:3] == list(COLUMNS[:3]):

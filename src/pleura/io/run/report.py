@@ -32,6 +32,10 @@ class Run:
     flip: bool = False
     """Every film was mirrored left to right before it was segmented."""
 
+    shard: Mapping[str, Any] | None = None
+    """Of a run over a part of the films: its number, the number of shards, and the number and
+    digest of the films of all shards. None for a run over all films."""
+
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options by name, as given; JSON values, paths as text."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import FileIO, StringIO
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from pleura.io.files.atomic import atomic_write, cannot_write, remove_partial_fi
 from pleura.io.files.open_file import open_file
 from pleura.io.run.row import COLUMNS, Row
 
-__all__ = ["RESULTS", "Table", "read_rows"]
+__all__ = ["RESULTS", "Table", "read_cells", "read_rows", "write_table"]
 
 RESULTS = "results.csv"
 """The table's name in the output folder."""
@@ -90,9 +90,23 @@ class Table:
             raise cannot_write(self.path, error) from error
 
     def _rewrite(self) -> None:
-        rows = (self.rows[film].cells() for film in sorted(self.rows))
-        with atomic_write(self.path) as file:
-            file.write(_lines([COLUMNS, *rows]))
+        write_table(self.path, (self.rows[film].cells() for film in sorted(self.rows)))
+
+
+def write_table(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Write a table with the cells of all films, atomically; they are not held in memory."""
+    with atomic_write(path) as file:
+        file.write(_line(COLUMNS))
+        for cells in rows:
+            file.write(_line(cells))
+
+
+def read_cells(path: Path) -> Iterator[list[str]]:
+    """The cells of each film of a table that `Table` closed; they are not held in memory."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file)
+        next(rows, None)
+        yield from rows
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -127,13 +127,13 @@ def _failure(row: Row) -> dict[str, Any]:
     facts = {
         "id": row.id,
         "condition": row.condition,
-        "why": reason_for_score(row),
+        "why": likely_reason(row),
         "notes": row.notes,
     }
     return facts | {name: getattr(row.scores, name) for name in ("dice", "hd95_px", "area_error")}
 
 
-def reason_for_score(row: Row) -> str:
+def likely_reason(row: Row) -> str:
     """The likely reason for a poor score."""
     if row.case != "both":
         return {"missed": "no lung found", "invented": "lung found where none is labelled"}[

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.burnt_in import without_burnt_in
 from pleura.core.digest import sha256
 from pleura.core.errors import DataError
 from pleura.core.frame import Frame, normalise
 from pleura.core.masks.cleanup import THRESHOLD
+from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.io.files.atomic import write_with_digest
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films

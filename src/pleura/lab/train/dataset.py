@@ -18,9 +18,9 @@ from torch import distributed
 from torch.utils.data import Dataset, Sampler
 
 from pleura._version import __version__
-from pleura.core.burnt_in import without_burnt_in
 from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import Frame, normalise
+from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import square_target
 from pleura.lab.data.weak_labels import (

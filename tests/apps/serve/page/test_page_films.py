@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 Give = Callable[..., None]
 
@@ -26,6 +26,22 @@ TRANSFER = """([event, files]) => {
     ? new ClipboardEvent("paste", { ...options, clipboardData: carried })
     : new DragEvent("drop", { ...options, dataTransfer: carried }));
 }"""
+
+
+SLOW_STORE = """
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...given) {
+    const real = open.apply(this, given);
+    const request = {};
+    real.onupgradeneeded = () => { request.result = real.result; request.onupgradeneeded(); };
+    real.onsuccess = () => setTimeout(() => {
+      request.result = real.result;
+      request.onsuccess();
+    }, 1000);
+    return request;
+  };
+"""
+"""A script that lets the browser's store open only after a second."""
 
 
 def bring(page: Page, event: str, **files: bytes) -> None:
@@ -136,6 +152,22 @@ def test_a_reload_asks_first_and_brings_the_films_back(page: Page, films: Path, 
     assert asked == ["beforeunload"]
     expect(page.locator('#films button[data-status="done"]')).to_have_count(2)
     assert labels(page) == ["a.png", "b.png"]
+
+
+def test_a_film_that_is_added_before_the_stored_films_are_read_is_there_once(
+    browser: Browser, address: str, films: Path
+) -> None:
+    page = browser.new_page()
+    page.add_init_script(SLOW_STORE)
+    page.goto(address)
+    bring(page, "paste", image__png=(films / "a.png").read_bytes())
+    expect(page.locator('#films button[data-status="done"]')).to_have_count(1)
+    page.wait_for_timeout(1500)  # longer than the store needs
+    assert labels(page) == ["image.png"]
+    page.reload()
+    expect(page.locator('#films button[data-status="done"]')).to_have_count(1)
+    assert labels(page) == ["image.png"]
+    page.close()
 
 
 def test_a_film_is_cancelled_and_sent_again(

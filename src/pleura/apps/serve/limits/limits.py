@@ -30,8 +30,12 @@ class Limits:
     """From the start of a connection to the end of its request's headers, seconds."""
 
     upload_s: float = 60.0
-    """From the end of the headers to the end of the body, seconds. The client has as long again to
-    take the answer."""
+    """From the end of the headers to the end of the body, seconds, unless the body arrives at
+    `upload_rate`. The client has as long again to take the answer."""
+
+    upload_rate: float = 20_000.0
+    """A body that arrives at so many bytes a second may take longer than `upload_s`, while uploads
+    hold less than half of the memory for them. 160 kbit/s."""
 
     answer_s: float = 120.0
     """From the end of the body to the answer, seconds. A worker that works on a film for longer is

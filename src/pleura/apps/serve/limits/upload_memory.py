@@ -21,6 +21,11 @@ class UploadMemory:
         self.limit_bytes, self.held_bytes = limit_bytes, 0
         self._lock = Lock()
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether requests hold more than half of the memory."""
+        return self.held_bytes > self.limit_bytes / 2
+
     def for_request(self) -> RequestMemory:
         """The share of one request; it is empty at first."""
         return RequestMemory(self)
@@ -44,6 +49,11 @@ class RequestMemory:
         self._memory, self._reserved, self._arrived = memory, 0, 0
         self._users = 1  # the request itself
         self._lock = Lock()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether all requests together hold more than half of the memory."""
+        return self._memory.is_crowded
 
     def reserve(self, size: int) -> None:
         """Reserve room for `size` bytes, before they arrive.

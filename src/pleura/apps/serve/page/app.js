@@ -2,7 +2,7 @@
 
 import { fromFiles, fromTransfer } from "./films/collect.js";
 import { save } from "./films/downloads.js";
-import { films, newFilm, selectDefinition, withStatus } from "./films/film.js";
+import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
 import * as storage from "./films/storage.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
@@ -37,10 +37,13 @@ function add(entries) {
   sendNext(update);
 }
 
-/** Add what `collecting` gives; tell everyone if it fails. */
+const restored = storage.storedFilms().then(add); // the films of the last time
+
+/** Add what `collecting` gives, after the stored films; tell everyone if it fails. */
 async function addFrom(collecting) {
   try {
     const entries = await collecting;
+    await restored; // a film that is stored before they are read would be added twice
     if (!entries.length) tell("No film was in what you chose.");
     add(entries);
   } catch (error) {
@@ -70,6 +73,26 @@ function remove(film) {
   else if (film === screen.film) select(films[Math.min(index, films.length - 1)]);
   else showTotals(screen.film);
   announce(`${film.label} was removed.`);
+}
+
+/** Find the lungs anew in the mirror image of a film, or again in the film as it is stored. */
+function flip(film) {
+  if (!["done", "failed"].includes(film?.status)) return;
+  const isEdited = Object.values(film.edited).some(Boolean);
+  if (isEdited && !confirm(`The lungs of ${film.label} are found anew, and your edits are lost. Go on?`)) return;
+  film.flip = !film.flip;
+  sendAgain(film);
+}
+
+/** Send a film again with other options; nothing of its earlier result stays. */
+function sendAgain(film) {
+  editing.setEditing(false);
+  storage.update(film);
+  forgetView(film.id);
+  call("forget", film.id);
+  resetResult(film);
+  if (film === screen.film) screen.view = null;
+  retry([film], update);
 }
 
 function removeAll() {
@@ -122,8 +145,9 @@ const ACTIONS = {
   },
   force: () => {
     screen.film.force = true;
-    retry([screen.film], update);
+    sendAgain(screen.film);
   },
+  flip: () => flip(screen.film),
   retry: () => retry([screen.film], update),
   "retry-all": () => retry(withStatus("failed"), update),
   cancel: () => cancel(screen.film, update),
@@ -237,4 +261,3 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 call("model").then(({ needs_key: needsKey }) => { $("key").hidden = !needsKey; }).catch(() => {});
-storage.storedFilms().then(add);

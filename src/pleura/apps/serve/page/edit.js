@@ -93,8 +93,10 @@ async function step(name) {
 
 /** Change the masks in the worker, then draw the new outlines and measure them. */
 async function change(film, definition, step, drawn) {
+  const { result } = film;
   try {
     const changed = await call("edit", film.id, definition, step, drawn);
+    if (film.result !== result) return; // the film was sent again meanwhile
     if (!changed) return announce(`There is nothing to ${step}.`);
     use(film, definition, changed);
     await measure(film, definition, changed.rle);
@@ -119,7 +121,7 @@ async function measure(film, definition, rle) {
   film.isMeasuring = true;
   disableSaves();
   const answer = await call("measure", { ...rle, spacing: film.result.spacing });
-  if (number !== film.measuring) return;
+  if (number !== film.measuring) return; // a later edit, or the film was sent again
   film.isMeasuring = false;
   Object.assign(film.result.lungs[definition], answer);
   if (film === screen.film) drawLungs();

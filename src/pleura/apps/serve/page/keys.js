@@ -42,6 +42,7 @@ export function listenToKeys(actions, viewer, editing) {
     0: actions.fit,
     1: actions.native,
     i: actions.invert,
+    m: actions.flip,
     w: () => viewer.move(0, 40),
     z: () => viewer.move(0, -40),
     a: () => viewer.move(40, 0),

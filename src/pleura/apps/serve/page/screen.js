@@ -35,8 +35,9 @@ export async function select(film) {
 }
 
 async function load(film) {
-  const view = await viewOf(film.id).catch(() => null);
-  if (film === screen.film && film.status === "done" && !screen.view) draw(film, view, { isLost: !view });
+  const { id } = film;
+  const view = await viewOf(id).catch(() => null);
+  if (film === screen.film && film.id === id && film.status === "done" && !screen.view) draw(film, view, { isLost: !view });
 }
 
 /** Draw the selected film anew after its state changed. */
@@ -61,6 +62,8 @@ function draw(film, view, { isLost = false } = {}) {
   $("name").textContent = $("name").title = film.label;
   $("facts").textContent = view ? panel.facts(film.result) : STATUS_TEXTS[isLost ? "failed" : film.status];
   for (const id of ["result", "result-head", "downloads", "stage", "readout", "value"]) $(id).hidden = !view;
+  $("flip").setAttribute("aria-pressed", String(film.flip));
+  $("flip").disabled = !["done", "failed"].includes(film.status);
   $("cancel").hidden = !["waiting", "working"].includes(film.status);
   showWait(film, !view && film.status !== "failed" && !isLost);
   showProblem(isLost ? LOST : film.problem);

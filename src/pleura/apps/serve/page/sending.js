@@ -3,7 +3,7 @@
 import { films, lungsOf, verdictOf, withStatus } from "./films/film.js";
 import { announce } from "./panel/elements.js";
 import { textOf, titleOf } from "./panel/problems.js";
-import { drawThumbnail, writeOnThumbnail } from "./panel/strip.js";
+import { clearThumbnail, drawThumbnail, writeOnThumbnail } from "./panel/strip.js";
 import { verdictText } from "./panel/verdict.js";
 import { call, segment } from "./worker/client.js";
 
@@ -52,12 +52,12 @@ function noteProgress(film, { step, share = 0 }) {
   writeOnThumbnail(film, step === "send" ? `${percent} %` : "…");
 }
 
-/** Send films again, after the cause of their error was removed. */
+/** Send films again, after the cause of their error was removed or their options were changed. */
 export function retry(failed, onChange) {
   for (const film of failed) {
     Object.assign(film, { problem: null, status: "waiting", progress: "waiting" });
     delete film.tile.dataset.status;
-    writeOnThumbnail(film, "…");
+    clearThumbnail(film);
     onChange(film);
   }
   sendNext(onChange);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -14,10 +14,14 @@ from starlette.requests import ClientDisconnect
 
 from pleura.apps.serve.errors import CutOff, TooLarge, TooSlow
 from pleura.apps.serve.limits.limits import Limits
+from pleura.apps.serve.limits.pace import Pace
 from pleura.apps.serve.limits.upload_memory import RequestMemory
 from pleura.core.errors import UnreadableFilm, UsageError
 
 __all__ = ["Upload", "is_multipart", "receive_uploads"]
+
+_LOOK_S = 1.0
+"""How often a wait for bytes looks how much memory the uploads hold, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ async def receive_uploads(request: Request, limits: Limits, memory: RequestMemor
         Busy: the memory for uploads has no room.
         CutOff: the client closed the connection.
         TooLarge: more bytes or films than `limits` allow.
-        TooSlow: the body did not arrive in time, or comes too slowly to arrive in time.
+        TooSlow: the body stopped, or arrives too slowly (`limits.pace`).
         UnreadableFilm: the body is compressed.
         UsageError: a form that cannot be read, or that holds something else than films.
     """
@@ -59,7 +63,7 @@ async def receive_uploads(request: Request, limits: Limits, memory: RequestMemor
         async for chunk in chunks:
             content.write(chunk)
     except TimeoutError:
-        raise TooSlow(limits.upload_s) from None
+        raise TooSlow(limits.upload_s, limits.upload_rate) from None
     except ClientDisconnect:
         raise CutOff from None
     return [Upload("", content.getvalue())]
@@ -86,25 +90,35 @@ def _content_length(request: Request, limit_bytes: int) -> int:
 async def _chunks(
     request: Request, limits: Limits, memory: RequestMemory, announced_bytes: int
 ) -> AsyncGenerator[bytes, None]:
-    """The chunks of the body.
-
-    An announced body holds memory that other requests wait for. So it must arrive at the pace at
-    which it is complete within `upload_s`, with `headers_s` of tolerance.
-    """
-    size, stream = 0, request.stream()
-    start = asyncio.get_running_loop().time()
+    """The chunks of the body; `TimeoutError` if it does not keep the pace."""
+    size, stream, clock = 0, request.stream(), asyncio.get_running_loop().time
+    pace = Pace(limits, announced_bytes=announced_bytes, now=clock())
     while True:
-        share = size / announced_bytes if announced_bytes else 1.0
-        limit_s = min(limits.upload_s, limits.headers_s + share * limits.upload_s)
-        async with asyncio.timeout_at(start + limit_s):
-            chunk = await anext(stream, None)
+        chunk = await _in_time(anext(stream, None), pace, memory)
         if chunk is None:
             return
         size += len(chunk)
+        pace.add(len(chunk), now=clock())
         if size > limits.request_bytes:
             raise TooLarge.in_bytes(limits.request_bytes)
         memory.add_arrived(len(chunk))
         yield chunk
+
+
+async def _in_time(
+    coming: Awaitable[bytes | None], pace: Pace, memory: RequestMemory
+) -> bytes | None:
+    """The next chunk, or None at the end; `TimeoutError` if it does not come in time."""
+    task, clock = asyncio.ensure_future(coming), asyncio.get_running_loop().time
+    try:
+        while not task.done():
+            left_s = pace.end(is_crowded=memory.is_crowded) - clock()
+            if left_s <= 0:
+                raise TimeoutError
+            await asyncio.wait({task}, timeout=min(left_s, _LOOK_S))
+        return task.result()
+    finally:
+        task.cancel()
 
 
 async def _form_uploads(

@@ -2,7 +2,7 @@
 
 import { call } from "../worker/client.js";
 import { csv } from "./csv.js";
-import { definitionOf, lungsOf, stemOf, withStatus } from "./film.js";
+import { definitionOf, lungsOf, requestOf, stemOf, withStatus } from "./film.js";
 
 const EDITED = "edited by hand";
 
@@ -39,11 +39,10 @@ function resultJson(film) {
 
 /** A file from the service; with the edited masks, if there are any. */
 function request(film, format) {
-  const { id, file, force } = film;
   const definition = definitionOf(film);
-  if (!film.edited[definition]) return call("download", { id, file, force }, { definition, format });
+  if (!film.edited[definition]) return call("download", requestOf(film), { definition, format });
   const editor = document.getElementById("editor").value;
-  return call("correction", { id, file, force }, { definition, format, editor, rle: lungsOf(film).rle });
+  return call("correction", requestOf(film), { definition, format, editor, rle: lungsOf(film).rle });
 }
 
 const isEdited = (film) => Boolean(film.edited[definitionOf(film)]);

@@ -6,13 +6,14 @@ let last = 0;
 export const films = [];
 
 /** The state of a film. `label` is its name, and no other film has it. */
-export function newFilm({ file, name, force = false }) {
+export function newFilm({ file, name, force = false, flip = false }) {
   return {
-    id: ++last,
+    id: ++last, // of its result: a film that is sent again gets another one
     file,
     name, // with the folders that it was chosen with
     label: uniqueLabel(name),
     force, // segment it even if it is a photograph
+    flip, // it is stored mirrored: segment its mirror image
     status: "waiting", // then "working", then "done" or "failed"
     progress: "waiting", // its progress as text
     share: null, // the share of the upload that is sent
@@ -25,6 +26,15 @@ export function newFilm({ file, name, force = false }) {
     saving: new Set(), // downloads under way
   };
 }
+
+/** Drop all that a film has of its earlier result, so that it can be sent again. */
+export function resetResult(film) {
+  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  film.measuring = (film.measuring ?? 0) + 1; // measurements under way do not count
+}
+
+/** What the worker needs of a film for its requests. */
+export const requestOf = ({ id, file, force, flip }) => ({ id, file, force, flip });
 
 /** The name with a number before its suffix if another film has it. */
 function uniqueLabel(name) {

@@ -6,7 +6,7 @@ import { clearVerdict, showVerdict } from "./verdict.js";
 /** Fill the panel with a result by one definition; `isVeiled` keeps the measurements hidden. */
 export function showResult(result, definition, isVeiled) {
   const lungs = result.lungs[definition];
-  showVerdict(lungs.quality);
+  showVerdict(lungs.quality, result.provenance.flip);
   $("measures").hidden = isVeiled;
   $("measures-veil").hidden = !isVeiled;
   $("areas").replaceChildren(...(isVeiled ? [] : areas(lungs.measurements)));

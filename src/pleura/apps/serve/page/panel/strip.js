@@ -24,6 +24,12 @@ export function writeOnThumbnail({ tile }, content) {
   if (blank) blank.textContent = content;
 }
 
+/** Remove picture and verdict from the thumbnail of a film that is sent again. */
+export function clearThumbnail({ tile }) {
+  tile.querySelector(".badge")?.remove();
+  tile.querySelector(".blank, canvas").replaceWith(text("span", "…", "blank"));
+}
+
 /** Put picture and verdict on the thumbnail of a film that is done. */
 export function drawThumbnail(film, bitmap) {
   const canvas = document.createElement("canvas");

@@ -8,6 +8,9 @@ const VERDICTS = {
   refused: { sign: "✕", name: "Refused", text: "Do not use these outlines or their measurements:" },
 };
 
+/** Doubts that a mirrored film explains. */
+const MIRRORED = ["heart_on_right", "sides_exchanged", "said_mirrored"];
+
 /** A verdict for screen readers: its name and its reasons. */
 export const verdictText = ({ verdict, doubts, heart }) =>
   [VERDICTS[verdict].name, ...[...doubts, ...(heart?.doubts ?? [])].map((doubt) => doubt.text)].join(". ");
@@ -22,13 +25,16 @@ export function badge({ verdict }) {
   return element;
 }
 
-export function showVerdict({ verdict, doubts, estimated_dice: dice }) {
+/** Show a verdict; `isFlipped` tells whether the film's mirror image was segmented. */
+export function showVerdict({ verdict, doubts, estimated_dice: dice }, isFlipped) {
   const { sign, name, text: advice } = VERDICTS[verdict];
   $("verdict").dataset.verdict = verdict;
   document.querySelector("#verdict .sign").textContent = sign;
   $("verdict-name").textContent = name;
   $("verdict-text").textContent = advice;
   $("doubts").replaceChildren(...doubts.map((doubt) => text("li", doubt.text)));
+  $("mirror-offer").hidden = !doubts.some(({ code }) => MIRRORED.includes(code));
+  $("mirror-again").textContent = isFlipped ? "Undo the mirroring and try again" : "Mirror and try again";
   $("estimate").textContent = dice === null ? "" : `Estimated Dice with a mask drawn by a reader: ${twoDecimals.format(dice)}.`;
   $("estimate").hidden = dice === null;
 }
@@ -38,4 +44,5 @@ export function clearVerdict() {
   document.querySelector("#verdict .sign").textContent = "";
   for (const id of ["verdict-name", "verdict-text", "estimate"]) $(id).textContent = "";
   $("doubts").replaceChildren();
+  $("mirror-offer").hidden = true;
 }

@@ -1,5 +1,7 @@
 // Calls from the page to the worker: `await call("view", id)`.
 
+import { requestOf } from "../films/film.js";
+
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 const waiting = new Map(); // the calls without an answer yet
 const listeners = new Map(); // by film: who hears of its progress
@@ -25,11 +27,11 @@ export function call(job, ...values) {
 }
 
 /** Send a film; `onProgress` is called with { step, share }. */
-export async function segment({ id, file, force }, onProgress) {
-  listeners.set(id, onProgress);
+export async function segment(film, onProgress) {
+  listeners.set(film.id, onProgress);
   try {
-    return await call("segment", { id, file, force });
+    return await call("segment", requestOf(film));
   } finally {
-    listeners.delete(id);
+    listeners.delete(film.id);
   }
 }

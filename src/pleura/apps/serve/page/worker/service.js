@@ -20,19 +20,19 @@ export async function example() {
 const SEGMENT = "?lungs=all&include=rle&include=mask&include=values&include=row";
 
 /** Segment a film by every definition of the weights; `onProgress` is called with the progress. */
-export const segment = ({ id, file, force }, onProgress) =>
-  postWithRetries(`${SEGMENT}&force=${force}`, file, { id, onProgress, type: "json" });
+export const segment = ({ id, file, force, flip }, onProgress) =>
+  postWithRetries(`${SEGMENT}&force=${force}&flip=${flip}`, file, { id, onProgress, type: "json" });
 
 /** The result of a film in another format, as the command line writes it. */
-export const download = ({ id, file, force }, { definition, format }) =>
-  postWithRetries(`?lungs=${definition}&format=${format}&force=${force}`, file, { id: `${id} ${format}`, type: "blob" });
+export const download = ({ id, file, force, flip }, { definition, format }) =>
+  postWithRetries(`?lungs=${definition}&format=${format}&force=${force}&flip=${flip}`, file, { id: `${id} ${format}`, type: "blob" });
 
 /** The result of a film whose masks were edited by hand, in a format of `download`. */
-export function correction({ id, file, force }, { definition, format, editor, rle }) {
+export function correction({ id, file, force, flip }, { definition, format, editor, rle }) {
   const form = new FormData();
   form.append("film", file, "film");
   form.append("masks", new Blob([JSON.stringify(rle)], { type: "application/json" }), "masks.json");
-  const query = new URLSearchParams({ lungs: definition, format, force });
+  const query = new URLSearchParams({ lungs: definition, format, force, flip });
   if (editor) query.set("editor", editor);
   return postWithRetries(`?${query}`, form, { id: `${id} ${format}`, type: "blob", route: "corrections" });
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.core.burnt_in import film_range, without_burnt_in
 from pleura.core.frame import Frame, normalise
+from pleura.core.pixels.burnt_in import film_range, without_burnt_in
 
 FILM = np.arange(10_000, dtype=np.float32).reshape(100, 100)
 """Every value from 0 to 9999 once."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pleura.core import resample as module
-from pleura.core.resample import (
+from pleura.core.pixels import resample as module
+from pleura.core.pixels.resample import (
     band,
     bands,
     filter_support,

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.core.resample import bands
+from pleura.core.pixels.resample import bands
 
 __all__ = ["Taps", "taps", "values"]
 
@@ -26,8 +26,9 @@ Values = NDArray[np.float32]
 class Taps:
     """The old pixels of a line, side by side, whose weighted mean is a new pixel.
 
-    The weights are those of `core.resample` without the first. A mean is the first old value plus
-    the weighted differences of the others from it; where all are equal it is exactly that value.
+    The weights are those of `core.pixels.resample` without the first. A mean is the first old value
+    plus the weighted differences of the others from it; where all are equal it is exactly that
+    value.
     """
 
     old: int

@@ -1,0 +1,1 @@
+"""Arithmetic on pixels: sizes, filters, burnt-in letters."""
