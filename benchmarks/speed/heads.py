@@ -4,10 +4,10 @@
 
 The films are those of the validation split of training, never test films. Each film is read once
 and given to every network. The first weights are the reference; the others are compared with them.
-Each network is cut at a head, exported, opened and judged as `pleura evaluate` does it. Times are of the
-network alone, in fp32: the networks run in turn, and the least time of the rounds counts. The
-result names the network with the highest Dice of those at least 3 times as fast as the reference;
-`pleura export --head --side` makes it.
+Each network is cut at a head, exported, opened and evaluated as by `pleura evaluate`. Times are of
+the network alone, in fp32: the networks run in turn, and the least time of the rounds counts. The
+result names the network with the highest Dice among those that are at least 3 times as fast as the
+reference; `pleura export --head --side` makes it.
 """
 
 from __future__ import annotations
