@@ -1,7 +1,7 @@
 """The exit codes of the command line, and the exit code and HTTP status of every error.
 
 The numbers of an error are in its class statement: in `core.errors`, and in `apps.serve.errors` for
-refused requests. Scripts rely on these numbers: they do not change.
+rejected requests. Scripts rely on these numbers: they do not change.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Receipt:
             self.coerced.add(uid)
 
     def reason(self) -> str:
-        """The reasons of all objects that were refused; empty if none was."""
+        """The reasons of all objects that were rejected; empty if none was."""
         return "; ".join(dict.fromkeys(self.refused.values()))
 
 

@@ -169,7 +169,7 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
 
 
 def _drop_frame_number(dataset: Dataset) -> None:
-    """Delete an invalid number of frames; a film of several frames was refused before."""
+    """Delete an invalid number of frames; a film of several frames was rejected before."""
     if "NumberOfFrames" in dataset and number(dataset, "NumberOfFrames") != 1:
         del dataset.NumberOfFrames
 

@@ -74,7 +74,7 @@ class Delivery:
             self.folder.delete_results(film.number)
 
     def _send(self, film: PendingDelivery) -> str:
-        """Send the results that the destination does not have. Returns why it refused some."""
+        """Send the results that the destination does not have. Returns why it rejected some."""
         files = {path.name: path for path in self.folder.results_of(film.number)}
         unsent = sorted(files.keys() - film.stored)
         if not unsent:

@@ -38,7 +38,7 @@ class NodeStatus:
     """The number of films to deliver, by destination."""
 
     refused: list[dict[str, Any]]
-    """Films whose results a destination refused: number, destination, attempts, reason."""
+    """Films whose results a destination rejected: number, destination, attempts, reason."""
 
     failed: list[dict[str, Any]]
     """The latest films that could not be segmented: number, reason."""

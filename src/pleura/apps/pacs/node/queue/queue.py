@@ -47,7 +47,7 @@ CREATE TEMP TABLE waits (
     number INTEGER, destination TEXT, attempts INTEGER, until REAL,
     PRIMARY KEY (number, destination)
 )"""
-"""When refused results may be sent again, by the monotonic clock; it ends with the process."""
+"""When rejected results may be sent again, by the monotonic clock; it ends with the process."""
 
 VERDICT = "verdict "
 """The prefix of verdicts among the counts; each segmented film adds one."""
@@ -235,7 +235,7 @@ class Queue:
             return True, file
 
     def mark_refused(self, number: int, destination: str, reason: str, *, wait_s: float) -> None:
-        """A destination refused results; they are sent again after `wait_s` seconds."""
+        """A destination rejected results; they are sent again after `wait_s` seconds."""
         with self._change() as base:
             base.execute(
                 "UPDATE deliveries SET attempts = attempts + 1, reason = ?"
