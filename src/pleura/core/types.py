@@ -54,6 +54,10 @@ class Radiograph:
     """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`, from the
     file's own header: it is mirrored, for one."""
 
+    mirrored: bool = False
+    """The file says that right and left are swapped: it is mirrored for the network, and masks lie
+    on the film as it is."""
+
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
             raise ValueError(

@@ -18,7 +18,7 @@ from pleura.core.masks.measure import measure
 from pleura.core.quality.verdict import judge
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
-from pleura.runtime.mirror import mirror_film, mirror_result
+from pleura.runtime.mirror import BY_THE_FILE, FLIPPED, mirror_film, mirror_result
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
@@ -39,7 +39,8 @@ class Segmenter:
     ) -> None:
         """Segment with `engine`, giving the lungs by `definition`.
 
-        With `flip` each film is mirrored left to right before it is segmented, and its result is
+        Films whose file says that they are mirrored are mirrored for the network. With `flip` each
+        film is mirrored left to right before it is segmented, and its result is
         mirrored back: for films that are stored mirrored. Masks, boxes and maps lie on the film as
         it was given, and the right lung is the patient's.
         `postprocess` makes the masks of the probability maps; only studies give another one.
@@ -76,10 +77,18 @@ class Segmenter:
         """
         if not films:
             return []
-        if not self.flip:
-            return self._segment_upright(films)
-        upright = self._segment_upright([mirror_film(film) for film in films])
-        return [mirror_result(result, film) for result, film in zip(upright, films, strict=True)]
+        note = FLIPPED if self.flip else BY_THE_FILE
+        turned = [self.flip or film.mirrored for film in films]
+        upright = self._segment_upright(
+            [
+                mirror_film(film, note) if turn else film
+                for film, turn in zip(films, turned, strict=True)
+            ]
+        )
+        return [
+            mirror_result(result, film) if turn else result
+            for result, film, turn in zip(upright, films, turned, strict=True)
+        ]
 
     def _segment_upright(self, films: Sequence[Radiograph]) -> list[Segmentation]:
         """Segment films as they are."""
@@ -107,7 +116,7 @@ def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> 
         UsageError: these weights do not give that definition.
     """
     check_definition(card.channels, definition)
-    if segmentation.provenance.flip:
+    if segmentation.provenance.flip or segmentation.radiograph.mirrored:
         given = segmentation.radiograph
         upright = mirror_result(segmentation, mirror_film(given))
         return mirror_result(_redefined(upright, definition, card), given)

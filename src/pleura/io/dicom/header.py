@@ -20,6 +20,7 @@ from pleura.io.film_checks import plausible_spacing
 
 __all__ = [
     "HeaderDoubt",
+    "is_mirrored",
     "number",
     "orientation",
     "orientation_doubts",
@@ -119,6 +120,12 @@ def orientation_doubts(dataset: Dataset) -> list[HeaderDoubt]:
         "said_turned", f"{_FIELD}Rotation says the film was turned by {turn} degrees"
     )
     return [mirrored] * (flip == "YES") + [turned] * bool(turn and turn % 360)
+
+
+def is_mirrored(dataset: Dataset) -> bool:
+    """Whether PatientOrientation says that the film is upright, with right and left swapped."""
+    rows_run, columns_run = orientation(dataset)
+    return rows_run[:1] == "R" and columns_run[:1] in ("F", "")
 
 
 def side_notes(dataset: Dataset) -> list[str]:
