@@ -24,8 +24,8 @@ DOUBTS = {
     "heart_on_right": "The heart lies on the patient's right: check whether the film is mirrored, "
     "and which lung is the right one. If the sides are exchanged, segment the film again "
     "with the other value of flip.",
-    "said_mirrored": "The file says that the detector's image was mirrored, and not how the patient "
-    "lies in it: check which lung is the right one.",
+    "said_mirrored": "The file says that the detector's image was mirrored, and not how the "
+    "patient lies in it: check which lung is the right one.",
     "said_turned": "The file says that the film does not stand upright, and it was not turned: "
     "check the masks, and which lung is the right one.",
     "identity_changed": "An attribute of patient or study could not be repeated in the DICOM "

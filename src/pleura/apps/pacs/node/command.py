@@ -19,12 +19,14 @@ from pleura.apps.pacs.node.options import (
     TlsOptions,
     To,
 )
+from pleura.apps.pacs.node.queue.command import queue_app
 from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
 __all__ = ["node_app"]
 
 node_app = typer.Typer(invoke_without_command=True)
+node_app.add_typer(queue_app, name="queue")
 
 
 @node_app.callback()
@@ -44,12 +46,14 @@ def node(
     pleura node --from ORTHANC --to ORTHANC@pacs:4242
     pleura node --from ROUTER@10.0.0.5 --to https://pacs/dicom-web
     pleura node status
+    pleura node queue list
 
     A film is acknowledged when it is on the disk. Its results are sent until the
     destination has them; then its pixels are deleted. Runs until Ctrl-C or
     SIGTERM. Not for diagnosis.
     """
     if context.invoked_subcommand:
+        _check_no_options(context)
         return
     from pleura.apps.pacs.addresses import Settings, check_ae, read_address
 
@@ -86,6 +90,17 @@ def status(folder: Folder = HOME, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(status_dict(node_status)))
     else:
         typer.echo("\n".join(status_lines(node_status)))
+
+
+def _check_no_options(context: typer.Context) -> None:
+    """`UsageError` for an option before the subcommand, which the subcommand would not see."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"--{name.strip('_').replace('_', '-')} stands before "
+                f"'{context.invoked_subcommand}', where it has no effect; give options behind it"
+            )
 
 
 def _run(settings: Any, folder: Any, space: Any, wanted: ResultOptions) -> None:

@@ -10,7 +10,8 @@ from pleura.apps.pacs.client import Refused, Unreachable
 from pleura.apps.pacs.destinations import Destination
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import PendingDelivery, Queue
+from pleura.apps.pacs.node.queue.entries import PendingDelivery
+from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.io.dicom.received import read_objects
 
 __all__ = ["Delivery", "pause_s"]
@@ -53,6 +54,10 @@ class Delivery:
                 self.wake.wait(1.0)
 
     def _deliver(self, film: PendingDelivery) -> None:
+        if not self.folder.results_of(film.number):
+            LOG.warning("film %d: its results are not on the disk any more", film.number)
+            self.queue.results_are_gone(film.number)
+            return
         try:
             refusal = self._send(film)
         except Refused as error:
@@ -67,7 +72,7 @@ class Delivery:
         if refusal:
             self._retry_later(film, refusal)
             return
-        complete, pixels = self.queue.mark_delivered(film.number, self.name)
+        complete, pixels = self.queue.mark_delivered(film, self.name)
         LOG.info("film %d delivered to %s", film.number, self.name)
         if complete:
             self.folder.delete_film(pixels)
@@ -86,7 +91,7 @@ class Delivery:
             for name, dataset in zip(unsent, objects, strict=True)
             if str(dataset.SOPInstanceUID) in receipt.stored
         }
-        self.queue.mark_stored(film.number, self.name, film.stored | stored)
+        self.queue.mark_stored(film, self.name, film.stored | stored)
         if receipt.coerced:
             self.queue.count("stored_with_changes")
             LOG.warning(
@@ -97,7 +102,7 @@ class Delivery:
 
     def _retry_later(self, film: PendingDelivery, reason: str) -> None:
         wait_s = pause_s(film.attempts, self.longest_wait_s)
-        self.queue.mark_refused(film.number, self.name, reason, wait_s=wait_s)
+        self.queue.mark_refused(film, self.name, reason, wait_s=wait_s)
         LOG.warning(
             "film %d not taken by %s, next try in %g s: %s", film.number, self.name, wait_s, reason
         )

@@ -55,7 +55,7 @@ def run_node(
         stopping=stopping,
     )
     scp = Scp(settings, FilmReceiver(queue, folder, space, on_film=film_arrived.set))
-    _recover(queue, folder)
+    _recover(queue, folder, maker)
     runs = (worker.run, scp.serve, *(delivery.run for delivery in deliveries))
     threads = [_NodeThread(run) for run in runs]
     for thread in threads:
@@ -92,13 +92,19 @@ def _deliveries(
     ]
 
 
-def _recover(queue: Queue, folder: NodeFolder) -> None:
-    """Clear the troubles and remove the unfinished files of an earlier run."""
+def _recover(queue: Queue, folder: NodeFolder, maker: Maker) -> None:
+    """Clear the troubles and remove the unfinished files of an earlier run.
+
+    Films whose results wait, and were made with other options, are segmented again.
+    """
     for place in (DISK, SPACE):
         queue.clear_trouble(place)
     removed = folder.remove_unfinished(*queue.kept_files())
     if removed:
         LOG.info("removed %d files that an earlier run had not finished", removed)
+    again = queue.segment_again(unless_made_with=maker.made_with)
+    if again:
+        LOG.info("%d films are segmented again: their results had other formats", again)
 
 
 class _NodeThread(threading.Thread):

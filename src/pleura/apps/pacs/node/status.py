@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import VERDICT, State
+from pleura.apps.pacs.node.queue.entries import State
+from pleura.apps.pacs.node.queue.queue import VERDICT
 from pleura.core.arrays import Verdict
 from pleura.core.errors import UsageError
 

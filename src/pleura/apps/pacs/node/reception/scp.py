@@ -21,7 +21,8 @@ from pleura.apps.pacs.addresses import Senders, Settings
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import Accepted, Queue
+from pleura.apps.pacs.node.queue.entries import Accepted
+from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
 from pleura.io.film import ReadOptions
