@@ -237,10 +237,10 @@ class Queue:
                 (time.monotonic() + wait_s, *values),
             )
 
-    def count(self, event: str) -> None:
+    def count(self, event: str, number: int = 1) -> None:
         """Count an event that is not a state of a film."""
         with _unless_disk_is_full(), self.change() as base:
-            self._count(base, event)
+            self._count(base, event, number)
 
     def set_trouble(self, place: str, text: str) -> None:
         """Record a trouble of the disk or of a destination."""
@@ -323,10 +323,11 @@ class Queue:
         )
 
     @staticmethod
-    def _count(base: sqlite3.Connection, event: str) -> None:
+    def _count(base: sqlite3.Connection, event: str, number: int = 1) -> None:
         base.execute(
-            "INSERT INTO counts VALUES (?, 1) ON CONFLICT (what) DO UPDATE SET number = number + 1",
-            (event,),
+            "INSERT INTO counts VALUES (?, ?) ON CONFLICT (what) DO UPDATE"
+            " SET number = number + excluded.number",
+            (event, number),
         )
 
 
