@@ -60,6 +60,7 @@ class Server(ThreadedAssociationServer):
     """A server that accepts only allowed addresses, with TLS in each connection's own thread."""
 
     daemon_threads = True
+    request_queue_size = 128  # 5 in the standard library, so that senders wait for a second or more
     _senders = Senders()
     _tls: ssl.SSLContext | None = None
     _count_limit: Callable[[str, int], None]
