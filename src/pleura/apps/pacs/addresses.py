@@ -130,6 +130,9 @@ class Settings:
     longest_wait_s: float = 300.0
     """The longest pause between two tries to deliver, seconds."""
 
+    monitor: tuple[str, int] | None = None
+    """Host and port of /healthz, /readyz and /metrics; None if they are not served."""
+
 
 def read_senders(texts: Iterable[str], *, anyone: bool = False) -> Senders:
     """Read senders, each as `AE` or `AE@HOST`; host names are resolved now.

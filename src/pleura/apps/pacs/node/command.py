@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import AsJson
 from pleura.apps.pacs.node.options import (
@@ -15,6 +16,7 @@ from pleura.apps.pacs.node.options import (
     DiskOptions,
     Folder,
     ListenOptions,
+    MonitorOptions,
     Retry,
     TlsOptions,
     To,
@@ -40,6 +42,7 @@ def node(
     retry: Retry = 300.0,
     disk: DiskOptions,
     tls: TlsOptions,
+    monitor: MonitorOptions,
 ) -> None:
     """Run a DICOM node: receive films, send their lungs as SEG, SR and SC.
 
@@ -68,6 +71,7 @@ def node(
         formats=wanted.names(),
         tls=tls.tls(),
         longest_wait_s=retry,
+        monitor=monitor.address(),
     )
     node_folder = disk.node_folder()
     os.umask(0o077)  # only the owner can read new files, also those of SQLite
@@ -79,17 +83,23 @@ def node(
 def status(folder: Folder = HOME, as_json: AsJson = False) -> None:
     """Show what a node has done, has yet to do, and cannot do.
 
-    The node may run or not.
-
     pleura node status
+    pleura node status --json
+
+    The exit code is 6 if the node does not run, if its disk or a destination has a
+    trouble, or if a destination refuses results; stderr says which.
     """
-    from pleura.apps.pacs.node.status import read_status, status_dict, status_lines
+    from pleura.apps.pacs.node.status import problems, read_status, status_dict, status_lines
 
     node_status = read_status(DiskOptions(folder=folder).node_folder())
     if as_json:
         typer.echo(json.dumps(status_dict(node_status)))
     else:
         typer.echo("\n".join(status_lines(node_status)))
+    for problem in problems(node_status):
+        typer.echo(f"pleura: {problem}", err=True)
+    if problems(node_status):
+        raise typer.Exit(Exit.NODE_TROUBLE)
 
 
 def _check_no_options(context: typer.Context) -> None:

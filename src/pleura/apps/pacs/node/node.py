@@ -12,6 +12,7 @@ from pleura.apps.pacs.log import LOG
 from pleura.apps.pacs.node.delivery import Delivery
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
+from pleura.apps.pacs.node.monitor import Monitor
 from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.reception.scp import DISK, FilmReceiver, Scp
 from pleura.apps.pacs.node.worker import SPACE, Maker, Worker
@@ -41,6 +42,7 @@ def run_node(
         UsageError: the port is taken, the TLS files or the queue cannot be used.
         WeightsError: the network gives invalid numbers; the films stay in the queue.
     """
+    monitor = None if settings.monitor is None else Monitor(settings.monitor, folder)
     queue = Queue(folder.queue)
     stopping, film_arrived = threading.Event(), threading.Event()
     deliveries = _deliveries(settings, queue, folder, stopping)
@@ -56,15 +58,20 @@ def run_node(
     )
     scp = Scp(settings, FilmReceiver(queue, folder, space, on_film=film_arrived.set))
     _recover(queue, folder, maker)
-    runs = (worker.run, scp.serve, *(delivery.run for delivery in deliveries))
+    runs = [worker.run, scp.serve, *(delivery.run for delivery in deliveries)]
+    runs += [] if monitor is None else [monitor.serve]
     threads = [_NodeThread(run) for run in runs]
     for thread in threads:
         thread.start()
     LOG.info("%s listens on %s port %d", settings.ae, settings.host, scp.port)
+    if monitor is not None:
+        LOG.info("/metrics, /healthz and /readyz are on port %d", monitor.port)
     while not stopped() and all(thread.is_alive() for thread in threads):
         time.sleep(0.1)
     LOG.info("stopping")
     scp.stop(grace_s=GRACE_S)
+    if monitor is not None:
+        monitor.stop()
     stopping.set()
     _set_all([film_arrived, *(delivery.wake for delivery in deliveries)])
     _join(threads)
