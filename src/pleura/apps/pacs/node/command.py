@@ -13,6 +13,7 @@ from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import AsJson
 from pleura.apps.pacs.node.options import (
     HOME,
+    Commit,
     DiskOptions,
     Folder,
     ListenOptions,
@@ -40,6 +41,7 @@ def node(
     to: To = None,
     wanted: ResultOptions,
     retry: Retry = 300.0,
+    commit: Commit = False,
     disk: DiskOptions,
     tls: TlsOptions,
     monitor: MonitorOptions,
@@ -62,15 +64,18 @@ def node(
 
     if not to:
         raise UsageError("results have nowhere to go: give --to AE@HOST:PORT or --to https://...")
+    addresses = tuple(read_address(text) for text in dict.fromkeys(to))
+    senders = listen.senders()
     settings = Settings(
         ae=check_ae(listen.ae),
         host=listen.host,
         port=listen.port,
-        senders=listen.senders(),
-        addresses=tuple(read_address(text) for text in dict.fromkeys(to)),
+        senders=senders.with_nodes(addresses) if commit else senders,
+        addresses=addresses,
         formats=wanted.names(),
         tls=tls.tls(),
         longest_wait_s=retry,
+        commit=commit,
         monitor=monitor.address(),
     )
     node_folder = disk.node_folder()

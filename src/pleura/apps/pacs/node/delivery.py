@@ -7,8 +7,9 @@ import threading
 from dataclasses import dataclass
 
 from pleura.apps.pacs.client import Refused, Unreachable
-from pleura.apps.pacs.destinations import Destination
+from pleura.apps.pacs.destinations import CStore, Destination
 from pleura.apps.pacs.log import LOG, describe_defect
+from pleura.apps.pacs.node.commitment import Commitments
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.entries import PendingDelivery
 from pleura.apps.pacs.node.queue.queue import Queue
@@ -33,6 +34,9 @@ class Delivery:
 
     stopping: threading.Event
     longest_wait_s: float
+    commitments: Commitments | None = None
+    """Where this asks for storage commitment; None for a destination that is not asked."""
+
     failures: int = 0
     """Failed tries in a row to reach the destination."""
 
@@ -72,11 +76,22 @@ class Delivery:
         if refusal:
             self._retry_later(film, refusal)
             return
+        if self.commitments is not None and not film.committed:
+            self._ask_to_keep(film, self.commitments)
+            return
         complete, pixels = self.queue.mark_delivered(film, self.name)
         LOG.info("film %d delivered to %s", film.number, self.name)
         if complete:
             self.folder.delete_film(pixels)
             self.folder.delete_results(film.number)
+
+    def _ask_to_keep(self, film: PendingDelivery, commitments: Commitments) -> None:
+        """Ask for storage commitment; the film is delivered when it is given."""
+        assert isinstance(self.destination, CStore)
+        try:
+            commitments.ask(film, self.destination, self.name)
+        except (Refused, Unreachable) as error:
+            self._retry_later(film, f"storage commitment: {error}")
 
     def _send(self, film: PendingDelivery) -> str:
         """Send the results that the destination does not have. Returns why it refused some."""

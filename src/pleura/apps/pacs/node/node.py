@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.destinations import open_destination
 from pleura.apps.pacs.log import LOG
+from pleura.apps.pacs.node.commitment import Commitments
 from pleura.apps.pacs.node.delivery import Delivery
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
@@ -45,7 +46,8 @@ def run_node(
     monitor = None if settings.monitor is None else Monitor(settings.monitor, folder)
     queue = Queue(folder.queue)
     stopping, film_arrived = threading.Event(), threading.Event()
-    deliveries = _deliveries(settings, queue, folder, stopping)
+    commitments = Commitments(queue, folder, settings.longest_wait_s) if settings.commit else None
+    deliveries = _deliveries(settings, queue, folder, stopping, commitments=commitments)
     worker = Worker(
         queue=queue,
         folder=folder,
@@ -56,7 +58,11 @@ def run_node(
         on_results=lambda: _set_all(delivery.wake for delivery in deliveries),
         stopping=stopping,
     )
-    scp = Scp(settings, FilmReceiver(queue, folder, space, on_film=film_arrived.set))
+    scp = Scp(
+        settings,
+        FilmReceiver(queue, folder, space, on_film=film_arrived.set),
+        on_commitment=None if commitments is None else commitments.answer,
+    )
     _recover(queue, folder, maker)
     runs = [worker.run, scp.serve, *(delivery.run for delivery in deliveries)]
     runs += [] if monitor is None else [monitor.serve]
@@ -82,7 +88,12 @@ def run_node(
 
 
 def _deliveries(
-    settings: Settings, queue: Queue, folder: NodeFolder, stopping: threading.Event
+    settings: Settings,
+    queue: Queue,
+    folder: NodeFolder,
+    stopping: threading.Event,
+    *,
+    commitments: Commitments | None,
 ) -> list[Delivery]:
     """One for each address that results go to."""
     return [
@@ -94,6 +105,7 @@ def _deliveries(
             wake=threading.Event(),
             stopping=stopping,
             longest_wait_s=settings.longest_wait_s,
+            commitments=commitments if address.ae else None,
         )
         for address in settings.addresses
     ]

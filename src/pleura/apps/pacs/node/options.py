@@ -17,6 +17,7 @@ from pleura.apps.pacs.node.folder import NodeFolder
 
 __all__ = [
     "HOME",
+    "Commit",
     "DiskOptions",
     "Folder",
     "ListenOptions",
@@ -44,6 +45,14 @@ To = Annotated[
         metavar="AE@HOST:PORT|URL",
         help="Where results go: a DICOM node (tls:AE@HOST:PORT over TLS), or a DICOMweb "
         "service by its URL; repeatable.",
+        **SENT,
+    ),
+]
+Commit = Annotated[
+    bool,
+    typer.Option(
+        "--commit",
+        help="Ask DICOM nodes for storage commitment; results are kept until it is given.",
         **SENT,
     ),
 ]

@@ -53,6 +53,9 @@ class PendingDelivery:
     result_set: int
     """Which of the film's sets of results this is; a film that is tried again gets a new one."""
 
+    committed: bool = False
+    """Whether the destination has given storage commitment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Added:

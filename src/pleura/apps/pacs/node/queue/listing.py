@@ -28,6 +28,9 @@ class UnsentResults:
     stored: list[str]
     """The result files that the destination has already."""
 
+    asked_to_keep: bool
+    """Whether it has them all, and was asked for storage commitment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Film:
@@ -133,10 +136,10 @@ def _film(base: sqlite3.Connection, row: tuple[Any, ...]) -> Film:
         reason=reason,
         uid_sha256=uid_sha256,
         unsent=[
-            UnsentResults(destination, tries, refusal, stored.split())
-            for destination, tries, refusal, stored in base.execute(
-                "SELECT destination, attempts, reason, stored FROM deliveries WHERE number = ?"
-                " ORDER BY destination",
+            UnsentResults(destination, tries, refusal, stored.split(), bool(asked))
+            for destination, tries, refusal, stored, asked in base.execute(
+                "SELECT destination, attempts, reason, stored, commitment IS NOT NULL"
+                " FROM deliveries WHERE number = ? ORDER BY destination",
                 (number,),
             )
         ],
@@ -144,6 +147,8 @@ def _film(base: sqlite3.Connection, row: tuple[Any, ...]) -> Film:
 
 
 def _to(unsent: UnsentResults) -> str:
+    if unsent.asked_to_keep:
+        return f"to {unsent.destination}, asked to keep its results"
     if not unsent.attempts:
         return f"to {unsent.destination}"
     return f"to {unsent.destination}, refused {unsent.attempts} times: {unsent.reason}"

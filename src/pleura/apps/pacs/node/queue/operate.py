@@ -67,7 +67,10 @@ def retry(queue: Queue, numbers: Sequence[int]) -> list[str]:
                 (time.time(), film.number),
             )
         else:  # `Queue.next_delivery` no longer waits for results of no attempt
-            base.execute("UPDATE deliveries SET attempts = 0 WHERE number = ?", (film.number,))
+            base.execute(
+                "UPDATE deliveries SET attempts = 0, commitment = NULL WHERE number = ?",
+                (film.number,),
+            )
 
     films = _change(queue, numbers, again, allowed=(State.failed, State.segmented))
     return [
@@ -109,7 +112,8 @@ def redeliver(
             )
         only = to or lacking
         base.execute(
-            "UPDATE deliveries SET stored = '', attempts = 0, reason = NULL, result_set ="
+            "UPDATE deliveries SET stored = '', attempts = 0, reason = NULL, commitment = NULL,"
+            " result_set ="
             " (SELECT result_sets FROM films AS f WHERE f.number = deliveries.number)"
             " WHERE number = ? AND (destination = ? OR ?)",
             (film.number, only, only is None),

@@ -40,11 +40,14 @@ _PRAGMAS = (
 )
 _WAITS = """
 CREATE TEMP TABLE waits (
-    number INTEGER, destination TEXT, attempts INTEGER, until REAL,
+    number INTEGER, destination TEXT, attempts INTEGER, commitment TEXT, until REAL,
     PRIMARY KEY (number, destination)
 )"""
-"""When refused results may be sent again, by the monotonic clock; it ends with the process."""
+"""When refused results may be sent again, or storage commitment asked for again, by the monotonic
+clock. It ends with the process; it does not hold for a delivery that was changed meanwhile."""
 
+_COMMITTED = "committed"
+_DELIVERY = "d.number, d.attempts, d.stored, d.result_set, d.commitment"
 _THIS_DELIVERY = "number = ? AND destination = ? AND result_set = ?"
 
 VERDICT = "verdict "
@@ -178,18 +181,16 @@ class Queue:
     def next_delivery(self, destination: str) -> PendingDelivery | None:
         """The oldest film whose results may be sent to `destination` now, or None."""
         row = self._row(
-            "SELECT d.number, d.attempts, d.stored, d.result_set FROM deliveries AS d"
+            f"SELECT {_DELIVERY} FROM deliveries AS d"
             " JOIN films AS f USING (number)"
             " WHERE d.destination = ? AND f.state IN ('segmented', 'failed')"
             " AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.number = d.number"
-            " AND w.destination = d.destination AND w.attempts = d.attempts AND w.until > ?)"
+            " AND w.destination = d.destination AND w.attempts = d.attempts"
+            " AND w.commitment IS d.commitment AND w.until > ?)"
             " ORDER BY d.number LIMIT 1",
             (destination, time.monotonic()),
         )
-        if row is None:
-            return None
-        number, attempts, stored, result_set = row
-        return PendingDelivery(number, attempts, frozenset(stored.split()), result_set)
+        return None if row is None else _pending(row)
 
     def mark_stored(self, film: PendingDelivery, destination: str, files: Iterable[str]) -> None:
         """A destination has these result files, and perhaps not all."""
@@ -228,13 +229,39 @@ class Queue:
         values = _values(film, destination)
         with self.change() as base:
             base.execute(
-                f"UPDATE deliveries SET attempts = attempts + 1, reason = ? WHERE {_THIS_DELIVERY}",
+                "UPDATE deliveries SET attempts = attempts + 1, reason = ?, commitment = NULL"
+                f" WHERE {_THIS_DELIVERY}",
                 (reason, *values),
             )
+            self._wait(base, values, wait_s)
+
+    def mark_asked(
+        self, film: PendingDelivery, destination: str, transaction: str, *, wait_s: float
+    ) -> None:
+        """A destination is asked for storage commitment, and again after `wait_s` seconds."""
+        values = _values(film, destination)
+        with self.change() as base:
             base.execute(
-                "INSERT OR REPLACE INTO waits SELECT number, destination, attempts, ?"
-                f" FROM deliveries WHERE {_THIS_DELIVERY}",
-                (time.monotonic() + wait_s, *values),
+                f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
+                (transaction, *values),
+            )
+            self._wait(base, values, wait_s)
+
+    def asked(self, transaction: str) -> tuple[PendingDelivery, str] | None:
+        """The delivery and the destination that were asked in this transaction, or None."""
+        row = self._row(
+            f"SELECT {_DELIVERY}, d.destination FROM deliveries AS d WHERE commitment = ?"
+            " AND commitment != ?",
+            (transaction, _COMMITTED),
+        )
+        return None if row is None else (_pending(row[:-1]), row[-1])
+
+    def mark_committed(self, film: PendingDelivery, destination: str) -> None:
+        """A destination has given storage commitment; the delivery may be completed now."""
+        with self.change() as base:
+            base.execute(
+                f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
+                (_COMMITTED, *_values(film, destination)),
             )
 
     def count(self, event: str, number: int = 1) -> None:
@@ -296,10 +323,19 @@ class Queue:
                 [(number, destination) for destination in destinations],
             )
         base.execute(
-            "UPDATE deliveries SET attempts = 0, reason = NULL, result_set ="
+            "UPDATE deliveries SET attempts = 0, reason = NULL, commitment = NULL, result_set ="
             " (SELECT result_sets FROM films AS f WHERE f.number = deliveries.number)"
             " WHERE number = ?",
             (number,),
+        )
+
+    @staticmethod
+    def _wait(base: sqlite3.Connection, delivery: tuple[int, str, int], wait_s: float) -> None:
+        """Let nothing of a delivery be sent for `wait_s` seconds."""
+        base.execute(
+            "INSERT OR REPLACE INTO waits SELECT number, destination, attempts, commitment, ?"
+            f" FROM deliveries WHERE {_THIS_DELIVERY}",
+            (time.monotonic() + wait_s, *delivery),
         )
 
     @staticmethod
@@ -329,6 +365,13 @@ class Queue:
             " SET number = number + excluded.number",
             (event, number),
         )
+
+
+def _pending(row: tuple[Any, ...]) -> PendingDelivery:
+    """A row of the columns `_DELIVERY`."""
+    number, attempts, stored, result_set, commitment = row
+    committed = commitment == _COMMITTED
+    return PendingDelivery(number, attempts, frozenset(stored.split()), result_set, committed)
 
 
 def _values(film: PendingDelivery, destination: str) -> tuple[int, str, int]:

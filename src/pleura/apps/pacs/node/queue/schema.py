@@ -56,7 +56,10 @@ ALTER TABLE deliveries ADD COLUMN result_set INTEGER NOT NULL DEFAULT 0;
 `result_set`, so that it does not mark a film that is tried again meanwhile. `made_with` names the
 options of the results; it is NULL for results of earlier versions."""
 
-UPDATES = (_FIRST, _SECOND, _THIRD)
+_FOURTH = "ALTER TABLE deliveries ADD COLUMN commitment TEXT;"
+"""The TransactionUID of the storage commitment that was asked for, or that it was given."""
+
+UPDATES = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """Queues of the first version have the tables of `_FIRST` and the user_version 0."""
 
 

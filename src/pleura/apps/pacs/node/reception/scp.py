@@ -12,7 +12,10 @@ from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.pdu import P_DATA_TF
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
 
 from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.log import LOG, describe_defect
@@ -131,9 +134,16 @@ class Scp:
     """The DICOM server (service class provider) of the node."""
 
     def __init__(
-        self, settings: Settings, receiver: FilmReceiver, *, max_bytes: int = MAX_BYTES
+        self,
+        settings: Settings,
+        receiver: FilmReceiver,
+        *,
+        max_bytes: int = MAX_BYTES,
+        on_commitment: Callable[[evt.Event], tuple[int, None]] | None = None,
     ) -> None:
         """Start to listen. An object of more than `max_bytes` is cut off while it arrives.
+
+        `on_commitment` answers reports of storage commitment; without it there are none.
 
         Raises:
             UsageError: the port is taken, or the TLS files cannot be used.
@@ -148,6 +158,11 @@ class Scp:
             (evt.EVT_REJECTED, self._log_rejection),
             (evt.EVT_PDU_RECV, self._limit_size),
         ]
+        if on_commitment is not None:
+            self._entity.add_supported_context(
+                StorageCommitmentPushModel, scu_role=True, scp_role=True
+            )
+            handlers.append((evt.EVT_N_EVENT_REPORT, on_commitment))
         tls = settings.tls.server_context()
         try:
             self._server = Server(self._entity, (settings.host, settings.port), handlers)
