@@ -161,6 +161,7 @@ def test_the_header_that_travels_makes_the_same_results(
     name = dcmread(BytesIO(film)).get_item("PatientName").value.strip()
     assert b"\x1b$B" in name  # the bytes of the film's own character set
     assert all(name in content for content in first)
+    assert all(str(dcmread(BytesIO(content)).PatientName) == NAME for content in first)
 
 
 def steady(result: Dataset) -> bytes:

@@ -54,6 +54,10 @@ class Radiograph:
     """Doubts from the file's header, as codes of `core.quality.verdict.DOUBTS`; for example, the
     film is mirrored."""
 
+    mirrored: bool = False
+    """By its header the film is stored mirrored: it is mirrored for the network, and masks lie on the
+    film as it is stored."""
+
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 from pleura.core.arrays import Mask
 from pleura.core.types import Box, LungMasks, Measurements, Radiograph, Segmentation
 
-__all__ = ["FLIPPED", "mirror_film", "mirror_result"]
+__all__ = ["BY_HEADER", "FLIPPED", "mirror_film", "mirror_result"]
 
 FLIPPED = (
     "the film was mirrored left to right before it was segmented, as asked for (flip); masks and "
@@ -18,13 +18,19 @@ FLIPPED = (
 )
 """The note on every film that was mirrored."""
 
+BY_HEADER = (
+    "the film was mirrored left to right before it was segmented, since by its header it is stored "
+    "mirrored; masks and boxes lie on the film as it was given"
+)
+"""The note on every film that was mirrored because of its PatientOrientation."""
+
 SETTLED_DOUBTS = ("said_mirrored",)
 """Codes of doubts that a film no longer has after it was mirrored."""
 
 
-def mirror_film(film: Radiograph) -> Radiograph:
+def mirror_film(film: Radiograph, note: str = FLIPPED) -> Radiograph:
     """The film mirrored left to right, with a note, and without the `SETTLED_DOUBTS`."""
-    notes = film.notes if FLIPPED in film.notes else (*film.notes, FLIPPED)
+    notes = film.notes if note in film.notes else (*film.notes, note)
     doubts = tuple(code for code in film.doubts if code not in SETTLED_DOUBTS)
     pixels = np.ascontiguousarray(film.pixels[:, ::-1])
     return replace(film, pixels=pixels, notes=notes, doubts=doubts)

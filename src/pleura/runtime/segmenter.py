@@ -18,7 +18,7 @@ from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.core.quality.verdict import judge
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
-from pleura.runtime.mirror import mirror_film, mirror_result
+from pleura.runtime.mirror import BY_HEADER, FLIPPED, mirror_film, mirror_result
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
@@ -39,9 +39,10 @@ class Segmenter:
     ) -> None:
         """Segment with `engine`; the lungs are by `definition`.
 
-        `flip` is for films that are stored mirrored: each film is mirrored left to right before it
-        is segmented, and its result is mirrored back. Masks, boxes and maps lie on the film as it
-        was given, and the right lung is the patient's.
+        A film that is stored mirrored by its header (`film.mirrored`) is mirrored left to right
+        before it is segmented, and its result is mirrored back. With `flip` every film is: for
+        films that are stored mirrored without a header that tells it. Masks, boxes and maps lie on
+        the film as it was given, and the right lung is the patient's.
         `postprocess` makes the masks from the probability maps; only studies pass another one.
 
         Raises:
@@ -76,10 +77,18 @@ class Segmenter:
         """
         if not films:
             return []
-        if not self.flip:
-            return self._segment_unmirrored(films)
-        upright = self._segment_unmirrored([mirror_film(film) for film in films])
-        return [mirror_result(result, film) for result, film in zip(upright, films, strict=True)]
+        note = FLIPPED if self.flip else BY_HEADER
+        turned = [self.flip or film.mirrored for film in films]
+        upright = self._segment_unmirrored(
+            [
+                mirror_film(film, note) if turn else film
+                for film, turn in zip(films, turned, strict=True)
+            ]
+        )
+        return [
+            mirror_result(result, film) if turn else result
+            for result, film, turn in zip(upright, films, turned, strict=True)
+        ]
 
     def _segment_unmirrored(self, films: Sequence[Radiograph]) -> list[Segmentation]:
         """Segment films without mirroring them."""
@@ -107,7 +116,7 @@ def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> 
         UsageError: these weights do not give that definition.
     """
     check_definition(card.channels, definition)
-    if segmentation.provenance.flip:
+    if segmentation.provenance.flip or segmentation.radiograph.mirrored:
         given = segmentation.radiograph
         upright = mirror_result(segmentation, mirror_film(given))
         return mirror_result(_redefined(upright, definition, card), given)

@@ -34,6 +34,9 @@ class Exit(IntEnum):
     WEIGHTS = 5
     """Weights are missing, altered, or made for another network."""
 
+    NODE_TROUBLE = 6
+    """`pleura node status`: the node does not run, or something keeps it from its work."""
+
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; `--resume` continues."""
 
