@@ -24,8 +24,8 @@ DOUBTS = {
     "heart_on_right": "The heart lies on the patient's right: check whether the film is mirrored, "
     "and which lung is the right one. If the sides are exchanged, segment the film again "
     "with the other value of flip.",
-    "said_mirrored": "By its header the detector's image was mirrored, and the header does not tell "
-    "how the patient lies in it: check which lung is the right one.",
+    "said_mirrored": "By its header the detector's image was mirrored, and the header does not "
+    "tell how the patient lies in it: check which lung is the right one.",
     "said_turned": "By its header the film is not upright, and it was segmented as it is: check "
     "the masks, and which lung is the right one.",
     "identity_changed": "An attribute of patient or study could not be repeated in the DICOM "
