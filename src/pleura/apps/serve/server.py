@@ -74,7 +74,11 @@ def create_server(service: Service) -> Any:
             create_application(service),
             ws="none",
             lifespan="off",
-            http=protocol_with_time_limits(service.limits.headers_s, service.limits.upload_s),
+            http=protocol_with_time_limits(
+                service.limits.headers_s,
+                stall_s=service.limits.upload_s,
+                bytes_per_s=service.limits.upload_rate,
+            ),
             limit_concurrency=MAX_CONNECTIONS,
             log_level="error",  # a client could fill the disk with warnings
             access_log=False,  # requests are not logged

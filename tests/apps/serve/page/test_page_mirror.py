@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
+from pleura.runtime.mirror import FLIPPED
 from pleura.runtime.open import open_weights
 
 Give = Callable[..., None]
@@ -55,10 +59,31 @@ def test_the_control_segments_the_mirror_image_and_the_film_again(
     for flip in (False, True, False):
         expect(control).to_have_attribute("aria-pressed", str(flip).lower())
         expect(five.locator("#screen")).to_have_attribute("data-shown", "a.png field")
+        expect(five.locator("#mirrored")).to_be_visible(visible=flip)
         assert saved(five, "labels") == labels_of_service(five_address, films / "a.png", flip=flip)
         assert json.loads(saved(five, "json"))["provenance"]["flip"] is flip
         assert (colour(five, 32), colour(five, 96)) == colours[:: -1 if flip else 1]
         five.keyboard.press("m")
+
+
+def test_an_edit_of_a_mirrored_film_is_saved_on_its_side(
+    five: Page, films: Path, give: Give
+) -> None:
+    """A point beside the film's middle, (65, 80), is drawn as the right lung."""
+    give(five, films / "a.png")
+    five.click("#flip")
+    expect(five.locator("#mirrored")).to_be_visible()
+    five.keyboard.press("e")
+    five.keyboard.press("ArrowRight")
+    five.keyboard.press("Space")
+    expect(five.locator("#edited")).to_be_visible()
+    labels = np.asarray(Image.open(io.BytesIO(saved(five, "labels"))))
+    assert [labels[80, column] for column in (32, 65, 96)] == [2, 1, 1]
+    provenance = json.loads(saved(five, "json"))["provenance"]
+    assert provenance["flip"] is True
+    assert provenance["edited"].startswith("edited by hand")
+    row = next(csv.DictReader(saved(five, "csv").decode().splitlines()))
+    assert row["notes"] == f"{FLIPPED}; edited by hand"
 
 
 def test_edits_are_lost_only_after_a_question(five: Page, films: Path, give: Give) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import threading
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 ROUTE = "/v1/segmentations"
 POST = b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n"
@@ -106,6 +109,33 @@ def test_reserved_memory_of_an_idle_upload_is_released(
         wait_until(lambda: held_bytes(client) == 0)
 
 
+def test_a_slow_reader_gets_all_of_a_large_answer(
+    start: Callable[..., httpx.Client], films: Path
+) -> None:
+    """It reads for several times as long as it may stand still."""
+    client = start(upload_s=0.5, upload_rate=1000.0)
+    pictures = {"include": ["film", "values"]}
+    film = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (2000, 1500), dtype=np.uint8)
+    Image.fromarray(noise).save(film, "PNG")
+    address = httpx.URL(ROUTE, params=pictures).raw_path
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        slow.settimeout(30)
+        slow.connect((client.base_url.host, client.base_url.port or 0))
+        size = film.getbuffer().nbytes
+        slow.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % address)
+        slow.sendall(b"Content-Length: %d\r\n\r\n%s" % (size, film.getvalue()))
+        answer = slow.recv(10_000)
+        while piece := slow.recv(400_000):
+            answer += piece
+            time.sleep(0.04)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    assert length is not None
+    assert len(body) == int(length[1])
+
+
 def test_a_wrong_length_is_refused(client: httpx.Client, films: Path) -> None:
     """Bytes after the announced length are another, invalid request."""
     film = (films / "a.png").read_bytes()
@@ -163,6 +193,7 @@ def test_an_unread_answer_is_cut_off(start: Callable[..., httpx.Client], films: 
     """The client has small buffers and reads nothing."""
     client = start(upload_s=1.0)
     film = (films / "a.png").read_bytes()
+    size = len(client.get("/v1/example.png").content)  # it is drawn once
     with socket.socket() as client_socket:
         client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client_socket.settimeout(30)
@@ -171,7 +202,7 @@ def test_an_unread_answer_is_cut_off(start: Callable[..., httpx.Client], films: 
         client_socket.sendall(pending * 200)  # more than the buffers of two sockets hold
         time.sleep(3)
         received_bytes = count_bytes(client_socket)
-    assert received_bytes < 200 * len(client.get("/v1/example.png").content) / 2
+    assert received_bytes < 200 * size / 2
     assert client.post(ROUTE, content=film).status_code == 200
 
 

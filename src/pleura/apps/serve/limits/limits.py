@@ -31,7 +31,8 @@ class Limits:
 
     upload_s: float = 60.0
     """From the end of the headers to the end of the body, seconds, unless the body arrives at
-    `upload_rate`. The client has as long again to take the answer."""
+    `upload_rate`. It is also the longest time in which a client may read less of an answer than
+    `upload_rate` gives."""
 
     upload_rate: float = 20_000.0
     """A body that arrives at so many bytes a second may take longer than `upload_s`, while uploads

@@ -62,6 +62,7 @@ function draw(film, view, { isLost = false } = {}) {
   $("name").textContent = $("name").title = film.label;
   $("facts").textContent = view ? panel.facts(film.result) : STATUS_TEXTS[isLost ? "failed" : film.status];
   for (const id of ["result", "result-head", "downloads", "stage", "readout", "value"]) $(id).hidden = !view;
+  $("mirrored").hidden = !view || !film.flip;
   $("flip").setAttribute("aria-pressed", String(film.flip));
   $("flip").disabled = !["done", "failed"].includes(film.status);
   $("cancel").hidden = !["waiting", "working"].includes(film.status);

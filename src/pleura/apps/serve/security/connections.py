@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
 __all__ = ["protocol_with_time_limits"]
+
+_SEND_BUFFER_BYTES = 131_072
+"""The system's buffer for what a client has not read yet. In a larger one, a slow client's reading
+would not be seen for long."""
 
 _REQUEST_TIMEOUT = (
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -33,13 +38,42 @@ class _Timer:
             self._handle = None
 
 
-def protocol_with_time_limits(headers_s: float, answer_s: float) -> type[asyncio.Protocol]:
+class _ReadingWatch:
+    """Cuts a connection whose client stops reading a ready answer, or reads it too slowly."""
+
+    def __init__(self, transport: Any, loop: Any, *, stall_s: float, bytes_per_s: float) -> None:
+        self._transport, self._least_bytes = transport, stall_s * bytes_per_s
+        self._timer = _Timer(loop, stall_s, self._check)
+        self._unread_bytes = 0
+
+    def start(self) -> None:
+        """Watch what is not read now, if anything."""
+        self.stop()
+        self._unread_bytes = self._transport.get_write_buffer_size()
+        if self._unread_bytes:
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._timer.stop()
+
+    def _check(self) -> None:
+        read_bytes = self._unread_bytes - self._transport.get_write_buffer_size()
+        if read_bytes < min(self._unread_bytes, self._least_bytes):
+            self._transport.abort()
+        else:
+            self.start()
+
+
+def protocol_with_time_limits(
+    headers_s: float, *, stall_s: float, bytes_per_s: float
+) -> type[asyncio.Protocol]:
     """Uvicorn's HTTP protocol with time limits, which it has not by itself.
 
     The headers of a request must arrive within `headers_s` seconds: after the connection was made,
     or after their first byte on a connection that was used before. Headers that began and came too
     late are answered 408; a connection without any byte is closed. A connection whose client
-    has not read an answer `answer_s` seconds after it was ready is cut.
+    reads less of a ready answer than `bytes_per_s` over `stall_s` seconds is cut.
     """
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -48,9 +82,14 @@ def protocol_with_time_limits(headers_s: float, answer_s: float) -> type[asyncio
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES
+            )
             self._headers_timer = _Timer(self.loop, headers_s, self._end_slow_headers)
             self._headers_timer.start()
-            self._answer_timer = _Timer(self.loop, answer_s, self._cut_unread_answer)
+            self._reading = _ReadingWatch(
+                transport, self.loop, stall_s=stall_s, bytes_per_s=bytes_per_s
+            )
 
         def data_received(self, data: bytes) -> None:
             self._has_data = True
@@ -60,23 +99,17 @@ def protocol_with_time_limits(headers_s: float, answer_s: float) -> type[asyncio
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._headers_timer.stop()
-            self._answer_timer.stop()
+            self._reading.stop()
             super().connection_lost(exc)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self.transport.get_write_buffer_size():
-                self._answer_timer.start()
+            self._reading.start()
 
         def _end_slow_headers(self) -> None:
             is_answered = self.cycle is not None and self.cycle.more_body
             if self._has_data and not is_answered:  # if answered, the rest of a rejected body comes
                 self.transport.write(_REQUEST_TIMEOUT)
             self.transport.close()
-
-        def _cut_unread_answer(self) -> None:
-            self._answer_timer.stop()
-            if self.transport.get_write_buffer_size():
-                self.transport.abort()
 
     return ProtocolWithTimeLimits

@@ -13,7 +13,8 @@ function rowOf(film) {
   if (!film.edited[definitionOf(film)]) return row;
   const cell = (value) => (value?.bottom === undefined ? value : [value.top, value.left, value.bottom, value.right].join(" "));
   const measured = Object.entries(lungsOf(film).measurements).filter(([name]) => name in row && name !== "spacing_source");
-  return { ...row, ...Object.fromEntries(measured.map(([name, value]) => [name, cell(value)])), notes: EDITED };
+  const notes = [...film.result.notes, EDITED].join("; ");
+  return { ...row, ...Object.fromEntries(measured.map(([name, value]) => [name, cell(value)])), notes };
 }
 
 /** The row of a film that failed: its name and the reason. */
