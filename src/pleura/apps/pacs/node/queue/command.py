@@ -24,7 +24,9 @@ __all__ = ["queue_app"]
 
 queue_app = typer.Typer(
     no_args_is_help=True,
-    help="See and change the films that a node holds: list, show, retry, redeliver, drop.",
+    help="See and change the films that a node holds: list, show, retry, redeliver, drop."
+    "\n\npleura node queue list",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 OPEN = (State.waiting, State.segmented, State.failed)
