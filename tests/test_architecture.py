@@ -1,4 +1,4 @@
-"""DESIGN.md's import table, held: which room may import what, and how long code may grow."""
+"""The import table of docs/explanation/architecture.md, and the limits of files and functions."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ MOST_IN_A_FOLDER = 11  # modules
 
 
 @dataclass(frozen=True)
-class Room:
-    """What a room may import at the top of a module, and what only inside a function."""
+class ImportRules:
+    """What a package may import at the top of a module, and what only inside a function."""
 
     ours: frozenset[str]
     third: frozenset[str]
     late: frozenset[str] = frozenset()
     forbidden: frozenset[str] = frozenset()
-    """Of the standard library."""
+    """Modules of the standard library that it may not import."""
 
 
-def _room(ours: str = "", third: str = "", *, late: str = "", forbidden: str = "") -> Room:
-    return Room(*(frozenset(names.split()) for names in (ours, third, late, forbidden)))
+def _rules(ours: str = "", third: str = "", *, late: str = "", forbidden: str = "") -> ImportRules:
+    return ImportRules(*(frozenset(names.split()) for names in (ours, third, late, forbidden)))
 
 
-ROOMS = {
-    "core": _room(
+RULES = {
+    "core": _rules(
         "core",
         "numpy",
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
-    "phantom": _room("core phantom", "numpy"),
-    "io": _room("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
-    "runtime": _room("core runtime _version", "numpy onnxruntime openvino"),
-    "net": _room("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),
-    "lab": _room(
+    "phantom": _rules("core phantom", "numpy"),
+    "io": _rules("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
+    "runtime": _rules("core runtime _version", "numpy onnxruntime openvino"),
+    "net": _rules("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),
+    "lab": _rules(
         "core io runtime net lab _version",
         "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",
         late="mlflow",  # taken if it is there; no extra brings it
     ),
-    "apps": _room(
+    "apps": _rules(
         "core io runtime phantom apps api _version",
         "typer rich fastapi starlette prometheus_client pynetdicom",
         late="lab net PIL uvicorn dicomweb_client requests",
     ),
-    "api": _room("core io runtime _version", "numpy PIL"),
-    "__init__": _room("_version", late="api"),
-    "_version": _room(),
-    "__main__": _room("apps"),
+    "api": _rules("core io runtime _version", "numpy PIL"),
+    "__init__": _rules("_version", late="api"),
+    "_version": _rules(),
+    "__main__": _rules("apps"),
 }
 """Nothing imports the package itself: its version is in `_version`."""
 
@@ -84,55 +84,55 @@ def _where_from(name: str) -> tuple[str, str]:
     top, _, rest = name.partition(".")
     if top == "pleura":
         first = rest.partition(".")[0]
-        return "ours", first if first in ROOMS else "pleura"
+        return "ours", first if first in RULES else "pleura"
     return ("standard" if top in sys.stdlib_module_names else "third"), top
 
 
-def violations(room: str, source: str) -> list[str]:
-    """Every import of `source`, a module of `room`, that the table does not allow."""
-    rules, found = ROOMS[room], []
+def violations(package: str, source: str) -> list[str]:
+    """Every import of `source`, a module of `package`, that the table does not allow."""
+    rules, forbidden = RULES[package], []
     for node, name, at_import in _imports(ast.parse(source)):
         if name.startswith("."):
-            found.append(f"line {node.lineno}: relative import")
+            forbidden.append(f"line {node.lineno}: relative import")
             continue
         kind, top = _where_from(name)
         allowed = {"ours": rules.ours, "third": rules.third}.get(kind, {top} - rules.forbidden)
         if top in allowed or (top in rules.late and not at_import):
             continue
         late = " outside a function" if top in rules.late else ""
-        found.append(f"line {node.lineno}: {room} imports {name}{late}")
-    return found
+        forbidden.append(f"line {node.lineno}: {package} imports {name}{late}")
+    return forbidden
 
 
 def lengths(source: str, *, commands: bool = False) -> list[str]:
-    """Files and functions that grew too long.
+    """Files and functions that are too long.
 
     A command's signature and docstring declare its options and its help: only what follows them
     is counted where `commands` is set.
     """
     lines = source.count("\n")
-    found = [] if lines < LONGEST_FILE else [f"{lines} lines"]
+    too_long = [] if lines < LONGEST_FILE else [f"{lines} lines"]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            told = node.body[1:] if ast.get_docstring(node) else node.body
-            first = told[0].lineno if commands and told else node.lineno
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            first = body[0].lineno if commands and body else node.lineno
             size = (node.end_lineno or first) - first + 1
             if size > LONGEST_FUNCTION:
-                found.append(f"{node.name}: {size} lines")
-    return found
+                too_long.append(f"{node.name}: {size} lines")
+    return too_long
 
 
 def parameters(source: str) -> list[str]:
-    """Functions that take more than five values, or a third one by position."""
-    found = []
+    """Functions with more than five parameters."""
+    too_many = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         by_place = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
         by_place = by_place[1:] if by_place[:1] in (["self"], ["cls"]) else by_place
         if len(by_place) + len(node.args.kwonlyargs) > 5:
-            found.append(f"{node.name}: more than five parameters")
-    return found
+            too_many.append(f"{node.name}: more than five parameters")
+    return too_many
 
 
 def modules() -> list[Path]:
@@ -140,34 +140,34 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def room_of(module: Path) -> str:
-    """The room a module lies in, or its own name at the root."""
+def package_of(module: Path) -> str:
+    """The package of a module, or its own name at the root."""
     return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 class TestEveryModule:
-    def test_imports_only_what_its_room_may(self, module: Path) -> None:
-        assert violations(room_of(module), module.read_text()) == []
+    def test_imports_only_what_its_package_may(self, module: Path) -> None:
+        assert violations(package_of(module), module.read_text()) == []
 
     def test_is_short(self, module: Path) -> None:
-        in_apps = room_of(module) == "apps"
+        in_apps = package_of(module) == "apps"
         assert lengths(module.read_text(), commands=in_apps) == []
 
-    def test_functions_take_few_values(self, module: Path) -> None:
-        if room_of(module) != "apps":  # a command's options are its parameters
+    def test_functions_have_few_parameters(self, module: Path) -> None:
+        if package_of(module) != "apps":  # a command's options are its parameters
             assert parameters(module.read_text()) == []
 
 
 def test_the_engine_is_imported_in_one_place() -> None:
-    """To segment with, that is: `net` also looks at graphs and writes int8 ones with it."""
-    found = {
+    """`runtime` alone segments with it; `net` reads graphs and writes int8 graphs with it."""
+    importers = {
         str(module.relative_to(PACKAGE))
         for module in modules()
         for _, name, _ in _imports(ast.parse(module.read_text()))
         if name.partition(".")[0] == "onnxruntime"
     }
-    assert found == {"runtime/engine.py", "net/int8/graph.py", "net/int8/quantise.py"}
+    assert importers == {"runtime/engine.py", "net/int8/graph.py", "net/int8/quantise.py"}
 
 
 def _within(package: str) -> list[Path]:
@@ -175,15 +175,15 @@ def _within(package: str) -> list[Path]:
 
 
 def test_judging_does_not_import_the_data_loader() -> None:
-    """What is published is scored by the path that ships, whatever trained the weights."""
-    found = {
+    """Scores do not depend on the code that trained the weights."""
+    importers = {
         f"{module.relative_to(PACKAGE)}: {name}"
         for module in (*_within("lab/evaluate"), *_within("lab/data"))
         for _, name, _ in _imports(ast.parse(module.read_text()))
         if name.startswith("pleura.lab.train")
     }
     assert _within("lab/evaluate")
-    assert found == set()
+    assert importers == set()
 
 
 def test_core_opens_no_file_and_reads_no_environment() -> None:
@@ -199,7 +199,7 @@ def test_core_opens_no_file_and_reads_no_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "source"),
+    ("package", "source"),
     [
         ("core", "import torch"),
         ("core", "import os"),
@@ -222,12 +222,12 @@ def test_core_opens_no_file_and_reads_no_environment() -> None:
         ("__init__", "from pleura.api import segment"),
     ],
 )
-def test_the_table_refuses(room: str, source: str) -> None:
-    assert len(violations(room, source)) == 1
+def test_the_table_forbids(package: str, source: str) -> None:
+    assert len(violations(package, source)) == 1
 
 
 @pytest.mark.parametrize(
-    ("room", "source"),
+    ("package", "source"),
     [
         ("core", "import math\nimport numpy\nfrom pleura.core.types import Mask"),
         ("apps", "def f():\n    from pleura.lab.train.run import train"),
@@ -235,8 +235,8 @@ def test_the_table_refuses(room: str, source: str) -> None:
         ("__init__", "def __getattr__(name):\n    from pleura import api"),
     ],
 )
-def test_the_table_allows(room: str, source: str) -> None:
-    assert violations(room, source) == []
+def test_the_table_allows(package: str, source: str) -> None:
+    assert violations(package, source) == []
 
 
 def test_long_code_is_detected() -> None:
@@ -274,14 +274,14 @@ def dotted(module: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_no_import_goes_round_in_a_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     graph = {dotted(module): imported_modules(module) for module in modules()}
     assert graph["pleura.io.read"], "imports are found at all"
     assert list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 def test_folders_stay_small() -> None:
-    """A folder of more modules than this is hard to look through."""
+    """A folder with more modules is hard to look through."""
     sizes = Counter(module.parent for module in modules() if module.name != "__init__.py")
     large = {str(path.relative_to(PACKAGE)): n for path, n in sizes.items() if n > MOST_IN_A_FOLDER}
     assert large == {}

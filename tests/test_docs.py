@@ -214,6 +214,19 @@ def test_all_layouts_are_documented() -> None:
     assert sorted(told) == sorted(each.name for each in LAYOUTS)
 
 
+def test_the_map_of_the_code_names_what_exists() -> None:
+    page = (CHECKOUT / "docs/explanation/architecture.md").read_text()
+    table = page.partition("## Where things are")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [A-Z].*\| (.*) \| (.*) \|$", table, re.M)
+    assert len(rows) > 20
+    for paths, names in rows:
+        modules = [CHECKOUT / "src/pleura" / path for path in re.findall(r"`(.+?)`", paths)]
+        code = "\n".join(module.read_text() for module in modules)
+        for name in re.findall(r"`(.+?)`", names):
+            definition = rf"^( *(async )?(def|class) {name}\b|{name}\b.*=)"
+            assert re.search(definition, code, re.M), f"no {name} in {paths}"
+
+
 def test_all_outputs_are_documented() -> None:
     from dataclasses import fields
 

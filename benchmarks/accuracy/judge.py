@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
-from pleura.lab.evaluate.case import Judge, Pair
+from pleura.lab.evaluate.case import Evaluator, Pair
 from pleura.lab.evaluate.trial import Trial, choose
 from pleura.lab.train.recipe import load_recipe
 from pleura.lab.train.run import divide
@@ -71,7 +71,7 @@ def judged(
 ) -> Iterator[tuple[Film, dict[Key, Pair]]]:
     """Each film with both lungs as labelled and as every engine finds them, by the definition
     that the film labels, at the masks' own size; films of another definition are left out."""
-    judges = {key: Judge(engine) for key, engine in engines.items()}
+    judges = {key: Evaluator(engine) for key, engine in engines.items()}
     for film in films:
         held: Any = Held(film)
         pairs: dict[Key, Pair] = {}

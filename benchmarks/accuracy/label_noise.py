@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.accuracy.judge import add_film_options, films_of
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
-from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.metrics import overlap
 from pleura.runtime.open import open_weights
 
@@ -41,7 +41,7 @@ def main() -> None:
     add_film_options(parser)
     options = parser.parse_args()
     engine = open_weights()
-    judge = Judge(engine)
+    judge = Evaluator(engine)
     films = [
         {"id": film.id, "source": film.source, "split": film.split, **_scores(film, judge)}
         for film in films_of(options, "all")
@@ -56,7 +56,7 @@ def main() -> None:
     print(RESULT)
 
 
-def _scores(film: Film, judge: Judge) -> Record:
+def _scores(film: Film, judge: Evaluator) -> Record:
     """Dice of the lungs, and the share of the predicted heart that lies under the drawn lungs."""
     examined = judge.examine(film)
     lungs = next(pair for pair in examined.pairs if pair.structure == "lungs")

@@ -34,7 +34,7 @@ from pleura.core.arrays import Mask
 from pleura.core.masks.contours import outlines
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
-from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.metrics import score
 from pleura.lab.evaluate.perturbation import Perturbation, longer_side
 from pleura.lab.evaluate.robustness import PerturbedFilm
@@ -57,7 +57,7 @@ Numbers = dict[str, float]
 def main() -> None:
     options = _options()
     judges = {
-        path.stem: Judge(OnnxEngine(path.read_bytes(), threads=options.threads))
+        path.stem: Evaluator(OnnxEngine(path.read_bytes(), threads=options.threads))
         for path in options.weights
     }
     rows: dict[tuple[str, str, str], list[Numbers]] = defaultdict(list)
@@ -77,7 +77,7 @@ def main() -> None:
     print(RESULT)
 
 
-def _film_rows(film: Film, judge: Judge) -> Iterator[tuple[str, Numbers]]:
+def _film_rows(film: Film, judge: Evaluator) -> Iterator[tuple[str, Numbers]]:
     """The numbers of every structure that the film labels by the predicted definition."""
     known = {name: getattr(film, name) for name in Film.__dataclass_fields__}
     resized = PerturbedFilm(

@@ -4,10 +4,10 @@
 
 The films are those of the validation split of training, never test films. Each film is read once
 and given to every network. The first weights are the reference; the others are compared with them.
-Each network is cut, exported, opened and judged as `pleura evaluate` does it. Times are of the
-network alone, in fp32: the networks run in turn, and the least time of the rounds counts. The
-result names the network with the highest Dice of those at least 3 times as fast as the reference;
-`pleura export --head --side` makes it.
+Each network is cut at a head, exported, opened and evaluated as by `pleura evaluate`. Times are of
+the network alone, in fp32: the networks run in turn, and the least time of the rounds counts. The
+result names the network with the highest Dice among those that are at least 3 times as fast as the
+reference; `pleura export --head --side` makes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.accuracy.judge import add_film_options, judged, validation_films
 from benchmarks.speed.measure import interleaved, machine, write_result
 from benchmarks.speed.tables import write_tables
 from pleura.lab.evaluate.metrics import Scores, score
-from pleura.lab.train.export import Cut, export_checkpoint
+from pleura.lab.train.export import ExportPart, export_checkpoint
 from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
@@ -74,8 +74,8 @@ def _engines(options: argparse.Namespace) -> dict[Key, OnnxEngine]:
             for head in sorted(int(name) for name in network.head):
                 stride = network.pruned(head).architecture.stride
                 for side in (s for s in options.side or SIDES if s % stride == 0):
-                    cut, name = Cut(head=head, side=side), f"{weights.stem}-L{head}-{side}"
-                    path = export_checkpoint(weights, Path(folder), name=name, cut=cut)
+                    part, name = ExportPart(head=head, side=side), f"{weights.stem}-L{head}-{side}"
+                    path = export_checkpoint(weights, Path(folder), name=name, part=part)
                     engine = OnnxEngine(path.read_bytes(), threads=options.threads)
                     engines[weights.stem, head, side] = engine
     return engines

@@ -38,7 +38,7 @@ def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
     """
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
     recipe = replace(load_recipe(Path("default")), init="")
-    precision = Machine(accelerator="cpu").digits
+    precision = Machine(accelerator="cpu").resolved_precision
     mixed = precision == "bf16-mixed"
     network = fresh_network(recipe).train()
     if mixed:

@@ -104,7 +104,9 @@ def test_clean_up_gives_the_same_masks() -> None:
     small[1, 10:50, 28:58] = np.linspace(0.55, 0.9, 30)
     small[4, 20:55, 25:45] = 0.8
     maps = ProbabilityMaps(small, FRAME)
-    lazy, eager = (clean(each, CHANNELS) for each in (maps, ProbabilityMaps(FRAME.restore(small))))
+    lazy, eager = (
+        clean(given, CHANNELS) for given in (maps, ProbabilityMaps(FRAME.restore(small)))
+    )
     assert lazy.notes == eager.notes
     assert any("claimed by both" in note for note in lazy.notes)
     for name in ("right", "left"):

@@ -119,7 +119,7 @@ def _read_all(folder: Path) -> None:
         try:
             read_radiograph(data)
         except FilmError as error:
-            outcome = "refused"
+            outcome = "rejected"
             if "decoder" in str(error) and ("crashed" in str(error) or "stopped" in str(error)):
                 outcome = "decoder ended"
         except Exception as error:
@@ -165,7 +165,7 @@ def _count(counts: dict[str, Counter[str]], result: dict[str, object], seed: int
 
 
 def _print(counts: dict[str, Counter[str]]) -> None:
-    columns = ("inputs", "read", "refused", "decoder ended", *FAULTS)
+    columns = ("inputs", "read", "rejected", "decoder ended", *FAULTS)
     print("| film | " + " | ".join(columns) + " |")
     print("|" + "---|" * (len(columns) + 1))
     total: Counter[str] = Counter()

@@ -37,7 +37,7 @@ def test_each_caller_gets_its_own_maps_in_shared_batches(engine: OnnxEngine) -> 
         sizes.append(size)
         assert gate.wait(30)  # the first batch waits until the others have come
 
-    shared = SharedEngine(engine, most=4, seen=seen)
+    shared = SharedEngine(engine, most=4, on_batch=seen)
     batches = [squares(number) for number in range(12)]
     with ThreadPoolExecutor(12) as callers:
         asked = [callers.submit(shared.predict, batches[0])]

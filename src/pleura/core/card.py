@@ -17,24 +17,25 @@ CARD_KEY = "pleura"
 
 DEFINITIONS: tuple[Definition, ...] = ("field", "whole")
 
-COLDEST, HOTTEST = 0.05, 20.0
-"""Bounds of a temperature; beyond them all probabilities are 0 or 1, or all are 0.5."""
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+"""The bounds of a temperature. Below, all probabilities are near 0 or 1; above, all are near
+0.5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """How the weights were made, from which data, and their scores; stored in the weights file.
+    """Origin, data and scores of the weights, as stored in their file.
 
     Raises:
-        WeightsError: the channels or the side are not ones this version of Pleura can use.
+        WeightsError: this version of Pleura cannot use the channels, the side or another value.
     """
 
     name: str
     version: str
-    """Of the package that made the weights."""
+    """The version of the package that made the weights."""
 
     channels: tuple[str, ...]
-    """The maps the network gives, in order; each one of `KNOWN_CHANNELS`."""
+    """The maps that the network gives, in order; names of `KNOWN_CHANNELS`."""
 
     side: int
     """The input of the network is `side` x `side` pixels."""
@@ -85,10 +86,10 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Read a card; unknown keys are ignored.
+        """Read a card from JSON; unknown keys are ignored.
 
         Raises:
-            WeightsError: no JSON object, a key missing or of the wrong kind, unknown channels.
+            WeightsError: it is no JSON object, or a key is missing or has an invalid value.
         """
         given = _read_object(text)
         known = {key.name for key in fields(cls)}
@@ -98,10 +99,10 @@ class Card:
                 f"the weights' card lacks {', '.join(missing)}; it has "
                 f"{', '.join(sorted(given)) or 'nothing'}: export the weights again"
             )
-        for name, kind in _KINDS.items():
+        for name, kind in _TYPES.items():
             if name in given and not isinstance(given[name], kind):
                 raise WeightsError(
-                    f"the card's {name} must be {_NAMES[kind]}, got {given[name]!r}; "
+                    f"the card's {name} must be {_TYPE_NAMES[kind]}, got {given[name]!r}; "
                     "export the weights again"
                 )
         return cls(**{name: value for name, value in given.items() if name in known})
@@ -112,7 +113,7 @@ class Card:
         return json.dumps(plain, indent=1, allow_nan=False)
 
 
-_KINDS: dict[str, type] = {
+_TYPES: dict[str, type] = {
     "name": str,
     "version": str,
     "channels": list,
@@ -124,7 +125,7 @@ _KINDS: dict[str, type] = {
     "licence": str,
     "precision": str,
 }
-_NAMES: dict[type, str] = {str: "text", list: "a list of names", dict: "an object"}
+_TYPE_NAMES: dict[type, str] = {str: "text", list: "a list of names", dict: "an object"}
 
 
 def lung_channels(channels: tuple[str, ...], definition: Definition) -> tuple[str, ...]:
@@ -152,10 +153,12 @@ def _read_object(text: str) -> dict[str, Any]:
 
 def _check_temperature(temperature: object) -> None:
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if not number or not COLDEST <= float(temperature) <= HOTTEST:  # type: ignore[arg-type]
+    if not number or not (
+        LOWEST_TEMPERATURE <= float(temperature) <= HIGHEST_TEMPERATURE  # type: ignore[arg-type]
+    ):
         raise WeightsError(
-            f"the card's temperature must be a number from {COLDEST:g} to {HOTTEST:g}, "
-            f"got {temperature!r}; export the weights again"
+            f"the card's temperature must be a number from {LOWEST_TEMPERATURE:g} to "
+            f"{HIGHEST_TEMPERATURE:g}, got {temperature!r}; export the weights again"
         )
 
 

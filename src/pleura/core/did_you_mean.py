@@ -1,4 +1,4 @@
-"""The nearest known name for one that is not known, for messages."""
+"""The most similar known name for an unknown one, for messages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 __all__ = ["did_you_mean"]
 
 NEAR = 0.5
-"""Likeness (difflib's ratio) from which a known name is proposed for a wrong one."""
+"""The similarity (difflib's ratio) from which a known name is proposed for a wrong one."""
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, else all of them.
+    """The end of a message about an unknown name: the most similar known name, or all of them.
 
     Upper and lower case count as the same. Example: `did you mean 'mask'?`
     """

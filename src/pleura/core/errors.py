@@ -5,14 +5,14 @@ PleuraError
 │   ├── UnreadableFilm  an unknown file format, or a damaged file
 │   └── UnsuitableFilm  readable, but not a frontal chest radiograph we can work on
 ├── UsageError          an option, a path or a recipe is wrong
-│   └── DataError       a data set on disk is not what its layout promises
-├── OutputError         a file cannot be written: its name, its folder or the disk refuses it
+│   └── DataError       a data set on disk does not have what its layout requires
+├── OutputError         a file cannot be written: its name, its folder or the disk is the cause
 │   └── DiskFull        no space is left, or a quota is used up: no other file can be written either
 └── WeightsError        weights are missing, altered, or made for another network
 
-A message names what was met, what was expected, and what to do. `FilmError` is what a
-caller catches to skip a film; `PleuraError` is everything. Each class has an `exit_code`
-for the command line and an `http_status` for the service; a new class has those of its parent.
+A message states what was met, what was expected, and what to do. A caller catches `FilmError` to
+skip a film, and `PleuraError` to handle every error of Pleura. Each class has an `exit_code` for
+the command line and an `http_status` for the service; a new class takes those of its parent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PleuraError(Exception):
     def __init_subclass__(
         cls, *, exit_code: int | None = None, http_status: int | None = None
     ) -> None:
-        """Keep the answers given in the class statement; None leaves those of the parent."""
+        """Set the code and the status of the new class; None takes those of its parent."""
         super().__init_subclass__()
         cls.exit_code = cls.exit_code if exit_code is None else exit_code
         cls.http_status = cls.http_status if http_status is None else http_status
@@ -64,11 +64,11 @@ class UsageError(PleuraError, exit_code=2, http_status=400):
 
 
 class DataError(UsageError):
-    """A data set does not hold what its layout promises."""
+    """A data set on disk does not have what its layout requires."""
 
 
 class OutputError(PleuraError, http_status=507):
-    """A file cannot be written where it belongs."""
+    """A file cannot be written: its name, its folder or the disk is the cause."""
 
 
 class DiskFull(OutputError):

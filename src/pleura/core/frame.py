@@ -1,8 +1,8 @@
 """Fitting a film into the network's square, and restoring the maps to the film's size.
 
-A film is stretched to a square: both sides are resampled to S, whatever the aspect. So the network
-uses all of its S x S pixels, and a film from a clinic looks like those of the sets that were
-published as squares.
+A film is stretched to a square: both sides are resampled to S pixels, whatever the aspect ratio is.
+So the network uses all S x S pixels, and a film from a clinic looks like the films of data sets
+that were published as squares.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pleura.core.arrays import Mask, Pixels, Probabilities, Square
 from pleura.core.pixels.interpolate import Taps, taps, values
-from pleura.core.pixels.resample import Band, bands, reach, resample, resample_columns
+from pleura.core.pixels.resample import Band, bands, filter_support, resample, resample_columns
 
 __all__ = [
     "DARK_PERCENTILE",
@@ -30,34 +30,34 @@ __all__ = [
 
 
 DARK_PERCENTILE, LIGHT_PERCENTILE = 0.5, 99.5
-"""The range of grey that is scaled to [0, 1]. The collimator's edge and burnt-in letters lie
-outside of it; else they would leave the lungs little contrast."""
+"""The percentiles of the greys that are scaled to 0 and 1. The collimator's edge and burnt-in
+letters lie outside them; otherwise the lungs would have little contrast."""
 
 BLOCK = 128
-"""Rows restored or compared at a time. A block of them fits into the CPU's cache, which saves most
+"""The rows that are restored or compared at a time. They fit into the CPU's cache, which saves most
 of the time."""
 
-NEARLY = 1e-4
-"""The margin around a threshold in which a pixel of the square counts as unsure. It is more than
-rounding can change a mean of probabilities."""
+UNSURE_MARGIN = 1e-4
+"""A pixel of the square is unsure if it lies within this margin of the threshold. Rounding changes
+a mean of probabilities by less."""
 
-TIED = 1e-5
-"""The margin around a threshold in which a restored pixel is computed again in one fixed order: the
-most that rounding can change a mean of probabilities. A mean takes 26 x 26 values at most (a
-film of 32 pixels); each sum and product is rounded by 2**-24 of its value, which is at most 1. This
-is twice that bound."""
+TIE_MARGIN = 1e-5
+"""A restored pixel within this margin of the threshold is computed again, in one fixed order of
+operations. The margin is twice the largest effect of rounding on a mean of probabilities: a mean
+has 26 x 26 values at most (of a film of 32 pixels), and each sum and product, at most 1, is rounded
+by 2**-24 of its value."""
 
-ROUNDING = 1e-5
-"""The smallest spread of greys, over their size, of a film that is not flat. A smaller spread is
-rounding in float32."""
+FLAT_SPREAD = 1e-5
+"""The largest spread of the greys of a flat film, relative to the greys. So small a spread comes
+from rounding in float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A film of height x width pixels inside a square of `side`.
 
-    `fit` and `restore` are each other's inverse up to resampling; no other code depends on how
-    the square was filled.
+    `restore` is the inverse of `fit`, up to resampling. No other code depends on how a film is
+    placed in the square.
     """
 
     height: int
@@ -66,11 +66,11 @@ class Frame:
 
     def fit(self, pixels: Pixels) -> Square:
         """(H, W) -> (1, S, S), area-averaged where the film is larger than the square."""
-        with np.errstate(invalid="ignore"):  # values that are not finite stay; the caller checks
+        with np.errstate(invalid="ignore"):  # the caller checks for values that are not finite
             return resample(pixels, (self.side, self.side))[None]
 
     def restore(self, maps: Probabilities) -> Probabilities:
-        """(C, S, S) -> (C, H, W). Restore probabilities, then threshold; never the reverse."""
+        """(C, S, S) -> (C, H, W). Restore probabilities before you apply a threshold."""
         restored = np.empty((len(maps), self.height, self.width), dtype=np.float32)
         down, across = self._taps()
         for small, large in zip(maps, restored, strict=True):
@@ -88,33 +88,37 @@ class Frame:
     def above(self, small: Probabilities, threshold: float) -> Mask:
         """(S, S) -> (H, W) bool: `restore(...) >= threshold`, with no map of the film's size.
 
-        A restored value is a mean of its neighbours in the square. Where all of these reach the
-        threshold, or none does, it is not computed. Elsewhere a quick product of matrices decides.
-        Where its result is so near the threshold that rounding could change the answer, the value
-        is restored as `restore` does.
+        A restored value is a mean of neighbours in the square. It is not computed where all
+        neighbours reach the threshold, or none does. Elsewhere a product of matrices, which is
+        quick, gives the value. If that value is so near the threshold that rounding could decide,
+        it is computed again as `restore` does.
         """
         if small.shape == (self.height, self.width):
             same: Mask = small >= threshold
             return same
         mask = np.zeros((self.height, self.width), dtype=np.bool_)
-        near, sure = small >= threshold - NEARLY, small >= threshold + NEARLY
-        if not near.any():
+        may_reach = small >= threshold - UNSURE_MARGIN
+        surely_reaches = small >= threshold + UNSURE_MARGIN
+        if not may_reach.any():
             return mask
         wide = resample_columns(small, self.width)
-        read = reach(self.side, self.width)
+        support = filter_support(self.side, self.width)
         for strip in _strips(self.side, self.height):
-            around = slice(strip[0].around.start, strip[-1].around.stop)
-            reached = near[around].any(axis=0)
-            if not reached.any():
+            around = slice(strip[0].old_pixels.start, strip[-1].old_pixels.stop)
+            some = may_reach[around].any(axis=0)
+            if not some.any():
                 continue
-            rows = slice(strip[0].place.start, strip[-1].place.stop)
-            known = np.add(reached, sure[around].all(axis=0), dtype=np.int8)  # 0 none, 2 all
+            rows = slice(strip[0].new_pixels.start, strip[-1].new_pixels.stop)
+            state = np.add(some, surely_reaches[around].all(axis=0), dtype=np.int8)  # 0 none, 2 all
             done, tied = 0, []
-            for begin, end, all_reach in [*_settled(known, *read), (self.width, self.width, 0)]:
+            for begin, end, all_reach in [
+                *_certain_runs(state, *support),
+                (self.width, self.width, 0),
+            ]:
                 if done < begin:
                     block = _restored(strip, wide[:, done:begin])
-                    doubtful = _compare(block, threshold, mask[rows, done:begin])
-                    tied += [doubtful + np.array([[rows.start], [done]])] if doubtful.size else []
+                    ties = _compare(block, threshold, mask[rows, done:begin])
+                    tied += [ties + np.array([[rows.start], [done]])] if ties.size else []
                 if all_reach:
                     mask[rows, begin:end] = True
                 done = end
@@ -136,48 +140,49 @@ class Frame:
 
 def _restored(strip: Sequence[Band], wide: Probabilities) -> Probabilities:
     """(S, n) -> (m, n): the strip's rows, up to rounding."""
-    start = strip[0].place.start
-    block = np.empty((strip[-1].place.stop - start, wide.shape[1]), np.float32)
+    start = strip[0].new_pixels.start
+    block = np.empty((strip[-1].new_pixels.stop - start, wide.shape[1]), np.float32)
     for band in strip:
-        band.rows(wide, out=block[band.place.start - start : band.place.stop - start])
+        band.rows(wide, out=block[band.new_pixels.start - start : band.new_pixels.stop - start])
     return block
 
 
 def _compare(block: Probabilities, threshold: float, into: Mask) -> NDArray[np.intp]:
     """Write into `into` which pixels of `block` reach the threshold.
 
-    Returns (2, N): rows and columns of those that are too near to be sure.
+    Returns (2, N): rows and columns of the pixels within `TIE_MARGIN` of the threshold.
     """
-    np.greater_equal(block, threshold + TIED, out=into)
-    doubtful = block >= threshold - TIED
-    doubtful ^= into
-    return np.stack(np.nonzero(doubtful))
+    np.greater_equal(block, threshold + TIE_MARGIN, out=into)
+    ties = block >= threshold - TIE_MARGIN
+    ties ^= into
+    return np.stack(np.nonzero(ties))
 
 
 @lru_cache(maxsize=64)
 def _strips(old: int, new: int) -> tuple[tuple[Band, ...], ...]:
     """The bands of a line, in groups of at most `BLOCK` pixels."""
-    every = bands(old, new)
-    together = max(1, BLOCK // (every[0].place.stop - every[0].place.start))
-    return tuple(every[at : at + together] for at in range(0, len(every), together))
+    all_bands = bands(old, new)
+    first = all_bands[0].new_pixels
+    per_strip = max(1, BLOCK // (first.stop - first.start))
+    return tuple(all_bands[at : at + per_strip] for at in range(0, len(all_bands), per_strip))
 
 
-def _settled(
-    known: NDArray[np.int8], first: NDArray[np.intp], last: NDArray[np.intp]
+def _certain_runs(
+    state: NDArray[np.int8], first: NDArray[np.intp], last: NDArray[np.intp]
 ) -> list[tuple[int, int, bool]]:
     """The runs of new columns that need no computing: begin, end, whether all reach the threshold.
 
-    `known` is (S,): of the old columns, 0 where no pixel reaches it, 1 for some, 2 for all. `first`
-    and `last` are `reach` of the columns.
+    `state` is (S,), of the old columns: 0 if no pixel reaches the threshold, 1 if some do, 2 if all
+    do. `first` and `last` are the `filter_support` of the columns.
     """
-    ends = np.flatnonzero(np.diff(known)) + 1
-    begins, ends = np.concatenate(([0], ends)), np.append(ends, len(known))
-    pick = known[begins] != 1
+    ends = np.flatnonzero(np.diff(state)) + 1
+    begins, ends = np.concatenate(([0], ends)), np.append(ends, len(state))
+    pick = state[begins] != 1
     begins, ends = begins[pick], ends[pick]
     runs = zip(
         np.searchsorted(first, begins).tolist(),
         np.searchsorted(last, ends).tolist(),
-        (known[begins] == 2).tolist(),
+        (state[begins] == 2).tolist(),
         strict=True,
     )
     return [run for run in runs if run[0] < run[1]]
@@ -192,7 +197,7 @@ def dark_and_light(values: NDArray[np.float32]) -> tuple[np.float64, np.float64]
 def normalise(square: Square) -> Square:
     """Scale to [0, 1] between two percentiles of the square; a flat square becomes 0."""
     dark, light = dark_and_light(square.ravel())
-    if light - dark <= ROUNDING * max(abs(dark), abs(light)):
+    if light - dark <= FLAT_SPREAD * max(abs(dark), abs(light)):
         return np.zeros_like(square)
     scaled = square - dark
     scaled /= light - dark
@@ -202,11 +207,11 @@ def normalise(square: Square) -> Square:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbabilityMaps:
-    """(C, H, W) float32 in [0, 1], one map a channel, at the film's own size.
+    """(C, H, W) float32 in [0, 1], one map for each channel, at the film's own size.
 
-    The output of the network, (C, S, S), is stored with the film's frame, and a map is restored
-    each time it is indexed: a film of 20 megapixels takes 80 MB a channel. Keep a map that you
-    need twice. `maps[0]` is the first channel, (H, W); numpy's functions get all of them.
+    Only the output of the network, (C, S, S), is stored. A map is restored each time it is indexed,
+    because a film of 20 megapixels takes 80 MB a channel. Keep a map that you need twice. `maps[0]`
+    is the first channel, (H, W); a function of numpy gets all channels.
     """
 
     stored: Probabilities

@@ -50,7 +50,7 @@ def feature_names(definitions: Iterable[str], *, heart: bool) -> tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """log(1 - Dice) = intercept + slope x doubt, fitted where the Dice is known."""
+    """log(1 - Dice) = intercept + slope x uncertainty, fitted on films with a known Dice."""
 
     intercept: float
     slope: float
@@ -58,12 +58,12 @@ class Estimate:
     """An estimated Dice below this gives the verdict `review`."""
 
     def __post_init__(self) -> None:
-        _check(self.slope > 0, "slope must be positive: more doubt, less Dice")
+        _check(self.slope > 0, "slope must be positive: the Dice falls as the uncertainty rises")
         _check(0 <= self.poor <= 1, "poor must be a Dice in [0, 1]")
 
-    def dice(self, doubt: float) -> float:
-        """Estimated Dice in [0, 1]; it falls as `Features.doubt` rises."""
-        return float(np.clip(1 - np.exp(self.intercept + self.slope * doubt), 0, 1))
+    def dice(self, uncertainty: float) -> float:
+        """Estimated Dice in [0, 1]; it falls as `Features.uncertainty` rises."""
+        return float(np.clip(1 - np.exp(self.intercept + self.slope * uncertainty), 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ class Usual:
     """A distance beyond this gives the verdict `review`."""
 
     strange: float
-    """A distance beyond this is no frontal chest film."""
+    """Beyond this distance a picture is no frontal chest film."""
 
     unsure: float
-    """`FilmFeatures.unsure` beyond this is no frontal chest film either."""
+    """Beyond this `FilmFeatures.unsure` a picture is no frontal chest film either."""
 
     def __post_init__(self) -> None:
         known = len(self.mean)
@@ -99,11 +99,11 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceValues:
-    """The reference values of one definition; None where too few films were there to fit them."""
+    """The reference values of one definition; None where there were too few films to fit them."""
 
     estimate: Estimate | None = None
     usual: Usual | None = None
-    """Of the film: the same for each definition."""
+    """Those of a film, which are the same for each definition."""
 
 
 def read_reference_values(on_card: Mapping[str, Any], definition: str) -> ReferenceValues:
@@ -158,6 +158,6 @@ def _plain(value: Any) -> Any:
     return float(value)
 
 
-def _check(true: bool, what: str) -> None:
-    if not true:
-        raise ValueError(what)
+def _check(is_valid: bool, message: str) -> None:
+    if not is_valid:
+        raise ValueError(message)

@@ -1,4 +1,4 @@
-"""The nouns: a film, its masks, measurements and quality, and the segmentation that holds them.
+"""The main types: a film, its masks, measurements and quality, and the segmentation of a film.
 
 Axis order is (row, column) everywhere; row 0 is the top, column 0 the viewer's left.
 Right and left are the patient's: in a standard frontal film the right lung lies on the
@@ -28,7 +28,7 @@ class Spacing:
     """Between columns (horizontal), mm."""
 
     source: str
-    """Where the number comes from, e.g. a DICOM attribute's keyword, or `user`."""
+    """The origin of the numbers, such as the keyword of a DICOM attribute, or `user`."""
 
     def __post_init__(self) -> None:
         if not (0 < self.row_mm < np.inf and 0 < self.col_mm < np.inf):
@@ -40,7 +40,7 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
-    """A film, decoded; it carries no identity of a patient."""
+    """A decoded film, without the identity of a patient."""
 
     pixels: Pixels
     spacing: Spacing | None = None
@@ -48,11 +48,15 @@ class Radiograph:
     """`PA`, `AP`, `LL`, ...; None if the file does not give it."""
 
     notes: tuple[str, ...] = ()
-    """What was assumed or corrected while the file was decoded, for the user to read."""
+    """Sentences for the user on what was assumed or corrected while the file was decoded."""
 
     doubts: tuple[str, ...] = ()
-    """Why a result of this film needs a look, as codes of `core.quality.verdict.DOUBTS`, from the
-    file's own header: it is mirrored, for one."""
+    """Doubts from the file's header, as codes of `core.quality.verdict.DOUBTS`; for example, the
+    film is mirrored."""
+
+    mirrored: bool = False
+    """By its header the film is stored mirrored: it is mirrored for the network, and masks lie on
+    the film as it is stored."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
@@ -126,7 +130,8 @@ class Provenance:
     engine: str
     definition: Definition
     flip: bool = False
-    """The film was mirrored left to right for the network; masks lie on the film as it is."""
+    """Whether the film was mirrored left to right for the network; masks lie on the film as it
+    is."""
 
     edited: str | None = None
     """Who edited the masks by hand and when; None if nobody did."""
@@ -134,13 +139,13 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A reason to look at a result before it is used."""
+    """A reason to check a result before it is used."""
 
     code: str
     """One of `core.quality.verdict.DOUBTS`, for machines: stable."""
 
     text: str
-    """One sentence for people: what is unusual, and what to do."""
+    """One sentence for the user: what is unusual, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,8 @@ class Quality:
     """Why the verdict is not `ok`, most serious first; empty if it is `ok`."""
 
     heart: HeartQuality | None = None
-    """Of the heart; the other fields are of the lungs. None where the weights have no heart."""
+    """The verdict on the heart; the other fields are about the lungs. None if the weights have no
+    heart channel."""
 
     @property
     def gives_ratio(self) -> bool:
@@ -177,7 +183,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LungMasks:
-    """The masks of one film, right and left disjoint, and what was changed to get them."""
+    """The masks of one film, and notes on what clean-up changed. Right and left are disjoint."""
 
     right: Mask
     left: Mask
@@ -185,7 +191,7 @@ class LungMasks:
     """None where the weights have no heart channel."""
 
     notes: tuple[str, ...] = ()
-    """The changes of clean-up, for the user to read."""
+    """Sentences for the user on the changes of clean-up."""
 
     @property
     def both(self) -> Mask:
@@ -207,7 +213,7 @@ class Segmentation:
     measurements: Measurements
     provenance: Provenance
     quality: Quality
-    """Look at masks whose verdict is not `ok` before you use them."""
+    """Check masks whose verdict is not `ok` before you use them."""
 
     @property
     def mask(self) -> Mask:
@@ -231,7 +237,7 @@ class Segmentation:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed while the film was read, and what clean-up changed."""
+        """Sentences on what was assumed while the film was read, and on what clean-up changed."""
         return (*self.radiograph.notes, *self.lungs.notes)
 
     def to_dict(self) -> dict[str, Any]:

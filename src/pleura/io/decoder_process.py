@@ -104,6 +104,7 @@ class _Reply:
             view=self.fields["view"],
             notes=tuple(self.fields["notes"]),
             doubts=tuple(self.fields["doubts"]),
+            mirrored=self.fields["mirrored"],
         )
         return DecodedFilm(
             radiograph,

@@ -142,6 +142,7 @@ def _fields(film: DecodedFilm) -> dict[str, Any]:
         "view": radiograph.view,
         "notes": radiograph.notes,
         "doubts": radiograph.doubts,
+        "mirrored": radiograph.mirrored,
         "uid": film.uid,
         "no_header": None if film.no_header is None else _failed(film.no_header),
     }

@@ -25,7 +25,7 @@ class ReadOptions:
     """How a film is read, whatever its format."""
 
     most_pixels: int = MOST_PIXELS
-    """A film with more pixels is refused before it is decoded."""
+    """A film with more pixels is rejected before it is decoded."""
 
     photographs: bool = False
     """Whether colour photographs of films are read too."""

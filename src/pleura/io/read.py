@@ -53,7 +53,7 @@ def read_radiograph(
 
     Returns pixels (H, W) float32 in the file's own grey values, brighter = denser; spacing in mm
     and view if the file states them; notes on what was unusual or assumed. A file that states
-    more than `most_pixels` is refused before it is decoded. A colour photograph is refused after
+    more than `most_pixels` is rejected before it is decoded. A colour photograph is rejected after
     that, unless `photographs` is set.
 
     Raises `UnreadableFilm` (not an image, or damaged) or `UnsuitableFilm` (an image, but not a

@@ -1,1 +1,1 @@
-"""The networks, their weights files, and their export to ONNX."""
+"""The networks, their weights files, export to ONNX, and quantisation."""

@@ -1,4 +1,4 @@
-"""Reading and writing weights as safetensors files, which hold the card too."""
+"""Reading and writing weights as .safetensors files, which contain the card."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def from_safetensors(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of the file: 8 bytes of length, then JSON (the format's layout)."""
+    """The metadata of a .safetensors file: its header is 8 bytes of length, then JSON."""
     length = int.from_bytes(data[:8], "little")
     metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
     return metadata

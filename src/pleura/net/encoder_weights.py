@@ -21,7 +21,7 @@ IMAGENET_URL = "https://download.pytorch.org/models/vgg13_bn-abd245e5.pth"
 """torchvision's VGG13_BN_Weights.IMAGENET1K_V1."""
 
 CHECKSUM = re.compile(r"(?:-([0-9a-f]{8,64})\.pth|#sha256=([0-9a-f]{8,64}))$")
-"""The first digits of the file's SHA-256: in its name, as by torch, or behind the URL."""
+"""The first digits of the file's SHA-256: in its name, as torch writes it, or after the URL."""
 
 log = logging.getLogger(__name__)
 
@@ -29,21 +29,21 @@ log = logging.getLogger(__name__)
 def load_encoder(network: Backbone, source: str) -> None:
     """Copy an encoder's public weights into a network whose encoder is `vgg13_bn`.
 
-    `source` is `imagenet`, a path, or a URL; a file holds torchvision's `features.N.*` tensors.
-    Its classifier is not used. A downloaded file is kept in the user's cache, and checked each
-    time against the SHA-256 in its name (`NAME-HEX.pth`) or behind its URL (`#sha256=HEX`).
+    `source` is `imagenet`, a path, or a URL of a file with torchvision's `features.N.*` tensors;
+    its classifier is not used. A downloaded file is kept in the user's cache. At each use it is
+    checked against the SHA-256 in its name (`NAME-HEX.pth`) or after its URL (`#sha256=HEX`).
 
     Raises:
-        UsageError: the network has another encoder, there is no such file, the URL has no
+        UsageError: the network has another encoder, the file does not exist, the URL has no
             checksum, or it cannot be reached.
-        WeightsError: the file is damaged, or holds another network.
+        WeightsError: the file is damaged, or is of another network.
     """
     if network.architecture.encoder != "vgg13_bn" or not network.architecture.batch_norm:
         raise UsageError(
             "encoder_weights need encoder = 'vgg13_bn' and batch_norm = true in [network]; "
             f"got encoder {network.architecture.encoder!r}"
         )
-    public_tensors = _read(_local(source))
+    public_tensors = _read(_local_path(source))
     names = public_names(network)
     missing = [public for public in names if public not in public_tensors]
     if missing:
@@ -65,24 +65,24 @@ def load_encoder(network: Backbone, source: str) -> None:
 def public_names(network: Backbone) -> dict[str, str]:
     """Torchvision's name -> our name, for every tensor of the encoder column.
 
-    torchvision numbers the layers through all stages, and counts the pooling after each.
+    torchvision numbers the layers of all stages in one sequence, and counts the pooling layers.
     """
     names: dict[str, str] = {}
     number = 0
     for i, stage in enumerate(network.encoder):
         assert isinstance(stage, nn.Sequential)
         for k, layer in enumerate(stage):
-            # Files of PyTorch before 0.4.1 have no count of batches, which is not needed.
+            # Files of PyTorch before 0.4.1 have no count of batches. It is not needed.
             for tensor in sorted(layer.state_dict().keys() - {"num_batches_tracked"}):
                 names[f"features.{number + k}.{tensor}"] = f"{i}.{k}.{tensor}"
         number += len(stage) + 1
     return names
 
 
-def _local(source: str) -> Path:
+def _local_path(source: str) -> Path:
     url = IMAGENET_URL if source == "imagenet" else source
     if urlsplit(url).scheme in ("http", "https"):
-        return _fetched(url)
+        return _download(url)
     if not Path(source).is_file():
         raise UsageError(
             f"{source}: no such file; encoder_weights is none, imagenet, a path or a URL"
@@ -90,7 +90,7 @@ def _local(source: str) -> Path:
     return Path(source)
 
 
-def _fetched(url: str) -> Path:
+def _download(url: str) -> Path:
     checksum = CHECKSUM.search(url)
     if not checksum:
         raise UsageError(

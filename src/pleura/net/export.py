@@ -18,13 +18,13 @@ from pleura.net.unetplusplus import Head, UNet, UNetPlusPlus
 
 __all__ = ["Probabilities", "to_onnx", "with_card", "with_temperature"]
 
-DIVISOR = "temperature"
+TEMPERATURE = "temperature"
 """The name of the constant in the graph that divides the logits."""
 
-_CHATTY = ("torch.onnx", "onnxscript", "onnx_ir")
+_EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 
 OPSET = 18
-"""The ONNX opset: all engines of the last years read it, and it has all operators used here."""
+"""The ONNX opset. All current engines read it, and it has all operators that are used here."""
 
 
 class Probabilities(nn.Module):
@@ -48,8 +48,8 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     was_training = network.training
     graph = Probabilities(_with_plain_heads(network)).eval()
     example = torch.zeros(2, 1, card.side, card.side)
-    with warnings.catch_warnings(), quiet(*_CHATTY, below=logging.ERROR):
-        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+    with warnings.catch_warnings(), quiet(*_EXPORTER_LOGGERS, below=logging.ERROR):
+        warnings.simplefilter("ignore")  # warnings about the exporter's own code
         program = torch.onnx.export(
             graph,
             (example,),
@@ -68,16 +68,16 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
 
 def _with_plain_heads(network: UNetPlusPlus | UNet) -> UNetPlusPlus | UNet:
     """A copy whose heads are single convolutions."""
-    twin = copy.deepcopy(network)
-    for parent in list(twin.modules()):
+    copied = copy.deepcopy(network)
+    for parent in list(copied.modules()):
         for name, part in list(parent.named_children()):
             if isinstance(part, Head):
                 setattr(parent, name, part.plain())
-    return twin
+    return copied
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph without the exporter's metadata, which has stack traces and paths."""
+    """The graph without the exporter's metadata, which contains stack traces and paths."""
     graph = model.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
         del part.metadata_props[:]
@@ -92,8 +92,8 @@ def with_card(weights: bytes, card: Card) -> bytes:
 def with_temperature(weights: bytes, card: Card) -> bytes:
     """The ONNX file `weights` with `card`, its logits divided by the card's temperature.
 
-    It replaces an earlier temperature. In the graph it takes no time; as arithmetic on
-    probabilities it would take a fifth of the network's time.
+    It replaces an earlier temperature. A division in the graph takes no measurable time. Arithmetic
+    on the probabilities would take a fifth of the network's time.
 
     Raises:
         WeightsError: the graph does not end with a sigmoid.
@@ -107,13 +107,13 @@ def with_temperature(weights: bytes, card: Card) -> bytes:
             "these weights do not end with a sigmoid, so no temperature can divide their logits; "
             "take a file that `pleura export` wrote"
         )
-    value = onnx.numpy_helper.from_array(np.array(card.temperature, np.float32), DIVISOR)
+    value = onnx.numpy_helper.from_array(np.array(card.temperature, np.float32), TEMPERATURE)
     for constant in graph.initializer:
-        if constant.name == DIVISOR:
+        if constant.name == TEMPERATURE:
             constant.CopyFrom(value)
             return _with_metadata(model, card)
     graph.initializer.append(value)
-    divided = onnx.helper.make_node("Div", [last.input[0], DIVISOR], ["tempered_logits"])
+    divided = onnx.helper.make_node("Div", [last.input[0], TEMPERATURE], ["tempered_logits"])
     graph.node.insert(list(graph.node).index(last), divided)
     last.input[0] = "tempered_logits"
     return _with_metadata(model, card)

@@ -1,4 +1,4 @@
-"""Suppresses log records of libraries during training, export and downloads."""
+"""Suppressing log records of libraries during training, export and downloads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["quiet"]
 
 @contextmanager
 def quiet(*loggers: str | logging.Logger, below: int = logging.WARNING) -> Iterator[None]:
-    """Inside the block the loggers pass on no record below a level; `""` is the root logger.
+    """Inside the block the loggers drop records below a level; `""` is the root logger.
 
-    On the use side this is `pleura.io.library_logs`, which spares the records of other threads.
+    It acts on all threads. `pleura.io.library_logs`, for the reading of films, acts on one thread.
     """
     silenced = [
         logging.getLogger(logger) if isinstance(logger, str) else logger for logger in loggers

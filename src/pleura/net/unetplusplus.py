@@ -1,4 +1,4 @@
-"""UNet++ and U-Net in torch, by the papers.
+"""UNet++ and U-Net in torch, as in the papers.
 
 Zhou et al. 2018 (arXiv:1807.10165, section 3.1 and figure 1a) and Zhou et al. 2020
 (arXiv:1912.05074). In their notation, node X[i, j] lies at depth i (side S / 2**i,
@@ -53,12 +53,12 @@ class Architecture:
 
     fold: int = 1
     """Each `fold` x `fold` square of pixels becomes the channels of one pixel, and each head gives
-    as many logits (Shi et al. 2016, arXiv:1609.05158). With 2 a film of 512 px is computed at 256,
-    with a quarter of the work. The paper's network has 1."""
+    as many logits (Shi et al. 2016, arXiv:1609.05158). With 2, a film of 512 px is computed at 256
+    px, with a quarter of the operations. The paper's network has 1."""
 
     smooth: int = 0
-    """Radius in pixels of a fixed binomial filter over each head's logits; see `Head`. A head of
-    1 x 1 decides about each pixel alone, which leaves outlines ragged. The paper has none: 0."""
+    """Radius in pixels of a fixed binomial filter over each head's logits. Without it a head
+    decides each pixel separately, and outlines are ragged. The paper's network has no filter: 0."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -128,9 +128,9 @@ def conv_pair(channels_in: int, channels_out: int, *, batch_norm: bool) -> nn.Se
 class Head(nn.Conv2d):
     """A 1 x 1 convolution from the finest row to logits, and a filter that smooths the logits.
 
-    The filter is the binomial one of radius `smooth` (2: 1 4 6 4 1, both ways), at the side of the
-    image: it also mixes the logits of folded pixels. Both together are one convolution whose
-    weights follow from the 1 x 1 ones, so that only these are learned and stored.
+    The filter is binomial with radius `smooth` (2: 1 4 6 4 1, in both directions), in pixels of the
+    image, so it also mixes the logits of folded pixels. Convolution and filter are computed as one
+    convolution. Its weights follow from the 1 x 1 weights, and only these are learned and stored.
     """
 
     spread: Tensor
@@ -146,7 +146,7 @@ class Head(nn.Conv2d):
         return functional.conv2d(features, weight, bias, padding=weight.shape[-1] // 2)
 
     def smoothed(self) -> tuple[Tensor, Tensor]:
-        """Weight (channels_out * fold**2, widths[0], K, K) and bias of the whole."""
+        """Weight (channels_out * fold**2, widths[0], K, K) and bias of convolution with filter."""
         if self.spread.shape[-1] == 1:  # no smoothing
             return self.weight, self.bias_of()
         parts = self.fold**2
@@ -156,12 +156,12 @@ class Head(nn.Conv2d):
         return wide.flatten(0, 1), bias.flatten()
 
     def bias_of(self) -> Tensor:
-        """The bias, which a head always has."""
+        """The bias; every head has one."""
         assert self.bias is not None
         return self.bias
 
     def plain(self) -> nn.Conv2d:
-        """The same as one convolution, for export."""
+        """Convolution and filter as one plain convolution, for export."""
         weight, bias = (part.detach() for part in self.smoothed())
         size = weight.shape[-1]
         conv = nn.Conv2d(self.in_channels, self.out_channels, size, padding=size // 2)
@@ -170,14 +170,15 @@ class Head(nn.Conv2d):
 
 
 def binomial(fold: int, radius: int) -> Tensor:
-    """(fold**2, fold**2, K, K): how much each folded pixel takes from each of its neighbours.
+    """The filter for folded pixels, (fold**2, fold**2, K, K).
 
-    Entry [s, t, y, x] is the share that pixel s of a cell takes from pixel t of the cell y - K//2
-    rows down and x - K//2 columns right; s and t count as `pixel_shuffle` does.
+    Entry [s, t, y, x] is the weight of pixel t of one cell for pixel s of another cell. The cell of
+    t lies y - K//2 rows lower and x - K//2 columns farther right; s and t count as in
+    `pixel_shuffle`.
     """
     line = torch.tensor([math.comb(2 * radius, k) / 4**radius for k in range(2 * radius + 1)])
     reach = -(-radius // fold)
-    cells = torch.zeros(fold, fold, 2 * reach + 1)  # one axis: to, from, cell
+    cells = torch.zeros(fold, fold, 2 * reach + 1)  # of one axis: target, source, cell
     for to in range(fold):
         for step, share in enumerate(line, start=-radius):
             cell, place = divmod(to + step, fold)
@@ -219,7 +220,7 @@ class Backbone(nn.Module):
         return functional.pixel_unshuffle(scaled, fold) if fold > 1 else scaled
 
     def new_head(self) -> Head:
-        """From the finest row to the logits."""
+        """A new head, from the finest row to the logits."""
         return Head(self.architecture)
 
     def unfold(self, logits: Tensor) -> Tensor:
@@ -248,7 +249,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class UNetPlusPlus(Backbone):
-    """UNet++ with heads L1..Ln, or with the last head only, without deep supervision."""
+    """UNet++ with heads L1..Ln, or only with the last head if there is no deep supervision."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -267,8 +268,8 @@ class UNetPlusPlus(Backbone):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, channels_in, S, S) in [0, 1] -> logits (N, channels_out, S, S), one per head.
 
-        S is a multiple of `architecture.stride`. The last is the result; the others are for deep
-        supervision and pruning.
+        S is a multiple of `architecture.stride`. The last logits are the result; the others are for
+        deep supervision and pruning.
         """
         x: dict[tuple[int, int], Tensor] = {}
         below, levels = self.scale(image), self.architecture.levels
@@ -284,8 +285,8 @@ class UNetPlusPlus(Backbone):
     def pruned(self, level: int) -> UNetPlusPlus:
         """The sub-network of head L`level`: the nodes that this head needs.
 
-        It is the UNet++ of the first `level + 1` widths with one head, with the same names. So its
-        architecture describes it, and it is saved, read and exported like any other network.
+        It is a UNet++ with the first `level + 1` widths and one head; its tensors keep their names.
+        So it is saved, read and exported like any other network.
 
         Raises `UsageError` if there is no such head.
         """

@@ -50,12 +50,12 @@ class Anatomy:
     """The anatomy and position of one drawn person; lengths in mm."""
 
     scale: float
-    """Magnification on the film: a little over 1, since the rays diverge."""
+    """Magnification on the film: a little over 1, because the rays diverge."""
 
     shift_x: float
     shift_y: float
     lean: float
-    """Sideways shift for each mm of height, of a leaning person."""
+    """Sideways shift for each mm of height, if the person leans."""
 
     apex: float
     """y of the apices of the lungs."""
@@ -77,7 +77,7 @@ class Anatomy:
     """Thickness of the chest wall outside the ribs, front and back together."""
 
     heart: float
-    """Size of the heart; with 1 it is a little less than half as wide as the chest."""
+    """Size of the heart; at 1 its width is a little less than half of the chest's."""
 
     heart_tilt: float
     """Angle of the heart's long axis below the horizontal, radians."""
@@ -89,20 +89,20 @@ class Anatomy:
     """Thickness of each breast."""
 
     rib_slope: float
-    """Slope of the ribs; 1 is usual."""
+    """Slope of the ribs, relative to the usual one."""
 
     arm: float
     """Vertical distance from the shoulder to the end of the arm."""
 
-    bowel: int
-    """Random seed of the air in stomach and bowel."""
+    bowel_seed: int
+    """Random seed of the gas bubbles in stomach and bowel."""
 
-    air: float
-    """Density of the lung relative to water."""
+    lung_density: float
+    """Density of lung tissue relative to water."""
 
     @classmethod
     def of(cls, seed: int) -> Anatomy:
-        """A random person for a seed."""
+        """The anatomy of a random person, drawn with a seed."""
         rng = np.random.default_rng((seed, 1))
         dome = rng.normal(292, 8)
         return cls(
@@ -123,8 +123,8 @@ class Anatomy:
             breast=float(max(0, rng.normal(0, 14))),
             rib_slope=rng.normal(1.0, 0.1),
             arm=rng.normal(130, 35),
-            bowel=int(rng.integers(1 << 30)),
-            air=rng.normal(0.27, 0.02),
+            bowel_seed=int(rng.integers(1 << 30)),
+            lung_density=rng.normal(0.27, 0.02),
         )
 
 
@@ -191,18 +191,18 @@ class Thorax:
     def lung_mm(self) -> Map:
         """(H, W): length of beam inside the lung, also in front of and behind the heart."""
         rim = np.clip((self._cage_half - self._lateral) / 62, 0, 1)
-        room = 2 * self._depth * np.sqrt(1 - (1 - rim) ** 2)
+        length = 2 * self._depth * np.sqrt(1 - (1 - rim) ** 2)
         top = np.sqrt(np.clip(1 - self._apex_position**2, 0, 1))
-        near = np.clip((self.grid.y - self.anatomy.apex) / 70, 0, 1)
-        room *= near + (1 - near) * top
+        below_apex = np.clip((self.grid.y - self.anatomy.apex) / 70, 0, 1)
+        length *= below_apex + (1 - below_apex) * top
         within = np.clip(1 - self._lateral / self._mediastinum, 0, 1)
         middle = 1.85 * self._depth * np.sqrt(1 - (1 - within) ** 4)
         heart = 1.77 * self.anatomy.depth * np.sqrt(np.clip(1 - self._heart**4, 0, 1))
-        room -= np.hypot(middle, heart)
+        length -= np.hypot(middle, heart)
         # The dome fills the cavity from its middle outwards, and the lung surrounds it.
         above = 1 - np.clip(self._below_diaphragm / 40, 0, 1)
-        room *= 1 - np.sqrt(1 - above**3)
-        return np.where(self._cavity(), np.maximum(room, 0), 0)
+        length *= 1 - np.sqrt(1 - above**3)
+        return np.where(self._cavity(), np.maximum(length, 0), 0)
 
     def body_mm(self) -> Map:
         """(H, W): length of beam inside the skin, lungs included."""
@@ -218,13 +218,13 @@ class Thorax:
         return thickness
 
     def air_mm(self) -> Map:
-        """(H, W): length of beam inside air outside the lungs: trachea, stomach, bowel."""
+        """(H, W): length of beam inside air outside the lungs: trachea, bronchi, stomach, bowel."""
         x, y, a = self.grid.x, self.grid.y, self.anatomy
         fork = (-3.0, a.apex + 92)
         trachea = _capsule(x, y, ((0, -60), fork), (8.5, 8))
         for end, radius in (((-22, a.apex + 110), 7), ((24, a.apex + 112), 6.5)):
             np.maximum(trachea, _capsule(x, y, (fork, end), (radius, 4)), out=trachea)
-        return trachea + self._bowel_mm()
+        return trachea + self._bowel_gas_mm()
 
     def hilum_mm(self) -> Map:
         """(H, W): length of beam inside the vessels and nodes of each hilum."""
@@ -239,17 +239,17 @@ class Thorax:
         round_off = np.sqrt(np.clip(1 - far, 0, 1)).astype(np.float32)
         return self.anatomy.breast * round_off
 
-    def _bowel_mm(self) -> Map:
-        """Length of beam inside air bubbles below the left dome."""
-        a, air = self.anatomy, np.zeros_like(self.grid.x)
-        rng = np.random.default_rng(a.bowel)
+    def _bowel_gas_mm(self) -> Map:
+        """(H, W): length of beam inside gas bubbles of stomach and bowel, below the left dome."""
+        a, gas = self.anatomy, np.zeros_like(self.grid.x)
+        rng = np.random.default_rng(a.bowel_seed)
         rows = slice(*np.searchsorted(self.grid.y[:, 0], (a.dome_left, a.dome_left + 110)))
         for _ in range(int(rng.integers(0, 7))):
             wide, high = rng.uniform(5, 18, 2) * (1.2, 0.8)
             x = (self.grid.x[rows] - rng.normal(68, 18)) / wide
             y = (self.grid.y[rows] - a.dome_left - 12 - high - rng.exponential(12)) / high
-            air[rows] += 0.9 * (wide + high) * np.sqrt(np.clip(1 - x * x - y * y, 0, 1))
-        return np.minimum(air, np.float32(60))
+            gas[rows] += 0.9 * (wide + high) * np.sqrt(np.clip(1 - x * x - y * y, 0, 1))
+        return np.minimum(gas, np.float32(60))
 
     def _cavity(self) -> Mask:
         """(H, W): inside the rib cage and below the apices."""

@@ -1,7 +1,7 @@
 """The bones of a drawn chest, and the projection of rods on the film.
 
-A rod is projected as many small volumes, each shared among the four nearest pixels. So its shadow
-is right at any size of film, also for hollow rods and for rods seen end on.
+A rod is projected as many small volumes, and each of them is divided among the four nearest pixels.
+So its shadow is correct at any film size, also for hollow rods and for rods along the beam.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Canvas:
             target += np.bincount(first - low + step, volume * share, minlength=high - low)
 
     def samples(self, length_mm: float) -> int:
-        """The number of points along a length for which neighbours are less than a pixel apart."""
+        """The number of points along a length, so that neighbours are less than a pixel apart."""
         return max(16, int(length_mm / min(self.pitch_mm, 2.5) * 0.9))
 
 
@@ -219,7 +219,7 @@ def _draw_vertebra(canvas: Canvas, number: int, rng: np.random.Generator) -> Non
 
 
 def _ring(canvas: Canvas, centre: tuple[float, float], half: tuple[float, float]) -> None:
-    """Add a tube seen end on, as a pedicle or a spinous process."""
+    """Add a tube along the beam, as a pedicle or a spinous process."""
     around = np.linspace(0, 2 * np.pi, canvas.samples(30))
     x = centre[0] + half[0] * np.cos(around)
     y = centre[1] + half[1] * np.sin(around)

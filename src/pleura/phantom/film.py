@@ -23,7 +23,7 @@ from pleura.phantom.vessels import draw_vessels
 __all__ = ["MIN_SIDE", "Phantom", "draw"]
 
 MIN_SIDE = 32
-"""The smallest side, px: smaller films do not separate the two lungs."""
+"""The smallest side, px: the two lungs touch in smaller films."""
 
 WATER, BONE, BLOOD = 0.0195, 0.052, 0.0205
 """Attenuation per mm at about 65 keV, the mean of a chest film's beam (NIST XCOM, rounded)."""
@@ -51,8 +51,9 @@ def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = 
     """Draw a frontal chest film of height x width pixels, brighter = denser, in [0, 1].
 
     A seed gives the same person at every size, with different noise. The masks are disjoint and
-    exact: a pixel belongs to a mask if its centre is inside the drawn outline. An aspect other
-    than 8 : 7 shows more of the arms, or of neck and abdomen. `marker` adds the lead letter R.
+    exact: a pixel belongs to a mask if its centre lies inside the drawn outline. An aspect ratio
+    other than 8 : 7 shows more of the arms, or more of neck and abdomen. `marker` adds the lead
+    letter R.
 
     Raises UsageError for a side under `MIN_SIDE` or a negative seed.
     """
@@ -82,7 +83,7 @@ def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = 
 
 def _attenuation_map(thorax: Thorax, seed: int) -> Map:
     """(H, W): the attenuation of the beam, as a natural logarithm."""
-    grid, air = thorax.grid, thorax.anatomy.air
+    grid = thorax.grid
     bones, vessels = Canvas(grid), Canvas(grid)
     draw_bones(bones, seed=seed)
     draw_vessels(vessels, seed=seed)
@@ -90,9 +91,9 @@ def _attenuation_map(thorax: Thorax, seed: int) -> Map:
     fine = _grain(grid, rng, 1.0, (1, 2, 5))
     broad = _grain(grid, rng, 4.0, (1, 3))
     lung = thorax.lung_mm()
-    # Each artery has a bronchial wall and a vein beside it: its shadow counts twice.
+    # The shadow of each artery counts twice, for the bronchial wall and the vein beside it.
     blood = np.minimum(2 * vessels.length_mm + thorax.hilum_mm(), 0.5 * lung)
-    inside = air * (lung - blood) * (1 + 0.10 * fine)
+    inside = thorax.anatomy.lung_density * (lung - blood) * (1 + 0.10 * fine)
     soft = np.maximum(thorax.body_mm() - lung - thorax.air_mm(), 0) * (1 + 0.012 * broad)
     soft += thorax.breast_mm()
     attenuation: Map = WATER * (soft + inside) + BLOOD * blood + BONE * bones.length_mm

@@ -1,1 +1,1 @@
-"""The network at work: engines, threads, and the segmentation of a film."""
+"""Segmenting films: engines, threads, and the `Segmenter`."""

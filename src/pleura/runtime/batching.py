@@ -1,4 +1,4 @@
-"""Sharing one engine among many callers: squares that wait together are predicted as one batch."""
+"""Sharing one engine among many callers: waiting squares are predicted as one batch."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from pleura.runtime.engine import Engine, EngineInFront
+from pleura.runtime.engine import Engine, EngineWrapper
 
 __all__ = ["SharedEngine"]
 
 _Waiting = tuple[NDArray[np.float32], "Future[NDArray[np.float32]]"]
 
 
-class SharedEngine(EngineInFront):
-    """An `Engine` in front of another, for callers on many threads.
+class SharedEngine(EngineWrapper):
+    """A wrapper of an `Engine` for callers on many threads.
 
-    No time is spent on waiting for more squares. While the engine computes, callers queue up; then
-    all that wait (up to `most` squares, or one caller's if that is more) are its next batch.
+    While the engine computes, calls wait. Then the calls that wait are its next batch, up to `most`
+    squares, or one call if it has more. The engine never waits for more squares.
     """
 
     def __init__(
-        self, engine: Engine, *, most: int = 4, seen: Callable[[int], object] = lambda _: None
+        self, engine: Engine, *, most: int = 4, on_batch: Callable[[int], object] = lambda _: None
     ) -> None:
-        """Share `engine`; `seen` is called with the size of every batch."""
-        self.engine, self._most, self._seen = engine, most, seen
+        """Share `engine`; `on_batch` is called with the size of every batch."""
+        self.engine, self._most, self._on_batch = engine, most, on_batch
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -36,13 +36,15 @@ class SharedEngine(EngineInFront):
         self._thread.start()
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 1, S, S) float32 -> (N, C, S, S) float32, as the engine does; blocks until then.
+        """(N, 1, S, S) float32 -> (N, C, S, S) float32, as the engine does; waits for the result.
 
         Raises:
             RuntimeError: the engine was closed.
         """
         square = (1, self.card.side, self.card.side)
-        if batch.shape[1:] != square:  # checked here, or it would break the batch of other callers
+        if (
+            batch.shape[1:] != square
+        ):  # checked here, because it would spoil the batch of other callers
             raise ValueError(f"a batch must be (N, {square}), got {batch.shape}")
         answer: Future[NDArray[np.float32]] = Future()
         with self._changed:
@@ -54,11 +56,11 @@ class SharedEngine(EngineInFront):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread that computes runs; without it no call returns."""
+        """Whether the thread that computes is running; without it no call returns."""
         return self._thread.is_alive()
 
     def close(self, wait_s: float | None = None) -> bool:
-        """Answer the calls that wait, then end the thread; further calls raise `RuntimeError`.
+        """Compute the calls that wait, then end the thread; further calls raise `RuntimeError`.
 
         Returns False if the engine still computes after `wait_s` seconds.
         """
@@ -72,7 +74,7 @@ class SharedEngine(EngineInFront):
         while group := self._next():
             sizes = [len(batch) for batch, _ in group]
             try:
-                self._seen(sum(sizes))
+                self._on_batch(sum(sizes))
                 maps = self.engine.predict(np.concatenate([batch for batch, _ in group]))
                 parts = np.split(maps, np.cumsum(sizes)[:-1])
             except BaseException as error:  # the callers raise it

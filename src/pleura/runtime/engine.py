@@ -1,4 +1,4 @@
-"""Engines, which compute probabilities from squares: the protocol, ONNX Runtime, the checks."""
+"""Engines, which predict probability maps from squares: the protocol, ONNX Runtime, checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
     "INPUT_NAME",
     "OUTPUT_NAME",
     "Engine",
-    "EngineInFront",
+    "EngineWrapper",
     "OnnxEngine",
     "check_batch",
     "check_maps",
@@ -30,9 +30,9 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
 }
-"""ONNX Runtime's names for the devices. The CPU computes what a device cannot."""
+"""ONNX Runtime's names of the devices. The CPU computes operators that a device does not have."""
 
-REMEDIES = {
+INSTALL_HINTS = {
     "cuda": "on a machine with a CUDA GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
     "coreml": "it comes with onnxruntime on macOS only",
 }
@@ -61,29 +61,30 @@ class Engine(Protocol):
         ...
 
 
-class EngineInFront:
-    """An engine in front of another: it has the name, the card and the digest of that one."""
+class EngineWrapper:
+    """A wrapper of an engine, with its name, card and digest."""
 
     engine: Engine
+    """The wrapped engine."""
 
     @property
     def name(self) -> str:
-        """That of the engine which computes."""
+        """The name of the wrapped engine."""
         return self.engine.name
 
     @property
     def card(self) -> Card:
-        """That of the engine which computes."""
+        """The card of the wrapped engine's weights."""
         return self.engine.card
 
     @property
     def weights_sha256(self) -> str:
-        """That of the engine which computes."""
+        """The digest of the wrapped engine's weights."""
         return self.engine.weights_sha256
 
 
 class OnnxEngine:
-    """ONNX Runtime."""
+    """The engine of ONNX Runtime."""
 
     def __init__(self, weights: bytes, *, threads: int | None = None, device: str = "cpu") -> None:
         """Load the ONNX graph in `weights`; its card lies in `metadata_props["pleura"]`.
@@ -93,8 +94,8 @@ class OnnxEngine:
 
         Raises:
             UsageError: the ONNX Runtime that is installed does not support this device.
-            WeightsError: no ONNX graph, no card, unknown channels, or a graph that does not
-                take and give what its card says.
+            WeightsError: no ONNX graph, no card, unknown channels, or a graph whose input and
+                output do not match its card.
         """
         self._session, version = _load(weights, threads or usable_cpus(), device)
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY))
@@ -149,12 +150,12 @@ def _providers(device: str, available: list[str]) -> list[str]:
     """The providers in order, the CPU last.
 
     Raises:
-        UsageError: the device is not available; the CPU does not take its place unasked.
+        UsageError: the device is not available. The CPU does not replace it without notice.
     """
     if PROVIDERS[device] not in available:
         raise UsageError(
-            f"the onnxruntime installed here cannot compute on '{device}': {REMEDIES[device]}; "
-            "or take --device cpu"
+            f"the onnxruntime installed here cannot compute on '{device}': "
+            f"{INSTALL_HINTS[device]}; or take --device cpu"
         )
     return list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
 
@@ -163,7 +164,7 @@ INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
 """Names inside the ONNX graph: (N, 1, S, S) in, (N, C, S, S) out, the sigmoid included."""
 
 Shape = list[int | str | None]
-"""Of an input or output without its batch axis; an axis that the graph leaves open is no number."""
+"""The shape of an input or output without its batch axis; an axis of any size is no number."""
 
 
 def read_card(text: str | None) -> Card:
@@ -174,8 +175,8 @@ def read_card(text: str | None) -> Card:
     """
     if text is None:
         raise WeightsError(
-            f"this ONNX graph has no card (metadata key '{CARD_KEY}'), so nothing says what its "
-            "channels are; export the weights again with `pleura export`"
+            f"this ONNX graph has no card (metadata key '{CARD_KEY}'), so its channels are "
+            "unknown; export the weights again with `pleura export`"
         )
     return Card.from_json(text)
 
@@ -222,7 +223,7 @@ def check_maps(maps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _agree(given: Shape, wanted: list[int]) -> bool:
-    """Equal where the graph fixes a size; an axis left open agrees with any."""
+    """Whether the sizes are equal; an axis of any size agrees with every size."""
     return len(given) == len(wanted) and all(
         not isinstance(a, int) or a == b for a, b in zip(given, wanted, strict=True)
     )

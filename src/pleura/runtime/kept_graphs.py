@@ -1,4 +1,4 @@
-"""Keeping compiled graphs in a folder between runs, each with a digest that is checked."""
+"""The cache of compiled graphs in a folder; the digest of each is checked when it is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["KeptGraph", "load_graph", "save_graph"]
 _MAGIC = b"pleura graph 1\n"
 _DIGEST = 32  # bytes of a SHA-256
 _LENGTH = 8  # bytes of the card's length, big-endian
-_STALE_S = 3600.0  # after that, a partial file belongs to a process that was killed
+_STALE_S = 3600.0  # an older partial file belongs to a process that was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def load_graph(folder: Path, key: str) -> KeptGraph | None:
     `key` is a hex digest of everything that the compiled graph depends on.
     """
     try:
-        content = _place(folder, key).read_bytes()
+        content = _path(folder, key).read_bytes()
     except OSError:
         return None
     start = len(_MAGIC) + _DIGEST
@@ -51,28 +51,28 @@ def save_graph(folder: Path, key: str, graph: KeptGraph) -> None:
     card = graph.card.encode()
     body = len(card).to_bytes(_LENGTH, "big") + card + graph.compiled
     part = folder / f".graph-{os.getpid()}-{secrets.token_hex(4)}.part"
-    with contextlib.suppress(OSError):  # without it the next start is only slower
+    with contextlib.suppress(OSError):  # without the file the next start is only slower
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
+        _remove_partial_files(folder)
         try:
             part.write_bytes(_MAGIC + _digest(key, body) + body)
-            part.replace(_place(folder, key))
+            part.replace(_path(folder, key))
         finally:
             part.unlink(missing_ok=True)
 
 
-def _place(folder: Path, key: str) -> Path:
+def _path(folder: Path, key: str) -> Path:
     return folder / f"graph-{key[:32]}.blob"
 
 
 def _digest(key: str, body: bytes | memoryview) -> bytes:
-    """The digest of key and content, so that a file of another graph is not accepted."""
+    """The digest of key and content, so that the file of another graph is not used."""
     digest = hashlib.sha256(key.encode())
     digest.update(body)
     return digest.digest()
 
 
-def _sweep(folder: Path) -> None:
+def _remove_partial_files(folder: Path) -> None:
     """Remove partial files of processes that were killed."""
     for part in folder.glob(".graph-*.part"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Mirroring a film left to right before it is segmented, and its result back onto the film."""
+"""Mirroring a film left to right before it is segmented, and mirroring its result back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pleura.core.arrays import Mask
 from pleura.core.types import Box, LungMasks, Measurements, Radiograph, Segmentation
 
-__all__ = ["FLIPPED", "mirror_film", "mirror_result"]
+__all__ = ["BY_HEADER", "FLIPPED", "mirror_film", "mirror_result"]
 
 FLIPPED = (
     "the film was mirrored left to right before it was segmented, as asked for (flip); masks and "
@@ -18,22 +18,28 @@ FLIPPED = (
 )
 """The note on every film that was mirrored."""
 
-SETTLED = ("said_mirrored",)
-"""Codes of doubts that no longer hold for a film that was mirrored."""
+BY_HEADER = (
+    "the film was mirrored left to right before it was segmented, since by its header it is stored "
+    "mirrored; masks and boxes lie on the film as it was given"
+)
+"""The note on every film that was mirrored because of its PatientOrientation."""
+
+SETTLED_DOUBTS = ("said_mirrored",)
+"""Codes of doubts that a film no longer has after it was mirrored."""
 
 
-def mirror_film(film: Radiograph) -> Radiograph:
-    """The film mirrored left to right, with a note; the doubts that this settles are left out."""
-    notes = film.notes if FLIPPED in film.notes else (*film.notes, FLIPPED)
-    doubts = tuple(code for code in film.doubts if code not in SETTLED)
+def mirror_film(film: Radiograph, note: str = FLIPPED) -> Radiograph:
+    """The film mirrored left to right, with a note, and without the `SETTLED_DOUBTS`."""
+    notes = film.notes if note in film.notes else (*film.notes, note)
+    doubts = tuple(code for code in film.doubts if code not in SETTLED_DOUBTS)
     pixels = np.ascontiguousarray(film.pixels[:, ::-1])
     return replace(film, pixels=pixels, notes=notes, doubts=doubts)
 
 
 def mirror_result(result: Segmentation, film: Radiograph) -> Segmentation:
-    """`result` mirrored left to right onto `film`, of which its own film is the mirror image.
+    """`result`, of the mirror image of `film`, mirrored back onto `film`.
 
-    Right and left stay the patient's; areas, ratios and the verdict stay what they are.
+    Right and left stay the patient's; areas, ratios and the verdict do not change.
     """
     width = film.size[1]
     return replace(
@@ -56,7 +62,7 @@ def _mirrored(mask: Mask) -> Mask:
 
 
 def _mirrored_boxes(measured: Measurements, width: int) -> Measurements:
-    """The boxes in a film of so many columns, mirrored; all other values stay."""
+    """The measurements with mirrored boxes, in a film of `width` columns."""
     boxes: dict[str, Any] = {
         field.name: replace(box, left=width - box.right, right=width - box.left)
         for field in fields(measured)

@@ -1,4 +1,4 @@
-"""Opening an engine, by library, device, precision and weights; all callers come here."""
+"""Opening an engine by library, device, precision and weights; all callers use this module."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def open_weights(weights: bytes | None = None, choice: Choice | None = None) -> 
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
-        UsageError: the choice does not go with these weights, or the device is not there.
-        WeightsError: the weights are missing, altered, or no weights.
+        UsageError: the choice does not fit these weights, or the device is not available.
+        WeightsError: the weights are missing or altered, or the file has no weights.
     """
     choice = choice or Choice()
     if weights is None:
@@ -64,7 +64,7 @@ def _open(weights: bytes, choice: Choice) -> Engine:
             precision="bf16" if choice.precision == "bf16" else None,
             cache=choice.cache,
         )
-    threads_a_call = max(1, threads // choice.streams)  # a call takes its own threads here
+    threads_a_call = max(1, threads // choice.streams)  # each call has its own threads here
     return OnnxEngine(weights, threads=threads_a_call, device=choice.device)
 
 
@@ -79,8 +79,8 @@ def _open_best(choice: Choice) -> Engine:
 
 
 ENGINES = ("auto", "openvino", "onnxruntime")
-"""The engines. `auto` is the fastest for the device: openvino, which comes with the base install,
-on the cpu; onnxruntime elsewhere."""
+"""The engines. `auto` is the fastest one for the device: openvino, which the base install contains,
+on the cpu; onnxruntime on the others."""
 
 DEVICES = ("cpu", "cuda", "coreml")
 """The devices; the last two need an onnxruntime that was built for them."""
@@ -104,10 +104,11 @@ class Choice:
     """Take the smaller shipped network."""
 
     threads: int | None = None
-    """CPUs that the network may use; None takes all this process may."""
+    """CPUs that the network may use; None takes all CPUs of this process."""
 
     streams: int = 1
-    """Calls computed at the same time, each on its share of the threads; more wait their turn."""
+    """Calls that are computed at the same time, each on its share of the threads; more calls
+    wait."""
 
     cache: str = ""
     """A folder for compiled graphs; none if empty."""
@@ -159,7 +160,7 @@ def shipped_digest(name: str) -> str | None:
 
 
 def shipped(name: str = ONNX) -> bytes:
-    """The bytes of the shipped weights, checked against the digest shipped beside them.
+    """The bytes of the shipped weights, checked against the .sha256 file beside them.
 
     Raises:
         WeightsError: the file is missing from the installation, or its bytes were altered.
@@ -178,7 +179,7 @@ def shipped(name: str = ONNX) -> bytes:
 
 
 def verify(weights: bytes, digest_text: str, *, name: str = ONNX) -> None:
-    """Compare with a digest as `sha256sum` writes it: hex, and perhaps the file's name after it.
+    """Compare the weights with a digest as `sha256sum` writes it, with or without a file name.
 
     Raises:
         WeightsError: the digests differ.

@@ -48,10 +48,10 @@ class OpenVinoEngine:
         """Load the ONNX graph in `weights`; its card lies in `metadata_props["pleura"]`.
 
         `threads` is how many CPUs it may use, None takes `usable_cpus()`; `streams` is how many
-        calls it computes at the same time, each on its share of them.
-        `precision` is `bf16` to compute an fp32 graph so; None takes the graph's own. `cache` is
-        a folder for what was compiled, so that the next start is quicker; none if empty. One that
-        takes no file does no harm, and what was damaged in it is compiled and kept anew.
+        calls it computes at the same time, each on its share of them. `precision` `bf16` computes
+        an fp32 graph in bf16; None keeps the graph's own precision. `cache` is a folder for
+        compiled graphs, which make the next start quicker; empty for none. If no file can be
+        written there, nothing is kept. A damaged file in it is replaced.
 
         Raises:
             ModuleNotFoundError: OpenVINO is not installed.
@@ -64,58 +64,59 @@ class OpenVinoEngine:
             "CPU", "OPTIMIZATION_CAPABILITIES"
         ):
             raise UsageError("this CPU does not compute in bf16; take --precision int8 or fp32")
-        exactly = "bf16" if precision == "bf16" else "f32"
+        hint = "bf16" if precision == "bf16" else "f32"
         settings = {
             "INFERENCE_NUM_THREADS": threads or usable_cpus(),
             "NUM_STREAMS": streams,
-            "INFERENCE_PRECISION_HINT": exactly,
+            "INFERENCE_PRECISION_HINT": hint,
             "PERFORMANCE_HINT": "LATENCY",
         }
         self.weights_sha256 = hashlib.sha256(weights).hexdigest()
-        key = _key(core, self.weights_sha256, exactly)
+        key = _key(core, self.weights_sha256, hint)
         opened = _open_kept(core, settings, cache, key) if cache else None
         self.was_kept = opened is not None
         """Whether the compiled graph was read from `cache` at this start."""
 
         self._model, self.card = opened or _compile(core, weights, settings, (cache, key))
-        self._own = threading.local()
+        self._per_thread = threading.local()
         version = openvino.__version__.partition("-")[0]
         self.name = f"openvino {version} cpu {precision or self.card.precision}"
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, S, S) float32 in [0, 1] -> (N, C, S, S) float32 in [0, 1]; C as in the card.
 
-        One film after the other: on a CPU that is no slower than all at once, and a graph of a
-        fixed shape is faster than an open one.
+        Films are computed one after another. On a CPU this is not slower than one batch, and a
+        graph of a fixed shape is faster than one for any batch.
 
         Raises:
             ValueError: the batch has another shape or dtype.
             WeightsError: the network gave something that is no probability.
         """
         check_batch(batch, self.card)
-        if not hasattr(self._own, "request"):
-            self._own.request = self._model.create_infer_request()
+        if not hasattr(self._per_thread, "request"):
+            self._per_thread.request = self._model.create_infer_request()
         side = self.card.side
         maps = np.empty((len(batch), len(self.card.channels), side, side), np.float32)
         for film, into in zip(batch, maps, strict=True):
             given = {INPUT_NAME: film[None]}
-            answer = self._own.request.infer(given, share_inputs=True, share_outputs=True)
-            # the request's own memory, which its next call overwrites: so it is copied
+            answer = self._per_thread.request.infer(given, share_inputs=True, share_outputs=True)
+            # The next call overwrites the memory of the answer, so it is copied.
             into[:] = answer[OUTPUT_NAME][0]
         return check_maps(maps)
 
 
-_once = threading.Lock()
+_import_lock = threading.Lock()
 
 
 def _openvino() -> Any:
     """OpenVINO, ready for use from several threads.
 
-    At the first conversion to a numpy type OpenVINO fills a table and releases Python's lock
-    meanwhile. A second thread that converts then takes that lock and waits for the table, and both
-    wait forever (2026.4). So the first conversion is done here, under a lock of our own.
+    At its first conversion to a numpy type, OpenVINO fills a table and releases Python's lock
+    during that time. If a second thread converts then, it takes that lock and waits for the table,
+    and both threads wait for ever (2026.4). So the first conversion is done here, under a lock of
+    our own.
     """
-    with _once:
+    with _import_lock:
         loaded = sys.modules.get("openvino") or _imported()
         loaded.Type.f32.to_dtype()
     return loaded
@@ -124,7 +125,7 @@ def _openvino() -> Any:
 def _imported() -> Any:
     """OpenVINO, imported without its telemetry, which would send a report on import."""
     before = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # "not to be found"
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # as if not installed
     try:
         import openvino
     finally:
@@ -136,7 +137,7 @@ def _imported() -> Any:
 
 def _key(core: Any, weights_sha256: str, precision: str) -> str:
     """A digest of everything the compiled graph depends on: weights, library, precision, CPU."""
-    decides = (
+    inputs = (
         weights_sha256,
         sys.modules["openvino"].__version__,
         precision,
@@ -145,7 +146,7 @@ def _key(core: Any, weights_sha256: str, precision: str) -> str:
         sorted(cpu_features()),
         [os.environ.get(name) for name in _ISA_VARIABLES],
     )
-    return hashlib.sha256(repr(decides).encode()).hexdigest()
+    return hashlib.sha256(repr(inputs).encode()).hexdigest()
 
 
 def _open_kept(
@@ -157,7 +158,7 @@ def _open_kept(
         return None
     try:
         return core.import_model(graph.compiled, "CPU", settings), read_card(graph.card)
-    except RuntimeError:  # intact, but this version cannot read it
+    except RuntimeError:  # undamaged, but this version cannot read it
         return None
 
 
@@ -177,7 +178,7 @@ def _compile(
 
 
 def _read(core: Any, weights: bytes) -> tuple[Any, str, Card]:
-    """The graph and its card, as text and read, checked against each other."""
+    """The graph, and its card as text and as `Card`; graph and card are checked to agree."""
     try:
         model = core.read_model(weights)
     except RuntimeError as error:

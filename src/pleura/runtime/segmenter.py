@@ -18,7 +18,7 @@ from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.core.quality.verdict import judge
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
-from pleura.runtime.mirror import mirror_film, mirror_result
+from pleura.runtime.mirror import BY_HEADER, FLIPPED, mirror_film, mirror_result
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
@@ -37,12 +37,13 @@ class Segmenter:
         flip: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
-        """Segment with `engine`, giving the lungs by `definition`.
+        """Segment with `engine`; the lungs are by `definition`.
 
-        With `flip` each film is mirrored left to right before it is segmented, and its result is
-        mirrored back: for films that are stored mirrored. Masks, boxes and maps lie on the film as
-        it was given, and the right lung is the patient's.
-        `postprocess` makes the masks of the probability maps; only studies give another one.
+        A film that is stored mirrored by its header (`film.mirrored`) is mirrored left to right
+        before it is segmented, and its result is mirrored back. With `flip` every film is: for
+        films that are stored mirrored without a header that tells it. Masks, boxes and maps lie on
+        the film as it was given, and the right lung is the patient's.
+        `postprocess` makes the masks from the probability maps; only studies pass another one.
 
         Raises:
             UsageError: these weights do not give that definition.
@@ -55,7 +56,7 @@ class Segmenter:
 
     @property
     def provenance(self) -> Provenance:
-        """The provenance of every result; known before a film is segmented."""
+        """The provenance of every result; it does not depend on the film."""
         return Provenance(
             version=__version__,
             weights_name=self.engine.card.name,
@@ -72,17 +73,25 @@ class Segmenter:
     def segment(self, films: Sequence[Radiograph]) -> Sequence[Segmentation]:
         """Segment films of any sizes in one batch; the results are in the order of the films.
 
-        The first film that cannot be segmented raises `UnsuitableFilm`, and none is segmented.
+        If one film cannot be segmented, none is: the first of them raises `UnsuitableFilm`.
         """
         if not films:
             return []
-        if not self.flip:
-            return self._segment_upright(films)
-        upright = self._segment_upright([mirror_film(film) for film in films])
-        return [mirror_result(result, film) for result, film in zip(upright, films, strict=True)]
+        note = FLIPPED if self.flip else BY_HEADER
+        turned = [self.flip or film.mirrored for film in films]
+        upright = self._segment_unmirrored(
+            [
+                mirror_film(film, note) if turn else film
+                for film, turn in zip(films, turned, strict=True)
+            ]
+        )
+        return [
+            mirror_result(result, film) if turn else result
+            for result, film, turn in zip(upright, films, turned, strict=True)
+        ]
 
-    def _segment_upright(self, films: Sequence[Radiograph]) -> list[Segmentation]:
-        """Segment films as they are."""
+    def _segment_unmirrored(self, films: Sequence[Radiograph]) -> list[Segmentation]:
+        """Segment films without mirroring them."""
         frames = [Frame(*film.size, self.engine.card.side) for film in films]
         squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
         maps = self.engine.predict(np.stack(squares))
@@ -107,7 +116,7 @@ def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> 
         UsageError: these weights do not give that definition.
     """
     check_definition(card.channels, definition)
-    if segmentation.provenance.flip:
+    if segmentation.provenance.flip or segmentation.radiograph.mirrored:
         given = segmentation.radiograph
         upright = mirror_result(segmentation, mirror_film(given))
         return mirror_result(_redefined(upright, definition, card), given)

@@ -1,4 +1,4 @@
-"""Counting the CPUs that this process may use, and the films to compute side by side on them."""
+"""How many CPUs this process may use, and how many films are computed in parallel on them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["INT8_FEATURES", "cpu_features", "cpu_model", "int8_pays", "lanes", "
 
 
 MOST_LANES = 4
-"""The most films side by side; each takes about 60 MB for the network's maps."""
+"""The largest number of films in parallel; each takes about 60 MB for the network's maps."""
 
 
 def lanes(cpus: int) -> int:
-    """How many films to compute side by side on `cpus` CPUs."""
+    """The number of films to compute in parallel on `cpus` CPUs."""
     cpus_a_film = math.ceil(cpus / MOST_LANES)
     return cpus // cpus_a_film
 
 
 def usable_cpus() -> int:
-    """CPUs this process may keep busy, at least 1.
+    """The number of CPUs that this process may use, at least 1.
 
     It is the smallest of the machine's count, the scheduler's affinity (taskset, Slurm) and the
     cgroup's CPU quota (Docker `--cpus`, Kubernetes limits). A plain count of CPUs ignores the
@@ -93,8 +93,8 @@ def _read(path: Path) -> str:
 
 
 INT8_FEATURES = frozenset({"AVX2", "AVX512VNNI", "ASIMDDP"})
-"""With any of these, the int8 graph was measured faster than fp32, or has instructions for it:
-1.8 times on AVX2 alone, see docs/explanation/performance.md."""
+"""The instruction sets with which the int8 graph is faster than fp32, by measurement (1.8 times
+with AVX2, see docs/explanation/performance.md) or by their instructions for 8 bits."""
 
 
 def cpu_features() -> frozenset[str]:
@@ -113,5 +113,5 @@ def cpu_model() -> str:
 
 
 def int8_pays() -> bool:
-    """Whether the int8 graph is faster on this CPU; False if numpy lists no features."""
+    """Whether the int8 graph is faster on this CPU; False if numpy does not list its features."""
     return bool(INT8_FEATURES & cpu_features())

@@ -55,59 +55,59 @@ def same(mask: Mask, expected: Mask) -> None:
 
 
 def test_the_lung_on_the_viewers_left_is_the_patients_right() -> None:
-    found = one(RIGHT | LEFT)
-    same(found.right, RIGHT)
-    same(found.left, LEFT)
-    assert found.heart is None
-    assert found.notes == ()
+    lungs = one(RIGHT | LEFT)
+    same(lungs.right, RIGHT)
+    same(lungs.left, LEFT)
+    assert lungs.heart is None
+    assert lungs.notes == ()
 
 
 def test_islands_go_and_are_counted() -> None:
     islands = block((5, 8), (5, 9)) | block((190, 195), (220, 224))  # 12 + 20 px
-    found = one(RIGHT | LEFT | islands)
-    same(found.right | found.left, RIGHT | LEFT)
-    assert found.notes == ("removed 2 islands (32 pixels)",)
+    lungs = one(RIGHT | LEFT | islands)
+    same(lungs.right | lungs.left, RIGHT | LEFT)
+    assert lungs.notes == ("removed 2 islands (32 pixels)",)
 
 
 def test_holes_are_filled_and_counted() -> None:
     hole = block((90, 94), (60, 65))  # 20 px
-    found = one((RIGHT | LEFT) & ~hole)
-    same(found.right, RIGHT)
-    assert found.notes == ("filled 1 hole of the right lung (20 pixels)",)
+    lungs = one((RIGHT | LEFT) & ~hole)
+    same(lungs.right, RIGHT)
+    assert lungs.notes == ("filled 1 hole of the right lung (20 pixels)",)
 
 
 def test_the_space_between_two_bridges_is_no_hole() -> None:
     bridges = block((60, 64), (90, 150)) | block((140, 144), (90, 150))
-    found = one(RIGHT | LEFT | bridges)
-    assert not (found.right | found.left)[100, 120]
-    assert len(found.notes) == 1
+    lungs = one(RIGHT | LEFT | bridges)
+    assert not (lungs.right | lungs.left)[100, 120]
+    assert len(lungs.notes) == 1
 
 
 def test_joined_lungs_are_cut_at_the_bridge() -> None:
     bridge = block((100, 106), (90, 150))  # 6 px high
-    found = one(RIGHT | LEFT | bridge)
-    same(found.right | found.left, RIGHT | LEFT | bridge)
-    assert not (found.right & LEFT).any()
-    assert not (found.left & RIGHT).any()
-    assert found.notes == (
+    lungs = one(RIGHT | LEFT | bridge)
+    same(lungs.right | lungs.left, RIGHT | LEFT | bridge)
+    assert not (lungs.right & LEFT).any()
+    assert not (lungs.left & RIGHT).any()
+    assert lungs.notes == (
         "the lungs were joined and were cut apart between them, through 6 pixels",
     )
 
 
 def test_lungs_joined_along_most_of_their_height_are_cut_apart() -> None:
-    found = one(RIGHT | LEFT | block((50, 160), (90, 150)))
-    assert not (found.right & LEFT).any()
-    assert not (found.left & RIGHT).any()
-    assert "joined" in found.notes[0]
+    lungs = one(RIGHT | LEFT | block((50, 160), (90, 150)))
+    assert not (lungs.right & LEFT).any()
+    assert not (lungs.left & RIGHT).any()
+    assert "joined" in lungs.notes[0]
 
 
 @pytest.mark.parametrize(("lung", "side"), [(RIGHT, "right"), (LEFT, "left")])
 def test_a_single_lung_takes_its_side_from_the_films_middle(lung: Mask, side: str) -> None:
-    found = one(lung)
-    same(getattr(found, side), lung)
-    same(found.left if side == "right" else found.right, NOTHING)
+    lungs = one(lung)
+    same(getattr(lungs, side), lung)
+    same(lungs.left if side == "right" else lungs.right, NOTHING)
     other = "left" if side == "right" else "right"
-    assert found.notes == (
+    assert lungs.notes == (
         "only one lung was found; by its side of the film's middle it is taken for the "
         f"{side} lung",
         f"the {other} lung was not found",
@@ -116,47 +116,47 @@ def test_a_single_lung_takes_its_side_from_the_films_middle(lung: Mask, side: st
 
 def test_a_lung_in_two_pieces_is_one_lung() -> None:
     gap = block((110, 120), (0, 120))
-    found = one((RIGHT & ~gap) | LEFT)
-    same(found.right, RIGHT & ~gap)
-    same(found.left, LEFT)
-    assert found.notes == ()
+    lungs = one((RIGHT & ~gap) | LEFT)
+    same(lungs.right, RIGHT & ~gap)
+    same(lungs.left, LEFT)
+    assert lungs.notes == ()
 
 
 def test_a_single_lung_in_two_pieces_is_not_two_lungs() -> None:
     gap = block((100, 112), (0, WIDTH))
-    found = one(RIGHT & ~gap)
-    same(found.right, RIGHT & ~gap)
-    same(found.left, NOTHING)
+    lungs = one(RIGHT & ~gap)
+    same(lungs.right, RIGHT & ~gap)
+    same(lungs.left, NOTHING)
 
 
 def test_pieces_a_little_askew_are_not_two_lungs() -> None:
     askew = oval(60, 66, 40, 30) | oval(150, 80, 40, 30)  # 14 px askew, each 60 px wide
-    found = one(askew)
-    same(found.right, askew)
-    same(found.left, NOTHING)
+    lungs = one(askew)
+    same(lungs.right, askew)
+    same(lungs.left, NOTHING)
 
 
 def test_a_line_across_the_film_is_not_a_second_lung() -> None:
     line = block((60, 63), (70, 220))  # a catheter: joined to the lung, spans the film
-    found = one(RIGHT | line)
-    same(found.right, RIGHT | line)
-    same(found.left, NOTHING)
-    assert "only one lung was found" in found.notes[0]
+    lungs = one(RIGHT | line)
+    same(lungs.right, RIGHT | line)
+    same(lungs.left, NOTHING)
+    assert "only one lung was found" in lungs.notes[0]
 
 
 def test_a_small_second_lung_is_a_lung() -> None:
     small = oval(100, 170, 20, 12)  # about a tenth of the right one
-    found = one(RIGHT | small)
-    same(found.left, small)
-    assert found.notes == ()
+    lungs = one(RIGHT | small)
+    same(lungs.left, small)
+    assert lungs.notes == ()
 
 
 def test_a_dropped_piece_as_large_as_a_lung_may_be_is_named() -> None:
     # 5% to 15% of its lung, on that lung's side: no second lung, but too large to go unsaid.
     piece = block((180, 195), (150, 190))  # 600 px; the left lung has about 6,700
-    found = one(RIGHT | LEFT | piece)
-    same(found.left, LEFT)
-    assert found.notes == (
+    lungs = one(RIGHT | LEFT | piece)
+    same(lungs.left, LEFT)
+    assert lungs.notes == (
         "removed 1 island of the left lung (600 pixels); the largest, of 600 pixels, "
         "may belong to a lung",
     )
@@ -164,10 +164,10 @@ def test_a_dropped_piece_as_large_as_a_lung_may_be_is_named() -> None:
 
 def test_air_in_the_films_corner_is_no_lung() -> None:
     air = block((0, 120), (225, WIDTH))  # 1,800 px, a fifth of a lung
-    found = one(RIGHT | LEFT | air)
-    same(found.right, RIGHT)
-    same(found.left, LEFT)
-    assert found.notes == (
+    lungs = one(RIGHT | LEFT | air)
+    same(lungs.right, RIGHT)
+    same(lungs.left, LEFT)
+    assert lungs.notes == (
         "left out 1,800 pixels in a corner of the film, as air beside the patient",
     )
 
@@ -176,21 +176,21 @@ def test_a_lung_in_the_corner_of_a_tight_crop_stays() -> None:
     right, left = RIGHT[40:160, 40:], LEFT[40:160, 40:]
     right = right.copy()
     right[-1:, :40] = True  # reaches the lower left corner
-    found = clean(maps(right | left), ("field",))
-    same(found.right, right)
-    same(found.left, left)
+    lungs = clean(maps(right | left), ("field",))
+    same(lungs.right, right)
+    same(lungs.left, left)
 
 
 def test_nothing_found_is_said_once() -> None:
-    found = one(NOTHING)
-    same(found.right | found.left, NOTHING)
-    assert found.notes == ("no lung was found",)
+    lungs = one(NOTHING)
+    same(lungs.right | lungs.left, NOTHING)
+    assert lungs.notes == ("no lung was found",)
 
 
 def test_a_film_all_lung_does_not_fail() -> None:
-    found = one(~NOTHING)
-    assert not (found.right & found.left).any()
-    assert (found.right | found.left).all()
+    lungs = one(~NOTHING)
+    assert not (lungs.right & lungs.left).any()
+    assert (lungs.right | lungs.left).all()
 
 
 def test_the_threshold_belongs_to_the_lung() -> None:
@@ -204,12 +204,12 @@ def test_the_threshold_belongs_to_the_lung() -> None:
 
 def test_five_channels_as_they_are() -> None:
     behind = block((120, 140), (138, 150))  # lung behind the heart: whole only
-    found = clean(maps(RIGHT, LEFT, RIGHT, LEFT | behind, HEART), CHANNELS)
-    same(found.right, RIGHT)
-    same(found.left, LEFT)
-    assert found.heart is not None
-    same(found.heart, HEART)
-    assert found.notes == ()
+    lungs = clean(maps(RIGHT, LEFT, RIGHT, LEFT | behind, HEART), CHANNELS)
+    same(lungs.right, RIGHT)
+    same(lungs.left, LEFT)
+    assert lungs.heart is not None
+    same(lungs.heart, HEART)
+    assert lungs.notes == ()
     whole = clean(maps(RIGHT, LEFT, RIGHT, LEFT | behind, HEART), CHANNELS, definition="whole")
     same(whole.left, LEFT | behind)
 
@@ -220,20 +220,20 @@ def test_a_pixel_claimed_twice_goes_to_the_likelier_lung() -> None:
     of_left = probabilities.stored[1]
     of_left[:, 120:130] = 0.95  # of the 20 columns shared, the last ten are likelier left
     of_left[:50] = of_left[150:] = 0.1
-    found = clean(probabilities, ("right_field", "left_field"))
-    same(found.right, block((50, 150), (40, 120)))
-    same(found.left, block((50, 150), (120, 200)))
-    assert found.notes == ("2,000 pixels claimed by both lungs went to the likelier one",)
+    lungs = clean(probabilities, ("right_field", "left_field"))
+    same(lungs.right, block((50, 150), (40, 120)))
+    same(lungs.left, block((50, 150), (120, 200)))
+    assert lungs.notes == ("2,000 pixels claimed by both lungs went to the likelier one",)
 
 
 def test_islands_and_holes_of_each_lung() -> None:
-    found = two(
+    lungs = two(
         RIGHT & ~block((90, 94), (60, 65)) | block((5, 7), (5, 7)),
         LEFT | block((5, 7), (200, 203)) | block((190, 192), (200, 203)),
     )
-    same(found.right, RIGHT)
-    same(found.left, LEFT)
-    assert found.notes == (
+    same(lungs.right, RIGHT)
+    same(lungs.left, LEFT)
+    assert lungs.notes == (
         "removed 1 island of the right lung (4 pixels)",
         "removed 2 islands of the left lung (12 pixels)",
         "filled 1 hole of the right lung (20 pixels)",
@@ -242,51 +242,51 @@ def test_islands_and_holes_of_each_lung() -> None:
 
 def test_a_stray_goes_to_the_lung_it_touches() -> None:
     stray = LEFT & block((150, 200), (0, WIDTH))  # the foot of the left lung, marked right
-    found = two(RIGHT | stray, LEFT & ~stray)
-    same(found.right, RIGHT)
-    same(found.left, LEFT)
-    assert found.notes == (
+    lungs = two(RIGHT | stray, LEFT & ~stray)
+    same(lungs.right, RIGHT)
+    same(lungs.left, LEFT)
+    assert lungs.notes == (
         f"{stray.sum()} pixels marked as right lung touched only the left lung and went to it",
     )
 
 
 def test_a_large_piece_of_a_lung_stays() -> None:
     gap = block((110, 120), (0, 120))
-    found = two(RIGHT & ~gap, LEFT)
-    same(found.right, RIGHT & ~gap)
-    assert found.notes == ()
+    lungs = two(RIGHT & ~gap, LEFT)
+    same(lungs.right, RIGHT & ~gap)
+    assert lungs.notes == ()
 
 
 def test_swapped_sides_are_believed_and_noted() -> None:
-    found = two(LEFT, RIGHT)
-    same(found.right, LEFT)
-    same(found.left, RIGHT)
-    assert found.notes == (
+    lungs = two(LEFT, RIGHT)
+    same(lungs.right, LEFT)
+    same(lungs.left, RIGHT)
+    assert lungs.notes == (
         "the right lung lies where the left one is expected: the film may be mirrored, or the "
         "heart may lie on the right",
     )
 
 
 def test_an_empty_lung_is_noted_and_not_invented() -> None:
-    found = two(RIGHT, NOTHING)
-    same(found.left, NOTHING)
-    assert found.notes == ("the left lung was not found",)
+    lungs = two(RIGHT, NOTHING)
+    same(lungs.left, NOTHING)
+    assert lungs.notes == ("the left lung was not found",)
 
 
 def test_a_lung_inside_a_hole_of_the_other_stays_apart() -> None:
     ring = block((20, 180), (20, 220)) & ~block((60, 140), (80, 180))
-    found = two(ring, block((80, 120), (100, 160)))
-    same(found.left, block((80, 120), (100, 160)))
-    assert not (found.right & found.left).any()
-    assert found.right[70, 90]  # the rest of the hole is filled
+    lungs = two(ring, block((80, 120), (100, 160)))
+    same(lungs.left, block((80, 120), (100, 160)))
+    assert not (lungs.right & lungs.left).any()
+    assert lungs.right[70, 90]  # the rest of the hole is filled
 
 
 def test_the_heart_is_one_piece_without_holes() -> None:
     heart = HEART & ~block((128, 130), (120, 122)) | block((5, 7), (5, 8))
-    found = clean(maps(RIGHT, LEFT, heart), ("right_field", "left_field", "heart"))
-    assert found.heart is not None
-    same(found.heart, HEART)
-    assert found.notes == (
+    lungs = clean(maps(RIGHT, LEFT, heart), ("right_field", "left_field", "heart"))
+    assert lungs.heart is not None
+    same(lungs.heart, HEART)
+    assert lungs.notes == (
         "removed 1 island of the heart (6 pixels)",
         "filled 1 hole of the heart (4 pixels)",
     )
@@ -294,18 +294,18 @@ def test_the_heart_is_one_piece_without_holes() -> None:
 
 def test_a_large_island_of_the_heart_is_not_called_a_lung() -> None:
     island = block((10, 30), (120, 150))  # 600 px
-    found = clean(maps(RIGHT, LEFT, HEART | island), ("right_field", "left_field", "heart"))
-    same(found.heart, HEART)
-    assert found.notes == (
+    lungs = clean(maps(RIGHT, LEFT, HEART | island), ("right_field", "left_field", "heart"))
+    same(lungs.heart, HEART)
+    assert lungs.notes == (
         "removed 1 island of the heart (600 pixels); the largest, of 600 pixels, may belong to it",
     )
 
 
 def test_a_heart_channel_without_a_heart() -> None:
-    found = clean(maps(RIGHT | LEFT, NOTHING), ("field", "heart"))
-    assert found.heart is not None
-    same(found.heart, NOTHING)
-    assert found.notes == ("no heart was found",)
+    lungs = clean(maps(RIGHT | LEFT, NOTHING), ("field", "heart"))
+    assert lungs.heart is not None
+    same(lungs.heart, NOTHING)
+    assert lungs.notes == ("no heart was found",)
 
 
 # Whatever comes
@@ -314,10 +314,10 @@ def test_a_heart_channel_without_a_heart() -> None:
 @given(arrays(np.float32, (3, 12, 14), elements=st.floats(0, 1, width=32)))
 def test_lungs_never_overlap_whatever_comes(probabilities: Probabilities) -> None:
     for channels in (("right_field", "left_field", "heart"), ("field", "whole", "heart")):
-        found = clean(ProbabilityMaps(probabilities), channels)
-        assert found.right.shape == found.left.shape == (12, 14)
-        assert found.right.dtype == np.bool_
-        assert not (found.right & found.left).any()
+        lungs = clean(ProbabilityMaps(probabilities), channels)
+        assert lungs.right.shape == lungs.left.shape == (12, 14)
+        assert lungs.right.dtype == np.bool_
+        assert not (lungs.right & lungs.left).any()
 
 
 @given(arrays(np.bool_, (16, 18)))

@@ -35,14 +35,14 @@ def test_the_box_holds_every_pixel_and_no_line_more(mask: Mask) -> None:
 def test_pieces_make_up_the_mask(mask: Mask) -> None:
     pieces = split_pieces(mask, share=0.0)
     assert pieces.count == len(pieces.large) == ndimage.label(mask)[1]
-    np.testing.assert_array_equal(pieces.mask([each.label for each in pieces.large]), mask)
-    areas = [each.area for each in pieces.large]
+    np.testing.assert_array_equal(pieces.mask([piece.label for piece in pieces.large]), mask)
+    areas = [piece.area for piece in pieces.large]
     assert areas == sorted(areas, reverse=True)
-    for each in pieces.large:
-        own = pieces.mask([each.label])
-        assert bounding_box(own) == each.box
-        assert own.sum() == each.area
-        assert abs(np.argwhere(own)[:, 1].mean() + 0.5 - each.x) < 1e-9
+    for piece in pieces.large:
+        own = pieces.mask([piece.label])
+        assert bounding_box(own) == piece.box
+        assert own.sum() == piece.area
+        assert abs(np.argwhere(own)[:, 1].mean() + 0.5 - piece.x) < 1e-9
 
 
 @given(masks)
@@ -87,7 +87,7 @@ def test_large_pieces_by_hand() -> None:
     mask[15:17, 20:25] = True  # 10 px, centre at column 22.5
     mask[0, 29] = True  # 1 px
     pieces = split_pieces(mask, share=0.05)
-    assert [(each.area, each.x, each.box) for each in pieces.large] == [
+    assert [(piece.area, piece.x, piece.box) for piece in pieces.large] == [
         (100, 8.0, Box(2, 3, 12, 13)),
         (10, 22.5, Box(15, 20, 17, 25)),
     ]

@@ -29,14 +29,14 @@ def test_filled_outlines_are_the_mask(mask: Mask) -> None:
 
 @given(masks)
 def test_enclosed_area_is_the_masks(mask: Mask) -> None:
-    assert sum(signed_area(each) for each in outlines(mask)) == mask.sum()
+    assert sum(signed_area(polygon) for polygon in outlines(mask)) == mask.sum()
 
 
 @given(masks)
 def test_one_polygon_for_each_piece_and_each_hole(mask: Mask) -> None:
     pieces = ndimage.label(mask)[1]
     holes = ndimage.label(np.pad(~mask, 1, constant_values=True), np.ones((3, 3)))[1] - 1
-    areas = [signed_area(each) for each in outlines(mask)]
+    areas = [signed_area(polygon) for polygon in outlines(mask)]
     assert sum(area > 0 for area in areas) == pieces
     assert sum(area < 0 for area in areas) == holes
 

@@ -59,9 +59,9 @@ def test_corners_stay() -> None:
 @pytest.mark.parametrize("turns", range(4))
 def test_a_spike_goes(turns: int) -> None:
     spiked, plain = (np.rot90(mask, turns) for mask in (HEART | SPIKE, HEART))
-    found = trimmed(spiked)
-    assert differ(found, plain) < 0.03  # a stub is left
-    assert not (found & np.rot90(block((0, SIDE), (94, SIDE)), turns)).any()
+    result = trimmed(spiked)
+    assert differ(result, plain) < 0.03  # a stub is left
+    assert not (result & np.rot90(block((0, SIDE), (94, SIDE)), turns)).any()
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -69,10 +69,10 @@ def test_a_part_along_the_diaphragm_goes(mirrored: bool) -> None:
     """It is 24 px thick: no opening that spares the heart would remove it."""
     spilled = HEART | SPILL
     assert np.count_nonzero(SPILL & ~HEART) > 0.2 * np.count_nonzero(HEART)
-    found = trimmed(spilled[:, ::-1] if mirrored else spilled)
-    found = found[:, ::-1] if mirrored else found
-    assert not found[:, :38].any()  # the heart begins at column 40, the spill at 2
-    assert differ(found, HEART) < 0.1
+    result = trimmed(spilled[:, ::-1] if mirrored else spilled)
+    result = result[:, ::-1] if mirrored else result
+    assert not result[:, :38].any()  # the heart begins at column 40, the spill at 2
+    assert differ(result, HEART) < 0.1
 
 
 def test_great_vessels_are_no_diaphragm() -> None:
@@ -93,11 +93,11 @@ def test_a_comb_becomes_smooth() -> None:
     rows, columns = np.mgrid[:384, :384]
     radius = np.hypot((rows - 200) / 84, (columns - 190) / 72)
     comb = (radius <= 1) | ((radius <= 1.04) & (rows % 3 == 0))
-    found = trimmed(comb)
+    result = trimmed(comb)
     for axis in (0, 1):
-        changes = np.abs(np.diff(found.astype(int), axis=axis)).sum(axis=axis)
+        changes = np.abs(np.diff(result.astype(int), axis=axis)).sum(axis=axis)
         assert changes.max() == 2  # one run a row, and one a column
-    assert differ(found, radius <= 1) < 0.03
+    assert differ(result, radius <= 1) < 0.03
 
 
 def test_a_small_heart_and_a_thin_one_are_never_deleted() -> None:
@@ -114,8 +114,10 @@ def test_a_small_heart_and_a_thin_one_are_never_deleted() -> None:
 def test_clean_notes_what_was_cut_at_any_size(size: tuple[int, int]) -> None:
     lungs = block((20, 100), (5, 35)), block((20, 100), (95, 125))
     maps = np.where(np.stack([*lungs, HEART | SPILL]), 0.9, 0.1).astype(np.float32)
-    found = clean(ProbabilityMaps(maps, Frame(*size, SIDE)), ("right_field", "left_field", "heart"))
-    (note,) = (note for note in found.notes if "off the heart" in note)
+    result = clean(
+        ProbabilityMaps(maps, Frame(*size, SIDE)), ("right_field", "left_field", "heart")
+    )
+    (note,) = (note for note in result.notes if "off the heart" in note)
     assert note.endswith("off the heart: thin parts, or a part along the diaphragm")
-    assert found.heart is not None
-    assert not found.heart[:, : size[1] * 38 // SIDE].any()
+    assert result.heart is not None
+    assert not result.heart[:, : size[1] * 38 // SIDE].any()

@@ -24,28 +24,32 @@ LEFT = block((8, 33), (35, 55))  # 25 x 20 = 500 px
 
 
 def test_areas_boxes_and_ratio() -> None:
-    found = measure(RIGHT, LEFT)
-    assert (found.right_area_px, found.left_area_px, found.lungs_area_px) == (400, 500, 900)
-    assert found.lungs_share == 900 / 2400
-    assert found.right_to_left_ratio == 0.8
-    assert found.right_box == Box(5, 4, 30, 20)
-    assert found.left_box == Box(8, 35, 33, 55)
-    assert found.lungs_box == Box(5, 4, 33, 55)
+    measured = measure(RIGHT, LEFT)
+    assert (measured.right_area_px, measured.left_area_px, measured.lungs_area_px) == (
+        400,
+        500,
+        900,
+    )
+    assert measured.lungs_share == 900 / 2400
+    assert measured.right_to_left_ratio == 0.8
+    assert measured.right_box == Box(5, 4, 30, 20)
+    assert measured.left_box == Box(8, 35, 33, 55)
+    assert measured.lungs_box == Box(5, 4, 33, 55)
 
 
 def test_without_spacing_there_are_no_centimetres() -> None:
-    found = measure(RIGHT, LEFT)
-    assert found.right_area_cm2 is found.left_area_cm2 is found.lungs_area_cm2 is None
-    assert found.spacing_source is None
+    measured = measure(RIGHT, LEFT)
+    assert measured.right_area_cm2 is measured.left_area_cm2 is measured.lungs_area_cm2 is None
+    assert measured.spacing_source is None
 
 
 def test_area_takes_both_spacings() -> None:
     # A pixel of 2 mm x 0.5 mm is 1 mm2: 400 px are 4 cm2.
-    found = measure(RIGHT, LEFT, spacing=Spacing(2.0, 0.5, "PixelSpacing"))
-    assert found.right_area_cm2 == pytest.approx(4.0)
-    assert found.left_area_cm2 == pytest.approx(5.0)
-    assert found.lungs_area_cm2 == pytest.approx(9.0)
-    assert found.spacing_source == "PixelSpacing"
+    measured = measure(RIGHT, LEFT, spacing=Spacing(2.0, 0.5, "PixelSpacing"))
+    assert measured.right_area_cm2 == pytest.approx(4.0)
+    assert measured.left_area_cm2 == pytest.approx(5.0)
+    assert measured.lungs_area_cm2 == pytest.approx(9.0)
+    assert measured.spacing_source == "PixelSpacing"
 
 
 def test_masks_that_overlap_are_counted_once() -> None:
@@ -88,10 +92,10 @@ def test_no_heart_channel_is_not_a_heart_of_no_size() -> None:
 
 
 def test_empty_masks_are_zero_pixels_and_undefined_otherwise() -> None:
-    found = measure(NOTHING, NOTHING, spacing=Spacing(1.0, 1.0, "user"))
-    assert (found.lungs_area_px, found.lungs_share, found.lungs_area_cm2) == (0, 0, 0)
-    assert found.right_to_left_ratio is None
-    assert found.right_box is found.left_box is found.lungs_box is None
+    measured = measure(NOTHING, NOTHING, spacing=Spacing(1.0, 1.0, "user"))
+    assert (measured.lungs_area_px, measured.lungs_share, measured.lungs_area_cm2) == (0, 0, 0)
+    assert measured.right_to_left_ratio is None
+    assert measured.right_box is measured.left_box is measured.lungs_box is None
 
 
 def test_one_lung_has_a_ratio_only_over_the_left() -> None:
@@ -100,8 +104,8 @@ def test_one_lung_has_a_ratio_only_over_the_left() -> None:
 
 
 def test_widths_are_told_by_row_and_ends() -> None:
-    found = transverse_widths(RIGHT, LEFT, block((20, 36), (18, 40)))
-    assert found is not None
-    heart, thorax = found
+    measured = transverse_widths(RIGHT, LEFT, block((20, 36), (18, 40)))
+    assert measured is not None
+    heart, thorax = measured
     assert (heart.row, heart.left, heart.right, heart.pixels) == (28, 18, 40, 22)
     assert (thorax.row, thorax.pixels) == (8, 51)

@@ -12,7 +12,7 @@ from scipy import ndimage
 from pleura.core.arrays import Mask
 from pleura.core.masks import runs as module
 from pleura.core.masks.components import fill_holes, split_pieces, window
-from pleura.core.masks.runs import Runs, find_gaps, find_runs, join
+from pleura.core.masks.runs import Runs, find_gaps, find_runs, label_runs
 from pleura.core.types import Box
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.booleans())
@@ -50,7 +50,7 @@ def check(mask: Mask) -> None:
     runs = everywhere(mask)
     for corners in (False, True):
         expected, count = ndimage.label(mask, np.ones((3, 3)) if corners else None)
-        numbers, _ = join(runs, corners=corners)
+        numbers, _ = label_runs(runs, corners=corners)
         np.testing.assert_array_equal(drawn(runs, numbers.tolist()), expected)
         assert numbers.max(initial=0) == count
     labels, count = ndimage.label(mask)
@@ -59,9 +59,9 @@ def check(mask: Mask) -> None:
     outside = np.pad(~mask, 1, constant_values=True)
     holes = ndimage.label(outside, np.ones((3, 3)))[1] - 1
     expected = ndimage.binary_fill_holes(mask, np.ones((3, 3)))
-    filled, found, area = fill_holes(pieces)
+    filled, count, area = fill_holes(pieces)
     np.testing.assert_array_equal(filled, expected)
-    assert (found, area) == (holes, (expected & ~mask).sum())
+    assert (count, area) == (holes, (expected & ~mask).sum())
     for label, number in enumerate(pieces.holes[1:].tolist(), start=1):
         around = np.pad(labels != label, 1, constant_values=True)
         assert number == ndimage.label(around, np.ones((3, 3)))[1] - 1
@@ -128,5 +128,5 @@ def test_places_by_hand() -> None:
     assert (runs.rows.tolist(), runs.lengths.tolist()) == ([0, 1, 2], [2, 2, 1])
     gaps = find_gaps(runs)
     assert (gaps.begins.tolist(), gaps.ends.tolist()) == ([-4, 2, 7, 9], [0, 5, 8, 16])
-    assert [each.tolist() for each in join(runs)] == [[1, 1, 2], [1, 0, 0]]
-    assert [each.tolist() for each in join(runs, corners=True)] == [[1, 1, 1], [1, 1, 0]]
+    assert [part.tolist() for part in label_runs(runs)] == [[1, 1, 2], [1, 0, 0]]
+    assert [part.tolist() for part in label_runs(runs, corners=True)] == [[1, 1, 1], [1, 1, 0]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pleura.core.frame import Frame, normalise
-from pleura.core.pixels.burnt_in import own_range, without_burnt_in
+from pleura.core.pixels.burnt_in import film_range, without_burnt_in
 
 FILM = np.arange(10_000, dtype=np.float32).reshape(100, 100)
 """Every value from 0 to 9999 once."""
@@ -49,7 +49,7 @@ def test_letters_far_darker_come_up_to_the_films_black() -> None:
 def test_other_films_are_left_as_they_are(film: np.ndarray) -> None:
     film = film.astype(np.float32)
     assert without_burnt_in(film) is film
-    assert own_range(film.ravel()) == (-np.inf, np.inf)
+    assert film_range(film.ravel()) == (-np.inf, np.inf)
 
 
 def test_soft_edges_of_letters_are_letters() -> None:

@@ -17,7 +17,7 @@ from pleura.core.frame import Frame, ProbabilityMaps
 from pleura.core.masks.cleanup import clean
 from pleura.core.quality.features import expected_dice, measure_features
 from pleura.core.quality.film import measure_film
-from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS, REFUSING, judge
+from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS, REFUSING_CODES, judge
 from pleura.core.reference import feature_names, read_reference_values
 from pleura.core.types import LungMasks, Quality
 
@@ -58,7 +58,7 @@ def drawn(
 
 
 def codes(quality: Quality) -> list[str]:
-    return [each.code for each in quality.doubts]
+    return [doubt.code for doubt in quality.doubts]
 
 
 def verdict(*drawing: slice, sure: float = 0.9, norms: Any = None, **rows: slice) -> Quality:
@@ -68,8 +68,8 @@ def verdict(*drawing: slice, sure: float = 0.9, norms: Any = None, **rows: slice
 
 def test_expected_dice_by_hand():
     # Marked: 2 pixels at 0.75; beside them 1 at 0.5. 2 x 1.5 / (2 + 2.0) = 0.75.
-    said = np.array([[0.75, 0.75, 0.5, 0.0]], np.float32)
-    assert expected_dice(said, said > 0.6) == pytest.approx(0.75)
+    probabilities = np.array([[0.75, 0.75, 0.5, 0.0]], np.float32)
+    assert expected_dice(probabilities, probabilities > 0.6) == pytest.approx(0.75)
     # Certain and marked whole: 1. Certain and half marked: 2 x 1 / (1 + 2).
     sure = np.array([[1, 1, 0]], np.float32)
     assert expected_dice(sure, sure > 0) == 1
@@ -79,11 +79,11 @@ def test_expected_dice_by_hand():
 
 def test_expected_dice_is_the_mean_over_truths():
     rng = np.random.default_rng(0)
-    said = rng.random((40, 40)).astype(np.float32)
-    mask = said > 0.5
-    truths = rng.random((400, 40, 40)) < said
-    dice = [2 * (mask & each).sum() / (mask.sum() + each.sum()) for each in truths]
-    assert expected_dice(said, mask) == pytest.approx(np.mean(dice), abs=2e-3)
+    probabilities = rng.random((40, 40)).astype(np.float32)
+    mask = probabilities > 0.5
+    truths = rng.random((400, 40, 40)) < probabilities
+    dice = [2 * (mask & truth).sum() / (mask.sum() + truth.sum()) for truth in truths]
+    assert expected_dice(probabilities, mask) == pytest.approx(np.mean(dice), abs=2e-3)
 
 
 def test_traits_by_hand():
@@ -111,9 +111,10 @@ def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int)
     maps, lungs = drawn(sure=sure, rows=slice(top + 1, top + 1 + height))
     flipped = ProbabilityMaps(maps[:, ::-1]), LungMasks(lungs.right[::-1], lungs.left[::-1])
     one, other = (
-        measure_features(*each, CHANNELS, definition="field") for each in ((maps, lungs), flipped)
+        measure_features(*result, CHANNELS, definition="field")
+        for result in ((maps, lungs), flipped)
     )
-    for name in ("expected_dice", "worse_lung", "unsure", "cleaned", "doubt"):
+    for name in ("expected_dice", "worse_lung", "unsure", "cleaned", "uncertainty"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
 
 
@@ -125,12 +126,12 @@ def test_a_film_of_more_pixels_is_the_same_film(times: int) -> None:
     maps, lungs = drawn()
     large = ProbabilityMaps(scaled(maps.stored)), LungMasks(scaled(lungs.right), scaled(lungs.left))
     one, other = (
-        measure_features(*each, CHANNELS, definition="field") for each in ((maps, lungs), large)
+        measure_features(*result, CHANNELS, definition="field") for result in ((maps, lungs), large)
     )
     assert other.expected_dice == pytest.approx(one.expected_dice, abs=1e-6)
     assert other.unsure == pytest.approx(one.unsure, abs=1e-6)
     # A sample of 128 pixels of 5 x 64 has its borders off by less than a pixel in 64.
-    own, same = (measure_film(each, CHANNELS).numbers for each in (maps, large[0]))
+    own, same = (measure_film(film_maps, CHANNELS).numbers for film_maps in (maps, large[0]))
     assert same == pytest.approx(own, abs=0.03)
 
 
@@ -147,10 +148,10 @@ def drawings() -> Iterator[tuple[list[str], Quality]]:
 @pytest.mark.parametrize(("expected", "quality"), list(drawings()), ids=lambda each: str(each)[:30])
 def test_what_needs_no_norms(expected: list[str], quality: Quality) -> None:
     assert codes(quality) == expected
-    graver = "refused" if set(expected) & set(REFUSING) else "review"
+    graver = "refused" if set(expected) & set(REFUSING_CODES) else "review"
     assert quality.verdict == (graver if expected else "ok")
     assert quality.estimated_dice is None
-    texts = [each.text for each in quality.doubts if each.code != "touches_border"]
+    texts = [doubt.text for doubt in quality.doubts if doubt.code != "touches_border"]
     assert texts == [DOUBTS[code] for code in expected if code != "touches_border"]
 
 
@@ -205,8 +206,8 @@ def test_a_tip_at_the_edge_is_not_cut_off() -> None:
         area = 1024 + 16 * columns
         seen = measure_features(maps, lungs, CHANNELS, definition="field")
         assert seen.contacts == pytest.approx({("right lung", "above"): columns / area**0.5})
-        found = codes(judge(maps, lungs, card(), definition="field"))
-        assert ("touches_border" in found) is is_cut
+        given = codes(judge(maps, lungs, card(), definition="field"))
+        assert ("touches_border" in given) is is_cut
 
 
 def test_much_that_was_cleaned_away_is_doubted() -> None:
@@ -217,7 +218,7 @@ def test_much_that_was_cleaned_away_is_doubted() -> None:
 
 
 def test_the_estimate_is_the_cards_line() -> None:
-    # doubt = (log(1 - 1.8 / 1.9) + log(0.09)) / 2, a lack of sqrt(0.05263 x 0.09) = 0.06882
+    # uncertainty = (log(1 - 1.8 / 1.9) + log(0.09)) / 2, a lack of sqrt(0.05263 x 0.09) = 0.06882
     quality = verdict(norms={"estimate": estimate()})
     assert quality.estimated_dice == pytest.approx(1 - 0.0688247, abs=1e-5)
     assert quality.verdict == "ok"
@@ -230,7 +231,7 @@ def test_the_estimate_is_the_cards_line() -> None:
 @given(st.floats(0.55, 0.98), st.floats(0.001, 0.01))
 def test_the_surer_the_better(sure: float, more: float) -> None:
     less, better = (
-        verdict(sure=each, norms={"estimate": estimate()}) for each in (sure, sure + more)
+        verdict(sure=level, norms={"estimate": estimate()}) for level in (sure, sure + more)
     )
     assert less.estimated_dice is not None
     assert better.estimated_dice is not None
@@ -334,7 +335,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
             lungs = clean(maps, ALL, definition=definition)
             quality = judge(maps, replace(lungs, heart=None), known, definition=definition)
             assert set(codes(quality)) == expected
-            refused = "refused" if code in REFUSING else "review"
+            refused = "refused" if code in REFUSING_CODES else "review"
             assert quality.verdict == (refused if expected else "ok")
 
 

@@ -82,7 +82,7 @@ def test_a_good_set_has_no_findings(data: DataSet) -> None:
     calls: list[None] = []
     report = check(data.films(), on_film=lambda: calls.append(None))
     assert report.findings == ()
-    assert report.sound
+    assert report.passed
     assert len(calls) == 6
     assert (report.films, report.pairs, report.patients) == (6, 6, 6)
     assert report.counts == {"clinic": {"train": 2, "val": 2, "test": 2}}
@@ -206,7 +206,7 @@ def test_each_fault_gives_its_finding_only(
     report = data.report()
     assert {finding.kind for finding in report.findings} == kinds
     assert all(finding.where.endswith(where) for finding in report.findings)
-    assert report.sound == (not kinds & set(ERRORS))
+    assert report.passed == (not kinds & set(ERRORS))
 
 
 def test_a_rotated_mask_is_reported_with_both_sizes(data: DataSet) -> None:
@@ -304,7 +304,7 @@ def test_a_real_copy_across_splits_is_found(films_root: Path) -> None:
 
 def test_a_real_set_has_no_errors(films_root: Path) -> None:
     report = check(films_root / "openist")
-    assert report.sound
+    assert report.passed
     assert (report.films, report.pairs) == (137, 137)
     assert {finding.kind for finding in report.warnings} <= {"specks"}
 
@@ -405,7 +405,7 @@ def test_unusual_mask_files(
     report = data.report()
     assert {finding.kind for finding in report.findings} - {"specks", "one-piece"} == kinds
     assert {finding.where for finding in report.findings} <= {"f0"}
-    assert report.sound == sound
+    assert report.passed == sound
 
 
 def test_undeclared_values_are_named(data: DataSet) -> None:

@@ -194,7 +194,7 @@ def test_a_part_longer_than_the_file_is_discarded(host: Host, tmp_path: Path) ->
 
 
 def test_a_file_with_a_wrong_checksum_is_removed(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"has not the checksum {'0' * 64} and was not kept"):
+    with pytest.raises(DataError, match=f"does not have the checksum {'0' * 64} and was not kept"):
         fetch("montgomery", tmp_path, url=host.url, sha256="0" * 64)
     assert list(tmp_path.iterdir()) == []
     right = digest(host.content).upper()
@@ -298,7 +298,7 @@ def test_an_archive_with_paths_outside_its_folder_is_refused(
 def test_a_file_at_the_folders_path_is_an_error(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(archive())
     (tmp_path / "MontgomerySet").write_text("mine")
-    with pytest.raises(DataError, match="a file stands where"):
+    with pytest.raises(DataError, match="this is a file, but"):
         fetch("montgomery", tmp_path)
     assert (tmp_path / "MontgomerySet").read_text() == "mine"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from pleura.lab.data.weak_labels import (
+    BORDER_SHARE,
     FAR_SHARE,
-    NEAR_SHARE,
-    hint,
-    without_heart_in_field,
-    without_heart_tops,
+    fill_certain_labels,
+    mark_heart_in_field_unknown,
+    mark_heart_tops_unknown,
 )
 
 SIDE = 200
 CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
-FAR_PX, NEAR_PX = FAR_SHARE * SIDE, NEAR_SHARE * SIDE
+FAR_PX, NEAR_PX = FAR_SHARE * SIDE, BORDER_SHARE * SIDE
 
 
 def labelled(definition: str) -> np.ndarray:
@@ -28,7 +28,7 @@ def labelled(definition: str) -> np.ndarray:
 
 
 def test_outside_the_whole_lung_there_is_no_field() -> None:
-    out = hint(labelled("whole"), CHANNELS)
+    out = fill_certain_labels(labelled("whole"), CHANNELS)
     right = out[0]
     assert right[100, 72] == 2  # inside the whole lung: the heart may be in front of it
     assert right[100, 100] == 0  # between the lungs
@@ -39,7 +39,7 @@ def test_outside_the_whole_lung_there_is_no_field() -> None:
 
 def test_towards_the_ribs_a_whole_lung_is_field() -> None:
     """The boxes are 80 rows by 40 columns; the ribs are at column 40 and at column 159."""
-    out = hint(labelled("whole"), CHANNELS)
+    out = fill_certain_labels(labelled("whole"), CHANNELS)
     right, left = out[0], out[1]
     assert right[100, 40 + 23] == 1  # 0.6 of 39 columns, half way down
     assert right[100, 40 + 24] == 2
@@ -53,7 +53,7 @@ def test_towards_the_ribs_a_whole_lung_is_field() -> None:
         assert not (field[60:68] == 1).any()  # the top tenth
         assert not (field[124:140] == 1).any()  # the lowest fifth
     assert right[100, 40] == 2  # at the edge people differ
-    opposite = hint(labelled("field"), CHANNELS)
+    opposite = fill_certain_labels(labelled("field"), CHANNELS)
     assert (opposite[0] == 1).sum() == 80 * 40  # labels that are there stay
 
 
@@ -71,7 +71,7 @@ def hearted(gap: int) -> np.ndarray:
 def test_the_upper_part_of_a_pointed_heart_is_unknown() -> None:
     """79 rows of height: none down to 0.33 (row 86), unknown to 0.6 (row 107)."""
     drawn = hearted(40)
-    out = without_heart_tops(drawn, CHANNELS)
+    out = mark_heart_tops_unknown(drawn, CHANNELS)
     heart = out[4]
     assert not heart[:86].any()
     assert (heart[86:107, 80:120] == 2).all()
@@ -81,14 +81,14 @@ def test_the_upper_part_of_a_pointed_heart_is_unknown() -> None:
 
 
 def test_a_heart_that_is_not_labelled_stays_unknown() -> None:
-    assert (without_heart_tops(labelled("field"), CHANNELS) == labelled("field")).all()
+    assert (mark_heart_tops_unknown(labelled("field"), CHANNELS) == labelled("field")).all()
 
 
 def test_lungs_too_near_to_each_other_leave_the_heart_unknown() -> None:
     """119 columns between the outer borders: a gap of 34 is 0.294 of them, one of 36 is 0.311."""
-    assert (without_heart_in_field(hearted(36), CHANNELS) == hearted(36)).all()
+    assert (mark_heart_in_field_unknown(hearted(36), CHANNELS) == hearted(36)).all()
     near = hearted(34)
-    out = without_heart_in_field(near, CHANNELS)
+    out = mark_heart_in_field_unknown(near, CHANNELS)
     columns = slice(80, 135)  # a third of 119 from column 40, and 0.8 of it
     for index, channel in enumerate(CHANNELS):
         if channel.endswith("whole"):
@@ -101,7 +101,7 @@ def test_lungs_too_near_to_each_other_leave_the_heart_unknown() -> None:
 
 
 def test_inside_the_field_there_is_whole_lung_and_near_it_nothing_is_said() -> None:
-    out = hint(labelled("field"), CHANNELS)
+    out = fill_certain_labels(labelled("field"), CHANNELS)
     right = out[2]
     assert right[100, 60] == 1
     assert right[100, 100] == 2  # behind the heart
@@ -112,7 +112,7 @@ def test_inside_the_field_there_is_whole_lung_and_near_it_nothing_is_said() -> N
 
 def test_far_from_the_lungs_there_is_neither_lung_nor_heart() -> None:
     for definition in ("field", "whole"):
-        out = hint(labelled(definition), CHANNELS)
+        out = fill_certain_labels(labelled(definition), CHANNELS)
         assert (out[:, 5, 5] == 0).all()
         assert out[4, 60 - int(FAR_PX) + 1, 60] == 2
         assert out[4, 60 - int(FAR_PX) - 1, 60] == 0
@@ -129,7 +129,7 @@ def far_apart() -> np.ndarray:
 
 
 def test_between_the_lungs_there_may_be_heart_however_far_they_are() -> None:
-    heart = hint(far_apart(), CHANNELS)[4]
+    heart = fill_certain_labels(far_apart(), CHANNELS)[4]
     assert heart[110, 100] == 2  # 50 / 79: unknown whether it has begun
     assert heart[130, 100] == 2  # it may have ended
     assert heart[60 + 58, 100] == 1  # 58 / 79 = 0.73
@@ -142,7 +142,7 @@ def test_between_the_lungs_there_may_be_heart_however_far_they_are() -> None:
 def test_what_is_to_be_ignored_says_nothing_of_the_heart() -> None:
     state = far_apart()
     state[:2, 110:130, 90:110] = 2
-    heart = hint(state, CHANNELS)[4]
+    heart = fill_certain_labels(state, CHANNELS)[4]
     assert heart[60 + 58, 100] == 2
     assert heart[60 + 58, 80] == 1
 
@@ -151,22 +151,22 @@ def test_what_is_labelled_stays_as_it_is() -> None:
     state = labelled("whole")
     state[2:4, :20] = 2  # an area to ignore
     before = state.copy()
-    out = hint(state, CHANNELS)
+    out = fill_certain_labels(state, CHANNELS)
     np.testing.assert_array_equal(out[2:4], before[2:4])
     np.testing.assert_array_equal(state, before)
 
 
 def test_nothing_follows_from_nothing() -> None:
     state = np.full((5, SIDE, SIDE), 2, np.uint8)
-    np.testing.assert_array_equal(hint(state, CHANNELS), state)
+    np.testing.assert_array_equal(fill_certain_labels(state, CHANNELS), state)
     only_heart = state.copy()
     only_heart[4] = 0
-    np.testing.assert_array_equal(hint(only_heart, CHANNELS), only_heart)
+    np.testing.assert_array_equal(fill_certain_labels(only_heart, CHANNELS), only_heart)
 
 
 def test_one_channel_for_both_lungs_is_told_of_by_the_other_definition() -> None:
     state = np.full((2, SIDE, SIDE), 2, np.uint8)
     state[0] = labelled("field")[:2].max(axis=0) == 1
-    out = hint(state, ("field", "whole"))
+    out = fill_certain_labels(state, ("field", "whole"))
     assert out[1, 100, 60] == out[1, 100, 140] == 1
     assert out[1, 100, 100] == 2

@@ -23,10 +23,10 @@ from pleura.lab.evaluate.calibration import (
     Tempered,
     best_temperature,
     draw_pixels,
-    joined,
+    join_samples,
     reliability,
 )
-from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.trial import Trial, choose
 from pleura.lab.report.calibration import Tuning, calibrate, write_tempered
 from pleura.runtime.engine import OnnxEngine
@@ -124,7 +124,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_pixels_are_drawn_by_the_seed(data, monkeypatch):
     monkeypatch.setattr(calibration, "PIXELS", 500)
-    films, judge = choose(Trial(data=(data,))).films, Judge(UncertainEngine())
+    films, judge = choose(Trial(data=(data,))).films, Evaluator(UncertainEngine())
 
     def draw(seed: int) -> np.ndarray:
         (only,) = draw_pixels(films, judge, seed=seed, failures=[])
@@ -175,7 +175,7 @@ def test_a_temperature_replaces_that_of_the_graph(data):
         (Tempered(hot, 2.0), 0.8),
         (Tempered(hot, 1.0), 16 / 17),
     ):
-        result = Judge(engine).examine(film).segmentation
+        result = Evaluator(engine).examine(film).segmentation
         assert result.probabilities[0, 60, 24] == pytest.approx(expected, abs=1e-6)
 
 
@@ -186,7 +186,7 @@ def test_ignored_areas_are_not_drawn(data):
     values[48:] = 127
     Image.fromarray(values).save(path)
     parts = (replace(film.masks[0], value=255), replace(film.masks[0], channel="ignore", value=127))
-    (sample,) = draw_pixels([replace(film, masks=parts)], Judge(UncertainEngine()), failures=[])
+    (sample,) = draw_pixels([replace(film, masks=parts)], Evaluator(UncertainEngine()), failures=[])
     assert set(sample.predicted) == {0.0, 1.0}  # 0.8 is in the ignored lower half
 
 
@@ -200,7 +200,7 @@ def test_a_failed_film_is_listed_once(data, tmp_path):
     result = calibrate(Trial(data=(data,)), UncertainEngine(), tmp_path / "out")
     assert [failure["id"] for failure in result["failures"]] == ["c"]
     assert result["overall"]["before"]["ece"] is None
-    assert joined([])[0].size == 0
+    assert join_samples([])[0].size == 0
 
 
 def ending_with_a_sigmoid(weights: bytes) -> bytes:

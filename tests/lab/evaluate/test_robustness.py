@@ -21,7 +21,7 @@ from PIL import Image
 from pleura.core.card import Card
 from pleura.core.types import Radiograph
 from pleura.lab.data.film import Film, MaskPart
-from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.perturbation import PERTURBATIONS
 from pleura.lab.evaluate.robustness import tabulate, try_films
 from pleura.lab.evaluate.trial import Selection, Trial
@@ -145,7 +145,7 @@ def test_a_film_that_fails_under_one_perturbation_is_counted_there(tmp_path):
         masks=(MaskPart(tmp_path / "mask.png", "field"),),
         decode=lambda _path: Radiograph(pixels),
     )
-    outcome = try_films(Selection((known,), 0), Judge(Shifted()))
+    outcome = try_films(Selection((known,), 0), Evaluator(Shifted()))
     table = tabulate(outcome)
     row = table["overall"]["longer_side_128"]
     assert (row["failed"], row["dice"]["n"], row["dice"]["share_under_090"]) == (1, 0, None)

@@ -22,7 +22,7 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError
 from pleura.core.types import Radiograph, Spacing
 from pleura.lab.data.film import Film, MaskPart
-from pleura.lab.evaluate.case import Judge, rows
+from pleura.lab.evaluate.case import Evaluator, rows
 from pleura.lab.evaluate.trial import Trial, choose, fingerprint, read_rows
 from pleura.lab.report.evaluation import evaluate
 
@@ -212,7 +212,7 @@ def test_weights_with_both_definitions_predict_the_labelled_one(make_set, tmp_pa
     forced = evaluate(Trial(data=(data,), lungs="whole"), engine, tmp_path / "forced")
     assert not forced["sources"]["fields"]["comparable"]
     with pytest.raises(UsageError, match="'field', not 'whole'"):
-        Judge(Shifted(), lungs="whole")
+        Evaluator(Shifted(), lungs="whole")
 
 
 def test_a_missed_lung_has_dice_zero_and_no_distance(make_set, tmp_path):
@@ -280,7 +280,7 @@ def test_the_spacing_is_that_of_the_mask(tmp_path):
         masks=(MaskPart(tmp_path / "mask.png", "field"),),
         decode=lambda _path: Radiograph(film().astype(np.float32), Spacing(0.5, 0.25, "user")),
     )
-    row = rows(Judge(Shifted(6)).examine(known))[0]
+    row = rows(Evaluator(Shifted(6)).examine(known))[0]
     assert (row.row_mm, row.col_mm) == (1.0, 0.5)
     assert (row.scores.hd95_px, row.scores.hd95_mm) == (3.0, 3.0)
 

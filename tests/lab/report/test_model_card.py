@@ -22,7 +22,7 @@ from pleura.core.errors import DataError, UsageError
 from pleura.lab.evaluate.metrics import Scores
 from pleura.lab.evaluate.trial import read_rows
 from pleura.lab.report.model_card import model_card, read_remarks, read_results
-from pleura.lab.studies.bench import Bench, run_bench, why, worst
+from pleura.lab.studies.bench import Bench, likely_reason, run_bench, worst
 
 SIDE = 96
 CARD = Card(name="known", version="0.1.0", channels=("field",), side=SIDE)
@@ -103,10 +103,12 @@ def test_no_films_to_score_is_an_error(made, tmp_path):
 
 def test_why_describes_the_numbers(made):
     row = read_rows(made.reports / "one_test" / "scores.csv")[0]
-    assert why(replace(row, case="missed")) == "no lung found"
-    assert why(replace(row, predicted_definition="whole")) == "another definition of lung"
-    assert why(replace(row, scores=Scores(dice=0.5, area_error=-0.2))) == "too little lung"
-    assert why(replace(row, scores=Scores(dice=0.5, area_error=0.2))) == "too much lung"
+    assert likely_reason(replace(row, case="missed")) == "no lung found"
+    assert likely_reason(replace(row, predicted_definition="whole")) == "another definition of lung"
+    assert (
+        likely_reason(replace(row, scores=Scores(dice=0.5, area_error=-0.2))) == "too little lung"
+    )
+    assert likely_reason(replace(row, scores=Scores(dice=0.5, area_error=0.2))) == "too much lung"
     poor = [replace(row, id=f"{n:02}", scores=Scores(dice=n / 100)) for n in range(12)]
     assert [entry["id"] for entry in worst(poor[::-1])["s|t"]] == [f"{n:02}" for n in range(10)]
 

@@ -20,7 +20,12 @@ from pleura.lab.train.augment.effect import Effect
 from pleura.lab.train.augment.greys import Blur, Coarse, Contrast, Gamma, Noise, Tone
 from pleura.lab.train.augment.occlusion import Line, Lines, Opacity, Patch
 from pleura.lab.train.augment.placement import Placement
-from pleura.lab.train.augment.variation import AFTER_CLIPPING, BEFORE_CLIPPING, EFFECTS, GENTLY
+from pleura.lab.train.augment.variation import (
+    AFTER_CLIPPING,
+    BEFORE_CLIPPING,
+    EFFECTS,
+    GENTLE_FACTOR,
+)
 from pleura.lab.train.recipe import Augment
 
 Kind = TypeVar("Kind", bound=Effect)
@@ -158,10 +163,10 @@ def test_what_is_drawn_keeps_to_its_limits(seed: int) -> None:
 def test_a_film_shown_gently_moves_little_and_is_neither_mirrored_nor_painted(seed: int) -> None:
     seen = draw(replace(EVERYTHING, gentle_chance=1.0), generator(seed))
     placement = drawn(seen, Placement)
-    assert abs(placement.rotation_deg) <= GENTLY * EVERYTHING.rotation_deg
+    assert abs(placement.rotation_deg) <= GENTLE_FACTOR * EVERYTHING.rotation_deg
     assert not placement.flip
-    assert abs(drawn(seen, Contrast).gain - 1) <= GENTLY * EVERYTHING.contrast
-    assert drawn(seen, Noise).spread <= GENTLY * EVERYTHING.noise
+    assert abs(drawn(seen, Contrast).gain - 1) <= GENTLE_FACTOR * EVERYTHING.contrast
+    assert drawn(seen, Noise).spread <= GENTLE_FACTOR * EVERYTHING.noise
     assert {type(effect) for effect in seen.effects} == {Placement, Gamma, Contrast, Noise, Blur}
 
 

@@ -23,7 +23,14 @@ from pleura.core.frame import Frame, normalise
 from pleura.lab.data.film import Film, Labels, MaskPart
 from pleura.lab.data.labels import square_target, target_for
 from pleura.lab.train import dataset as squares_module
-from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, cache_key, prepare
+from pleura.lab.train.dataset import (
+    Shuffled,
+    SquareOptions,
+    Squares,
+    VariedSquares,
+    cache_key,
+    prepare,
+)
 from pleura.lab.train.recipe import Augment
 
 SIDE = 32
@@ -71,7 +78,7 @@ CHANNELS = ("right_field", "left_field", "field", "right_whole", "heart")
 
 def test_a_square_is_the_input_of_the_network(make_film, tmp_path) -> None:
     film = make_film()
-    prepared = prepare([film], tmp_path / "cache", Form(side=SIDE, channels=CHANNELS))
+    prepared = prepare([film], tmp_path / "cache", SquareOptions(side=SIDE, channels=CHANNELS))
     assert len(prepared) == 1
     sample = prepared.sample(0)
     pixels = film.read_image().pixels
@@ -93,7 +100,9 @@ def test_a_square_is_the_input_of_the_network(make_film, tmp_path) -> None:
 
 
 def test_squares_lie_on_the_disk_and_not_in_memory(make_film, tmp_path) -> None:
-    prepared = prepare([make_film()], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+    prepared = prepare(
+        [make_film()], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",))
+    )
     for array, dtype in ((prepared.images, np.uint16), (prepared.targets, np.uint8)):
         assert isinstance(array, np.memmap)
         assert array.dtype == dtype
@@ -117,7 +126,7 @@ def test_films_are_decoded_once(make_film, tmp_path, monkeypatch) -> None:
         return prepare(
             which,
             tmp_path / "cache",
-            Form(side=side, channels=("field",)),
+            SquareOptions(side=side, channels=("field",)),
             on_film=lambda: ticks.append(1),
         )
 
@@ -140,7 +149,7 @@ def test_the_key_follows_films_files_labels_side_and_channels(make_film) -> None
     film = make_film()
 
     def key(each: Film = film, **said: Any) -> str:
-        return cache_key([each], Form(**{"side": SIDE, "channels": ("field",)} | said))
+        return cache_key([each], SquareOptions(**{"side": SIDE, "channels": ("field",)} | said))
 
     now = key()
     assert key() == now
@@ -163,12 +172,12 @@ def test_a_missing_file_names_the_film(make_film, tmp_path, which) -> None:
     film = make_film("lost")
     (film.image if which == "image" else film.masks[0].path).unlink()
     with pytest.raises(DataError, match=r"lost: .*\.png cannot be read .*`pleura data check`"):
-        prepare([film], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+        prepare([film], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
 
 
 def test_no_film_at_all_is_an_error(tmp_path) -> None:
     with pytest.raises(DataError, match="no film with a mask"):
-        prepare([], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+        prepare([], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
 
 
 def test_a_bad_film_ends_it_soon_and_leaves_nothing(make_film, tmp_path) -> None:
@@ -180,14 +189,16 @@ def test_a_bad_film_ends_it_soon_and_leaves_nothing(make_film, tmp_path) -> None
         prepare(
             films,
             tmp_path / "cache",
-            Form(side=SIDE, channels=("field",)),
+            SquareOptions(side=SIDE, channels=("field",)),
             on_film=lambda: ticks.append(1),
         )
     assert len(ticks) < 15, "it does not go on with the rest"
     assert list((tmp_path / "cache").iterdir()) == []
     assert threading.active_count() == threads
     films[0] = make_film("bad")
-    assert len(prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))) == 31
+    assert (
+        len(prepare(films, tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))) == 31
+    )
 
 
 # --- what follows from what is labelled -----------------------------------------------------
@@ -303,7 +314,7 @@ def test_processes_share_an_epoch_without_overlap(count: int, world: int, epoch:
 
 def test_a_variation_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -> None:
     films = [make_film("a"), make_film("b", grey=60)]
-    prepared = prepare(films, tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+    prepared = prepare(films, tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
     augment = Augment(shift=0.2, noise=0.1)
     shown = VariedSquares(prepared, augment, seed=4)
     assert len(shown) == 2
@@ -324,7 +335,9 @@ def test_a_variation_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -
 
 
 def test_without_augmentation_films_are_shown_as_they_are(make_film, tmp_path) -> None:
-    prepared = prepare([make_film()], tmp_path / "cache", Form(side=SIDE, channels=("field",)))
+    prepared = prepare(
+        [make_film()], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",))
+    )
     image, target, weight = VariedSquares(prepared, Augment(), seed=0)[7, 0, 0]
     sample = prepared.sample(0)
     assert torch.equal(image, sample.image)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pleura.core.errors import UsageError
-from pleura.lab.train.recipe import LEAST, Augment, Recipe, load_recipe, parse_recipe
+from pleura.lab.train.recipe import SMALLEST, Augment, Recipe, load_recipe, parse_recipe
 from pleura.net.unetplusplus import Architecture
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -110,8 +110,8 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
         ({"augment": {"zoom": 1}}, r"augment.zoom must be in \[0, 0.9\], got 1"),
         ({"augment": {"rotation_deg": 181}}, r"augment.rotation_deg must be in \[0, 180\]"),
         ({"augment": {"flip_chance": math.nan}}, "augment.flip_chance must be in"),
-        ({"name": ""}, "name must be good for a file's name, got ''"),
-        ({"name": "../x"}, "name must be good for a file's name"),
+        ({"name": ""}, "name must be usable as a file name, got ''"),
+        ({"name": "../x"}, "name must be usable as a file name"),
         ({"init": "shipped", "encoder_weights": "imagenet"}, "leave one out"),
     ],
     ids=str,
@@ -122,7 +122,7 @@ def test_a_value_out_of_its_limits_is_an_error(table: dict[str, Any], message: s
 
 
 def test_every_limit_belongs_to_a_field() -> None:
-    assert set(LEAST) <= {each.name for each in fields(Recipe)}
+    assert set(SMALLEST) <= {each.name for each in fields(Recipe)}
 
 
 def test_a_nameless_recipe_is_an_error() -> None:

@@ -662,14 +662,14 @@ def test_a_machine_that_is_not_there_is_an_error(
 
 def test_the_device_is_chosen_and_its_precision_with_it() -> None:
     assert Machine(accelerator="cpu").device == "cpu"
-    assert Machine(accelerator="cpu", precision="32-true").digits == "32-true"
+    assert Machine(accelerator="cpu", precision="32-true").resolved_precision == "32-true"
     chosen = Machine()
     expected = "cuda" if torch.cuda.is_available() else chosen.device
     assert chosen.device == expected
     assert chosen.device in ("cuda", "mps", "cpu")
     # bf16 on a CPU only where it computes in it: emulated, it is many times slower.
     native = torch.cpu._is_avx512_bf16_supported()
-    assert Machine(accelerator="cpu").digits == ("bf16-mixed" if native else "32-true")
+    assert Machine(accelerator="cpu").resolved_precision == ("bf16-mixed" if native else "32-true")
 
 
 SCRIPT = """

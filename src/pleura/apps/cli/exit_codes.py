@@ -1,7 +1,7 @@
 """The exit codes of the command line, and the exit code and HTTP status of every error.
 
 The numbers of an error are in its class statement: in `core.errors`, and in `apps.serve.errors` for
-refused requests. Scripts rely on these numbers: they do not change.
+rejected requests. Scripts rely on these numbers: they do not change.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Exit(IntEnum):
 
     WEIGHTS = 5
     """Weights are missing, altered, or made for another network."""
+
+    NODE_TROUBLE = 6
+    """`pleura node status`: the node does not run, or something keeps it from its work."""
 
     INTERRUPTED = 130
     """Stopped by Ctrl-C or SIGTERM; `--resume` continues."""

@@ -86,7 +86,7 @@ def fetch(
     kept = "now written down beside the archive" if fetched.first_use else "as expected"
     out = console()
     out.print(f"sha256 {fetched.sha256}, {kept}", markup=False)
-    for line in (ARCHIVES[name].then, f"Cite {ARCHIVES[name].cite}"):
+    for line in (ARCHIVES[name].next_step, f"Cite {ARCHIVES[name].cite}"):
         if line:
             out.print(line, markup=False)
     typer.echo(fetched.folder)
@@ -132,7 +132,7 @@ def check(
         _print_report(report, everything)
     if sheet is not None:
         _draw_films(films, report, sheet, tiles)
-    if not report.sound:
+    if not report.passed:
         raise typer.Exit(Exit.UNEXPECTED)
 
 

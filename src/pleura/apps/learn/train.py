@@ -192,18 +192,18 @@ def ablate(
     same command continues.
     OUT/study.json holds every figure; the table goes to stdout.
     """
-    from pleura.lab.studies.ablation import Place, load_study, run_study, study_table
+    from pleura.lab.studies.ablation import StudyFolders, load_study, run_study, study_table
     from pleura.lab.train.machine import Machine
 
     loaded = load_study(study)
     screen = console()
     machine = Machine(workers=workers, progress=not quiet)
-    place = Place(root=data, out=out, machine=machine)
+    folders = StudyFolders(root=data, out=out, machine=machine)
 
     def say(title: str) -> None:
         screen.print(title, markup=False)
 
-    results = run_study(loaded, place, on_run=say)
+    results = run_study(loaded, folders, on_run=say)
     typer.echo(study_table(results), nl=False)
 
 
@@ -237,7 +237,7 @@ def export(
 
     pleura export weights/first.safetensors -o weights --name quick --side 256
     """
-    from pleura.lab.train.export import Cut, export_checkpoint
+    from pleura.lab.train.export import ExportPart, export_checkpoint
 
-    cut = Cut(head=head, side=side, channels=tuple(channel or ()))
-    typer.echo(export_checkpoint(checkpoint, out, name=name, cut=cut))
+    part = ExportPart(head=head, side=side, channels=tuple(channel or ()))
+    typer.echo(export_checkpoint(checkpoint, out, name=name, part=part))

@@ -48,6 +48,11 @@ class Senders:
     listed: tuple[Sender, ...] = ()
     anyone: bool = False
 
+    def with_nodes(self, addresses: Iterable[Address]) -> Senders:
+        """These senders and the DICOM nodes among `addresses`, which report in associations."""
+        nodes = [Sender(one.ae, _addresses(one.host)) for one in addresses if one.ae]
+        return Senders((*self.listed, *nodes), self.anyone)
+
     def may_connect(self, address: str) -> bool:
         """Whether any sender is allowed from this address."""
         return self.anyone or any(
@@ -129,6 +134,12 @@ class Settings:
     tls: Tls = Tls()
     longest_wait_s: float = 300.0
     """The longest pause between two tries to deliver, seconds."""
+
+    commit: bool = False
+    """Whether DICOM nodes are asked for storage commitment."""
+
+    monitor: tuple[str, int] | None = None
+    """Host and port of /healthz, /readyz and /metrics; None if they are not served."""
 
 
 def read_senders(texts: Iterable[str], *, anyone: bool = False) -> Senders:

@@ -39,7 +39,7 @@ class Unreachable(PleuraError):
 
 
 class Refused(PleuraError):
-    """The destination refused these results; it may take others."""
+    """The destination rejected these results; it may take others."""
 
 
 def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
@@ -71,7 +71,7 @@ def web_errors() -> Iterator[None]:
 
     Raises:
         Unreachable: the service does not answer, or denies access.
-        Refused: it refuses this request.
+        Refused: it rejects this request.
     """
     import requests
 
@@ -93,7 +93,7 @@ def web_errors() -> Iterator[None]:
 
 
 def _check_media_type(response: Any, **_: Any) -> None:
-    """Refuse web pages, and leave out parameters of the media type that the client cannot read.
+    """Reject web pages, and leave out parameters of the media type that the client cannot read.
 
     Raises:
         Unreachable: a page for people, as a login or a proxy sends it with HTTP 200.

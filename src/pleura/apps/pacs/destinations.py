@@ -54,7 +54,7 @@ class Receipt:
             self.coerced.add(uid)
 
     def reason(self) -> str:
-        """The reasons of all objects that were refused; empty if none was."""
+        """The reasons of all objects that were rejected; empty if none was."""
         return "; ".join(dict.fromkeys(self.refused.values()))
 
 
@@ -87,27 +87,14 @@ class CStore:
 
     def send(self, objects: Sequence[Any]) -> Receipt:
         """Send DICOM objects of one film; see `Destination`."""
-        from pynetdicom import AE, build_context
+        from pynetdicom import build_context
 
-        entity = AE(self.ae)
-        entity.connection_timeout = CONNECT_S
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = ANSWER_S
         contexts = [  # apart, so that a peer that takes both gets the bytes as they are
             build_context(uid, syntax)
             for uid in sorted({dataset.SOPClassUID for dataset in objects})
             for syntax in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
         ]
-        association = entity.associate(
-            self.address.host,
-            self.address.port,
-            contexts=contexts,
-            ae_title=self.address.ae,
-            tls_args=(self.tls, self.address.host) if self.tls else None,
-        )
-        if not association.is_established:
-            if association.rejected_contexts:
-                raise Refused(f"it does not accept these kinds of objects: {_kinds(objects)}")
-            raise Unreachable(_rejection(association) or self._connection_fault())
+        association = self.associate(contexts, kinds=f"these kinds of objects: {_kinds(objects)}")
         receipt = Receipt()
         try:
             for dataset in objects:
@@ -115,6 +102,32 @@ class CStore:
         finally:
             association.release()
         return receipt
+
+    def associate(self, contexts: list[Any], *, kinds: str, handlers: Sequence[Any] = ()) -> Any:
+        """An association for these presentation contexts, which errors call `kinds`.
+
+        Raises:
+            Unreachable: there is no association.
+            Refused: none of the contexts is accepted.
+        """
+        from pynetdicom import AE
+
+        entity = AE(self.ae)
+        entity.connection_timeout = CONNECT_S
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = ANSWER_S
+        association = entity.associate(
+            self.address.host,
+            self.address.port,
+            contexts=contexts,
+            ae_title=self.address.ae,
+            tls_args=(self.tls, self.address.host) if self.tls else None,
+            evt_handlers=list(handlers),
+        )
+        if association.is_established:
+            return association
+        if association.rejected_contexts:
+            raise Refused(f"it does not accept {kinds}")
+        raise Unreachable(_rejection(association) or self._connection_fault())
 
     def _connection_fault(self) -> str:
         """The reason why there is no association, by a second connection.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pleura.apps.cli.options import names_in
 from pleura.core.types import Quality
+from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.results import (
     check_dicom_formats,
     dicom_bytes,
@@ -36,6 +37,8 @@ OfRefused = Literal["marked", "report"]
 refused, or the report alone."""
 
 _REPORT = ("dicom-sr",)
+_POSITIONS = {name: position for position, name in enumerate(DICOM_FORMATS, 1)}
+"""The same for a format whatever other formats are made; a destination has results by file name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ class ResultMaker:
     segmenter: Segmenter
     formats: Sequence[str]
     of_refused: OfRefused = "marked"
+
+    @property
+    def made_with(self) -> str:
+        """The formats and the option `--refused`: other values make other results of a film."""
+        return " ".join((*check_dicom_formats(self.formats), f"refused={self.of_refused}"))
 
     def objects(
         self, film: Path | bytes, *, received: bool = False
@@ -79,8 +87,8 @@ class ResultMaker:
         """The DICOM objects as files; raises the errors of `objects`."""
         objects, quality = self.objects(film)
         files = {
-            f"{position}-{name}.dcm": dicom_bytes(dataset)
-            for position, (name, dataset) in enumerate(objects.items(), 1)
+            f"{_POSITIONS[name]}-{name}.dcm": dicom_bytes(dataset)
+            for name, dataset in objects.items()
         }
         return FilmResults(files, quality)
 

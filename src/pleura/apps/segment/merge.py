@@ -28,7 +28,9 @@ from pleura.io.run.table import RESULTS, read_cells, write_table
 __all__ = ["results_app"]
 
 results_app = typer.Typer(
-    no_args_is_help=True, help="Work with the tables of runs: put the shards of a run together."
+    no_args_is_help=True,
+    help="Put the tables of a run in shards together.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 _SHOWN = 5  # shards that a message lists

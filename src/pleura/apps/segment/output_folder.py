@@ -119,7 +119,7 @@ class Place:
         return names
 
     def check(self, films: Sequence[FilmFile], report: Run) -> None:
-        """Refuse to overwrite films, the files of another run, or results without `overwrite`.
+        """Prevent overwriting films, the files of another run, or results without `overwrite`.
 
         Raises:
             UsageError: a file is in the way; the message names it and an option that helps.
@@ -254,7 +254,7 @@ class Place:
             self._check_same_run(report, folder)
 
     def _check_same_run(self, report: Run, records: Path) -> None:
-        """Refuse to mix the results of other weights or options with those of `records`.
+        """Prevent mixing the results of other weights or options with those of `records`.
 
         Formats may be added: films that lack a file are then done again.
         """

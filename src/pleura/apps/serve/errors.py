@@ -47,7 +47,7 @@ SEND_LATER = "send the films again later"
 
 
 class Refusal(PleuraError):
-    """A request that the service refuses. The text names the change that helps."""
+    """A request that the service rejects. The text names the change that helps."""
 
 
 class CutOff(Refusal, exit_code=2, http_status=400):

@@ -57,7 +57,7 @@ class Service:
     def __post_init__(self) -> None:
         self.metrics = ServiceMetrics()
         self.shared_engine = SharedEngine(
-            self.engine, most=self.workers, seen=self.metrics.batch.observe
+            self.engine, most=self.workers, on_batch=self.metrics.batch.observe
         )
         self.queue = FilmQueue(
             self.limits.queue_films, workers=self.workers, job_limit_s=self.limits.answer_s

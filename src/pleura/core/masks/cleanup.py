@@ -1,4 +1,4 @@
-"""From probabilities to two lungs: threshold, sides, islands, holes, and a note of each change."""
+"""Clean-up: from probability maps to masks of lungs and heart, with a note on each change."""
 
 from __future__ import annotations
 
@@ -38,22 +38,25 @@ THRESHOLD = 0.5
 """A pixel belongs to a mask from this probability on, at the film's native size."""
 
 LUNG_SHARE = 0.05
-"""A second lung has at least this share of the first one's area; 0.10 is the least among 1,478
-public masks, no test film among them."""
+"""The smallest area of a second lung, as a share of the first one's. Among 1,478 public masks,
+without test films, the smallest share is 0.10."""
 
 PIECE_SHARE = 0.15
-"""A piece apart from its lung stays if it has this share of the lung's largest piece."""
+"""The smallest area of a separate piece that is kept, as a share of the lung's largest piece."""
 
-NOTED = 0.01
-"""The smallest share of the heart whose cutting off is noted."""
+NOTED_SHARE = 0.01
+"""The smallest share of the heart whose removal is noted."""
 
-APART = 0.6
-"""Centroids of two lungs lie this many widths of the wider one apart, or more; 0.86 is the
-least among every third of these masks."""
+LUNG_DISTANCE = 0.6
+"""The smallest distance between the centroids of two lungs, in widths of the wider one. In every
+third of these public masks the smallest distance is 0.86."""
 
 
 class PostProcessor(Protocol):
-    """A function from the probability maps of a film to its masks, such as `clean`."""
+    """A function that makes the masks of a film from its probability maps.
+
+    `clean` is the one in use. Studies pass another one, to measure the effect of `clean`.
+    """
 
     def __call__(
         self,
@@ -63,14 +66,14 @@ class PostProcessor(Protocol):
         *,
         definition: Definition,
     ) -> LungMasks:
-        """(C, H, W) probabilities, named by `channels` -> the lungs by `definition`."""
+        """(C, H, W) probabilities, named by `channels` -> the masks, with lungs by `definition`."""
 
 
 def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple[str, ...]:
     """The channels that hold the lungs by `definition`: right and left, or one for both.
 
     Raises:
-        UsageError: there is no such definition, or these channels do not give it.
+        UsageError: the definition is unknown, or these channels do not give it.
     """
     if definition not in DEFINITIONS:
         raise UsageError(f"definition must be {' or '.join(DEFINITIONS)}, got {definition!r}")
@@ -93,8 +96,8 @@ def clean(
     """(C, H, W) probabilities -> masks at their size; `channels` names the C maps.
 
     With a channel for each lung, the channels decide which lung is the right one. With one channel
-    for both, the lung nearer the viewer's left is the patient's right. A missing lung stays
-    missing, and a part as large as a lung is never removed without a note.
+    for both, the lung on the viewer's left is the patient's right one. A missing lung stays
+    missing. A note reports each part that is removed and is as large as a lung.
 
     Raises:
         UsageError: these channels do not give `definition`.
@@ -107,7 +110,7 @@ def clean(
     if len(at) == 2:
         sides = _split(*disjoint_masks(probabilities, (at[0], at[1]), notes))
     else:
-        sides = _by_place(probabilities.above(at[0], THRESHOLD), notes)
+        sides = _split_by_position(probabilities.above(at[0], THRESHOLD), notes)
     right, left = _clean_lungs(sides, notes)
     heart = None
     if "heart" in channels:
@@ -120,11 +123,11 @@ def disjoint_masks(
 ) -> tuple[Mask, Mask]:
     """Two channels of the maps -> disjoint masks (H, W), right and left.
 
-    A pixel that reaches the threshold in both goes to the lung with the larger probability; `notes`
-    gets a sentence on that.
+    A pixel that reaches the threshold in both belongs to the lung with the larger probability; a
+    sentence in `notes` reports this.
     """
     right, left = (maps.above(channel, THRESHOLD) for channel in channels)
-    box = _claimed_twice(right, left)
+    box = _overlap_box(right, left)
     if box is not None:
         at = window(box)
         both = right[at] & left[at]
@@ -137,10 +140,10 @@ def disjoint_masks(
 
 
 def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
-    """A drawn mask of both lungs, (H, W) -> (right, left), without a pixel lost.
+    """A drawn mask of both lungs, (H, W) -> (right, left); no pixel is lost.
 
-    It is meant for reference masks, which are not cleaned: a small piece goes to the lung on whose
-    side it lies. None if the mask cannot be split into two lungs.
+    It is meant for reference masks, which are not cleaned: a small piece belongs to the lung on
+    whose side it lies. None if the mask cannot be split into two lungs.
     """
     pieces = split_pieces(mask, share=LUNG_SHARE)
     on_right, on_left = _sides(list(pieces.large))
@@ -152,7 +155,7 @@ def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
     return right | (mask & ~left & near_right), left | (mask & ~right & ~near_right)
 
 
-def _claimed_twice(right: Mask, left: Mask) -> Box | None:
+def _overlap_box(right: Mask, left: Mask) -> Box | None:
     """The smallest box around the pixels that are in both masks; None if there are none."""
     one, other = bounding_box(right), bounding_box(left)
     if one is None or other is None:
@@ -175,8 +178,8 @@ def _split(right: Mask, left: Mask) -> dict[str, Pieces]:
     }
 
 
-def _by_place(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
-    """A mask of both lungs -> the pieces of right and left, by where they lie in the film."""
+def _split_by_position(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
+    """A mask of both lungs -> the pieces of right and left, by their position in the film."""
     pieces = split_pieces(lungs, share=LUNG_SHARE)
     air = _air_beside_patient(pieces, notes)
     large = [piece for piece in pieces.large if piece not in air]
@@ -185,14 +188,14 @@ def _by_place(lungs: Mask, notes: list[str]) -> dict[str, Pieces]:
     if right and left:
         return {side: _pick(pieces, own) for side, own in (("right", right), ("left", left))}
     kept = _mask(pieces, large)
-    return _split(*(_cut(kept, notes) or _one_lung(kept, large, notes)))
+    return _split(*(_cut_joined_lungs(kept, notes) or _one_lung(kept, large, notes)))
 
 
 def _air_beside_patient(pieces: Pieces, notes: list[str]) -> list[Piece]:
     """The large pieces that reach into a corner of the film.
 
-    In a tightly cropped film a lung may reach a corner too, so they count as air only if two
-    other large pieces remain.
+    They are air beside the patient only if two other large pieces remain: in a tightly cropped film
+    a lung may reach a corner too.
     """
     height, width = pieces.shape
     corners = [(row, column) for row in (0, height - 1) for column in (0, width - 1)]
@@ -206,22 +209,22 @@ def _air_beside_patient(pieces: Pieces, notes: list[str]) -> list[Piece]:
 
 
 def _sides(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """The pieces left and right of the widest gap between centroids: patient's right and left.
+    """The pieces on both sides of the widest gap between centroids: the patient's right and left.
 
-    If that gap is too narrow for two lungs, all pieces are on one side.
+    If that gap is too narrow for two lungs, all pieces are in the first list.
     """
     row = sorted(pieces, key=lambda piece: piece.x)
     if len(row) < 2:
         return row, []
     gaps = [b.x - a.x for a, b in itertools.pairwise(row)]
     cut = int(np.argmax(gaps)) + 1
-    if gaps[cut - 1] < APART * max(piece.box.width for piece in row):
+    if gaps[cut - 1] < LUNG_DISTANCE * max(piece.box.width for piece in row):
         return row, []
     return row[:cut], row[cut:]
 
 
-def _cut(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None:
-    """Two joined lungs -> right and left of the seam between them; None if it is one lung."""
+def _cut_joined_lungs(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None:
+    """Two joined lungs -> right and left of the seam between them; None for one lung."""
     box = bounding_box(lungs)
     if box is None or not looks_joined(lungs[window(box)], lungs.shape[1]):
         return None
@@ -240,7 +243,7 @@ def _cut(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None:
 
 
 def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, Mask]:
-    """One lung, or none: its side of the film's middle decides which; the other stays empty."""
+    """One lung or none, right or left by its side of the film's middle; the other mask is empty."""
     empty = np.zeros_like(kept)
     if not pieces:
         return kept, empty
@@ -289,7 +292,7 @@ def _move_strays(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Piece
 
 
 def _drop_islands(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
-    """The largest piece and those of at least `PIECE_SHARE` of it."""
+    """The largest piece, and the pieces with at least `PIECE_SHARE` of its area."""
     _note_islands(pieces, pieces.large, of, notes)
     return _pick(pieces, pieces.large)
 
@@ -297,7 +300,7 @@ def _drop_islands(pieces: Pieces, of: str, notes: list[str]) -> Pieces:
 def _heart(maps: ProbabilityMaps, channel: int, notes: list[str]) -> Mask:
     """The heart: one piece, without holes, thin parts, or a part along the diaphragm."""
     trimmed = trim_heart(maps.stored[channel], THRESHOLD, maps.pixel)
-    if trimmed.share >= NOTED:
+    if trimmed.share >= NOTED_SHARE:
         notes.append(
             f"cut {trimmed.share:.0%} off the heart: thin parts, or a part along the diaphragm"
         )
@@ -336,7 +339,7 @@ def _mask(pieces: Pieces, chosen: Sequence[Piece]) -> Mask:
 def _note_islands(
     pieces: Pieces, kept: Sequence[Piece], of: str, notes: list[str], *, owner: str = "a lung"
 ) -> None:
-    """Note how many pieces are removed and how large they are; of a large one, its size."""
+    """Note the number and the size of the pieces that are removed, and the size of a large one."""
     areas = np.delete(pieces.areas, [0, *(piece.label for piece in kept)])
     if not areas.size:
         return

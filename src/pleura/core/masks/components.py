@@ -1,8 +1,8 @@
 """Connected components of a mask, called pieces: finding, selecting and filling them.
 
-A film may have 20 million pixels and more, so each function reads the mask once, inside its
-bounding box, and computes with runs from there on. Pixels of a piece are connected by their edges.
-A hole is background that no path over edges and corners connects to the outside.
+A film may have more than 20 million pixels. So a function reads the mask once, inside its bounding
+box, and then computes with runs. Pixels of a piece are connected by their edges. A hole is
+background that no path over edges and corners connects to the outside.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.arrays import Mask
-from pleura.core.masks.runs import Runs, find_gaps, find_runs, join
+from pleura.core.masks.runs import Runs, find_gaps, find_runs, label_runs
 from pleura.core.types import Box
 
 __all__ = ["Piece", "Pieces", "bounding_box", "fill_holes", "split_pieces", "window"]
@@ -28,7 +28,7 @@ class Piece:
     """One connected piece of a mask."""
 
     label: int
-    """Its number; pieces are counted from 1, by their first pixels, row by row."""
+    """Its number. Pieces are counted from 1 by their first pixels, row by row."""
 
     area: int
     """Pixels."""
@@ -37,7 +37,7 @@ class Piece:
     """Inside the film."""
 
     x: float
-    """Column of its centroid inside the film, counted from the left edge of column 0."""
+    """Column of its centroid, px from the left edge of the film."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Pieces:
     """The connected pieces of a mask."""
 
     box: Box
-    """The bounding box of all pieces; of no size where there is none."""
+    """The bounding box of all pieces; it has no size if there is no piece."""
 
     runs: Runs
     """All runs of the mask."""
@@ -60,10 +60,11 @@ class Pieces:
     """Holes of every piece by label."""
 
     large: tuple[Piece, ...]
-    """The pieces that may be a lung, largest first; smaller ones are in `areas` alone."""
+    """The pieces that are large enough to be a lung, largest first; smaller ones are in `areas`
+    only."""
 
     full_mask: Mask | None = None
-    """(H, W) bool: the mask of all pieces, where such an array exists already."""
+    """(H, W) bool: the mask of all pieces, if such an array exists already."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,7 +84,7 @@ class Pieces:
         return int(self.labels[run]) if inside else 0
 
     def pick(self, labels: NDArray[np.intp] | list[int] | None = None) -> Runs:
-        """The runs of the pieces of these labels, or of all."""
+        """The runs of the pieces with these labels, or of all pieces."""
         if labels is None:
             return self.runs
         wanted = np.zeros(len(self.areas), dtype=np.bool_)
@@ -91,9 +92,9 @@ class Pieces:
         return self.runs.pick(wanted[self.labels])
 
     def mask(self, labels: NDArray[np.intp] | list[int] | None = None) -> Mask:
-        """(H, W) bool: the pieces of these labels, or all, at their place in the film.
+        """(H, W) bool: the pieces with these labels, or all pieces, at their place in the film.
 
-        All of them may be the very array that was split: do not write into it.
+        Do not write into the result: it may be the array that was split.
         """
         runs = self.pick(labels)
         if self.full_mask is not None and len(runs) == len(self.runs):
@@ -103,7 +104,7 @@ class Pieces:
         return painted
 
     def chosen(self, labels: Sequence[int], *, share: float) -> Pieces:
-        """The `split_pieces` of the mask of these labels; the mask is not read again."""
+        """The pieces with these labels, as `split_pieces` gives them; no mask is read for it."""
         kept = [piece for piece in self.large if piece.label in labels]
         if not kept or len(kept) < len(labels):
             raise ValueError(f"expected labels of large pieces, got {labels}")
@@ -137,11 +138,11 @@ class Pieces:
             min(box.bottom + 1, height),
             min(box.right + 1, width),
         )
-        beside, met = find_runs(other, near), np.zeros(len(self.runs), dtype=np.bool_)
+        others, touches = find_runs(other, near), np.zeros(len(self.runs), dtype=np.bool_)
         for step in (-self.runs.step, self.runs.step, -1, 1):
-            first, past = self.runs.meet(beside, step)
-            met |= first < past
-        return np.unique(self.labels[met])
+            first, past = self.runs.overlapping(others, step)
+            touches |= first < past
+        return np.unique(self.labels[touches])
 
 
 def window(box: Box) -> tuple[slice, slice]:
@@ -150,7 +151,7 @@ def window(box: Box) -> tuple[slice, slice]:
 
 
 def bounding_box(mask: Mask) -> Box | None:
-    """The smallest box that holds every pixel of `mask`; None if it has none."""
+    """The smallest box around the pixels of `mask`; None if it is empty."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return None
@@ -160,27 +161,27 @@ def bounding_box(mask: Mask) -> Box | None:
 
 
 def split_pieces(mask: Mask, *, share: float) -> Pieces:
-    """The pieces of `mask`; those of at least `share` of the largest one's area are `large`."""
+    """The pieces of `mask`; pieces with at least `share` of the largest area are `large`."""
     box = bounding_box(mask) or Box(0, 0, 0, 0)
     runs = find_runs(mask, box)
-    labels, joints = join(runs)
+    labels, joints = label_runs(runs)
     count = int(labels.max(initial=0)) + 1
     areas = _sums(labels, runs.lengths, count)
-    # Runs and their joints make a graph, whose cycles go around the holes.
+    # In the graph of runs and their joints each hole is one cycle.
     holes = _sums(labels, joints - 1, count)
     holes[1:] += 1
     large = areas >= share * areas.max()
     large[0] = False
-    large_pieces = _measured(runs, labels, areas, large)
+    large_pieces = _measure_pieces(runs, labels, areas, large)
     return Pieces(box, runs, labels, areas, holes, tuple(large_pieces), mask)
 
 
 def _sums(labels: NDArray[np.intp], values: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """(count,) sums of `values` by label; exact, for they stay far below 2**53."""
+    """(count,) sums of `values` by label; exact, because they are far below 2**53."""
     return np.bincount(labels, values, minlength=count).astype(np.intp)
 
 
-def _measured(
+def _measure_pieces(
     runs: Runs, labels: NDArray[np.intp], areas: NDArray[np.intp], large: NDArray[np.bool_]
 ) -> list[Piece]:
     """The pieces that are `large`, by label, largest first."""
@@ -205,16 +206,16 @@ def _measured(
 
 
 def fill_holes(pieces: Pieces) -> tuple[Mask, int, int]:
-    """(H, W) bool: the mask of `pieces` with its holes filled; their number; their pixels.
+    """(H, W) bool: the mask of `pieces` with its holes filled; the number of holes; their pixels.
 
-    Without a hole it is `pieces.mask()`: do not write into it.
+    Do not write into the mask: without a hole it is `pieces.mask()`.
     """
     mask = pieces.mask()
     if not pieces.holes.any():
         return mask, 0, 0
     gaps = find_gaps(pieces.runs)
-    labels, _ = join(gaps, corners=True)
-    enclosed = gaps.pick(labels != labels[0])  # the first gap is a part of all that lies outside
+    labels, _ = label_runs(gaps, corners=True)
+    enclosed = gaps.pick(labels != labels[0])  # the first gap belongs to the outside
     if mask is pieces.full_mask:
         mask = np.zeros_like(mask)
         mask[window(pieces.box)] = pieces.full_mask[window(pieces.box)]

@@ -18,12 +18,11 @@ __all__ = ["fill_outlines", "mask_from_rle", "outlines", "rle"]
 def outlines(mask: Mask) -> list[NDArray[np.float64]]:
     """The edges of `mask`, (H, W) bool, as closed polygons, each (N, 2) float64 of (x, y).
 
-    They run along the edges of pixels: pixel (row r, column c) is the square c <= x <= c + 1,
-    r <= y <= r + 1, so the polygons enclose exactly the mask's pixels. The first point is not
-    repeated at the end, and points on a straight run are left out. An outer edge runs clockwise
-    on the screen, a hole's edge counter-clockwise; pixels that meet at a corner only lie in
-    polygons of their own. Most corners first. An empty mask
-    has none.
+    They run along the edges of pixels: pixel (row r, column c) is the square c <= x <= c + 1, r <=
+    y <= r + 1. So the polygons enclose exactly the mask's pixels. The first point is not repeated
+    at the end, and points inside a straight line are left out. An outer edge runs clockwise on the
+    screen, the edge of a hole counter-clockwise. Pixels that share only a corner are in different
+    polygons. Polygons with the most corners are first. An empty mask has no polygon.
     """
     starts, steps = _edges(mask)
     follow = _links(starts, steps, mask.shape[1] + 1)
@@ -77,7 +76,7 @@ def mask_from_rle(counts: Sequence[int], height: int, width: int) -> Mask:
 def _edges(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Every pixel edge between mask and background -> (E, 2) starts and steps, (row, column).
 
-    Each has the mask on its right hand as it runs (row 0 on top).
+    The mask lies on the right side of each edge, in the direction of its step (row 0 on top).
     """
     padded = np.pad(mask, 1)
     upper, lower = padded[:-1, 1:-1], padded[1:, 1:-1]
@@ -97,9 +96,9 @@ def _edges(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _links(starts: NDArray[np.intp], steps: NDArray[np.intp], stride: int) -> NDArray[np.intp]:
-    """(E,): the edge that follows each edge; where two start, the one that turns right.
+    """(E,): the edge that follows each edge; if two start there, the one that turns right.
 
-    A right turn keeps to the same pixel, so pixels that share a corner alone stay apart.
+    A right turn stays at the same pixel, so pixels that share only a corner stay separate.
     """
     at_start = starts @ (stride, 1)
     at_end = (starts + steps) @ (stride, 1)
@@ -112,7 +111,7 @@ def _links(starts: NDArray[np.intp], steps: NDArray[np.intp], stride: int) -> ND
 
 
 def _loops(follow: list[int]) -> list[list[int]]:
-    """Edges, each with the one that follows -> the closed loops they form."""
+    """The next edge of each edge -> the closed loops that the edges form."""
     seen = [False] * len(follow)
     loops = []
     for start in range(len(follow)):

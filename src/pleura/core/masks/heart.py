@@ -1,6 +1,6 @@
 """Trimming the heart's map: no thin spikes, no part along the diaphragm, a smooth outline.
 
-The work is done in the network's square, so that its cost does not grow with the film. Lengths are
+The map is trimmed in the network's square, so the cost does not grow with the film. Lengths are
 shares of the heart's own size, so they mean the same at any resolution.
 """
 
@@ -19,25 +19,26 @@ from pleura.core.types import Box
 __all__ = ["Trimmed", "heart_width", "trim_heart"]
 
 THIN = 0.06
-"""Half the width of the thinnest part that stays, over the heart's size, the root of its area. The
-size is about 0.4 of the chest's width, so parts thinner than 5 % of that width go."""
+"""Half the width of the thinnest part that is kept, over the heart's size, which is the root of its
+area. The size is about 0.4 of the chest's width, so parts thinner than 5 % of that width are cut
+off."""
 
 STUB = 0.5
-"""How much of a thin part stays, in multiples of `THIN`, so that corners of the heart keep their
-place: a disc that is rolled along a right angle from inside stays 0.41 radii away from its tip."""
+"""The length of a thin part that is kept, in multiples of `THIN`, so that corners of the heart do
+not move: a disc inside a right angle stays 0.41 radii away from its tip."""
 
 NOTCH = 0.08
-"""The depth of the notch between heart and diaphragm, over the heart's size."""
+"""The smallest depth of a notch between heart and diaphragm, over the heart's size."""
 
 NOTCH_FROM = (0.5, 0.6)
-"""Notches on the patient's right and left count from this share of the heart's height down. Higher
-up, the great vessels and the left atrium make others."""
+"""The share of the heart's height below which notches count, on the patient's right and left.
+Above, the great vessels and the left atrium make other notches."""
 
 SMOOTH = 0.012
 """The standard deviation of the smoothing, over the heart's size."""
 
 FEWEST = 64
-"""Pixels of the square; a smaller heart is left as it is."""
+"""The smallest area of a heart that is trimmed, pixels of the square."""
 
 Floats = NDArray[np.float64]
 
@@ -58,11 +59,11 @@ def trim_heart(heart: Probabilities, threshold: float, pixel: tuple[float, float
 
     `pixel` is the height and the width of a pixel of the square, in any one unit. Three steps:
 
-    - Parts thinner than twice `THIN` are cut off (an opening), but for a stub.
-    - Below a notch in the outline, the heart reaches no farther to that side than at the notch.
-    - The map is smoothed, and with it the outline.
+    - Parts thinner than twice `THIN` are cut off except for a stub (a morphological opening).
+    - Below a notch in the outline, all that reaches farther to that side than the notch is cut off.
+    - The map is smoothed, which smooths the outline too.
     """
-    piece = _find(heart >= threshold, pixel)
+    piece = _largest_piece(heart >= threshold, pixel)
     if piece is None:
         return Trimmed(heart, 0.0)
     at, scale = window(piece.box), piece.scale
@@ -75,30 +76,30 @@ def trim_heart(heart: Probabilities, threshold: float, pixel: tuple[float, float
 
 
 def heart_width(heart: Probabilities, threshold: float, pixel: tuple[float, float]) -> int:
-    """Columns of the square that the trimmed heart spans at `threshold`; 0 if it is not there."""
-    piece = _find(heart >= threshold, pixel)
+    """The columns of the square between both ends of the trimmed heart; 0 if there is no heart."""
+    piece = _largest_piece(heart >= threshold, pixel)
     box = None if piece is None else bounding_box(piece.kept)
     return 0 if box is None else box.width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """The largest piece of a mask of the square."""
+    """The largest piece of a mask of the square, before and after trimming."""
 
     box: Box
-    """Around it, with room for the smoothing."""
+    """Around the piece, with a margin for the smoothing."""
 
     scale: tuple[float, float]
     """The heart's size, in rows and in columns of the square."""
 
     whole: Mask
-    """Inside the box, without holes."""
+    """(h, w) of the box: the piece with its holes filled."""
 
     kept: Mask
-    """The same without the parts to cut off."""
+    """(h, w) of the box: the same without the parts that are cut off."""
 
 
-def _find(mask: Mask, pixel: tuple[float, float]) -> _Piece | None:
+def _largest_piece(mask: Mask, pixel: tuple[float, float]) -> _Piece | None:
     """The largest piece of (S, S) `mask`; None if it is too small to be trimmed."""
     pieces = split_pieces(mask, share=1.0)
     if not pieces.count or (area := pieces.large[0].area) < FEWEST:
@@ -109,13 +110,13 @@ def _find(mask: Mask, pixel: tuple[float, float]) -> _Piece | None:
     box = _around(pieces.large[0].box, scale, mask.shape)
     whole = filled[window(box)]
     kept = _without_thin(whole, scale)
-    if _cut_spill(kept, scale):
-        kept = _without_thin(kept, scale)  # of the spill, what lies between notch and diaphragm
+    if _cut_along_diaphragm(kept, scale):
+        kept = _without_thin(kept, scale)  # the rest between notch and diaphragm is thin
     return _Piece(box, scale, whole, kept) if kept.any() else None
 
 
 def _around(box: Box, scale: tuple[float, float], shape: tuple[int, ...]) -> Box:
-    """`box` with room for the smoothing, inside the square."""
+    """`box` with a margin for the smoothing, inside the square."""
     rows, columns = (int(np.ceil(4 * SMOOTH * length)) + 2 for length in scale)
     return Box(
         max(box.top - rows, 0),
@@ -126,7 +127,7 @@ def _around(box: Box, scale: tuple[float, float], shape: tuple[int, ...]) -> Box
 
 
 def _without_thin(mask: Mask, scale: tuple[float, float]) -> Mask:
-    """`mask` without its thin parts; its corners stay."""
+    """`mask` without its thin parts; its corners are kept."""
     reach = THIN * scale[0], THIN * scale[1]
     wider = reach[0] * (1 + STUB), reach[1] * (1 + STUB)
     grown: Mask = mask & _grown(_shrunk(mask, reach), wider)
@@ -134,7 +135,7 @@ def _without_thin(mask: Mask, scale: tuple[float, float]) -> Mask:
 
 
 def _shrunk(mask: Mask, reach: tuple[float, float]) -> Mask:
-    """The pixels whose surrounding ellipse of these half axes (rows, columns) lies in `mask`."""
+    """Erosion: the pixels whose ellipse of half axes `reach` (rows, columns) lies in `mask`."""
     high, wide = int(reach[0]), int(reach[1])
     height, width = mask.shape
     padded = np.pad(mask, ((high, high), (wide + 1, wide)))
@@ -150,7 +151,7 @@ def _shrunk(mask: Mask, reach: tuple[float, float]) -> Mask:
 
 
 def _grown(mask: Mask, reach: tuple[float, float]) -> Mask:
-    """The pixels within this ellipse of `mask`."""
+    """Dilation: the pixels whose ellipse of half axes `reach` (rows, columns) meets `mask`."""
     room = int(reach[0]), int(reach[1])
     outside = np.pad(~mask, ((room[0],) * 2, (room[1],) * 2), constant_values=True)
     grown: Mask = ~_shrunk(outside, reach)[
@@ -159,13 +160,11 @@ def _grown(mask: Mask, reach: tuple[float, float]) -> Mask:
     return grown
 
 
-def _cut_spill(mask: Mask, scale: tuple[float, float]) -> bool:
-    """Cut off, in place, what lies farther to the side than a notch in the outline, and lower.
+def _cut_along_diaphragm(mask: Mask, scale: tuple[float, float]) -> bool:
+    """Cut off, in place, the part along the diaphragm; returns whether there was one.
 
-    Returns whether there was any.
-
-    A heart's border bulges outward on both sides. Where it turns in, and out again below, heart and
-    diaphragm meet, and what follows lies on the diaphragm.
+    The border of a heart is convex on both sides. At a notch, heart and diaphragm meet; the part
+    below that lies farther to the side belongs to the diaphragm.
     """
     box = bounding_box(mask)
     if box is None:
@@ -185,10 +184,10 @@ def _cut_spill(mask: Mask, scale: tuple[float, float]) -> bool:
 
 
 def _hull(rows: NDArray[np.intp], reach: Floats) -> Floats:
-    """(N,) `reach` of the convex hull at these rows, which grow."""
+    """(N,): the reach of the convex hull in these rows, which are in rising order."""
     corners: list[tuple[float, float]] = []
     for point in zip(rows.tolist(), reach.tolist(), strict=True):
-        while len(corners) > 1 and _turns_out(corners[-2], corners[-1], point):
+        while len(corners) > 1 and _lies_inside(corners[-2], corners[-1], point):
             corners.pop()
         corners.append(point)
     at, out = zip(*corners, strict=True)
@@ -196,14 +195,14 @@ def _hull(rows: NDArray[np.intp], reach: Floats) -> Floats:
     return hull
 
 
-def _turns_out(
+def _lies_inside(
     one: tuple[float, float], middle: tuple[float, float], other: tuple[float, float]
 ) -> bool:
-    """Whether `middle` lies on the line between its neighbours, or inside of it."""
+    """Whether `middle` lies on the line between its neighbours, or on the inner side of it."""
     down, farther = middle[0] - one[0], middle[1] - one[1]
     return down * (other[1] - one[1]) >= farther * (other[0] - one[0])
 
 
 def _smoothed(values: Probabilities, deviation: tuple[float, float]) -> Probabilities:
-    """A Gaussian of these standard deviations, px; beyond the edge the last value goes on."""
+    """A Gaussian filter of these standard deviations, px; the values at the edge are repeated."""
     return gaussian(values, deviation, [max(1, int(np.ceil(3 * sigma))) for sigma in deviation])

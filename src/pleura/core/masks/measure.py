@@ -26,7 +26,7 @@ class TransverseWidth:
 
     @property
     def pixels(self) -> int:
-        """Its length."""
+        """The length of the extent."""
         return self.right - self.left
 
 
@@ -38,14 +38,14 @@ def measure(
     spacing: Spacing | None = None,
     gives_ratio: bool = True,
 ) -> Measurements:
-    """Measure masks of one film, each (H, W) bool; in cm2 too if the spacing is known.
+    """Measure the masks of one film, (H, W) bool; areas also in cm2 if the spacing is known.
 
     The cardiothoracic ratio (Danzer 1919, Am J Med Sci 157:513-521) is the widest transverse
-    extent of the heart over the widest inner extent of the thorax. The heart's is the largest
-    extent right of the midline plus the largest left of it, whatever rows they lie in, which is
-    the width of the heart's box. The thorax's is the longest run along one row from the outer
-    edge of one lung to that of the other. Both are horizontal, so the ratio needs no spacing. It
-    is None without a heart, or with a lung missing, or unless `gives_ratio`.
+    extent of the heart over the widest inner extent of the thorax. The heart's extent is the
+    largest extent right of the midline plus the largest one left of it, in any rows; this is the
+    width of the heart's box. The thorax's extent is the longest distance along one row from the
+    outer edge of one lung to that of the other. Both are horizontal, so the ratio needs no spacing.
+    It is None if the heart or a lung is missing, or without `gives_ratio`.
     """
     lungs = right | left
     right_px, left_px, lungs_px = (int(np.count_nonzero(mask)) for mask in (right, left, lungs))
@@ -73,9 +73,10 @@ def measure(
 def transverse_widths(
     right: Mask, left: Mask, heart: Mask | None
 ) -> tuple[TransverseWidth, TransverseWidth] | None:
-    """(heart's, thorax's): the two widths of the cardiothoracic ratio; None where it is undefined.
+    """(heart's, thorax's): the two widths of the cardiothoracic ratio; None if it is undefined.
 
-    The heart's bar lies at the middle of its height, the thorax's in the first of its widest rows.
+    The row of the heart's width is the middle of its height. The row of the thorax's width is the
+    first of its widest rows.
     """
     lungs = right | left
     box, heart_box = bounding_box(lungs), None if heart is None else bounding_box(heart)

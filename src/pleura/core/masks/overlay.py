@@ -12,7 +12,7 @@ from pleura.core.masks.measure import TransverseWidth, transverse_widths
 from pleura.core.pixels.burnt_in import without_burnt_in
 
 __all__ = [
-    "BAR_GROUND",
+    "BAR_BACKGROUND",
     "HEART_COLOUR",
     "LEFT_COLOUR",
     "RIGHT_COLOUR",
@@ -28,15 +28,15 @@ HEART_COLOUR = (0xCC, 0x79, 0xA7)
 """Blue, vermillion and purple of Okabe and Ito 2008, which colour-blind readers distinguish too."""
 
 FILL = 0.22
-"""Share of the colour inside a lung; the film stays readable below it."""
+"""The opacity of the colour inside a lung; the film stays visible below it."""
 
 OUTLINE_SHARE = 0.003
 """Width of an outline over the film's shorter side."""
 
-BAR_GROUND = (0x10, 0x17, 0x1D)
-"""Between the dashes of a bar."""
+BAR_BACKGROUND = (0x10, 0x17, 0x1D)
+"""The colour between the dashes of a bar."""
 
-_BAND = 1_000_000  # pixels converted at a time: no second film in memory
+_BAND = 1_000_000  # pixels converted at a time, so that no second film is in memory
 
 SAMPLES = 1_000_000
 """Pixels of a large film from which the percentiles are computed."""
@@ -45,8 +45,8 @@ SAMPLES = 1_000_000
 def display(pixels: Pixels) -> NDArray[np.uint8]:
     """(H, W) of any finite range -> (H, W) uint8 grey; a flat film becomes black.
 
-    The window runs between the same two percentiles that the network's input is clipped at, so
-    that a burnt-in letter does not darken the film.
+    Greys are scaled between the same two percentiles as the network's input, so that a burnt-in
+    letter does not darken the film.
     """
     pixels = without_burnt_in(pixels)
     dark, light = _percentiles(pixels)
@@ -84,9 +84,9 @@ def paint(
 ) -> NDArray[np.uint8]:
     """(H, W) film and masks -> (H, W, 3) uint8 RGB: lungs outlined and lightly filled.
 
-    The heart is outlined only: by the definition `whole`, lung lies behind it. Outlines lie
-    inside their mask, `outline_width` pixels wide. With a heart and `widths`, the two
-    widths whose ratio is the cardiothoracic one are drawn as dashed bars.
+    The heart has an outline without a fill, because lung lies behind it by the definition `whole`.
+    Outlines lie inside their mask and are `outline_width` pixels wide. With a heart and `widths`,
+    the two widths of the cardiothoracic ratio are drawn as dashed bars.
     """
     picture = np.repeat(display(pixels)[:, :, None], 3, axis=2)
     width = outline_width(*pixels.shape)
@@ -104,7 +104,7 @@ def paint(
 
 
 def outline_width(height: int, width: int) -> int:
-    """Pixels; grows with the film, so that outlines look alike on films of any size."""
+    """The width of outlines, px; it grows with the film, so that outlines look alike."""
     return max(1, round(OUTLINE_SHARE * min(height, width)))
 
 
@@ -124,9 +124,9 @@ def _draw(
 
 
 def _draw_bar(picture: NDArray[np.uint8], bar: TransverseWidth, by: int) -> None:
-    """White dashes on a dark line, for light ground and dark, with a tick at each end."""
+    """A dashed line, white and dark, with a tick at each end: visible on light and dark films."""
     top = max(0, bar.row - by // 2)
-    picture[top : top + by, bar.left : bar.right] = BAR_GROUND
+    picture[top : top + by, bar.left : bar.right] = BAR_BACKGROUND
     for start in range(bar.left, bar.right, 7 * by):
         picture[top : top + by, start : min(start + 4 * by, bar.right)] = 255
     for start in (bar.left, bar.right - by):
@@ -134,7 +134,7 @@ def _draw_bar(picture: NDArray[np.uint8], bar: TransverseWidth, by: int) -> None
 
 
 def _shrunk(mask: Mask, by: int) -> Mask:
-    """`mask` without `by` pixels along its edge; diamond and square in turn are nearly a disc."""
+    """Erosion by `by` pixels, by a diamond and a square in turn: together nearly a disc."""
     inner = np.pad(mask, 1)
     for step in range(by):
         flat = inner.copy()

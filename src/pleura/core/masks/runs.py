@@ -1,7 +1,7 @@
-"""Runs: a mask as stretches of neighbouring pixels in its rows.
+"""Runs: a mask as sequences of neighbouring pixels in its rows.
 
-A lung on a film of 20 megapixels has millions of pixels and a few thousand runs. One pass over the
-mask finds them; the rest is arithmetic on short arrays.
+A lung on a film of 20 megapixels has millions of pixels, but only a few thousand runs. They are
+found in one pass over the mask; all other steps are arithmetic on short arrays.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from numpy.typing import NDArray
 from pleura.core.arrays import Mask
 from pleura.core.types import Box
 
-__all__ = ["Runs", "find_gaps", "find_runs", "join"]
+__all__ = ["Runs", "find_gaps", "find_runs", "label_runs"]
 
 # Why our own: components, holes, contours and the seam are all computed from these runs, and no
 # library gives runs to numpy.
 
 BLOCK = 2**17
-"""Pixels of a mask that are searched at a time; copies of so many stay in the CPU's cache."""
+"""The pixels of a mask that are searched at a time; their copies fit into the CPU's cache."""
 
 WORD = 8
-"""Pixels, one byte each, that are read as one number; in most of them no run begins or ends."""
+"""The pixels, one byte each, that are read as one number. In most numbers no run begins or ends."""
 
-LONG = 128
-"""Pixels of a run and the gap behind it. Longer ones are painted run by run."""
+LONG_RUN = 128
+"""The mean length of a run and the gap behind it, px, from which runs are painted one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
     """N runs, in the order of the film.
 
-    A place is a pixel's number, row by row, as if each row had one more pixel that is never in a
-    run. So no run is longer than a row, and none touches a run of the next row at its end.
+    A place is the number of a pixel, counted row by row. Each row is counted with one more pixel,
+    which is never in a run. So no run is longer than a row, and no run ends where the first run of
+    the next row begins.
     """
 
     shape: tuple[int, int]
@@ -56,25 +57,25 @@ class Runs:
 
     @property
     def rows(self) -> NDArray[np.intp]:
-        """(N,) the row of each."""
+        """(N,) the row of each run."""
         rows: NDArray[np.intp] = self.begins // self.step
         return rows
 
     @property
     def lengths(self) -> NDArray[np.intp]:
-        """(N,) pixels of each."""
+        """(N,) the pixels of each run."""
         return self.ends - self.begins
 
     def pick(self, which: NDArray[np.bool_]) -> Runs:
         """The runs at which (N,) `which` is true."""
         return Runs(self.shape, self.begins[which], self.ends[which])
 
-    def meet(
+    def overlapping(
         self, other: Runs, step: int, *, corners: bool = False
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """(N,) the first, and one past the last, of the `other` runs that a run overlaps.
+        """Two (N,) arrays: the first `other` run that a run overlaps, and one past the last.
 
-        The runs are moved by `step` before. With `corners`, runs that touch at an end count too.
+        The runs are first moved by `step`. With `corners`, runs that touch at an end count too.
         """
         reach = 1 if corners else 0
         first = np.searchsorted(other.ends, self.begins + (step - reach), side="right")
@@ -87,7 +88,7 @@ class Runs:
             return
         rows = self.rows
         top, bottom = int(rows[0]), int(rows[-1]) + 1
-        if len(self) * LONG < (bottom - top) * self.step:
+        if len(self) * LONG_RUN < (bottom - top) * self.step:
             starts = rows * self.step
             columns = (self.begins - starts).tolist(), (self.ends - starts).tolist()
             for row, begin, end in zip(rows.tolist(), *columns, strict=True):
@@ -102,7 +103,7 @@ class Runs:
 def find_runs(mask: Mask, box: Box) -> Runs:
     """The runs of (H, W) `mask` inside `box`."""
     height, width = mask.shape
-    row = box.width // WORD * WORD + WORD  # one pixel more at least, between two rows
+    row = box.width // WORD * WORD + WORD  # at least one pixel more, between two rows
     lines = max(1, BLOCK // row)
     padded = np.zeros(lines * row + 1, dtype=np.bool_)
     grid = padded[:-1].reshape(lines, row)[:, 1 : box.width + 1]
@@ -111,14 +112,14 @@ def find_runs(mask: Mask, box: Box) -> Runs:
         part = mask[top : min(top + lines, box.bottom), box.left : box.right]
         grid[: len(part)] = part
         size = len(part) * row
-        edges = _where(padded[:size] ^ padded[1 : size + 1])
+        edges = _nonzero(padded[:size] ^ padded[1 : size + 1])
         edges += edges // row * (width + 1 - row) + (top * (width + 1) + box.left)
         parts.append(edges)
     begins, ends = np.ascontiguousarray(np.concatenate(parts).reshape(-1, 2).T)
     return Runs((height, width), begins, ends)
 
 
-def _where(edges: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _nonzero(edges: NDArray[np.bool_]) -> NDArray[np.intp]:
     """`flatnonzero` of an array whose size is a multiple of WORD, quick where few are true."""
     words = np.flatnonzero(edges.view(np.uint64))
     at = np.flatnonzero(edges.reshape(-1, WORD)[words])
@@ -127,45 +128,44 @@ def _where(edges: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def find_gaps(runs: Runs) -> Runs:
-    """The gaps between `runs`, before the first one and after the last one.
+    """The gaps between `runs`, with the gap before the first run and that after the last one.
 
-    A gap from the last run of a row to the first one of a later row lies outside of the mask all
-    along the film's edge, and is kept as one gap.
+    A gap from the last run of one row to the first run of a later row includes the film's edge, so
+    all of it lies outside the mask. It stays one gap.
     """
     before, after = -runs.step, (runs.shape[0] + 1) * runs.step
     return Runs(runs.shape, np.append(before, runs.ends), np.append(runs.begins, after))
 
 
-def join(runs: Runs, *, corners: bool = False) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(N,) the number of each run's piece, from 1 on; (N,) how many runs it touches in the row
-    below.
+def label_runs(runs: Runs, *, corners: bool = False) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Two (N,) arrays: the number of each run's piece, from 1; its connections to the row below.
 
-    Runs of neighbouring rows are connected where they overlap, with `corners` also where they
-    touch at an end. Pieces are numbered by their first runs.
+    Runs of neighbouring rows are connected where they overlap, and with `corners` also where they
+    touch at an end. Pieces are numbered in the order of their first runs.
     """
-    first, past = runs.meet(runs, runs.step, corners=corners)
+    first, past = runs.overlapping(runs, runs.step, corners=corners)
     joints = past - first
     begins = np.cumsum(joints) - joints
     above = np.repeat(np.arange(len(runs)), joints)
     below = np.arange(len(above)) + np.repeat(first - begins, joints)
-    heads = _heads(len(runs), above, below)
-    numbers = np.cumsum(heads == np.arange(len(runs)))
-    return numbers[heads], joints
+    roots = _roots(len(runs), above, below)
+    numbers = np.cumsum(roots == np.arange(len(runs)))
+    return numbers[roots], joints
 
 
-def _heads(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(size,) for each of `size` runs, the first run of its connected component: its head.
+def _roots(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(size,) the root of each of `size` runs: the first run of its connected component.
 
-    `one` and `other` are the connected pairs. In each step every head takes the smallest head among
-    its neighbours, until no pair has two heads. scipy's connected_components takes longer to load
-    than this takes for any lung.
+    `one` and `other` are the connected pairs. In each step every root takes the smallest root among
+    its neighbours, until both runs of every pair have the same root. Loading scipy's
+    connected_components takes longer than this takes for any lung.
     """
-    heads = np.arange(size)
+    roots = np.arange(size)
     while len(one):
-        np.minimum.at(heads, np.maximum(one, other), np.minimum(one, other))
-        while not np.array_equal(above := heads[heads], heads):
-            heads = above
-        one, other = heads[one], heads[other]
-        apart = one != other
-        one, other = one[apart], other[apart]
-    return heads
+        np.minimum.at(roots, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(above := roots[roots], roots):
+            roots = above
+        one, other = roots[one], roots[other]
+        differ = one != other
+        one, other = one[differ], other[differ]
+    return roots

@@ -1,14 +1,14 @@
 """Finding the cut between two lungs that a mask has joined.
 
-The cut is a seam: one column for every row, at most one column from that of the row above, through
-as few pixels of the mask as possible (Avidan and Shamir 2007, seam carving, with the mask as the
-energy). Between two lungs it runs through the mediastinum and crosses only the bridge.
+The cut is a seam. It has one column in every row, at most one column from that of the row above,
+and crosses as few pixels of the mask as possible (seam carving by Avidan and Shamir 2007, with the
+mask as the energy). Between two lungs it lies in the mediastinum and crosses only the bridge.
 
 The numbers below were chosen on public masks of two lungs (Shenzhen, Montgomery, JSRT, OpenIST,
-COVID-19, children; no test film), and measured on 493 others of them, with a bar drawn between the
-lungs at a random height. Of 986 single lungs none was taken for two; of 1,972 joined pairs one was
-taken for one lung. With bars of 5, 20, 40 and 60% of the lungs' height, 0.0003, 0.002, 0.008 and
-0.011% of the pixels went to the wrong lung on average, and 1.7% at worst.
+COVID-19, children; no test film). They were measured on 493 other masks, with a bar drawn between
+the lungs at a random height. None of 986 single lungs was taken for two lungs, and one of 1,972
+joined pairs was taken for one lung. With bars of 5, 20, 40 and 60% of the lungs' height, 0.0003,
+0.002, 0.008 and 0.011% of the pixels went to the wrong lung on average, and 1.7% at worst.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from pleura.core.arrays import Mask
 __all__ = ["Seam", "find_seam", "looks_joined"]
 
 SIDE = 256
-"""The most rows and columns of the grid on which the seam is searched."""
+"""The largest number of rows and columns of the grid in which the seam is searched."""
 
 BAND = (0.1, 0.9)
-"""The seam stays within these shares of the width."""
+"""The shares of the width between which the seam lies."""
 
 STRAIGHT = 0.02
-"""Cost of each column of the grid away from the middle, in crossed pixels."""
+"""The cost of each column of distance from the middle of the grid, in crossed pixels."""
 
 GAP_WIDTH = 0.05
-"""Share of the mask's width that must be background inside a row to count as a gap."""
+"""The smallest background inside a row that counts as a gap, as a share of the mask's width."""
 
 GAP_ROWS = 0.3
-"""Share of rows with a gap from which a mask is taken for two lungs."""
+"""The share of rows with a gap from which a mask is taken for two lungs."""
 
 SPAN = 0.55
-"""Share of the film's width from which a mask is taken for two lungs."""
+"""The share of the film's width from which a mask is taken for two lungs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ class Seam:
 
 
 def looks_joined(mask: Mask, film_width: int) -> bool:
-    """Whether `mask`, cropped to its pixels, is two lungs and not one, by gaps and by span."""
+    """Whether `mask`, cropped to its pixels, is two lungs, judged by its width and its gaps."""
     width = mask.shape[1]
     if width >= SPAN * film_width:
         return True
@@ -86,15 +86,17 @@ def _cheapest(grid: Mask) -> NDArray[np.intp]:
     cost = grid + STRAIGHT * np.abs(np.arange(columns) - (columns - 1) / 2)
     low, high = (round(share * (columns - 1)) for share in BAND)
     cost[:, :low] = cost[:, high + 1 :] = np.inf
-    every = np.arange(columns)
+    all_columns = np.arange(columns)
     move = np.zeros((rows, columns), dtype=np.intp)
     total = cost[0]
     for row in range(1, rows):
         padded = np.pad(total, 1, constant_values=np.inf)
-        before = np.stack([padded[1:-1], padded[:-2], padded[2:]])  # straight on, where equal
+        before = np.stack(
+            [padded[1:-1], padded[:-2], padded[2:]]
+        )  # if equal, the seam goes straight on
         best = before.argmin(axis=0)
         move[row] = np.array([0, -1, 1])[best]
-        total = cost[row] + before[best, every]
+        total = cost[row] + before[best, all_columns]
     path = np.empty(rows, dtype=np.intp)
     path[-1] = int(total.argmin())
     for row in range(rows - 1, 0, -1):

@@ -1,9 +1,9 @@
 """Interpolating maps from the network's square to a film's size, with the same bits everywhere.
 
 A library sums a product of matrices in an order that depends on the size, the CPU and the version.
-Here a new value is a fixed chain of additions and multiplications, each rounded by itself. So it
-depends neither on the part that is computed nor on the machine, and a value at a threshold falls
-on the same side always.
+Here a new value is a fixed chain of additions and multiplications, each rounded by itself. So a
+value depends neither on the part that is computed nor on the machine, and always lies on the same
+side of a threshold.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Taps:
     """(new,) the first of the old pixels."""
 
     weights: NDArray[np.float32]
-    """(K, new) of the old pixels 1 to K after the first; 0 where a mean takes fewer."""
+    """(K, new) of the old pixels 1 to K after the first; 0 where a mean has fewer."""
 
     def at(self, step: int, new: slice | NDArray[np.intp]) -> NDArray[np.intp]:
         """(n,) for each new pixel, the index of the old one that lies `step` after its first."""
@@ -81,7 +81,7 @@ def taps(old: int, new: int) -> Taps:
     first, rows = np.empty(new, np.intp), []
     for band in bands(old, new):
         begin = (band.weights > 0).argmax(axis=1)
-        first[band.place] = begin + band.around.start
+        first[band.new_pixels] = begin + band.old_pixels.start
         rows += [row[at + 1 :] for row, at in zip(band.weights, begin, strict=True)]
     most = max(np.flatnonzero(row)[-1] + 1 if row.any() else 0 for row in rows)
     weights = np.zeros((most, new), np.float32)
@@ -92,10 +92,10 @@ def taps(old: int, new: int) -> Taps:
 
 
 def _mean(pick: Callable[[int], Values], weights: Iterable[Values]) -> Values:
-    """The weighted mean; `pick` gives the old pixels by their step. All values are computed here.
+    """The weighted mean; `pick` gives the old pixels of a step. Every value is computed by this.
 
     Each operation is a ufunc of its own, so that no compiler joins a multiplication and an
-    addition. CPUs that can do both at once would leave out a rounding.
+    addition: a CPU that does both at once leaves out a rounding.
     """
     made = base = pick(0)
     for step, weight in enumerate(weights, start=1):

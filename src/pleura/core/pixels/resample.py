@@ -1,8 +1,8 @@
-"""Pictures from one size to another, with a triangle filter that is widened when shrinking.
+"""Resampling pictures to another size, with a triangle filter that is widened when shrinking.
 
-A new pixel is a mean of a few old ones that lie together. So a band of new pixels is a small
-product of matrices, and a picture is resampled band by band. A library of sparse matrices would be
-no faster, and would take longer to load than a film takes.
+A new pixel is the weighted mean of a few neighbouring old pixels. So a band of new pixels is a
+small product of matrices, and a picture is resampled band by band. A library of sparse matrices
+would be no faster, and loading it would take longer than a film takes.
 """
 
 from __future__ import annotations
@@ -13,41 +13,50 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Band", "band", "bands", "reach", "resample", "resample_columns", "resample_rows"]
+__all__ = [
+    "Band",
+    "band",
+    "bands",
+    "filter_support",
+    "resample",
+    "resample_columns",
+    "resample_rows",
+]
 
 # Why not Pillow, which has the same filter: it takes 4 times as long from 3000 x 2500 pixels to
 # 512 x 512 (2026-11), and `core` imports numpy alone.
 
-AROUND = 16
-"""About how many old pixels a band should need. More make fewer bands, fewer multiply less by 0."""
+OLD_PIXELS_A_BAND = 16
+"""About how many old pixels a band needs. With more there are fewer bands, with fewer there are
+fewer products with 0."""
 
-SIZES = (2, 64)
-"""The fewest and the most new pixels of a band."""
+BAND_SIZES = (2, 64)
+"""The smallest and the largest number of new pixels in a band."""
 
-PRODUCTS = 2**18
-"""The most products of one call. Above it numpy's BLAS starts threads beside those that work."""
+MOST_PRODUCTS = 2**18
+"""The largest number of products in one call. For more, numpy's BLAS starts threads of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
     """Some new pixels of a line."""
 
-    place: slice
-    """Where the new pixels lie in their line."""
+    new_pixels: slice
+    """The place of the new pixels in their line."""
 
-    around: slice
-    """Where the old pixels lie whose means they are."""
+    old_pixels: slice
+    """The place of the old pixels of which the new ones are means."""
 
     weights: NDArray[np.float32]
-    """(new, old) of these; each row sums to 1."""
+    """(new, old): the weight of each old pixel in each new one; each row sums to 1."""
 
     def rows(
         self, image: NDArray[np.float32], out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """(H, W) -> these rows, (new, W), of the picture whose columns are resampled."""
-        part = image[self.around]
+        part = image[self.old_pixels]
         made = np.empty((len(self.weights), part.shape[1]), np.float32) if out is None else out
-        step = max(1, PRODUCTS // self.weights.size)
+        step = max(1, MOST_PRODUCTS // self.weights.size)
         for at in range(0, part.shape[1], step):
             np.matmul(self.weights, part[:, at : at + step], out=made[:, at : at + step])
         return made
@@ -67,7 +76,7 @@ def resample_rows(image: NDArray[np.float32], new: int) -> NDArray[np.float32]:
     """(H, W) -> (new, W)."""
     made = np.empty((new, image.shape[1]), np.float32)
     for band in bands(len(image), new):
-        band.rows(image, out=made[band.place])
+        band.rows(image, out=made[band.new_pixels])
     return made
 
 
@@ -75,22 +84,22 @@ def resample_columns(image: NDArray[np.float32], new: int) -> NDArray[np.float32
     """(H, W) -> (H, new)."""
     made = np.empty((len(image), new), np.float32)
     for band in bands(image.shape[1], new):
-        step = max(1, PRODUCTS // band.weights.size)
+        step = max(1, MOST_PRODUCTS // band.weights.size)
         for at in range(0, len(image), step):
-            part = image[at : at + step, band.around]
-            np.matmul(part, band.weights.T, out=made[at : at + step, band.place])
+            part = image[at : at + step, band.old_pixels]
+            np.matmul(part, band.weights.T, out=made[at : at + step, band.new_pixels])
     return made
 
 
 @lru_cache(maxsize=64)
 def bands(old: int, new: int) -> tuple[Band, ...]:
     """The bands of a line that goes from `old` to `new` pixels, in order."""
-    width = int(np.clip(round(AROUND * new / old), *SIZES))
+    width = int(np.clip(round(OLD_PIXELS_A_BAND * new / old), *BAND_SIZES))
     return tuple(band(old, new, slice(at, min(at + width, new))) for at in range(0, new, width))
 
 
 def band(old: int, new: int, place: slice) -> Band:
-    """The band of the new pixels at `place`, one or more."""
+    """The band of the new pixels at `place`, at least one."""
     scale = old / new
     wide = max(scale, 1.0)
     centre = (np.arange(place.start, place.stop) + 0.5) * scale  # in old pixels, edge to edge
@@ -99,17 +108,17 @@ def band(old: int, new: int, place: slice) -> Band:
     weight /= weight.sum(axis=1, keepdims=True)
     used = np.flatnonzero(weight.any(axis=0))
     first, last = int(used[0]), int(used[-1]) + 1
-    around = slice(int(column[0]) + first, int(column[0]) + last)
-    return Band(place, around, weight[:, first:last].astype(np.float32))
+    old_pixels = slice(int(column[0]) + first, int(column[0]) + last)
+    return Band(place, old_pixels, weight[:, first:last].astype(np.float32))
 
 
 @lru_cache(maxsize=64)
-def reach(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(new,) each: the first and the last of the old pixels that a new one is a mean of."""
+def filter_support(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Two (new,) arrays: the first and the last old pixel of which a new pixel is a mean."""
     edges = []
     for band in bands(old, new):
         used = band.weights > 0
         ends = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
-        edges.append(np.stack(ends) + band.around.start)
+        edges.append(np.stack(ends) + band.old_pixels.start)
     first, last = np.concatenate(edges, axis=1)
     return first, last

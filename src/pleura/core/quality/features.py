@@ -1,7 +1,7 @@
 """Features of a result that need no reference mask: certainty, size and place of the lungs.
 
-They are measured on a sample of the network's square, so that the cost does not grow with the film.
-All pixels of the square have the same size in the film, so stretching changes no Dice.
+They are measured on a sample of the network's square, so the cost does not grow with the film. All
+pixels of the square have the same size in the film, so stretching does not change the Dice.
 """
 
 from __future__ import annotations
@@ -19,20 +19,34 @@ from pleura.core.masks.heart import heart_width
 from pleura.core.quality.shape import Place, place_of, sample_map, sample_mask
 from pleura.core.types import LungMasks
 
-__all__ = ["Contact", "Features", "expected_dice", "joined", "logarithm", "measure_features"]
+__all__ = [
+    "Contact",
+    "Features",
+    "expected_dice",
+    "higher_of_both",
+    "logarithm",
+    "measure_features",
+]
 
-MOST = 256
-"""Pixels a side of the sample: a quarter of a square of 512, in a quarter of the time."""
+SAMPLE_SIDE = 256
+"""The largest side of the sample, px. It has a quarter of the pixels of a square of 512, and takes
+a quarter of the time."""
 
+EDGE_DISTANCE = 3
+"""The distance from the film's edge within which a lung reaches it, pixels of the network's square.
+The predicted outline of a lung that the edge cuts lies up to so many pixels inside the film."""
 
-NEAR = 3
-"""Pixels of the network's square. The network draws the outline of a lung that the film's edge cuts
-up to so many pixels short of the edge."""
+LOW_THRESHOLD = 0.2
+"""The lower threshold of `Features.ratio_spread`. The thresholds 0.2 and 0.8 separate the films on
+which two networks disagree about the ratio better than 0.3 and 0.7 do."""
+
+LEAST_UNCERTAINTY = 1e-4
+"""A smaller uncertainty is replaced by this one, so that its logarithm is finite."""
 
 ABOVE, BELOW = "above", "below"
 ON_RIGHT, ON_LEFT = "on the patient's right", "on the patient's left"
-"""The edges of a film, in words. The patient's right is the viewer's left here: a film that is
-stored mirrored is mirrored before its lungs are looked for."""
+"""The edges of a film, in words. The patient's right is the viewer's left here, because a film that
+is stored mirrored is mirrored back before it is segmented."""
 
 Contact: TypeAlias = tuple[str, str]
 """A lung, `right lung` or `left lung`, and the edge of the film that it reaches."""
@@ -43,69 +57,64 @@ class Features:
     """Features of one film's lungs by one definition; None where one cannot be measured."""
 
     expected_dice: float | None
-    """The Dice of both lungs that the network's probabilities lead to expect."""
+    """The Dice of both lungs to be expected by the network's probabilities."""
 
     worse_lung: float | None
-    """The lower one of both lungs' expected Dice; of both together where one map holds both."""
+    """The lower expected Dice of the two lungs; that of both together if one map holds both."""
 
     unsure: float | None
-    """Sum of p (1 - p) of all pixels over the number in the lungs; 0 if every p is 0 or 1."""
+    """Sum of p (1 - p) of all pixels over the number of pixels in the lungs; 0 if every p is 0 or
+    1."""
 
     cleaned: float
-    """Pixels that clean-up changed, over those that are marked before or after it."""
+    """Pixels that clean-up changed, over the pixels that are lung before or after it."""
 
     contacts: dict[Contact, float]
-    """Length of each lung along each edge of the film, within `NEAR` of it, over the square root of
-    the area of both lungs; only lengths that are not 0."""
+    """Length of each lung along each edge of the film, within `EDGE_DISTANCE`, over the square root
+    of the area of both lungs; only lengths above 0."""
 
     right_share: float
     """Share of the film that is right lung; 0 where it is missing."""
 
     left_share: float
+    """Share of the film that is left lung; 0 where it is missing."""
+
     exchanged: bool
-    """The right lung lies on the viewer's right."""
+    """Whether the right lung lies on the viewer's right."""
 
     heart_side: float | None
-    """Centroid of the heart, to the patient's left of the middle between both lungs' outer borders,
-    in widths of the chest; None without a heart or without both lungs."""
+    """Distance of the heart's centroid from the middle between the outer borders of both lungs,
+    positive to the patient's left, in widths of the chest; None without a heart or both lungs."""
 
     heart_found: bool | None
     """Whether there is a heart; None if the weights have no heart channel."""
 
     ratio_spread: float | None
-    """How far the cardiothoracic ratio moves between two thresholds, `SPREAD` and 1 - `SPREAD`;
-    None without a heart or without both lungs."""
+    """Difference of the cardiothoracic ratio between two thresholds, `LOW_THRESHOLD` and 1 -
+    `LOW_THRESHOLD`; None without a heart or both lungs."""
 
     @property
-    def doubt(self) -> float | None:
-        """How unsure the network is of the lungs, as a logarithm; None without lungs.
+    def uncertainty(self) -> float | None:
+        """The network's uncertainty about the lungs, as a logarithm; None without lungs.
 
         It is the mean of two logarithms: of 1 - `worse_lung`, and of `unsure`. On validation films
-        the two together predicted the true Dice best.
+        this mean predicts the true Dice best.
         """
         if self.worse_lung is None or self.unsure is None:
             return None
         return (logarithm(1 - self.worse_lung) + logarithm(self.unsure)) / 2
 
 
-SPREAD = 0.2
-"""The lower threshold of `Features.ratio_spread`. Between 0.2 and 0.8 it told the films on which
-two networks disagree about the ratio better than between 0.3 and 0.7."""
-
-SUREST = 1e-4
-"""A smaller doubt counts as this one, so that its logarithm is finite."""
-
-
-def logarithm(doubt: float) -> float:
-    """The logarithm of a doubt, of `SUREST` where it is smaller."""
-    return float(np.log(max(doubt, SUREST)))
+def logarithm(uncertainty: float) -> float:
+    """The logarithm of an uncertainty of at least `LEAST_UNCERTAINTY`."""
+    return float(np.log(max(uncertainty, LEAST_UNCERTAINTY)))
 
 
 def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:
-    """The mean Dice of `mask` with truths drawn from `probabilities`, both (S, S).
+    """The mean Dice of `mask` with true masks drawn from `probabilities`, both (S, S).
 
-    It is computed as 2 E|M and T| / (|M| + E|T|): a ratio of means in place of the mean of ratios,
-    from which it differs by about one over the number of pixels. None where both are empty.
+    It is computed as 2 E|M and T| / (|M| + E|T|). This ratio of means differs from the mean of
+    ratios by about one over the number of pixels. None if both are empty.
     """
     marked, likely = int(np.count_nonzero(mask)), float(probabilities.sum(dtype=np.float64))
     if not marked + likely:
@@ -120,12 +129,12 @@ def measure_features(
     *,
     definition: Definition,
 ) -> Features:
-    """The features of `lungs`, which were made of `maps`; `channels` names the maps."""
+    """The features of `lungs`, the masks made of `maps`; `channels` names the maps."""
     names = lung_channels(channels, definition)
-    lung_maps = [sample_map(maps.stored[channels.index(name)], MOST) for name in names]
+    lung_maps = [sample_map(maps.stored[channels.index(name)], SAMPLE_SIDE) for name in names]
     side = lung_maps[0].shape[0], lung_maps[0].shape[1]
     right, left = sample_mask(lungs.right, side), sample_mask(lungs.left, side)
-    both, mask = joined(lung_maps), right | left
+    both, mask = higher_of_both(lung_maps), right | left
     thresholded = both >= THRESHOLD
     changed, marked = np.count_nonzero(thresholded ^ mask), np.count_nonzero(thresholded | mask)
     area = int(np.count_nonzero(mask))
@@ -133,7 +142,7 @@ def measure_features(
     places = place_of(right), place_of(left)
     return Features(
         expected_dice=total,
-        worse_lung=_worse(lung_maps, (right, left)) if len(lung_maps) == 2 else total,
+        worse_lung=_worse_lung(lung_maps, (right, left)) if len(lung_maps) == 2 else total,
         unsure=float((both - both * both).sum()) / area if area else None,
         cleaned=float(changed / marked) if marked else 0.0,
         contacts=_contacts(lungs, maps.stored.shape[1:]) if area else {},
@@ -146,13 +155,13 @@ def measure_features(
     )
 
 
-def joined(maps: list[Probabilities]) -> Probabilities:
-    """(S, S): the higher probability of the two lungs in each pixel."""
+def higher_of_both(maps: list[Probabilities]) -> Probabilities:
+    """(S, S): the higher of the probabilities of both lungs in each pixel."""
     return maps[0] if len(maps) == 1 else np.maximum(maps[0], maps[1])
 
 
-def _worse(maps: list[Probabilities], masks: tuple[Mask, Mask]) -> float | None:
-    """The lower expected Dice of the lungs that are there."""
+def _worse_lung(maps: list[Probabilities], masks: tuple[Mask, Mask]) -> float | None:
+    """The lowest expected Dice of the lungs that were found."""
     pairs = zip(maps, masks, strict=True)
     values = [expected_dice(lung_map, mask) for lung_map, mask in pairs if mask.any()]
     return min((value for value in values if value is not None), default=None)
@@ -161,15 +170,15 @@ def _worse(maps: list[Probabilities], masks: tuple[Mask, Mask]) -> float | None:
 def _contacts(lungs: LungMasks, square: tuple[int, ...]) -> dict[Contact, float]:
     """`Features.contacts`; `square` is (S, S) of the network, and lengths are in its pixels."""
     height, width = lungs.right.shape
-    down, across = square[0] / height, square[1] / width  # px of the square in one of the film
+    down, across = square[0] / height, square[1] / width  # px of the square in a px of the film
     area = (np.count_nonzero(lungs.right) + np.count_nonzero(lungs.left)) * down * across
     lengths: dict[Contact, float] = {}
     for lung, mask in (("right lung", lungs.right), ("left lung", lungs.left)):
         for edge, strip, scale in (
-            (ABOVE, mask[: int(NEAR / down) + 1], across),
-            (BELOW, mask[-int(NEAR / down) - 1 :], across),
-            (ON_RIGHT, mask[:, : int(NEAR / across) + 1].T, down),
-            (ON_LEFT, mask[:, -int(NEAR / across) - 1 :].T, down),
+            (ABOVE, mask[: int(EDGE_DISTANCE / down) + 1], across),
+            (BELOW, mask[-int(EDGE_DISTANCE / down) - 1 :], across),
+            (ON_RIGHT, mask[:, : int(EDGE_DISTANCE / across) + 1].T, down),
+            (ON_LEFT, mask[:, -int(EDGE_DISTANCE / across) - 1 :].T, down),
         ):
             length = np.count_nonzero(strip.any(axis=0)) * scale
             if length:
@@ -191,11 +200,12 @@ def _heart_side(right: Place | None, left: Place | None, heart: Place | None) ->
 def _ratio_spread(
     maps: ProbabilityMaps, channels: tuple[str, ...], right: Place | None, left: Place | None
 ) -> float | None:
-    """The heart's width at the lower threshold less that at the higher one, in chest widths."""
+    """`Features.ratio_spread`: the difference of the heart's widths, in chest widths."""
     if "heart" not in channels or right is None or left is None:
         return None
     heart = maps.stored[channels.index("heart")]
-    widest, narrowest = (heart_width(heart, at, maps.pixel) for at in (SPREAD, 1 - SPREAD))
-    columns = min(MOST, heart.shape[1])  # of the sample
+    thresholds = LOW_THRESHOLD, 1 - LOW_THRESHOLD
+    widest, narrowest = (heart_width(heart, at, maps.pixel) for at in thresholds)
+    columns = min(SAMPLE_SIDE, heart.shape[1])  # of the sample
     chest = (max(right.last, left.last) - min(right.first, left.first)) / columns
     return (widest - narrowest) / (chest * heart.shape[1]) if widest else None

@@ -1,8 +1,8 @@
-"""Features of a film as a whole: the same whatever definition of lung is asked for.
+"""Features of a film as a whole, which are the same for both definitions of lung.
 
-They are measured on the network's maps alone, at a small size: the lungs by each definition that
-the weights give, and the heart. So neither the definition asked for nor the film's own size
-changes what is concluded about the film.
+They are measured on a small sample of the network's maps: the lungs by each definition that the
+weights give, and the heart. So the verdict on the film depends neither on the requested definition
+nor on the film's size.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from pleura.core.card import DEFINITIONS, lung_channels
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.cleanup import THRESHOLD, clean
 from pleura.core.masks.components import split_pieces
-from pleura.core.quality.features import expected_dice, joined, logarithm
+from pleura.core.quality.features import expected_dice, higher_of_both, logarithm
 from pleura.core.quality.shape import Place, heart_shape, lungs_shape, place_of, sample_map
 
 __all__ = ["FilmFeatures", "measure_film"]
 
-SIDE = 128
-"""Pixels a side of the sample."""
+SAMPLE_SIDE = 128
+"""The largest side of the sample, px."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFeatures:
-    """Features of one film; None where there is nothing to measure."""
+    """Features of one film; None if they cannot be measured."""
 
     numbers: NDArray[np.float64] | None
-    """As `reference.feature_names` names them; None unless both lungs, by each definition, and the
-    heart are there."""
+    """(D,) in the order of `reference.feature_names`; None if a lung, by any definition, or the
+    heart is missing."""
 
     unsure: float | None
-    """Sum of p (1 - p) of all pixels and lung maps over the pixels in the lungs; None without."""
+    """Sum of p (1 - p) of all pixels of all lung maps, over the number of pixels in the lungs; None
+    without lungs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lungs:
-    """The lungs by one definition, and the box that the heart is compared with."""
+    """The lungs by one definition: their places, 16 features, sum of p (1 - p) and pixels."""
 
     right: Place | None
     left: Place | None
@@ -50,9 +51,11 @@ class _Lungs:
 
 
 def measure_film(maps: ProbabilityMaps, channels: tuple[str, ...]) -> FilmFeatures:
-    """The features of the film that `maps` were predicted of; `channels` names the maps."""
+    """The features of the film of which `maps` were predicted; `channels` names the maps."""
     _, height, width = maps.shape
-    small = {name: sample_map(maps.stored[index], SIDE) for index, name in enumerate(channels)}
+    small = {
+        name: sample_map(maps.stored[index], SAMPLE_SIDE) for index, name in enumerate(channels)
+    }
     aspect = height / width
     lungs = [
         _measure_lungs(small, definition, aspect=aspect)
@@ -77,7 +80,7 @@ def _measure_lungs(
     names = lung_channels(tuple(small), definition)
     maps = [small[name] for name in names]
     lungs = clean(ProbabilityMaps(np.stack(maps)), names, definition=definition)
-    right, left, both = place_of(lungs.right), place_of(lungs.left), joined(maps)
+    right, left, both = place_of(lungs.right), place_of(lungs.left), higher_of_both(maps)
     rows, columns = both.shape
     variance, area = float((both - both * both).sum()), int(np.count_nonzero(lungs.both))
     total = expected_dice(both, lungs.both)
@@ -89,7 +92,7 @@ def _measure_lungs(
 
 
 def _measure_heart(heart_map: Probabilities, lungs: _Lungs) -> list[float] | None:
-    """6 numbers; None without a heart or without both lungs."""
+    """6 features of the heart; None without a heart or both lungs."""
     heart = place_of(_largest(heart_map >= THRESHOLD))
     if heart is None or lungs.right is None or lungs.left is None:
         return None

@@ -1,4 +1,4 @@
-"""Size, place and shape of lungs and heart on a small sample of the network's square."""
+"""Size, position and shape of lungs and heart in a small sample of the network's square."""
 
 from __future__ import annotations
 
@@ -14,21 +14,29 @@ __all__ = ["Place", "heart_shape", "lungs_shape", "place_of", "sample_map", "sam
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a part lies in the sample: px of it, rows and columns from 0."""
+    """The position of a structure in the sample, in its pixels; rows and columns count from 0."""
 
     area: int
     top: int
     bottom: int
+    """One past its last row."""
+
     first: int
+    """Its first column."""
+
     last: int
+    """One past its last column."""
+
     row: float
     column: float
+    """Row and column of the centroid."""
+
     slant: float
     """Correlation of row and column."""
 
 
 def sample_map(known: Probabilities, most: int) -> Probabilities:
-    """(S, S) -> (s, s), s at most `most`: the values under the centres of fewer pixels."""
+    """(S, S) -> (s, s), s at most `most`: the values at the centres of larger pixels."""
     height, width = known.shape
     rows, columns = _middles(height, min(most, height)), _middles(width, min(most, width))
     sampled: Probabilities = known[rows][:, columns]
@@ -36,7 +44,7 @@ def sample_map(known: Probabilities, most: int) -> Probabilities:
 
 
 def sample_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """(H, W) bool -> `size`."""
+    """(H, W) bool -> `size`, the values at the centres of larger pixels."""
     if mask.shape == size:
         return mask
     rows, columns = _middles(mask.shape[0], size[0]), _middles(mask.shape[1], size[1])
@@ -44,12 +52,12 @@ def sample_mask(mask: Mask, size: tuple[int, int]) -> Mask:
 
 
 def _middles(old: int, new: int) -> NDArray[np.intp]:
-    """Indices of the `old` pixels under the centres of `new` ones."""
+    """Indices of the `old` pixels at the centres of `new` ones."""
     return (2 * np.arange(new) + 1) * old // (2 * new)
 
 
 def place_of(mask: Mask) -> Place | None:
-    """The place of what is marked; None where nothing is."""
+    """The place of the pixels of `mask`; None if it is empty."""
     by_row, by_column = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
     area = int(by_row.sum())
     if not area:

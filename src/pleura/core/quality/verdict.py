@@ -1,4 +1,4 @@
-"""The verdict on a result: estimated Dice, reasons to doubt it, ok or review or refused."""
+"""The verdict on a result: ok, review or refused, with the estimated Dice and the doubts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pleura.core.quality.film import FilmFeatures, measure_film
 from pleura.core.reference import ReferenceValues, read_reference_values
 from pleura.core.types import Doubt, HeartQuality, LungMasks, Quality
 
-__all__ = ["DOUBTS", "HEART_DOUBTS", "REFUSING", "conclude", "estimated_dice", "judge"]
+__all__ = ["DOUBTS", "HEART_DOUBTS", "REFUSING_CODES", "conclude", "estimated_dice", "judge"]
 
 DOUBTS = {
     "no_lungs": "No lung was found: do not use this result; is it a frontal chest film?",
@@ -24,10 +24,10 @@ DOUBTS = {
     "heart_on_right": "The heart lies on the patient's right: check whether the film is mirrored, "
     "and which lung is the right one. If the sides are exchanged, segment the film again "
     "with the other value of flip.",
-    "said_mirrored": "The file says that the film is mirrored, and it was not turned: check which "
-    "lung is the right one.",
-    "said_turned": "The file says that the film does not stand upright, and it was not turned: "
-    "check the masks, and which lung is the right one.",
+    "said_mirrored": "By its header the detector's image was mirrored, and the header does not "
+    "tell how the patient lies in it: check which lung is the right one.",
+    "said_turned": "By its header the film is not upright, and it was segmented as it is: check "
+    "the masks, and which lung is the right one.",
     "identity_changed": "An attribute of patient or study could not be repeated in the DICOM "
     "results: check that they belong to the right patient and study.",
     "touches_border": "A lung reaches the edge of the film: check that no part of it was cut off.",
@@ -39,7 +39,7 @@ DOUBTS = {
     "unusual_shape": "The lungs or the heart are unusual for a frontal chest film: check what the "
     "film shows, and the outlines.",
 }
-"""Every code with its sentence, most serious first."""
+"""The sentence of every code of a doubt, the most serious first."""
 
 HEART_DOUBTS = {
     "film_refused": "The film was refused: no cardiothoracic ratio is given.",
@@ -49,16 +49,17 @@ HEART_DOUBTS = {
     "unsure_heart": "The width of the heart is unsure: no cardiothoracic ratio is given; "
     "measure it on the film.",
 }
-"""Every code of a doubt about the heart with its sentence, most serious first."""
+"""The sentence of every code of a doubt about the heart, the most serious first."""
 
-REFUSING = ("no_lungs", "not_a_chest_film")
-"""Codes with which a result is refused; any other code gives the verdict `review`."""
+REFUSING_CODES = ("no_lungs", "not_a_chest_film")
+"""The codes that give the verdict `refused`; any other code gives the verdict `review`."""
 
 CONTACT = 0.05
 """The largest usual value in `Features.contacts`. Of 780 films of the splits train and val, 1.6 %
-(3.6 % with `--fast`) have a larger one at an edge that their drawn masks do not reach; these films
-end close to the lungs. Of real films that were cropped through a lung by 5 % or more of its size,
-77 to 94 % have more at the lower edge, where lungs are narrow, and 94 to 100 % at the others."""
+(3.6 % with `--fast`) have a larger value at an edge that their drawn masks do not reach; these
+films end close to the lungs. Of real films that were cropped through a lung by 5 % or more of its
+size, 77 to 94 % have a larger value at the lower edge, where lungs are narrow, and 94 to 100 % at
+the other edges."""
 
 CLEANED = 0.15
 """The largest usual `Features.cleaned`."""
@@ -66,15 +67,14 @@ CLEANED = 0.15
 UNEQUAL = 2.5
 """The largest usual ratio of the larger lung to the smaller one."""
 
-
 HEART_ON_RIGHT = -0.02
-"""The smallest usual `Features.heart_side`. Of a third of the films to train on, 0 to 1.6 % of
-adults' and 4.5 % of children's have less; of the same films mirrored, 93 to 98 % and 84 %."""
-
+"""The smallest usual `Features.heart_side`. Of a third of the training films, 0 to 1.6 % of the
+films of adults and 4.5 % of those of children have a smaller value; mirrored, 93 to 98 % and 84 %
+have."""
 
 RATIO_SPREAD = 0.15
-"""The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures,
-on films to train on, how many keep their ratio and how far two networks agree on it."""
+"""The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures
+on training films how many keep their ratio, and how well two networks agree on it."""
 
 
 def judge(
@@ -85,44 +85,48 @@ def judge(
     definition: Definition,
     doubts: Iterable[str] = (),
 ) -> Quality:
-    """The verdict on `lungs`, which were made of `maps` by weights with this card.
+    """The verdict on `lungs`, the masks made of `maps` by weights with this card.
 
-    `doubts` are codes of doubts from elsewhere, such as `Radiograph.doubts`. Without reference
-    values on the card no Dice is estimated, and the only doubts are lungs that are missing,
-    exchanged, cut off, unequal or much cleaned, and a heart on the wrong side.
+    `doubts` are codes of further doubts, such as `Radiograph.doubts`. Without reference values on
+    the card no Dice is estimated. The only doubts are then lungs that are missing, exchanged, cut
+    off, unequal or much cleaned, and a heart on the wrong side.
     """
-    seen = measure_features(maps, lungs, card.channels, definition=definition)
+    features = measure_features(maps, lungs, card.channels, definition=definition)
     film = measure_film(maps, card.channels)
-    return conclude(seen, film, read_reference_values(card.norms, definition), doubts=doubts)
+    return conclude(features, film, read_reference_values(card.norms, definition), doubts=doubts)
 
 
 def conclude(
-    seen: Features, film: FilmFeatures, reference: ReferenceValues, *, doubts: Iterable[str] = ()
+    features: Features,
+    film: FilmFeatures,
+    reference: ReferenceValues,
+    *,
+    doubts: Iterable[str] = (),
 ) -> Quality:
-    """The verdict on a result with these features, of the lungs by one definition and of the film.
+    """The verdict on a result: `features` are those of the lungs by one definition.
 
-    `doubts` are codes of doubts from elsewhere.
+    `doubts` are codes of further doubts.
     """
-    dice = estimated_dice(seen, reference)
-    codes = _structural(seen) | _of_film(film, reference) | set(doubts)
+    dice = estimated_dice(features, reference)
+    codes = _structural(features) | _of_film(film, reference) | set(doubts)
     if reference.estimate and dice is not None and dice < reference.estimate.poor:
         codes.add("unsure_edges")
-    if codes & set(REFUSING):  # without a chest film there is no true mask, and no Dice
-        heart = _of_heart(seen, is_refused=True)
-        return Quality("refused", None, _doubts(codes & set(REFUSING), seen), heart)
-    return Quality("review" if codes else "ok", dice, _doubts(codes, seen), _of_heart(seen))
+    if codes & set(REFUSING_CODES):  # no chest film: there is no true mask, so no Dice
+        heart = _of_heart(features, is_refused=True)
+        return Quality("refused", None, _doubts(codes & set(REFUSING_CODES), features), heart)
+    return Quality("review" if codes else "ok", dice, _doubts(codes, features), _of_heart(features))
 
 
-def _of_heart(seen: Features, *, is_refused: bool = False) -> HeartQuality | None:
+def _of_heart(features: Features, *, is_refused: bool = False) -> HeartQuality | None:
     """The verdict on the heart; None if the weights have no heart."""
-    if seen.heart_found is None:
+    if features.heart_found is None:
         return None
     if is_refused:
         return HeartQuality("refused", _heart_doubts({"film_refused"}))
-    spread = seen.ratio_spread
+    spread = features.ratio_spread
     doubts = {
-        "no_heart": not seen.heart_found,
-        "no_chest_width": not (seen.right_share and seen.left_share),
+        "no_heart": not features.heart_found,
+        "no_chest_width": not (features.right_share and features.left_share),
         "unsure_heart": spread is not None and spread > RATIO_SPREAD,
     }
     codes = {code for code, is_met in doubts.items() if is_met}
@@ -133,21 +137,21 @@ def _heart_doubts(codes: set[str]) -> tuple[Doubt, ...]:
     return tuple(Doubt(code, text) for code, text in HEART_DOUBTS.items() if code in codes)
 
 
-def estimated_dice(seen: Features, reference: ReferenceValues) -> float | None:
-    """The mean Dice of results with these features; None without reference values, or lungs."""
-    if reference.estimate is None or seen.doubt is None:
+def estimated_dice(features: Features, reference: ReferenceValues) -> float | None:
+    """The mean Dice of results with these features; None without reference values or lungs."""
+    if reference.estimate is None or features.uncertainty is None:
         return None
-    return reference.estimate.dice(seen.doubt)
+    return reference.estimate.dice(features.uncertainty)
 
 
-def _doubts(codes: set[str], seen: Features) -> tuple[Doubt, ...]:
-    texts = DOUBTS | {"touches_border": _border_text(_cut_off(seen))}
+def _doubts(codes: set[str], features: Features) -> tuple[Doubt, ...]:
+    texts = DOUBTS | {"touches_border": _border_text(_cut_off(features))}
     return tuple(Doubt(code, text) for code, text in texts.items() if code in codes)
 
 
-def _cut_off(seen: Features) -> list[Contact]:
-    """The lungs that reach an edge of the film, and which edge."""
-    return [contact for contact, length in seen.contacts.items() if length > CONTACT]
+def _cut_off(features: Features) -> list[Contact]:
+    """The lungs that reach an edge of the film, each with that edge."""
+    return [contact for contact, length in features.contacts.items() if length > CONTACT]
 
 
 def _border_text(contacts: list[Contact]) -> str:
@@ -156,24 +160,24 @@ def _border_text(contacts: list[Contact]) -> str:
     return f"{what} ({', '.join(' '.join(contact) for contact in contacts)}):{check}"
 
 
-def _structural(seen: Features) -> set[str]:
+def _structural(features: Features) -> set[str]:
     """Codes of the doubts that need no reference values."""
-    smaller, larger = sorted((seen.right_share, seen.left_share))
+    smaller, larger = sorted((features.right_share, features.left_share))
     if not larger:
         return {"no_lungs"}
     doubts = {
         "one_lung_missing": not smaller,
-        "sides_exchanged": seen.exchanged,
-        "heart_on_right": seen.heart_side is not None and seen.heart_side < HEART_ON_RIGHT,
-        "touches_border": bool(_cut_off(seen)),
-        "much_cleaned": seen.cleaned > CLEANED,
+        "sides_exchanged": features.exchanged,
+        "heart_on_right": features.heart_side is not None and features.heart_side < HEART_ON_RIGHT,
+        "touches_border": bool(_cut_off(features)),
+        "much_cleaned": features.cleaned > CLEANED,
         "unequal_lungs": larger > UNEQUAL * smaller > 0,
     }
     return {code for code, is_met in doubts.items() if is_met}
 
 
 def _of_film(film: FilmFeatures, reference: ReferenceValues) -> set[str]:
-    """Codes of the doubts about the film, whatever definition of lung is asked for."""
+    """Codes of the doubts about the film, which do not depend on the definition of lung."""
     usual = reference.usual
     if usual is None or film.unsure is None:
         return set()

@@ -1,7 +1,7 @@
 """The part of the body that BodyPartExamined names, in several languages.
 
 The standard asks for one of its own words (PS3.16 CID 4031); devices write words of their country.
-A film is refused only for a word that is known to mean another part.
+A film is rejected only for a word that is known to mean another part.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pleura.io.film_checks import plausible_spacing
 
 __all__ = [
     "HeaderDoubt",
+    "is_mirrored",
     "number",
     "orientation",
     "orientation_doubts",
@@ -55,6 +56,7 @@ class HeaderDoubt:
 
 _FIELD = "FieldOfView"
 _SWAPPED = "the film is mirrored: right and left are swapped in it"
+_UNSTATED = ", and no PatientOrientation states the position of the patient in it"
 _MIRRORED = HeaderDoubt("said_mirrored", f"PatientOrientation says {_SWAPPED}")
 _TURNED = HeaderDoubt("said_turned", "PatientOrientation says the film does not stand upright")
 _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
@@ -106,7 +108,8 @@ def orientation_doubts(dataset: Dataset) -> list[HeaderDoubt]:
     """Doubts if the film is not upright with the patient's right on its left, by the header.
 
     PatientOrientation decides if it is present. Otherwise the attributes of the detector's field of
-    view state whether the film was flipped or turned.
+    view state whether the stored pixels were mirrored or turned with respect to the detector
+    (PS3.3 C.8.11.4). That is no position of the patient, so it is a doubt and turns nothing.
     """
     rows_run, columns_run = orientation(dataset)
     if rows_run or columns_run:
@@ -114,11 +117,20 @@ def orientation_doubts(dataset: Dataset) -> list[HeaderDoubt]:
         doubt = _MIRRORED if directions == ("R", "F") else _TURNED
         return [] if directions == ("L", "F") else [doubt]
     flip, turn = text(dataset, f"{_FIELD}HorizontalFlip"), number(dataset, f"{_FIELD}Rotation")
-    mirrored = HeaderDoubt("said_mirrored", f"{_FIELD}HorizontalFlip says {_SWAPPED}")
+    mirrored = HeaderDoubt(
+        "said_mirrored", f"{_FIELD}HorizontalFlip says the detector's image was mirrored{_UNSTATED}"
+    )
     turned = HeaderDoubt(
-        "said_turned", f"{_FIELD}Rotation says the film was turned by {turn} degrees"
+        "said_turned",
+        f"{_FIELD}Rotation says the detector's image was turned by {turn} degrees{_UNSTATED}",
     )
     return [mirrored] * (flip == "YES") + [turned] * bool(turn and turn % 360)
+
+
+def is_mirrored(dataset: Dataset) -> bool:
+    """Whether PatientOrientation says that the film is upright, with right and left swapped."""
+    rows_run, columns_run = orientation(dataset)
+    return rows_run[:1] == "R" and columns_run[:1] in ("F", "")
 
 
 def side_notes(dataset: Dataset) -> list[str]:

@@ -1,4 +1,4 @@
-"""Refusing DICOM objects whose header shows that they are not frontal chest films."""
+"""Rejecting DICOM objects whose header shows that they are not frontal chest films."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
     modality, uid = word(dataset, "Modality"), word(dataset, "SOPClassUID")
     photograph = forced and (uid == PHOTOGRAPH_CLASS or modality == PHOTOGRAPH_MODALITY)
     if uid and uid not in FILM_CLASSES and not (photograph and uid == PHOTOGRAPH_CLASS):
-        _refuse(
+        _reject(
             f"a DICOM object of the kind {UID(uid).name}",
             "a plain film: CR, DX or SC",
             force=uid == PHOTOGRAPH_CLASS,
         )
     if modality and modality not in FILM_MODALITIES and not photograph:
-        _refuse(
+        _reject(
             f"a DICOM image of modality {modality}",
             "a plain film: CR or DX",
             force=modality == PHOTOGRAPH_MODALITY,
         )
     part = another_part(text(dataset, "BodyPartExamined"))
     if part and not forced:
-        _refuse(f"a film of another body part, BodyPartExamined is {part}", "CHEST", force=True)
+        _reject(f"a film of another body part, BodyPartExamined is {part}", "CHEST", force=True)
     if text(dataset, "Manufacturer") == MAKER.upper():
-        _refuse(f"a picture that {MAKER} made itself", "the film from which it was made")
+        _reject(f"a picture that {MAKER} made itself", "the film from which it was made")
     frames = number(dataset, "NumberOfFrames")
     if frames is not None and frames > 1:
-        _refuse(f"a DICOM image of {frames:.0f} frames", "a film of 1")
+        _reject(f"a DICOM image of {frames:.0f} frames", "a film of 1")
     _check_view(view_of(dataset), rows_run=orientation(dataset)[0])
     if "PixelData" not in dataset:
         raise UnsuitableFilm("the DICOM file holds no pixels; export it again, image included")
@@ -65,17 +65,17 @@ def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
 
 def _check_view(view: str | None, *, rows_run: str) -> None:
     if view in LATERAL_VIEWS:
-        _refuse(f"a lateral film, its view is {view}", "a frontal one: PA or AP")
+        _reject(f"a lateral film, its view is {view}", "a frontal one: PA or AP")
     if view in OBLIQUE_VIEWS:
-        _refuse(f"an oblique film, its view is {view}", "a frontal one: PA or AP")
+        _reject(f"an oblique film, its view is {view}", "a frontal one: PA or AP")
     if rows_run[:1] in ("A", "P"):
-        _refuse(
+        _reject(
             f"a lateral film, its rows run to {rows_run[0]} (PatientOrientation)",
             "a frontal one: L",
         )
 
 
-def _refuse(got: str, expected: str, *, force: bool = False) -> NoReturn:
+def _reject(got: str, expected: str, *, force: bool = False) -> NoReturn:
     force_hint = ", or segment it with --force" if force else ""
     raise UnsuitableFilm(
         f"this is {got}; expected {expected}. If the file's tags are wrong, "

@@ -32,6 +32,7 @@ from pleura.io.dicom.decode.syntaxes import (
     JPEG_EXTENDED,
 )
 from pleura.io.dicom.header import (
+    is_mirrored,
     number,
     orientation_doubts,
     part_notes,
@@ -92,7 +93,6 @@ def read_dicom(
         pixels = _film_pixels(dataset, state.notes, photographs=options.photographs)
         check_contrast(pixels)
         spacing = spacing_of(dataset, state.notes)
-        view = view_of(dataset)
         doubts = orientation_doubts(dataset)
         state.notes += [*part_notes(dataset), *(doubt.note for doubt in doubts)]
         state.notes += side_notes(dataset) + _intent_notes(dataset)
@@ -103,9 +103,10 @@ def read_dicom(
     radiograph = Radiograph(
         pixels,
         spacing=spacing,
-        view=view,
+        view=view_of(dataset),
         notes=tuple(state.notes),
         doubts=tuple(doubt.code for doubt in doubts),
+        mirrored=is_mirrored(dataset),
     )
     return DecodedFilm(radiograph) if elements is None else _with_header(radiograph, elements)
 
@@ -169,7 +170,7 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
 
 
 def _drop_frame_number(dataset: Dataset) -> None:
-    """Delete an invalid number of frames; a film of several frames was refused before."""
+    """Delete an invalid number of frames; a film of several frames was rejected before."""
     if "NumberOfFrames" in dataset and number(dataset, "NumberOfFrames") != 1:
         del dataset.NumberOfFrames
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import generate_uid
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
@@ -28,6 +29,7 @@ __all__ = [
     "ReceivedFile",
     "check_received",
     "check_received_file",
+    "commitment_request",
     "dataset_from_json",
     "read_objects",
     "transfer_syntaxes",
@@ -98,6 +100,19 @@ def _check_not_blank(film: Dataset) -> None:
 def read_objects(paths: Iterable[Path]) -> list[Dataset]:
     """Read DICOM objects that Pleura wrote, to send them."""
     return [dcmread(path) for path in paths]
+
+
+def commitment_request(objects: Iterable[Dataset]) -> Dataset:
+    """The request to keep these objects, with a new TransactionUID (PS3.4 J.3.2)."""
+    request = Dataset()
+    request.TransactionUID = generate_uid(prefix=None)
+    request.ReferencedSOPSequence = []
+    for result in objects:
+        item = Dataset()
+        item.ReferencedSOPClassUID = result.SOPClassUID
+        item.ReferencedSOPInstanceUID = result.SOPInstanceUID
+        request.ReferencedSOPSequence.append(item)
+    return request
 
 
 def dataset_from_json(content: dict[str, Any]) -> Dataset:

@@ -250,10 +250,10 @@ def _patient(dataset: Dataset) -> Dataset:
 
 
 def missing_in(header: FilmHeader, dataset: Dataset) -> list[str]:
-    """Attributes of patient and study that the film has and its results cannot repeat."""
+    """Attributes that identify patient and study, and that results of the film cannot repeat."""
     return [
         keyword
-        for keyword in _PATIENT
+        for keyword in (*EMPTY_IF_UNKNOWN, "StudyDescription", "IssuerOfPatientID")
         if not _is_blank(_raw_value(dataset, keyword))
         and _is_blank(_raw_value(header.patient, keyword))
     ]

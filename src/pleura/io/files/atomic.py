@@ -59,7 +59,7 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any
 
     Raises:
         DiskFull: no space is left, or a quota is used up.
-        OutputError: the file system refuses the file for another reason.
+        OutputError: the file system does not accept the file, for another reason.
     """
     part = path.parent / f".pleura-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:

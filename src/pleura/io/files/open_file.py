@@ -1,4 +1,4 @@
-"""Opening regular files; a pipe or a device is refused without waiting for it."""
+"""Opening regular files; a pipe or a device is rejected without waiting for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_file(path: Path) -> IO[bytes]:
     """Open a regular file to read it.
 
     The check is made on the opened handle, so that a pipe that replaced a file a moment ago is
-    refused too.
+    rejected too.
 
     Raises:
         OSError: it is a folder, a pipe, a socket or a device, or cannot be opened.

@@ -46,7 +46,7 @@ from pleura.io.images.tiff.samples import (
     has_alpha,
     is_plain,
     read_samples,
-    refuse_variant,
+    unsupported_variant,
 )
 
 __all__ = ["PLUGINS", "read_image"]
@@ -133,7 +133,7 @@ def _tiff_pixels(stream: IO[bytes], notes: list[str], *, most: int, photographs:
     try:
         image = PLUGINS["TIFF"](stream if page is pages[0][0] else at_page(stream, page))
     except (SyntaxError, KeyError, ValueError, OSError):
-        raise refuse_variant(page) from None
+        raise unsupported_variant(page) from None
     return _loaded(image, notes, most=most, photographs=photographs)
 
 

@@ -17,7 +17,7 @@ from pleura.io.images.exif import orientation_of_file
 from pleura.io.images.read_masks import MaskFile, distinct_values
 from pleura.lab.data.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
 from pleura.lab.data.film import Film, Labels
-from pleura.lab.data.findings import CheckReport, Finding, beside, summarise
+from pleura.lab.data.findings import CheckReport, Finding, summarise, unlisted_pictures
 from pleura.lab.data.layouts import read_films
 from pleura.lab.data.layouts.files import MASK_SUFFIXES, is_picture
 from pleura.lab.data.split import NAMES
@@ -29,18 +29,21 @@ __all__ = ["check", "check_files"]
 ASPECT_TOLERANCE = 0.01
 """The largest difference of aspect between film and mask; resizing rounds to whole pixels."""
 
-LUNGS = {"field": 2, "right_field": 1, "left_field": 1}
-"""The number of components that a channel's mask should have. Masks by `whole` are not checked:
-devices and text cut them into more."""
+EXPECTED_PIECES = {"field": 2, "right_field": 1, "left_field": 1}
+"""The number of components of a correct mask of a channel. Masks by `whole` are not checked,
+because devices and text divide them."""
 
 SPECKS_SHARE = 0.005
-"""The largest share of the mask in specks, which are components beside the lungs."""
+"""The largest area of all further components that are called specks, as a share of the mask."""
 
-FULL = 0.9
-"""The smallest share of labelled pixels in a mask that is called full."""
+FULL_SHARE = 0.9
+"""The share of labelled pixels from which a mask is called full."""
 
-AROUND = 0.5
-"""The smallest share of labelled edge pixels in a mask that is called inverted."""
+INVERTED_EDGE_SHARE = 0.5
+"""The share of labelled pixels at the edge of a film from which a mask is called inverted."""
+
+SHOWN_VALUES = 6
+"""The largest number of values that a finding lists."""
 
 SIDES = (("right_field", "left_field"), ("right_whole", "left_whole"))
 
@@ -73,7 +76,7 @@ def check(
     with ThreadPoolExecutor(usable_cpus()) as pool:
         checked = list(pool.map(check_one, films))
     findings = [finding for film in checked for finding in film.findings]
-    findings += beside(films, _neighbours(films))
+    findings += unlisted_pictures(films, _pictures_in_folders(films))
     findings += _duplicates(films, [film.thumbnail for film in checked])
     findings += _divided_patients(films)
     return summarise(films, (film.size for film in checked), findings)
@@ -130,11 +133,11 @@ def _check_labels(name: str, labels: Labels) -> Iterator[Finding]:
         yield Finding("empty-structure", name, ", ".join(empty))
     implausible = dict(_implausible_masks(labels))
     for kind in sorted(set(implausible.values())):
-        named = sorted(channel for channel, found_kind in implausible.items() if found_kind == kind)
+        named = sorted(name for name, kind_of_mask in implausible.items() if kind_of_mask == kind)
         yield Finding(kind, name, ", ".join(named))
-    for channel, lungs in LUNGS.items():
+    for channel, pieces in EXPECTED_PIECES.items():
         if channel in labels.targets and channel not in (*empty, *implausible):
-            yield from _check_components(name, channel, labels.targets[channel], lungs)
+            yield from _check_components(name, channel, labels.targets[channel], pieces)
     for right, left in SIDES:
         columns = [
             _mean_column(labels.targets[channel])
@@ -153,21 +156,21 @@ def _implausible_masks(labels: Labels) -> Iterator[tuple[str, str]]:
     """(channel, kind of finding) of masks that are full or inverted."""
     for channel, mask in labels.targets.items():
         edge = np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1]))
-        if mask.mean() > FULL:
+        if mask.mean() > FULL_SHARE:
             yield channel, "full-mask"
-        elif edge.mean() > AROUND:
+        elif edge.mean() > INVERTED_EDGE_SHARE:
             yield channel, "inverted-mask"
 
 
-def _check_components(name: str, channel: str, mask: Mask, lungs: int) -> Iterator[Finding]:
+def _check_components(name: str, channel: str, mask: Mask, expected: int) -> Iterator[Finding]:
     labelled, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    if count > lungs:
+    if count > expected:
         areas = sorted(np.bincount(labelled.ravel())[1:].tolist(), reverse=True)
         shown = ", ".join(map(str, areas[:6])) + (", ..." if count > 6 else "")
-        specks = sum(areas[lungs:]) <= SPECKS_SHARE * sum(areas)
+        specks = sum(areas[expected:]) <= SPECKS_SHARE * sum(areas)
         kind = "specks" if specks else "many-pieces"
         yield Finding(kind, name, f"{channel}: {count} pieces of {shown} px")
-    elif count < lungs:
+    elif count < expected:
         yield Finding("one-piece", name, channel)
 
 
@@ -175,7 +178,7 @@ def _mean_column(mask: Mask) -> float:
     return float(np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)))
 
 
-def _neighbours(films: Sequence[Film]) -> list[Path]:
+def _pictures_in_folders(films: Sequence[Film]) -> list[Path]:
     """All pictures in the folders of films and masks."""
     paths = [film.image for film in films] + [part.path for film in films for part in film.masks]
     folders = dict.fromkeys(path.absolute().parent for path in paths)
@@ -202,7 +205,7 @@ def _duplicates(films: Sequence[Film], thumbnails: Sequence[Thumbnail | None]) -
     for a, b, similarity in similar_films(small):
         one, other = films[readable[a]], films[readable[b]]
         if one.split != other.split and frozenset((readable[a], readable[b])) not in reported:
-            detail = f"{_with_split(one)} ~ {_with_split(other)}, likeness {similarity:.3f}"
+            detail = f"{_with_split(one)} ~ {_with_split(other)}, similarity {similarity:.3f}"
             yield Finding("near-duplicate-across-splits", one.id, detail)
 
 
@@ -221,10 +224,6 @@ def _with_split(film: Film) -> str:
     return f"{film.id} ({film.split or 'no split'})"
 
 
-SHOWN = 6
-"""The largest number of values that a finding lists."""
-
-
 def check_files(film: Film, masks: Mapping[Path, MaskFile]) -> Iterator[Finding]:
     """Findings about the mask files of a film, as `Film.read_masks` gives them."""
     turned = orientation_of_file(film.image)
@@ -240,13 +239,15 @@ def check_files(film: Film, masks: Mapping[Path, MaskFile]) -> Iterator[Finding]
 
 
 def _check_values(film: Film, path: Path, mask: MaskFile) -> Iterator[Finding]:
-    """A finding if a mask of one structure has several values, or undeclared ones."""
+    """A finding if a mask of one structure has several values, or if values are undeclared."""
     declared = film.declared(path)
     values = [value for value in distinct_values(mask.read_as(declared)) if value]
     others = [value for value in values if value not in declared]
     if not declared and (len(values) < 2 or mask.lossy):  # a lossy mask has its own finding
         return
     if others:
-        shown = ", ".join(map(str, others[:SHOWN])) + (", ..." if len(others) > SHOWN else "")
+        shown = ", ".join(map(str, others[:SHOWN_VALUES])) + (
+            ", ..." if len(others) > SHOWN_VALUES else ""
+        )
         meaning = "none of them is used" if declared else "all of them count"
         yield Finding("undeclared-values", film.id, f"{path.name} holds {shown}; {meaning}")

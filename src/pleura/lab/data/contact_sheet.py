@@ -38,7 +38,7 @@ class Tile:
     """One small picture of a sheet."""
 
     grey: NDArray[np.uint8]
-    """(h, w) uint8, drawn without changes."""
+    """(h, w) uint8, drawn with these greys."""
 
     masks: Mapping[str, Mask]
     """Channel -> (h, w) bool, outlined in the channel's colour."""
@@ -90,7 +90,7 @@ def film_tiles(
     flagged: Collection[str] = (),
     on_film: Callable[[], None] = lambda: None,
 ) -> Iterator[Tile]:
-    """A tile for each film, in its own aspect; a black one for a film that cannot be read."""
+    """A tile for each film, in its own aspect ratio; a film that cannot be read is black."""
     for film in films:
         caption = f"{film.id} {film.split or ''}".strip()
         try:
@@ -127,7 +127,7 @@ def _grey(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def resize_to(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Resize (H, W) uint8 to a longer side of `side` px, in the same aspect."""
+    """Resize (H, W) uint8 to a longer side of `side` px, with the same aspect ratio."""
     height, width = grey.shape
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -150,10 +150,10 @@ def _outlined(tile: Tile) -> Image.Image:
     return Image.fromarray(picture)
 
 
-def _shortened(text: str, width: Callable[[str], float], room: float) -> str:
+def _shortened(text: str, width: Callable[[str], float], most: float) -> str:
     """The text, or three dots and its end if it is too long for the tile."""
-    if width(text) <= room:
+    if width(text) <= most:
         return text
-    while text and width("..." + text) > room:
+    while text and width("..." + text) > most:
         text = text[1:]
     return "..." + text

@@ -1,10 +1,10 @@
-"""Downloads and unpacks the public archives of the US National Library of Medicine.
+"""Downloading and unpacking public archives of the US National Library of Medicine.
 
-Only `pleura data fetch` uses it.
+Only `pleura data fetch` uses this module.
 
-The library publishes no checksums. The SHA-256 of the first download is written beside the archive,
-as `sha256sum` reads it, and every later use is compared with it. A checksum from another source may
-be given instead.
+The library publishes no checksums. So the SHA-256 of the first download is written beside the
+archive, in the format of `sha256sum`, and is compared at every later use. A user may give a
+checksum from another source instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Archive:
     cite: str
     """The publications that its owner asks users to cite."""
 
-    then: str = ""
+    next_step: str = ""
     """The next step after unpacking, if one is needed."""
 
     @property
@@ -68,8 +68,8 @@ ARCHIVES = {
         url=f"{_NLM}/ChinaSet_AllFiles.zip",
         page=f"{_PAGES}/Shenzhen-Hospital-CXR-Set/index.html",
         cite="Jaeger et al. 2014, doi:10.3978/j.issn.2223-4292.2014.11.20",
-        then="These are films without masks. The masks of Stirenko et al. 2018 are distributed "
-        "apart (CC BY-NC-SA 4.0); unpack them as masks/ beside CXR_png/.",
+        next_step="These are films without masks. The masks of Stirenko et al. 2018 are "
+        "distributed apart (CC BY-NC-SA 4.0); unpack them as masks/ beside CXR_png/.",
     ),
 }
 
@@ -84,7 +84,7 @@ class Fetched:
 
     sha256: str
     first_use: bool
-    """There was no checksum to compare with; it is now written beside the archive."""
+    """Whether there was no checksum to compare with; it is now written beside the archive."""
 
 
 def fetch(
@@ -97,8 +97,8 @@ def fetch(
 ) -> Fetched:
     """Download the archive `name` of `ARCHIVES` into the folder `to`, and unpack it there.
 
-    A finished archive is only checked, an unfinished one is continued, and a folder that was
-    unpacked before is kept. `url` is another address of the same file.
+    A complete archive is only checked, an incomplete one is continued, and an unpacked folder is
+    kept. `url` is another address of the same file.
 
     Raises:
         UsageError: there is no archive of that name.
@@ -113,19 +113,19 @@ def fetch(
     if not archive.exists():
         _download(published, url or published.url, archive, expected, progress)
     actual = _verified(archive, expected)
-    _lock(archive).write_text(digest_line(actual, archive.name), "utf-8")
+    _digest_file(archive).write_text(digest_line(actual, archive.name), "utf-8")
     return Fetched(archive, _unpacked(archive, progress), actual, first_use=expected is None)
 
 
-def _lock(archive: Path) -> Path:
+def _digest_file(archive: Path) -> Path:
     return archive.with_name(archive.name + SUFFIX)
 
 
 def _expected(archive: Path, sha256: str | None) -> str | None:
-    """The checksum that is given, else that of the first download, else None; lower case."""
-    lock = _lock(archive)
-    if sha256 is None and lock.is_file():
-        sha256 = digest_in(lock.read_text("utf-8"))
+    """The given checksum, or that of the first download, in lower case; None without both."""
+    digest_file = _digest_file(archive)
+    if sha256 is None and digest_file.is_file():
+        sha256 = digest_in(digest_file.read_text("utf-8"))
     if sha256 is None:
         return None
     plain = sha256.strip().lower()
@@ -143,7 +143,7 @@ def _download(
     )
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
-        # Pooch checks the digest; its own downloader would begin anew after a broken connection.
+        # Pooch checks the digest. Its own downloader starts again after a broken connection.
         with quiet(pooch.get_logger()):  # the command prints what is downloaded
             pooch.retrieve(
                 url, expected, fname=archive.name, path=archive.parent, downloader=transfer
@@ -156,8 +156,9 @@ def _download(
         ) from error
     except ValueError as error:  # pooch raises it for a wrong checksum, and has removed the file
         raise DataError(
-            f"{url}: the file has not the checksum {expected} and was not kept ({error}). If the "
-            f"owner has changed the archive, remove {_lock(archive)} or give the new --sha256"
+            f"{url}: the file does not have the checksum {expected} and was not kept ({error}). "
+            f"If the owner has changed the archive, remove {_digest_file(archive)} or give the new "
+            "--sha256"
         ) from error
 
 
@@ -176,12 +177,12 @@ def _verified(archive: Path, expected: str | None) -> str:
     if expected not in (None, actual):
         raise DataError(
             f"{archive}: SHA-256 is {actual}, expected {expected}; remove the file to fetch it "
-            f"anew, or remove {_lock(archive).name} beside it if you trust this one"
+            f"anew, or remove {_digest_file(archive).name} beside it if you trust this one"
         )
     return actual
 
 
-_DAMAGE = (  # what zipfile fails with on bytes that are no archive, or one it does not read
+_DAMAGE_ERRORS = (  # of zipfile, for bytes that are no archive, or one that it cannot read
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -209,22 +210,22 @@ def _unpacked(archive: Path, progress: Progress) -> Path:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
             return folder
-    except _DAMAGE as error:
+    except _DAMAGE_ERRORS as error:
         raise DataError(
             f"{archive}: damaged, or no ZIP archive ({error}); remove it and its .sha256, and "
             "fetch it anew"
         ) from error
     except OSError as error:
         raise DataError(
-            f"{archive}: cannot be unpacked ({error}); mend this and run the command again"
-        ) from (error)
+            f"{archive}: cannot be unpacked ({error}); correct this and run the command again"
+        ) from error
 
 
 def _top_folder(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
-    """The one folder that holds all members; None if there are several, or files beside it.
+    """The one top folder of all members; None if there are several, or files outside a folder.
 
     Raises:
-        DataError: a member has no name, leads out of the folder or is a link; or there is no file.
+        DataError: a member has no name, lies outside the folder or is a link; or there is no file.
     """
     for member in members:
         fault = _member_fault(member)
@@ -259,8 +260,8 @@ def _member_fault(member: zipfile.ZipInfo) -> str | None:
 def _check_free(archive: Path, folder: Path) -> None:
     if folder.exists() or folder.is_symlink():
         raise DataError(
-            f"{folder}: a file stands where {archive.name} is to be unpacked; move it or choose "
-            "another --to"
+            f"{folder}: this is a file, but {archive.name} unpacks into a folder of this name; "
+            "move the file or choose another --to"
         )
 
 

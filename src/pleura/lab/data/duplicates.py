@@ -1,13 +1,13 @@
 """Finding copies of films: files with equal bytes, and films that look the same.
 
-Chest films are so similar that the usual 64-bit hashes cannot separate them: among 2,078 public
-films (2.2 million pairs), 133 unrelated pairs have the same gradient hash, and 54 a DCT hash within
-4 bits. So the similarity is the correlation of two thumbnails, from which structures coarser than
-an eighth of the square are removed.
+Chest films are so similar that the usual 64-bit hashes cannot separate them. Among 2,078 public
+films (2.2 million pairs), 133 unrelated pairs have the same gradient hash, and 54 pairs have a DCT
+hash that differs in 4 bits or less. So the similarity is the correlation of two thumbnails, from
+which structures coarser than an eighth of the square are removed.
 
-Measured on those films: the similarity of two different films was at most 0.924. A copy had 0.997
-or more after resizing by 0.6 and JPEG at quality 40, 0.93 after a gamma of 0.6, and 0.92 in 99 of
-100 after cropping by 1 % on all sides. Copies that are cropped further, rotated or written over are
+On those films the similarity of two different films is at most 0.924. That of a copy is at least
+0.997 after resizing by 0.6 and JPEG at quality 40, 0.93 after a gamma of 0.6, and 0.92 in 99 of 100
+copies after cropping by 1 % on all sides. Copies with more cropping, rotation or overwriting are
 not found.
 """
 
@@ -41,12 +41,14 @@ SAME = 0.93
 """The smallest similarity of two films that look the same."""
 
 BLOCK = 1024
-"""The number of films compared at a time, so that 100,000 films need no matrix of 40 GB."""
+"""The number of films compared at a time: 100,000 films at once would need a matrix of 40 GB."""
 
 
 def thumbnail(pixels: Pixels) -> Thumbnail:
     """The thumbnail of a film (H, W); zeros for a film without structure."""
-    if pixels.min() == pixels.max():  # else the rounding of the resampling would count as structure
+    if (
+        pixels.min() == pixels.max()
+    ):  # otherwise rounding errors of the resampling would count as structure
         return np.zeros(SIDE * SIDE, np.float32)
     height, width = pixels.shape
     square = normalise(Frame(height, width, SIDE).fit(pixels))[0]

@@ -43,7 +43,7 @@ class MaskPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """The labels of a film, at the masks' own size."""
+    """The label masks of a film, at the size of the mask files."""
 
     targets: Mapping[str, Mask]
     """Channel -> (H, W) bool. A missing channel is unlabelled, not empty."""
@@ -59,7 +59,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film of a data set: its paths and facts; `read_image` reads the file."""
+    """A film of a data set: its files, labels and origin; `read_image` reads the pixels."""
 
     id: str
     source: str
@@ -71,7 +71,7 @@ class Film:
     patient: str = ""
     condition: str = ""
     decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
-    """Reads the image; a layout sets it for files without a header (raw .IMG)."""
+    """The function that reads the image; a layout sets it for files without a header (raw .IMG)."""
 
     @property
     def channels(self) -> frozenset[str]:
@@ -118,7 +118,7 @@ class Film:
         return Labels(MappingProxyType(joined), ignore)
 
     def declared(self, path: Path) -> set[int]:
-        """The values of a mask file that label a structure; empty if all except 0 do."""
+        """The values of a mask file that label a structure; empty if all values except 0 do."""
         values = {part.value for part in self.masks if part.path == path}
         return set() if None in values else {value for value in values if value is not None}
 
@@ -126,7 +126,7 @@ class Film:
 def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
     """The parts of a label map that Pleura wrote for lungs by `field`.
 
-    A map without a heart was written by weights without that channel: its heart is unlabelled.
+    If a map has no heart, the weights had no heart channel, so the heart is unlabelled.
     """
     return (
         MaskPart(path, "right_field", RIGHT),

@@ -1,8 +1,8 @@
 """The findings of `check` about a data set, and its report.
 
 An error makes scores or weights wrong: a film that cannot be read, a mask without a film, the same
-film in training and test. A warning is something to look at, which a good data set may have: films
-without a mask, a mask in five pieces.
+film in training and test. A warning is something to check, which a correct data set may have too:
+films without a mask, or a mask of five pieces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts.files import belongs_to
 
-__all__ = ["ERRORS", "WARNINGS", "CheckReport", "Finding", "summarise"]
+__all__ = ["ERRORS", "WARNINGS", "CheckReport", "Finding", "summarise", "unlisted_pictures"]
 
 Level: TypeAlias = Literal["error", "warning"]
 
@@ -78,13 +78,13 @@ class Finding:
 
     @property
     def meaning(self) -> str:
-        """The meaning of its kind, as a sentence."""
+        """The meaning of this kind of finding."""
         return {**ERRORS, **WARNINGS}[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The content of a data set, and the findings."""
+    """What a data set contains, and the findings about it."""
 
     films: int
     pairs: int
@@ -115,7 +115,7 @@ class CheckReport:
         return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property
-    def sound(self) -> bool:
+    def passed(self) -> bool:
         """Whether there is no error."""
         return not self.errors
 
@@ -154,8 +154,8 @@ def summarise(
     )
 
 
-def beside(films: Sequence[Film], paths: Iterable[Path]) -> list[Finding]:
-    """Findings about pictures in the folders of films and masks that belong to no film."""
+def unlisted_pictures(films: Sequence[Film], paths: Iterable[Path]) -> list[Finding]:
+    """Findings about pictures in the folders of films and masks that belong to no listed film."""
     used = {film.image.absolute() for film in films}
     masks = {part.path.absolute() for film in films for part in film.masks}
     mask_folders = {path.parent for path in masks} - {path.parent for path in used}

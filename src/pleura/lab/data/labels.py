@@ -1,4 +1,4 @@
-"""Labels as training targets: one map for each channel, with unknown areas marked."""
+"""Training targets from labels: one map for each channel, with unknown pixels marked."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pleura.core.frame import Frame
 from pleura.core.masks.cleanup import split_lungs
 from pleura.lab.data.film import Labels
 
-__all__ = ["HALVES", "square_target", "target_for"]
+__all__ = ["RIGHT_AND_LEFT", "square_target", "target_for"]
 
-HALVES = {
+RIGHT_AND_LEFT = {
     "field": ("right_field", "left_field"),
     "whole": ("right_whole", "left_whole"),
 }
@@ -24,15 +24,15 @@ HALVES = {
 def square_target(labels: Labels, side: int, channels: Sequence[str]) -> NDArray[np.uint8]:
     """The target of a square of `side` pixels: (C, S, S) uint8, 0 no, 1 yes, 2 unknown.
 
-    Unknown are unlabelled channels and ignored areas.
+    Unlabelled channels and ignored areas are unknown.
     """
     out = np.full((len(channels), side, side), 2, np.uint8)
     for index, channel in enumerate(channels):
         mask = target_for(labels, channel)
         if mask is not None:
-            out[index] = _shrink(mask, side)
+            out[index] = _fit(mask, side)
     if labels.ignore is not None:
-        out[:, _shrink(labels.ignore, side)] = 2
+        out[:, _fit(labels.ignore, side)] = 2
     return out
 
 
@@ -45,7 +45,7 @@ def target_for(labels: Labels, channel: str) -> Mask | None:
     known = labels.targets
     if channel in known:
         return known[channel]
-    for both, (right, left) in HALVES.items():
+    for both, (right, left) in RIGHT_AND_LEFT.items():
         if channel == both and right in known and left in known:
             joined: Mask = known[right] | known[left]
             return joined
@@ -55,7 +55,7 @@ def target_for(labels: Labels, channel: str) -> Mask | None:
     return None
 
 
-def _shrink(mask: Mask, side: int) -> Mask:
+def _fit(mask: Mask, side: int) -> Mask:
     height, width = mask.shape
     fitted: Mask = Frame(height, width, side).fit(mask.astype(np.float32))[0] >= 0.5
     return fitted

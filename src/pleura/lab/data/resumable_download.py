@@ -19,7 +19,7 @@ from typing import Any
 __all__ = ["Interrupted", "Transfer", "Unreachable"]
 
 TRIES = 5
-"""The number of tries in a row without a new byte."""
+"""The number of successive tries without a new byte."""
 
 PAUSE_S = 2.0
 """The pause between two tries, seconds."""
@@ -32,7 +32,7 @@ CHUNK = 1 << 18
 
 
 class Unreachable(OSError):
-    """The server cannot be reached, or refuses the file."""
+    """The server cannot be reached, or does not give the file."""
 
 
 class Interrupted(OSError):
@@ -41,10 +41,10 @@ class Interrupted(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Downloads a URL into a file; `part` holds what has arrived until it is complete.
+    """Downloads a URL into a file; `part` has the received bytes until it is complete.
 
-    It is called like a downloader of `pooch`. A download is resumed only if the file on the server
-    is still the same (ETag or Last-Modified, and length).
+    It is called as a downloader of `pooch`. A download is resumed only if the file on the server
+    has not changed (by ETag or Last-Modified, and length).
     """
 
     part: Path
@@ -85,7 +85,7 @@ class Transfer:
     def _resume(self, url: str) -> None:
         arrived, facts = self._arrived, self._facts()
         if arrived and facts.get("url") != url:
-            arrived = 0  # begun from another URL
+            arrived = 0  # these bytes are from another URL
         if arrived and arrived == facts.get("total"):
             return  # the process ended after the last byte
         with _opened(url, arrived, facts.get("validator")) as answer:
@@ -141,14 +141,12 @@ def _span(answer: HTTPResponse, arrived: int) -> tuple[int, int | None]:
 
 
 def _validator(headers: Message) -> str | None:
-    """The header that identifies this version of the file; weak ETags do not."""
+    """The value of the header that identifies this version of the file; weak ETags do not."""
     tag = headers.get("ETag")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
 
 
 def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
-    with contextlib.suppress(
-        HTTPException
-    ):  # cut short: the caller counts the bytes that have arrived
+    with contextlib.suppress(HTTPException):  # incomplete: the caller counts the received bytes
         while chunk := answer.read(CHUNK):
             yield chunk

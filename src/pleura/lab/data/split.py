@@ -1,9 +1,8 @@
 """Splits of films into train, val and test, by patient.
 
-A split is a table `id,split` with the names `train`, `val` and `test`. It is made without a
-random generator: within each stratum (source and condition) patients are ranked by the SHA-256
-of the seed and their name. So the same films give the same split on every machine and in any
-order.
+A split is a table `id,split` with the names `train`, `val` and `test`. It is made without a random
+generator: in each stratum (source and condition) the patients are ranked by the SHA-256 of the seed
+and their name. So the same films give the same split on every machine and in any order.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ PUBLISHED = ("shenzhen-montgomery-published",)
 
 By: TypeAlias = Literal["patient", "film"]
 Unit: TypeAlias = tuple[str, str]
-"""(source, patient): films of a unit stay together. Equal names in two sources are two patients."""
+"""(source, patient): films of a unit stay together. The same name in two sources is two
+patients."""
 
 
 def split(
@@ -90,22 +90,22 @@ def carve_validation(
 ) -> list[Film]:
     """The films, in their order, with a `val` part in every source that has none.
 
-    It is carved from the source's `train` films with masks, by patient, stratified by
-    condition, and rounded up. A source with `val` films, and `test` films, are left alone; so
-    is a source with a single patient to train on. `copies` names sources that show the films of
-    another one again: the same patients are carved from both.
+    The part is taken from the source's `train` films with masks, by patient, stratified by
+    condition, and rounded up. A source with `val` films does not change, nor does a source with a
+    single training patient; `test` films do not change either. `copies` maps a source to another
+    one whose films it repeats: the same patients are taken from both.
     """
     has_val = {film.source for film in films if film.split == "val" and film.channels}
-    open_ = [
+    divisible = [
         film
         for film in films
         if film.split == "train" and film.channels and film.source not in has_val
     ]
-    sources = {film.source for film in open_}
-    copies = {name: of for name, of in (copies or {}).items() if of in sources}
+    sources = {film.source for film in divisible}
+    copies = {name: original for name, original in (copies or {}).items() if original in sources}
     carved: set[Unit] = set()
     for source in sources - set(copies):
-        own = [film for film in open_ if film.source == source]
+        own = [film for film in divisible if film.source == source]
         taken = _draw(own, share, f"{seed}/val", "patient")
         if taken != {_unit(film, "patient") for film in own}:
             carved |= taken
@@ -122,7 +122,7 @@ def carve_validation(
 def without_copies(films: Sequence[Film]) -> list[Film]:
     """Remove train and val films whose file is a byte-for-byte copy of a test film's.
 
-    Public sets hold the same film under two names. A film that was trained on cannot test.
+    Public sets contain the same film under two names. A training film must not be a test film.
     """
     sizes = {film.image: film.image.stat().st_size for film in films if film.image.is_file()}
     tested = {film.image for film in films if film.split == "test"}
@@ -212,12 +212,10 @@ def _draw(films: Sequence[Film], share: float, salt: str, by: By) -> set[Unit]:
     for key in sorted(strata):
         ranked = sorted(strata[key], key=lambda unit: _rank(unit, salt))
         films_seen += sum(counts[unit] for unit in ranked)
-        # The goal is cumulative, so that rounding in one stratum is made up for in the next.
+        # The goal is cumulative, so that the next stratum corrects the rounding of this one.
         goal = math.ceil(share * films_seen - 1e-9)
         for unit in ranked:
-            if (
-                2 * (goal - films_taken) > counts[unit]
-            ):  # with this unit the count is nearer to the goal
+            if 2 * (goal - films_taken) > counts[unit]:  # the count comes nearer to the goal
                 taken.add(unit)
                 films_taken += counts[unit]
     return taken

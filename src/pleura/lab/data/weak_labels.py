@@ -1,11 +1,11 @@
 """Labels of unlabelled channels, derived from masks by the other definition where they are certain.
 
-A film labelled `whole` does not show the border of the field. But no field lies outside the whole
-lung, both have the same border towards the ribs, and a field is part of the whole lung. Far from
-both there is no lung, and heart only between the lungs: there, some heights are always heart and
-others never. These certain pixels are used for training; the rest stays unknown. Without them, a
-network that is trained on films of a hospital by one definition only learns nothing about the
-other definition on such films.
+A mask by the definition `whole` does not show the border of the lung field. But a field never
+reaches beyond the whole lung, and both have the same border towards the ribs. Far from both lungs
+there is no lung. The heart lies between the lungs, where some heights always belong to it and
+others never do. Such certain pixels are used for training, and all others stay unknown. Without
+them a network learns nothing about the other definition on the films of a hospital whose masks are
+all by one definition.
 """
 
 from __future__ import annotations
@@ -16,54 +16,63 @@ from scipy import ndimage
 
 from pleura.core.arrays import Mask
 
-__all__ = ["hint", "without_heart_in_field", "without_heart_tops"]
+__all__ = [
+    "fill_certain_labels",
+    "mark_heart_in_field_unknown",
+    "mark_heart_tops_unknown",
+]
 
 UNKNOWN = 2
-NEAR_SHARE = 0.01
-"""Masks by different people differ at the edge by up to this share of the side: unknown."""
+"""The value of an unknown pixel; 0 is outside the structure and 1 is inside."""
+
+BORDER_SHARE = 0.01
+"""The width of the border of a mask that counts as unknown, as a share of the side. Masks by
+different readers differ so much."""
 
 FAR_SHARE = 0.12
-"""Farther than this share of the side from any labelled lung there is no lung, and outside the box
-of both no heart."""
+"""The distance from every labelled lung, as a share of the side, from which there is no lung. At
+that distance there is no heart either, outside the box of both lungs."""
 
-HEARTLESS = 0.33
-"""There is no heart between the lungs above this share of the height that both have. So it is on
-the 124 training films of JSRT, whose hearts are drawn."""
+NO_HEART_ABOVE = 0.33
+"""The share of the height that both lungs have, counted from the top, above which there is no heart
+between them. This holds for the 124 training films of JSRT, which have heart masks."""
 
-HEART = {"field": (0.68, 0.77), "whole": (0.62, 0.70)}
-"""The rows, in shares of the height that both lungs have, in which all between the lungs is heart:
-on the same films 99 % of it, for fields. Whole lungs reach lower, behind the diaphragm."""
+ALL_HEART_ROWS = {"field": (0.68, 0.77), "whole": (0.62, 0.70)}
+"""The first and the last row, in shares of the height that both lungs have, between which all
+pixels between the lungs are heart. On the same films 99 % of these pixels are heart, for fields.
+Whole lungs reach lower, behind the diaphragm."""
 
 SIDES = ("right", "left")
 
-LATERAL = {
+OUTER_PARTS = {
     "right": ((0.1, 0.6, 0.6), (0.6, 0.8, 0.4)),
     "left": ((0.1, 0.3, 0.4), (0.3, 0.8, 0.2)),
 }
-"""Parts of a whole lung that are certainly lung field, as (first, last, width): the rows from
-`first` to `last`, in shares of the lung's height, and `width` of its width, counted from the ribs.
-Heart and mediastinum lie on the other side. On the training films of COVID and of children, a
-network finds field in 99 % of these pixels; the rest is opaque lung."""
+"""The parts of a whole lung that are certainly lung field, as (first, last, width): the rows from
+`first` to `last`, in shares of the lung's height, and the share `width` of its width, counted from
+the ribs. Heart and mediastinum lie on the inner side. On the training films of COVID and of
+children, a network finds field in 99 % of these pixels; the rest is opaque lung."""
 
-FLAT_TOP = 0.6
+LOWEST_HEART_TOP = 0.6
 """The lowest usual top of a heart in SCR's masks, as a share of the height that both lungs have. On
-the 124 training films of JSRT the tops lie at 0.38 to 0.66, and 19 of 20 above 0.61."""
+the 124 training films of JSRT the tops lie between 0.38 and 0.66, and 19 of 20 lie above 0.61."""
 
-HEART_ROWS = (0.6, 0.8)
-"""Where the gap between the lungs is measured, in shares of the height that both have."""
+GAP_ROWS = (0.6, 0.8)
+"""The first and the last row in which the gap between the lungs is measured, in shares of the
+height that both lungs have."""
 
-LEAST_GAP = 0.3
+SMALLEST_GAP = 0.3
 """The smallest usual gap between the lungs at the heart's height, as a share of the chest's width.
-A smaller gap means that the lung masks include the heart. The least gap on the 95 films of
-Montgomery to train on is 0.301 of the chest's width, on the 105 of Wingspan 0.339. Of the 411 of
-Shenzhen 34 have less; 32 of the 33 whose mask holds more than a quarter of the heart that the
-network finds are among them."""
+A smaller gap means that the lung masks include the heart. The smallest gap is 0.301 on the 95
+training films of Montgomery and 0.339 on the 105 of Wingspan. On 34 of the 411 of Shenzhen the gap
+is smaller than 0.3. In 33 of the 411 the mask includes more than a quarter of the heart that the
+network finds; 32 of these are among the 34."""
 
 
-def hint(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
-    """(C, S, S) of 0 no, 1 yes, 2 unknown -> the same, unlabelled channels filled where certain.
+def fill_certain_labels(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
+    """(C, S, S) of 0 no, 1 yes, 2 unknown -> the same, with certain pixels in unlabelled channels.
 
-    A channel with any known pixel stays unchanged.
+    A channel with a known pixel does not change.
     """
     out = state.copy()
     known = {name: state[i] for i, name in enumerate(channels) if (state[i] != UNKNOWN).any()}
@@ -80,14 +89,16 @@ def hint(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint
     return out
 
 
-def without_heart_tops(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
-    """(C, S, S) of 0, 1 and 2 -> the same, the upper part of the heart unknown.
+def mark_heart_tops_unknown(
+    state: NDArray[np.uint8], channels: tuple[str, ...]
+) -> NDArray[np.uint8]:
+    """(C, S, S) of 0, 1 and 2 -> the same with the upper part of the heart unknown.
 
-    Pleura's hearts follow SCR's masks (van Ginneken et al. 2006), which are cut flat at some level
-    below the great vessels. Masks that rise to a point there are made to fit: down to `HEARTLESS`
-    of the height that both lungs have there is no heart, from there to `FLAT_TOP` it is unknown
-    outside the lungs, below that it is as drawn. Films without both lungs and a heart stay as
-    they are.
+    Pleura's definition of the heart is that of SCR's masks (van Ginneken et al. 2006). These end in
+    a flat line below the great vessels, while other masks rise to a point there. Such masks are
+    changed, by rows in shares of the height that both lungs have: above `NO_HEART_ABOVE` there is
+    no heart, between it and `LOWEST_HEART_TOP` the pixels outside the lungs are unknown, and below
+    the mask stays as drawn. A film without both lungs and a heart does not change.
     """
     lungs = _two_lungs(state, channels, "field")
     if lungs is None or "heart" not in channels:
@@ -96,40 +107,42 @@ def without_heart_tops(state: NDArray[np.uint8], channels: tuple[str, ...]) -> N
     if (state[index] == UNKNOWN).all():
         return state
     top, bottom = _common_rows(*lungs)
-    none, unsure = (top + round(share * (bottom - top)) for share in (HEARTLESS, FLAT_TOP))
+    none, unsure = (
+        top + round(share * (bottom - top)) for share in (NO_HEART_ABOVE, LOWEST_HEART_TOP)
+    )
     out[index, :none] = 0
     out[index, none:unsure] = np.where(lungs[0] | lungs[1], 0, UNKNOWN)[none:unsure]
     return out
 
 
-def without_heart_in_field(
+def mark_heart_in_field_unknown(
     state: NDArray[np.uint8], channels: tuple[str, ...]
 ) -> NDArray[np.uint8]:
-    """(C, S, S) of 0, 1 and 2 -> the same, fields unknown where they seem to include the heart.
+    """(C, S, S) of 0, 1 and 2 -> the same with the heart's area unknown if the fields include it.
 
-    The rule: at the heart's height (`HEART_ROWS` of the height that both lungs have) the gap
-    between the lungs has a median of less than `LEAST_GAP` of the distance between their outer
-    borders. The area: from `HEARTLESS` down, between the right lung's inner border (but at
-    least at a third of that distance) and the place four fifths of the way to the left lung's outer
-    border. Derived on train films alone; see the constants.
+    The fields include the heart if, in the rows of `GAP_ROWS`, the median gap between the lungs is
+    less than `SMALLEST_GAP` of the distance between their outer borders. The area begins at
+    `NO_HEART_ABOVE`. Its first column is the right lung's inner border, but at most one third of
+    that distance from the right lung's outer border. Its last column is four fifths of that
+    distance from there. The numbers were chosen on training films only.
     """
     lungs = _two_lungs(state, channels, "field")
     if lungs is None:
         return state
     top, bottom = _common_rows(*lungs)
-    rows = range(*(top + round(share * (bottom - top)) for share in HEART_ROWS))
+    rows = range(*(top + round(share * (bottom - top)) for share in GAP_ROWS))
     edges = [_edges(lungs[0][row], lungs[1][row]) for row in rows]
     known = np.array([edge for edge in edges if edge is not None])
     if not len(known):
         return state
     right_outer, right_inner, left_inner, left_outer = known.T
     width = left_outer - right_outer
-    if np.median((left_inner - right_inner) / width) >= LEAST_GAP:
+    if np.median((left_inner - right_inner) / width) >= SMALLEST_GAP:
         return state
     out = state.copy()
     begin = np.median(np.minimum(right_inner, right_outer + width / 3))
     end = np.median(right_outer + 0.8 * width)
-    first = top + round(HEARTLESS * (bottom - top))
+    first = top + round(NO_HEART_ABOVE * (bottom - top))
     for index, channel in enumerate(channels):
         if channel.endswith("field") or channel == "heart":
             out[index, first:, round(begin) : round(end)] = UNKNOWN
@@ -139,7 +152,7 @@ def without_heart_in_field(
 def _two_lungs(
     state: NDArray[np.uint8], channels: tuple[str, ...], definition: str
 ) -> tuple[Mask, Mask] | None:
-    """(S, S) right and left, if both are known and there."""
+    """(S, S) masks of right and left lung; None if one is unknown or empty."""
     names = [f"{side}_{definition}" for side in SIDES]
     if not set(names) <= set(channels):
         return None
@@ -162,7 +175,7 @@ def _edges(right: NDArray[np.bool_], left: NDArray[np.bool_]) -> tuple[int, int,
 
 
 def _in_box(mask: Mask) -> Mask:
-    """(S, S): the smallest box that holds `mask`, extended down by FAR_SHARE of the side."""
+    """(S, S): the smallest box around `mask`, extended downwards by FAR_SHARE of the side."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     inside = np.zeros_like(mask)
     below = round(FAR_SHARE * len(mask))  # a heart may reach lower than the lungs
@@ -173,7 +186,7 @@ def _in_box(mask: Mask) -> Mask:
 def _heart(known: dict[str, NDArray[np.uint8]], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """(S, S) of 0, 1 and 2: the heart between two lungs, where it is certain."""
     out = np.full(shape, UNKNOWN, np.uint8)
-    for definition, (first, last) in HEART.items():
+    for definition, (first, last) in ALL_HEART_ROWS.items():
         names = [f"{side}_{definition}" for side in SIDES]
         lungs = [known[name] for name in names if name in known and (known[name] == 1).any()]
         if len(lungs) < len(SIDES):
@@ -182,51 +195,51 @@ def _heart(known: dict[str, NDArray[np.uint8]], shape: tuple[int, ...]) -> NDArr
         top, bottom = _common_rows(right, left)
         for row in range(top, bottom):
             share = (row - top) / (bottom - top)
-            if share <= HEARTLESS or first <= share <= last:
+            if share <= NO_HEART_ABOVE or first <= share <= last:
                 out[row, _between(right[row], left[row])] = share >= first
         out[np.logical_or.reduce([lung == UNKNOWN for lung in lungs])] = UNKNOWN
     return out
 
 
 def _between(right: NDArray[np.bool_], left: NDArray[np.bool_]) -> slice:
-    """The columns of one row between two lungs, off both borders; none if one is not there."""
-    near = round(NEAR_SHARE * len(right))
+    """The columns of one row between two lungs without their borders; none if a lung is missing."""
+    border = round(BORDER_SHARE * len(right))
     if not (right.any() and left.any()):
         return slice(0, 0)
-    begin, end = np.flatnonzero(right)[-1] + 1 + near, np.flatnonzero(left)[0] - near
+    begin, end = np.flatnonzero(right)[-1] + 1 + border, np.flatnonzero(left)[0] - border
     return slice(begin, max(begin, end))
 
 
 def _certain(channel: str, known: dict[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """(S, S) of 0, 1 and 2: this channel, where the other definition makes it certain."""
+    """(S, S) of 0, 1 and 2: the pixels of a channel that the other definition makes certain."""
     out = np.full_like(next(iter(known.values())), UNKNOWN)
     side, _, definition = channel.rpartition("_")
     other = {"field": "whole", "whole": "field"}[definition]
-    near = NEAR_SHARE * out.shape[-1]
+    border = BORDER_SHARE * out.shape[-1]
     name = f"{side}_{other}" if side else other
     if name in known:
         lung = known[name] == 1
         if definition == "whole":
-            out[_distance(~lung) > near] = 1
+            out[_distance(~lung) > border] = 1
         else:
-            out[_distance(lung) > near] = 0
-            out[_lateral(lung, side) & (_distance(~lung) > near)] = 1
+            out[_distance(lung) > border] = 0
+            out[_outer_part(lung, side) & (_distance(~lung) > border)] = 1
         out[known[name] == UNKNOWN] = UNKNOWN
     for opposite in SIDES:
         across = f"{opposite}_{other}"
         if side and opposite != side and across in known:
-            out[_distance(known[across] != 1) > near] = 0
+            out[_distance(known[across] != 1) > border] = 0
     return out
 
 
-def _lateral(lung: Mask, side: str) -> Mask:
-    """(S, S): the outer part of a whole lung, which is lung field too; see `LATERAL`."""
+def _outer_part(lung: Mask, side: str) -> Mask:
+    """(S, S): the part of a whole lung that is lung field too, by `OUTER_PARTS`."""
     out = np.zeros_like(lung)
     rows = np.flatnonzero(lung.any(axis=1))
     if not len(rows):
         return out
     height = rows[-1] - rows[0] + 1
-    for begin, end, share in LATERAL.get(side, ()):
+    for begin, end, share in OUTER_PARTS.get(side, ()):
         for row in range(rows[0] + round(begin * height), rows[0] + round(end * height)):
             columns = np.flatnonzero(lung[row])
             if not len(columns):
@@ -238,7 +251,7 @@ def _lateral(lung: Mask, side: str) -> Mask:
 
 
 def _distance(mask: Mask) -> NDArray[np.float64]:
-    """Pixels from each place to the nearest of `mask`; infinite if it is empty."""
+    """(S, S): the distance of each pixel from `mask`, px; infinite if it is empty."""
     if not mask.any():
         return np.full(mask.shape, np.inf)
     distance: NDArray[np.float64] = ndimage.distance_transform_edt(~mask)

@@ -1,4 +1,4 @@
-"""The bare threshold in place of clean-up, to measure the effect of clean-up."""
+"""Masks by the threshold only, without clean-up, to measure the effect of clean-up."""
 
 from __future__ import annotations
 

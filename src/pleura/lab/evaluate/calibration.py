@@ -17,14 +17,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from pleura.core.arrays import Probabilities
-from pleura.core.card import COLDEST, HOTTEST, Card
+from pleura.core.card import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Card
 from pleura.core.errors import DataError, FilmError
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import target_for
-from pleura.lab.evaluate.case import Examined, Judge
+from pleura.lab.evaluate.case import Evaluator, Examined
 from pleura.lab.evaluate.statistics import rounded
 from pleura.lab.evaluate.trial import Failure
-from pleura.runtime.engine import Engine, EngineInFront
+from pleura.runtime.engine import Engine, EngineWrapper
 
 __all__ = [
     "BINS",
@@ -46,7 +46,7 @@ BINS = 15
 """The number of bins of equal width, from 0 to 1."""
 
 FEWEST = 50
-"""The smallest number of pixels for a bin to count in `mean_gap`."""
+"""The smallest number of pixels of a bin that counts in `mean_gap`."""
 
 EDGE = 1e-6
 """The smallest distance of a probability from 0 and 1 in a logarithm."""
@@ -66,7 +66,7 @@ class PixelSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Tempered(EngineInFront):
+class Tempered(EngineWrapper):
     """An engine with another temperature and other reference values on its card."""
 
     engine: Engine
@@ -85,13 +85,13 @@ class Tempered(EngineInFront):
 
 def draw_pixels(
     films: Iterable[Film],
-    judge: Judge,
+    evaluator: Evaluator,
     *,
     seed: int = 0,
     failures: list[Failure],
     on_film: Callable[[Examined | None], None] = lambda _: None,
 ) -> list[PixelSample]:
-    """Draw pixels of films; the seed decides which. Films that fail are appended to `failures`.
+    """Draw random pixels of films. Films that fail are appended to `failures`.
 
     `on_film` is called with each examined film, or with None for a film that failed.
     """
@@ -99,7 +99,7 @@ def draw_pixels(
     for film in films:
         examined = None
         try:
-            examined = judge.examine(film)
+            examined = evaluator.examine(film)
             samples += _draw(examined, seed)
         except (FilmError, DataError) as error:
             failures.append(Failure(film, str(error)))
@@ -117,7 +117,7 @@ def _draw(examined: Examined, seed: int) -> list[PixelSample]:
     rng = np.random.default_rng([seed, zlib.crc32(f"{film.source}/{film.id}".encode())])
     chosen = rng.choice(counted, min(PIXELS, len(counted)), replace=False)
     row, column = np.unravel_index(chosen, size)
-    # A mask may be smaller than its film: take the film's pixel below the centre of the mask's.
+    # A mask may be smaller than its film: take the film's pixel at the centre of the mask's pixel.
     film_pixels = tuple(
         ((2 * index + 1) * full // (2 * part)).astype(np.intp)
         for index, full, part in zip((row, column), native, size, strict=True)
@@ -135,7 +135,7 @@ def _draw(examined: Examined, seed: int) -> list[PixelSample]:
     ]
 
 
-def joined(samples: Sequence[PixelSample]) -> tuple[Floats, Truths]:
+def join_samples(samples: Sequence[PixelSample]) -> tuple[Floats, Truths]:
     """The probabilities and the labels of all samples together."""
     if not samples:
         return np.zeros(0), np.zeros(0, bool)
@@ -194,9 +194,9 @@ def best_temperature(predicted: Floats, labels: Truths) -> float:
     def loss(logarithm: float) -> float:
         return log_loss(expit(logits / np.exp(logarithm)), labels)
 
-    bounds = np.log((COLDEST, HOTTEST))
+    bounds = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
     result = minimize_scalar(loss, bounds=tuple(bounds), method="bounded", options={"xatol": 1e-4})
-    return round(float(np.clip(np.exp(result.x), COLDEST, HOTTEST)), 3)
+    return round(float(np.clip(np.exp(result.x), LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)), 3)
 
 
 def temper(probabilities: Probabilities, temperature: float) -> Probabilities:

@@ -1,7 +1,7 @@
 """Scoring one film: its segmentation is compared with its label masks.
 
-The segmentation is that of the shipped path (decode, fit, engine, restore, clean-up), at the film's
-own size.
+Films are segmented with the same steps as for users (decode, fit, engine, restore, clean-up), at
+their own size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pleura.lab.evaluate.metrics import DIGITS, Scores, score
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter
 
-__all__ = ["STRUCTURES", "Examined", "Judge", "Pair", "Row", "rows"]
+__all__ = ["STRUCTURES", "Evaluator", "Examined", "Pair", "Row", "rows"]
 
 STRUCTURES = ("lungs", "right", "left", "heart")
 """The structures that are scored if the film labels them. Right and left are the patient's."""
@@ -114,11 +114,11 @@ class Row:
     """The estimate for the lungs, made without the label masks."""
 
     ratio: float | None = None
-    """The cardiothoracic ratio of the predicted masks, also where it is too doubtful to be given;
-    only in the heart's row, as the next two."""
+    """The cardiothoracic ratio of the predicted masks, also if users do not get it. This field and
+    the next two are only in the row of the heart."""
 
     true_ratio: float | None = None
-    """That of the label masks."""
+    """The cardiothoracic ratio of the label masks."""
 
     heart_verdict: str = ""
     """Unless it is `ok`, users get no ratio."""
@@ -131,7 +131,7 @@ class Row:
         return self.structure == "heart" or self.definition == self.predicted_definition
 
 
-class Judge:
+class Evaluator:
     """Segments films with one engine and compares the results with their label masks."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Judge:
     ) -> None:
         """Predict the definition that each film labels, or always the definition `lungs`.
 
-        `postprocess` makes the masks of the probability maps; `clean` is what ships.
+        `postprocess` makes the masks from the probability maps; users get `clean`.
 
         Raises:
             UsageError: the weights do not give `lungs`.

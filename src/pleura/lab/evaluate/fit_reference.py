@@ -22,26 +22,29 @@ from pleura.runtime.segmenter import redefine
 __all__ = ["ResultFeatures", "fit_reference_values", "result_features"]
 
 FEWEST = 20
-"""The smallest number of films to fit to."""
+"""The smallest number of films for a fit."""
 
-POOR = 1 / 30
-"""The share of the fitted films whose estimated Dice the limit sends to review."""
+POOR_SHARE = 1 / 30
+"""The share of the films of the fit whose estimated Dice lies below the limit for review."""
 
-UNUSUAL = 0.04
-"""The share of the fitted films whose features the limit sends to review. All CT slices in sight
-when it was chosen lie beyond it; coronal ones, which resemble a film most, are the nearest."""
+UNUSUAL_SHARE = 0.04
+"""The share of the films of the fit whose features lie beyond the limit for review. All CT slices
+of the first part of the negatives lie beyond it; coronal slices, which resemble a film most, lie
+nearest."""
 
-STRANGE = 2.0
-"""The limit for pictures that are no chest film, in limits for review. No film of split val and
-0.1 % of 1,619 others that were not tested on lie beyond it."""
+STRANGE_FACTOR = 2.0
+"""The limit for pictures that are no chest film, as a multiple of the limit for review. No film of
+split val, and 0.1 % of 1,619 other films that are not test films, lie beyond it."""
 
-APART = 0.2
-"""The shrinkage of the covariance towards its diagonal, since few films estimate it badly."""
+SHRINKAGE = 0.2
+"""The shrinkage of the covariance towards its diagonal, which makes it more exact with few
+films."""
 
 MARGIN = 1.15
-"""The limit of `FilmFeatures.unsure`, in values of the least sure fitted film."""
+"""The limit of `FilmFeatures.unsure`, as a multiple of the largest value of the films of the
+fit."""
 
-SHORTEST = 1e-4
+SMALLEST_LOSS = 1e-4
 """The smallest 1 - Dice in a logarithm."""
 
 DIGITS = 6
@@ -50,7 +53,7 @@ DIGITS = 6
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ResultFeatures:
-    """A film's result by one definition."""
+    """The features of a film's result by one definition."""
 
     source: str
     definition: Definition
@@ -91,7 +94,7 @@ def _features(segmentation: Segmentation, card: Card, definition: Definition) ->
 
 
 def fit_reference_values(results: Sequence[ResultFeatures]) -> dict[str, Any]:
-    """The norms, as the card has them: `estimate` by definition, and what is `usual` of a film.
+    """The `norms` of the card: `estimate` by definition, and the `usual` values of a film.
 
     The estimate of Dice is fitted to the films that label the definition, the usual values to all
     films. A part that has too few films to be fitted is left out.
@@ -107,23 +110,23 @@ def fit_reference_values(results: Sequence[ResultFeatures]) -> dict[str, Any]:
 
 
 def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
-    """The line of log(1 - Dice) over doubt of the labelled films; None if it does not rise."""
+    """A line fitted to log(1 - Dice) over the uncertainty; None if it does not rise."""
     pairs = [
-        (result.features.doubt, 1 - result.dice)
+        (result.features.uncertainty, 1 - result.dice)
         for result in results
-        if result.dice is not None and result.features.doubt is not None
+        if result.dice is not None and result.features.uncertainty is not None
     ]
     if len(pairs) < FEWEST:
         return None
-    doubts, lacking = np.array(pairs, dtype=float).T
-    if np.ptp(doubts) == 0:
+    uncertainties, losses = np.array(pairs, dtype=float).T
+    if np.ptp(uncertainties) == 0:
         return None
-    slope, intercept = np.polyfit(doubts, np.log(np.maximum(lacking, SHORTEST)), 1)
+    slope, intercept = np.polyfit(uncertainties, np.log(np.maximum(losses, SMALLEST_LOSS)), 1)
     if slope <= 0:
         return None
-    line = Estimate(_short(intercept), _short(slope), 0.0)
-    estimates = [line.dice(doubt) for doubt in doubts]
-    return replace(line, poor=_short(np.quantile(estimates, POOR)))
+    line = Estimate(_rounded(intercept), _rounded(slope), 0.0)
+    estimates = [line.dice(uncertainty) for uncertainty in uncertainties]
+    return replace(line, poor=_rounded(np.quantile(estimates, POOR_SHARE)))
 
 
 def _usual(films: Sequence[FilmFeatures]) -> Usual | None:
@@ -132,35 +135,37 @@ def _usual(films: Sequence[FilmFeatures]) -> Usual | None:
     if len(rows) < FEWEST:
         return None
     table = np.array(rows)
-    mean, precision = _spread(table)
-    unusual = np.quantile(_left_out(table), 1 - UNUSUAL)
+    mean, precision = _mean_and_precision(table)
+    unusual = np.quantile(_distances_from_others(table), 1 - UNUSUAL_SHARE)
     return Usual(
-        tuple(_short(value) for value in mean),
-        tuple(tuple(_short(value) for value in row) for row in precision),
-        _short(unusual),
-        _short(STRANGE * unusual),
-        _short(MARGIN * max(film.unsure for film in films if film.unsure is not None)),
+        tuple(_rounded(value) for value in mean),
+        tuple(tuple(_rounded(value) for value in row) for row in precision),
+        _rounded(unusual),
+        _rounded(STRANGE_FACTOR * unusual),
+        _rounded(MARGIN * max(film.unsure for film in films if film.unsure is not None)),
     )
 
 
-def _spread(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mean_and_precision(
+    table: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and precision of the rows of (N, D)."""
     covariance = np.cov(table.T)
-    alone = np.diag(np.maximum(np.diag(covariance), 1e-8))
-    mixed = (1 - APART) * covariance + APART * alone
+    diagonal = np.diag(np.maximum(np.diag(covariance), 1e-8))
+    mixed = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal
     mean: NDArray[np.float64] = table.mean(axis=0)
     precision = np.asarray(np.linalg.inv(mixed), np.float64)
     return mean, precision
 
 
-def _left_out(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _distances_from_others(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) Mahalanobis distance of each row from the mean of the others."""
     distances = []
     for index, row in enumerate(table):
-        mean, precision = _spread(np.delete(table, index, axis=0))
+        mean, precision = _mean_and_precision(np.delete(table, index, axis=0))
         distances.append(np.sqrt((row - mean) @ precision @ (row - mean)))
     return np.array(distances)
 
 
-def _short(value: float | np.floating[Any]) -> float:
+def _rounded(value: float | np.floating[Any]) -> float:
     return float(f"{float(value):.{DIGITS}g}")

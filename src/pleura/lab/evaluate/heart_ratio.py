@@ -1,4 +1,4 @@
-"""The cardiothoracic ratio against that of the label masks: bias, limits of agreement, errors."""
+"""The cardiothoracic ratio compared with that of the label masks: bias, limits, errors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FAR_OFF = 0.05
 
 
 def ratio_figures(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """The figures of the films that keep their ratio, and of all, doubtful ones included.
+    """The figures of the films whose ratio users get (`kept`), and of `all` films.
 
-    They are of the hearts' rows that have both ratios: of each source, and `overall`. Empty where
-    no film labels a heart and both lungs.
+    They are computed from the rows of hearts with both ratios, for each source and `overall`. Empty
+    if no film labels a heart and both lungs.
     """
     hearts = [row for row in rows if row.structure == "heart" and row.true_ratio is not None]
     groups = {"overall": hearts} | {

@@ -1,8 +1,8 @@
 """Perturbations of a film and its label masks: rotation, contrast, gamma, size and others.
 
-A perturbation takes the film's own pixels, before they are fitted or scaled, and is not random. One
-that moves the picture moves the label mask in the same way; one that changes the greys leaves the
-mask as it is.
+A perturbation changes the film's own pixels, before they are fitted or scaled, and is not random.
+If it moves the picture, it moves the label mask in the same way. If it changes the greys, the mask
+does not change.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pleura.lab.data.film import Labels
 __all__ = ["PERTURBATIONS", "UNPERTURBED", "Perturbation"]
 
 GREYS = 255
-"""The highest grey of an 8-bit film; the rounding to 8 bits loses contrast for good."""
+"""The largest grey of an 8-bit film; the contrast that rounding to 8 bits removes is lost."""
 
 Floats = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from typing import Any
 from pleura.core.errors import DataError, FilmError
 from pleura.core.types import Radiograph
 from pleura.lab.data.film import Film, Labels
-from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.metrics import overlap
 from pleura.lab.evaluate.perturbation import PERTURBATIONS, UNPERTURBED, Perturbation
 from pleura.lab.evaluate.statistics import POOR_DICE, describe, rounded
@@ -88,14 +88,14 @@ class Robustness:
 
 
 def try_films(
-    selection: Selection, judge: Judge, *, on_film: Callable[[], None] = lambda: None
+    selection: Selection, evaluator: Evaluator, *, on_film: Callable[[], None] = lambda: None
 ) -> Robustness:
     """Score every film that labels a lung under every perturbation. Errors become `Failure`s."""
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
     for film in selection.films:
         try:
-            outcome = _try_film(film, judge, failures)
+            outcome = _try_film(film, evaluator, failures)
         except (FilmError, DataError) as error:
             failures.append(Failure(film, str(error)))
         else:
@@ -104,18 +104,20 @@ def try_films(
     return Robustness(tuple(outcomes), tuple(failures), selection)
 
 
-def _try_film(film: Film, judge: Judge, failures: list[Failure]) -> Outcome | None:
+def _try_film(film: Film, evaluator: Evaluator, failures: list[Failure]) -> Outcome | None:
     """Score one film under every perturbation; None if it labels no lung."""
     known: dict[str, Any] = {item.name: getattr(film, item.name) for item in fields(Film)}
     known |= {"radiograph": film.read_image(), "truth": film.read_labels()}
     unperturbed = PerturbedFilm(**known, effect=UNPERTURBED)
-    first = judge.examine(unperturbed)
+    first = evaluator.examine(unperturbed)
     if first.definition is None:
         return None
     outcome = Outcome(film, first.definition == first.predicted_definition)
     for effect in EFFECTS:
         try:
-            examined = judge.examine(replace(unperturbed, effect=effect)) if outcome.dice else first
+            examined = (
+                evaluator.examine(replace(unperturbed, effect=effect)) if outcome.dice else first
+            )
         except (FilmError, DataError) as error:
             failures.append(Failure(film, f"{effect.title}: {error}"))
             continue

@@ -17,7 +17,7 @@ from pleura.core.errors import DataError, FilmError, UsageError
 from pleura.lab.data.film import Film, fingerprint, with_masks
 from pleura.lab.data.layouts import read_films
 from pleura.lab.data.split import carve_validation, without_copies
-from pleura.lab.evaluate.case import Judge, Row, rows
+from pleura.lab.evaluate.case import Evaluator, Row, rows
 from pleura.lab.evaluate.metrics import METRICS, Scores
 
 __all__ = [
@@ -27,8 +27,8 @@ __all__ = [
     "Selection",
     "Trial",
     "choose",
+    "evaluate_films",
     "fingerprint",
-    "judge_films",
     "read_rows",
 ]
 
@@ -174,8 +174,8 @@ def _read(trial: Trial) -> list[Film]:
     return films if trial.carve is None else carve_validation(without_copies(films), *trial.carve)
 
 
-def judge_films(
-    selection: Selection, judge: Judge, *, on_film: Callable[[], None] = lambda: None
+def evaluate_films(
+    selection: Selection, evaluator: Evaluator, *, on_film: Callable[[], None] = lambda: None
 ) -> Evaluation:
     """Score every film. A film that cannot be read or segmented becomes a `Failure`."""
     scored: list[Row] = []
@@ -183,7 +183,7 @@ def judge_films(
     seconds: list[float] = []
     for film in selection.films:
         try:
-            examined = judge.examine(film)
+            examined = evaluator.examine(film)
         except (FilmError, DataError) as error:
             failures.append(Failure(film, str(error)))
         else:

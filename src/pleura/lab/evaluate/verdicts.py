@@ -33,9 +33,9 @@ __all__ = [
 ]
 
 PARTS = ("looked_at", "kept")
-"""The two parts of the pictures that are no chest films, taken by turns in the order of names.
-Features and limits were chosen on the first part; only the second one measures how well they
-work."""
+"""The two parts of the pictures that are no chest films; by name, every second one is in the second
+part. Features and limits were chosen on the first part, so only the second part measures how well
+they work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,10 +23,10 @@ from pleura.lab.evaluate.calibration import (
     Tempered,
     best_temperature,
     draw_pixels,
-    joined,
+    join_samples,
     reliability,
 )
-from pleura.lab.evaluate.case import Examined, Judge
+from pleura.lab.evaluate.case import Evaluator, Examined
 from pleura.lab.evaluate.fit_reference import ResultFeatures, fit_reference_values, result_features
 from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerprint
 from pleura.lab.evaluate.verdicts import judge_features, negative_figures, verdict_figures
@@ -93,7 +93,7 @@ def calibrate(
     passes = _Passes(trial, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
     tuned = passes.run(tuned_on.films, Tempered(engine, 1.0), failures).samples
-    temperature = best_temperature(*joined(tuned))
+    temperature = best_temperature(*join_samples(tuned))
     norms = fit_reference_values(
         passes.run(tuned_on.films, Tempered(engine, temperature), []).features
     )
@@ -149,8 +149,8 @@ class _Passes:
             self.done += 1
             self.on_film(self.done, self.total)
 
-        judge, seed = Judge(engine, lungs=self.trial.lungs), self.trial.seed
-        samples = draw_pixels(films, judge, seed=seed, failures=failures, on_film=step)
+        evaluator, seed = Evaluator(engine, lungs=self.trial.lungs), self.trial.seed
+        samples = draw_pixels(films, evaluator, seed=seed, failures=failures, on_film=step)
         return _PassResult(samples, features)
 
 
@@ -172,10 +172,10 @@ def _comparison(before: Sequence[PixelSample], after: Sequence[PixelSample]) -> 
     }
 
 
-def _check_splits(tune: str, judge: str) -> None:
-    if tune in (judge, "all") or judge == "all":
+def _check_splits(tune: str, split: str) -> None:
+    if tune in (split, "all") or split == "all":
         raise UsageError(
-            f"a temperature chosen on '{tune}' cannot be evaluated on '{judge}': "
+            f"a temperature chosen on '{tune}' cannot be evaluated on '{split}': "
             "name two splits that share no film with --tune and --split"
         )
 
@@ -197,7 +197,7 @@ def write_tempered(
 
 
 def _reliability(samples: Sequence[PixelSample]) -> dict[str, Any]:
-    return reliability(*joined(samples))
+    return reliability(*join_samples(samples))
 
 
 def _both(before: Sequence[PixelSample], after: Sequence[PixelSample]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pleura._version import __version__
 from pleura.core.masks.cleanup import clean
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.evaluate.bare_threshold import threshold_only
-from pleura.lab.evaluate.case import Examined, Judge, Row
+from pleura.lab.evaluate.case import Evaluator, Examined, Row
 from pleura.lab.evaluate.metrics import METRICS
 from pleura.lab.evaluate.statistics import compare, summarise
 from pleura.lab.evaluate.trial import (
@@ -24,8 +24,8 @@ from pleura.lab.evaluate.trial import (
     Selection,
     Trial,
     choose,
+    evaluate_films,
     fingerprint,
-    judge_films,
     read_rows,
 )
 from pleura.lab.report import charts as figures
@@ -190,10 +190,10 @@ def evaluate(
     """
     baseline = None if trial.compare is None else read_rows(trial.compare)
     postprocess = clean if trial.cleaned else threshold_only
-    judge = Judge(engine, lungs=trial.lungs, postprocess=postprocess)
+    evaluator = Evaluator(engine, lungs=trial.lungs, postprocess=postprocess)
     selection = choose(trial)
     advance = _counter(on_progress, "score", len(selection.films))
-    evaluation = judge_films(selection, judge, on_film=advance)
+    evaluation = evaluate_films(selection, evaluator, on_film=advance)
     summary = {
         "schema": SCHEMA,
         "provenance": provenance(trial, engine, selection),
@@ -202,7 +202,7 @@ def evaluate(
     if baseline is not None:
         comparison = compare(evaluation.rows, baseline, seed=trial.seed)
         summary["comparison"] = {"other": str(trial.compare), **comparison}
-    page = _page(evaluation, summary, judge, on_progress)
+    page = _page(evaluation, summary, evaluator, on_progress)
     for name, text in (
         ("scores.csv", evaluation.as_csv()),
         ("report.html", page),
@@ -257,7 +257,7 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
 
 
 def _page(
-    evaluation: Evaluation, summary: dict[str, Any], judge: Judge, on_progress: Progress
+    evaluation: Evaluation, summary: dict[str, Any], evaluator: Evaluator, on_progress: Progress
 ) -> str:
     """The HTML report. Its films are segmented again, so that masks need not be kept in memory."""
     films = {(film.source, film.id): film for film in evaluation.selection.films}
@@ -266,7 +266,7 @@ def _page(
     advance = _counter(on_progress, "draw", sum(len(choice.rows) for choice in choices))
 
     def examine(row: Row) -> Examined:
-        examined = judge.examine(films[row.source, row.id])
+        examined = evaluator.examine(films[row.source, row.id])
         advance()
         return examined
 

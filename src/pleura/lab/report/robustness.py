@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pleura.io.files.atomic import atomic_write
-from pleura.lab.evaluate.case import Judge
+from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.perturbation import UNPERTURBED
 from pleura.lab.evaluate.robustness import EFFECTS, Robustness, as_csv, tabulate, try_films
 from pleura.lab.evaluate.statistics import POOR_DICE
@@ -59,11 +59,11 @@ def robustness(
         UsageError: an option is wrong.
         WeightsError: the network gives invalid numbers.
     """
-    judge = Judge(engine, lungs=trial.lungs)
+    evaluator = Evaluator(engine, lungs=trial.lungs)
     selection = choose(trial)
     total, done = len(selection.films), iter(range(1, len(selection.films) + 1))
     on_film(0, total)
-    outcome = try_films(selection, judge, on_film=lambda: on_film(next(done), total))
+    outcome = try_films(selection, evaluator, on_film=lambda: on_film(next(done), total))
     result = {
         "schema": SCHEMA,
         "provenance": provenance(trial, engine, selection),

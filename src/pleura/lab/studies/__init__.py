@@ -1,1 +1,1 @@
-"""Runs over many films or recipes: bench, ablation, quantisation."""
+"""Studies over many films or recipes: benchmark of accuracy, ablation, check of int8."""

@@ -1,4 +1,4 @@
-"""Ablation studies: recipes (arms) are trained and scored alike, and compared film by film."""
+"""Ablation studies: several recipes (arms) are trained, scored and compared film by film."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 
-__all__ = ["Arm", "Place", "Study", "load_study", "run_study", "study_table"]
+__all__ = ["Arm", "Study", "StudyFolders", "load_study", "run_study", "study_table"]
 
 METRICS = ("dice", "hd95_px", "assd_px")
 
@@ -44,7 +44,7 @@ class Arm:
 
     pretrained_with: Recipe | None = None
     pretrained_on: tuple[str, ...] = ()
-    """Data sets: folders under `Place.root`."""
+    """Data sets, as folders in `StudyFolders.root`."""
 
     seeds: tuple[int, ...] = ()
     """The seeds of this arm; empty for all of the study."""
@@ -66,8 +66,8 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """The folders of data and runs, and the machine."""
+class StudyFolders:
+    """The folders of data sets and runs, and the machine."""
 
     root: Path
     out: Path
@@ -121,7 +121,7 @@ def _arm(path: Path, table: dict[str, Any]) -> Arm:
 
 def run_study(
     study: Study,
-    place: Place,
+    folders: StudyFolders,
     *,
     on_run: Callable[[str], None] = lambda _title: None,
 ) -> dict[str, Any]:
@@ -137,28 +137,28 @@ def run_study(
     for seed in study.seeds:
         for arm in (arm for arm in study.arms if not arm.seeds or seed in arm.seeds):
             on_run(f"{arm.title}, seed {seed}")
-            weights = _trained(arm, study, place, seed)
+            weights = _trained(arm, study, folders, seed)
             for title, onnx_file in _variants(arm, weights):
                 scores = onnx_file.parent.parent / f"scores_{onnx_file.stem}"
-                rows = _scored(onnx_file, place.root / study.tested_on, scores)
+                rows = _scored(onnx_file, folders.root / study.tested_on, scores)
                 results.setdefault(title, {})[str(seed)] = rows
             content = {"tested_on": study.tested_on, "rows": _rows(results)}
-            with atomic_write(place.out / "study.json", "w") as file:
+            with atomic_write(folders.out / "study.json", "w") as file:
                 file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
     return content
 
 
-def _trained(arm: Arm, study: Study, place: Place, seed: int) -> Path:
+def _trained(arm: Arm, study: Study, folders: StudyFolders, seed: int) -> Path:
     """Train an arm with a seed; returns its ONNX file."""
     recipe = replace(arm.recipe, seed=seed)
     if arm.pretrained_with is not None:
         pretraining = replace(arm.pretrained_with, seed=seed)
-        films = _films(place.root, arm.pretrained_on)
-        folder = place.out / f"{pretraining.name}_of_{arm.name}-{seed}"
-        first = _run(pretraining, films, folder, place.machine)
+        films = _films(folders.root, arm.pretrained_on)
+        folder = folders.out / f"{pretraining.name}_of_{arm.name}-{seed}"
+        first = _run(pretraining, films, folder, folders.machine)
         recipe = replace(recipe, init=str(first.with_suffix(".safetensors")))
-    films = _films(place.root, study.trained_on)
-    return _run(recipe, films, place.out / f"{arm.name}-{seed}", place.machine)
+    films = _films(folders.root, study.trained_on)
+    return _run(recipe, films, folders.out / f"{arm.name}-{seed}", folders.machine)
 
 
 def _run(recipe: Recipe, films: list[Film], out: Path, machine: Machine | None) -> Path:

@@ -1,4 +1,4 @@
-"""The bench: scores every data set of a folder, and writes results that can be compared."""
+"""The benchmark of accuracy: every data set of a folder is scored, and the results are written."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["Bench", "run_bench"]
 WORST = 10
 """The number of worst films of each source that a result lists."""
 
-FAR = 0.1
-"""An area error beyond this is reported as too much or too little lung."""
+FAR_OFF_AREA = 0.1
+"""The area error beyond which the reason of a poor score is too much or too little lung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +124,17 @@ def worst(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _failure(row: Row) -> dict[str, Any]:
-    facts = {"id": row.id, "condition": row.condition, "why": why(row), "notes": row.notes}
+    facts = {
+        "id": row.id,
+        "condition": row.condition,
+        "why": likely_reason(row),
+        "notes": row.notes,
+    }
     return facts | {name: getattr(row.scores, name) for name in ("dice", "hd95_px", "area_error")}
 
 
-def why(row: Row) -> str:
-    """The reason for a poor score, by the numbers."""
+def likely_reason(row: Row) -> str:
+    """The likely reason for a poor score."""
     if row.case != "both":
         return {"missed": "no lung found", "invented": "lung found where none is labelled"}[
             row.case
@@ -137,9 +142,9 @@ def why(row: Row) -> str:
     if not row.comparable:
         return "another definition of lung"
     error = row.scores.area_error or 0.0
-    if error < -FAR:
+    if error < -FAR_OFF_AREA:
         return "too little lung"
-    return "too much lung" if error > FAR else "the area is right, the outline is not"
+    return "too much lung" if error > FAR_OFF_AREA else "the area is right, the outline is not"
 
 
 def _write_result(result: dict[str, Any], root: Path, target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Callbacks of a training run: keep its last epoch, write its scores, end it in time."""
+"""Callbacks of a training run: save the last epoch, write its scores, end it in time."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def keep_best(folder: Path) -> ModelCheckpoint:
 
 
 class KeepLast(ModelCheckpoint):
-    """Writes `last.ckpt` after every complete epoch: a resumed run continues from it.
+    """Writes `last.ckpt` after every complete epoch; a resumed run continues from it.
 
-    `save_last` would not do: Lightning writes it only where the best one improves.
+    `save_last` cannot be used: Lightning writes it only after an epoch that is the best so far.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,13 +40,13 @@ class KeepLast(ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save, unless the epoch was cut short."""
+        """Save, unless the epoch is incomplete."""
         if trainer.is_last_batch:
             super().on_train_epoch_end(trainer, pl_module)
 
 
 class Patience(EarlyStopping):
-    """Ends a run whose validation Dice no longer improves; a resumed run ends too."""
+    """Ends a run whose validation Dice no longer improves, also if it is resumed."""
 
     def __init__(self, epochs: int) -> None:
         super().__init__("val_dice", mode="max", patience=epochs, check_finite=False)
@@ -57,21 +57,21 @@ class Patience(EarlyStopping):
         return bool(self.wait_count >= self.patience)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Stop a resumed run that had ended."""
+        """Stop a resumed run that had ended before."""
         if self.exhausted:
             trainer.should_stop = True
 
 
 class TimeIsUp(Exception):
-    """Raised to leave an epoch in the middle."""
+    """Raised to stop an epoch before its end."""
 
 
 class Deadline(Callback):
-    """Ends a run in time: before an epoch that would not fit, and at the limit in any case.
+    """Ends a run at a time limit, or before an epoch that would exceed it.
 
-    An unfinished epoch is dropped: a run that continued from it would not reach the weights of an
-    uninterrupted run. Only an unfinished first epoch is scored and kept, so that there are weights;
-    a resumed run then starts over.
+    An incomplete epoch is dropped: a run that continued from it would not reach the weights of an
+    uninterrupted run. Only an incomplete first epoch is scored and saved, so that there are
+    weights; a resumed run then starts again.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -79,14 +79,14 @@ class Deadline(Callback):
         self.begun_s = self.epoch_begun_s = time.monotonic()
         self.longest_epoch_s = 0.0
         self.cut_short = False
-        """Whether the first epoch was not finished."""
+        """Whether the first epoch is incomplete."""
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note the time."""
         self.epoch_begun_s = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Stop within an epoch. Raises `TimeIsUp` if earlier ones are kept."""
+        """Stop within an epoch. Raises `TimeIsUp` if earlier epochs are saved."""
         if trainer.is_last_batch or not self._exceeded(trainer, ahead_s=0.0):
             return
         if trainer.current_epoch > 0:
@@ -94,7 +94,7 @@ class Deadline(Callback):
         self.cut_short = trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Stop before an epoch that would not fit."""
+        """Stop before an epoch that would exceed the limit."""
         spent_s = time.monotonic() - self.epoch_begun_s
         self.longest_epoch_s = max(self.longest_epoch_s, spent_s)
         if self._exceeded(trainer, ahead_s=self.longest_epoch_s):
@@ -106,9 +106,9 @@ class Deadline(Callback):
 
 
 class EpochTable(Callback):
-    """One row of a CSV file for each complete epoch; a resumed run keeps the rows it has.
+    """Writes a CSV file with a row for each complete epoch; a resumed run keeps earlier rows.
 
-    A cell is empty where a score is undefined: no validation film has that channel.
+    A cell is empty if a score is undefined, because no validation film has that channel.
     """
 
     def __init__(self, path: Path) -> None:
@@ -118,7 +118,7 @@ class EpochTable(Callback):
         self.rate = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Take over the rows of the epochs that are kept."""
+        """Read the rows of earlier epochs."""
         if trainer.current_epoch and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
@@ -129,7 +129,7 @@ class EpochTable(Callback):
         self.begun_s = time.monotonic()
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Note the rate; the row holds that of the epoch's last batch."""
+        """Note the learning rate; the row has that of the epoch's last batch."""
         self.rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002

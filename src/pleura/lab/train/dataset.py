@@ -1,4 +1,4 @@
-"""Films as squares, decoded once and kept on disk: the input of the training loop."""
+"""The training data: films as squares, which are decoded once and cached on disk."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ from pleura.core.frame import Frame, normalise
 from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import square_target
-from pleura.lab.data.weak_labels import hint, without_heart_in_field, without_heart_tops
+from pleura.lab.data.weak_labels import (
+    fill_certain_labels,
+    mark_heart_in_field_unknown,
+    mark_heart_tops_unknown,
+)
 from pleura.lab.train.augment import Sample, draw, vary
 from pleura.lab.train.recipe import Augment
 
-__all__ = ["Form", "Shuffled", "Squares", "VariedSquares", "cache_key", "prepare"]
+__all__ = ["Shuffled", "SquareOptions", "Squares", "VariedSquares", "cache_key", "prepare"]
 
 LEVELS = 65535
-"""Greys of a stored square; 16 bits hold every grey of a film."""
+"""The largest grey of a stored square, in 16 bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Squares:
-    """Every film of a set at side S, memory-mapped."""
+    """The films of a set as squares of side S, memory-mapped."""
 
     images: NDArray[np.uint16]
     """(N, S, S)."""
@@ -56,17 +60,17 @@ class Squares:
 
 
 class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
-    """Squares as (image, target, weight), varied anew for each epoch.
+    """Squares as (image, target, weight), with another variation in each epoch.
 
-    An item is asked for by (epoch, index, turn), so what is shown depends on the seed, the epoch,
-    the film and how often it was shown in that epoch: not on workers, nor on where a run was
-    interrupted.
+    The key of an item is (epoch, index, turn). So a variation depends on the seed, the epoch, the
+    film and how often the epoch has used it. It depends neither on the number of workers nor on
+    where a run was interrupted.
     """
 
     def __init__(
         self, squares: Squares, augment: Augment, seed: int, early: tuple[int, int] = (0, 0)
     ) -> None:
-        """`early` is how many epochs are shown at a smaller side first, and that side."""
+        """`early` is the number of first epochs with a smaller side, and that side."""
         self.squares, self.augment, self.seed = squares, augment, seed
         self.early_epochs, self.early_side = early
 
@@ -86,13 +90,13 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
 
 
 class Shuffled(Sampler[tuple[int, int, int]]):
-    """(epoch, index, turn), in an order that depends on seed and epoch.
+    """Keys (epoch, index, turn), in an order that depends on seed and epoch.
 
-    Every film is shown once, unless `shares` gives how often: a film of share 2.3 is shown two or
-    three times (turns 0, 1, 2) in an epoch, and 2.3 times on average.
+    Every film is used once in an epoch, unless `shares` gives another number: a film of share 2.3
+    is used two or three times (turns 0, 1, 2), and 2.3 times on average.
 
-    With several processes each takes every `world`-th; the last ones are dropped so that all have
-    as many. torch gives the rank of this process only once all processes have started.
+    With several processes, each takes every `world`-th key. The last keys are dropped, so that all
+    processes have the same number. torch gives the rank of a process only after all have started.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Shuffled(Sampler[tuple[int, int, int]]):
         shares: NDArray[np.float64] | None = None,
         place: tuple[int, int] | None = None,
     ) -> None:
-        """`place` is (rank, world) of this process; None reads it from torch when it is needed."""
+        """`place` is (rank, world) of this process; with None it is read from torch when needed."""
         self.seed, self.shuffle, self.place = seed, shuffle, place
         self.shares = np.ones(count) if shares is None else shares
         self.count = round(float(self.shares.sum()))
@@ -125,8 +129,8 @@ class Shuffled(Sampler[tuple[int, int, int]]):
         return iter([(self.epoch, *shown[place]) for place in mine])
 
     def _turns(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """How often each film is shown: its share rounded up or down by lot, `count` in all."""
-        films = rng.permutation(len(self.shares))  # else neighbours would be rounded alike
+        """How often each film is used: its share, randomly rounded; `count` in total."""
+        films = rng.permutation(len(self.shares))  # otherwise neighbours would be rounded together
         ends = np.rint(np.cumsum(self.shares[films]) + rng.uniform(-0.5, 0.5)).clip(0, self.count)
         ends[-1] = self.count
         turns = np.zeros(len(films), np.int64)
@@ -145,27 +149,27 @@ class Shuffled(Sampler[tuple[int, int, int]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """How squares are made."""
+class SquareOptions:
+    """How squares are made. `cache_key` depends on the names of the fields: do not rename them."""
 
     side: int
     channels: tuple[str, ...]
     hints: bool = False
-    """Fill in labels that follow from the other definition of a lung (`lab.data.weak_labels`): to
-    train, never for scores."""
+    """Add labels that follow from the other definition of lung (`lab.data.weak_labels`); for
+    training, never for scores."""
 
     pointed_hearts: tuple[str, ...] = ()
     heart_in_field: tuple[str, ...] = ()
     """Sources whose labels are partly unknown; see the recipe's fields of these names."""
 
 
-def cache_key(films: Sequence[Film], form: Form) -> str:
-    """SHA-256 over ids, labels, sizes and times of the films' files, and how they are prepared.
+def cache_key(films: Sequence[Film], options: SquareOptions) -> str:
+    """SHA-256 over ids, labels, sizes and times of the films' files, and the options.
 
-    Quick, since it opens no file; it names a cache on this machine. Raises `DataError` if a
+    It is quick, because it opens no file. It names a cache on this machine. Raises `DataError` if a
     file is missing.
     """
-    facts: list[object] = [__version__, asdict(form)]
+    facts: list[object] = [__version__, asdict(options)]
     for film in films:
         labels = [(part.channel, part.value) for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
@@ -185,32 +189,34 @@ def cache_key(films: Sequence[Film], form: Form) -> str:
 def prepare(
     films: Sequence[Film],
     folder: Path,
-    form: Form,
+    options: SquareOptions,
     *,
     on_film: Callable[[], None] = lambda: None,
 ) -> Squares:
-    """Decode films into `folder`, or take what lies there from the same films; in their order.
+    """The squares of films, in their order; decoded into `folder`, or read from there.
 
     `on_film` is called after each film, from any thread. Raises `DataError`
     if there is no film, or if one of their files is missing or cannot be decoded.
     """
     if not films:
         raise DataError("no film with a mask to prepare; see `pleura data check`")
-    stem = folder / cache_key(films, form)[:16]
+    stem = folder / cache_key(films, options)[:16]
     paths = stem.with_suffix(".images.npy"), stem.with_suffix(".targets.npy")
     if not all(path.exists() for path in paths):
         folder.mkdir(parents=True, exist_ok=True)
-        # Written under a name of its own, so that two processes or a killed one do no harm.
+        # Each process writes to its own files, so that a second or a killed process does no harm.
         parts = [path.with_suffix(f".{os.getpid()}.part") for path in paths]
         try:
-            _decode(films, (parts[0], parts[1]), partial(_both, form=form), on_film)
+            _decode(
+                films, (parts[0], parts[1]), partial(_image_and_target, options=options), on_film
+            )
             for part, path in zip(parts, paths, strict=True):
                 part.replace(path)
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)
     images, targets = (np.load(path, mmap_mode="r") for path in paths)
-    return Squares(images, targets, form.channels)
+    return Squares(images, targets, options.channels)
 
 
 def _decode(
@@ -224,34 +230,36 @@ def _decode(
     images = np.lib.format.open_memmap(paths[0], "w+", np.uint16, (count, *image.shape))
     targets = np.lib.format.open_memmap(paths[1], "w+", np.uint8, (count, *target.shape))
 
-    def one(index: int) -> None:
+    def decode_one(index: int) -> None:
         images[index], targets[index] = make(films[index]) if index else first
         on_film()
 
     with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(one, index) for index in range(count)]
+        jobs = [pool.submit(decode_one, index) for index in range(count)]
         try:
             for job in jobs:
                 job.result()
-        except BaseException:  # a bad film or Ctrl-C: do not decode the rest first
+        except BaseException:  # after an unreadable film or Ctrl-C the rest is not decoded
             pool.shutdown(cancel_futures=True)
             raise
     images.flush()
     targets.flush()
 
 
-def _both(film: Film, form: Form) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+def _image_and_target(
+    film: Film, options: SquareOptions
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     """(S, S) film and (C, S, S) target."""
     try:
-        image = square_image(film, form.side)
+        image = square_image(film, options.side)
     except FilmError as error:
         raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
-    target = square_target(film.read_labels(), form.side, form.channels)
-    if film.source in form.heart_in_field:
-        target = without_heart_in_field(target, form.channels)
-    if film.source in form.pointed_hearts:
-        target = without_heart_tops(target, form.channels)
-    return image, hint(target, form.channels) if form.hints else target
+    target = square_target(film.read_labels(), options.side, options.channels)
+    if film.source in options.heart_in_field:
+        target = mark_heart_in_field_unknown(target, options.channels)
+    if film.source in options.pointed_hearts:
+        target = mark_heart_tops_unknown(target, options.channels)
+    return image, fill_certain_labels(target, options.channels) if options.hints else target
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:

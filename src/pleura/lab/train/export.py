@@ -24,7 +24,7 @@ from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 
 __all__ = [
-    "Cut",
+    "ExportPart",
     "Outcome",
     "export_checkpoint",
     "read_checkpoint",
@@ -38,24 +38,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """The result of a training run."""
 
     weights: Path
     """The ONNX file; the .safetensors of the same stem lies beside it."""
 
     val_dice: float | None
-    """Of the best epoch, on squares of side S; None if the run had no finished epoch."""
+    """The validation Dice of the best epoch, on squares; None if no epoch was scored."""
 
     epochs_done: int
     finished: bool
-    """False if time ran out or the run was interrupted: continue with `--resume`."""
+    """False if the time was up or the run was interrupted; continue it with `--resume`."""
 
 
 def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
     """The network of a run's checkpoint, its recipe, and facts about the run.
 
     Raises:
-        UsageError: no such file, or not one of `pleura train`.
+        UsageError: there is no such file, or `pleura train` did not write it.
         WeightsError: it is damaged.
     """
     content = _load(path)
@@ -83,9 +83,9 @@ def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint; a run keeps them in OUT/checkpoints")
     try:
-        # Our own checkpoints hold plain values and tensors only, so nothing is unpickled.
+        # Checkpoints of Pleura have plain values and tensors only, so nothing is unpickled.
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch passes on any error of its unpickler
+    except Exception as error:  # torch raises any error of its unpickler
         raise WeightsError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}); take another one "
             "of the run, or train again"
@@ -96,21 +96,21 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class ExportPart:
     """The part of a network that is exported; all of it by default."""
 
     head: int | None = None
-    """End it at head L1, L2, ..."""
+    """The head L1, L2, ... at which the network ends."""
 
     side: int | None = None
-    """Side of its input square, px."""
+    """The side of the input square, px."""
 
     channels: tuple[str, ...] = ()
-    """Leave out all channels but these."""
+    """The channels to keep; empty for all."""
 
 
 def export_checkpoint(
-    source: Path, folder: Path, *, name: str | None = None, cut: Cut | None = None
+    source: Path, folder: Path, *, name: str | None = None, part: ExportPart | None = None
 ) -> Path:
     """Write weights into `folder`; returns the ONNX file.
 
@@ -118,26 +118,26 @@ def export_checkpoint(
     or `name`.
 
     Raises:
-        UsageError: no such file, head or channel, or a side that the poolings do not divide.
-        WeightsError: the file is damaged.
+        UsageError: the file, head or channel does not exist, or the side is no multiple of the
+        stride. WeightsError: the file is damaged.
     """
-    cut = cut or Cut()
+    part = part or ExportPart()
     network, card = _weights_of(source)
-    if cut.head is not None:
-        network = _pruned(network, cut.head)
-    if cut.channels:
-        network = _selected(network, card.channels, cut.channels)
-    if cut.side is not None and cut.side % network.architecture.stride:
+    if part.head is not None:
+        network = _pruned(network, part.head)
+    if part.channels:
+        network = _selected(network, card.channels, part.channels)
+    if part.side is not None and part.side % network.architecture.stride:
         raise UsageError(
             f"side must be a multiple of {network.architecture.stride} for this network, "
-            f"got {cut.side}"
+            f"got {part.side}"
         )
-    if cut != Cut():
+    if part != ExportPart():
         card = replace(
             card,
             name=name or card.name,
-            channels=cut.channels or card.channels,
-            side=cut.side or card.side,
+            channels=part.channels or card.channels,
+            side=part.side or card.side,
             architecture=network.architecture.as_dict(),
             scores={},
             norms={},
@@ -180,7 +180,7 @@ def _selected(
             f"channels must be some of {', '.join(given)}, each once; got {', '.join(kept)}"
         )
     smaller = build(replace(network.architecture, channels_out=len(kept)))
-    outputs = network.architecture.fold**2  # of a head for one channel; they lie together
+    outputs = network.architecture.fold**2  # of a head for each channel, side by side
     rows = [given.index(name) * outputs + i for name in kept for i in range(outputs)]
     state = network.state_dict()
     for name in state:

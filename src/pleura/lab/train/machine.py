@@ -12,14 +12,14 @@ __all__ = ["Machine"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where a run is computed; changes its speed, and its weights by no more than rounding."""
+    """The hardware and its use. It changes the weights by rounding errors only."""
 
     accelerator: str = "auto"
     """auto, cuda, mps or cpu."""
 
     devices: int = 1
     strategy: str = "auto"
-    """As Lightning names it, e.g. ddp."""
+    """A strategy of Lightning, such as ddp."""
 
     precision: str = "auto"
     """auto, 32-true, bf16-mixed or 16-mixed."""
@@ -28,13 +28,13 @@ class Machine:
     """Processes that prepare batches; 0 prepares them between steps."""
 
     max_time: timedelta | None = None
-    """End after this long, counted from the start of `train`; a resumed run counts anew."""
+    """The time limit, from the start of `train`; for a resumed run it starts again."""
 
     progress: bool = True
 
     @property
     def device(self) -> str:
-        """The accelerator, once `auto` is resolved."""
+        """The accelerator, with `auto` resolved."""
         if self.accelerator != "auto":
             return self.accelerator
         if torch.cuda.is_available():
@@ -42,8 +42,8 @@ class Machine:
         return "mps" if torch.backends.mps.is_available() else "cpu"
 
     @property
-    def digits(self) -> str:
-        """The precision, once `auto` is resolved: 16 bits only where the chip computes in them."""
+    def resolved_precision(self) -> str:
+        """The precision, with `auto` resolved: 16 bits only if the hardware computes in 16 bits."""
         if self.precision != "auto":
             return self.precision
         if self.device == "cuda":

@@ -35,7 +35,7 @@ __all__ = [
 
 
 WARM_UP = 0.15
-"""Share of a one-cycle schedule in which the rate rises (Smith and Topin 2018)."""
+"""The share of a one-cycle schedule in which the learning rate rises (Smith and Topin 2018)."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """image (N, 1, S, S), target (N, C, S, S), weight (N, C, S, S)."""
@@ -63,17 +63,17 @@ def side_of(recipe: Recipe, epoch: int, number: int) -> int:
 
 
 class Learner(L.LightningModule):
-    """A network being trained after a recipe."""
+    """A network that is trained by a recipe."""
 
     def __init__(self, network: UNetPlusPlus | UNet, recipe: Recipe, total_steps: int) -> None:
         super().__init__()
         self.network, self.recipe, self.total_steps = network, recipe, total_steps
         self.validation: list[Tensor] = []
         self.facts: dict[str, Any] = {}
-        """How the network was made, in plain values; stored in the checkpoint."""
+        """Facts about the run, in plain values; stored in the checkpoint."""
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
-        """Forward all heads; the loss is their mean."""
+        """The loss of a batch: the mean of the losses of all heads."""
         side = side_of(self.recipe, self.current_epoch, number)
         if side != batch[0].shape[-1]:
             batch = resized(batch, side)
@@ -91,7 +91,7 @@ class Learner(L.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Score the last head on squares that are not varied."""
+        """Score the last head on squares without variation."""
         image, target, weight = batch
         heads = self.network(image)
         self.log(
@@ -104,13 +104,13 @@ class Learner(L.LightningModule):
         self.validation.append(dice_per_film(likely, target, weight))
 
     def on_validation_epoch_end(self) -> None:
-        """Mean over channels of the mean over films; selects the best checkpoint."""
+        """Log the mean Dice over channels and films, which selects the best checkpoint."""
         scores = torch.cat(self.validation)
         self.validation.clear()
-        # Over the films of all processes, since one alone may have none with some channel.
-        everyones = self.all_gather(scores)
-        assert isinstance(everyones, Tensor)
-        scores = everyones.reshape(-1, scores.shape[-1])
+        # Over the films of all processes: those of one process may not label some channel.
+        gathered = self.all_gather(scores)
+        assert isinstance(gathered, Tensor)
+        scores = gathered.reshape(-1, scores.shape[-1])
         known = scores.nanmean(dim=0)
         for channel, score in zip(self.recipe.channels, known, strict=True):
             self.log(f"val_dice_{channel}", score, sync_dist=True)
@@ -133,30 +133,31 @@ class Learner(L.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store in the checkpoint how the network was made, and its validation Dice."""
+        """Store the facts about the run, and the validation Dice, in the checkpoint."""
         score = self.trainer.callback_metrics.get("val_dice")
         dice = None if score is None else round(float(score), 5)
         checkpoint["pleura"] = {**self.facts, "val_dice": dice}
 
 
 SMOOTH = 1.0
-"""Added above and below in Dice, in pixels, so that an empty target has a gradient."""
+"""Added to numerator and denominator of the Dice, in pixels, so that small targets have a
+gradient."""
 
 
 def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean over labelled channels, of the mean over their films, of cross-entropy + (1 - Dice).
 
-    All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where nothing is known.
-    Channels have the same weight, as in the validation score: a heart that is labelled on one film
-    of four counts as much as the lungs of all four. Without any label the loss and its gradient
-    are zero. Where the labelled pixels hold none of the structure, Dice is left out: smoothed, it
-    would punish the last few false pixels thousands of times harder than it rewards a true one,
-    and the network would learn to predict nothing.
+    All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where the label is unknown.
+    Channels have equal weight, as in the validation score: a heart that is labelled on one of four
+    films counts as much as the lungs of all four. Without any label the loss and its gradient are
+    zero. If no labelled pixel belongs to the structure, the Dice is left out. Its gradient for the
+    last false pixels would be thousands of times larger than that for a true pixel, and the network
+    would learn to predict nothing.
     """
     area = weight.sum(dim=(2, 3))  # (N, C)
     known = (area > 0).float()
-    every = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
-    entropy = every.sum(dim=(2, 3)) / area.clamp(min=1)
+    losses = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
+    entropy = losses.sum(dim=(2, 3)) / area.clamp(min=1)
     likely = torch.sigmoid(logits) * weight
     truth = target * weight
     overlap = (likely * truth).sum(dim=(2, 3))
@@ -173,25 +174,25 @@ def supervise(
 ) -> Tensor:
     """Deep supervision: the mean of `bce_dice` over the heads, in proportion to `shares`.
 
-    Without shares all heads have the same weight, as in Zhou et al. 2018, section 3.2. The
-    early heads read the same finest row of nodes as the last one, and constrain its features.
+    Without shares all heads have the same weight, as in Zhou et al. 2018, section 3.2. The early
+    heads use the same finest row of nodes as the last head, and constrain its features.
     """
-    counted = shares or [1.0] * len(heads)
+    weights = shares or [1.0] * len(heads)
     losses = [
         share * bce_dice(head.float(), target, weight)
-        for head, share in zip(heads, counted, strict=True)
+        for head, share in zip(heads, weights, strict=True)
     ]
-    return torch.stack(losses).sum() / sum(counted)
+    return torch.stack(losses).sum() / sum(weights)
 
 
 log = logging.getLogger(__name__)
 
 
 def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
-    """Build the recipe's network and give it the start the recipe names.
+    """Build the recipe's network, and load the initial weights that the recipe names.
 
-    The same recipe gives the same numbers, whatever else the process has drawn. Raises
-    `UsageError` if the weights to start from are of another network.
+    The same recipe gives the same weights; other random numbers of the process do not matter.
+    Raises `UsageError` if the weights to start from are of another network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -236,7 +237,7 @@ def pinned(recipe: Recipe) -> Recipe:
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
     source, card = from_safetensors(initial_weights(recipe))
     fresh = transfer(source, network)
-    # Heads belong to the channels, which may be others; all else must come from the weights.
+    # The channels may differ, and with them the heads; all other tensors must be in the weights.
     other = [name for name in fresh if not name.startswith("head.")]
     if other:
         theirs, ours = source.architecture.as_dict(), network.architecture.as_dict()
@@ -247,5 +248,5 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
             f"{'; '.join(differing)}"
         )
     log.info(
-        "starts from %s; %s", card.name, f"fresh: {', '.join(fresh)}" if fresh else "all of it"
+        "starts from %s; %s", card.name, f"new: {', '.join(fresh)}" if fresh else "all tensors"
     )

@@ -21,17 +21,17 @@ def varied_tiles(
 ) -> Iterator[Tile]:
     """For each film: the unvaried square, then `per_film` - 1 variations of it.
 
-    Pixels without effect on training (an area to ignore, no label for any channel) are outlined as
+    Pixels that training does not use (ignored areas, or no label for any channel) are outlined as
     `ignore`. Raises `FilmError` or `DataError` for a film that cannot be read or has no mask.
     """
     for index, film in enumerate(films):
         image = square_image(film, recipe.side)
         target = square_target(film.read_labels(), recipe.side, recipe.channels)
-        still = Squares(image[None], target[None], recipe.channels).sample(0)
-        yield _tile(still, recipe.channels, f"{film.id} as it is", side)
+        unvaried = Squares(image[None], target[None], recipe.channels).sample(0)
+        yield _tile(unvaried, recipe.channels, f"{film.id} as it is", side)
         for turn in range(1, per_film):
             rng = np.random.default_rng((seed, turn, index))
-            varied = vary(still, draw(recipe.augment, rng), recipe.channels)
+            varied = vary(unvaried, draw(recipe.augment, rng), recipe.channels)
             yield _tile(varied, recipe.channels, f"{film.id} {turn}", side)
 
 

@@ -1,7 +1,7 @@
-"""A training run as data: one frozen dataclass, read from a TOML file.
+"""The recipe: all settings of a training run, read from a TOML file.
 
-An unknown key is an error that proposes the nearest known one. The recipe travels inside the
-checkpoint and inside the exported weights' card.
+An unknown key is an error that proposes the most similar known key. The recipe is stored in the
+checkpoint and in the card of the exported weights.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-LEAST: dict[str, float] = {
+SMALLEST: dict[str, float] = {
     "side": 1,
     "epochs": 1,
     "batch": 1,
@@ -42,26 +42,26 @@ LEAST: dict[str, float] = {
     "early_epochs": 0,
     "seed": 0,
 }
-"""The least each number of a recipe may be."""
+"""The smallest allowed value of a number of a recipe."""
 
-MOST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, "zoom": 0.9}
-"""The most each number of an augmentation may be, where it is not 1."""
+LARGEST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, "zoom": 0.9}
+"""The largest allowed value of a number of `[augment]`, if it is not 1."""
 
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augment:
-    """How films are varied while training. Zero is off; a `_chance` is a probability."""
+    """How films are varied in training. Zero is off; a `_chance` is a probability."""
 
     shift: float = 0.0
-    """Up to this share of the side, in both directions, both ways."""
+    """Shift the film by up to this share of the side, up, down, left and right."""
 
     zoom: float = 0.0
     """Enlarge or shrink by up to this share; the uncovered border is black."""
 
     padding: float = 0.0
-    """A black border of up to this share of the side, drawn for each of the four sides."""
+    """A black border of up to this share of the side; the width is drawn for each side."""
 
     rotation_deg: float = 0.0
     """Turn by up to this angle either way, degrees."""
@@ -70,18 +70,18 @@ class Augment:
     """Stretch one side against the other by up to this share."""
 
     flip_chance: float = 0.0
-    """Mirror the film; right and left lung change places in the target, and the heart moves."""
+    """Mirror the film; the right lung becomes the left one in the target."""
 
     gamma: float = 0.0
     """Exponent drawn log-uniformly from 1/(1+gamma) to 1+gamma."""
 
     tone: float = 0.0
-    """A tone curve drawn at random: the slope of each fifth of the grey scale is multiplied by a
-    factor drawn log-uniformly from 1/(1+tone) to 1+tone, and the whole curve rises from 0 to 1
-    again. Renderings of one film by different makers differ in this way."""
+    """A random tone curve that rises from 0 to 1: the slope of each fifth of the grey scale is
+    multiplied by a factor drawn log-uniformly from 1/(1+tone) to 1+tone. The pictures that
+    different manufacturers make of a film differ in this way."""
 
     contrast: float = 0.0
-    """Contrast and brightness changed by up to this share."""
+    """Change contrast and brightness by up to this share."""
 
     noise: float = 0.0
     """Standard deviation of white noise, up to this share of the grey range."""
@@ -93,42 +93,42 @@ class Augment:
     """Show the film as a negative."""
 
     occlusion_chance: float = 0.0
-    """Paint a soft bright patch, as an opaque lung or a device would be; the target stays."""
+    """Add a soft bright patch, like an opaque lung or a device; the target does not change."""
 
     text_chance: float = 0.0
-    """Stamp letters and digits, as burnt-in markers."""
+    """Add letters and digits, like burnt-in markers."""
 
     jpeg_chance: float = 0.0
     """Compress and decompress at a low JPEG quality."""
 
     opaque_chance: float = 0.0
-    """Whiten one labelled lung, all of it or from some height down, as an effusion or a collapse
-    would; the target stays."""
+    """Make one labelled lung opaque, completely or below some height, like an effusion or a
+    collapse; the target does not change."""
 
     line_chance: float = 0.0
-    """Draw a few bright or dark curves, as lines, tubes and wires; the target stays."""
+    """Add a few bright or dark curves, like lines, tubes and wires; the target does not change."""
 
     coarse_chance: float = 0.0
-    """Show the film as if it had been stored at 0.25 to 0.75 of the square's size."""
+    """Reduce the film's resolution to 0.25 to 0.75 of the square's."""
 
     gentle_chance: float = 0.0
-    """Vary the film little: 0.3 of every extent, and no effect that has a chance. A network that is
-    trained on strongly varied films alone draws ordinary films less exactly."""
+    """Vary the film little: 0.3 of every extent, and no effect that has a `_chance`. A network that
+    is trained only on strongly varied films segments ordinary films less exactly."""
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
-            most = MOST.get(setting.name, 1.0)
+            most = LARGEST.get(setting.name, 1.0)
             if not 0 <= value <= most:
                 raise UsageError(f"augment.{setting.name} must be in [0, {most:g}], got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Every choice that changes the weights."""
+    """All settings that change the weights."""
 
     name: str
-    """Names the weights made from it."""
+    """The name of the weights."""
 
     channels: tuple[str, ...] = ("field",)
     """The channels that the network predicts; see `docs/explanation/lung-definitions.md`."""
@@ -137,84 +137,84 @@ class Recipe:
     """Side S of the network's square, px."""
 
     small_side: int = 0
-    """Side of every other batch, px, for weights that serve at two sides; 0 is off. Validation is
-    at `side`."""
+    """Side of every second batch, px, for weights that are used at two sides; 0 is off. Validation
+    uses `side`."""
 
     early_side: int = 0
-    """Side of the first `early_epochs` epochs, px: small squares teach most of it, in a fraction
-    of the time. Every other batch is smaller by as much as `small_side` is than `side`."""
+    """Side of the first `early_epochs` epochs, px. On small squares the network learns most in a
+    fraction of the time. With `small_side` every second batch is smaller in the same proportion."""
 
     early_epochs: int = 0
-    """Epochs at `early_side`; 0 is none."""
+    """The number of epochs at `early_side`."""
 
     epochs: int = 10
     """Passes over the training films."""
 
     batch: int = 2
-    """Films a step, on all devices together."""
+    """Films in a step, on all devices together."""
 
     learning_rate: float = 1e-3
-    """Peak of the schedule."""
+    """The highest learning rate of the schedule."""
 
     weight_decay: float = 1e-4
-    """Of AdamW (Loshchilov and Hutter 2019)."""
+    """The weight decay of AdamW (Loshchilov and Hutter 2019)."""
 
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
 
     head_shares: tuple[float, ...] = ()
-    """The weight of each head L1 to Ln in the loss; empty: the same for all."""
+    """The weight of each head L1 to Ln in the loss; if empty, all weights are equal."""
 
     gradient_clip: float = 1.0
     """Largest norm of the gradient; 0 is off."""
 
     ema_decay: float = 0.0
-    """Validate and keep the exponential moving average of the weights, with this decay a step
-    (0.99 remembers about 100 steps); 0 is off."""
+    """Validate and save the exponential moving average of the weights, with this decay per step
+    (0.99 averages about 100 steps); 0 is off."""
 
     balance: float = 0.0
-    """How far small sources are brought up: a source of n films is shown in proportion to
-    n ** (1 - balance). 0: every film as often; 1: every source as often."""
+    """How much more often films of small sources are used: a source of n films is used in
+    proportion to n ** (1 - balance). 0: every film equally often; 1: every source equally often."""
 
     sources: dict[str, float] = field(default_factory=dict)
-    """A table [sources], by name of source: a factor on how often `balance` shows its films.
-    For a source that alone labels some channel; a source that is not named has factor 1."""
+    """A table [sources] of a factor for each source, on how often its films are used. Use it for a
+    source that is the only one with some channel. A source without a factor has 1."""
 
     films_per_epoch: int = 0
-    """Films shown in an epoch; 0 is as many as there are."""
+    """Films used in an epoch; 0 is the number of films."""
 
     hints: bool = True
     """Derive labels of unlabelled channels from masks by the other definition, where they are
     certain; see `lab.data.weak_labels`. Scores never use them."""
 
     pointed_hearts: tuple[str, ...] = ()
-    """Sources whose hearts are drawn up to a point, where SCR's masks are cut flat: the upper part
-    of these hearts is unknown."""
+    """Sources whose heart masks rise to a point, where SCR's masks end in a flat line: the upper
+    part of these hearts is unknown."""
 
     heart_in_field: tuple[str, ...] = ()
-    """Sources in which some masks of the lung field include the heart: where a film's lungs lie
-    too near to each other, the labels between them are unknown."""
+    """Sources in which some masks of the lung field include the heart: if the lungs of a film lie
+    too close together, the labels between them are unknown."""
 
     copies: dict[str, str] = field(default_factory=dict)
-    """A table [copies]: a source, and the source whose films it shows again. Both keep the same
-    patients for validation."""
+    """A table [copies]: a source, and the source whose films it repeats. The same patients of both
+    are used for validation."""
 
     early_stop: int = 0
-    """Stop after this many epochs without a better validation Dice; 0 is off."""
+    """Stop after this number of epochs without a better validation Dice; 0 is off."""
 
     validation_share: float = 0.1
-    """The share of the training films, by patient, that is validated on if a set has no validation
-    split."""
+    """The share of the training films, by patient, that is used for validation if a set has no
+    validation split."""
 
     validation_seed: int = 42
-    """Draws that share. It stays the same along a chain of recipes: films that one run was
-    trained on must not choose the weights of the next."""
+    """The seed that selects this share. Keep it in a recipe that continues another one: training
+    films of the first run must not select the weights of the second."""
 
     seed: int = 0
-    """Seeds weights, order and augmentation."""
+    """The seed of initial weights, order of films and augmentation."""
 
     init: str = ""
-    """Start from `shipped` weights or from a .safetensors file; empty: from scratch. A file may
-    end with its digest (`FILE#sha256=HEX`), which is then checked."""
+    """The initial weights: `shipped`, or a .safetensors file; empty for random ones. A file may end
+    with its digest (`FILE#sha256=HEX`), which is then checked."""
 
     encoder_weights: str = "none"
     """For encoder 'vgg13_bn': none, imagenet, or the path or URL of weights in torchvision's
@@ -225,7 +225,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not self.name or Path(self.name).name != self.name:
-            raise UsageError(f"name must be good for a file's name, got {self.name!r}")
+            raise UsageError(f"name must be usable as a file name, got {self.name!r}")
         self._check_channels()
         if self.network.channels_in != 1:
             raise UsageError(
@@ -251,7 +251,7 @@ class Recipe:
             )
 
     def _check_numbers(self) -> None:
-        for name, least in LEAST.items():
+        for name, least in SMALLEST.items():
             if not least <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be {least:g} or more, got {getattr(self, name)}")
         for name, times in self.sources.items():
@@ -311,7 +311,7 @@ def load_recipe(path: Path) -> Recipe:
             f"{path}: no such recipe ({error.strerror}); give a TOML file, or the name of one that "
             f"ships: {', '.join(shipped_recipes())}"
         ) from error
-    except ValueError as error:  # not TOML, or not even text
+    except ValueError as error:  # not TOML, or no text
         raise UsageError(f"{path}: not a TOML file: {error}") from error
     return parse_recipe({"name": path.stem, **table}, where=str(path))
 
@@ -372,6 +372,6 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         return {key: _typed(item, inner, f"{where}.{key}") for key, item in value.items()}
     if hint is float and type(value) is int:
         return float(value)
-    if type(value) is not hint:  # bool is an int to Python, but not to a recipe
+    if type(value) is not hint:  # in Python a bool is an int, in a recipe it is not
         raise UsageError(f"{where} must be {NOUNS[hint]}, got {value!r}")
     return value

@@ -8,7 +8,7 @@ __all__ = ["find_recipe", "recipes_folder", "shipped_recipes"]
 
 
 def recipes_folder() -> Path:
-    """Inside an installed package; in a checkout, which has one copy, at its root."""
+    """The folder of the recipes: inside an installed package, or at the root of a checkout."""
     inside = Path(__file__).with_name("recipes")
     return inside if inside.is_dir() else Path(__file__).parents[4] / "recipes"
 
@@ -19,7 +19,7 @@ def shipped_recipes() -> dict[str, str]:
 
 
 def find_recipe(given: Path) -> Path:
-    """The recipe of that name (`seed`, `ablation/unet`) where `given` is no file, else `given`."""
+    """`given` if it is a file, else the shipped recipe of that name (`seed`, `ablation/unet`)."""
     named = recipes_folder() / given.with_name(f"{given.name}.toml")
     return named if not given.is_file() and not given.is_absolute() and named.is_file() else given
 

@@ -1,4 +1,4 @@
-"""A training run: films and a recipe in, a folder with weights, log and curves out."""
+"""A training run: from films and a recipe to a folder with weights, log and curves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, fingerprint, with_masks
 from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
-from pleura.lab.train.dataset import Form, Shuffled, Squares, VariedSquares, prepare
+from pleura.lab.train.dataset import Shuffled, SquareOptions, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
@@ -50,15 +50,15 @@ def train(
 ) -> Outcome:
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
-    Films of split `test` are never used. `resume` continues from the last finished epoch, to
-    the same weights as a run that was not interrupted; where there is none yet, it starts.
+    Films of split `test` are never used. `resume` continues after the last complete epoch, and
+    gives the same weights as a run without interruption. If there is no such epoch, the run starts.
 
     Raises:
-        UsageError: `out` holds a run and `resume` is false, or it is a run of another recipe;
-            the machine is not as asked for.
-        DataError: no film to train on or to validate on, or one that cannot be read.
+        UsageError: `out` has a run and `resume` is false, or the run is of another recipe, or the
+            hardware is not available.
+        DataError: there is no film for training or validation, or a film cannot be read.
         WeightsError: the weights to start from cannot be read.
-        KeyboardInterrupt: on Ctrl-C and SIGTERM; the last finished epoch is kept.
+        KeyboardInterrupt: on Ctrl-C and SIGTERM; the last complete epoch is kept.
     """
     machine = machine or Machine()
     recipe = pinned(recipe)
@@ -67,7 +67,7 @@ def train(
     done = _epochs_done(last, recipe, resume=resume)
     training, validation = divide(films, recipe, processes=machine.devices)
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
-    log.info("device %s, precision %s", machine.device, machine.digits)
+    log.info("device %s, precision %s", machine.device, machine.resolved_precision)
     shares = balance(training, recipe)
     steps = _steps(recipe, machine, round(float(shares.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
@@ -79,10 +79,10 @@ def train(
     learner.facts = _facts(training, validation, recipe)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
-    if machine.device == "cuda" or machine.digits != "32-true":
-        # 16-bit convolutions of CPUs take 0.6 of the time so (oneDNN, AVX-512 BF16).
+    if machine.device == "cuda" or machine.resolved_precision != "32-true":
+        # It reduces the time of 16-bit convolutions on CPUs to 0.6 (oneDNN, AVX-512 BF16).
         learner = learner.to(memory_format=torch.channels_last)
-    with _calm(), _interruptible():
+    with _without_advice(), _interruptible():
         trainer.fit(
             learner,
             _loader(squares[0], recipe, machine, epoch=done, shares=shares),
@@ -95,9 +95,9 @@ def train(
 def divide(
     films: Sequence[Film], recipe: Recipe, *, processes: int = 1
 ) -> tuple[list[Film], list[Film]]:
-    """(training, validation) films, all with masks; sources without `val` have it carved.
+    """(training, validation) films with masks; `carve_validation` completes sources without `val`.
 
-    Raises `DataError` if there are not enough of either for every process to have one.
+    Raises `DataError` if one part has fewer films than there are processes.
     """
     usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
     usable = carve_validation(
@@ -115,25 +115,27 @@ def divide(
 
 
 def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
-    """How often each film is shown in an epoch, by the recipe's `balance` and `sources`.
+    """How often each film is used in an epoch, by the recipe's `balance` and `sources`.
 
-    Raises `UsageError` if the recipe names a source that no film is from.
+    Raises `UsageError` if the recipe names a source without films.
     """
     sizes = Counter(film.source for film in films)
-    strange = set(recipe.sources) - set(sizes)
-    if strange:
+    unknown = set(recipe.sources) - set(sizes)
+    if unknown:
         raise UsageError(
-            f"the recipe's [sources] names {', '.join(sorted(strange))}, but these films are from "
+            f"the recipe's [sources] names {', '.join(sorted(unknown))}, but these films are from "
             f"{', '.join(sorted(sizes))}; correct it, or add the films with --data"
         )
-    often = {name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()}
-    shares = np.array([often[film.source] for film in films])
+    factors = {
+        name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()
+    }
+    shares = np.array([factors[film.source] for film in films])
     shown = recipe.films_per_epoch or len(films)
     return np.asarray(shares * (shown / shares.sum()))
 
 
 def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
-    """How many epochs the run of `last` has behind it; 0 if there is none."""
+    """The number of complete epochs of the run with the checkpoint `last`; 0 if there is no run."""
     if not last.exists():
         return 0
     if not resume:
@@ -157,7 +159,7 @@ def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
 
 
 def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
-    """How the network is made; stored in the checkpoint."""
+    """Facts about the run, which are stored in the checkpoint."""
     data = {
         "fingerprint": fingerprint([*training, *validation]),
         "films": {"train": len(training), "val": len(validation)},
@@ -181,7 +183,7 @@ def _prepared(
         return prepare(
             films,
             out / "cache",
-            Form(
+            SquareOptions(
                 side=recipe.side,
                 channels=recipe.channels,
                 hints=hints and recipe.hints,
@@ -193,7 +195,7 @@ def _prepared(
 
 
 def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
-    """Batches of an epoch, on each device; `UsageError` if devices cannot share a batch."""
+    """Batches of an epoch on each device; `UsageError` if a batch cannot be divided."""
     if recipe.batch % machine.devices:
         raise UsageError(
             f"a batch of {recipe.batch} films cannot be divided among {machine.devices} devices; "
@@ -210,13 +212,13 @@ def _loader(
     epoch: int = 0,
     shares: NDArray[np.float64] | None = None,
 ) -> DataLoader[Any]:
-    """`shares` gives how often each film is shown; None is for validation."""
+    """A loader; `shares` is how often each film is used, None for validation."""
     validate = shares is None
     order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
     augment, early = Augment(), (0, 0)
     if not validate:
         augment, early = recipe.augment, (recipe.early_epochs, recipe.early_side)
-    # Lightning sets it too, but only after worker processes have begun to fetch.
+    # Lightning sets the epoch too, but only after worker processes have started to fetch.
     order.set_epoch(epoch)
     return DataLoader(
         VariedSquares(squares, augment, recipe.seed, early=early),
@@ -233,7 +235,7 @@ def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:
     callbacks: list[Callback] = [
         EpochTable(out / "metrics.csv"),
         keep_best(kept),
-        KeepLast(kept),  # after the best, whose score it holds
+        KeepLast(kept),  # after the best one, because it stores the best score
     ]
     if recipe.early_stop:
         callbacks.append(Patience(recipe.early_stop))
@@ -250,12 +252,12 @@ def _trainer(
     recipe: Recipe, out: Path, machine: Machine, callbacks: list[Callback], steps: int
 ) -> L.Trainer:
     try:
-        with _calm():
+        with _without_advice():
             return L.Trainer(
                 accelerator=machine.device,
                 devices=machine.devices,
                 strategy=machine.strategy,
-                precision=machine.digits,  # type: ignore[arg-type]
+                precision=machine.resolved_precision,  # type: ignore[arg-type]
                 max_epochs=recipe.epochs,
                 gradient_clip_val=recipe.gradient_clip or None,
                 callbacks=callbacks,
@@ -312,7 +314,10 @@ def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM be what they are; Lightning makes exits of them, and is deaf after."""
+    """Raise `KeyboardInterrupt` on Ctrl-C and SIGTERM, and restore the handler of Ctrl-C.
+
+    Lightning raises `SystemExit` instead, and ignores Ctrl-C afterwards.
+    """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -327,8 +332,8 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _calm() -> Iterator[None]:
-    """Hold back advice of Lightning's that does not apply here."""
+def _without_advice() -> Iterator[None]:
+    """Suppress advice of Lightning that does not apply here."""
     with quiet("lightning", "lightning.pytorch"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*num_workers.*")

@@ -1,4 +1,4 @@
-"""The record of when, where and with what a run was computed: `sessions.json` of its folder."""
+"""The record of when and on which machine a run was computed: `sessions.json` in its folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("torch", "lightning", "numpy")
 
 
 def add_session(path: Path, machine: Machine, *, epochs_done: int) -> None:
-    """Append the session that begins now to the list in `path`; a new run starts a new list.
+    """Append a session that starts now to the list in `path`; a new run starts a new list.
 
     `epochs_done` is the number of epochs that earlier sessions finished. The time that each
     epoch took is in metrics.csv.
@@ -38,7 +38,7 @@ def add_session(path: Path, machine: Machine, *, epochs_done: int) -> None:
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name() if machine.device == "cuda" else machine.device,
             "devices": machine.devices,
-            "precision": machine.digits,
+            "precision": machine.resolved_precision,
             "system": platform.system(),
         },
         "packages": {

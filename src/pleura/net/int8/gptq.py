@@ -1,8 +1,9 @@
-"""Rounding weights to few steps with the smallest change of the results (GPTQ).
+"""GPTQ: rounding weights to few steps so that the results change as little as possible.
 
-Rounding each weight to the nearest step ignores its inputs. Here the weights of a convolution are
-rounded one by one. The remaining weights compensate for the error on the inputs from training
-films, and at the end the bias does, which is not rounded (Frantar et al. 2022, arXiv:2210.17323).
+Rounding to the nearest step ignores the inputs of the weights. Here the weights of a convolution
+are rounded one by one, and the remaining weights compensate for the error on the inputs from
+training films. At the end the bias, which is not rounded, compensates for the rest (Frantar et al.
+2022, arXiv:2210.17323).
 """
 
 from __future__ import annotations
@@ -17,25 +18,27 @@ from pleura.net.int8.graph import SPATIAL_AXES, Graph, Values, values_of
 
 __all__ = ["round_rows", "round_weights"]
 
-# Why our own: the packages with GPTQ round the matrix products of language models, no convolutions.
+# Why our own: packages with GPTQ round the matrices of language models, and no convolutions.
 
-PLACES = 256
+POSITIONS = 256
 """The number of positions of each film at which the input of a convolution is sampled."""
 
 DAMPING = 0.01
-"""The share of the mean of all mean squares that is added to each, against overfitting."""
+"""The number that is added to the mean square of each input, as a share of their mean. It prevents
+overfitting to the training films."""
 
-LEAST = 1e-9
-"""The smallest addition, for inputs that are 0 on every film."""
+SMALLEST_DAMPING = 1e-9
+"""The smallest number that is added, for inputs that are 0 on every film."""
 
 
 def round_weights(
     model: onnx.ModelProto, squares: Sequence[Values], *, steps: int, keep: Collection[str]
 ) -> None:
-    """Round, in place, to whole multiples of each output channel's largest weight / `steps`.
+    """Round the weights of each output channel, in place, to multiples of the largest / `steps`.
 
     Every convolution must have a stride of 1 and keep the size of its input, as in the networks of
-    this package. Those named in `keep` are not rounded. `squares` are (1, S, S) of training films.
+    this package. Convolutions named in `keep` are not rounded. `squares` are (1, S, S) of training
+    films.
     """
     graph = Graph(model)
     rounded = [node for node in graph.convolutions if node.name not in keep]
@@ -54,15 +57,14 @@ def round_rows(
     """Round rows (O, D + 1) of weights with the bias last; the bias is adapted, not rounded.
 
     `moments` (D + 1, D + 1) are the mean products of two inputs; the input of the bias is 1. The
-    largest weight of a row is kept, since it determines the row's scale.
+    largest weight of a row does not change, because it determines the row's scale.
     """
     size, all_rows = rows.shape[1] - 1, np.arange(len(rows))
     power = np.diag(moments)[:-1]
-    added = np.full(size, max(DAMPING * power.mean(), LEAST))
+    added = np.full(size, max(DAMPING * power.mean(), SMALLEST_DAMPING))
     damped = moments + np.diag(np.append(added, 0.0))
-    order = np.append(
-        np.argsort(-power, kind="stable"), size
-    )  # the inputs with the largest power first
+    # The inputs with the largest mean square are first, and the bias is last.
+    order = np.append(np.argsort(-power, kind="stable"), size)
     spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     rounded = rows[:, order].astype(np.float64)
     top = np.abs(rounded[:, :-1]).argmax(axis=1)
@@ -90,21 +92,21 @@ def _moments(
             kernel = graph.read(node.input[1]).shape[SPATIAL_AXES[0]]
             inputs = _patches(values[node.input[0]][0], kernel, rng)
             sums[node.name] = sums.get(node.name, 0) + (inputs.T @ inputs).astype(np.float64)
-    return {name: total / (len(squares) * PLACES) for name, total in sums.items()}
+    return {name: total / (len(squares) * POSITIONS) for name, total in sums.items()}
 
 
 def _patches(values: Values, kernel: int, rng: np.random.Generator) -> Values:
-    """Inputs of a kernel at random positions: (C, H, W) -> (PLACES, C * kernel * kernel + 1).
+    """Inputs of a kernel at random positions: (C, H, W) -> (N, C * kernel * kernel + 1).
 
-    The last column is 1, the input of the bias.
+    N is `POSITIONS`. The last column is 1, the input of the bias.
     """
     channels, height, width = values.shape
     margin = kernel // 2
     padded = np.pad(values, ((0, 0), (margin, margin), (margin, margin)))
-    rows, columns = rng.integers(0, height, PLACES), rng.integers(0, width, PLACES)
+    rows, columns = rng.integers(0, height, POSITIONS), rng.integers(0, width, POSITIONS)
     offsets = np.arange(kernel)
     patches = padded[
         :, rows[:, None, None] + offsets[:, None], columns[:, None, None] + offsets
-    ]  # (C, PLACES, kernel, kernel)
-    flat = patches.transpose(1, 0, 2, 3).reshape(PLACES, channels * kernel * kernel)
-    return np.concatenate((flat, np.ones((PLACES, 1), np.float32)), axis=1)
+    ]  # (C, POSITIONS, kernel, kernel)
+    flat = patches.transpose(1, 0, 2, 3).reshape(POSITIONS, channels * kernel * kernel)
+    return np.concatenate((flat, np.ones((POSITIONS, 1), np.float32)), axis=1)

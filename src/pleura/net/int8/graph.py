@@ -1,4 +1,4 @@
-"""An ONNX graph for quantisation: the source, the readers and the values of a tensor."""
+"""An ONNX graph for quantisation: which nodes give and read a tensor, and its values."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Values: TypeAlias = NDArray[np.float32]
 
 
 class Graph:
-    """A model's nodes by their outputs and its weights by name. Writing changes the model."""
+    """The nodes of a model by their outputs, and its weights by name. Writing changes the model."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
-        self.maker = {name: node for node in model.graph.node for name in node.output}
-        self.stored = {constant.name: constant for constant in model.graph.initializer}
+        self.node_of = {name: node for node in model.graph.node for name in node.output}
+        self.constants = {constant.name: constant for constant in model.graph.initializer}
         self.convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
 
     def read(self, name: str) -> Values:
         """The weights of this name."""
-        values: Values = numpy_helper.to_array(self.stored[name])
+        values: Values = numpy_helper.to_array(self.constants[name])
         return values
 
     def write(self, name: str, values: NDArray[np.floating]) -> None:
         """Replace the weights of this name."""
         contiguous = np.ascontiguousarray(values, dtype=np.float32)
-        self.stored[name].CopyFrom(numpy_helper.from_array(contiguous, name))
+        self.constants[name].CopyFrom(numpy_helper.from_array(contiguous, name))
 
     def bias(self, node: onnx.NodeProto) -> Values:
         """The bias of a convolution, (O,); zeros if it has none."""
@@ -44,17 +44,17 @@ class Graph:
         return np.zeros(len(self.read(node.input[1])), np.float32)
 
     def set_bias(self, node: onnx.NodeProto, values: NDArray[np.floating]) -> None:
-        """Set the bias of a convolution; it need not have one."""
+        """Set the bias of a convolution, which may have none yet."""
         if len(node.input) == 2:
             node.input.append(f"{node.name}_bias")
             added = self.model.graph.initializer.add()
             added.name = node.input[2]
-            self.stored[added.name] = added
+            self.constants[added.name] = added
         self.write(node.input[2], values)
 
     def sources(self, tensor: str) -> Iterator[str]:
         """The tensors whose channels are concatenated in `tensor`."""
-        node = self.maker.get(tensor)
+        node = self.node_of.get(tensor)
         if node is not None and node.op_type in ("MaxPool", "Concat"):
             for name in node.input:
                 yield from self.sources(name)
@@ -62,21 +62,21 @@ class Graph:
             yield tensor
 
     def convolution_of(self, tensor: str) -> onnx.NodeProto | None:
-        """The convolution whose ReLU or unfolding gives `tensor`; None if others read it."""
-        node = self.maker.get(tensor)
+        """The convolution before the ReLU or DepthToSpace of `tensor`; None if others read it."""
+        node = self.node_of.get(tensor)
         if node is None or node.op_type not in ("Relu", "DepthToSpace"):
             return None
-        source: onnx.NodeProto | None = self.maker.get(node.input[0])
+        source: onnx.NodeProto | None = self.node_of.get(node.input[0])
         readers = [other for other in self.model.graph.node if node.input[0] in other.input]
         if len(readers) != 1 or source is None or source.op_type != "Conv":
             return None
         return source
 
     def channels(self, tensor: str) -> int:
-        """The number of channels of `tensor`; a quarter of the convolution's if it is unfolded."""
+        """The number of channels of `tensor`, after DepthToSpace a quarter of the convolution's."""
         convolution = self.convolution_of(tensor)
         assert convolution is not None
-        unfolded = self.maker[tensor].op_type == "DepthToSpace"
+        unfolded = self.node_of[tensor].op_type == "DepthToSpace"
         return len(self.read(convolution.input[1])) // (4 if unfolded else 1)
 
     def read_by_others(self, tensor: str) -> bool:

@@ -1,14 +1,14 @@
 """Quantising an fp32 ONNX graph to int8, calibrated on films.
 
 The quantisation is static, with quantise and dequantise nodes (QDQ), which ONNX Runtime and
-OpenVINO both read. Weights are symmetric with one scale for each channel, and have 7 of the 8 bits:
-without VNNI a CPU adds two products in 16 bits, and 8-bit weights would overflow. Activations have
-8 bits over their complete range on the films: clipping the last 0.001 % makes films with bright
-objects worse.
+OpenVINO both read. Weights are symmetric, have one scale for each channel, and use 7 of the 8 bits:
+a CPU without VNNI adds two products in 16 bits, and 8-bit weights would overflow. Activations use 8
+bits for their complete range on the films: clipping the last 0.001 % makes the masks of films with
+bright objects worse.
 
-The scaling of the film, the first two convolutions, and the last two with the sigmoid stay in fp32,
-since errors there have the largest effect. The layers between are prepared first: channels are
-equalised (`net.int8.equalise`), and weights are rounded by their inputs (`net.int8.gptq`).
+The scaling of the film, the first two convolutions, the last two and the sigmoid stay in fp32,
+because errors there have the largest effect. For the layers between, the channels are first
+equalised (`net.int8.equalise`), and the weights are rounded by their inputs (`net.int8.gptq`).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ COMPUTED = ("Conv", "Concat", "MaxPool", "Relu", "DepthToSpace")
 """The operators that are computed in 8 bits."""
 
 STEPS = 64
-"""The steps of a weight on each side of 0; it has 7 bits."""
+"""The steps of a weight on each side of 0, in 7 bits."""
 
-ENDS = 2
+FP32_CONVOLUTIONS = 2
 """The number of convolutions at each end of the network that stay in fp32."""
 
 
@@ -54,9 +54,10 @@ def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
     kinds = [node.op_type for node in model.graph.node]
     if "QuantizeLinear" in kinds or "Conv" not in kinds:
         raise WeightsError(
-            "only an fp32 graph with convolutions can be quantised; give one of `pleura export`"
+            "only an fp32 graph with convolutions can be quantised; take a file that "
+            "`pleura export` wrote"
         )
-    keep = _sensitive(model)
+    keep = _nodes_in_fp32(model)
     equalise(model, films)
     round_weights(model, films, steps=STEPS, keep=keep)
     with tempfile.TemporaryDirectory(prefix="pleura-") as folder:
@@ -71,9 +72,9 @@ def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
 
 
 def without_transposed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Replace 2 x 2 transposed convolutions of stride 2 by 1 x 1 ones with unfolding, in place.
+    """Replace 2 x 2 transposed convolutions of stride 2 by 1 x 1 ones and DepthToSpace, in place.
 
-    The sums are the same. Engines compute 1 x 1 convolutions in 8 bits, but not transposed ones.
+    The results are the same. Engines compute 1 x 1 convolutions in 8 bits, but not transposed ones.
     """
     graph = model.graph
     constants = {constant.name: constant for constant in graph.initializer}
@@ -112,11 +113,11 @@ def _unfolded(
     return conv, unfold
 
 
-def _sensitive(model: onnx.ModelProto) -> list[str]:
-    """The names of the nodes that stay in fp32: other operators, and both ends of the network."""
+def _nodes_in_fp32(model: onnx.ModelProto) -> list[str]:
+    """The names of the nodes that stay in fp32: both ends of the network, and other operators."""
     nodes = list(model.graph.node)
     convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
-    first, last = convolutions[ENDS - 1], convolutions[-ENDS]
+    first, last = convolutions[FP32_CONVOLUTIONS - 1], convolutions[-FP32_CONVOLUTIONS]
     return [
         node.name
         for index, node in enumerate(nodes)
@@ -137,7 +138,7 @@ def _quantise_file(
             film = next(self.films, None)
             return None if film is None else {"image": film[None]}
 
-    # The library gives advice on the root logger that is followed here already.
+    # The library logs advice on the root logger, which is followed here already.
     with quiet("", below=logging.ERROR):
         quantization.quantize_static(
             source,

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from pleura.apps.pacs.node.delivery import pause_s
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import Accepted, Added, Entry, PendingDelivery, Queue
+from pleura.apps.pacs.node.queue.entries import Accepted, Added, Entry, PendingDelivery
+from pleura.apps.pacs.node.queue.listing import film_by_number
+from pleura.apps.pacs.node.queue.operate import drop
+from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.queue.schema import UPDATES
 from pleura.apps.pacs.node.worker import MAX_ATTEMPTS, Worker
 from pleura.apps.pacs.results import FilmResults
@@ -39,7 +42,7 @@ def worker(folder: NodeFolder, queue: Queue, make: Any, *, keep_free: int = 0) -
     return Worker(
         queue=queue,
         folder=folder,
-        maker=SimpleNamespace(files=make, failure=report),
+        maker=SimpleNamespace(files=make, failure=report, made_with="dicom-seg"),
         destinations=["A", "B"],
         wake=threading.Event(),
         space=DiskSpace(folder.root, keep_free=keep_free),
@@ -55,16 +58,21 @@ def take(folder: NodeFolder, queue: Queue, uid: str = "1.2") -> int:
     return added.number
 
 
+def due(queue: Queue, destination: str) -> PendingDelivery:
+    delivery = queue.next_delivery(destination)
+    assert delivery is not None
+    return delivery
+
+
 def test_a_film_goes_through_every_state(folder: NodeFolder) -> None:
     queue = Queue(folder.queue)
     number = take(folder, queue)
     assert queue.add("1.2", "other", sender="CR1", size=6) == Added(Accepted.duplicate, number)
     queue.mark_segmented(number, ["A", "B"], verdict="ok")
     assert queue.next_film() is None
-    assert queue.mark_delivered(number, "A") == (False, None)
+    assert queue.mark_delivered(due(queue, "A"), "A") == (False, None)
     assert queue.next_delivery("A") is None
-    assert queue.next_delivery("B") is not None
-    assert queue.mark_delivered(number, "B") == (True, "1.2.dcm")
+    assert queue.mark_delivered(due(queue, "B"), "B") == (True, "1.2.dcm")
     assert queue.kept_files() == (set(), set())
     assert queue.add("1.2", "other", sender="CR1", size=6) == Added(Accepted.duplicate, number)
     queue.close()
@@ -75,10 +83,9 @@ def test_refused_results_do_not_block_others(folder: NodeFolder) -> None:
     first, second = take(folder, queue, "1.1"), take(folder, queue, "1.2")
     queue.mark_segmented(first, ["A"], verdict="ok")
     queue.mark_segmented(second, ["A"], verdict="ok")
-    queue.mark_refused(first, "A", "status 0xa900", wait_s=3600)
-    delivery = queue.next_delivery("A")
-    assert delivery is not None
-    assert delivery.number == second
+    assert due(queue, "A").number == first
+    queue.mark_refused(due(queue, "A"), "A", "status 0xa900", wait_s=3600)
+    assert due(queue, "A").number == second
     queue.close()
 
 
@@ -189,7 +196,7 @@ def test_an_update_keeps_what_waits(folder: NodeFolder) -> None:
     for _ in range(2):  # the second time there is nothing to update
         queue = Queue(folder.queue)
         assert queue.next_film() == Entry(7, "7.dcm", 0)
-        assert queue.next_delivery("A") == PendingDelivery(5, 3, frozenset())
+        assert queue.next_delivery("A") == PendingDelivery(5, 3, frozenset(), 0)
         assert queue.kept_files() == ({"5.dcm", "7.dcm"}, {5})
         queue.close()
     base = sqlite3.connect(folder.queue)
@@ -207,10 +214,65 @@ def test_a_clock_that_is_set_back_delays_nothing(
     queue = Queue(folder.queue)
     number = take(folder, queue)
     queue.mark_segmented(number, ["A"], verdict="ok")
-    queue.mark_refused(number, "A", "status 0xa700", wait_s=60.0)
+    queue.mark_refused(due(queue, "A"), "A", "status 0xa700", wait_s=60.0)
     assert queue.next_delivery("A") is None
     elapsed = time.monotonic() + 61.0
     monkeypatch.setattr(time, "monotonic", lambda: elapsed)
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert queue.next_delivery("A") == PendingDelivery(number, 1, frozenset())
+    assert queue.next_delivery("A") == PendingDelivery(number, 1, frozenset(), 1)
+    queue.close()
+
+
+def test_other_options_make_the_results_that_wait_again(folder: NodeFolder) -> None:
+    queue = Queue(folder.queue)
+    number, done = take(folder, queue, "1.1"), take(folder, queue, "1.2")
+    for film in (number, done):
+        queue.mark_segmented(film, ["A", "B"], verdict="ok", made_with="seg sr")
+    for destination in ("A", "A", "B"):  # all but the first film's results for B
+        queue.mark_delivered(due(queue, destination), destination)
+    queue.close()
+    queue = Queue(folder.queue)
+    assert queue.segment_again(unless_made_with="seg sr") == 0
+    left = due(queue, "B")
+    assert left.number == done
+    queue.mark_stored(left, "B", ["4-dicom-sr.dcm"])
+    assert queue.segment_again(unless_made_with="sr") == 1
+    assert queue.next_delivery("B") is None  # until the new results are on the disk
+    assert queue.next_film() == Entry(done, "1.2.dcm", 0)
+    queue.mark_segmented(done, ["A", "B"], verdict="ok", made_with="sr")
+    assert queue.next_delivery("A") is None  # it has all earlier results, and gets no others
+    again = due(queue, "B")
+    assert again.stored == {"4-dicom-sr.dcm"}
+    assert queue.mark_delivered(left, "B") == (False, None)  # it was begun with the earlier results
+    assert queue.mark_delivered(again, "B") == (True, "1.2.dcm")
+    queue.close()
+
+
+def test_a_film_that_is_dropped_meanwhile_has_no_results(folder: NodeFolder) -> None:
+    queue = Queue(folder.queue)
+    number = take(folder, queue)
+    film = queue.next_film()
+    assert film is not None
+
+    def make(_: Path) -> FilmResults:
+        drop(queue, folder, [number])
+        return FilmResults({"1-dicom-seg.dcm": b"result"}, Quality("ok", None))
+
+    worker(folder, queue, make)._segment(film)
+    assert queue.next_delivery("A") is None
+    assert queue.kept_files() == (set(), set())
+    assert list(folder.results.iterdir()) == list(folder.films.iterdir()) == []
+    queue.close()
+
+
+def test_a_film_without_its_file_fails_and_blocks_no_other(folder: NodeFolder) -> None:
+    queue = Queue(folder.queue)
+    number = take(folder, queue)
+    folder.delete_film("1.2.dcm")
+    film = queue.next_film()
+    assert film is not None
+    worker(folder, queue, lambda _: pytest.fail("no file"))._segment(film)
+    assert queue.next_film() is None
+    with queue.change() as base:
+        assert "not in the folder any more" in str(film_by_number(base, number).reason)
     queue.close()

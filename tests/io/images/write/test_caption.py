@@ -11,7 +11,7 @@ from PIL import Image
 
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.measure import measure
-from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
+from pleura.core.masks.overlay import BAR_BACKGROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Doubt, LungMasks, Quality, Radiograph, Segmentation
 from pleura.io.images.write.caption import captioned
 from pleura.io.images.write.overlay import marked_overlay, overlay_image
@@ -67,7 +67,7 @@ def test_the_caption_covers_no_film_and_names_all_colours(
     size: tuple[int, int], quality: Quality
 ) -> None:
     rows = rows_below(result(*size, quality=quality))
-    for colour in (RIGHT_COLOUR, LEFT_COLOUR, HEART_COLOUR, WHITE, BAR_GROUND):
+    for colour in (RIGHT_COLOUR, LEFT_COLOUR, HEART_COLOUR, WHITE, BAR_BACKGROUND):
         assert has(rows, colour), colour
     assert has(rows, YELLOW) == (quality.verdict != "ok")
     assert not has(rows[-1:], WHITE)  # no letter is cut off below
@@ -87,7 +87,7 @@ def test_letters_are_readable_on_small_and_large_films(side: int, letters: int) 
 def test_a_structure_that_is_not_drawn_is_not_named() -> None:
     without = rows_below(result(512, 512, heart=False))
     assert not has(without, HEART_COLOUR)
-    assert not has(without, BAR_GROUND)
+    assert not has(without, BAR_BACKGROUND)
     assert has(without, RIGHT_COLOUR)
     assert has(without, LEFT_COLOUR)
     lungs_alone = rows_below(without_heart(result(512, 512, heart=False)))

@@ -100,7 +100,7 @@ def find_films(
     """Find films of these modalities in studies, or in all studies since a date (YYYYMMDD).
 
     Raises:
-        Unreachable, Refused: the service does not answer, or refuses the query.
+        Unreachable, Refused: the service does not answer, or rejects the query.
     """
     for study in studies or _studies(client, since, modalities):
         with web_errors():

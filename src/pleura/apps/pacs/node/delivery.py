@@ -7,10 +7,12 @@ import threading
 from dataclasses import dataclass
 
 from pleura.apps.pacs.client import Refused, Unreachable
-from pleura.apps.pacs.destinations import Destination
+from pleura.apps.pacs.destinations import CStore, Destination
 from pleura.apps.pacs.log import LOG, describe_defect
+from pleura.apps.pacs.node.commitment import Commitments
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import PendingDelivery, Queue
+from pleura.apps.pacs.node.queue.entries import PendingDelivery
+from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.io.dicom.received import read_objects
 
 __all__ = ["Delivery", "pause_s"]
@@ -32,6 +34,9 @@ class Delivery:
 
     stopping: threading.Event
     longest_wait_s: float
+    commitments: Commitments | None = None
+    """Where this asks for storage commitment; None for a destination that is not asked."""
+
     failures: int = 0
     """Failed tries in a row to reach the destination."""
 
@@ -53,6 +58,10 @@ class Delivery:
                 self.wake.wait(1.0)
 
     def _deliver(self, film: PendingDelivery) -> None:
+        if not self.folder.results_of(film.number):
+            LOG.warning("film %d: its results are not on the disk any more", film.number)
+            self.queue.results_are_gone(film.number)
+            return
         try:
             refusal = self._send(film)
         except Refused as error:
@@ -67,14 +76,25 @@ class Delivery:
         if refusal:
             self._retry_later(film, refusal)
             return
-        complete, pixels = self.queue.mark_delivered(film.number, self.name)
+        if self.commitments is not None and not film.committed:
+            self._ask_to_keep(film, self.commitments)
+            return
+        complete, pixels = self.queue.mark_delivered(film, self.name)
         LOG.info("film %d delivered to %s", film.number, self.name)
         if complete:
             self.folder.delete_film(pixels)
             self.folder.delete_results(film.number)
 
+    def _ask_to_keep(self, film: PendingDelivery, commitments: Commitments) -> None:
+        """Ask for storage commitment; the film is delivered when it is given."""
+        assert isinstance(self.destination, CStore)
+        try:
+            commitments.ask(film, self.destination, self.name)
+        except (Refused, Unreachable) as error:
+            self._retry_later(film, f"storage commitment: {error}")
+
     def _send(self, film: PendingDelivery) -> str:
-        """Send the results that the destination does not have. Returns why it refused some."""
+        """Send the results that the destination does not have. Returns why it rejected some."""
         files = {path.name: path for path in self.folder.results_of(film.number)}
         unsent = sorted(files.keys() - film.stored)
         if not unsent:
@@ -86,7 +106,7 @@ class Delivery:
             for name, dataset in zip(unsent, objects, strict=True)
             if str(dataset.SOPInstanceUID) in receipt.stored
         }
-        self.queue.mark_stored(film.number, self.name, film.stored | stored)
+        self.queue.mark_stored(film, self.name, film.stored | stored)
         if receipt.coerced:
             self.queue.count("stored_with_changes")
             LOG.warning(
@@ -97,7 +117,7 @@ class Delivery:
 
     def _retry_later(self, film: PendingDelivery, reason: str) -> None:
         wait_s = pause_s(film.attempts, self.longest_wait_s)
-        self.queue.mark_refused(film.number, self.name, reason, wait_s=wait_s)
+        self.queue.mark_refused(film, self.name, reason, wait_s=wait_s)
         LOG.warning(
             "film %d not taken by %s, next try in %g s: %s", film.number, self.name, wait_s, reason
         )

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable
 from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.destinations import open_destination
 from pleura.apps.pacs.log import LOG
+from pleura.apps.pacs.node.commitment import Commitments
 from pleura.apps.pacs.node.delivery import Delivery
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
+from pleura.apps.pacs.node.monitor import Monitor
 from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.reception.scp import DISK, FilmReceiver, Scp
 from pleura.apps.pacs.node.worker import SPACE, Maker, Worker
@@ -41,9 +43,11 @@ def run_node(
         UsageError: the port is taken, the TLS files or the queue cannot be used.
         WeightsError: the network gives invalid numbers; the films stay in the queue.
     """
+    monitor = None if settings.monitor is None else Monitor(settings.monitor, folder)
     queue = Queue(folder.queue)
     stopping, film_arrived = threading.Event(), threading.Event()
-    deliveries = _deliveries(settings, queue, folder, stopping)
+    commitments = Commitments(queue, folder, settings.longest_wait_s) if settings.commit else None
+    deliveries = _deliveries(settings, queue, folder, stopping, commitments=commitments)
     worker = Worker(
         queue=queue,
         folder=folder,
@@ -54,17 +58,26 @@ def run_node(
         on_results=lambda: _set_all(delivery.wake for delivery in deliveries),
         stopping=stopping,
     )
-    scp = Scp(settings, FilmReceiver(queue, folder, space, on_film=film_arrived.set))
-    _recover(queue, folder)
-    runs = (worker.run, scp.serve, *(delivery.run for delivery in deliveries))
+    scp = Scp(
+        settings,
+        FilmReceiver(queue, folder, space, on_film=film_arrived.set),
+        on_commitment=None if commitments is None else commitments.answer,
+    )
+    _recover(queue, folder, maker)
+    runs = [worker.run, scp.serve, *(delivery.run for delivery in deliveries)]
+    runs += [] if monitor is None else [monitor.serve]
     threads = [_NodeThread(run) for run in runs]
     for thread in threads:
         thread.start()
     LOG.info("%s listens on %s port %d", settings.ae, settings.host, scp.port)
+    if monitor is not None:
+        LOG.info("/metrics, /healthz and /readyz are on port %d", monitor.port)
     while not stopped() and all(thread.is_alive() for thread in threads):
         time.sleep(0.1)
     LOG.info("stopping")
     scp.stop(grace_s=GRACE_S)
+    if monitor is not None:
+        monitor.stop()
     stopping.set()
     _set_all([film_arrived, *(delivery.wake for delivery in deliveries)])
     _join(threads)
@@ -75,7 +88,12 @@ def run_node(
 
 
 def _deliveries(
-    settings: Settings, queue: Queue, folder: NodeFolder, stopping: threading.Event
+    settings: Settings,
+    queue: Queue,
+    folder: NodeFolder,
+    stopping: threading.Event,
+    *,
+    commitments: Commitments | None,
 ) -> list[Delivery]:
     """One for each address that results go to."""
     return [
@@ -87,18 +105,25 @@ def _deliveries(
             wake=threading.Event(),
             stopping=stopping,
             longest_wait_s=settings.longest_wait_s,
+            commitments=commitments if address.ae else None,
         )
         for address in settings.addresses
     ]
 
 
-def _recover(queue: Queue, folder: NodeFolder) -> None:
-    """Clear the troubles and remove the unfinished files of an earlier run."""
+def _recover(queue: Queue, folder: NodeFolder, maker: Maker) -> None:
+    """Clear the troubles and remove the unfinished files of an earlier run.
+
+    Films whose results wait, and were made with other options, are segmented again.
+    """
     for place in (DISK, SPACE):
         queue.clear_trouble(place)
     removed = folder.remove_unfinished(*queue.kept_files())
     if removed:
         LOG.info("removed %d files that an earlier run had not finished", removed)
+    again = queue.segment_again(unless_made_with=maker.made_with)
+    if again:
+        LOG.info("%d films are segmented again: their results had other formats", again)
 
 
 class _NodeThread(threading.Thread):

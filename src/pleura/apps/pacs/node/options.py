@@ -15,10 +15,21 @@ if TYPE_CHECKING:
     from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
 
-__all__ = ["HOME", "DiskOptions", "Folder", "ListenOptions", "Retry", "TlsOptions", "To"]
+__all__ = [
+    "HOME",
+    "Commit",
+    "DiskOptions",
+    "Folder",
+    "ListenOptions",
+    "MonitorOptions",
+    "Retry",
+    "TlsOptions",
+    "To",
+]
 
 _WHO: dict[str, Any] = {"rich_help_panel": "Who may send"}
 _DISK: dict[str, Any] = {"rich_help_panel": "Disk"}
+_WATCHED: dict[str, Any] = {"rich_help_panel": "Monitoring"}
 _TLS: dict[str, Any] = {"rich_help_panel": "TLS"}
 
 HOME = Path("~/.pleura/node")
@@ -34,6 +45,14 @@ To = Annotated[
         metavar="AE@HOST:PORT|URL",
         help="Where results go: a DICOM node (tls:AE@HOST:PORT over TLS), or a DICOMweb "
         "service by its URL; repeatable.",
+        **SENT,
+    ),
+]
+Commit = Annotated[
+    bool,
+    typer.Option(
+        "--commit",
+        help="Ask DICOM nodes for storage commitment; results are kept until it is given.",
         **SENT,
     ),
 ]
@@ -93,6 +112,23 @@ class DiskOptions:
 
         quota = None if self.quota is None else self.quota * 1_000_000
         return DiskSpace(root, keep_free=self.keep_free * 1_000_000, quota=quota)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorOptions:
+    """Where a monitoring system asks the node."""
+
+    monitor_port: Annotated[
+        int | None,
+        port_option("Port of /healthz, /readyz and /metrics over HTTP; none by default.", _WATCHED),
+    ] = None
+    monitor_host: Annotated[str, typer.Option(help="Address of that port.", **_WATCHED)] = (
+        "127.0.0.1"
+    )
+
+    def address(self) -> tuple[str, int] | None:
+        """Host and port; None without a port."""
+        return None if self.monitor_port is None else (self.monitor_host, self.monitor_port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import VERDICT, State
+from pleura.apps.pacs.node.queue.entries import State
+from pleura.apps.pacs.node.queue.queue import VERDICT
 from pleura.core.arrays import Verdict
 from pleura.core.errors import UsageError
 
-__all__ = ["NodeStatus", "read_status", "status_dict", "status_lines"]
+__all__ = ["NodeStatus", "problems", "read_status", "status_dict", "status_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,11 @@ class NodeStatus:
     waiting: dict[str, int]
     """The number of films to deliver, by destination."""
 
+    refusals: dict[str, int]
+    """The number of films whose results a destination refused, by destination."""
+
     refused: list[dict[str, Any]]
-    """Films whose results a destination refused: number, destination, attempts, reason."""
+    """Films whose results a destination rejected: number, destination, attempts, reason."""
 
     failed: list[dict[str, Any]]
     """The latest films that could not be segmented: number, reason."""
@@ -97,6 +101,14 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     yield f"disk      {status.free_bytes / 1e9:.1f} GB free"
 
 
+def problems(status: NodeStatus) -> list[str]:
+    """What keeps the node from its work: it is down, has a trouble, or its results are refused."""
+    down = [] if status.running else ["the node does not run"]
+    troubles = [f"{entry['place']}: {entry['text']}" for entry in status.troubles]
+    refusals = [f"{name} refuses results of {n} films" for name, n in status.refusals.items()]
+    return [*down, *troubles, *refusals]
+
+
 def status_dict(status: NodeStatus) -> dict[str, Any]:
     """The status for JSON."""
     return asdict(status)
@@ -120,6 +132,15 @@ def _read(base: sqlite3.Connection, folder: NodeFolder) -> NodeStatus:
             map(
                 tuple,
                 base.execute("SELECT destination, COUNT(*) FROM deliveries GROUP BY destination"),
+            )
+        ),
+        refusals=dict(
+            map(
+                tuple,
+                base.execute(
+                    "SELECT destination, COUNT(*) FROM deliveries WHERE attempts > 0"
+                    " GROUP BY destination"
+                ),
             )
         ),
         refused=_rows(

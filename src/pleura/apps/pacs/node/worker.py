@@ -12,7 +12,8 @@ from typing import Protocol
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import Entry, Queue
+from pleura.apps.pacs.node.queue.entries import Entry
+from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
 
@@ -30,6 +31,10 @@ PAUSE_S = 5.0
 
 class Maker(Protocol):
     """Makes DICOM results; `apps.pacs.results.ResultMaker` does."""
+
+    @property
+    def made_with(self) -> str:
+        """The options that decide which results a film gets."""
 
     def files(self, film: Path, /) -> FilmResults:
         """The results of a film's file."""
@@ -87,9 +92,13 @@ class Worker:
         if film.attempts >= MAX_ATTEMPTS:
             self._fail(film, f"the node ended {film.attempts} times while working on it")
             return
+        path = self.folder.films / str(film.file)
+        if not path.exists():
+            self._fail(film, "its file is not in the folder any more; send the film again")
+            return
         self.queue.begin_attempt(film.number)
         try:
-            results = self.maker.files(self.folder.films / str(film.file))
+            results = self.maker.files(path)
             self._check_room(sum(map(len, results.files.values())))
             self.folder.write_results(film.number, results.files)
         except FilmError as error:
@@ -104,7 +113,18 @@ class Worker:
         except Exception as error:  # one film must not stop the others
             self._fail(film, describe_defect(error))
             return
-        self.queue.mark_segmented(film.number, self.destinations, verdict=results.quality.verdict)
+        self._hand_over(film, results)
+
+    def _hand_over(self, film: Entry, results: FilmResults) -> None:
+        """Let the results, which are on the disk, be delivered."""
+        if not self.queue.mark_segmented(
+            film.number,
+            self.destinations,
+            verdict=results.quality.verdict,
+            made_with=self.maker.made_with,
+        ):
+            self._discard(film)
+            return
         verdict = verdict_text(results.quality)
         LOG.info("film %d segmented, %d results, %s", film.number, len(results.files), verdict)
         self.on_results()
@@ -116,10 +136,17 @@ class Worker:
     def _fail(self, film: Entry, reason: str) -> None:
         """Keep the film, and send a report of the failure to every destination."""
         reported = self._report_failure(film, reason)
-        self.queue.mark_failed(film.number, reason, self.destinations if reported else ())
+        if not self.queue.mark_failed(film.number, reason, self.destinations if reported else ()):
+            self._discard(film)
+            return
         LOG.warning("film %d failed, its pixels are kept: %s", film.number, reason)
         if reported:
             self.on_results()
+
+    def _discard(self, film: Entry) -> None:
+        """Delete the results of a film that the operator dropped while it was segmented."""
+        self.folder.delete_results(film.number)
+        LOG.info("film %d was dropped meanwhile", film.number)
 
     def _report_failure(self, film: Entry, reason: str) -> bool:
         try:

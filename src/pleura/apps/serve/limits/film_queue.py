@@ -43,7 +43,7 @@ class FilmQueue:
 
     @property
     def is_full(self) -> bool:
-        """Whether one more job would be refused."""
+        """Whether one more job would be rejected."""
         return self._held >= self.capacity
 
     @property

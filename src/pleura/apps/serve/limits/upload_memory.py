@@ -12,7 +12,7 @@ __all__ = ["RequestMemory", "UploadMemory"]
 
 
 class UploadMemory:
-    """Counts the bytes that requests keep or have announced, and refuses more than `limit_bytes`.
+    """Counts the bytes that requests keep or have announced, and rejects more than `limit_bytes`.
 
     Methods may be called from any thread.
     """

@@ -1,4 +1,4 @@
-"""Query parameters of a request. Unknown, empty and repeated parameters are refused."""
+"""Query parameters of a request. Unknown, empty and repeated parameters are rejected."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def protocol_with_time_limits(
 
         def _end_slow_headers(self) -> None:
             is_answered = self.cycle is not None and self.cycle.more_body
-            if self._has_data and not is_answered:  # if answered, the rest of a refused body comes
+            if self._has_data and not is_answered:  # if answered, the rest of a rejected body comes
                 self.transport.write(_REQUEST_TIMEOUT)
             self.transport.close()
 

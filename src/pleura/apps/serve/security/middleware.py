@@ -27,7 +27,7 @@ HEADERS = {
 """Headers of every response: the browser loads nothing from other sites and stores nothing."""
 
 DRAIN_S = 5.0
-"""How long the rest of a refused body is read and dropped, so that the client gets the answer."""
+"""How long the rest of a rejected body is read and dropped, so that the client gets the answer."""
 
 
 class SecurityMiddleware:

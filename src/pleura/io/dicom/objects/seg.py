@@ -13,6 +13,7 @@ from highdicom.seg import Segmentation as Seg
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from scipy.ndimage import distance_transform_edt
 
 from pleura.core.arrays import Mask
@@ -32,6 +33,7 @@ from pleura.io.dicom.objects.common import (
     add_remarks,
     common_arguments,
     parameters,
+    result_uid,
 )
 from pleura.io.images.write.masks import HEART, label_map
 
@@ -69,6 +71,8 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
         seg.ContentDescription = "Lungs found by software and edited by hand"
     seg.PatientOrientation = film.PatientOrientation
     _add_plane(seg)
+    dimensions = result_uid(film.SOPInstanceUID, segmentation.provenance, f"{name}/dimensions")
+    _name_dimensions(seg, dimensions)
     add_remarks(seg, segmentation)
     return seg
 
@@ -101,6 +105,13 @@ def _add_plane(seg: Dataset) -> None:
     plane = Dataset()
     plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [plane]
+
+
+def _name_dimensions(seg: Dataset, uid: UID) -> None:
+    """Give the dimensions the UID `uid`; highdicom draws one at random at each run."""
+    for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+        for item in seg.get(keyword, ()):
+            item.DimensionOrganizationUID = uid
 
 
 def _pixels(segmentation: Segmentation, name: str) -> NDArray[Any]:

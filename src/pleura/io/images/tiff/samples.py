@@ -39,7 +39,7 @@ from pleura.io.images.tiff.pages import (
     Page,
 )
 
-__all__ = ["is_plain", "read_samples", "refuse_variant"]
+__all__ = ["is_plain", "read_samples", "unsupported_variant"]
 
 UNSIGNED, SIGNED, FLOAT, UNDEFINED = 1, 2, 3, 4
 """Values of SampleFormat."""
@@ -82,7 +82,7 @@ def read_samples(content: bytes, page: Page) -> NDArray[Any]:
     return layers[0] if planes == 1 else np.concatenate(layers, axis=2)
 
 
-def refuse_variant(page: Page) -> UnreadableFilm:
+def unsupported_variant(page: Page) -> UnreadableFilm:
     """The error for a page that is not damaged, but of a variant that is not read."""
     bits, kind = page.value(BITS, 1), page.value(SAMPLE_FORMAT, UNSIGNED)
     samples = page.value(SAMPLES, 1)
@@ -107,7 +107,7 @@ def _check(page: Page, size: int) -> None:
     )
     fits = kind in _NAMES and bits in widths and page.value(FILL_ORDER, 1) == 1 and size < 2**32
     if not (readable and fits and alike) or odd:
-        raise refuse_variant(page)
+        raise unsupported_variant(page)
 
 
 @dataclass(frozen=True, slots=True)

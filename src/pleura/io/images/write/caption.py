@@ -9,7 +9,7 @@ from typing import Literal
 from PIL import Image, ImageDraw, ImageFont
 
 from pleura.core.arrays import Verdict
-from pleura.core.masks.overlay import BAR_GROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
+from pleura.core.masks.overlay import BAR_BACKGROUND, HEART_COLOUR, LEFT_COLOUR, RIGHT_COLOUR
 from pleura.core.types import Quality, Segmentation
 
 __all__ = ["captioned"]
@@ -180,7 +180,7 @@ def _draw_bar(
     """Draw the bar as on the film: white dashes and a tick at each end, `by` px thick."""
     left, top = round(start[0]), round(start[1] - by / 2)
     right = left + round(length)
-    draw.rectangle((left, top, right - 1, top + by - 1), fill=BAR_GROUND)
+    draw.rectangle((left, top, right - 1, top + by - 1), fill=BAR_BACKGROUND)
     for dash in range(left, right, 7 * by):
         draw.rectangle((dash, top, min(dash + 4 * by, right) - 1, top + by - 1), fill=_TEXT_COLOUR)
     for end in (left, right - by):

@@ -1,4 +1,4 @@
-"""The layouts of public data sets and of your own folders on disk; one file a layout."""
+"""The layouts of public data sets and of your own folders on disk; each has its own module."""
 
 from pleura.lab.data.layouts.registry import LAYOUTS, Layout, read_films
 

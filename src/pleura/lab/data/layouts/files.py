@@ -1,4 +1,4 @@
-"""Rules for all layouts: the files that are pictures, and the mask that belongs to a film."""
+"""Rules for all layouts: which files are pictures, and which mask belongs to a film."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENDINGS = ("_mask", "", "_labels", "_seg", "_right", "_left")
 
 
 def is_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
-    """Whether the name is that of a picture, and not of a hidden copy (`._X.png`)."""
+    """Whether the name is that of a picture; hidden copies (`._X.png`) are none."""
     name = path.name.lower()
     return not name.startswith(".") and name.endswith(suffixes)
 
@@ -71,7 +71,7 @@ def mask_of(stem: str, masks: Mapping[str, Path]) -> Path | None:
 
 
 def parts_of(stem: str, masks: Mapping[str, Path]) -> tuple[MaskPart, ...]:
-    """The masks of the film `stem`: a mask, else a label map, else a mask for each lung.
+    """The masks of the film `stem`: a mask, or a label map, or a mask for each lung.
 
     `X_mask` and `X`: any value but zero is lung. `X_labels` and `X_seg`: 1 right lung, 2 left
     lung, 3 heart, as Pleura writes them. `X_right` and `X_left`: the patient's.
@@ -100,7 +100,7 @@ def _stem(path: Path) -> str:
 
 
 def require_pairs(pairs: int, masks: Mapping[str, Path], folder: Path) -> None:
-    """Raise `DataError` if there are masks but not one belongs to a film."""
+    """Raise `DataError` if there are masks but none belongs to a film."""
     if masks and not pairs:
         name = next(iter(masks.values())).name
         raise DataError(

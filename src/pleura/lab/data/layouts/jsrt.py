@@ -1,15 +1,14 @@
-"""The layout of JSRT as distributed: raw films, and the SCR masks, one GIF a structure.
+"""The layout of JSRT as distributed: raw films, and the SCR masks, a GIF file for each structure.
 
 Films (Shiraishi et al. 2000): `JPCLN001.IMG` (with a nodule) and `JPCNN001.IMG` (without), in
-`All247images/` or anywhere below the folder. A file is 2048 x 2048 unsigned 16-bit numbers, big
-end first, no header, of which 12 bits are used; 0.175 mm a pixel. The numbers rise with the
-blackness of the film: air is high, bone is low. A `Radiograph` is the opposite, so a pixel becomes
-4095 - value.
+`All247images/` or in any folder below. A file has 2048 x 2048 unsigned 16-bit integers, big-endian,
+of which 12 bits are used, and no header; a pixel is 0.175 mm. The values rise with the blackness of
+the film: air is high, bone is low. A `Radiograph` is the opposite, so a pixel becomes 4095 - value.
 
-Masks (van Ginneken et al. 2006): `fold1/masks/left lung/JPCLN001.gif`, and so `right lung`,
-`heart` and `fold2`, 1024 x 1024, 0 and 255; right and left are the patient's. `fold1` holds the
-odd numbers, `fold2` the even ones. SCR's protocol trains on one and tests on the other: odd
-numbers are `train` here, even ones `test`.
+Masks (van Ginneken et al. 2006): `fold1/masks/left lung/JPCLN001.gif`, and likewise `right lung`,
+`heart` and `fold2`; 1024 x 1024 pixels of 0 and 255; right and left are the patient's. `fold1` has
+the odd numbers, `fold2` the even ones. SCR's protocol trains on one fold and tests on the other:
+here odd numbers are `train` and even numbers are `test`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ EXPECTS = (
 SIDE = 2048
 """px, both ways."""
 
-WHITEST = 4095
+LARGEST_VALUE = 4095
 """The largest 12-bit number."""
 
 PIXEL_MM = 0.175
@@ -51,7 +50,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> list[Film]:
-    """The films, sorted by id, with as many of the three structures as are there."""
+    """The films, sorted by id, with those of the three structures that have masks."""
     images = {film.stem.upper(): film for film in sorted(_raw_films(path))}
     if not images:
         raise DataError(f"{path}: no JPCLN*.IMG or JPCNN*.IMG here; expected {EXPECTS}")
@@ -81,13 +80,13 @@ def read_raw(path: Path) -> Radiograph:
             f"{path}: {size} bytes, but a raw JSRT film has {2 * SIDE * SIDE} "
             f"({SIDE} x {SIDE} x 2); fetch it anew"
         )
-    if raw.max() > WHITEST:
+    if raw.max() > LARGEST_VALUE:
         raise UnreadableFilm(
-            f"{path}: holds {raw.max()}, more than 12 bits ({WHITEST}); a JSRT film has its big "
-            "end first, was this one converted?"
+            f"{path}: holds {raw.max()}, more than 12 bits ({LARGEST_VALUE}); a JSRT film is "
+            "big-endian: was this one converted?"
         )
     return Radiograph(
-        pixels=(WHITEST - raw.astype(np.float32)).reshape(SIDE, SIDE),
+        pixels=(LARGEST_VALUE - raw.astype(np.float32)).reshape(SIDE, SIDE),
         spacing=Spacing(PIXEL_MM, PIXEL_MM, "JSRT (Shiraishi et al. 2000)"),
         view="PA",
         notes=("raw JSRT film, inverted so that brighter is denser",),

@@ -1,12 +1,12 @@
 """The layout of a folder with a `manifest.csv`: one row a film, with labels by grey value.
 
-Columns: id, image, mask, split, patient, labels, condition, source (width and height are
-informative); only id and image are required. Paths are relative to the manifest.
+Columns: id, image, mask, split, patient, labels, condition, source. Only id and image are required;
+width and height are not read. Paths are relative to the manifest.
 
 `labels` gives the meaning of the mask's values: a channel (`field`: any non-zero pixel), or
 `name=value` pairs joined by `;`, such as `whole=255;ignore=127`. If a structure has a file
-of its own, a column `mask_<channel>` (`mask_left_field`) names it; every non-zero pixel counts. A
-film without a mask has no mask columns filled.
+of its own, a column `mask_<channel>` (`mask_left_field`) names it, and every non-zero pixel counts.
+For a film without a mask the mask columns are empty.
 """
 
 from __future__ import annotations

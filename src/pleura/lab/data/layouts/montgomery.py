@@ -3,9 +3,9 @@
 `CXR_png/MCUCXR_0001_0.png`, `ManualMask/leftMask/MCUCXR_0001_0.png`,
 `ManualMask/rightMask/MCUCXR_0001_0.png`.
 
-The set's description does not define whether `leftMask` is the patient's left or the viewer's. The
-first pair of masks decides it: in these postero-anterior films the right lung lies on the viewer's
-left. Otherwise 138 pairs of lungs could be mixed up unnoticed.
+The description of the set does not state whether `leftMask` is the patient's left or the viewer's.
+So the first pair of masks is looked at: in these postero-anterior films the right lung lies on the
+viewer's left. Without this check the lungs of all 138 films could be exchanged unnoticed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The known layouts, and how a folder's layout is recognised."""
+"""The known layouts, and recognising the layout of a folder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ LAYOUTS = (
 def read_films(
     path: str | Path, *, layout: str = "auto", split: str | Path | None = None
 ) -> list[Film]:
-    """The films of a data set on disk, in a fixed order, with their masks by reference.
+    """The films of a data set on disk, in a fixed order; their files are not read yet.
 
     `layout` is a name in `LAYOUTS`, or `auto`. `split` is a CSV file with columns id and split,
     the name of a published one (`shenzhen-montgomery-published`), or None for the splits of
@@ -87,11 +87,11 @@ def _named(name: str) -> Layout:
 
 def _recognise(path: Path) -> tuple[Layout, Path]:
     """The layout of `path`, or of the one folder in it that has one (as archives unpack)."""
-    own = _fitting(path)
-    if own:
-        return own, path
+    layout_here = _first_match(path)
+    if layout_here:
+        return layout_here, path
     entries = sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
-    matches = [(layout, entry) for entry in entries if (layout := _fitting(entry))]
+    matches = [(layout, entry) for entry in entries if (layout := _first_match(entry))]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -100,7 +100,7 @@ def _recognise(path: Path) -> tuple[Layout, Path]:
     raise DataError(f"{path}: no layout recognised; {_known()}")
 
 
-def _fitting(path: Path) -> Layout | None:
+def _first_match(path: Path) -> Layout | None:
     return next((layout for layout in LAYOUTS if layout.matches(path)), None)
 
 

@@ -2,7 +2,7 @@
 
 `CXR_png/CHNCXR_0001_0.png` from NLM; the masks of Stirenko et al. 2018 unpacked beside it as
 `mask/` or `masks/` (the public archive nests them: `mask/mask/`), named
-`CHNCXR_0001_0_mask.png`. Without masks the films are still read, as films without one.
+`CHNCXR_0001_0_mask.png`. Films are read also if there are no masks.
 """
 
 from __future__ import annotations

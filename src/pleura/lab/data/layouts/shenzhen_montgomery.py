@@ -1,8 +1,8 @@
 """The 800-film download: both tuberculosis sets in one folder, with one mask a film.
 
-`CXR_png/X.png`; masks in `masks/`, `X_mask.png` for Shenzhen (Stirenko et al. 2018) and `X.png`
-for Montgomery (Candemir et al. 2014). 96 Shenzhen films have no mask; they stay, as films
-without one.
+`CXR_png/X.png`; masks in `masks/`, `X_mask.png` for Shenzhen (Stirenko et al. 2018) and `X.png` for
+Montgomery (Candemir et al. 2014). 96 Shenzhen films have no mask; they are read as films without a
+mask.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How films are varied in training: one class an effect, drawn at random, then applied exactly."""
+"""Augmentation: each effect is a class with random values and a deterministic `apply`."""
 
 from pleura.lab.train.augment.effect import Sample, resized
 from pleura.lab.train.augment.variation import Variation, draw, vary

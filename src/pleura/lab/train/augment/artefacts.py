@@ -1,4 +1,4 @@
-"""Artefacts of the finished picture: burnt-in letters, JPEG compression, inverted greys."""
+"""Effects on the complete picture: burnt-in letters, JPEG compression, inverted greys."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ __all__ = ["Invert", "Jpeg", "Letters"]
 
 @dataclass(frozen=True, slots=True)
 class Letters(ByChance, GreyEffect):
-    """Letters burnt into the picture."""
+    """Burnt-in letters."""
 
     chance = "text_chance"
 
     text: str
     row: float
-    """Of the upper edge, in shares of the side, as are the left edge and the size."""
+    """The upper edge of the text, as a share of the side."""
 
     column: float
+    """The left edge of the text, as a share of the side."""
+
     size: float
-    """Height of the letters."""
+    """The height of the letters, as a share of the side."""
 
     level: float
     """Grey of the letters, in [0, 1]."""
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """1 to 11 letters."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """From 1 to 11 letters."""
         letters = rng.choice(list("LRAPWABCDEFGHKMNSTUX0123456789 "), size=int(rng.integers(1, 12)))
         row, column = rng.uniform(0.0, 0.92, 2)
         size, level = rng.uniform(0.03, 0.1), rng.choice([0.0, 0.8, 1.0])
         return cls("".join(letters), *map(float, (row, column, size, level)))
 
-    def shade(self, image: Tensor) -> Tensor:
-        """In Pillow's own font."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Draw the letters with Pillow's default font."""
         side = image.shape[-1]
         picture = Image.fromarray(grey_bytes(image))
         place = (int(self.column * side), int(self.row * side))
@@ -52,20 +54,20 @@ class Letters(ByChance, GreyEffect):
 
 @dataclass(frozen=True, slots=True)
 class Jpeg(ByChance, GreyEffect):
-    """Compress as JPEG and decompress."""
+    """JPEG compression and decompression."""
 
     chance = "jpeg_chance"
 
     quality: int
-    """Pillow's, from 1 to 95."""
+    """The quality as Pillow counts it, from 1 to 95."""
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """At a low quality."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """A low quality, from 15 to 59."""
         return cls(int(rng.integers(15, 60)))
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Through 8 bits."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Compress and decompress the image in 8 bits."""
         store = io.BytesIO()
         Image.fromarray(grey_bytes(image)).save(store, "JPEG", quality=self.quality)
         with Image.open(store) as picture:
@@ -74,15 +76,15 @@ class Jpeg(ByChance, GreyEffect):
 
 @dataclass(frozen=True, slots=True)
 class Invert(ByChance, GreyEffect):
-    """Show dark as light."""
+    """Inverted greys, as in a negative."""
 
     chance = "invert_chance"
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:  # noqa: ARG003
-        """It has no values."""
+    def with_random_values(cls, rng: Generator) -> Self:  # noqa: ARG003
+        """The effect has no values."""
         return cls()
 
-    def shade(self, image: Tensor) -> Tensor:
-        """The greys of [0, 1], turned over."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Invert greys of [0, 1]."""
         return 1 - image

@@ -29,19 +29,19 @@ class Sample:
     """(C, S, S) float32, 0 or 1."""
 
     weight: Tensor
-    """(C, S, S) float32: 1 where the channel is labelled, 0 where it is not."""
+    """(C, S, S) float32: 1 where the label is known, 0 where it is not."""
 
     def at_side(self, side: int) -> Sample:
-        """The same at another side, as `resized` makes it."""
+        """The same sample with another side, by `resized`."""
         batch = self.image[None], self.target[None], self.weight[None]
         image, target, weight = resized(batch, side)
         return Sample(image[0], target[0], weight[0])
 
 
 def resized(batch: tuple[Tensor, Tensor, Tensor], side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Image, target and weight, all (N, K, S, S), at (side, side).
+    """Image, target and weight, all (N, K, S, S), resized to (side, side).
 
-    Greys by mean, targets by majority, known where all was known.
+    A new pixel has the mean grey and the label of most old pixels. It is known if all of them are.
     """
     image, target, weight = (
         functional.interpolate(maps, (side, side), mode="area") for maps in batch
@@ -50,54 +50,54 @@ def resized(batch: tuple[Tensor, Tensor, Tensor], side: int) -> tuple[Tensor, Te
 
 
 class Effect(ABC):
-    """One way to vary a film, with the values it is applied with.
+    """An effect of augmentation, with its values.
 
-    `draw` is random and `apply` is not: the same effect always gives the same sample.
+    `draw` is random, `apply` is not: the same effect always gives the same sample.
     """
 
     @classmethod
     @abstractmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """The effect with values from the generator, or None where the film stays unchanged."""
+        """Draw the effect and its values; None if the film stays unchanged."""
 
     @abstractmethod
     def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:
-        """A new sample; `channels` names the maps of its target and weight. Shapes stay."""
+        """A new sample of the same shape; `channels` names the maps of target and weight."""
 
 
 class ByChance(Effect):
-    """An effect that some films are shown with and others without."""
+    """An effect that a film has with a probability given by the recipe."""
 
     chance: ClassVar[str]
-    """The key of `[augment]` that holds its chance."""
+    """The key of `[augment]` with that probability."""
 
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """Draw whether the film has it, and then its values."""
+        """Draw whether the film has the effect, and then its values."""
         if rng.random() >= getattr(augment, cls.chance):
             return None
-        return cls.at_random(rng)
+        return cls.with_random_values(rng)
 
     @classmethod
     @abstractmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """The effect with values from the generator; their range is the same in every recipe."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """The effect with random values; their ranges do not depend on the recipe."""
 
 
 class GreyEffect(Effect):
-    """An effect on grey values alone: the labels stay."""
+    """An effect on grey values only; the labels do not change."""
 
     @abstractmethod
-    def shade(self, image: Tensor) -> Tensor:
-        """(1, S, S) -> (1, S, S)."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """(1, S, S) -> (1, S, S): the image with changed greys."""
 
     def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:  # noqa: ARG002
-        """Change the image."""
-        return replace(sample, image=self.shade(sample.image))
+        """The sample with changed greys."""
+        return replace(sample, image=self.change_greys(sample.image))
 
 
 def grey_bytes(image: Tensor) -> NDArray[np.uint8]:
-    """(1, S, S) in [0, 1] -> (S, S)."""
+    """(1, S, S) in [0, 1] -> (S, S) uint8."""
     return (image[0] * 255).round().byte().numpy()
 
 

@@ -21,20 +21,20 @@ __all__ = ["Blur", "Coarse", "Contrast", "Gamma", "Noise", "Tone", "blurred"]
 
 @dataclass(frozen=True, slots=True)
 class Coarse(ByChance, GreyEffect):
-    """Show the film as if it had been stored with fewer pixels."""
+    """A film that was stored with fewer pixels."""
 
     chance = "coarse_chance"
 
     share: float
-    """Side that it is shown at, as a share of the square's."""
+    """The side of the stored film, as a share of the square's."""
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """From a quarter to three quarters of the side."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """A share from 0.25 to 0.75."""
         return cls(float(rng.uniform(0.25, 0.75)))
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Scale down and up again."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Scale the image down and up again."""
         side = image.shape[-1]
         small = functional.interpolate(
             image[None], size=max(8, round(self.share * side)), mode="bilinear", antialias=True
@@ -44,44 +44,44 @@ class Coarse(ByChance, GreyEffect):
 
 @dataclass(frozen=True, slots=True)
 class Gamma(GreyEffect):
-    """Bend the greys between the darkest and the lightest."""
+    """A gamma curve from the darkest to the brightest grey."""
 
     gamma: float
 
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """Up to `1 + gamma`, or as far below 1."""
+        """Drawn log-uniformly from 1 / (1 + `gamma`) to 1 + `gamma`."""
         most = math.log1p(augment.gamma)
         gamma = float(np.exp(float(rng.uniform(-most, most))))
         return None if gamma == 1 else cls(gamma)
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Raise the greys, scaled to [0, 1], to the power."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Raise the greys, scaled to [0, 1], to the power `gamma`."""
         return torch.as_tensor(np.asarray(AdjustContrast(gamma=self.gamma)(image)))
 
 
-STRETCHES = 5
-"""Parts of the grey scale, each with a slope of its own in a tone curve."""
+TONE_PARTS = 5
+"""The number of equal parts of the grey scale; each has its own slope in a tone curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tone(GreyEffect):
-    """Pass the greys through a rising curve from 0 to 1."""
+    """A tone curve of straight lines that rises from 0 to 1."""
 
     ends: tuple[float, ...]
-    """Grey at the end of each stretch, rising from above 0 to 1."""
+    """The new grey at the end of each part of the scale, rising from above 0 to 1."""
 
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """Slopes between 1 / (1 + `tone`) and 1 + `tone`; nothing is drawn where `tone` is 0."""
+        """Slopes from 1 / (1 + `tone`) to 1 + `tone`; no random number is used if `tone` is 0."""
         if not augment.tone:
             return None
         most = math.log1p(augment.tone)
-        slopes = np.exp(rng.uniform(-most, most, STRETCHES))
+        slopes = np.exp(rng.uniform(-most, most, TONE_PARTS))
         return cls(tuple(map(float, np.cumsum(slopes) / slopes.sum())))
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Linear between the ends of equal stretches."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Map the greys by the curve."""
         knots = np.linspace(0, 1, len(self.ends) + 1)
         curve = np.interp(image.clamp(0, 1).numpy(), knots, (0.0, *self.ends))
         return torch.from_numpy(curve.astype(np.float32))
@@ -89,64 +89,64 @@ class Tone(GreyEffect):
 
 @dataclass(frozen=True, slots=True)
 class Contrast(GreyEffect):
-    """Stretch the greys about the middle, and shift them."""
+    """Contrast about the middle grey, and brightness."""
 
     gain: float = 1.0
     offset: float = 0.0
 
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """The gain from `contrast`, the offset from half of it."""
+        """The gain is 1 +- `contrast` at most, the offset half of it."""
         most = augment.contrast
         effect = cls(1 + float(rng.uniform(-most, most)), float(rng.uniform(-most, most)) / 2)
         return None if effect == cls() else effect
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Values may leave [0, 1]."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Multiply and shift the greys; they may leave [0, 1]."""
         return (image - 0.5) * self.gain + 0.5 + self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Blur(GreyEffect):
-    """Blur by a Gaussian."""
+    """A Gaussian blur."""
 
     sigma_px: float
 
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """Up to `blur_px`."""
+        """A standard deviation of up to `blur_px`."""
         sigma_px = float(rng.uniform(0, augment.blur_px))
         return cls(sigma_px) if sigma_px else None
 
-    def shade(self, image: Tensor) -> Tensor:
-        """The film is continued at its edges."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Blur the image; beyond its edges the values at the edge are repeated."""
         return blurred(image, self.sigma_px)
 
 
 @dataclass(frozen=True, slots=True)
 class Noise(GreyEffect):
-    """Add Gaussian noise; its seed is drawn, so that it is the same each time it is applied."""
+    """Gaussian noise. Its seed is a value of the effect, so `apply` always gives the same noise."""
 
     spread: float
-    """Standard deviation, in greys of [0, 1]."""
+    """The standard deviation, in greys of [0, 1]."""
 
     seed: int = 0
 
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
-        """Up to `noise`."""
+        """A standard deviation of up to `noise`, and a seed."""
         spread, seed = float(rng.uniform(0, augment.noise)), int(rng.integers(2**31))
         return cls(spread, seed) if spread else None
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Values may leave [0, 1]."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Add the noise; greys may leave [0, 1]."""
         generator = torch.Generator().manual_seed(self.seed)
         return image + self.spread * torch.randn(image.shape, generator=generator)
 
 
 def blurred(image: Tensor, sigma_px: float) -> Tensor:
-    """(1, S, S), blurred by a Gaussian as if the film went on beyond its edges as it ends."""
-    # MONAI's filter takes zeros outside the image.
+    """(1, S, S), blurred by a Gaussian; beyond the edges the values at the edge are repeated."""
+    # MONAI's filter has zeros outside the image.
     reach = min(math.ceil(4 * sigma_px), image.shape[-1])
     wide = functional.pad(image[None], (reach,) * 4, mode="replicate")[0]
     smooth = torch.as_tensor(np.asarray(GaussianSmooth(sigma=sigma_px)(wide)))

@@ -1,4 +1,4 @@
-"""Occlusions of the lungs: an opaque lung, a patch over the film, lines and tubes."""
+"""Effects that hide parts of the lungs: an opaque lung, a patch, lines and tubes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,32 @@ __all__ = ["Line", "Lines", "Opacity", "Patch"]
 
 @dataclass(frozen=True, slots=True)
 class Opacity(ByChance):
-    """Whiten one lung, from some height down, as an effusion or a collapse would."""
+    """One lung is opaque below some height, as with an effusion or a collapse."""
 
     chance = "opaque_chance"
 
     left: bool
+    """Whether it is the left lung."""
+
     top: float
-    """Where it begins, in shares of the lung's height from its top; 0 is all of it."""
+    """The height where it begins, as a share of the lung's height from its top; 0 is the whole
+    lung."""
 
     cover: float
-    """How much of the film is hidden, in [0, 1]."""
+    """The opacity, in [0, 1]."""
 
     level: float
-    """Grey that the lung is blended towards, in [0, 1]."""
+    """The grey of the opaque lung, in [0, 1]."""
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """All of the lung in 4 cases of 10."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """The whole lung in 4 cases of 10."""
         left, all_of_it = rng.random() < 0.5, rng.random() < 0.4
         top = 0.0 if all_of_it else rng.uniform(0.2, 0.8)
         return cls(bool(left), *map(float, (top, rng.uniform(0.5, 0.95), rng.uniform(0.5, 0.95))))
 
     def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:
-        """Hide the lung of that side, if its mask is known; soft at the rim. Labels stay."""
+        """Hide the lung of that side, with a soft rim, if its mask is known. Labels stay."""
         side = "left" if self.left else "right"
         masks = [sample.target[i] for i, name in enumerate(channels) if name.startswith(side)]
         lung = next((mask for mask in masks if mask.any()), None)
@@ -51,7 +54,7 @@ class Opacity(ByChance):
         return replace(sample, image=sample.image * (1 - cover) + self.level * cover)
 
     def _cover(self, lung: Tensor) -> Tensor:
-        """(S, S) mask -> (1, S, S), how much of each pixel is hidden."""
+        """(S, S) mask -> (1, S, S): the opacity of each pixel."""
         rows = torch.nonzero(lung.any(dim=1))
         top, bottom = int(rows[0]), int(rows[-1])
         begin = top + self.top * (bottom - top)
@@ -62,28 +65,30 @@ class Opacity(ByChance):
 
 @dataclass(frozen=True, slots=True)
 class Patch(ByChance, GreyEffect):
-    """A soft ellipse painted over the film."""
+    """A soft ellipse over the film."""
 
     chance = "occlusion_chance"
 
     row: float
-    """Of its middle, in shares of the film's side, as are the column and its size."""
-
     column: float
+    """Row and column of the middle, as shares of the side."""
+
     height: float
     width: float
+    """Height and width, as shares of the side."""
+
     level: float
-    """Grey that the film is blended towards, in [0, 1]."""
+    """The grey of the ellipse, in [0, 1]."""
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """Anywhere near the middle, of any shape."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """A place in the middle of the film, and a size."""
         row, column = rng.uniform(0.2, 0.8, 2)
         height, width = rng.uniform(0.1, 0.5, 2)
         return cls(*map(float, (row, column, height, width, rng.uniform(0.5, 0.95))))
 
-    def shade(self, image: Tensor) -> Tensor:
-        """Flat in the middle, soft at the rim."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Blend the ellipse, which has a soft rim, into the image."""
         side = image.shape[-1]
         place = (torch.arange(side) + 0.5) / side
         rows = ((place - self.row) / (self.height / 2)).view(-1, 1)
@@ -94,22 +99,27 @@ class Patch(ByChance, GreyEffect):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A quadratic curve between two points, (row, column) in shares of the side."""
+    """A quadratic curve."""
 
     points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+    """Start, control point and end: (row, column), as shares of the side."""
+
     width: float
+    """As a share of the side."""
+
     level: float
+    """The grey of the curve, in [0, 1]."""
 
     @classmethod
     def draw(cls, rng: Generator) -> Self:
-        """Anywhere, from a wire to a tube, mostly bright."""
+        """Random points, a width from wire to tube, and a grey, mostly bright."""
         rows, columns = rng.uniform(0.0, 1.0, 3), rng.uniform(0.1, 0.9, 3)
         first, middle, last = ((float(r), float(c)) for r, c in zip(rows, columns, strict=True))
         width, level = rng.uniform(0.003, 0.015), rng.choice([0.1, 0.7, 0.85, 1.0])
         return cls((first, middle, last), float(width), float(level))
 
     def cover(self, side: int) -> Tensor:
-        """(1, S, S) in [0, 1], drawn at twice the size for smooth edges."""
+        """(1, S, S) in [0, 1]: the opacity, drawn at twice the size for smooth edges."""
         sheet = Image.new("L", (2 * side, 2 * side))
         (r0, c0), (r1, c1), (r2, c2) = self.points
         t = np.linspace(0, 1, 40)
@@ -124,19 +134,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines(ByChance, GreyEffect):
-    """A few bright or dark curves, as lines, tubes and wires."""
+    """A few bright or dark curves, such as lines, tubes and wires."""
 
     chance = "line_chance"
 
     lines: tuple[Line, ...]
 
     @classmethod
-    def at_random(cls, rng: Generator) -> Self:
-        """One to three."""
+    def with_random_values(cls, rng: Generator) -> Self:
+        """One to three curves."""
         return cls(tuple(Line.draw(rng) for _ in range(int(rng.integers(1, 4)))))
 
-    def shade(self, image: Tensor) -> Tensor:
-        """One after the other."""
+    def change_greys(self, image: Tensor) -> Tensor:
+        """Draw the curves one after another."""
         for line in self.lines:
             cover = line.cover(image.shape[-1])
             image = image * (1 - cover) + line.level * cover

@@ -17,13 +17,13 @@ from pleura.lab.train.recipe import Augment
 
 __all__ = ["Placement"]
 
-PARTNERS = {
+MIRRORED_CHANNELS = {
     "right_field": "left_field",
     "left_field": "right_field",
     "right_whole": "left_whole",
     "left_whole": "right_whole",
 }
-"""The channel that a channel becomes in a mirrored film."""
+"""Channel -> the channel that it becomes in a mirrored film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Placement(Effect):
     """Shift, scale, turn and mirror the film about the middle of the square."""
 
     shift: tuple[float, float] = (0.0, 0.0)
-    """(down, right), shares of the side."""
+    """(down, right), as shares of the side."""
 
     scale: tuple[float, float] = (1.0, 1.0)
-    """(rows, columns): size of the shown film against the original; under 1 leaves a border."""
+    """(rows, columns): the size of the film, relative to the square; below 1 there is a border."""
 
     rotation_deg: float = 0.0
     """Clockwise on the screen."""
@@ -48,7 +48,7 @@ class Placement(Effect):
         def spread(most: float) -> float:
             return float(rng.uniform(-most, most))
 
-        # A border on each side is a smaller film, off the middle.
+        # With a border on each side the film is smaller, and not in the middle.
         top, bottom, left, right = (float(rng.uniform(0, augment.padding)) for _ in range(4))
         zoom, aspect = 1 + spread(augment.zoom), math.sqrt(1 + abs(spread(augment.aspect)))
         aspect = aspect if rng.random() < 0.5 else 1 / aspect
@@ -65,14 +65,14 @@ class Placement(Effect):
         return None if placement == cls() else placement
 
     def apply(self, sample: Sample, channels: tuple[str, ...]) -> Sample:
-        """Move image and labels; the border is black, and known to be no lung."""
+        """Move image and labels. The border is black, and its label is known: no lung."""
         count = len(channels)
-        # Unknown pixels are carried as ones, so that the border, known to be no lung, is zero.
+        # Unknown pixels are 1 here, so that the border, whose label is known, is 0.
         moved = self._moved(torch.cat([sample.image, sample.target, 1 - sample.weight]))
         target = (moved[1 : 1 + count] >= 0.5).float()
         weight = (moved[1 + count :] < 0.5).float()
         if self.flip:
-            target, weight = _with_sides_changed(target, weight, channels)
+            target, weight = _with_sides_exchanged(target, weight, channels)
         return Sample(moved[:1], target, weight)
 
     def _moved(self, stack: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class Placement(Effect):
         cos, sin = math.cos(turn), math.sin(turn)
         tall, wide = self.scale
         down, right = (share * side for share in self.shift)
-        # MONAI takes where each shown pixel comes from, in (row, column) from the middle.
+        # MONAI takes the inverse: the origin of each new pixel, (row, column) from the middle.
         inverse = np.array([[cos / tall, -sin / tall, 0], [sin / wide, cos / wide, 0], [0, 0, 1.0]])
         inverse[1] *= -1.0 if self.flip else 1.0
         inverse @= np.array([[1, 0, -down], [0, 1, -right], [0, 0, 1.0]])
@@ -90,18 +90,18 @@ class Placement(Effect):
         return torch.as_tensor(np.asarray(moved), dtype=torch.float32)
 
 
-def _with_sides_changed(
+def _with_sides_exchanged(
     target: Tensor, weight: Tensor, channels: tuple[str, ...]
 ) -> tuple[Tensor, Tensor]:
     """The maps of a mirrored film: the right lung becomes the left one."""
-    order = [_partner(channels, channel) for channel in channels]
+    order = [_mirrored_index(channels, channel) for channel in channels]
     target, weight = target[order], weight[order]
-    for index, channel in enumerate(channels):  # the mask of its partner is missing
-        if PARTNERS.get(channel, channel) not in channels:
+    for index, channel in enumerate(channels):  # there is no mask of the other side
+        if MIRRORED_CHANNELS.get(channel, channel) not in channels:
             target[index], weight[index] = 0, 0
     return target, weight
 
 
-def _partner(channels: tuple[str, ...], channel: str) -> int:
-    partner = PARTNERS.get(channel, channel)
-    return channels.index(partner if partner in channels else channel)
+def _mirrored_index(channels: tuple[str, ...], channel: str) -> int:
+    mirrored = MIRRORED_CHANNELS.get(channel, channel)
+    return channels.index(mirrored if mirrored in channels else channel)

@@ -1,8 +1,7 @@
-"""The random variation of a film in training: effects are drawn in one order, applied in another.
+"""Variations of films in training: which effects there are, and how they are drawn and applied.
 
-The same variation always gives the same sample, so that a run can be resumed and a sheet of
-examples shows what training uses. The effects are MONAI's deterministic transforms where it has
-them.
+The same variation always gives the same sample. So a run can be resumed, and a sheet of examples
+shows what training uses. An effect uses a deterministic transform of MONAI if there is one.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ EFFECTS: dict[str, type[Effect]] = {
     "coarse": Coarse,
     "tone": Tone,
 }
-"""By name, in the order of drawing. It decides the results of a seed: a new effect goes at the
-end."""
+"""The effects by name, in the order in which they are drawn. Another order would change the
+variations of a seed, so add a new effect at the end."""
 
 BEFORE_CLIPPING = (
     "placement",
@@ -52,44 +51,45 @@ BEFORE_CLIPPING = (
     "blur",
     "noise",
 )
-"""Applied first, in this order. Greys may leave [0, 1] here, and are clipped afterwards."""
+"""The effects that are applied first, in this order. Greys may leave [0, 1], and are then
+clipped."""
 
 AFTER_CLIPPING = ("letters", "jpeg", "invert")
-"""Applied after the clipping, in this order, to greys in [0, 1]."""
+"""The effects that are applied after the clipping, in this order, to greys in [0, 1]."""
 
 _Kind = TypeVar("_Kind", bound=Effect)
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """The random effects on one showing of one film."""
+    """The effects on a film for one use in training."""
 
     effects: tuple[Effect, ...] = ()
-    """At most one of a class, in any order; an effect that is not here changes nothing."""
+    """At most one effect of each class, in any order."""
 
     def get(self, kind: type[_Kind]) -> _Kind | None:
         """The effect of a class, or None."""
         return next((effect for effect in self.effects if isinstance(effect, kind)), None)
 
     def named(self, names: Iterable[str]) -> Iterator[Effect]:
-        """The effects of these names, in the order of the names."""
+        """The effects with these names, in the order of the names."""
         for name in names:
             if (effect := self.get(EFFECTS[name])) is not None:
                 yield effect
 
 
-GENTLY = 0.3
-"""The factor on every extent where a film is varied gently."""
+GENTLE_FACTOR = 0.3
+"""The factor of every extent if a film is varied gently."""
 
 
 def gentle(augment: Augment) -> Augment:
-    """The same at a fraction of every extent, and without the effects that have a chance."""
+    """The same with smaller extents, and without the effects that have a probability."""
     return replace(
         augment,
         **{
             field.name: 0.0
             if field.name.endswith("_chance")
-            else GENTLY * getattr(augment, field.name)
+            else GENTLE_FACTOR * getattr(augment, field.name)
             for field in fields(augment)
         },
     )
@@ -104,7 +104,7 @@ def draw(augment: Augment, rng: Generator) -> Variation:
 
 
 def vary(sample: Sample, variation: Variation, channels: tuple[str, ...]) -> Sample:
-    """Apply a variation to a film and its labels; shapes stay."""
+    """Apply a variation to a film and its labels; shapes do not change."""
     for effect in variation.named(BEFORE_CLIPPING):
         sample = effect.apply(sample, channels)
     sample = replace(sample, image=sample.image.clamp(0, 1))

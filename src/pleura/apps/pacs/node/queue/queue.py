@@ -10,30 +10,26 @@ A film is `waiting` for the network, `segmented` (its results are on the disk), 
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pleura.apps.pacs.node.queue.entries import (
+    Accepted,
+    Added,
+    Entry,
+    PendingDelivery,
+    State,
+    hash_uid,
+)
 from pleura.apps.pacs.node.queue.schema import update_tables
 from pleura.core.errors import UsageError
 
-__all__ = [
-    "VERDICT",
-    "Accepted",
-    "Added",
-    "Entry",
-    "PendingDelivery",
-    "Queue",
-    "State",
-    "hash_uid",
-]
+__all__ = ["VERDICT", "Queue"]
 
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -44,70 +40,18 @@ _PRAGMAS = (
 )
 _WAITS = """
 CREATE TEMP TABLE waits (
-    number INTEGER, destination TEXT, attempts INTEGER, until REAL,
+    number INTEGER, destination TEXT, attempts INTEGER, commitment TEXT, until REAL,
     PRIMARY KEY (number, destination)
 )"""
-"""When refused results may be sent again, by the monotonic clock; it ends with the process."""
+"""When rejected results may be sent again, or storage commitment asked for again, by the monotonic
+clock. It ends with the process; it does not hold for a delivery that was changed meanwhile."""
+
+_COMMITTED = "committed"
+_DELIVERY = "d.number, d.attempts, d.stored, d.result_set, d.commitment"
+_THIS_DELIVERY = "number = ? AND destination = ? AND result_set = ?"
 
 VERDICT = "verdict "
 """The prefix of verdicts among the counts; each segmented film adds one."""
-
-
-class State(StrEnum):
-    """The state of a film."""
-
-    waiting = "waiting"
-    segmented = "segmented"
-    delivered = "delivered"
-    failed = "failed"
-    dropped = "dropped"
-
-
-class Accepted(StrEnum):
-    """The outcome of `Queue.add`."""
-
-    new = "new"
-    again = "again"
-    """The film had failed or was dropped, and is tried again."""
-
-    duplicate = "duplicate"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A film in the queue."""
-
-    number: int
-    file: str | None
-    attempts: int
-    """Earlier attempts to segment it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingDelivery:
-    """Results of a film that a destination does not have yet."""
-
-    number: int
-    attempts: int
-    """Earlier attempts to deliver them."""
-
-    stored: frozenset[str]
-    """The result files that the destination has already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """The outcome of `Queue.add`."""
-
-    accepted: Accepted
-    number: int
-    replaced: str | None = None
-    """The film's earlier file, which is not needed any more."""
-
-
-def hash_uid(uid: str) -> str:
-    """The SHA-256 of a UID, which the queue holds instead of the UID."""
-    return hashlib.sha256(uid.encode()).hexdigest()
 
 
 class Queue:
@@ -140,7 +84,7 @@ class Queue:
     def add(self, uid: str, file: str, *, sender: str, size: int) -> Added:
         """Add a film whose pixels are in `file`; a known film only if it had failed or dropped."""
         key, now = hash_uid(uid), time.time()
-        with self._change() as base:
+        with self.change() as base:
             existing = base.execute(
                 "SELECT number, state, file FROM films WHERE uid_sha256 = ?", (key,)
             ).fetchone()
@@ -173,54 +117,98 @@ class Queue:
 
     def begin_attempt(self, number: int) -> None:
         """Count an attempt to segment the film, also if it ends the process."""
-        with self._change() as base:
+        with self.change() as base:
             base.execute("UPDATE films SET attempts = attempts + 1 WHERE number = ?", (number,))
 
     def undo_attempt(self, number: int) -> None:
         """Do not count the attempt: it failed for another reason than the film."""
-        with self._change() as base:
+        with self.change() as base:
             base.execute("UPDATE films SET attempts = attempts - 1 WHERE number = ?", (number,))
 
-    def mark_segmented(self, number: int, destinations: Iterable[str], *, verdict: str) -> None:
-        """The results are on the disk, and are to be sent to these destinations."""
-        with self._change() as base:
-            self._set_state(base, number, State.segmented)
+    def mark_segmented(
+        self, number: int, destinations: Iterable[str], *, verdict: str, made_with: str = ""
+    ) -> bool:
+        """The results are on the disk, and are to be sent to these destinations.
+
+        A film that was segmented before, with other options, is sent to those that lacked its
+        earlier results. Returns False, and changes nothing, if the film waits no more.
+        """
+        with self.change() as base:
+            if not self._end_waiting(base, number, State.segmented):
+                return False
+            base.execute("UPDATE films SET made_with = ? WHERE number = ?", (made_with, number))
             self._count(base, f"{VERDICT}{verdict}")
             self._add_deliveries(base, number, destinations)
+            return True
 
-    def mark_failed(self, number: int, reason: str, destinations: Iterable[str] = ()) -> None:
-        """The film cannot be segmented. Its file is kept; its report goes to `destinations`."""
-        with self._change() as base:
-            self._set_state(base, number, State.failed, reason)
+    def mark_failed(self, number: int, reason: str, destinations: Iterable[str] = ()) -> bool:
+        """The film cannot be segmented. Its file is kept; its report goes to `destinations`.
+
+        Returns False, and changes nothing, if the film waits no more.
+        """
+        with self.change() as base:
+            if not self._end_waiting(base, number, State.failed, reason):
+                return False
             self._add_deliveries(base, number, destinations)
+            return True
+
+    def segment_again(self, *, unless_made_with: str) -> int:
+        """Let films wait for the network again if other options made their results.
+
+        Only films whose results are not all delivered. Returns their number.
+        """
+        with self.change() as base:
+            return base.execute(
+                "UPDATE films SET state = 'waiting', attempts = 0, changed = ?"
+                " WHERE state = 'segmented' AND made_with != ?",
+                (time.time(), unless_made_with),
+            ).rowcount
+
+    def results_are_gone(self, number: int) -> None:
+        """The result files are not on the disk: segment the film again; forget a lost report."""
+        with self.change() as base:
+            base.execute(
+                "UPDATE films SET state = 'waiting', attempts = 0 WHERE number = ?"
+                " AND state = 'segmented'",
+                (number,),
+            )
+            base.execute(
+                "DELETE FROM deliveries WHERE number = ? AND number IN"
+                " (SELECT number FROM films WHERE state = 'failed')",
+                (number,),
+            )
 
     def next_delivery(self, destination: str) -> PendingDelivery | None:
         """The oldest film whose results may be sent to `destination` now, or None."""
         row = self._row(
-            "SELECT number, attempts, stored FROM deliveries AS d WHERE destination = ?"
+            f"SELECT {_DELIVERY} FROM deliveries AS d"
+            " JOIN films AS f USING (number)"
+            " WHERE d.destination = ? AND f.state IN ('segmented', 'failed')"
             " AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.number = d.number"
-            " AND w.destination = d.destination AND w.attempts = d.attempts AND w.until > ?)"
-            " ORDER BY number LIMIT 1",
+            " AND w.destination = d.destination AND w.attempts = d.attempts"
+            " AND w.commitment IS d.commitment AND w.until > ?)"
+            " ORDER BY d.number LIMIT 1",
             (destination, time.monotonic()),
         )
-        return None if row is None else PendingDelivery(row[0], row[1], frozenset(row[2].split()))
+        return None if row is None else _pending(row)
 
-    def mark_stored(self, number: int, destination: str, files: Iterable[str]) -> None:
+    def mark_stored(self, film: PendingDelivery, destination: str, files: Iterable[str]) -> None:
         """A destination has these result files, and perhaps not all."""
-        with self._change() as base:
+        with self.change() as base:
             base.execute(
-                "UPDATE deliveries SET stored = ? WHERE number = ? AND destination = ?",
-                (" ".join(sorted(files)), number, destination),
+                f"UPDATE deliveries SET stored = ? WHERE {_THIS_DELIVERY}",
+                (" ".join(sorted(files)), *_values(film, destination)),
             )
 
-    def mark_delivered(self, number: int, destination: str) -> tuple[bool, str | None]:
+    def mark_delivered(self, film: PendingDelivery, destination: str) -> tuple[bool, str | None]:
         """A destination has all results of a film.
 
         Returns whether no destination lacks them any more, and the film's file if it is not needed.
         """
-        with self._change() as base:
+        with self.change() as base:
+            number = film.number
             gone = base.execute(
-                "DELETE FROM deliveries WHERE number = ? AND destination = ?", (number, destination)
+                f"DELETE FROM deliveries WHERE {_THIS_DELIVERY}", _values(film, destination)
             )
             remaining = base.execute("SELECT 1 FROM deliveries WHERE number = ?", (number,))
             if not gone.rowcount or remaining.fetchone() is not None:
@@ -234,28 +222,56 @@ class Queue:
             base.execute("UPDATE films SET file = NULL WHERE number = ?", (number,))
             return True, file
 
-    def mark_refused(self, number: int, destination: str, reason: str, *, wait_s: float) -> None:
-        """A destination refused results; they are sent again after `wait_s` seconds."""
-        with self._change() as base:
+    def mark_refused(
+        self, film: PendingDelivery, destination: str, reason: str, *, wait_s: float
+    ) -> None:
+        """A destination rejected results; they are sent again after `wait_s` seconds."""
+        values = _values(film, destination)
+        with self.change() as base:
             base.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, reason = ?"
-                " WHERE number = ? AND destination = ?",
-                (reason, number, destination),
+                "UPDATE deliveries SET attempts = attempts + 1, reason = ?, commitment = NULL"
+                f" WHERE {_THIS_DELIVERY}",
+                (reason, *values),
             )
+            self._wait(base, values, wait_s)
+
+    def mark_asked(
+        self, film: PendingDelivery, destination: str, transaction: str, *, wait_s: float
+    ) -> None:
+        """A destination is asked for storage commitment, and again after `wait_s` seconds."""
+        values = _values(film, destination)
+        with self.change() as base:
             base.execute(
-                "INSERT OR REPLACE INTO waits SELECT number, destination, attempts, ?"
-                " FROM deliveries WHERE number = ? AND destination = ?",
-                (time.monotonic() + wait_s, number, destination),
+                f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
+                (transaction, *values),
+            )
+            self._wait(base, values, wait_s)
+
+    def asked(self, transaction: str) -> tuple[PendingDelivery, str] | None:
+        """The delivery and the destination that were asked in this transaction, or None."""
+        row = self._row(
+            f"SELECT {_DELIVERY}, d.destination FROM deliveries AS d WHERE commitment = ?"
+            " AND commitment != ?",
+            (transaction, _COMMITTED),
+        )
+        return None if row is None else (_pending(row[:-1]), row[-1])
+
+    def mark_committed(self, film: PendingDelivery, destination: str) -> None:
+        """A destination has given storage commitment; the delivery may be completed now."""
+        with self.change() as base:
+            base.execute(
+                f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
+                (_COMMITTED, *_values(film, destination)),
             )
 
-    def count(self, event: str) -> None:
+    def count(self, event: str, number: int = 1) -> None:
         """Count an event that is not a state of a film."""
-        with _unless_disk_is_full(), self._change() as base:
-            self._count(base, event)
+        with _unless_disk_is_full(), self.change() as base:
+            self._count(base, event, number)
 
     def set_trouble(self, place: str, text: str) -> None:
         """Record a trouble of the disk or of a destination."""
-        with _unless_disk_is_full(), self._change() as base:
+        with _unless_disk_is_full(), self.change() as base:
             base.execute(
                 "INSERT INTO troubles VALUES (?, ?, ?) ON CONFLICT (place) DO UPDATE"
                 " SET text = excluded.text",
@@ -264,7 +280,7 @@ class Queue:
 
     def clear_trouble(self, place: str) -> bool:
         """Remove a trouble. Returns whether there was one."""
-        with _unless_disk_is_full(), self._change() as base:
+        with _unless_disk_is_full(), self.change() as base:
             return base.execute("DELETE FROM troubles WHERE place = ?", (place,)).rowcount > 0
         return False
 
@@ -279,7 +295,7 @@ class Queue:
             return {row[0] for row in files}, {row[0] for row in numbers}
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[sqlite3.Connection]:
         """One transaction; it is on the disk after the block."""
         with self._lock:
             self._base.execute("BEGIN IMMEDIATE")
@@ -298,10 +314,40 @@ class Queue:
 
     @staticmethod
     def _add_deliveries(base: sqlite3.Connection, number: int, destinations: Iterable[str]) -> None:
-        base.executemany(
-            "INSERT OR IGNORE INTO deliveries (number, destination) VALUES (?, ?)",
-            [(number, destination) for destination in destinations],
+        """Add the deliveries of new results, or keep those that earlier results still have."""
+        base.execute("UPDATE films SET result_sets = result_sets + 1 WHERE number = ?", (number,))
+        left = base.execute("SELECT 1 FROM deliveries WHERE number = ?", (number,)).fetchone()
+        if left is None:
+            base.executemany(
+                "INSERT OR IGNORE INTO deliveries (number, destination) VALUES (?, ?)",
+                [(number, destination) for destination in destinations],
+            )
+        base.execute(
+            "UPDATE deliveries SET attempts = 0, reason = NULL, commitment = NULL, result_set ="
+            " (SELECT result_sets FROM films AS f WHERE f.number = deliveries.number)"
+            " WHERE number = ?",
+            (number,),
         )
+
+    @staticmethod
+    def _wait(base: sqlite3.Connection, delivery: tuple[int, str, int], wait_s: float) -> None:
+        """Let nothing of a delivery be sent for `wait_s` seconds."""
+        base.execute(
+            "INSERT OR REPLACE INTO waits SELECT number, destination, attempts, commitment, ?"
+            f" FROM deliveries WHERE {_THIS_DELIVERY}",
+            (time.monotonic() + wait_s, *delivery),
+        )
+
+    @staticmethod
+    def _end_waiting(
+        base: sqlite3.Connection, number: int, state: State, reason: str | None = None
+    ) -> bool:
+        """Change the state of a film that waits. Returns whether it did wait."""
+        row = base.execute("SELECT state FROM films WHERE number = ?", (number,)).fetchone()
+        if row is None or row[0] != State.waiting:
+            return False
+        Queue._set_state(base, number, state, reason)
+        return True
 
     @staticmethod
     def _set_state(
@@ -313,11 +359,24 @@ class Queue:
         )
 
     @staticmethod
-    def _count(base: sqlite3.Connection, event: str) -> None:
+    def _count(base: sqlite3.Connection, event: str, number: int = 1) -> None:
         base.execute(
-            "INSERT INTO counts VALUES (?, 1) ON CONFLICT (what) DO UPDATE SET number = number + 1",
-            (event,),
+            "INSERT INTO counts VALUES (?, ?) ON CONFLICT (what) DO UPDATE"
+            " SET number = number + excluded.number",
+            (event, number),
         )
+
+
+def _pending(row: tuple[Any, ...]) -> PendingDelivery:
+    """A row of the columns `_DELIVERY`."""
+    number, attempts, stored, result_set, commitment = row
+    committed = commitment == _COMMITTED
+    return PendingDelivery(number, attempts, frozenset(stored.split()), result_set, committed)
+
+
+def _values(film: PendingDelivery, destination: str) -> tuple[int, str, int]:
+    """The values of `_THIS_DELIVERY`."""
+    return film.number, destination, film.result_set
 
 
 def _unless_disk_is_full() -> suppress:

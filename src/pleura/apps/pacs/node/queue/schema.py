@@ -47,7 +47,19 @@ ALTER TABLE troubles DROP COLUMN next_try;
 """`stored` lists the result files that the destination has, with blanks between them. The times of
 the next tries are no longer in the file: the clock of the computer may be set back."""
 
-UPDATES = (_FIRST, _SECOND)
+_THIRD = """
+ALTER TABLE films ADD COLUMN result_sets INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE films ADD COLUMN made_with TEXT;
+ALTER TABLE deliveries ADD COLUMN result_set INTEGER NOT NULL DEFAULT 0;
+"""
+"""`result_sets` counts how often results of a film were made; a delivery belongs to one
+`result_set`, so that it does not mark a film that is tried again meanwhile. `made_with` names the
+options of the results; it is NULL for results of earlier versions."""
+
+_FOURTH = "ALTER TABLE deliveries ADD COLUMN commitment TEXT;"
+"""The TransactionUID of the storage commitment that was asked for, or that it was given."""
+
+UPDATES = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """Queues of the first version have the tables of `_FIRST` and the user_version 0."""
 
 

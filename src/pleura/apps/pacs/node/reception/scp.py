@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import sqlite3
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +12,18 @@ from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.pdu import P_DATA_TF
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
 
-from pleura.apps.pacs.addresses import Senders, Settings
+from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.queue import Accepted, Queue
+from pleura.apps.pacs.node.queue.entries import Accepted
+from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.reception.server import IDLE_S, PDU_BYTES, Server
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
 from pleura.io.film import ReadOptions
@@ -30,19 +32,15 @@ from pleura.io.read import read_film
 
 __all__ = ["FilmReceiver", "Scp", "StoreStatus"]
 
-ASSOCIATIONS = 16
-HANDSHAKE_S = 10.0
-IDLE_S = 60.0
 MAX_BYTES = 3 * MOST_PIXELS + 16_000_000
 """The largest object: the largest film that is read, at three bytes a pixel, and its header."""
-
-PDU_BYTES = 1_048_576
-"""The largest PDU of a sender. The size of a film is checked after each PDU."""
 
 DISK = "disk"
 """The name of the trouble when no film can be stored."""
 
 _REJECTED = (0x01, 0x01, 0x03)  # permanent, by the service user, calling AE title not recognised
+_TOO_MANY = (0x02, 0x03, 0x02)  # transient, by the service provider, local limit exceeded
+_NO_LIMIT = 100_000  # pynetdicom counts connections without an association too; `Server` does not
 
 
 class StoreStatus(IntEnum):
@@ -136,9 +134,16 @@ class Scp:
     """The DICOM server (service class provider) of the node."""
 
     def __init__(
-        self, settings: Settings, receiver: FilmReceiver, *, max_bytes: int = MAX_BYTES
+        self,
+        settings: Settings,
+        receiver: FilmReceiver,
+        *,
+        max_bytes: int = MAX_BYTES,
+        on_commitment: Callable[[evt.Event], tuple[int, None]] | None = None,
     ) -> None:
         """Start to listen. An object of more than `max_bytes` is cut off while it arrives.
+
+        `on_commitment` answers reports of storage commitment; without it there are none.
 
         Raises:
             UsageError: the port is taken, or the TLS files cannot be used.
@@ -153,26 +158,25 @@ class Scp:
             (evt.EVT_REJECTED, self._log_rejection),
             (evt.EVT_PDU_RECV, self._limit_size),
         ]
+        if on_commitment is not None:
+            self._entity.add_supported_context(
+                StorageCommitmentPushModel, scu_role=True, scp_role=True
+            )
+            handlers.append((evt.EVT_N_EVENT_REPORT, on_commitment))
         tls = settings.tls.server_context()
         try:
-            self._server = _Server(
-                self._entity,
-                (settings.host, settings.port),
-                settings.ae,
-                self._entity.supported_contexts,
-                evt_handlers=handlers,
-            )
+            self._server = Server(self._entity, (settings.host, settings.port), handlers)
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {settings.host} port {settings.port}: "
                 f"{error.strerror or error}; give another --port or --host"
             ) from error
-        self._server.set_access(settings.senders, tls)
+        self._server.set_access(settings.senders, tls, count_limit=receiver.queue.count)
         self.port = int(self._server.server_address[1])
 
     def serve(self) -> None:
         """Accept associations until `stop`."""
-        self._entity._servers.append(self._server)  # `start_server` would not use `_Server`
+        self._entity._servers.append(self._server)  # `start_server` would not use `Server`
         self._server.serve_forever(poll_interval=0.1)
 
     def stop(self, *, grace_s: float) -> None:
@@ -191,13 +195,17 @@ class Scp:
         ).value
 
     def _check_sender(self, event: evt.Event) -> None:
-        """Reject an AE title that is not allowed from its address."""
+        """Reject an AE title that is not allowed from its address, and one association too many."""
         peer = event.assoc.requestor
         title = event.assoc.requestor.primitive.calling_ae_title or ""  # type: ignore[union-attr]
         if not self._senders.may_send(title, str(peer.address)):
             LOG.warning("refused: %s from %s is not listed", _printable(title), peer.address)
             self._receiver.queue.count("refused")
             event.assoc.acse.send_reject(*_REJECTED)
+            event.assoc.kill()
+        elif not self._server.has_room_for(event.assoc):
+            self._server.note_limit(event.assoc, "too_many", "too many associations")
+            event.assoc.acse.send_reject(*_TOO_MANY)
             event.assoc.kill()
 
     def _limit_size(self, event: evt.Event) -> None:
@@ -213,54 +221,15 @@ class Scp:
 
     def _log_rejection(self, event: evt.Event) -> None:
         LOG.warning(
-            "refused: the association of %s, called with another AE title, or too many",
+            "refused: the association of %s, called with another AE title",
             _printable(event.assoc.requestor.ae_title),
         )
-
-
-class _Server(ThreadedAssociationServer):
-    """A server that accepts only allowed addresses, with TLS in each connection's own thread."""
-
-    daemon_threads = True
-    _senders = Senders()
-    _tls: ssl.SSLContext | None = None
-
-    def set_access(self, senders: Senders, tls: ssl.SSLContext | None) -> None:
-        self._senders, self._tls = senders, tls
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        allowed = self._senders.may_connect(str(client_address[0]))
-        if not allowed:
-            LOG.warning("refused: a connection from %s, which is not listed", client_address[0])
-        return allowed
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        if self._tls is not None:
-            try:
-                request = self._tls_handshake(request, self._tls)
-            except OSError as error:  # SSLError and TimeoutError are subclasses
-                kind = getattr(error, "reason", None) or type(error).__name__
-                LOG.warning("refused: no TLS with %s (%s)", client_address[0], kind)
-                self.shutdown_request(request)
-                return
-        super().process_request_thread(request, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        LOG.error("a connection from %s ended in an error", client_address[0])
-
-    @staticmethod
-    def _tls_handshake(request: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
-        """The connection over TLS. Not in the loop that accepts: a silent client would block it."""
-        request.settimeout(HANDSHAKE_S)
-        wrapped = tls.wrap_socket(request, server_side=True)
-        wrapped.settimeout(None)
-        return wrapped
 
 
 def _entity(settings: Settings) -> AE:
     entity = AE(settings.ae)
     entity.require_called_aet = True
-    entity.maximum_associations = ASSOCIATIONS
+    entity.maximum_associations = _NO_LIMIT
     entity.maximum_pdu_size = PDU_BYTES
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = IDLE_S
     entity.add_supported_context(Verification)
