@@ -1,7 +1,7 @@
 // The page: it adds and removes films, and connects buttons and files with what they do.
 
 import { fromFiles, fromTransfer } from "./films/collect.js";
-import { save } from "./films/downloads.js";
+import { save, saveZip } from "./films/downloads.js";
 import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
 import { decide, keepRows, MEASURES, nextToReview, queue, readReview, sortBy, toReview, useRow } from "./films/review.js";
 import * as storage from "./films/storage.js";
@@ -215,6 +215,29 @@ async function download(name) {
   }
 }
 
+let isZipping = false;
+
+/** Save all results in one zip file; a second time while it is made, stop it. */
+async function saveAll() {
+  if (isZipping) {
+    isZipping = false;
+    return;
+  }
+  isZipping = true;
+  try {
+    const problems = await saveZip((ready, all) => {
+      $("zip").textContent = isZipping ? `${ready} of ${all}; stop` : "Zip";
+      return isZipping;
+    });
+    if (problems.length) tell(`${problems.length} files are missing in the zip file. ${problems.slice(0, 5).join("; ")}`);
+  } catch (problem) {
+    tell(`The zip file was not saved. ${problem.detail ?? problem.message ?? problem}`);
+  } finally {
+    isZipping = false;
+    $("zip").textContent = "Zip";
+  }
+}
+
 // ---- user input
 
 async function addExample(button) {
@@ -238,6 +261,7 @@ const ACTIONS = {
     sendAgain(screen.film);
   },
   flip: () => flip(screen.film),
+  zip: saveAll,
   accept: () => decideShown("accepted"),
   reject: () => decideShown("rejected"),
   "next-review": goToNext,

@@ -52,8 +52,14 @@ function uniqueLabel(name) {
 
 export const withStatus = (...statuses) => films.filter((film) => statuses.includes(film.status));
 
-/** The label without its suffix, for the names of results. */
-export const stemOf = ({ label }) => label.replace(/\.[^./]*$/, "") || "film";
+const bareLabel = ({ label }) => label.replace(/\.[^./]*$/, "") || "film";
+
+/** The name of a film's results: its label without the suffix, or `a_png` where `a.png` and `a.jpg` are there. */
+export function stemOf(film) {
+  const stem = bareLabel(film);
+  const isUnique = !films.some((other) => other !== film && bareLabel(other).toLowerCase() === stem.toLowerCase());
+  return isUnique ? stem : film.label.replace(/\.([^./]*)$/, "_$1");
+}
 
 let definition = "field"; // the one that the user selected
 
