@@ -88,6 +88,7 @@ def test_an_edit_of_a_mirrored_film_is_saved_on_its_side(
 
 def test_edits_are_lost_only_after_a_question(five: Page, films: Path, give: Give) -> None:
     give(five, films / "a.png")
+    expect(five.locator("#screen")).to_have_attribute("data-shown", "a.png field")
     five.keyboard.press("e")
     five.keyboard.press("ArrowLeft")
     five.keyboard.press("Space")
