@@ -1,14 +1,16 @@
 // The page: it adds and removes films, and connects buttons and files with what they do.
 
 import { fromFiles, fromTransfer } from "./films/collect.js";
-import { save } from "./films/downloads.js";
+import { save, saveZip } from "./films/downloads.js";
 import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
+import { decide, keepRows, MEASURES, nextToReview, queue, readReview, sortBy, toReview, useRow } from "./films/review.js";
 import * as storage from "./films/storage.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
 import { $, announce, tell } from "./panel/elements.js";
-import { addThumbnail, removeThumbnail, showTotals } from "./panel/strip.js";
-import { disableSaves, drawDefinition, drawLungs, refresh, reveal, screen, select, shownFilm, style, viewer } from "./screen.js";
+import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
+import { drawTable } from "./panel/table.js";
+import { disableSaves, drawDecision, drawDefinition, drawLungs, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
 import { cancel, retry, sendNext } from "./sending.js";
 import { Gestures } from "./view/gestures.js";
 import { showValue } from "./view/readout.js";
@@ -17,7 +19,7 @@ import { call } from "./worker/client.js";
 
 const gestures = new Gestures($("screen"), viewer, (point) => showValue(viewer, point));
 
-gestures.pen = { isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end };
+gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler];
 
 // ---- films
 
@@ -28,7 +30,8 @@ function add(entries) {
     films.push(film);
     film.stored = entry.stored;
     if (entry.stored === undefined) storage.store(film);
-    addThumbnail(film, select);
+    addThumbnail(film, openFilm);
+    showDecision(film);
     return film;
   });
   if (!added.length) return;
@@ -45,7 +48,7 @@ async function addFrom(collecting) {
     const entries = await collecting;
     await restored; // a film that is stored before they are read would be added twice
     if (!entries.length) tell("No film was in what you chose.");
-    add(entries);
+    add(await takeDecisions(entries));
   } catch (error) {
     tell(String(error.message ?? error));
   }
@@ -58,6 +61,9 @@ function showWork() {
 
 function update(film) {
   if (film.problem?.status === 401) $("key").hidden = false;
+  if (film.status === "done" && useDecision(film) === "edited") {
+    tell(`The decision that was read for ${film.label} was on masks edited by hand, which are not here: decide on it again.`);
+  }
   refresh(film);
 }
 
@@ -91,9 +97,92 @@ function sendAgain(film) {
   forgetView(film.id);
   call("forget", film.id);
   resetResult(film);
+  storage.updateState(film);
+  showDecision(film);
   if (film === screen.film) screen.view = null;
   retry([film], update);
 }
+
+// ---- review
+
+/** Show a film; the table closes. */
+function openFilm(film) {
+  setTable(false);
+  select(film);
+}
+
+function setTable(isOpen) {
+  if (isOpen === !$("table").hidden) return;
+  editing.setEditing(false);
+  $("table").hidden = !isOpen;
+  $("work").classList.toggle("listing", isOpen);
+  $("table-button").setAttribute("aria-pressed", String(isOpen));
+  drawTable(screen.film);
+  (isOpen ? $("table-body") : $("screen")).focus();
+}
+
+/** Decide on the film on the screen, or take the same decision back; then go on to the next film to review. */
+function decideShown(decision) {
+  const film = shownFilm();
+  if (!film || film.isMeasuring || !$("table").hidden) return;
+  if (decision === "accepted" && !$("veil").hidden) {
+    reveal();
+    announce("The outlines of this refused film are shown now. Look at them, then accept again.");
+    return;
+  }
+  const isBack = film.decision === decision;
+  changeDecision(film, isBack ? "" : decision);
+  announce(`${film.label}: ${film.decision || "no decision"}. ${toReview().length} left to review.`);
+  const next = isBack ? null : nextToReview(film);
+  if (next) select(next);
+}
+
+function changeDecision(film, decision) {
+  decide(film, decision);
+  afterDecision(film);
+}
+
+function afterDecision(film) {
+  storage.updateState(film);
+  showDecision(film);
+  if (film === screen.film) drawDecision(film);
+  if (screen.film) showTotals(screen.film);
+}
+
+/** Select the next film to review. */
+function goToNext() {
+  const next = nextToReview(screen.film);
+  if (next) openFilm(next);
+  else announce("No other film is left to review.");
+}
+
+/** Take tables of decisions out of a list of files; the other files are returned. */
+async function takeDecisions(entries) {
+  const tables = await Promise.all(entries.map(({ file }) => readReview(file)));
+  const rows = tables.flatMap((table) => table ?? []);
+  if (rows.length) {
+    keepRows(rows);
+    const outcomes = films.filter(({ status }) => status === "done").map(useDecision);
+    const count = (outcome) => outcomes.filter((other) => other === outcome).length;
+    const edited = count("edited") ? ` ${count("edited")} of them were on masks edited by hand, which are not here: decide on these again.` : "";
+    tell(`${count("read") + count("edited")} of ${rows.length} decisions are of films that are here; the others wait for theirs.${edited}`);
+  }
+  return entries.filter((_, index) => !tables[index]);
+}
+
+/** Give a film the decision that was read for it, if any. */
+function useDecision(film) {
+  const outcome = useRow(film);
+  if (outcome !== "none") afterDecision(film);
+  return outcome;
+}
+
+function filter(name, value) {
+  queue[name] = value;
+  showTotals(screen.film);
+}
+
+const numberOf = (value) => (value === "" ? null : Number(value));
 
 function removeAll() {
   if (!confirm(`Remove ${films.length === 1 ? "this film" : `all ${films.length} films`} from the page and from this browser?`)) return;
@@ -103,6 +192,7 @@ function removeAll() {
 }
 
 function showNothing() {
+  setTable(false);
   viewer.clear();
   Object.assign(screen, { film: null, view: null });
   showWork();
@@ -122,6 +212,29 @@ async function download(name) {
   } finally {
     film.saving.delete(name);
     disableSaves();
+  }
+}
+
+let isZipping = false;
+
+/** Save all results in one zip file; a second time while it is made, stop it. */
+async function saveAll() {
+  if (isZipping) {
+    isZipping = false;
+    return;
+  }
+  isZipping = true;
+  try {
+    const problems = await saveZip((ready, all) => {
+      $("zip").textContent = isZipping ? `${ready} of ${all}; stop` : "Zip";
+      return isZipping;
+    });
+    if (problems.length) tell(`${problems.length} files are missing in the zip file. ${problems.slice(0, 5).join("; ")}`);
+  } catch (problem) {
+    tell(`The zip file was not saved. ${problem.detail ?? problem.message ?? problem}`);
+  } finally {
+    isZipping = false;
+    $("zip").textContent = "Zip";
   }
 }
 
@@ -148,6 +261,12 @@ const ACTIONS = {
     sendAgain(screen.film);
   },
   flip: () => flip(screen.film),
+  zip: saveAll,
+  accept: () => decideShown("accepted"),
+  reject: () => decideShown("rejected"),
+  "next-review": goToNext,
+  comment: () => $("comment").focus(),
+  table: () => setTable($("table").hidden),
   retry: () => retry([screen.film], update),
   "retry-all": () => retry(withStatus("failed"), update),
   cancel: () => cancel(screen.film, update),
@@ -161,9 +280,10 @@ const ACTIONS = {
   invert: () => document.querySelector('[data-do="invert"]').setAttribute("aria-pressed", String(viewer.invert())),
   previous: () => selectNeighbour(-1),
   next: () => selectNeighbour(1),
-  edit: () => editing.setEditing(!editing.edit.isOn),
+  edit: () => $("table").hidden && editing.setEditing(!editing.edit.isOn),
   undo: editing.undo,
   redo: editing.redo,
+  ruler: () => document.querySelector(`input[name="drag"][value="${ruler.isActive ? "move" : "ruler"}"]`).click(),
   style: () => toggle("style", ["fill", "outline"]),
   definition: () => toggle("definition", ["field", "whole"]),
   lungs: () => {
@@ -197,8 +317,14 @@ const CHANGES = {
   },
   drag: (value) => {
     gestures.mode = value;
-    $("screen").classList.toggle("window", value === "window");
+    $("screen").classList.toggle("window", value !== "move");
+    ruler.isActive = value === "ruler";
   },
+  "filter-verdict": (value) => filter("verdict", value),
+  "filter-decision": (value) => filter("decision", value),
+  "filter-measure": (value) => filter("measure", value),
+  "filter-from": (value) => filter("from", numberOf(value)),
+  "filter-to": (value) => filter("to", numberOf(value)),
   structure: (value) => { editing.edit.name = value; },
   pen: (value) => { editing.edit.isEraser = value === "eraser"; },
   radius: (value) => editing.useRadius(Number(value)),
@@ -212,9 +338,22 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.do) ACTIONS[button.dataset.do](button);
   else if (!button && event.target.closest(".drop")) ACTIONS.choose();
   if (button?.dataset.save) download(button.dataset.save);
+  if (button?.dataset.film) openFilm(films.find(({ id }) => id === Number(button.dataset.film)));
+  if (button?.dataset.sort) {
+    sortBy(button.dataset.sort);
+    showTotals(screen.film);
+  }
 });
 
 document.addEventListener("change", ({ target }) => CHANGES[target.name]?.(target.value));
+
+$("filter-measure").append(...Object.entries(MEASURES).map(([value, { name }]) => new Option(name, value)));
+
+$("comment").addEventListener("input", ({ target }) => {
+  screen.film.comment = target.value;
+  storage.updateState(screen.film);
+  drawTable(screen.film);
+});
 
 $("fill").addEventListener("input", ({ target }) => {
   style.fill = target.value / 100;
@@ -255,6 +394,10 @@ document.addEventListener("paste", (event) => {
 });
 
 document.addEventListener("another-film", () => editing.setEditing(false));
+document.addEventListener("film-edited", ({ detail: film }) => {
+  if (film.decision) announce(`The decision on ${film.label} was taken back: it was on other outlines.`);
+  changeDecision(film, "");
+});
 
 window.addEventListener("beforeunload", (event) => {
   if (films.length) event.preventDefault(); // the browser asks

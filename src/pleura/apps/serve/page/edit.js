@@ -24,6 +24,7 @@ export function setEditing(isOn) {
     const { width, height } = screen.view;
     useRadius(Math.round(0.02 * Math.min(width, height)) || 1);
     $("heart-option").disabled = !("heart" in screen.view.outlines[definitionOf(screen.film)]);
+    $("screen").focus(); // Space draws, and presses no button
     announce("Editing. Arrow keys move the brush, Space draws, Control Z takes a stroke back, Escape ends it.");
   }
   moveCursor(null);
@@ -35,12 +36,6 @@ export function useRadius(radius) {
   moveCursor(cursor);
 }
 
-/** The film's point, px with fractions, at a point of the screen. */
-function filmPoint({ x, y }) {
-  const { x: left, y: top, scale } = viewer.position;
-  return [(x - left) / scale, (y - top) / scale];
-}
-
 export function moveCursor(point) {
   cursor = point;
   viewer.brush = edit.isOn && point ? { point, ...edit, points: stroke?.points ?? [] } : null;
@@ -49,14 +44,14 @@ export function moveCursor(point) {
 
 /** Follow the pointer; while a stroke is under way, it grows. */
 export function pointerMoved(point) {
-  const at = filmPoint(point);
+  const at = viewer.filmPoint(point);
   stroke?.points.push(at);
   moveCursor(at);
 }
 
 export function begin(point) {
   const film = shownFilm();
-  if (film) stroke = { film, definition: definitionOf(film), points: [filmPoint(point)] };
+  if (film) stroke = { film, definition: definitionOf(film), points: [viewer.filmPoint(point)] };
 }
 
 export async function end() {
@@ -99,14 +94,29 @@ async function change(film, definition, step, drawn) {
     if (film.result !== result) return; // the film was sent again meanwhile
     if (!changed) return announce(`There is nothing to ${step}.`);
     use(film, definition, changed);
+    document.dispatchEvent(new CustomEvent("film-edited", { detail: film }));
     await measure(film, definition, changed.rle);
+    announceMeasures(film);
   } catch (problem) {
     tell(`The edit of ${film.label} failed. ${problem.detail ?? problem}`);
   }
 }
 
+/** Put the edits of the last visit on a film that was segmented again, before it is shown. Throws the problem. */
+export async function restoreEdits(film) {
+  for (const [definition, rle] of Object.entries(film.edits)) {
+    if (!(definition in film.result.lungs)) continue; // other weights
+    const changed = await call("edit", film.id, definition, "replace", rle);
+    if (!changed) continue;
+    use(film, definition, changed);
+    await measure(film, definition, changed.rle);
+  }
+}
+
 function use(film, definition, { contours, rle, undo: undoable, redo: redoable }) {
   film.edited[definition] = undoable > 0;
+  if (undoable > 0) film.edits[definition] = rle;
+  else delete film.edits[definition];
   film.result.lungs[definition].rle = { ...film.result.lungs[definition].rle, ...rle };
   film.canUndo = { ...film.canUndo, [definition]: [undoable > 0, redoable > 0] };
   if (film !== screen.film || !screen.view) return;
@@ -125,6 +135,9 @@ async function measure(film, definition, rle) {
   film.isMeasuring = false;
   Object.assign(film.result.lungs[definition], answer);
   if (film === screen.film) drawLungs();
+}
+
+function announceMeasures(film) {
   const { cardiothoracic_ratio: ratio } = lungsOf(film).measurements;
   announce(`Measured anew${ratio ? `; cardiothoracic ratio ${ratio.toFixed(2)}` : ""}.`);
 }

@@ -43,6 +43,11 @@ export function listenToKeys(actions, viewer, editing) {
     1: actions.native,
     i: actions.invert,
     m: actions.flip,
+    y: actions.accept,
+    n: actions.reject,
+    j: actions["next-review"],
+    c: actions.comment,
+    t: actions.table,
     w: () => viewer.move(0, 40),
     z: () => viewer.move(0, -40),
     a: () => viewer.move(40, 0),
@@ -54,6 +59,7 @@ export function listenToKeys(actions, viewer, editing) {
     o: actions.style,
     d: actions.definition,
     l: actions.lungs,
+    r: actions.ruler,
   };
   document.addEventListener("keydown", (event) => {
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -6,6 +6,7 @@ import * as panel from "./panel/panel.js";
 import { LOST, showProblem } from "./panel/problems.js";
 import { markSelected, showBadge, showTotals } from "./panel/strip.js";
 import { verdictText } from "./panel/verdict.js";
+import { Ruler } from "./view/ruler.js";
 import { Viewer } from "./view/viewer.js";
 import { keptView, viewOf } from "./view/views.js";
 import { offerWindows, showReadout } from "./view/readout.js";
@@ -18,6 +19,8 @@ export const screen = { film: null, view: null };
 export const style = { filled: true, fill: 0.22, isShown: true };
 
 export const viewer = new Viewer($("screen"), () => showReadout(viewer));
+
+export const ruler = new Ruler(viewer);
 
 let lastFocus = null; // the download button that had the focus before it was hidden
 
@@ -76,6 +79,7 @@ function draw(film, view, { isLost = false } = {}) {
 
 function drawView(view) {
   viewer.show(view);
+  ruler.clear(screen.film.result.spacing);
   offerWindows(view);
   drawLungs();
   viewer.draw(); // with the text, not a frame later
@@ -90,6 +94,7 @@ function clearView() {
   delete $("screen").dataset.shown;
   delete $("stage").dataset.size;
   viewer.clear();
+  ruler.clear(null);
   panel.clear();
 }
 
@@ -105,12 +110,20 @@ export function drawLungs() {
   panel.showResult(film.result, definition, veiled);
   $("veil").hidden = !veiled;
   $("edited").hidden = !film.edited[definition];
+  drawDecision(film);
   $("overlay").style.opacity = veiled || !style.isShown ? 0 : 1;
   disableSaves();
   const shows = veiled ? "without the outlines, which are refused" : "with its lungs";
   $("stage").setAttribute("aria-label", `${film.label} ${shows}`);
   $("stage").dataset.size = `${view.width} x ${view.height}`;
   $("screen").dataset.shown = `${film.label} ${definition}`;
+}
+
+/** Show the reviewer's decision and comment on the film on the screen. */
+export function drawDecision({ decision, comment }) {
+  $("accept").setAttribute("aria-pressed", String(decision === "accepted"));
+  $("reject").setAttribute("aria-pressed", String(decision === "rejected"));
+  if ($("comment").value !== comment) $("comment").value = comment;
 }
 
 function showWait(film, isWaiting) {

@@ -1,5 +1,6 @@
 // Sending films to the service, a few at a time.
 
+import { restoreEdits } from "./edit.js";
 import { films, lungsOf, verdictOf, withStatus } from "./films/film.js";
 import { announce } from "./panel/elements.js";
 import { textOf, titleOf } from "./panel/problems.js";
@@ -23,7 +24,10 @@ async function send(film, onChange) {
       onChange(film);
     });
     if (!films.includes(film)) return; // it was removed meanwhile
-    Object.assign(film, { result: { ...result, film: film.label }, masks, status: "done" });
+    Object.assign(film, { result: { ...result, film: film.label }, masks });
+    await restoreEdits(film);
+    if (!films.includes(film)) return;
+    film.status = "done";
     drawThumbnail(film, thumbnail);
     const found = verdictOf(film) === "refused" ? "" : "lungs found. ";
     announce(`${film.label}: ${found}${verdictText(lungsOf(film).quality)}`);
@@ -40,6 +44,7 @@ async function send(film, onChange) {
 
 function fail(film, problem) {
   film.status = "failed";
+  film.isMeasuring = false;
   film.problem = problem;
   writeOnThumbnail(film, "failed");
   announce(`${film.label}: ${titleOf(problem)}. ${textOf(problem)}`);

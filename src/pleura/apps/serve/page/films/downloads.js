@@ -2,7 +2,9 @@
 
 import { call } from "../worker/client.js";
 import { csv } from "./csv.js";
-import { definitionOf, lungsOf, requestOf, stemOf, withStatus } from "./film.js";
+import { reviewCsv } from "./review.js";
+import { definitionOf, lungsOf, requestOf, stemOf, verdictOf, withStatus } from "./film.js";
+import { zip } from "./zip.js";
 
 const EDITED = "edited by hand";
 
@@ -61,15 +63,63 @@ const SAVES = {
 
 const SAVES_OF_ALL = {
   "all-json": () => [json({ results: settled().map(resultJson) }), "results.json"],
+  review: () => [new Blob([reviewCsv()], { type: "text/csv" }), "review.csv"],
   "all-csv": () => [table(settled()), "results.csv"],
 };
 
 /** Save a result of a film, or a table of all films. Throws the problem. */
 export async function save(name, film) {
   const [content, ending] = name in SAVES ? await SAVES[name](film) : SAVES_OF_ALL[name]();
+  offer(content, name in SAVES ? `${stemOf(film).replaceAll("/", "_")}${ending}` : ending);
+}
+
+const IN_ZIP = ["mask", "overlay", "seg"];
+
+/** The report of all films, with the fields of the command line's run.json. */
+function runJson(selection, started) {
+  const done = selection.filter(({ status }) => status === "done");
+  const { version, weights_name: weights, weights_sha256, engine } = done[0].result.provenance;
+  const count = (verdict) => done.filter((film) => verdictOf(film) === verdict).length;
+  return json({
+    version, weights, weights_sha256, engine, definition: definitionOf(done[0]),
+    flip: done.every(({ flip }) => flip), shard: null, options: { made_by: "the page of pleura serve" }, status: "complete",
+    found: selection.length, done: done.length, failed: selection.length - done.length, skipped: 0,
+    review: count("review"), refused: count("refused"), left_out: {}, unreadable: {},
+    started: started.toISOString(), seconds: (Date.now() - started) / 1000,
+  });
+}
+
+/**
+ * Save the results of all films in one zip file. `onProgress` is called with the films that are ready and all of them;
+ * if it returns false, the work ends and nothing is saved. Returns the problems of files that could not be made.
+ */
+export async function saveZip(onProgress) {
+  const [started, selection, entries, problems] = [new Date(), settled(), [], []];
+  for (const [index, film] of selection.entries()) {
+    if (!onProgress(index, selection.length)) return problems;
+    if (film.status !== "done") continue;
+    for (const name of IN_ZIP.filter((name) => name !== "seg" || film.result.formats.includes("dicom-seg"))) {
+      try {
+        const [content, ending] = await SAVES[name](film);
+        entries.push({ name: `${stemOf(film)}${ending}`, content });
+      } catch (problem) {
+        problems.push(`${film.label} (${name}): ${problem.detail ?? problem}`);
+      }
+    }
+  }
+  for (const tableOfAll of Object.values(SAVES_OF_ALL)) {
+    const [content, name] = tableOfAll();
+    entries.push({ name, content });
+  }
+  entries.push({ name: "run.json", content: runJson(selection, started) });
+  if (onProgress(selection.length, selection.length)) offer(await zip(entries), "pleura.zip");
+  return problems;
+}
+
+function offer(content, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
-  link.download = name in SAVES ? `${stemOf(film).replaceAll("/", "_")}${ending}` : ending;
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

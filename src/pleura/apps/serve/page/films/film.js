@@ -6,7 +6,7 @@ let last = 0;
 export const films = [];
 
 /** The state of a film. `label` is its name, and no other film has it. */
-export function newFilm({ file, name, force = false, flip = false }) {
+export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {} }) {
   return {
     id: ++last, // of its result: a film that is sent again gets another one
     file,
@@ -21,6 +21,10 @@ export function newFilm({ file, name, force = false, flip = false }) {
     masks: null, // the PNG file of the mask, by definition
     problem: null, // the problem details of its error
     edited: {}, // by definition: whether its masks were edited by hand
+    edits, // by definition: the run lengths of masks that were edited by hand
+    decision, // of the reviewer: "accepted", "rejected", or "" for none
+    decidedAt, // the time of the decision
+    comment,
     isMeasuring: false, // whether edited masks are being measured
     revealed: false, // whether outlines and measurements of a refused film are shown
     saving: new Set(), // downloads under way
@@ -29,7 +33,8 @@ export function newFilm({ file, name, force = false, flip = false }) {
 
 /** Drop all that a film has of its earlier result, so that it can be sent again. */
 export function resetResult(film) {
-  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  Object.assign(film, { decision: "", decidedAt: "" }); // it was on the earlier result
   film.measuring = (film.measuring ?? 0) + 1; // measurements under way do not count
 }
 
@@ -47,8 +52,14 @@ function uniqueLabel(name) {
 
 export const withStatus = (...statuses) => films.filter((film) => statuses.includes(film.status));
 
-/** The label without its suffix, for the names of results. */
-export const stemOf = ({ label }) => label.replace(/\.[^./]*$/, "") || "film";
+const bareLabel = ({ label }) => label.replace(/\.[^./]*$/, "") || "film";
+
+/** The name of a film's results: its label without the suffix, or `a_png` where `a.png` and `a.jpg` are there. */
+export function stemOf(film) {
+  const stem = bareLabel(film);
+  const isUnique = !films.some((other) => other !== film && bareLabel(other).toLowerCase() === stem.toLowerCase());
+  return isUnique ? stem : film.label.replace(/\.([^./]*)$/, "_$1");
+}
 
 let definition = "field"; // the one that the user selected
 

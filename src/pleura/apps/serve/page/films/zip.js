@@ -1,4 +1,4 @@
-// Reading zip files.
+// Reading and writing zip files.
 
 const END = 0x06054b50; // signature of the end of the directory
 const ENTRY = 0x02014b50; // signature of an entry of the directory
@@ -67,4 +67,50 @@ async function unpacked(file, { isEncrypted, method, packed, at, name }) {
     throw new Error(`${name} in ${file.name} is damaged; make the zip file again`);
   });
   return new File([inflated], name);
+}
+
+// ---- writing
+
+const FILE_HEAD = 0x04034b50;
+const UTF8 = 0x0800; // names are in UTF-8
+const VERSION = 20;
+const DATE = 0x0021; // 1980-01-01, so that equal content gives equal files
+const MOST_ZIPPED = 0xffffffff; // bytes, without Zip64
+const MOST_ENTRIES = 0xffff;
+
+/** A zip file, not compressed, of { name, content } with Blobs as content. Throws an `Error`. */
+export async function zip(entries) {
+  const size = entries.reduce((sum, { content }) => sum + content.size + 1000, 0);
+  if (size > MOST_ZIPPED || entries.length > MOST_ENTRIES) throw new Error("the results have over 4 GB or 65,535 files; remove some films and save in parts");
+  const [files, directory] = [[], []];
+  let at = 0;
+  for (const { name, content } of entries) {
+    const encoded = new TextEncoder().encode(name);
+    const common = [...short(VERSION, UTF8, 0, 0, DATE), ...long(await checksum(content), content.size, content.size)];
+    const head = Uint8Array.from([...long(FILE_HEAD), ...common, ...short(encoded.length, 0)]);
+    const entry = [...long(ENTRY), ...short(VERSION), ...common, ...short(encoded.length, 0, 0, 0, 0), ...long(0, at)];
+    directory.push(Uint8Array.from(entry), encoded);
+    files.push(head, encoded, content);
+    at += head.length + encoded.length + content.size;
+  }
+  const directorySize = directory.reduce((sum, { length }) => sum + length, 0);
+  const end = Uint8Array.from([...long(END), ...short(0, 0, entries.length, entries.length), ...long(directorySize, at), ...short(0)]);
+  return new Blob([...files, ...directory, end], { type: "application/zip" });
+}
+
+/** Numbers as bytes, the lowest byte first: two bytes each, or four. */
+const short = (...values) => values.flatMap((value) => [value & 255, (value >>> 8) & 255]);
+const long = (...values) => values.flatMap((value) => [...short(value), ...short(value >>> 16)]);
+
+const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let rest = byte;
+  for (let bit = 0; bit < 8; bit++) rest = rest & 1 ? (rest >>> 1) ^ 0xedb88320 : rest >>> 1;
+  return rest;
+});
+
+/** The CRC-32 of a Blob. */
+async function checksum(blob) {
+  let rest = 0xffffffff;
+  for (const byte of new Uint8Array(await blob.arrayBuffer())) rest = (rest >>> 8) ^ TABLE[(rest ^ byte) & 255];
+  return (rest ^ 0xffffffff) >>> 0;
 }

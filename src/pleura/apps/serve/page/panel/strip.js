@@ -1,7 +1,9 @@
 // The strip of thumbnails: one for each film, with its name and verdict; and the totals of all.
 
 import { films, lungsOf, verdictOf, withStatus } from "../films/film.js";
+import { nextToReview } from "../films/review.js";
 import { $, text, wrap } from "./elements.js";
+import { drawTable } from "./table.js";
 import { badge } from "./verdict.js";
 
 const TAIL = 8; // letters at the end of a name that are always seen
@@ -46,6 +48,12 @@ export function showBadge(film) {
   film.tile.append(badge(lungsOf(film).quality));
 }
 
+/** Show the reviewer's decision on a thumbnail. */
+export function showDecision({ tile, decision }) {
+  tile.querySelector(".decision")?.remove();
+  if (decision) tile.append(text("span", decision, "decision"));
+}
+
 /** Mark the selected film, and scroll the strip to it. */
 export function markSelected(selected) {
   for (const film of films) film.tile.setAttribute("aria-current", String(film === selected));
@@ -59,8 +67,11 @@ export function showTotals(selected) {
   const done = withStatus("done");
   const verdicts = ["ok", "review", "refused"].map((verdict) => done.filter((film) => verdictOf(film) === verdict).length);
   const counts = [["OK", verdicts[0]], ["to review", verdicts[1]], ["refused", verdicts[2]],
-    ["failed", withStatus("failed").length], ["under way", withStatus("waiting", "working").length]];
+    ["failed", withStatus("failed").length], ["under way", withStatus("waiting", "working").length],
+    ...["accepted", "rejected"].map((name) => [name, films.filter(({ decision }) => decision === name).length])];
   $("totals").textContent = counts.filter(([, count]) => count).map(([name, count]) => `${count} ${name}`).join(" · ");
   $("retry-all").hidden = !withStatus("failed").length;
   $("downloads-all").hidden = !done.length || films.length < 2;
+  $("next-review").disabled = !nextToReview(selected);
+  drawTable(selected);
 }

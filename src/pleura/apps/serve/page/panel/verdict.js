@@ -15,6 +15,8 @@ const MIRRORED = ["heart_on_right", "sides_exchanged", "said_mirrored"];
 export const verdictText = ({ verdict, doubts, heart }) =>
   [VERDICTS[verdict].name, ...[...doubts, ...(heart?.doubts ?? [])].map((doubt) => doubt.text)].join(". ");
 
+export const verdictName = (verdict) => VERDICTS[verdict].name;
+
 /** The badge of a thumbnail: a sign, and a name for screen readers. */
 export function badge({ verdict }) {
   const sign = text("span", VERDICTS[verdict].sign);

@@ -6,10 +6,13 @@ export class Gestures {
     this.viewer = viewer;
     this.onHover = onHover; // called with a point of the screen, or null
     this.mode = "move"; // or "window"
-    this.pen = null; // draws instead of moving the film: { isOn, begin, moved, end }
+    this.pens = []; // each draws instead of moving the film while it is on: { isOn, begin, moved, end }
     this.pointers = new Map();
     this.listen();
   }
+
+  /** The pen that is on. */
+  get pen() { return this.pens.find((pen) => pen.isOn()); }
 
   listen() {
     const { screen, viewer } = this;
@@ -21,23 +24,24 @@ export class Gestures {
       if (event.target.closest("button")) return; // with the pointer captured, the button would get no click
       screen.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, this.pointOf(event));
-      this.isDrawing = Boolean(this.pen?.isOn()) && event.button === 0 && !event.shiftKey && this.pointers.size === 1;
+      if (this.isDrawing) this.pen?.end(); // a second finger zooms
+      this.isDrawing = Boolean(this.pen) && event.button === 0 && !event.shiftKey && this.pointers.size === 1;
       if (this.isDrawing) this.pen.begin(this.pointOf(event));
     });
     screen.addEventListener("pointermove", (event) => {
       this.onHover(this.pointOf(event));
-      if (this.pen?.isOn()) this.pen.moved(this.pointOf(event));
+      this.pen?.moved(this.pointOf(event));
       if (!this.isDrawing) this.drag(event);
     });
     screen.addEventListener("pointerleave", () => this.onHover(null));
     for (const end of ["pointerup", "pointercancel"]) {
       screen.addEventListener(end, (event) => {
         this.pointers.delete(event.pointerId);
-        if (this.isDrawing) this.pen.end();
+        if (this.isDrawing) this.pen?.end();
         this.isDrawing = false;
       });
     }
-    screen.addEventListener("dblclick", () => this.pen?.isOn() || viewer.reset());
+    screen.addEventListener("dblclick", () => this.pen || viewer.reset());
   }
 
   /** The point of an event on the screen, px. */

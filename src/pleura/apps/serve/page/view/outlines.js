@@ -72,7 +72,7 @@ export function drawBrush(context, { point, points, radius, name, isEraser }, li
   context.setLineDash([]);
 }
 
-function line(context, fromX, fromY, toX, toY) {
+export function line(context, fromX, fromY, toX, toY) {
   context.beginPath();
   context.moveTo(fromX, fromY);
   context.lineTo(toX, toY);

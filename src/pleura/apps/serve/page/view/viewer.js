@@ -2,6 +2,7 @@
 
 import { call } from "../worker/client.js";
 import { drawBars, drawBrush, drawLungs } from "./outlines.js";
+import { drawRuler } from "./ruler.js";
 
 const MAX_ZOOM = 32;
 const NEAREST = 3; // from this zoom on, single pixels of the film are seen
@@ -11,6 +12,8 @@ export class Viewer {
     this.screen = screen;
     this.film = screen.querySelector("#film");
     this.overlay = screen.querySelector("#overlay");
+    this.marks = screen.querySelector("#marks");
+    this.ruler = null; // its ends, points of the film, and its label
     this.onChange = onChange; // called after a change of zoom or window
     this.view = null;
     this.inverted = false;
@@ -36,7 +39,7 @@ export class Viewer {
     this.isRequesting = this.isStale = false;
     this.position = { x: 0, y: 0, scale: 1 };
     this.fitted = true;
-    for (const canvas of [this.film, this.overlay]) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    for (const canvas of [this.film, this.overlay, this.marks]) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   }
 
   /** Draw the lungs: paths by name, bars of the cardiothoracic widths or null, and the style. */
@@ -80,6 +83,18 @@ export class Viewer {
     this.position.y += dy;
     this.fitted = false;
     this.changed();
+  }
+
+  /** The point of the film, px with fractions, at a point of the screen. */
+  filmPoint({ x, y }) {
+    const { x: left, y: top, scale } = this.position;
+    return [(x - left) / scale, (y - top) / scale];
+  }
+
+  /** The point of the screen at a point of the film. */
+  screenPoint([x, y]) {
+    const { x: left, y: top, scale } = this.position;
+    return { x: left + scale * x, y: top + scale * y };
   }
 
   /** The film's pixel at a point of the screen, or null outside of the film. */
@@ -185,7 +200,7 @@ export class Viewer {
   draw() {
     const { clientWidth: w, clientHeight: h } = this.screen;
     const ratio = devicePixelRatio;
-    for (const canvas of [this.film, this.overlay]) {
+    for (const canvas of [this.film, this.overlay, this.marks]) {
       const [width, height] = [Math.round(w * ratio), Math.round(h * ratio)];
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
       const context = canvas.getContext("2d");
@@ -198,6 +213,7 @@ export class Viewer {
     this.film.dataset.position = `${x} ${y} ${scale}`;
     this.drawFilm(this.film.getContext("2d"));
     if (this.lungs) this.drawOverlay(this.overlay.getContext("2d"));
+    if (this.ruler) drawRuler(this.marks.getContext("2d"), this.ruler.ends.map((end) => this.screenPoint(end)), this.ruler.label);
   }
 
   drawFilm(context) {

@@ -69,7 +69,7 @@ export async function pictureOf(id, window, isSmall) {
 
 const edits = new Map(); // by film and definition
 
-/** Change the masks of a film by hand: `step` is `draw` with a stroke, `undo` or `redo`. Null if there is nothing to change. */
+/** Change the masks of a film by hand: `step` is `draw` with a stroke, `replace` with run lengths, `undo` or `redo`. Null if there is nothing to change. */
 export async function edit(id, definition, step, stroke) {
   const key = `${id} ${definition}`;
   if (!edits.has(key)) {

@@ -1,6 +1,6 @@
 // Editing masks by hand: strokes, undo and redo. Right and left stay disjoint.
 
-import { contours } from "./contours.js";
+import { contours, decode } from "./contours.js";
 
 const OTHER_LUNG = { right: "left", left: "right" };
 
@@ -28,6 +28,19 @@ export class Edit {
         if (!isEraser && OTHER_LUNG[name]) this.put(changes, OTHER_LUNG[name], i, 0);
       });
     });
+    this.done.push(changes);
+    this.undone = [];
+    return this.outlines();
+  }
+
+  /** Put other masks in place of these, from run lengths, as one step; null if they are the same. */
+  replace(rle) {
+    const changes = new Map(Object.keys(this.masks).map((name) => [name, []]));
+    for (const name of changes.keys()) {
+      const { pixels } = rle[name] ? this.wholeMask(decode(rle[name])) : { pixels: new Uint8Array(this.width * this.height) };
+      pixels.forEach((value, i) => this.put(changes, name, i, value));
+    }
+    if (![...changes.values()].some(({ length }) => length)) return null;
     this.done.push(changes);
     this.undone = [];
     return this.outlines();

@@ -8,6 +8,7 @@ const THUMBNAIL = { width: 184, height: 156 };
 /** Send a film. The page gets its result without masks and pictures, and a thumbnail. */
 async function segment(film) {
   const { values, ...result } = await service.segment(film, (progress) => postMessage({ progress, film: film.id }));
+  decoded.forget(film.id); // what an earlier try left
   decoded.keep(film.id, values, result.lungs);
   const masks = {};
   for (const [definition, lungs] of Object.entries(result.lungs)) {

@@ -1,0 +1,142 @@
+// The review of the films: decisions and comments, the order in which films are looked at, and the table review.csv.
+
+import { csv, parseCsv } from "./csv.js";
+import { definitionOf, films, isVeiled, lungsOf, verdictOf } from "./film.js";
+
+export const DECISIONS = { accepted: "accepted", rejected: "rejected" };
+
+// ---- decisions
+
+/** Set the decision on a film, `accepted`, `rejected` or "" for none. */
+export function decide(film, decision) {
+  film.decision = decision;
+  film.decidedAt = decision ? new Date().toISOString() : "";
+}
+
+// ---- order and filters
+
+const RANKS = { refused: 0, review: 1, ok: 2 };
+
+const measure = (name) => (film) => (isVeiled(film) ? null : lungsOf(film).measurements[name]);
+
+const isDone = (film) => film.status === "done";
+
+/** Columns of numbers: name, value of a film that is done, decimals. */
+export const MEASURES = {
+  dice: { name: "Estimated Dice", of: (film) => lungsOf(film).quality.estimated_dice, decimals: 2 },
+  area: { name: "Lungs, px", of: measure("lungs_area_px"), decimals: 0 },
+  cm2: { name: "Lungs, cm²", of: measure("lungs_area_cm2"), decimals: 1 },
+  sides: { name: "Right to left", of: measure("right_to_left_ratio"), decimals: 2 },
+  ratio: { name: "Cardiothoracic ratio", of: measure("cardiothoracic_ratio"), decimals: 2 },
+};
+
+/** The value of a film in a column of numbers; null where it has none. */
+export const valueOf = (film, name) => (isDone(film) ? (MEASURES[name].of(film) ?? null) : null);
+
+/** Whether the masks of the selected definition were edited by hand. */
+export const isEdited = (film) => isDone(film) && Boolean(film.edited[definitionOf(film)]);
+
+const KEYS = {
+  film: (film) => film.label,
+  verdict: (film) => (isDone(film) ? RANKS[verdictOf(film)] : 3),
+  edited: (film) => (isEdited(film) ? 0 : 1),
+  decision: (film) => film.decision || "z",
+  comment: (film) => film.comment || null,
+};
+
+/** What the table shows: the column by which it is sorted (null: as added), and the filters ("" or null for none). */
+export const queue = { sort: null, descending: false, verdict: "", decision: "", measure: "dice", from: null, to: null };
+
+/** Sort by a column; a second time the other way round, a third time as added. */
+export function sortBy(name) {
+  if (queue.sort !== name) Object.assign(queue, { sort: name, descending: false });
+  else if (!queue.descending) queue.descending = true;
+  else Object.assign(queue, { sort: null, descending: false });
+}
+
+/** All films in the order of the table; those without a value come last. */
+function sorted() {
+  const { sort, descending } = queue;
+  if (!sort) return [...films];
+  const keyOf = KEYS[sort] ?? ((film) => valueOf(film, sort));
+  const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
+  return films.map((film) => [film, keyOf(film)]).sort(([, a], [, b]) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    return descending ? compare(b, a) : compare(a, b);
+  }).map(([film]) => film);
+}
+
+function isShown(film) {
+  const { verdict, decision, from, to } = queue;
+  if (verdict && (isDone(film) ? verdictOf(film) : film.status) !== verdict) return false;
+  if (decision && (film.decision || "none") !== decision) return false;
+  if (from === null && to === null) return true;
+  const value = valueOf(film, queue.measure);
+  return value !== null && (from === null || value >= from) && (to === null || value <= to);
+}
+
+/** The films that the table shows, in its order. */
+export const shownFilms = () => sorted().filter(isShown);
+
+/** The films without a decision that the filters leave; without a filter by verdict, those that are not OK. */
+export const toReview = () =>
+  shownFilms().filter((film) => isDone(film) && !film.decision && (queue.verdict || verdictOf(film) !== "ok"));
+
+/** The next film to review after `film` in the order of the table, from its beginning again at the end; or null. */
+export function nextToReview(film) {
+  const waiting = toReview().filter((other) => other !== film);
+  const order = sorted();
+  const at = order.indexOf(film);
+  return waiting.find((other) => order.indexOf(other) > at) ?? waiting[0] ?? null;
+}
+
+// ---- the table review.csv
+
+/** The decisions on all films as CSV. */
+export function reviewCsv() {
+  return csv(films.map((film) => ({
+    film: film.label,
+    bytes: film.file.size,
+    status: film.status,
+    definition: isDone(film) ? definitionOf(film) : null,
+    verdict: isDone(film) ? verdictOf(film) : null,
+    estimated_dice: valueOf(film, "dice"),
+    decision: film.decision || null,
+    comment: film.comment || null,
+    edited: isDone(film) ? (isEdited(film) ? "yes" : "no") : null,
+    decided_at: film.decidedAt || null,
+  })));
+}
+
+const rowsRead = new Map(); // rows of tables that were read, by film
+
+const keyOf = ({ film, bytes }) => `${bytes} ${film}`;
+
+/** Read the rows of a table of decisions; null if the file is none. */
+export async function readReview(file) {
+  if (!/\.csv$/i.test(file.name) || file.size > 50_000_000) return null;
+  const rows = parseCsv(await file.text());
+  return rows.length && ["film", "bytes", "decision", "comment"].every((name) => name in rows[0]) ? rows : null;
+}
+
+/** Keep the rows for the films that they belong to, also for those that are added later. */
+export function keepRows(rows) {
+  for (const row of rows) rowsRead.set(keyOf(row), row);
+}
+
+/**
+ * Give a film the decision and the comment of its row; which of these it was: "none", "read", or "edited" where the
+ * decision was on edited masks that are not here, so that only the comment counts.
+ */
+export function useRow(film) {
+  const key = keyOf({ film: film.label, bytes: film.file.size });
+  const row = rowsRead.get(key);
+  if (!row) return "none";
+  rowsRead.delete(key);
+  film.comment = row.comment;
+  const wasEdited = row.edited === "yes";
+  if (wasEdited !== isEdited(film)) return wasEdited && row.decision ? "edited" : "read";
+  film.decision = DECISIONS[row.decision] ?? "";
+  film.decidedAt = film.decision && row.decided_at;
+  return "read";
+}
