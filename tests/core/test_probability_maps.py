@@ -118,7 +118,7 @@ def test_clean_up_gives_the_same_masks() -> None:
 
 
 def test_maps_share_no_memory(maps: ProbabilityMaps) -> None:
-    with pytest.raises(ValueError, match="made on demand"):
+    with pytest.raises(ValueError, match="share no memory"):
         np.array(maps, copy=False)
 
 

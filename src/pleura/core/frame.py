@@ -234,7 +234,7 @@ class ProbabilityMaps:
         return channels, height, width
 
     def mirror(self) -> ProbabilityMaps:
-        """The same maps mirrored left to right; twice is the same as not at all, bit by bit."""
+        """The same maps mirrored left to right; mirrored twice, they are exactly these maps."""
         return replace(self, mirrored=not self.mirrored)
 
     @property
@@ -267,7 +267,9 @@ class ProbabilityMaps:
     ) -> NDArray[np.float32]:
         """All channels at the film's size, an array of their own."""
         if copy is False:
-            raise ValueError("these maps are made on demand and share no memory: take a copy")
+            raise ValueError(
+                "these maps are computed when they are read and share no memory: take a copy"
+            )
         return self.astype(dtype or np.float32)
 
     def astype(self, dtype: DTypeLike) -> NDArray[Any]:

@@ -172,9 +172,9 @@ class Head(nn.Conv2d):
 def binomial(fold: int, radius: int) -> Tensor:
     """The filter for folded pixels, (fold**2, fold**2, K, K).
 
-    Entry [s, t, y, x] is the weight of pixel t of one cell for pixel s of another cell. The cell of
-    t lies y - K//2 rows lower and x - K//2 columns farther right; s and t count as in
-    `pixel_shuffle`.
+    A cell is a folded pixel: a square of fold x fold pixels of the image. Entry [s, t, y, x] is
+    the weight of pixel t of one cell for pixel s of another cell. The cell of t lies y - K//2 rows
+    lower and x - K//2 columns farther right; s and t count as in `pixel_shuffle`.
     """
     line = torch.tensor([math.comb(2 * radius, k) / 4**radius for k in range(2 * radius + 1)])
     reach = -(-radius // fold)

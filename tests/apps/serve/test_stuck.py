@@ -95,7 +95,7 @@ def test_a_counter_that_fails_does_not_end_the_networks_thread(engine: Any) -> N
         raise ZeroDivisionError
 
     service = Service(engine, Limits())
-    service.shared_engine._seen = fail
+    service.shared_engine._on_batch = fail
     side = engine.card.side
     with pytest.raises(ZeroDivisionError):
         service.shared_engine.predict(np.zeros((1, 1, side, side), np.float32))

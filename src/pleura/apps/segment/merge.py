@@ -15,7 +15,7 @@ import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import say
-from pleura.apps.segment.output_folder import Place
+from pleura.apps.segment.output_folder import OutputFolder
 from pleura.core.errors import UsageError
 from pleura.io.files.atomic import OWN_PREFIX, cannot_write, remove_partial_files
 from pleura.io.run.cells import name_in
@@ -64,7 +64,7 @@ def merge(
         shards = _complete_shards(out, stack)
         report = _merged_report([_read_report(out, shard) for shard in shards])
         counts = _merge_tables(out, shards)
-        place = Place(out=out, formats=tuple(report.options.get("formats", ())))
+        place = OutputFolder(out=out, formats=tuple(report.options.get("formats", ())))
         place.finish(_rows(out), version=report.version)
         remove_partial_files(out)
         write_run(out, report)

@@ -22,7 +22,7 @@ from pleura.apps.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pleura.apps.segment.output_folder import Place
+    from pleura.apps.segment.output_folder import OutputFolder
     from pleura.runtime.segmenter import Segmenter
 
 __all__ = ["ComputeOptions", "MessageOptions", "OutputOptions"]
@@ -84,15 +84,15 @@ class OutputOptions:
         ),
     ] = None
 
-    def place(self) -> Place:
+    def place(self) -> OutputFolder:
         """The folder with the formats of all options; `UsageError` for an unknown format."""
-        from pleura.apps.segment.output_folder import Place
+        from pleura.apps.segment.output_folder import OutputFolder
         from pleura.io.outputs import check_formats
         from pleura.io.run.shard import Shard
 
         names = names_in(self.formats) if self.formats else ["mask"]
         names += [name for name in ("overlay", "split") if getattr(self, name)]
-        return Place(
+        return OutputFolder(
             out=self.out,
             formats=check_formats(names),
             resume=self.resume,

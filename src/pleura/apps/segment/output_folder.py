@@ -25,14 +25,14 @@ from pleura.io.run.row import DONE, Row, done_row
 from pleura.io.run.shard import Shard, shards_in
 from pleura.io.run.table import RESULTS, read_rows
 
-__all__ = ["Place"]
+__all__ = ["OutputFolder"]
 
 _START_S = 10.0
-"""How long the start of a shard may wait for those of others, s."""
+"""How long a shard that starts may wait for other shards that start, s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class OutputFolder:
     """An output folder, the formats written to it, and what becomes of the files in it."""
 
     out: Path
@@ -74,7 +74,7 @@ class Place:
             yield locked
 
     def leave_out(self, inputs: Sequence[str]) -> Path | None:
-        """The folder in which to look for no films: this one, unless films are given in it.
+        """The folder that the search for films skips: this one; None if an input lies in it.
 
         Raises:
             UsageError: this folder is one of the inputs, so that masks would mix with films.
@@ -165,7 +165,7 @@ class Place:
         """Write a film's files; its row, without the seconds.
 
         Raises:
-            FilmError: a file of this film cannot be written: its name is too long, for one.
+            FilmError: a file of this film cannot be written; for example, its name is too long.
             OutputError: no file can be written here any more.
         """
         stem = self.out / file.relative
@@ -182,7 +182,7 @@ class Place:
         return replace(row, uid=film.uid) if self.uid else row
 
     def finish(self, rows: Iterable[Row], *, version: str) -> None:
-        """Write the files that hold all films of a run, whose rows are sorted: with COCO, one.
+        """Write the files that hold all films of a run: coco.json. `rows` are sorted by film.
 
         Raises:
             OutputError: it cannot be written.
@@ -213,7 +213,7 @@ class Place:
             return False
         formats = self.formats if row.lungs_area_px else _without_crop(self.formats)
         paths = output_paths(self.out / film.relative, formats)
-        return all(os.path.isfile(path) for path in paths)  # noqa: PTH113 - no error where it is odd
+        return all(os.path.isfile(path) for path in paths)  # noqa: PTH113 - Path.is_file raises
 
     def _check_no_shards(self) -> None:
         if shards_in(self.out):
@@ -284,7 +284,7 @@ class Place:
 
 
 def _image_name(row: Row) -> str:
-    """The file name of a film, in its folder as the output mirrors it."""
+    """The file name of a film, with its folders below the output folder."""
     return (PurePath(row.film).parent / PurePath(row.path).name).as_posix()
 
 

@@ -14,14 +14,14 @@ import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import FilmProgress, Interrupt, say
-from pleura.apps.segment.output_folder import Place
+from pleura.apps.segment.output_folder import OutputFolder
 from pleura.apps.segment.pipeline import Failed, Loaded, Pipeline
 from pleura.core.errors import OutputError
 from pleura.io.film import ReadOptions
 from pleura.io.read import prepare_for
 from pleura.io.run.cells import printable
+from pleura.io.run.crash_journal import Journal
 from pleura.io.run.find import FilmFile, Search, find_films
-from pleura.io.run.journal import Journal
 from pleura.io.run.left_out import LeftOut
 from pleura.io.run.report import Run, write_run
 from pleura.io.run.row import DONE, FAILED, Row, doubt_sentences, failed_row
@@ -38,7 +38,7 @@ COMPLETE, INTERRUPTED = "complete", "interrupted"
 class Task:
     """The options of a run; its films are given apart."""
 
-    place: Place
+    place: OutputFolder
     jobs: int
     """Threads that read, and as many that write."""
 

@@ -19,20 +19,21 @@ from pleura.core.types import Box
 __all__ = ["Trimmed", "heart_width", "trim_heart"]
 
 THIN = 0.06
-"""Half the width of the thinnest part that is kept, over the heart's size, which is the root of its
-area. The size is about 0.4 of the chest's width, so parts thinner than 5 % of that width are cut
-off."""
+"""Half the width of the thinnest part that is kept, over the heart's size, which is the square root
+of its area. The size is about 0.4 of the chest's width, so parts thinner than 5 % of that width are
+cut off."""
 
 STUB = 0.5
 """The length of a thin part that is kept, in multiples of `THIN`, so that corners of the heart do
-not move: a disc inside a right angle stays 0.41 radii away from its tip."""
+not move. A disc in a right-angled corner leaves a gap of 0.41 radii to the corner point."""
 
 NOTCH = 0.08
 """The smallest depth of a notch between heart and diaphragm, over the heart's size."""
 
 NOTCH_FROM = (0.5, 0.6)
-"""The share of the heart's height below which notches count, on the patient's right and left.
-Above, the great vessels and the left atrium make other notches."""
+"""The share of the heart's height, counted from the top, below which notches count, on the right
+and the left side of the patient. Above, the great vessels and the left atrium make other
+notches."""
 
 SMOOTH = 0.012
 """The standard deviation of the smoothing, over the heart's size."""
@@ -57,10 +58,10 @@ class Trimmed:
 def trim_heart(heart: Probabilities, threshold: float, pixel: tuple[float, float]) -> Trimmed:
     """Trim the largest piece of `heart`, (S, S), at `threshold`; other pieces stay.
 
-    `pixel` is the height and the width of a pixel of the square, in any one unit. Three steps:
+    `pixel` is the height and the width of a pixel of the square, in the same unit. Three steps:
 
     - Parts thinner than twice `THIN` are cut off except for a stub (a morphological opening).
-    - Below a notch in the outline, all that reaches farther to that side than the notch is cut off.
+    - Below a notch in the outline, pixels that lie farther out than the notch are cut off.
     - The map is smoothed, which smooths the outline too.
     """
     piece = _largest_piece(heart >= threshold, pixel)

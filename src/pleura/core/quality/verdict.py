@@ -69,12 +69,12 @@ UNEQUAL = 2.5
 
 HEART_ON_RIGHT = -0.02
 """The smallest usual `Features.heart_side`. Of a third of the training films, 0 to 1.6 % of the
-films of adults and 4.5 % of those of children have a smaller value; mirrored, 93 to 98 % and 84 %
-have."""
+films of adults and 4.5 % of those of children have a smaller value. If the films are mirrored,
+93 to 98 % of those of adults and 84 % of those of children have."""
 
 RATIO_SPREAD = 0.15
 """The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures
-on training films how many keep their ratio, and how well two networks agree on it."""
+on training films for how many the ratio is given, and how well two networks agree on it."""
 
 
 def judge(

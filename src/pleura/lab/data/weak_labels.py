@@ -2,8 +2,8 @@
 
 A mask by the definition `whole` does not show the border of the lung field. But a field never
 reaches beyond the whole lung, and both have the same border towards the ribs. Far from both lungs
-there is no lung. The heart lies between the lungs, where some heights always belong to it and
-others never do. Such certain pixels are used for training, and all others stay unknown. Without
+there is no lung. Between the lungs, all pixels of some rows are heart, and no pixel of others is.
+Such certain pixels are used for training, and all others stay unknown. Without
 them a network learns nothing about the other definition on the films of a hospital whose masks are
 all by one definition.
 """
@@ -27,19 +27,19 @@ UNKNOWN = 2
 
 BORDER_SHARE = 0.01
 """The width of the border of a mask that counts as unknown, as a share of the side. Masks by
-different readers differ so much."""
+different readers differ by about this much."""
 
 FAR_SHARE = 0.12
 """The distance from every labelled lung, as a share of the side, from which there is no lung. At
-that distance there is no heart either, outside the box of both lungs."""
+that distance there is no heart either, except in the bounding box of both lungs."""
 
 NO_HEART_ABOVE = 0.33
-"""The share of the height that both lungs have, counted from the top, above which there is no heart
+"""The share of the rows that both lungs have, counted from the top, above which there is no heart
 between them. This holds for the 124 training films of JSRT, which have heart masks."""
 
 ALL_HEART_ROWS = {"field": (0.68, 0.77), "whole": (0.62, 0.70)}
-"""The first and the last row, in shares of the height that both lungs have, between which all
-pixels between the lungs are heart. On the same films 99 % of these pixels are heart, for fields.
+"""The first and the last row, in shares of the rows that both lungs have, between which all pixels
+between the lungs are heart. On the same films, with masks of the field, 99 % of these pixels are.
 Whole lungs reach lower, behind the diaphragm."""
 
 SIDES = ("right", "left")
@@ -54,8 +54,9 @@ the ribs. Heart and mediastinum lie on the inner side. On the training films of 
 children, a network finds field in 99 % of these pixels; the rest is opaque lung."""
 
 LOWEST_HEART_TOP = 0.6
-"""The lowest usual top of a heart in SCR's masks, as a share of the height that both lungs have. On
-the 124 training films of JSRT the tops lie between 0.38 and 0.66, and 19 of 20 lie above 0.61."""
+"""The lowest usual top of a heart in SCR's masks of JSRT, in shares of the rows that both lungs
+have, counted from the top. On the 124 training films the tops lie at 0.38 to 0.66, and 19 of 20 at
+less than 0.61."""
 
 GAP_ROWS = (0.6, 0.8)
 """The first and the last row in which the gap between the lungs is measured, in shares of the

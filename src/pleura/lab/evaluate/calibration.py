@@ -151,7 +151,7 @@ def reliability(predicted: Floats, labels: Truths) -> dict[str, Any]:
     `ece`: mean over pixels of |share labelled - mean probability| of each pixel's bin. `mean_gap`:
     the same mean over bins, so that the few uncertain pixels along the outline count as much as the
     many certain ones. `brier`: mean of (probability - label)^2. In the curve `said` is the mean
-    probability of a bin, and `true` the share of labelled pixels.
+    probability of a bin, and `true` the share of its pixels that lie in the label mask.
     """
     bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)

@@ -107,7 +107,7 @@ class Learner(L.LightningModule):
         """Log the mean Dice over channels and films, which selects the best checkpoint."""
         scores = torch.cat(self.validation)
         self.validation.clear()
-        # Over the films of all processes: those of one process may not label some channel.
+        # The films of all processes together: one process may have no film that labels a channel.
         gathered = self.all_gather(scores)
         assert isinstance(gathered, Tensor)
         scores = gathered.reshape(-1, scores.shape[-1])
@@ -145,27 +145,27 @@ gradient."""
 
 
 def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over labelled channels, of the mean over their films, of cross-entropy + (1 - Dice).
+    """Cross-entropy + (1 - Dice): the mean over the films of each channel, then over the channels.
 
     All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where the label is unknown.
     Channels have equal weight, as in the validation score: a heart that is labelled on one of four
     films counts as much as the lungs of all four. Without any label the loss and its gradient are
     zero. If no labelled pixel belongs to the structure, the Dice is left out. Its gradient for the
-    last false pixels would be thousands of times larger than that for a true pixel, and the network
-    would learn to predict nothing.
+    few remaining false positive pixels would be thousands of times larger than that for a true
+    pixel, and the network would learn to predict nothing.
     """
     area = weight.sum(dim=(2, 3))  # (N, C)
     known = (area > 0).float()
     losses = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
     entropy = losses.sum(dim=(2, 3)) / area.clamp(min=1)
-    likely = torch.sigmoid(logits) * weight
+    probabilities = torch.sigmoid(logits) * weight
     truth = target * weight
-    overlap = (likely * truth).sum(dim=(2, 3))
-    total = likely.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    overlap = (probabilities * truth).sum(dim=(2, 3))
+    total = probabilities.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
     present = (truth.sum(dim=(2, 3)) > 0).float()
-    missed = (1 - (2 * overlap + SMOOTH) / (total + SMOOTH)) * present
+    dice_loss = (1 - (2 * overlap + SMOOTH) / (total + SMOOTH)) * present
     films = known.sum(dim=0)  # (C,)
-    per_channel = ((entropy + missed) * known).sum(dim=0) / films.clamp(min=1)
+    per_channel = ((entropy + dice_loss) * known).sum(dim=0) / films.clamp(min=1)
     return per_channel.sum() / (films > 0).sum().clamp(min=1)
 
 

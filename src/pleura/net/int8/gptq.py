@@ -18,7 +18,7 @@ from pleura.net.int8.graph import SPATIAL_AXES, Graph, Values, values_of
 
 __all__ = ["round_rows", "round_weights"]
 
-# Why our own: packages with GPTQ round the matrices of language models, and no convolutions.
+# Why no package: those with GPTQ support the linear layers of language models, not convolutions.
 
 POSITIONS = 256
 """The number of positions of each film at which the input of a convolution is sampled."""

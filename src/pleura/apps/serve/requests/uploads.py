@@ -119,6 +119,7 @@ async def _in_time(
         return task.result()
     finally:
         task.cancel()
+        del task  # an error of the task refers to this frame: without it, there is no cycle
 
 
 async def _form_uploads(

@@ -44,7 +44,7 @@ CREATE TEMP TABLE waits (
     PRIMARY KEY (number, destination)
 )"""
 """When rejected results may be sent again, or storage commitment asked for again, by the monotonic
-clock. It ends with the process; it does not hold for a delivery that was changed meanwhile."""
+clock. The table is temporary. An entry is ignored once its delivery has changed."""
 
 _COMMITTED = "committed"
 _DELIVERY = "d.number, d.attempts, d.stored, d.result_set, d.commitment"
@@ -203,7 +203,7 @@ class Queue:
     def mark_delivered(self, film: PendingDelivery, destination: str) -> tuple[bool, str | None]:
         """A destination has all results of a film.
 
-        Returns whether no destination lacks them any more, and the film's file if it is not needed.
+        Returns whether all destinations have them now, and the film's file if it is not needed.
         """
         with self.change() as base:
             number = film.number

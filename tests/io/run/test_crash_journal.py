@@ -8,12 +8,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pleura.io.run.journal import JOURNAL, Journal
+from pleura.io.run.crash_journal import JOURNAL, Journal
 
 READS_TWO = """
 import os, signal, sys
 from pathlib import Path
-from pleura.io.run.journal import Journal
+from pleura.io.run.crash_journal import Journal
 with Journal(Path(sys.argv[1])) as journal:
     with journal.reading("finished"):
         pass
