@@ -10,7 +10,11 @@ const opened = new Promise((resolve) => {
     if (!database.objectStoreNames.contains(STORE)) database.createObjectStore(STORE, { autoIncrement: true });
     database.createObjectStore(STATES);
   };
-  request.onsuccess = () => resolve(request.result);
+  request.onsuccess = () => {
+    request.result.onversionchange = () => request.result.close(); // a page of a later version opens it
+    resolve(request.result);
+  };
+  request.onblocked = () => resolve(null); // an open page of an earlier version holds it
   request.onerror = () => resolve(null); // in a private window, for one: the page works without
 });
 
