@@ -90,7 +90,7 @@ def _attribute_docs(kind: type) -> dict[str, str]:
 def _kind(annotation: Any) -> str:
     text = str(annotation).replace("|", "or")
     if text.startswith("Literal["):
-        return " or ".join(f"`{each}`" for each in ast.literal_eval(text[7:]))
+        return " or ".join(f"`{value}`" for value in ast.literal_eval(text[7:]))
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     if text.startswith("tuple["):
         return f"list of {names[text[6:].split(',')[0]]}s".replace("texts", "names")

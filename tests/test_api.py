@@ -53,19 +53,19 @@ def test_path_bytes_and_array_give_the_same(tmp_path: Path, weights: bytes) -> N
     path = tmp_path / "film.png"
     path.write_bytes(png(film()))
     sources = [path, str(path), path.read_bytes(), film(), film().astype(np.float64) / 255]
-    found = [pleura.segment(each, weights=weights) for each in sources]
-    for each in found:
-        assert each.measurements.right_area_px == 128 * 32 - 4
-        np.testing.assert_array_equal(each.mask, found[0].mask)
-        assert each.mask.shape == (256, 128)
+    results = [pleura.segment(source, weights=weights) for source in sources]
+    for result in results:
+        assert result.measurements.right_area_px == 128 * 32 - 4
+        np.testing.assert_array_equal(result.mask, results[0].mask)
+        assert result.mask.shape == (256, 128)
 
 
 def test_a_result_is_the_cores_noun_and_more(weights: bytes) -> None:
-    found = pleura.segment(film(), weights=weights)
-    assert isinstance(found, pleura.Segmentation)
-    assert isinstance(found, types.Segmentation)
-    assert found.probabilities.shape == (1, 256, 128)
-    assert repr(found) == (
+    result = pleura.segment(film(), weights=weights)
+    assert isinstance(result, pleura.Segmentation)
+    assert isinstance(result, types.Segmentation)
+    assert result.probabilities.shape == (1, 256, 128)
+    assert repr(result) == (
         "<Segmentation of a film of 256 x 128 pixels: right lung 4,092 px, left lung 4,092 px>"
     )
 
@@ -76,37 +76,42 @@ def test_a_segmenter_gives_the_same_class_as_segment(tmp_path: Path, weights: by
     radiograph = pleura.read_radiograph(png(film()))
     by_call, (by_batch,) = segmenter(radiograph), segmenter.segment([radiograph])
     expected = pleura.segment(png(film()), engine=engine)
-    for found in (by_call, by_batch):
-        assert type(found) is type(expected) is pleura.Segmentation
-        np.testing.assert_array_equal(found.mask, expected.mask)
-        assert found.to_dict() == expected.to_dict()
-        assert found.overlay().tobytes() == expected.overlay().tobytes()
-        assert found.save(tmp_path / "film") == [tmp_path / "film_mask.png"]
+    for result in (by_call, by_batch):
+        assert type(result) is type(expected) is pleura.Segmentation
+        np.testing.assert_array_equal(result.mask, expected.mask)
+        assert result.to_dict() == expected.to_dict()
+        assert result.overlay().tobytes() == expected.overlay().tobytes()
+        assert result.save(tmp_path / "film") == [tmp_path / "film_mask.png"]
 
 
 def test_to_dict_goes_through_json(weights: bytes) -> None:
-    found = pleura.segment(film(), weights=weights, spacing=(0.5, 0.25))
-    told = json.loads(json.dumps(found.to_dict()))
-    assert (told["height"], told["width"]) == (256, 128)
-    assert told["spacing"] == {"row_mm": 0.5, "col_mm": 0.25, "source": "user"}
-    assert told["quality"]["verdict"] == found.quality.verdict
-    assert [each["code"] for each in told["quality"]["doubts"]] == [
-        each.code for each in found.quality.doubts
+    result = pleura.segment(film(), weights=weights, spacing=(0.5, 0.25))
+    record = json.loads(json.dumps(result.to_dict()))
+    assert (record["height"], record["width"]) == (256, 128)
+    assert record["spacing"] == {"row_mm": 0.5, "col_mm": 0.25, "source": "user"}
+    assert record["quality"]["verdict"] == result.quality.verdict
+    assert [doubt["code"] for doubt in record["quality"]["doubts"]] == [
+        doubt.code for doubt in result.quality.doubts
     ]
-    assert told["measurements"]["right_area_px"] == 4092
-    assert told["measurements"]["right_box"] == {"top": 64, "left": 16, "bottom": 192, "right": 48}
-    assert told["measurements"]["cardiothoracic_ratio"] is None
-    assert told["provenance"]["weights_name"] == "dark"
-    assert told["notes"] == list(found.notes)
+    assert record["measurements"]["right_area_px"] == 4092
+    assert record["measurements"]["right_box"] == {
+        "top": 64,
+        "left": 16,
+        "bottom": 192,
+        "right": 48,
+    }
+    assert record["measurements"]["cardiothoracic_ratio"] is None
+    assert record["provenance"]["weights_name"] == "dark"
+    assert record["notes"] == list(result.notes)
 
 
 def test_overlay(weights: bytes) -> None:
-    found = pleura.segment(film(), weights=weights)
-    picture = found.overlay(legend=False)
+    result = pleura.segment(film(), weights=weights)
+    picture = result.overlay(legend=False)
     assert (picture.mode, picture.size) == ("RGB", (128, 256))
     assert picture.getpixel((16, 100)) == (0x00, 0x72, 0xB2)  # the patient's right lung
     assert picture.getpixel((80, 100)) == (0xD5, 0x5E, 0x00)
-    explained = found.overlay()
+    explained = result.overlay()
     assert explained.width == 128
     assert explained.height > 256
     np.testing.assert_array_equal(np.asarray(explained)[:256], np.asarray(picture))
@@ -120,35 +125,35 @@ def test_a_notebook_shows_the_overlay_smaller(weights: bytes) -> None:
 
 
 def test_save(tmp_path: Path, weights: bytes) -> None:
-    found = pleura.segment(film(), weights=weights)
-    written = found.save(tmp_path / "out" / "film", formats=["mask", "overlay"])
-    assert sorted(each.name for each in written) == ["film_mask.png", "film_overlay.png"]
+    result = pleura.segment(film(), weights=weights)
+    written = result.save(tmp_path / "out" / "film", formats=["mask", "overlay"])
+    assert sorted(path.name for path in written) == ["film_mask.png", "film_overlay.png"]
     with Image.open(tmp_path / "out" / "film_mask.png") as mask:
-        np.testing.assert_array_equal(np.asarray(mask), np.where(found.mask, 255, 0))
+        np.testing.assert_array_equal(np.asarray(mask), np.where(result.mask, 255, 0))
     with Image.open(tmp_path / "out" / "film_overlay.png") as overlay:
-        np.testing.assert_array_equal(np.asarray(overlay), np.asarray(found.overlay()))
+        np.testing.assert_array_equal(np.asarray(overlay), np.asarray(result.overlay()))
 
 
 def test_save_writes_the_mask_unless_told_otherwise(tmp_path: Path, weights: bytes) -> None:
     pleura.segment(film(), weights=weights).save(str(tmp_path / "film"))
-    assert [each.name for each in tmp_path.iterdir()] == ["film_mask.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["film_mask.png"]
 
 
 @pytest.mark.parametrize(
-    ("stem", "said"), [("", "folder"), ("new/", "folder"), ("a.PNG", "suffix")]
+    ("stem", "message"), [("", "folder"), ("new/", "folder"), ("a.PNG", "suffix")]
 )
-def test_save_wants_a_stem(tmp_path: Path, weights: bytes, stem: str, said: str) -> None:
-    found = pleura.segment(film(), weights=weights)
-    with pytest.raises(pleura.UsageError, match=said):
-        found.save(f"{tmp_path}/{stem}")
+def test_save_wants_a_stem(tmp_path: Path, weights: bytes, stem: str, message: str) -> None:
+    result = pleura.segment(film(), weights=weights)
+    with pytest.raises(pleura.UsageError, match=message):
+        result.save(f"{tmp_path}/{stem}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_spacing_from_the_caller(weights: bytes) -> None:
     # A pixel of 0.5 mm x 0.25 mm is 0.125 mm2.
-    found = pleura.segment(film(), weights=weights, spacing=(0.5, 0.25))
-    assert found.measurements.right_area_cm2 == pytest.approx(4092 * 0.125 / 100)
-    assert found.measurements.spacing_source == "user"
+    result = pleura.segment(film(), weights=weights, spacing=(0.5, 0.25))
+    assert result.measurements.right_area_cm2 == pytest.approx(4092 * 0.125 / 100)
+    assert result.measurements.spacing_source == "user"
     same = pleura.segment(film(), weights=weights, spacing=pleura.Spacing(0.5, 0.25, "ruler"))
     assert same.measurements.spacing_source == "ruler"
 
@@ -156,10 +161,10 @@ def test_spacing_from_the_caller(weights: bytes) -> None:
 def test_spacing_of_the_file_gives_way_with_a_note(weights: bytes) -> None:
     from pleura.api import _respaced
 
-    said = pleura.Radiograph(
+    radiograph = pleura.Radiograph(
         film().astype(np.float32), spacing=pleura.Spacing(1, 2, "PixelSpacing")
     )
-    changed = _respaced(said, (0.5, 0.5))
+    changed = _respaced(radiograph, (0.5, 0.5))
     assert changed.spacing == pleura.Spacing(0.5, 0.5, "user")
     assert changed.notes == (
         "the spacing given, 0.5 x 0.5 mm, took the place of the file's, 1 x 2 mm (PixelSpacing)",
@@ -241,9 +246,9 @@ def test_the_network_is_loaded_once(weights: bytes, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_shipped_weights_are_the_default() -> None:
-    found = pleura.segment(film(512, 512))
-    assert found.provenance.definition == "field"
-    assert found.provenance.weights_name != "dark"
+    result = pleura.segment(film(512, 512))
+    assert result.provenance.definition == "field"
+    assert result.provenance.weights_name != "dark"
 
 
 # The names

@@ -67,9 +67,9 @@ class Block:
 def blocks(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    for found in FENCE.finditer(text):
-        line = text.count("\n", 0, found.start("code"))
-        yield Block(found["kind"], found["code"], found["mark"] or "", line)
+    for match in FENCE.finditer(text):
+        line = text.count("\n", 0, match.start("code"))
+        yield Block(match["kind"], match["code"], match["mark"] or "", line)
 
 
 def page_id(page: Path) -> str:
@@ -139,8 +139,8 @@ def test_the_code_of_a_page_runs(page: Path, desk: Path, tmp_path: Path) -> None
             write_tiny(block.code, folder / block.file)
         elif block.is_run:
             done = run(block, folder)
-            told = f"{page_id(page)}:{block.line}\n{block.code}\n{done.stdout}\n{done.stderr}"
-            assert done.returncode == 0, told
+            transcript = f"{page_id(page)}:{block.line}\n{block.code}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, transcript
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -165,7 +165,7 @@ class TestEveryPage:
 
     def test_links_lead_somewhere(self, page: Path) -> None:
         links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
-        assert [each for each in links if not (page.parent / each).exists()] == []
+        assert [link for link in links if not (page.parent / link).exists()] == []
 
     def test_every_command_it_names_exists(self, page: Path) -> None:
         known = commands()
@@ -201,17 +201,19 @@ def test_generated_pages_are_fresh(page: str) -> None:
 def test_exit_codes_are_all_told() -> None:
     from pleura.apps.cli.exit_codes import Exit
 
-    told = re.findall(
+    codes = re.findall(
         r"^\| `(\d+)` \|", (CHECKOUT / "docs/reference/exit-codes.md").read_text(), re.M
     )
-    assert {int(code) for code in told} == {int(each) for each in Exit} | {4}
+    assert {int(code) for code in codes} == {int(code) for code in Exit} | {4}
 
 
 def test_all_layouts_are_documented() -> None:
     from pleura.lab.data.layouts import LAYOUTS
 
-    told = re.findall(r"^## `([\w-]+)`", (CHECKOUT / "docs/reference/layouts.md").read_text(), re.M)
-    assert sorted(told) == sorted(each.name for each in LAYOUTS)
+    headings = re.findall(
+        r"^## `([\w-]+)`", (CHECKOUT / "docs/reference/layouts.md").read_text(), re.M
+    )
+    assert sorted(headings) == sorted(layout.name for layout in LAYOUTS)
 
 
 def test_the_map_of_the_code_names_what_exists() -> None:
@@ -236,14 +238,14 @@ def test_all_outputs_are_documented() -> None:
 
     page = (CHECKOUT / "docs/reference/outputs.md").read_text()
     files, rows, run = re.split(r"^## `(?:results.csv|run.json)`$", page, flags=re.M)
-    for name, each in FORMATS.items():
-        endings = ", ".join(f"`{ending}`" for ending in each.endings)
+    for name, format_ in FORMATS.items():
+        endings = ", ".join(f"`{ending}`" for ending in format_.endings)
         assert f"| `{name}` | {endings} |" in files
-    assert told_keys(rows) == set(COLUMNS)
-    assert told_keys(run) == {each.name for each in fields(Run)}
+    assert documented_keys(rows) == set(COLUMNS)
+    assert documented_keys(run) == {option.name for option in fields(Run)}
 
 
-def told_keys(text: str) -> set[str]:
+def documented_keys(text: str) -> set[str]:
     """What the first column of a page's table names."""
     cells = re.findall(r"^\| (`[^|]+) \|", text, re.M)
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
@@ -261,8 +263,8 @@ def test_all_dependencies_are_documented() -> None:
     wanted = {"base": project["dependencies"], **project["optional-dependencies"]}
     page = (CHECKOUT / "docs/explanation/licences.md").read_text()
     extras = "|".join(wanted)
-    told = set(re.findall(rf"^\| ([\w-]+) \| [^|]+ \| ({extras}) \|$", page, re.M))
-    assert told == {
+    listed = set(re.findall(rf"^\| ([\w-]+) \| [^|]+ \| ({extras}) \|$", page, re.M))
+    assert listed == {
         (re.match(r"[\w.-]+", line)[0], extra)  # type: ignore[index]
         for extra, lines in wanted.items()
         for line in lines
@@ -273,7 +275,7 @@ def test_the_changelog_heads_with_this_version() -> None:
     import pleura
 
     versions = re.findall(r"^## \[([^\]]+)\]", (CHECKOUT / "CHANGELOG.md").read_text(), re.M)
-    assert next(each for each in versions if each != "Unreleased") == pleura.__version__
+    assert next(version for version in versions if version != "Unreleased") == pleura.__version__
 
 
 def test_a_block_that_fails_is_seen(tmp_path: Path) -> None:

@@ -38,12 +38,12 @@ def film_of(root: Path, name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(films_root: Path) -> dict[str, Segmentation]:
+def results(films_root: Path) -> dict[str, Segmentation]:
     return {name: pleura.segment(film_of(films_root, name)) for name in (SURE, UNSURE)}
 
 
-def test_python_gives_a_sure_ratio_and_no_doubtful_one(found: dict[str, Segmentation]) -> None:
-    sure, unsure = found[SURE], found[UNSURE]
+def test_python_gives_a_sure_ratio_and_no_doubtful_one(results: dict[str, Segmentation]) -> None:
+    sure, unsure = results[SURE], results[UNSURE]
     assert sure.quality.heart is not None
     assert (sure.quality.heart.verdict, sure.quality.heart.doubts) == ("ok", ())
     assert 0.3 < (sure.measurements.cardiothoracic_ratio or 0) < 0.7
@@ -60,20 +60,20 @@ def test_the_command_line_and_its_table(
     films = [str(film_of(films_root, name)) for name in (SURE, UNSURE, REFUSED)]
     out = tmp_path / "out"
     assert main(["segment", *films, "-o", str(out), "--json", "-q"]) == 0
-    told = {row["film"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    records = {row["film"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     with (out / "results.csv").open(newline="") as file:
         table = {row["film"]: row for row in csv.DictReader(file)}
-    assert len(table) == len(told) == 3
+    assert len(table) == len(records) == 3
     expected = {
         "JPCLN001": ("ok", ""),
         "90070cbc": ("review", "unsure_heart"),
         "covid-19-pneumonia-14-L": ("refused", "film_refused"),
     }
     for name, (verdict, doubts) in expected.items():
-        for row in (table[name], told[name]):
+        for row in (table[name], records[name]):
             assert (row["heart_verdict"], row["heart_doubts"]) == (verdict, doubts), name
         assert bool(table[name]["cardiothoracic_ratio"]) is (verdict == "ok"), name
-        assert (told[name]["cardiothoracic_ratio"] is not None) is (verdict == "ok"), name
+        assert (records[name]["cardiothoracic_ratio"] is not None) is (verdict == "ok"), name
 
 
 def report_of(result: Segmentation) -> Dataset:
@@ -113,21 +113,21 @@ def heart_group(sr: Dataset) -> Dataset:
     return groups[-1]
 
 
-def test_the_dicom_report(found: dict[str, Segmentation]) -> None:
-    sure, unsure = (report_of(found[name]) for name in (SURE, UNSURE))
-    told = concepts(heart_group(sure))
-    assert told["verdict"] == "ok"
-    assert float(told["cardiothoracic"]) == pytest.approx(
-        found[SURE].measurements.cardiothoracic_ratio, rel=1e-5
+def test_the_dicom_report(results: dict[str, Segmentation]) -> None:
+    sure, unsure = (report_of(results[name]) for name in (SURE, UNSURE))
+    values = concepts(heart_group(sure))
+    assert values["verdict"] == "ok"
+    assert float(values["cardiothoracic"]) == pytest.approx(
+        results[SURE].measurements.cardiothoracic_ratio, rel=1e-5
     )
-    told = concepts(heart_group(unsure))
-    assert (told["verdict"], told["doubt"]) == ("review", "unsure_heart")
-    assert "cardiothoracic" not in told
+    values = concepts(heart_group(unsure))
+    assert (values["verdict"], values["doubt"]) == ("review", "unsure_heart")
+    assert "cardiothoracic" not in values
     assert HEART_DOUBTS["unsure_heart"] in concepts(unsure)
 
 
-def test_the_overlay_has_no_bars_and_says_why(found: dict[str, Segmentation]) -> None:
-    unsure = found[UNSURE]
+def test_the_overlay_has_no_bars_and_says_why(results: dict[str, Segmentation]) -> None:
+    unsure = results[UNSURE]
     assert isinstance(unsure, pleura.Segmentation)
     drawn = np.asarray(unsure.overlay(legend=False))
     widths = transverse_widths(unsure.right, unsure.left, unsure.heart)

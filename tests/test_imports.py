@@ -116,7 +116,9 @@ def test_importing_io_has_no_side_effects() -> None:
         "images.read",
         "dicom.read",
     )
-    loaded_after(REGISTRIES.replace("MODULES", ", ".join(f"pleura.io.{each}" for each in modules)))
+    loaded_after(
+        REGISTRIES.replace("MODULES", ", ".join(f"pleura.io.{module}" for module in modules))
+    )
 
 
 def test_a_heavy_import_is_detected() -> None:

@@ -40,13 +40,13 @@ def closure(extra: str = "") -> dict[str, Distribution]:
 
     Raises PackageNotFoundError for one that should be here and is not.
     """
-    found: dict[str, Distribution] = {}
+    packages: dict[str, Distribution] = {}
     followed: set[tuple[str, str]] = set()
     waiting = [Requirement(line) for line in closure_lines("") + closure_lines(extra)]
     while waiting:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)
-        package = found.setdefault(name, distribution(wanted.name))
+        package = packages.setdefault(name, distribution(wanted.name))
         for chosen in ("", *wanted.extras):
             if (name, chosen) not in followed:
                 followed.add((name, chosen))
@@ -54,12 +54,12 @@ def closure(extra: str = "") -> dict[str, Distribution]:
                 waiting += [
                     r for r in needed if not r.marker or r.marker.evaluate({"extra": chosen})
                 ]
-    return found
+    return packages
 
 
 def everything() -> dict[str, Distribution]:
     """The closure of the base package and all extras."""
-    return {name: each for extra in ("", *EXTRAS) for name, each in closure(extra).items()}
+    return {name: value for extra in ("", *EXTRAS) for name, value in closure(extra).items()}
 
 
 def licence_of(package: Distribution) -> list[str]:
@@ -73,15 +73,15 @@ def licence_of(package: Distribution) -> list[str]:
     free = (meta["License"] or "").strip()
     named = [free] if "\n" not in free and len(free) < 100 else []
     classifiers = [c for c in meta.get_all("Classifier") or [] if c.startswith("License ::")]
-    told = [each for each in (meta["License-Expression"], *named, *classifiers) if each]
-    return told or [text.strip().splitlines()[0] for text in licence_files(package)]
+    licences = [text for text in (meta["License-Expression"], *named, *classifiers) if text]
+    return licences or [text.strip().splitlines()[0] for text in licence_files(package)]
 
 
 def licence_files(package: Distribution) -> list[str]:
     """The texts of a package's licence files."""
     names = set(package.metadata.get_all("License-File") or [])
-    files = [each for each in package.files or [] if each.name in names]
-    return [text for each in files if (text := each.read_text())]
+    files = [file for file in package.files or [] if file.name in names]
+    return [text for file in files if (text := file.read_text())]
 
 
 def is_gpl(name: str) -> bool:
@@ -209,7 +209,7 @@ def pins() -> dict[str, str]:
 
 def size_mb(package: Distribution) -> float:
     """What a package's own files take on disk."""
-    files = (Path(str(package.locate_file(each))) for each in package.files or [])
+    files = (Path(str(package.locate_file(file))) for file in package.files or [])
     return sum(map(on_disk_mb, files))
 
 

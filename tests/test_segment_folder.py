@@ -26,9 +26,9 @@ def test_the_example_segments_a_folder(tmp_path: Path) -> None:
     (films / "text.png").write_text("no film")
     done = run(films, out)
     assert done.returncode == 3, done.stderr
-    told = done.stdout.splitlines()
-    assert told[0].startswith("drawn.png: the lungs are ")
-    assert told[1].startswith("text.png: this is a text file")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("drawn.png: the lungs are ")
+    assert lines[1].startswith("text.png: this is a text file")
     with Image.open(out / "drawn_mask.png") as mask:
         assert mask.size == (224, 256)
     assert (out / "drawn_overlay.png").exists()

@@ -38,7 +38,7 @@ def of_the_film(quality: Quality) -> set[str]:
 
 
 def test_what_is_no_chest_film_passes_in_no_mode(films_root: Path, engine: Engine) -> None:
-    paths = sorted(each.path for each in find_films([films_root / "negatives"]).films)
+    paths = sorted(film.path for film in find_films([films_root / "negatives"]).films)
     looked_at = paths[::2]  # the half in sight when limits were chosen
     hard = [path for path in looked_at if path.stem in CORONAL]
     assert len(hard) == len(CORONAL)
@@ -47,9 +47,9 @@ def test_what_is_no_chest_film_passes_in_no_mode(films_root: Path, engine: Engin
         film = pleura.read_radiograph(path, photographs=True)
         field = pleura.segment(film.pixels, engine=engine)
         whole = redefine(field, "whole", engine.card)
-        for found in (field, whole):
-            assert found.quality.verdict in (("review", "refused") if path in hard else REFUSED)
-            assert all(doubt.code in DOUBTS for doubt in found.quality.doubts)
+        for result in (field, whole):
+            assert result.quality.verdict in (("review", "refused") if path in hard else REFUSED)
+            assert all(doubt.code in DOUBTS for doubt in result.quality.doubts)
         if field.mask.any() and whole.mask.any():
             assert of_the_film(field.quality) == of_the_film(whole.quality) != set()
 
@@ -105,9 +105,9 @@ def test_the_command_line_says_which_edge(
     with Image.open(films_root / "jsrt512" / "images" / "JPCLN001.png") as film:
         film.crop((0, 90, 512, 512)).save(tmp_path / "cut.png")
     main(["segment", str(tmp_path / "cut.png"), "-o", str(tmp_path / "out")])
-    said = capsys.readouterr().err
-    assert "A lung reaches the edge of the film (" in said
-    assert "lung above" in said
+    message = capsys.readouterr().err
+    assert "A lung reaches the edge of the film (" in message
+    assert "lung above" in message
 
 
 def test_a_good_film_is_not_refused_and_half_a_film_is_doubted(films_root: Path) -> None:

@@ -39,9 +39,9 @@ def test_the_wheel_runs_alone(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
         "from pleura.apps.cli.main import main; sys.exit(main(['train', '--list']))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "seed " in told.stdout
-    assert str(tmp_path / "pleura/lab/train/recipes") in told.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "seed " in done.stdout
+    assert str(tmp_path / "pleura/lab/train/recipes") in done.stderr
 
 
 def test_everything_of_the_package_is_in_it(wheel: zipfile.ZipFile) -> None:

@@ -77,15 +77,15 @@ class Tally:
     without_retry_after: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, film: Film, told: Answer, seconds: float) -> None:
+    def add(self, film: Film, answer: Answer, seconds: float) -> None:
         """Count one answer."""
         with self.lock:
-            self.statuses[told.status] += 1
-            if told.status == 200:
+            self.statuses[answer.status] += 1
+            if answer.status == 200:
                 self.seconds.append(seconds)
-                if (told.body, told.verdict) != (film.mask, film.verdict):
+                if (answer.body, answer.verdict) != (film.mask, film.verdict):
                     self.wrong.append(film.name)
-            elif told.retry_after is None:
+            elif answer.retry_after is None:
                 self.without_retry_after += 1
 
 

@@ -35,8 +35,8 @@ def network(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     peaks = _peaks(threads)
     work = _multiplications(shipped())
     table = {
-        name: {"min_ms": 1e3 * min(each), "p50_ms": 1e3 * statistics.median(each)}
-        for name, each in times.items()
+        name: {"min_ms": 1e3 * min(time), "p50_ms": 1e3 * statistics.median(time)}
+        for name, time in times.items()
     }
     return {
         "giga_multiply_adds": work / 1e9,
@@ -129,7 +129,7 @@ def _peaks(threads: int) -> dict[str, float]:
         calls[name] = partial(model.create_infer_request().infer, {"x": film})
         work[name] = DEPTH * CHANNELS**2 * 9 * SIDE**2
     times = interleaved(calls, rounds=25)
-    return {name: work[name] / min(each) / 1e9 for name, each in times.items()}
+    return {name: work[name] / min(time) / 1e9 for name, time in times.items()}
 
 
 def _convolutions(*, int8: bool) -> bytes:

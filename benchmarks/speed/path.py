@@ -74,10 +74,10 @@ def film(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     times = interleaved(calls, rounds=min(options.rounds, FILM_ROUNDS))
     table = {
         f"{side} px{name}": {
-            "p50_ms": 1e3 * statistics.median(each),
-            "p95_ms": 1e3 * float(np.percentile(each, 95)),
+            "p50_ms": 1e3 * statistics.median(time),
+            "p95_ms": 1e3 * float(np.percentile(time, 95)),
         }
-        for (side, name), each in times.items()
+        for (side, name), time in times.items()
     }
     return {"engine": made[""].engine.name, "table": table}
 
@@ -98,7 +98,7 @@ def start(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         name: lambda words=words: subprocess.run(words, check=True, capture_output=True)
         for name, words in commands.items()
     }
-    seconds = {name: min(each) for name, each in interleaved(calls, rounds=5).items()}
+    seconds = {name: min(value) for name, value in interleaved(calls, rounds=5).items()}
     return {"seconds": seconds, "parts": _cold(path, options.threads)}
 
 
@@ -128,7 +128,7 @@ def size(_options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
 
 
 def _closure(name: str, extra: str) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [(name, extra)]
     while waiting:
         package, chosen = waiting.pop()
@@ -136,10 +136,10 @@ def _closure(name: str, extra: str) -> set[str]:
             wanted = Requirement(line)
             if wanted.marker and not wanted.marker.evaluate({"extra": chosen}):
                 continue
-            if wanted.name.lower() not in found:
-                found.add(wanted.name.lower())
+            if wanted.name.lower() not in names:
+                names.add(wanted.name.lower())
                 waiting.append((wanted.name, ""))
-    return found
+    return names
 
 
 def _megabytes(name: str) -> float:

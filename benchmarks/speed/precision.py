@@ -43,8 +43,8 @@ def main() -> None:
         for name, choice in GRAPHS.items()
     }
     films = []
-    for film, found in judged(films_of(options, options.split), engines):
-        dice = {name: overlap(pair.predicted, pair.truth) for name, pair in found.items()}
+    for film, results in judged(films_of(options, options.split), engines):
+        dice = {name: overlap(pair.predicted, pair.truth) for name, pair in results.items()}
         if None not in dice.values():
             patient = f"{film.source}/{film.patient or film.id}"
             films.append({"id": film.id, "source": film.source, "patient": patient, **dice})

@@ -41,7 +41,7 @@ def stages(_options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             if turn:  # the first loads what is loaded once
                 for step, seconds in steps.items():
                     taken[step].append(1e3 * seconds)
-        table[name] = {step: statistics.median(each) for step, each in taken.items()}
+        table[name] = {step: statistics.median(value) for step, value in taken.items()}
         about = table[name]
         about["fit and restore, of the network"] = (about["fit"] + about["restore"]) / about[
             "network"

@@ -19,25 +19,25 @@ Run = Callable[..., Any]
 
 def test_info_as_json(run: Run) -> None:
     ended = run("info", "--json")
-    facts = json.loads(ended.out)
+    details = json.loads(ended.out)
     assert ended.code == 0
-    assert facts["pleura"] == pleura.__version__
-    assert facts["python"] == platform.python_version()
-    assert 1 <= facts["cpus"]["usable"] <= facts["cpus"]["machine"]
+    assert details["pleura"] == pleura.__version__
+    assert details["python"] == platform.python_version()
+    assert 1 <= details["cpus"]["usable"] <= details["cpus"]["machine"]
     engines = {name: version(name) for name in ("onnxruntime", "openvino")}
-    assert facts["engines"] == engines
-    assert facts["weights"]["engine"].startswith("openvino ")
-    assert facts["extras"]["train"]["torch"] == version("torch")
-    assert facts["devices"]["segment"] == "cpu"
+    assert details["engines"] == engines
+    assert details["weights"]["engine"].startswith("openvino ")
+    assert details["extras"]["train"]["torch"] == version("torch")
+    assert details["devices"]["segment"] == "cpu"
 
 
 def test_info_as_text_has_the_same_facts(run: Run) -> None:
-    facts = json.loads(run("info", "--json").out)
+    details = json.loads(run("info", "--json").out)
     ended = run("info").out
     for line in (
-        facts["platform"],
-        f"numpy {facts['packages']['numpy']}",
-        facts["devices"]["train"],
+        details["platform"],
+        f"numpy {details['packages']['numpy']}",
+        details["devices"]["train"],
     ):
         assert line in ended
 

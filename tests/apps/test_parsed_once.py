@@ -154,9 +154,9 @@ def test_the_header_that_travels_makes_the_same_results(
     film = as_bytes(dicom_film(grey, 1), compressed=True)
     travelled, stayed = read_film(film, HEADER), read_here(film, HEADER)
     assert travelled.uid == stayed.uid == "1.2.3.4.1"
-    found = segmenter(travelled.radiograph)
+    result = segmenter(travelled.radiograph)
     sources = (travelled.dicom_header(), stayed.dicom_header(), film)
-    first, *others = ([steady(one) for one in dicom_results(s, found, FORMATS)] for s in sources)
+    first, *others = ([steady(one) for one in dicom_results(s, result, FORMATS)] for s in sources)
     assert others == [first, first]
     name = dcmread(BytesIO(film)).get_item("PatientName").value.strip()
     assert b"\x1b$B" in name  # the bytes of the film's own character set

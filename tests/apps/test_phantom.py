@@ -17,11 +17,11 @@ def read(path: Path) -> np.ndarray[Any, Any]:
 
 
 def test_a_film_and_its_masks(run: Run, tmp_path: Path) -> None:
-    told = run("phantom", "-o", tmp_path / "new" / "film.png", "--size", 256, "--masks")
+    ended = run("phantom", "-o", tmp_path / "new" / "film.png", "--size", 256, "--masks")
     names = ("film.png", "film_mask.png", "film_right.png", "film_left.png")
     paths = [tmp_path / "new" / name for name in names]
-    assert told.code == 0
-    assert told.out.split() == [str(path) for path in paths]
+    assert ended.code == 0
+    assert ended.out.split() == [str(path) for path in paths]
     film, mask, right, left = map(read, paths)
     assert film.shape == mask.shape == (256, 224)
     assert film.dtype == np.uint8

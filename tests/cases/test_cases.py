@@ -74,7 +74,7 @@ def rows_of(out: Path) -> list[dict[str, str]]:
 @dataclass(frozen=True)
 class Ended:
     code: int
-    said: str
+    message: str
 
 
 @pytest.fixture
@@ -140,15 +140,15 @@ def test_bombs_neither_swell_nor_stall(cases: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", ["inverted", "all_labelled", "alpha_only", "background_1"])
 def test_masks_inverted_or_full(case: Callable[[str], Case], data: str) -> None:
     ended = case("01_masks_inverted_or_full").pleura("data", "check", f"input/{data}")
-    assert ended.code == 1, ended.said
+    assert ended.code == 1, ended.message
 
 
 def test_folder_that_cannot_be_entered(case: Callable[[str], Case]) -> None:
     made = case("02_folder_that_cannot_be_entered")
     ended = made.pleura("segment", "input", "-o", "out", before=WITHOUT_RIGHTS)
-    assert ended.code not in (0, 1), ended.said
-    assert "ward-b" in ended.said
-    assert "IM0002" in ended.said
+    assert ended.code not in (0, 1), ended.message
+    assert "ward-b" in ended.message
+    assert "IM0002" in ended.message
     (made.folder / "input" / "ward-b").chmod(0o755)
 
 
@@ -156,14 +156,16 @@ def test_dot_folder(case: Callable[[str], Case]) -> None:
     made = case("03_dot_folder")
     ended = made.segment()
     inputs = [path for path in (made.folder / "input").rglob("*") if path.is_file()]
-    assert len(made.all_done()) == len(inputs) or "begin" in ended.said or "hidden" in ended.said
+    assert (
+        len(made.all_done()) == len(inputs) or "begin" in ended.message or "hidden" in ended.message
+    )
 
 
 def test_one_long_name(case: Callable[[str], Case]) -> None:
     made = case("04_one_long_name_ends_the_run")
     for more in ([], ["--resume"]):
         ended = made.segment(*more)
-        assert ended.code == 3, ended.said
+        assert ended.code == 3, ended.message
         rows = made.rows()
         assert len(rows) == len(list((made.folder / "input").iterdir()))
         assert sum(row["status"] == "failed" for row in rows.values()) == 1
@@ -194,7 +196,7 @@ def test_exif_turns_the_film_not_the_mask(case: Callable[[str], Case]) -> None:
     made = case("14_exif_turns_the_film_not_the_mask")
     for data in ("half_turn", "mirrored", "square_quarter_turn"):
         ended = made.pleura("data", "check", f"input/{data}")
-        assert "EXIF" in ended.said, ended.said
+        assert "EXIF" in ended.message, ended.message
 
 
 def test_no_standard_streams(case: Callable[[str], Case]) -> None:
@@ -212,8 +214,8 @@ def test_home_that_takes_no_file(case: Callable[[str], Case]) -> None:
         HOME="input/home",
         XDG_CACHE_HOME="",
     )
-    assert ended.code == 0, ended.said
-    assert "Traceback" not in ended.said
+    assert ended.code == 0, ended.message
+    assert "Traceback" not in ended.message
     assert made.pleura("info", HOME="/proc/x", XDG_CACHE_HOME="").code == 0
 
 

@@ -59,7 +59,7 @@ def test_keys_of_a_later_version_are_left_aside() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"channels": ["field", "liver"]}, "liver"),
         ({"channels": []}, "no lungs"),
@@ -77,8 +77,8 @@ def test_keys_of_a_later_version_are_left_aside() -> None:
         ({"scores": [1]}, "scores"),
     ],
 )
-def test_a_wrong_card_is_refused(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(WeightsError, match=said):
+def test_a_wrong_card_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
         Card.from_json(json.dumps({**PLAIN, **change}))
 
 

@@ -10,7 +10,7 @@ KNOWN = ("mask", "overlay", "L")
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("masks", "did you mean 'mask'?"),  # difflib's ratio 8 / 9
         ("OVERLAY", "did you mean 'overlay'?"),  # upper and lower case are the same
@@ -19,5 +19,5 @@ KNOWN = ("mask", "overlay", "L")
         ("", "known are mask, overlay, L"),
     ],
 )
-def test_the_nearest_name_is_proposed(given: str, said: str) -> None:
-    assert did_you_mean(given, KNOWN) == said
+def test_the_nearest_name_is_proposed(given: str, message: str) -> None:
+    assert did_you_mean(given, KNOWN) == message

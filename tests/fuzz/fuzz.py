@@ -48,9 +48,9 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         for kind, film in seeds().items():
             Path(folder, kind).write_bytes(film)
-        each = -(-options.inputs // len(kinds))
+        inputs_of_kind = -(-options.inputs // len(kinds))
         for result in _results(
-            Path(folder), [(kind, n) for n in range(each) for kind in kinds], options.seed
+            Path(folder), [(kind, n) for n in range(inputs_of_kind) for kind in kinds], options.seed
         ):
             _count(counts, result, options.seed)
     _print(counts)
@@ -159,7 +159,7 @@ def _count(counts: dict[str, Counter[str]], result: dict[str, object], seed: int
             f"{fault}: {seed}:{result['kind']}:{result['number']} {result.get('outcome', '')}",
             file=sys.stderr,
         )
-    total = sum(each["inputs"] for each in counts.values())
+    total = sum(count["inputs"] for count in counts.values())
     if total % 1000 == 0:
         print(f"{total} inputs", file=sys.stderr, flush=True)
 

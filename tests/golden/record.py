@@ -37,8 +37,8 @@ def phantom_areas() -> dict[str, list[int]]:
     """Seed -> pixels of the right and of the left lung."""
     areas = {}
     for seed in PHANTOM_SEEDS:
-        found = segmenter()(draw(seed=seed).radiograph)
-        areas[str(seed)] = [int(found.right.sum()), int(found.left.sum())]
+        result = segmenter()(draw(seed=seed).radiograph)
+        areas[str(seed)] = [int(result.right.sum()), int(result.left.sum())]
     return areas
 
 
@@ -65,12 +65,12 @@ def hearts_between(root: Path) -> dict[str, float]:
 
 
 def _between(film: Film) -> float:
-    found = segmenter()(film.read_image())
-    rows = [np.flatnonzero(lung.any(axis=1)) for lung in (found.right, found.left)]
-    top, bottom = max(each[0] for each in rows), min(each[-1] for each in rows)
+    result = segmenter()(film.read_image())
+    rows = [np.flatnonzero(lung.any(axis=1)) for lung in (result.right, result.left)]
+    top, bottom = max(row[0] for row in rows), min(row[-1] for row in rows)
     row = round(top + 0.72 * (bottom - top))
-    begin, end = np.flatnonzero(found.right[row])[-1] + 1, np.flatnonzero(found.left[row])[0]
-    return float(found.heart[row, begin:end].mean())
+    begin, end = np.flatnonzero(result.right[row])[-1] + 1, np.flatnonzero(result.left[row])[0]
+    return float(result.heart[row, begin:end].mean())
 
 
 def _chosen(root: Path) -> list[Film]:
@@ -87,8 +87,8 @@ def _dice(film: Film) -> float:
     definition: Definition = "whole" if "whole" in labelled else "field"
     lungs = [mask for channel, mask in labelled.items() if channel.endswith(definition)]
     truth = np.logical_or.reduce(lungs)
-    found = segmenter(definition)(film.read_image()).mask
-    return _overlap(truth, found)
+    mask = segmenter(definition)(film.read_image()).mask
+    return _overlap(truth, mask)
 
 
 def _overlap(one: Mask, other: Mask) -> float:

@@ -186,9 +186,13 @@ def test_coco(segmentation: Segmentation, tmp_path: Path) -> None:
     (path,) = write_outputs(segmentation, tmp_path / "film", ["coco"])
     coco = json.loads(path.read_text())
     assert coco["images"] == [{"id": 1, "file_name": "film", "width": 48, "height": 64}]
-    assert [each["name"] for each in coco["categories"]] == ["right lung", "left lung", "heart"]
+    assert [category["name"] for category in coco["categories"]] == [
+        "right lung",
+        "left lung",
+        "heart",
+    ]
     right, left, heart = coco["annotations"]
-    assert [each["category_id"] for each in (right, left, heart)] == [1, 2, 3]
+    assert [item["category_id"] for item in (right, left, heart)] == [1, 2, 3]
     assert right["bbox"] == [5, 10, 10, 20]  # x, y, width, height
     assert right["area"] == 200
     # A rectangle's corners, along the edges of its pixels: x 5 .. 15, y 10 .. 30.
@@ -213,7 +217,7 @@ def test_coco_gives_the_masks_back_with_their_holes(
         height, width = annotation["rle"]["size"]
         counts = annotation["rle"]["counts"]
         assert np.array_equal(mask_from_rle(counts, height, width), mask)
-        polygons = [np.reshape(each, (-1, 2)) for each in annotation["segmentation"]]
+        polygons = [np.reshape(polygon, (-1, 2)) for polygon in annotation["segmentation"]]
         assert np.array_equal(fill_outlines(polygons, 64, 48), mask)
         assert annotation["area"] == mask.sum()
         assert annotation["iscrowd"] == 0

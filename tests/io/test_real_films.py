@@ -81,8 +81,8 @@ def test_jpeg_lossless_and_rle_decode(
 
 def test_two_compressions_of_one_film_agree(films_root: Path) -> None:
     j2k, jls = (
-        read_radiograph(films_root / "dicom" / f"RG1_{each}_chest_mono1.dcm").pixels
-        for each in ("J2KI", "JLSN")
+        read_radiograph(films_root / "dicom" / f"RG1_{name}_chest_mono1.dcm").pixels
+        for name in ("J2KI", "JLSN")
     )
     assert np.abs(j2k - jls).mean() < 0.005 * np.ptp(j2k)  # both lossy
 

@@ -151,4 +151,4 @@ def test_only_tested_syntaxes_are_offered() -> None:
     """The reference names those that are tested here, and no others."""
     page = (Path(__file__).parents[2] / "docs/reference/dicom.md").read_text()
     tested = {*LOSSLESS, *LOSSY, JPEG2000Lossless, JPEG2000}
-    assert sorted(each for each in tested if f"`{each}`" not in page) == []
+    assert sorted(syntax for syntax in tested if f"`{syntax}`" not in page) == []

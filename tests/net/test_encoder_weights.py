@@ -76,8 +76,8 @@ def test_every_public_tensor_is_loaded(tmp_path: Path) -> None:
     network = build(DEEP)
     load_encoder(network, str(path))
     # Our column, read in order, is torchvision's, read in order: layers with numbers only.
-    layers = [each for stage in network.encoder for each in stage]  # type: ignore[union-attr]
-    ours = [each for each in layers if isinstance(each, nn.Conv2d | nn.BatchNorm2d)]
+    layers = [layer for stage in network.encoder for layer in stage]  # type: ignore[union-attr]
+    ours = [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)]
     numbers = sorted({int(name.split(".")[1]) for name in given if name.startswith("features")})
     assert numbers == [0, 1, 3, 4, 7, 8, 10, 11, 14, 15, 17, 18, 21, 22, 24, 25, 28, 29, 31, 32]
     for layer, at in zip(ours, numbers, strict=True):
@@ -92,7 +92,7 @@ def test_every_public_tensor_is_loaded(tmp_path: Path) -> None:
 def test_a_file_without_counts_of_batches_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     given = public_weights(10)
-    torch.save({name: each for name, each in given.items() if "num_batches" not in name}, path)
+    torch.save({name: value for name, value in given.items() if "num_batches" not in name}, path)
     network = build(SHALLOW)
     load_encoder(network, str(path))
     assert loaded(network)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_a_film_is_repeated_to_three_channels_and_scaled_as_imagenet(public_file
     with torch.no_grad():
         network(film)
 
-    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(item).view(1, 3, 1, 1) for item in (IMAGENET_MEAN, IMAGENET_STD))
     value = (film.repeat(1, 3, 1, 1) - mean) / std
     for at in (0, 3, 7, 10):
         value = F.max_pool2d(value, 2) if at == 7 else value

@@ -35,16 +35,16 @@ def torchs_answer(network: UNetPlusPlus | UNet, batch: NDArray[np.float32]) -> N
 
 
 def weights_in(graph: bytes) -> list[int]:
-    return [int(np.prod(each.dims)) for each in onnx.load_from_string(graph).graph.initializer]
+    return [int(np.prod(tensor.dims)) for tensor in onnx.load_from_string(graph).graph.initializer]
 
 
 def assert_holds_no_other_head(graph: bytes) -> None:
     """SMALL has six nodes of two convolutions, one exported head, and three upsamplings."""
     model = onnx.load_from_string(graph).graph
-    kinds = [each.op_type for each in model.node]
+    kinds = [node.op_type for node in model.node]
     assert kinds.count("Conv") == 2 * 6 + 1
     assert kinds.count("ConvTranspose") == 3
-    assert not [each.name for each in model.initializer if "head.1" in each.name]
+    assert not [tensor.name for tensor in model.initializer if "head.1" in tensor.name]
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ def test_normalisation_has_two_parameters_a_channel_and_no_bias() -> None:
     widths = (32, 64, 128, 256, 512)
     with torch.device("meta"):
         counts = [
-            count_parameters(UNetPlusPlus(Architecture(widths=widths, batch_norm=each)))
-            for each in (True, False)
+            count_parameters(UNetPlusPlus(Architecture(widths=widths, batch_norm=value)))
+            for value in (True, False)
         ]
     # Two convolutions in each of 5, 4, 3, 2 and 1 nodes of rows 0 to 4.
     normalised = 2 * (5 * 32 + 4 * 64 + 3 * 128 + 2 * 256 + 512)
@@ -110,7 +110,7 @@ def reference(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
             )
             norm = f"{name}.{int(at) + 1}"
             if f"{norm}.running_mean" in numbers:
-                shown = [numbers[f"{norm}.{each}"] for each in ("running_mean", "running_var")]
+                shown = [numbers[f"{norm}.{name}"] for name in ("running_mean", "running_var")]
                 value = F.batch_norm(
                     value, *shown, numbers[f"{norm}.weight"], numbers[f"{norm}.bias"]
                 )
@@ -347,18 +347,20 @@ def test_without_deep_supervision_one_head_gives_gradients_to_every_node() -> No
 def test_the_last_head_gives_gradients_to_all_but_the_other_heads() -> None:
     network = make(widths=(8, 8, 8, 8))
     untaught = without_gradient(network, network(film(height=64, width=64))[-1].square().mean())
-    assert untaught == {f"head.{j}.{each}" for j in (1, 2) for each in ("weight", "bias")}
+    assert untaught == {f"head.{j}.{name}" for j in (1, 2) for name in ("weight", "bias")}
 
 
 def test_without_normalisation_every_convolution_has_a_bias() -> None:
     bare, normalised = make(batch_norm=False), make(batch_norm=True)
-    assert not any(isinstance(each, nn.BatchNorm2d) for each in bare.modules())
-    assert all(each.bias is not None for each in bare.modules() if isinstance(each, nn.Conv2d))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in bare.modules())
+    assert all(
+        module.bias is not None for module in bare.modules() if isinstance(module, nn.Conv2d)
+    )
     # With it the bias would be subtracted again; only the heads keep theirs.
     biased = [
         name
-        for name, each in normalised.named_modules()
-        if isinstance(each, nn.Conv2d) and each.bias is not None
+        for name, item in normalised.named_modules()
+        if isinstance(item, nn.Conv2d) and item.bias is not None
     ]
     assert biased == ["head.1", "head.2", "head.3", "head.4"]
 

@@ -43,12 +43,12 @@ def test_each_caller_gets_its_own_maps_in_shared_batches(engine: OnnxEngine) -> 
         asked = [callers.submit(shared.predict, batches[0])]
         while not sizes:  # alone in its batch: no other may join it
             time.sleep(0.001)
-        asked += [callers.submit(shared.predict, each) for each in batches[1:]]
+        asked += [callers.submit(shared.predict, batch) for batch in batches[1:]]
         while len(shared._waiting) < 11:
             time.sleep(0.001)
         gate.set()
-        for batch, each in zip(batches, asked, strict=True):
-            assert np.array_equal(each.result(), engine.predict(batch))
+        for batch, answer in zip(batches, asked, strict=True):
+            assert np.array_equal(answer.result(), engine.predict(batch))
     shared.close()
     assert sum(sizes) == sum(map(len, batches)) == 18
     assert max(sizes) in (3, 4)
@@ -70,7 +70,7 @@ def test_an_error_reaches_all_that_shared_it_and_no_later_one(engine: OnnxEngine
 
 def test_another_definition_needs_no_second_prediction(engine: OnnxEngine) -> None:
     film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
-    field, whole = (Segmenter(engine, definition=each)(film) for each in ("field", "whole"))
+    field, whole = (Segmenter(engine, definition=name)(film) for name in ("field", "whole"))
     again = redefine(field, "whole", engine.card)
     assert np.array_equal(again.right, whole.right)
     assert np.array_equal(again.left, whole.left)

@@ -20,7 +20,7 @@ Make = Callable[..., bytes]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"engine": "onxruntime"}, "did you mean 'onnxruntime'"),
         ({"engine": "zzz"}, "known are auto, openvino, onnxruntime"),
@@ -31,8 +31,8 @@ Make = Callable[..., bytes]
         ({"device": "cuda", "precision": "bf16"}, "take --engine openvino"),
     ],
 )
-def test_a_choice_that_cannot_be_is_refused(options: dict[str, str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_choice_that_cannot_be_is_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Choice(**options)
 
 

@@ -39,13 +39,13 @@ class Darkness:
         return 1 - batch
 
 
-def film(height: int, width: int, **said: object) -> Radiograph:
+def film(height: int, width: int, **facts: object) -> Radiograph:
     """Bright, with two dark blocks: rows 1/4 to 3/4, columns 1/8 to 3/8 and 5/8 to 7/8."""
     pixels = np.full((height, width), 3000, np.float32)
     for start in (1, 5):
         at = slice(start * width // 8, (start + 2) * width // 8)
         pixels[height // 4 : 3 * height // 4, at] = 200
-    return Radiograph(pixels, **said)  # type: ignore[arg-type]
+    return Radiograph(pixels, **facts)  # type: ignore[arg-type]
 
 
 def test_a_film_comes_back_at_its_size() -> None:
@@ -53,14 +53,14 @@ def test_a_film_comes_back_at_its_size() -> None:
     # rounds off one pixel at each of a block's four corners.
     engine: Engine = Darkness()
     spacing = Spacing(1.0, 2.0, "PixelSpacing")
-    found = Segmenter(engine)(film(256, 128, spacing=spacing, notes=("from the reader",)))
-    assert found.measurements.right_box == Box(64, 16, 192, 48)
-    assert found.measurements.left_box == Box(64, 80, 192, 112)
-    assert found.measurements.right_area_cm2 == pytest.approx((128 * 32 - 4) * 2 / 100)
-    assert found.probabilities.shape == (1, 256, 128)
-    assert found.channels == ("field",)
-    assert found.notes == ("from the reader",)
-    assert found.heart is None
+    result = Segmenter(engine)(film(256, 128, spacing=spacing, notes=("from the reader",)))
+    assert result.measurements.right_box == Box(64, 16, 192, 48)
+    assert result.measurements.left_box == Box(64, 80, 192, 112)
+    assert result.measurements.right_area_cm2 == pytest.approx((128 * 32 - 4) * 2 / 100)
+    assert result.probabilities.shape == (1, 256, 128)
+    assert result.channels == ("field",)
+    assert result.notes == ("from the reader",)
+    assert result.heart is None
 
 
 def test_a_result_has_its_provenance() -> None:
@@ -78,11 +78,11 @@ def test_films_of_many_sizes_are_one_batch() -> None:
     films = [film(256, 128), film(64, 64), film(333, 517)]
     together = Segmenter(engine).segment(films)
     assert engine.batches == [(3, 1, SIDE, SIDE)]
-    for one, found in zip(films, together, strict=True):
+    for one, result in zip(films, together, strict=True):
         alone = Segmenter(engine)(one)
-        np.testing.assert_array_equal(found.mask, alone.mask)
-        assert found.radiograph is one
-        assert found.mask.shape == one.size
+        np.testing.assert_array_equal(result.mask, alone.mask)
+        assert result.radiograph is one
+        assert result.mask.shape == one.size
 
 
 def test_no_films_no_batch() -> None:
@@ -97,7 +97,7 @@ def test_a_definition_the_weights_lack_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixels", "said"),
+    ("pixels", "message"),
     [
         (np.zeros((200, 200), np.float32), "flat"),
         (np.full((200, 200), 7, np.float32), "flat"),
@@ -107,8 +107,8 @@ def test_a_definition_the_weights_lack_is_refused_at_once() -> None:
         (np.where(np.eye(200) > 0, np.inf, 1).astype(np.float32), "not finite"),
     ],
 )
-def test_films_with_nothing_to_segment(pixels: NDArray[np.float32], said: str) -> None:
-    with pytest.raises(UnsuitableFilm, match=said):
+def test_films_with_nothing_to_segment(pixels: NDArray[np.float32], message: str) -> None:
+    with pytest.raises(UnsuitableFilm, match=message):
         Segmenter(Darkness())(Radiograph(pixels))
 
 
@@ -118,6 +118,6 @@ def dice(a: Mask, b: Mask) -> float:
 
 def test_the_shipped_weights_find_drawn_lungs() -> None:
     drawn = draw(640, 560, seed=1)
-    found = Segmenter(OnnxEngine(shipped()))(drawn.radiograph)
-    assert dice(found.right, drawn.right) > 0.9
-    assert dice(found.left, drawn.left) > 0.9
+    result = Segmenter(OnnxEngine(shipped()))(drawn.radiograph)
+    assert dice(result.right, drawn.right) > 0.9
+    assert dice(result.left, drawn.left) > 0.9

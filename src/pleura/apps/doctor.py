@@ -70,8 +70,8 @@ def weights() -> Iterator[Check]:
         remedy = "pip install --force-reinstall openvino"
         yield Check("weights", False, f"OpenVINO does not load: {error}", remedy)
     else:
-        found = f"{engine.card.name}, sha256 {engine.weights_sha256[:12]}, {engine.name}"
-        yield Check("weights", True, found)
+        finding = f"{engine.card.name}, sha256 {engine.weights_sha256[:12]}, {engine.name}"
+        yield Check("weights", True, finding)
 
 
 def engine() -> Iterator[Check]:
@@ -119,16 +119,16 @@ def kept_graphs() -> Iterator[Check]:
     folder = cache_folder()
     remedy = "all works, but each start is slower; set XDG_CACHE_HOME to a folder you may write to"
     if folder is None:
-        found = "nowhere to keep compiled graphs: this user has no home folder"
-        yield Check("cache", False, found, remedy, False)
+        finding = "nowhere to keep compiled graphs: this user has no home folder"
+        yield Check("cache", False, finding, remedy, False)
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"pleura")
     except OSError as error:
-        found = f"cannot keep compiled graphs in {folder}: {error.strerror}"
-        yield Check("cache", False, found, remedy, False)
+        finding = f"cannot keep compiled graphs in {folder}: {error.strerror}"
+        yield Check("cache", False, finding, remedy, False)
     else:
         yield Check("cache", True, f"compiled graphs are kept in {folder}", essential=False)
 
@@ -160,9 +160,9 @@ def training() -> Iterator[Check]:
     packages = extras().get("train", ())
     missing = [name for name in packages if installed_version(name) is None]
     if missing:
-        found = f"not installed: {', '.join(missing)}"
+        finding = f"not installed: {', '.join(missing)}"
         remedy = 'only to train or evaluate: pip install "pleura[train]"'
-        yield Check("extra train", False, found, remedy, essential=False)
+        yield Check("extra train", False, finding, remedy, essential=False)
     else:
         torch = installed_version("torch")
         yield Check(
@@ -177,9 +177,9 @@ def torchvision() -> Iterator[Check]:
         return
     required = required_by("torchvision", "torch")
     fits = torch is not None and required == f"=={torch.partition('+')[0]}"
-    found = f"torchvision {vision} needs torch{required or ''}, installed is {torch or 'none'}"
+    finding = f"torchvision {vision} needs torch{required or ''}, installed is {torch or 'none'}"
     remedy = "pip uninstall torchvision (pleura does not use it)"
-    yield Check("torchvision", fits, found, None if fits else remedy, essential=False)
+    yield Check("torchvision", fits, finding, None if fits else remedy, essential=False)
 
 
 def python() -> Iterator[Check]:

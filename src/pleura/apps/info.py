@@ -16,7 +16,7 @@ from pleura.apps.cli.extras import extras, installed_version
 from pleura.apps.cli.options import AsJson
 from pleura.core.errors import PleuraError
 
-__all__ = ["facts", "info"]
+__all__ = ["info", "installation_details"]
 
 
 def info(
@@ -27,7 +27,7 @@ def info(
     pleura info
     pleura info --json | jq .weights.card.scores
     """
-    installation = facts()
+    installation = installation_details()
     if as_json:
         typer.echo(json.dumps(installation, indent=1))
         return
@@ -35,8 +35,8 @@ def info(
         typer.echo(line)
 
 
-def facts() -> dict[str, Any]:
-    """The facts for a report of a defect, as plain values."""
+def installation_details() -> dict[str, Any]:
+    """The details of the installation for a report of a defect, as plain values."""
     from pleura.runtime.threads import int8_pays, usable_cpus
 
     return {
@@ -90,20 +90,20 @@ def _training_device() -> str | None:
     return best_device()
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
-    cpus, devices = facts["cpus"], facts["devices"]
+def _lines(details: dict[str, Any]) -> list[str]:
+    cpus, devices = details["cpus"], details["devices"]
     lines = [
-        f"pleura    {facts['pleura']}",
-        f"python    {facts['python']}",
-        f"platform  {facts['platform']}",
+        f"pleura    {details['pleura']}",
+        f"python    {details['python']}",
+        f"platform  {details['platform']}",
         f"cpus      {cpus['usable']} usable of {cpus['machine']}",
-        f"engines   {_named(facts['engines'])}",
-        f"packages  {_named(facts['packages'])}",
+        f"engines   {_named(details['engines'])}",
+        f"packages  {_named(details['packages'])}",
         f"devices   segment on {devices['segment']}, train on {devices['train'] or 'nothing'}",
     ]
-    for extra, packages in facts["extras"].items():
+    for extra, packages in details["extras"].items():
         lines.append(f"extra     {extra}: {_named(packages)}")
-    return lines + _weights_lines(facts["weights"])
+    return lines + _weights_lines(details["weights"])
 
 
 def _weights_lines(weights: dict[str, Any]) -> list[str]:

@@ -133,12 +133,12 @@ class Head(nn.Conv2d):
     convolution. Its weights follow from the 1 x 1 weights, and only these are learned and stored.
     """
 
-    spread: Tensor
+    smoothing: Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         self.fold, radius = architecture.fold, architecture.smooth
         super().__init__(architecture.widths[0], architecture.channels_out * self.fold**2, 1)
-        self.register_buffer("spread", binomial(self.fold, radius), persistent=False)
+        self.register_buffer("smoothing", binomial(self.fold, radius), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, widths[0], S/fold, S/fold) -> (N, channels_out * fold**2, S/fold, S/fold)."""
@@ -147,12 +147,12 @@ class Head(nn.Conv2d):
 
     def smoothed(self) -> tuple[Tensor, Tensor]:
         """Weight (channels_out * fold**2, widths[0], K, K) and bias of convolution with filter."""
-        if self.spread.shape[-1] == 1:  # no smoothing
+        if self.smoothing.shape[-1] == 1:  # no smoothing
             return self.weight, self.bias_of()
         parts = self.fold**2
         weight = self.weight.view(-1, parts, self.in_channels)
-        wide = torch.einsum("styx,ctw->cswyx", self.spread, weight)
-        bias = torch.einsum("styx,ct->cs", self.spread, self.bias_of().view(-1, parts))
+        wide = torch.einsum("styx,ctw->cswyx", self.smoothing, weight)
+        bias = torch.einsum("styx,ct->cs", self.smoothing, self.bias_of().view(-1, parts))
         return wide.flatten(0, 1), bias.flatten()
 
     def bias_of(self) -> Tensor:

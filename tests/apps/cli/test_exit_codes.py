@@ -30,8 +30,8 @@ from pleura.core import errors
 def test_an_error_is_answered_by_its_nearest_kind(
     error: type[BaseException], code: int, status: int
 ) -> None:
-    found = answer(error("said"))
-    assert (found.exit_code, found.http_status) == (code, status)
+    given = answer(error("message"))
+    assert (given.exit_code, given.http_status) == (code, status)
 
 
 def test_a_kind_of_error_that_is_new_is_answered_as_its_parent() -> None:
@@ -43,7 +43,7 @@ def test_a_kind_of_error_that_is_new_is_answered_as_its_parent() -> None:
 
 def test_every_error_of_ours_has_an_answer_that_is_not_a_surprise() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__ if name != "PleuraError"]
-    surprises = [kind for kind in kinds if answer(kind("said")).exit_code == Exit.UNEXPECTED]
+    surprises = [kind for kind in kinds if answer(kind("message")).exit_code == Exit.UNEXPECTED]
     assert all(issubclass(kind, errors.OutputError) for kind in surprises)  # the machine refused
 
 

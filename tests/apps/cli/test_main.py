@@ -29,7 +29,7 @@ def commands() -> list[tuple[str, ...]]:
     for name in top.commands:  # type: ignore[attr-defined]
         command = top.get_command(None, name)  # type: ignore[attr-defined]
         below = getattr(command, "commands", {})
-        names += [(name, each) for each in below] or [(name,)]
+        names += [(name, name) for name in below] or [(name,)]
     return names
 
 
@@ -39,7 +39,7 @@ def test_help_of_every_command_loads_no_heavy_library() -> None:
         "for line in sys.argv[1:]: assert main([*line.split(), '--help']) == 0\n"
         "print('HEAVY', sorted({m.partition('.')[0] for m in sys.modules}))"
     )
-    done = python(code, "", *(" ".join(each) for each in commands()))
+    done = python(code, "", *(" ".join(command) for command in commands()))
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.rpartition("HEAVY ")[2]
     assert [name for name in HEAVY if f"'{name}'" in loaded] == []
@@ -47,26 +47,26 @@ def test_help_of_every_command_loads_no_heavy_library() -> None:
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_help_teaches_with_an_example(run: Callable[..., object], command: tuple[str, ...]) -> None:
-    told = run(*command, "--help")
-    examples = [each for each in told.out.splitlines() if each.startswith(" pleura ")]
-    assert examples, told.out
-    assert all(each.split()[1] in {name[0] for name in commands()} for each in examples)
+    ended = run(*command, "--help")
+    examples = [line for line in ended.out.splitlines() if line.startswith(" pleura ")]
+    assert examples, ended.out
+    assert all(example.split()[1] in {name[0] for name in commands()} for example in examples)
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("--help", "--version")])
 def test_the_first_page_names_every_command(
     run: Callable[..., object], arguments: tuple[str, ...]
 ) -> None:
-    told = run(*arguments)
-    assert told.code == 0
-    lines = [line.split() for line in told.out.splitlines() if line.startswith("  ")]
+    ended = run(*arguments)
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines() if line.startswith("  ")]
     assert [words[0] for words in lines if words[0] in COMMANDS] == list(COMMANDS)
-    assert max(map(len, told.out.splitlines())) <= 80
+    assert max(map(len, ended.out.splitlines())) <= 80
 
 
 def test_without_a_command_the_first_page_is_wrong_usage(run: Callable[..., object]) -> None:
-    told = run()
-    assert (told.code, told.out) == (2, run("--help").out)
+    ended = run()
+    assert (ended.code, ended.out) == (2, run("--help").out)
 
 
 def test_the_contents_are_those_of_the_commands() -> None:
@@ -75,8 +75,8 @@ def test_the_contents_are_those_of_the_commands() -> None:
         command = top.get_command(None, name)  # type: ignore[attr-defined]
         summary = " ".join(command.help.split("\n\n")[0].split())
         assert (name, command.rich_help_panel, summary) == (name, panel, says)
-    told = {option for key in OPTIONS for option in key.split(", ")}
-    assert {each for param in top.params for each in param.opts} | {"--help", "-h"} == told
+    options = {option for key in OPTIONS for option in key.split(", ")}
+    assert {option for param in top.params for option in param.opts} | {"--help", "-h"} == options
 
 
 def test_the_first_page_loads_neither_typer_nor_a_command() -> None:
@@ -108,7 +108,7 @@ def test_a_command_loads_no_other(tmp_path: Path) -> None:
     done = python(code, "phantom", "-o", str(tmp_path / "film.png"))
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.rpartition("LOADED ")[2]
-    assert [each for each in ("segment", "doctor", "rich") if f"{each}'" in loaded] == []
+    assert [name for name in ("segment", "doctor", "rich") if f"{name}'" in loaded] == []
 
 
 def test_a_shell_completes_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +122,8 @@ def test_a_shell_completes_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_version(run: Callable[..., object]) -> None:
-    told = run("--version")
-    assert (told.code, told.out) == (0, f"pleura {pleura.__version__}\n")
+    ended = run("--version")
+    assert (ended.code, ended.out) == (0, f"pleura {pleura.__version__}\n")
 
 
 def test_python_m_pleura_is_pleura() -> None:
@@ -140,20 +140,20 @@ def test_python_m_pleura_is_pleura() -> None:
 def test_wrong_usage_is_2_and_says_so_on_stderr(
     run: Callable[..., object], arguments: tuple[str, ...]
 ) -> None:
-    told = run(*arguments)
-    assert told.code == 2
-    assert told.out == ""
-    assert "Error" in told.err
+    ended = run(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "Error" in ended.err
 
 
 def test_a_defect_is_1_with_a_traceback(
     run: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(info, "facts", lambda: 1 / 0)
-    told = run("info")
-    assert told.code == 1
-    assert "ZeroDivisionError" in told.err
-    assert "please report it" in told.err
+    monkeypatch.setattr(info, "installation_details", lambda: 1 / 0)
+    ended = run("info")
+    assert ended.code == 1
+    assert "ZeroDivisionError" in ended.err
+    assert "please report it" in ended.err
 
 
 def test_ctrl_c_anywhere_is_130(
@@ -162,7 +162,7 @@ def test_ctrl_c_anywhere_is_130(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(info, "facts", interrupted)
+    monkeypatch.setattr(info, "installation_details", interrupted)
     assert run("info").code == 130
 
 

@@ -42,8 +42,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_the_command_gets_its_group_and_its_own_options() -> None:
     assert run("a.png", "--after", "1") == (0, "a.png 512 False - 1\n")
-    said = run("--fast", "--before", "x", "a.png", "--side", "64", "--after", "2")
-    assert said == (0, "a.png 64 True x 2\n")
+    ended = run("--fast", "--before", "x", "a.png", "--side", "64", "--after", "2")
+    assert ended == (0, "a.png 64 True x 2\n")
 
 
 def test_a_field_keeps_its_limits_and_an_argument_is_needed() -> None:

@@ -145,7 +145,7 @@ def drawings() -> Iterator[tuple[list[str], Quality]]:
     yield ["unequal_lungs"], verdict(slice(4, 34), slice(50, 56))
 
 
-@pytest.mark.parametrize(("expected", "quality"), list(drawings()), ids=lambda each: str(each)[:30])
+@pytest.mark.parametrize(("expected", "quality"), list(drawings()), ids=lambda item: str(item)[:30])
 def test_what_needs_no_norms(expected: list[str], quality: Quality) -> None:
     assert codes(quality) == expected
     graver = "refused" if set(expected) & set(REFUSING_CODES) else "review"

@@ -45,8 +45,8 @@ def results(film: np.ndarray, segmentation: Segmentation) -> Callable[..., dict[
         judged = replace(segmentation, quality=QUALITIES[verdict], lungs=lungs)
         made = dicom_results(source, judged, DICOM_FORMATS)
         return {
-            name: dcmread(BytesIO(dicom_bytes(each)))
-            for name, each in zip(DICOM_FORMATS, made, strict=True)
+            name: dcmread(BytesIO(dicom_bytes(result)))
+            for name, result in zip(DICOM_FORMATS, made, strict=True)
         }
 
     return make
@@ -122,9 +122,9 @@ def test_the_report_codes_verdict_and_doubts(results: Any, verdict: str, tmp_pat
     ]
     assert dice == ([] if quality.estimated_dice is None else [round(quality.estimated_dice, 6)])
     words = [
-        each.TextValue
-        for each in sr.ContentSequence
-        if each.ConceptNameCodeSequence[0].CodeValue == "121106"  # Comment
+        item.TextValue
+        for item in sr.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == "121106"  # Comment
     ]
     assert words[0].startswith("Pleura's own verdict: ")
     assert words[1:] == [*(doubt.text for doubt in quality.doubts), "a note", "another"]

@@ -544,7 +544,7 @@ def test_an_error_for_12_bit_jpeg_without_the_extra_names_the_remedy(
 
 
 def test_all_decoders_are_installed_here() -> None:
-    assert [each.name for each in decoders() if not each.available] == []
+    assert [decoder.name for decoder in decoders() if not decoder.available] == []
 
 
 def test_departures_from_the_standard_become_a_note_and_no_warning_or_log(

@@ -195,7 +195,7 @@ def test_results_of_films_with_invalid_headers_have_no_error(
     tags: dict[str, Any], tmp_path: Path
 ) -> None:
     data = as_bytes(film(**tags))
-    formats = [each for each in DICOM_FORMATS if each != "dicom-seg-labelmap"]
+    formats = [name for name in DICOM_FORMATS if name != "dicom-seg-labelmap"]
     for kind, result in zip(formats, dicom_results(data, found_in(data), formats), strict=True):
         assert (kind, errors(result, tmp_path / "result.dcm")) == (kind, [])
         assert "FrameOfReferenceUID" not in result
@@ -250,7 +250,7 @@ def test_segments_have_labels_and_codes() -> None:
 
 def test_a_seg_without_a_heart_has_two_segments() -> None:
     seg, segmentation = one("dicom-seg", heart=False)
-    assert [each.SegmentLabel for each in seg.SegmentSequence] == ["Right lung", "Left lung"]
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == ["Right lung", "Left lung"]
     assert np.array_equal(seg.pixel_array, [segmentation.right, segmentation.left])
 
 
@@ -281,7 +281,7 @@ def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
     }
     assert referenced == {FILM}
     invented = {"FrameOfReferenceUID", "ImagePositionPatient"}
-    assert not invented & {each.keyword for each in every(result)}
+    assert not invented & {element.keyword for element in every(result)}
     if "Rows" in result:
         rows, columns = segmentation.radiograph.size
         assert result.Columns == columns
@@ -342,7 +342,7 @@ def test_the_picture_is_the_overlay() -> None:
 
 def test_the_lines_enclose_the_masks() -> None:
     gsps, segmentation = one("dicom-gsps")
-    drawn = {each.GraphicLayer: lines(each) for each in gsps.GraphicAnnotationSequence}
+    drawn = {item.GraphicLayer: lines(item) for item in gsps.GraphicAnnotationSequence}
     assert segmentation.heart is not None
     masks = {
         "RIGHT LUNG": segmentation.right,
@@ -352,22 +352,22 @@ def test_the_lines_enclose_the_masks() -> None:
     assert drawn.keys() == masks.keys()
     for layer, mask in masks.items():
         assert np.array_equal(fill_outlines(drawn[layer], *mask.shape), mask)
-    colours = [each.GraphicLayerRecommendedDisplayCIELabValue for each in gsps.GraphicLayerSequence]
-    assert len({tuple(each) for each in colours}) == 3
+    colours = [item.GraphicLayerRecommendedDisplayCIELabValue for item in gsps.GraphicLayerSequence]
+    assert len({tuple(colour) for colour in colours}) == 3
 
 
 def lines(annotation: Dataset) -> list[np.ndarray]:
     """Closed polygons, of lines that may go on in the next one."""
     polygons: list[np.ndarray] = []
-    for each in annotation.GraphicObjectSequence:
-        assert each.GraphicType == "POLYLINE"
-        assert each.NumberOfGraphicPoints <= MOST_POINTS
-        points = np.reshape(each.GraphicData, (-1, 2))
+    for item in annotation.GraphicObjectSequence:
+        assert item.GraphicType == "POLYLINE"
+        assert item.NumberOfGraphicPoints <= MOST_POINTS
+        points = np.reshape(item.GraphicData, (-1, 2))
         if polygons and not np.array_equal(polygons[-1][0], polygons[-1][-1]):
             polygons[-1] = np.concatenate([polygons[-1], points[1:]])
         else:
             polygons.append(points)
-    return [each[:-1] for each in polygons]
+    return [polygon[:-1] for polygon in polygons]
 
 
 def test_a_long_line_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +376,7 @@ def test_a_long_line_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     gsps, segmentation = one("dicom-gsps")
     right = gsps.GraphicAnnotationSequence[0]
     assert len(right.GraphicObjectSequence) > 5
-    assert max(each.NumberOfGraphicPoints for each in right.GraphicObjectSequence) == 10
+    assert max(item.NumberOfGraphicPoints for item in right.GraphicObjectSequence) == 10
     assert np.array_equal(fill_outlines(lines(right), ROWS, COLUMNS), segmentation.right)
 
 
@@ -407,9 +407,9 @@ def html(sr: Dataset, place: Path) -> str:
 def numbers(sr: Dataset) -> list[tuple[str, str, float]]:
     """(concept, unit, value) of every number in a report, in its order."""
     numbers = []
-    for each in sr.iterall():
-        if each.keyword == "ContentSequence":
-            for item in each.value:
+    for element in sr.iterall():
+        if element.keyword == "ContentSequence":
+            for item in element.value:
                 if item.ValueType == "NUM":
                     (value,) = item.MeasuredValueSequence
                     unit = value.MeasurementUnitsCodeSequence[0].CodeValue
@@ -457,7 +457,7 @@ def test_a_report_holds_the_notes_on_the_film(tmp_path: Path) -> None:
         ["dicom-sr"],
     )
     last = dcmread(BytesIO(dicom_bytes(sr))).ContentSequence[-2:]
-    assert [each.TextValue for each in last] == [note, "another note"]
+    assert [item.TextValue for item in last] == [note, "another note"]
     assert note in html(sr, tmp_path / "sr.dcm")
     assert errors(sr, tmp_path / "sr.dcm") == []
 
@@ -466,9 +466,9 @@ def test_a_report_refers_to_the_segments_made_with_it(tmp_path: Path) -> None:
     sr, (seg,), _ = report("dicom-seg", "dicom-sr")
     segments = [
         item.ReferencedSegmentNumber
-        for each in sr.iterall()
-        if each.keyword == "ReferencedSOPSequence"
-        for item in each.value
+        for element in sr.iterall()
+        if element.keyword == "ReferencedSOPSequence"
+        for item in element.value
         if item.ReferencedSOPInstanceUID == seg.SOPInstanceUID and "ReferencedSegmentNumber" in item
     ]
     assert segments == [1, 2, 3]
@@ -482,15 +482,15 @@ def test_the_same_film_and_weights_give_the_same_uids() -> None:
     segmentation = found_in(data)
     formats = list(DICOM_FORMATS)
     first, again = (dicom_results(data, segmentation, formats) for _ in range(2))
-    uids = [each.SOPInstanceUID for each in first]
-    assert [each.SOPInstanceUID for each in again] == uids
+    uids = [result.SOPInstanceUID for result in first]
+    assert [result.SOPInstanceUID for result in again] == uids
     for one, other in zip(first, again, strict=True):  # series and dimensions too
         every = [[e.value for e in made.iterall() if e.VR == "UI"] for made in (one, other)]
         assert every[0] == every[1]
     assert result_uids(data, segmentation.provenance, formats) == uids
     assert result_uids(film(), segmentation.provenance, reversed(formats)) == uids
     assert len(set(uids)) == len(formats)
-    assert all(UID(each).is_valid for each in uids)
+    assert all(UID(uid).is_valid for uid in uids)
 
 
 @pytest.mark.parametrize(

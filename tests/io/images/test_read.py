@@ -202,7 +202,7 @@ def test_a_colour_photograph_is_refused_and_a_tint_is_not(film: np.ndarray) -> N
     hue = np.broadcast_to(np.linspace(0, 255, 48).astype(np.uint8), film.shape)
     full = np.full_like(film, 200)
     photo = Image.fromarray(np.dstack([hue, full, film + 15])).convert("RGB")
-    hsv = Image.merge("HSV", [Image.fromarray(each) for each in (np.array(hue), full, film)])
+    hsv = Image.merge("HSV", [Image.fromarray(item) for item in (np.array(hue), full, film)])
     for image in (photo, hsv.convert("RGB")):
         for kind in ("PNG", "JPEG", "BMP"):
             with pytest.raises(UnsuitableFilm, match=r"colour photograph: .* give the film"):

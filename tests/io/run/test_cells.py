@@ -46,7 +46,9 @@ def test_every_name_is_read_back(name: str) -> None:
 @given(TRICKY)
 def test_text_keeps_all_but_its_control_characters(text: str) -> None:
     cell = text_cell(text)
-    assert text_in(cell) == "".join(" " if each in "\t\n\r\0\x85" else each for each in text)
+    assert text_in(cell) == "".join(
+        " " if character in "\t\n\r\0\x85" else character for character in text
+    )
     assert not any(part.lstrip().startswith(tuple("=+-@")) for part in cell.split(";"))
 
 

@@ -339,7 +339,7 @@ def test_results_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
     assert sorted(film.path.name for film in search.films) == [
         "a.png", "a.png", "b.png", "b_mask.png", "c_left.png"
     ]  # fmt: skip
-    assert sorted(Path(each).name for each in search.left_out.results.first) == [
+    assert sorted(Path(name).name for name in search.left_out.results.first) == [
         "a_crop.png", "a_left.png", "a_mask.png", "a_overlay.png", "b\n_seg.dcm",
         "results.csv", "run.json", "x_crop.png",
     ]  # fmt: skip

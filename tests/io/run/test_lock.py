@@ -71,7 +71,7 @@ def test_an_empty_folder_that_the_lock_made_is_removed(tmp_path: Path) -> None:
         assert (tmp_path / "empty" / LOCK).exists()
     with locked_folder(tmp_path / "full"):
         (tmp_path / "full" / "film").touch()
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["full"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
 
 def test_a_lock_file_that_another_run_removed_is_made_again(

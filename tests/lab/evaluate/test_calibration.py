@@ -20,7 +20,7 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError, WeightsError
 from pleura.lab.evaluate import calibration
 from pleura.lab.evaluate.calibration import (
-    Tempered,
+    TemperatureScaled,
     best_temperature,
     draw_pixels,
     join_samples,
@@ -28,7 +28,7 @@ from pleura.lab.evaluate.calibration import (
 )
 from pleura.lab.evaluate.case import Evaluator
 from pleura.lab.evaluate.trial import Trial, choose
-from pleura.lab.report.calibration import Tuning, calibrate, write_tempered
+from pleura.lab.report.calibration import Tuning, calibrate, write_with_temperature
 from pleura.runtime.engine import OnnxEngine
 
 SIDE = 96
@@ -171,9 +171,9 @@ def test_a_temperature_replaces_that_of_the_graph(data):
     hot = UncertainEngine(replace(CARD, temperature=2.0))  # it gives 0.8 (odds 4) at temperature 2
     for engine, expected in (
         (hot, 0.8),
-        (Tempered(hot, 4.0), 2 / 3),
-        (Tempered(hot, 2.0), 0.8),
-        (Tempered(hot, 1.0), 16 / 17),
+        (TemperatureScaled(hot, 4.0), 2 / 3),
+        (TemperatureScaled(hot, 2.0), 0.8),
+        (TemperatureScaled(hot, 1.0), 16 / 17),
     ):
         result = Evaluator(engine).examine(film).segmentation
         assert result.probabilities[0, 60, 24] == pytest.approx(expected, abs=1e-6)
@@ -217,7 +217,7 @@ def test_weights_take_the_temperature_in_graph_and_card(dark_weights, tmp_path):
     square = np.full((1, 1, SIDE, SIDE), 0.25, np.float32)
     # The second temperature replaces the first: the logit 0.75 is divided once.
     for temperature in (3.0, 1.5):
-        write_tempered(weights, temperature, target)
+        write_with_temperature(weights, temperature, target)
         weights = target.read_bytes()
         written = OnnxEngine(weights)
         assert written.card == replace(CARD, temperature=temperature)
@@ -230,7 +230,7 @@ def test_weights_take_the_temperature_in_graph_and_card(dark_weights, tmp_path):
 def test_an_invalid_graph_or_temperature_is_refused(dark_weights, tmp_path):
     weights, target = dark_weights(CARD.to_json(), side=SIDE), tmp_path / "hot.onnx"
     with pytest.raises(WeightsError, match="do not end with a sigmoid"):
-        write_tempered(weights, 1.5, target)
+        write_with_temperature(weights, 1.5, target)
     with pytest.raises(WeightsError, match=r"temperature must be a number from 0\.05 to 20, got 0"):
-        write_tempered(weights, 0, target)
+        write_with_temperature(weights, 0, target)
     assert not target.exists()

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pleura.lab.evaluate.calibration import temper
+from pleura.lab.evaluate.calibration import scale_temperature
 
 
 def one(probability: float, temperature: float) -> float:
-    return float(temper(np.full((1, 1, 1), probability, np.float32), temperature)[0, 0, 0])
+    return float(
+        scale_temperature(np.full((1, 1, 1), probability, np.float32), temperature)[0, 0, 0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,8 +34,8 @@ def test_odds_are_taken_to_a_power(probability, temperature, expected):
 
 def test_temperature_one_returns_the_same_array():
     maps = np.random.default_rng(0).random((2, 3, 4), np.float32)
-    assert temper(maps, 1.0) is maps
-    assert temper(maps, 2.0).dtype == np.float32
+    assert scale_temperature(maps, 1.0) is maps
+    assert scale_temperature(maps, 2.0).dtype == np.float32
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.5, 2))

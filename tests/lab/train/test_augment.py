@@ -130,7 +130,7 @@ def test_an_augmentation_of_zeros_changes_nothing(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [each.name for each in fields(Augment) if each.name != "gentle_chance"]
+    "field", [option.name for option in fields(Augment) if option.name != "gentle_chance"]
 )
 def test_every_setting_has_an_effect_of_its_own(field: str) -> None:
     most = {"rotation_deg": 20.0, "blur_px": 2.0, "gamma": 1.0}.get(field, 0.5)
@@ -348,7 +348,7 @@ def test_a_turn_and_its_inverse_restore_the_film(
 @settings(max_examples=60)
 @given(st.integers(0, 2**31))
 def test_masks_follow_the_film(seed: int) -> None:
-    chances = [each.name for each in fields(Augment) if each.name.endswith("_chance")]
+    chances = [option.name for option in fields(Augment) if option.name.endswith("_chance")]
     still = dict.fromkeys(chances, 0.0) | {"noise": 0.0, "flip_chance": 0.5}
     augment = replace(EVERYTHING, **still)
     lung = disc(34, 27, 9)
@@ -357,8 +357,8 @@ def test_masks_follow_the_film(seed: int) -> None:
     varied = vary(sample, Variation((placement,)), LUNGS)
     side = 1 if placement.flip else 0
     assert varied.target[1 - side].eq(0).all()
-    shown, said = centroid(varied.image[0]), centroid(varied.target[side])
-    assert math.dist(shown, said) < 0.1
+    shown, in_target = centroid(varied.image[0]), centroid(varied.target[side])
+    assert math.dist(shown, in_target) < 0.1
     assert varied.weight.eq(1).all()
 
 

@@ -148,8 +148,8 @@ def test_films_are_decoded_once(make_film, tmp_path, monkeypatch) -> None:
 def test_the_key_follows_films_files_labels_side_and_channels(make_film) -> None:
     film = make_film()
 
-    def key(each: Film = film, **said: Any) -> str:
-        return cache_key([each], SquareOptions(**{"side": SIDE, "channels": ("field",)} | said))
+    def key(of: Film = film, **settings: Any) -> str:
+        return cache_key([of], SquareOptions(**{"side": SIDE, "channels": ("field",)} | settings))
 
     now = key()
     assert key() == now
@@ -214,9 +214,9 @@ def test_both_lungs_follow_from_their_halves_and_the_halves_from_both() -> None:
     assert both is not None
     assert np.array_equal(both, right | left)
     for channel, half in (("right_field", right), ("left_field", left)):
-        found = target_for(labels(field=right | left), channel)
-        assert found is not None
-        assert np.array_equal(found, half)
+        target = target_for(labels(field=right | left), channel)
+        assert target is not None
+        assert np.array_equal(target, half)
 
 
 def test_one_lung_or_the_other_definition_gives_no_labels() -> None:
@@ -258,7 +258,7 @@ def test_every_film_is_shown_once_an_epoch(count: int, seed: int, epoch: int) ->
     sampler.set_epoch(epoch)
     shown = list(sampler)
     assert len(sampler) == len(shown) == count
-    assert {each for each, _, _ in shown} == {epoch}
+    assert {shown_epoch for shown_epoch, _, _ in shown} == {epoch}
     assert sorted(index for _, index, _ in shown) == list(range(count))
     assert list(sampler) == shown
 

@@ -119,8 +119,8 @@ def test_confident_mistakes_stay_finite(size: float) -> None:
 def test_deep_supervision_is_the_mean_over_the_heads() -> None:
     target = maps(1, 1, 0, 0)
     heads = [maps(0, 0, 0, 0), maps(2, 1, -1, 0), maps(-3, 0, 1, 2)]
-    each = [bce_dice(head, target, ONES).item() for head in heads]
-    assert supervise(heads, target, ONES).item() == pytest.approx(sum(each) / 3, abs=1e-6)
+    losses = [bce_dice(head, target, ONES).item() for head in heads]
+    assert supervise(heads, target, ONES).item() == pytest.approx(sum(losses) / 3, abs=1e-6)
 
 
 def test_heads_count_by_their_shares() -> None:
@@ -161,7 +161,7 @@ def test_a_batch_at_half_its_side() -> None:
     image = [[1, 2, 0, 0], [3, 6, 0, 4], [8, 8, 5, 5], [8, 8, 5, 5]]
     target = [[1, 1, 0, 0], [1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]]
     weight = [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
-    batch = [torch.tensor(each).float().view(1, 1, 4, 4) for each in (image, target, weight)]
+    batch = [torch.tensor(rows).float().view(1, 1, 4, 4) for rows in (image, target, weight)]
     smaller = resized((batch[0], batch[1], batch[2]), 2)
     expected = (maps(3, 1, 8, 5), maps(1, 0, 0, 1), maps(1, 0, 0, 1))
     for got, wanted in zip(smaller, expected, strict=True):

@@ -122,7 +122,7 @@ def test_a_value_out_of_its_limits_is_an_error(table: dict[str, Any], message: s
 
 
 def test_every_limit_belongs_to_a_field() -> None:
-    assert set(SMALLEST) <= {each.name for each in fields(Recipe)}
+    assert set(SMALLEST) <= {option.name for option in fields(Recipe)}
 
 
 def test_a_nameless_recipe_is_an_error() -> None:

@@ -168,9 +168,9 @@ def test_a_run_learns(films: list[Film], tmp_path: Path) -> None:
     engine = OnnxEngine(outcome.weights.read_bytes(), threads=1)
     squares = train_module._prepared(divide(films, recipe)[1], recipe, tmp_path, QUIET, hints=False)
     sample = squares.sample(0)
-    found = engine.predict(sample.image.numpy()[None])[0] >= 0.5
+    mask = engine.predict(sample.image.numpy()[None])[0] >= 0.5
     truth = sample.target.numpy() == 1
-    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
 
 
 def test_a_run_leaves_what_it_says(whole_run: tuple[Outcome, Path]) -> None:
@@ -267,7 +267,7 @@ def test_every_film_is_shown_once_an_epoch_and_test_films_never(
     per_epoch = 6 + 2  # validation comes after training
     for epoch in range(2):
         shown = seen[epoch * per_epoch : (epoch + 1) * per_epoch]
-        assert {each for each, _ in shown[:6]} == {epoch}
+        assert {shown_epoch for shown_epoch, _ in shown[:6]} == {epoch}
         assert sorted(index for _, index in shown[:6]) == list(range(6))
         assert [index for _, index in shown[6:]] == [0, 1]
     assert [i for _, i in seen[:6]] != [i for _, i in seen[8:14]], "in another order"
@@ -344,10 +344,10 @@ def test_a_resumed_run_ends_in_the_same_weights(
             signal.raise_signal(number)
 
     when_shown(interrupt_in_the_third_epoch)
-    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt):
         train(RECIPE, films, tmp_path, machine=QUIET)
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert "the last finished epoch is kept, --resume continues from there" in caplog.text
     assert [row["epoch"] for row in rows(tmp_path)] == ["1", "2"]
     assert held(tmp_path)["epoch"] == 1
@@ -581,10 +581,10 @@ def test_a_chain_of_recipes_validates_on_the_same_films(films: list[Film]) -> No
     for seed in range(1, 9):
         assert divide(bare, replace(RECIPE, validation_share=0.3, seed=seed)) == first
     others = [
-        divide(bare, replace(RECIPE, validation_share=0.3, validation_seed=each))
-        for each in range(8)
+        divide(bare, replace(RECIPE, validation_share=0.3, validation_seed=seed))
+        for seed in range(8)
     ]
-    assert any(each != first for each in others)
+    assert any(other != first for other in others)
 
 
 @pytest.mark.parametrize(
@@ -708,12 +708,12 @@ def test_two_processes_train_together(films: list[Film], tmp_path: Path) -> None
         start_new_session=True,
     ) as run:
         try:
-            told, error = run.communicate(timeout=240)
+            out, error = run.communicate(timeout=240)
         finally:  # processes that wait for each other would wait for ever
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode == 0, error
-    assert told.splitlines() == ["True 2 True"] * 2, error
+    assert out.splitlines() == ["True 2 True"] * 2, error
     # Three of six films for each process, one a step: the batch of two is for both together.
     assert held(out)["global_step"] == 6
     assert len(rows(out)) == 2

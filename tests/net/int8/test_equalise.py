@@ -41,11 +41,11 @@ def test_channels_have_equal_maxima_and_results_stay(
     inner = [node.output[0] for node in model.graph.node if node.op_type == "Relu"]
     assert len(inner) > 3
     peaks = [
-        {name: np.abs(each).max(axis=(0, *SPATIAL_AXES)) for name, each in values.items()}
+        {name: np.abs(value).max(axis=(0, *SPATIAL_AXES)) for name, value in values.items()}
         for values in values_of(model, inner, films)
     ]
     for name in inner:
-        peak = np.max([each[name] for each in peaks], axis=0)
+        peak = np.max([peaks_of_film[name] for peaks_of_film in peaks], axis=0)
         live = peak[peak > 0]
         assert live.min() > 0.99 * live.max() or live.size < 2, name
 

@@ -24,8 +24,8 @@ SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)
 def moments(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The moments of (N, D) inputs and the bias's input 1."""
     seen = np.concatenate((inputs, np.ones((len(inputs), 1))), axis=1)
-    found: NDArray[np.float64] = seen.T @ seen / len(seen)
-    return found
+    second_moments: NDArray[np.float64] = seen.T @ seen / len(seen)
+    return second_moments
 
 
 def test_the_next_weight_compensates_for_an_equal_input() -> None:
@@ -68,8 +68,8 @@ def test_results_are_nearer_than_with_the_nearest_steps() -> None:
     step = np.abs(rows[:, :-1]).max(axis=1, keepdims=True) / 64
     nearest = np.concatenate((np.round(rows[:, :-1] / step) * step, rows[:, -1:]), axis=1)
     off = [
-        float(np.sqrt(np.mean((seen @ (each - rows).T) ** 2)))
-        for each in (round_rows(rows, moments(inputs), steps=64), nearest)
+        float(np.sqrt(np.mean((seen @ (item - rows).T) ** 2)))
+        for item in (round_rows(rows, moments(inputs), steps=64), nearest)
     ]
     assert off[0] < off[1] / 3
 
@@ -102,5 +102,5 @@ def test_all_convolutions_except_the_named_ones_are_rounded(
         steps = now / np.abs(then).max(axis=(1, 2, 3), keepdims=True) * 64
         np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
     end = before.graph.output[0].name
-    answers = [next(values_of(each, [end], films[:1]))[end] for each in (before, model)]
+    answers = [next(values_of(item, [end], films[:1]))[end] for item in (before, model)]
     assert 0 < np.abs(answers[0] - answers[1]).max() < 0.05

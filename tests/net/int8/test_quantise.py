@@ -37,7 +37,7 @@ def test_replaced_transposed_convolutions_give_the_same_sums(fp32: bytes) -> Non
     unfolded = without_transposed(onnx.load_from_string(fp32)).SerializeToString()
     assert "ConvTranspose" not in {n.op_type for n in onnx.load_from_string(unfolded).graph.node}
     batch = squares(3, 1)
-    before, after = (OnnxEngine(each, threads=1).predict(batch) for each in (fp32, unfolded))
+    before, after = (OnnxEngine(item, threads=1).predict(batch) for item in (fp32, unfolded))
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_int8_is_near_fp32_on_films_it_was_not_calibrated_on(
 def test_both_ends_of_the_network_stay_in_fp32(fp32: bytes) -> None:
     """The first two and the last two convolutions have floats; the others 8-bit weights."""
     graph = onnx.load_from_string(quantise(fp32, list(squares(2, 2)))).graph
-    kinds = {each.name: each.data_type for each in graph.initializer}
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     plain = [node for node in convolutions if kinds.get(node.input[1]) == onnx.TensorProto.FLOAT]
     assert plain == [*convolutions[:2], *convolutions[-2:]]
@@ -71,9 +71,9 @@ def test_two_products_fit_into_16_bits(fp32: bytes) -> None:
     """A CPU without VNNI adds two products in 16 bits: 2 x 255 x 64 < 2 ** 15 < 2 x 255 x 65."""
     graph = onnx.load_from_string(quantise(fp32, list(squares(2, 2)))).graph
     kernels = [
-        np.abs(onnx.numpy_helper.to_array(each).astype(int)).max()
-        for each in graph.initializer
-        if each.data_type == onnx.TensorProto.INT8 and len(each.dims) == 4
+        np.abs(onnx.numpy_helper.to_array(tensor).astype(int)).max()
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
     ]
     assert len(kernels) == 12 + 3 + 1 - 4
     assert max(kernels) == 64

@@ -62,11 +62,11 @@ def calibrate(
 
 
 def _write(weights: Path | None, target: Path, results: dict[str, Any]) -> None:
-    from pleura.lab.report.calibration import write_tempered
+    from pleura.lab.report.calibration import write_with_temperature
     from pleura.runtime.open import shipped
 
     content = shipped() if weights is None else weights.read_bytes()
-    write_tempered(content, results["temperature"], target, norms=results["norms"])
+    write_with_temperature(content, results["temperature"], target, norms=results["norms"])
     norms = " and ".join(results["norms"]) or "none: too few films"
     console().print(
         f"{target}: temperature {results['temperature']:g}, norms {norms}", markup=False

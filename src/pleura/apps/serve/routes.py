@@ -49,6 +49,7 @@ def _service(request: Request) -> Service:
 
 
 TheService = Annotated[Service, Depends(_service)]
+Parameters = Annotated[QueryParameters, Depends(query_parameters)]
 
 
 async def _check_key(
@@ -77,7 +78,7 @@ def _upload_memory(service: Service) -> Iterator[RequestMemory]:
 async def segmentations(
     request: Request,
     service: TheService,
-    parameters: Annotated[QueryParameters, Depends(query_parameters)],
+    parameters: Parameters,
     _key: Key,
 ) -> Response:
     """Find the lungs in the film that is the body, or in each film of a form.
@@ -116,7 +117,7 @@ def _response(request: Request, outcome: Outcome, options: ResponseOptions) -> R
 async def corrections(
     request: Request,
     service: TheService,
-    parameters: Annotated[QueryParameters, Depends(query_parameters)],
+    parameters: Parameters,
     _key: Key,
     editor: Annotated[str, Query(description="The name of who edited the masks.")] = "",
 ) -> Response:

@@ -20,7 +20,7 @@ from pleura.core.masks.components import (
     split_pieces,
     window,
 )
-from pleura.core.masks.heart import trim_heart
+from pleura.core.masks.heart_cleanup import trim_heart
 from pleura.core.masks.seam import find_seam, looks_joined
 from pleura.core.types import Box, LungMasks
 

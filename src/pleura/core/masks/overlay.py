@@ -113,7 +113,7 @@ def _draw(
 ) -> None:
     """Fill and outline `mask` in `picture`, (h, w, 3), in place."""
     fill, width = how
-    edge = mask & ~_shrunk(mask, width)
+    edge = mask & ~_eroded(mask, width)
     levels = np.arange(256)
     for channel, value in enumerate(colour):
         layer = picture[:, :, channel]
@@ -133,7 +133,7 @@ def _draw_bar(picture: NDArray[np.uint8], bar: TransverseWidth, by: int) -> None
         picture[max(0, top - 3 * by) : top + 4 * by, max(0, start) : start + by] = 255
 
 
-def _shrunk(mask: Mask, by: int) -> Mask:
+def _eroded(mask: Mask, by: int) -> Mask:
     """Erosion by `by` pixels, by a diamond and a square in turn: together nearly a disc."""
     inner = np.pad(mask, 1)
     for step in range(by):

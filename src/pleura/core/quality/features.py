@@ -15,7 +15,7 @@ from pleura.core.arrays import Definition, Mask, Probabilities
 from pleura.core.card import lung_channels
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.cleanup import THRESHOLD
-from pleura.core.masks.heart import heart_width
+from pleura.core.masks.heart_cleanup import heart_width
 from pleura.core.quality.shape import Place, place_of, sample_map, sample_mask
 from pleura.core.types import LungMasks
 

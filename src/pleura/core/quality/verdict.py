@@ -108,16 +108,18 @@ def conclude(
     `doubts` are codes of further doubts.
     """
     dice = estimated_dice(features, reference)
-    codes = _structural(features) | _of_film(film, reference) | set(doubts)
+    codes = _structural(features) | _film_doubts(film, reference) | set(doubts)
     if reference.estimate and dice is not None and dice < reference.estimate.poor:
         codes.add("unsure_edges")
     if codes & set(REFUSING_CODES):  # no chest film: there is no true mask, so no Dice
-        heart = _of_heart(features, is_refused=True)
+        heart = _heart_quality(features, is_refused=True)
         return Quality("refused", None, _doubts(codes & set(REFUSING_CODES), features), heart)
-    return Quality("review" if codes else "ok", dice, _doubts(codes, features), _of_heart(features))
+    return Quality(
+        "review" if codes else "ok", dice, _doubts(codes, features), _heart_quality(features)
+    )
 
 
-def _of_heart(features: Features, *, is_refused: bool = False) -> HeartQuality | None:
+def _heart_quality(features: Features, *, is_refused: bool = False) -> HeartQuality | None:
     """The verdict on the heart; None if the weights have no heart."""
     if features.heart_found is None:
         return None
@@ -176,7 +178,7 @@ def _structural(features: Features) -> set[str]:
     return {code for code, is_met in doubts.items() if is_met}
 
 
-def _of_film(film: FilmFeatures, reference: ReferenceValues) -> set[str]:
+def _film_doubts(film: FilmFeatures, reference: ReferenceValues) -> set[str]:
     """Codes of the doubts about the film, which do not depend on the definition of lung."""
     usual = reference.usual
     if usual is None or film.unsure is None:

@@ -30,12 +30,12 @@ __all__ = [
     "BINS",
     "PIXELS",
     "PixelSample",
-    "Tempered",
+    "TemperatureScaled",
     "best_temperature",
     "draw_pixels",
     "log_loss",
     "reliability",
-    "temper",
+    "scale_temperature",
 ]
 
 
@@ -66,7 +66,7 @@ class PixelSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Tempered(EngineWrapper):
+class TemperatureScaled(EngineWrapper):
     """An engine with another temperature and other reference values on its card."""
 
     engine: Engine
@@ -80,7 +80,9 @@ class Tempered(EngineWrapper):
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probabilities that the engine would give with this temperature in its graph."""
-        return temper(self.engine.predict(batch), self.temperature / self.engine.card.temperature)
+        return scale_temperature(
+            self.engine.predict(batch), self.temperature / self.engine.card.temperature
+        )
 
 
 def draw_pixels(
@@ -199,7 +201,7 @@ def best_temperature(predicted: Floats, labels: Truths) -> float:
     return round(float(np.clip(np.exp(result.x), LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)), 3)
 
 
-def temper(probabilities: Probabilities, temperature: float) -> Probabilities:
+def scale_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Divide the logits by `temperature`: above 1 the probabilities move towards 0.5.
 
     sigmoid(logit(p) / T) is p^(1/T) / (p^(1/T) + (1 - p)^(1/T)), which is defined at 0 and 1. 0.5

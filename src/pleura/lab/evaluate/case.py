@@ -226,11 +226,11 @@ def _row(examined: Examined, pair: Pair) -> Row:
         verdict=examined.segmentation.quality.verdict,
         estimated_dice=examined.segmentation.quality.estimated_dice,
         notes="; ".join(examined.notes),
-        **(_of_heart(examined) if pair.structure == "heart" else {}),
+        **(_heart_fields(examined) if pair.structure == "heart" else {}),
     )
 
 
-def _of_heart(examined: Examined) -> dict[str, Any]:
+def _heart_fields(examined: Examined) -> dict[str, Any]:
     """The cardiothoracic ratios of the masks, predicted and labelled, and the heart's verdict."""
     result = examined.segmentation
     truth = {pair.structure: pair.truth for pair in examined.pairs}

@@ -61,6 +61,6 @@ def _figures(errors: NDArray[np.float64]) -> dict[str, float]:
         "share_far_off": float((off > FAR_OFF).mean()),
     }
     if len(errors) > 1:
-        spread = 1.96 * float(errors.std(ddof=1))
-        figures |= {"low": bias - spread, "high": bias + spread}
+        half_width = 1.96 * float(errors.std(ddof=1))
+        figures |= {"low": bias - half_width, "high": bias + half_width}
     return {name: round(value, DIGITS) for name, value in figures.items()}

@@ -267,12 +267,12 @@ def _agreement(rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
             if row.structure == structure and row.scores.area_error is not None
         ]
         if len(errors) > 1:
-            bias, spread = np.mean(errors), 1.96 * np.std(errors, ddof=1)
+            bias, half_width = np.mean(errors), 1.96 * np.std(errors, ddof=1)
             agreement[structure] = {
                 "n": len(errors),
                 "bias": rounded(bias),
-                "low": rounded(bias - spread),
-                "high": rounded(bias + spread),
+                "low": rounded(bias - half_width),
+                "high": rounded(bias + half_width),
             }
     return agreement
 

@@ -20,7 +20,7 @@ from pleura.lab.evaluate.calibration import (
     BINS,
     PIXELS,
     PixelSample,
-    Tempered,
+    TemperatureScaled,
     best_temperature,
     draw_pixels,
     join_samples,
@@ -38,7 +38,7 @@ from pleura.lab.report.robustness import made_by
 from pleura.net.export import with_temperature
 from pleura.runtime.engine import Engine, OnnxEngine
 
-__all__ = ["Tuning", "calibrate", "calibration_table", "write_tempered"]
+__all__ = ["Tuning", "calibrate", "calibration_table", "write_with_temperature"]
 
 SCHEMA = 1
 """The schema version of calibration.json; it grows when a key changes or is removed."""
@@ -92,13 +92,13 @@ def calibrate(
     tuned_on, judged_on = choose(replace(trial, split=tuning.split, carve=carve)), choose(trial)
     passes = _Passes(trial, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
-    tuned = passes.run(tuned_on.films, Tempered(engine, 1.0), failures).samples
+    tuned = passes.run(tuned_on.films, TemperatureScaled(engine, 1.0), failures).samples
     temperature = best_temperature(*join_samples(tuned))
     norms = fit_reference_values(
-        passes.run(tuned_on.films, Tempered(engine, temperature), []).features
+        passes.run(tuned_on.films, TemperatureScaled(engine, temperature), []).features
     )
-    before = passes.run(judged_on.films, Tempered(engine, 1.0), failures).samples
-    judged = Tempered(engine, temperature, norms)
+    before = passes.run(judged_on.films, TemperatureScaled(engine, 1.0), failures).samples
+    judged = TemperatureScaled(engine, temperature, norms)
     after = passes.run(
         judged_on.films, judged, []
     )  # the same films fail again, and are listed once
@@ -140,7 +140,9 @@ class _Passes:
         self.trial, self.total, self.done, self.on_film = trial, total, 0, on_film
         on_film(0, total)
 
-    def run(self, films: Sequence[Film], engine: Tempered, failures: list[Failure]) -> _PassResult:
+    def run(
+        self, films: Sequence[Film], engine: TemperatureScaled, failures: list[Failure]
+    ) -> _PassResult:
         """The pixels and features of all films; films that fail are appended to `failures`."""
         features: list[ResultFeatures] = []
 
@@ -180,7 +182,7 @@ def _check_splits(tune: str, split: str) -> None:
         )
 
 
-def write_tempered(
+def write_with_temperature(
     weights: bytes, temperature: float, target: Path, *, norms: dict[str, Any] | None = None
 ) -> None:
     """Write the ONNX file `weights` with a temperature and with reference values on its card.

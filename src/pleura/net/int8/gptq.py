@@ -65,7 +65,7 @@ def round_rows(
     damped = moments + np.diag(np.append(added, 0.0))
     # The inputs with the largest mean square are first, and the bias is last.
     order = np.append(np.argsort(-power, kind="stable"), size)
-    spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
+    factor = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     rounded = rows[:, order].astype(np.float64)
     top = np.abs(rounded[:, :-1]).argmax(axis=1)
     largest = rounded[all_rows, top].copy()
@@ -74,8 +74,8 @@ def round_rows(
         exact = rounded[:, index].copy()
         nearest = np.clip(np.round(exact / step), -steps, steps) * step
         rounded[:, index] = np.where(top == index, largest, nearest)
-        error = (exact - rounded[:, index]) / spread[index, index]
-        rounded[:, index + 1 :] -= np.outer(error, spread[index, index + 1 :])
+        error = (exact - rounded[:, index]) / factor[index, index]
+        rounded[:, index + 1 :] -= np.outer(error, factor[index, index + 1 :])
     in_order = np.empty_like(rounded)
     in_order[:, order] = rounded
     return in_order

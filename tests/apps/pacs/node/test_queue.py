@@ -84,7 +84,7 @@ def test_refused_results_do_not_block_others(folder: NodeFolder) -> None:
     queue.mark_segmented(first, ["A"], verdict="ok")
     queue.mark_segmented(second, ["A"], verdict="ok")
     assert due(queue, "A").number == first
-    queue.mark_refused(due(queue, "A"), "A", "status 0xa900", wait_s=3600)
+    queue.mark_rejected(due(queue, "A"), "A", "status 0xa900", wait_s=3600)
     assert due(queue, "A").number == second
     queue.close()
 
@@ -214,7 +214,7 @@ def test_a_clock_that_is_set_back_delays_nothing(
     queue = Queue(folder.queue)
     number = take(folder, queue)
     queue.mark_segmented(number, ["A"], verdict="ok")
-    queue.mark_refused(due(queue, "A"), "A", "status 0xa700", wait_s=60.0)
+    queue.mark_rejected(due(queue, "A"), "A", "status 0xa700", wait_s=60.0)
     assert queue.next_delivery("A") is None
     elapsed = time.monotonic() + 61.0
     monkeypatch.setattr(time, "monotonic", lambda: elapsed)

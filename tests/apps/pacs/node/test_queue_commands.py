@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> NodeFolder:
     refused = queue.next_delivery("A@pacs:104")
     assert refused is not None
     queue.mark_stored(refused, "A@pacs:104", ["4-dicom-sr.dcm"])
-    queue.mark_refused(refused, "A@pacs:104", "status 0xa900", wait_s=3600.0)
+    queue.mark_rejected(refused, "A@pacs:104", "status 0xa900", wait_s=3600.0)
     folder.write_results(3, {"1-dicom-sr-failed.dcm": b"failure"})
     queue.mark_failed(3, "the image holds 2 grey values", ["A@pacs:104"])
     queue.mark_segmented(4, ["B@pacs:104"], verdict="ok")
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> NodeFolder:
         if due.number == 4:
             queue.mark_delivered(due, "B@pacs:104")
         else:
-            queue.mark_refused(due, "B@pacs:104", "later", wait_s=3600.0)
+            queue.mark_rejected(due, "B@pacs:104", "later", wait_s=3600.0)
     folder.delete_film("4.dcm")
     queue.close()
     return folder

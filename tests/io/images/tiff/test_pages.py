@@ -85,9 +85,9 @@ class Written:
         blocks = [block for plane in planes for block in cut(plane, tile)]
         size = values.dtype.itemsize
         packed = [differences(block, predictor, self.order) for block in blocks]
-        packed = [zlib.compress(each) if deflate else each for each in packed]
-        places = [self.put(each) for each in packed]
-        lengths = [len(each) for each in packed]
+        packed = [zlib.compress(block) if deflate else block for block in packed]
+        places = [self.put(block) for block in packed]
+        lengths = [len(block) for block in packed]
         tags = {256: width, 257: height, 258: [8 * size] * samples, 259: 8 if deflate else 1}
         tags |= {262: photometric, 277: samples, 284: 2 if planar else 1, 317: predictor}
         tags |= {339: [KINDS[values.dtype.kind]] * samples}
@@ -178,8 +178,10 @@ def test_samples_without_gaps_between_them_are_read(
     film: np.ndarray, bits: int, order: str
 ) -> None:
     values = film >> 3 if bits == 4 else film * (2 ** (bits - 7))
-    each = [[(number >> bit) & 1 for bit in range(bits)[::-1]] for number in values.ravel()]
-    rows = np.packbits(np.array(each).reshape(len(values), -1), axis=1)
+    bits_of_values = [
+        [(number >> bit) & 1 for bit in range(bits)[::-1]] for number in values.ravel()
+    ]
+    rows = np.packbits(np.array(bits_of_values).reshape(len(values), -1), axis=1)
     written = Written(order)
     tags = {256: 48, 257: 80, 258: bits, 259: 1, 262: 1, 277: 1, 278: 80, 279: rows.size}
     written.page(tags | {273: written.put(rows.tobytes())})

@@ -104,5 +104,5 @@ class Commitments:
             reason = f"no storage commitment for {len(uids) - len(kept)} objects ({codes})"
             LOG.warning("film %d: %s gives %s", film.number, name, reason)
             self.queue.mark_stored(film, name, film.stored & kept)
-            self.queue.mark_refused(film, name, reason, wait_s=self.retry_s)
+            self.queue.mark_rejected(film, name, reason, wait_s=self.retry_s)
         return True

@@ -117,7 +117,7 @@ class Delivery:
 
     def _retry_later(self, film: PendingDelivery, reason: str) -> None:
         wait_s = pause_s(film.attempts, self.longest_wait_s)
-        self.queue.mark_refused(film, self.name, reason, wait_s=wait_s)
+        self.queue.mark_rejected(film, self.name, reason, wait_s=wait_s)
         LOG.warning(
             "film %d not taken by %s, next try in %g s: %s", film.number, self.name, wait_s, reason
         )

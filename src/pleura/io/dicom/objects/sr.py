@@ -129,18 +129,18 @@ class _Report:
         site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
         both += _ratios(ESTIMATED_DICE, self.segmentation.quality.estimated_dice)
         verdict = list(_evaluations(self.segmentation.quality))
-        yield self._of_film("Both lungs", site=site, values=both, verdict=verdict)
-        yield self._of_part(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
-        yield self._of_part(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
+        yield self._film_group("Both lungs", site=site, values=both, verdict=verdict)
+        yield self._part_group(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
+        yield self._part_group(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
         if measured.heart_area_px is not None:
             heart = _areas(measured.heart_area_px, None)
             heart += _ratios(CARDIOTHORACIC, measured.cardiothoracic_ratio)
             quality = self.segmentation.quality.heart
-            yield self._of_part(
+            yield self._part_group(
                 HEART, heart, None if quality is None else list(_evaluations(quality))
             )
 
-    def _of_part(
+    def _part_group(
         self,
         part: int,
         values: list[Measurement],
@@ -149,14 +149,14 @@ class _Report:
         """A part's group; it refers to its segment, or to the film without a Segmentation."""
         site = FindingSite(PARTS[part], laterality=SIDES.get(part))
         if self.seg is None:
-            return self._of_film(LABELS[part], site=site, values=values, verdict=verdict)
+            return self._film_group(LABELS[part], site=site, values=values, verdict=verdict)
         return PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=self._segment(part, self.seg),
             qualitative_evaluations=verdict,
             **self._group(LABELS[part], site=site, values=values),
         )
 
-    def _of_film(
+    def _film_group(
         self,
         label: str,
         *,

@@ -127,7 +127,7 @@ class Blur(GreyEffect):
 class Noise(GreyEffect):
     """Gaussian noise. Its seed is a value of the effect, so `apply` always gives the same noise."""
 
-    spread: float
+    deviation: float
     """The standard deviation, in greys of [0, 1]."""
 
     seed: int = 0
@@ -135,13 +135,13 @@ class Noise(GreyEffect):
     @classmethod
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
         """A standard deviation of up to `noise`, and a seed."""
-        spread, seed = float(rng.uniform(0, augment.noise)), int(rng.integers(2**31))
-        return cls(spread, seed) if spread else None
+        deviation, seed = float(rng.uniform(0, augment.noise)), int(rng.integers(2**31))
+        return cls(deviation, seed) if deviation else None
 
     def change_greys(self, image: Tensor) -> Tensor:
         """Add the noise; greys may leave [0, 1]."""
         generator = torch.Generator().manual_seed(self.seed)
-        return image + self.spread * torch.randn(image.shape, generator=generator)
+        return image + self.deviation * torch.randn(image.shape, generator=generator)
 
 
 def blurred(image: Tensor, sigma_px: float) -> Tensor:

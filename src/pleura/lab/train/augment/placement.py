@@ -45,21 +45,21 @@ class Placement(Effect):
     def draw(cls, augment: Augment, rng: Generator) -> Self | None:
         """From `padding`, `zoom`, `aspect`, `shift`, `rotation_deg` and `flip_chance`."""
 
-        def spread(most: float) -> float:
+        def either_way(most: float) -> float:
             return float(rng.uniform(-most, most))
 
         # With a border on each side the film is smaller, and not in the middle.
         top, bottom, left, right = (float(rng.uniform(0, augment.padding)) for _ in range(4))
-        zoom, aspect = 1 + spread(augment.zoom), math.sqrt(1 + abs(spread(augment.aspect)))
+        zoom, aspect = 1 + either_way(augment.zoom), math.sqrt(1 + abs(either_way(augment.aspect)))
         aspect = aspect if rng.random() < 0.5 else 1 / aspect
         tall, wide = 1 / (1 + top + bottom), 1 / (1 + left + right)
         placement = cls(
             shift=(
-                spread(augment.shift) + (top - bottom) / 2 * tall,
-                spread(augment.shift) + (left - right) / 2 * wide,
+                either_way(augment.shift) + (top - bottom) / 2 * tall,
+                either_way(augment.shift) + (left - right) / 2 * wide,
             ),
             scale=(zoom * tall * aspect, zoom * wide / aspect),
-            rotation_deg=spread(augment.rotation_deg),
+            rotation_deg=either_way(augment.rotation_deg),
             flip=bool(rng.random() < augment.flip_chance),
         )
         return None if placement == cls() else placement

@@ -38,6 +38,13 @@ Numbers = Annotated[
         metavar="[FILM]...", help="Numbers of films, as the list and the log show them."
     ),
 ]
+Lacking = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DESTINATION",
+        help="All films whose results this destination lacks; as the list shows it.",
+    ),
+]
 Failed = Annotated[bool, typer.Option("--failed", help="All films of the quarantine.")]
 
 
@@ -120,13 +127,7 @@ def retry(films: Numbers = None, failed: Failed = False, folder: Folder = HOME) 
 @queue_app.command()
 def redeliver(
     films: Numbers = None,
-    lacking: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DESTINATION",
-            help="All films whose results this destination lacks; as the list shows it.",
-        ),
-    ] = None,
+    lacking: Lacking = None,
     to: Annotated[
         str | None,
         typer.Option(

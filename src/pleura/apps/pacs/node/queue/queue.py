@@ -222,29 +222,26 @@ class Queue:
             base.execute("UPDATE films SET file = NULL WHERE number = ?", (number,))
             return True, file
 
-    def mark_refused(
+    def mark_rejected(
         self, film: PendingDelivery, destination: str, reason: str, *, wait_s: float
     ) -> None:
         """A destination rejected results; they are sent again after `wait_s` seconds."""
-        values = _values(film, destination)
-        with self.change() as base:
-            base.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, reason = ?, commitment = NULL"
-                f" WHERE {_THIS_DELIVERY}",
-                (reason, *values),
-            )
-            self._wait(base, values, wait_s)
+        change = "attempts = attempts + 1, commitment = NULL, reason = ?"
+        self._postpone(film, destination, change, reason, wait_s)
 
     def mark_asked(
         self, film: PendingDelivery, destination: str, transaction: str, *, wait_s: float
     ) -> None:
         """A destination is asked for storage commitment, and again after `wait_s` seconds."""
+        self._postpone(film, destination, "commitment = ?", transaction, wait_s)
+
+    def _postpone(
+        self, film: PendingDelivery, destination: str, change: str, value: str, wait_s: float
+    ) -> None:
+        """Change a delivery, and wait before it is next due. `change` is SQL with one `?`."""
         values = _values(film, destination)
         with self.change() as base:
-            base.execute(
-                f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
-                (transaction, *values),
-            )
+            base.execute(f"UPDATE deliveries SET {change} WHERE {_THIS_DELIVERY}", (value, *values))
             self._wait(base, values, wait_s)
 
     def asked(self, transaction: str) -> tuple[PendingDelivery, str] | None:

@@ -8,7 +8,7 @@ import pytest
 from pleura.core.arrays import Mask
 from pleura.core.frame import Frame, ProbabilityMaps
 from pleura.core.masks.cleanup import clean
-from pleura.core.masks.heart import FEWEST, trim_heart
+from pleura.core.masks.heart_cleanup import FEWEST, trim_heart
 
 SIDE = 128
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]

@@ -131,11 +131,11 @@ def _without_thin(mask: Mask, scale: tuple[float, float]) -> Mask:
     """`mask` without its thin parts; its corners are kept."""
     reach = THIN * scale[0], THIN * scale[1]
     wider = reach[0] * (1 + STUB), reach[1] * (1 + STUB)
-    grown: Mask = mask & _grown(_shrunk(mask, reach), wider)
+    grown: Mask = mask & _dilated(_eroded(mask, reach), wider)
     return grown
 
 
-def _shrunk(mask: Mask, reach: tuple[float, float]) -> Mask:
+def _eroded(mask: Mask, reach: tuple[float, float]) -> Mask:
     """Erosion: the pixels whose ellipse of half axes `reach` (rows, columns) lies in `mask`."""
     high, wide = int(reach[0]), int(reach[1])
     height, width = mask.shape
@@ -151,11 +151,11 @@ def _shrunk(mask: Mask, reach: tuple[float, float]) -> Mask:
     return out
 
 
-def _grown(mask: Mask, reach: tuple[float, float]) -> Mask:
+def _dilated(mask: Mask, reach: tuple[float, float]) -> Mask:
     """Dilation: the pixels whose ellipse of half axes `reach` (rows, columns) meets `mask`."""
     room = int(reach[0]), int(reach[1])
     outside = np.pad(~mask, ((room[0],) * 2, (room[1],) * 2), constant_values=True)
-    grown: Mask = ~_shrunk(outside, reach)[
+    grown: Mask = ~_eroded(outside, reach)[
         room[0] : room[0] + mask.shape[0], room[1] : room[1] + mask.shape[1]
     ]
     return grown
