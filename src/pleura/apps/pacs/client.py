@@ -23,7 +23,13 @@ AUTH = "PLEURA_DICOMWEB_AUTH"
 CONNECT_S, ANSWER_S = 10.0, 60.0
 """Timeouts to connect and for an answer, seconds."""
 
-_UNREACHABLE_STATUSES = frozenset({401, 403, 404, 429, 502, 503, 504})
+LONGEST_PAUSE_S = 60.0
+"""The longest pause before a request is repeated, unless the service asks for a longer one."""
+
+BUSY = (429, 502, 503, 504)
+"""HTTP statuses of a service that may take the same request later."""
+
+_UNREACHABLE_STATUSES = frozenset({401, 403, 404, *BUSY})
 """HTTP statuses by which the service takes no request at all."""
 
 _DICOM_JSON = "application/dicom+json"
@@ -42,8 +48,12 @@ class Refused(PleuraError):
     """The destination rejected these results; it may take others."""
 
 
-def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
+def web_client(url: str, ca: Path | None = None, *, retries: int = 0) -> DICOMwebClient:
     """A client of a DICOMweb service, with the authorization of the environment.
+
+    A request that fails because the service is away or busy is repeated up to `retries` times,
+    at once, then after 2, 4, 8 ... seconds, `LONGEST_PAUSE_S` at most, or as long as its
+    Retry-After says. The node repeats nothing here: its queue does.
 
     Raises:
         UsageError: the authorization has another form, or the CA's file cannot be used.
@@ -61,8 +71,28 @@ def web_client(url: str, ca: Path | None = None) -> DICOMwebClient:
     client = DICOMwebClient(
         url, session=session, permissive_uid=True, timeout=(CONNECT_S, ANSWER_S)
     )
-    client.set_http_retry_params(retry=False)  # the queue retries
+    client.set_http_retry_params(retry=False)  # it would repeat no request that had no connection
+    if retries:
+        session.mount("http://", _repeating_adapter(retries))
+        session.mount("https://", _repeating_adapter(retries))
     return client
+
+
+def _repeating_adapter(retries: int) -> Any:
+    """An adapter of requests that repeats requests. Results have fixed UIDs, so POST is safe."""
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    return HTTPAdapter(
+        max_retries=Retry(
+            total=retries,
+            backoff_factor=1,
+            backoff_max=LONGEST_PAUSE_S,
+            status_forcelist=BUSY,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+    )
 
 
 @contextmanager

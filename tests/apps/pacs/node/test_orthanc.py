@@ -213,10 +213,19 @@ def test_films_are_pulled_and_pushed_back(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["http://127.0.0.1:1/dicom-web"], "either --study UID or --since DATE"),
+        (["http://127.0.0.1:1/dicom-web"], "--study UID or --since DATE"),
         (["http://127.0.0.1:1", "--since", "yesterday"], "'yesterday' is no date"),
         (["http://127.0.0.1:1", "--since", "2026-13-45"], "'2026-13-45' is no date"),
         (["http://127.0.0.1:1", "--study", "1.2/../x"], "is no UID"),
+        (["http://127.0.0.1:1", "--until", "2026-01-01"], "--study UID or --since DATE"),
+        (
+            ["http://127.0.0.1:1", "--study", "1.2", "--until", "2026-01-01"],
+            "--until needs --since",
+        ),
+        (
+            ["http://127.0.0.1:1", "--since", "2026-01-02", "--until", "2026-01-01"],
+            "--until 2026-01-01 lies before --since 2026-01-02",
+        ),
         (["PACS@host:104", "--since", "2026-01-01"], "is no DICOMweb service"),
         (["http://me:secret@host", "--since", "2026-01-01"], "PLEURA_DICOMWEB_AUTH"),
     ],
@@ -234,7 +243,7 @@ def test_a_service_that_does_not_answer_is_an_error(
 ) -> None:
     ended = run(
         *("dicomweb", "http://127.0.0.1:1/dicom-web", "--since", "2026-01-01"),
-        *("--weights", tiny_weights),
+        *("--weights", tiny_weights, "--retry", 0),
     )
     assert ended.code == 1
     assert "no connection" in ended.err

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pleura.apps.pacs.client import Refused
-from pleura.apps.pacs.dicomweb.pull import _studies
+from pleura.apps.pacs.dicomweb.pull import Query, _studies
 
 BOTH = [(f"1.2.{number}", ["CR", "DX"]) for number in range(1000, 1120)]
 DX = [(f"1.2.{number}", ["DX"]) for number in range(2000, 2012)]
@@ -39,13 +39,13 @@ class Archive:
 @pytest.mark.parametrize("modalities", [("CR", "DX"), ("DX", "CR")])
 def test_every_study_is_found_once(most: int, modalities: tuple[str, ...]) -> None:
     assert len(STUDIES) == 650
-    studies = list(_studies(Archive(most), "20261101", modalities))  # type: ignore[arg-type]
+    studies = list(_studies(Archive(most), Query(modalities, dates="20261101-")))  # type: ignore[arg-type]
     wanted = {uid for uid, _ in (*BOTH, *DX, *UNLISTED)}
     assert sorted(studies) == sorted(wanted)
 
 
 def test_a_modality_alone_finds_its_studies() -> None:
-    studies = list(_studies(Archive(100), "20261101", ("CR",)))  # type: ignore[arg-type]
+    studies = list(_studies(Archive(100), Query(("CR",), dates="20261101-")))  # type: ignore[arg-type]
     assert set(studies) == {uid for uid, _ in (*BOTH, *UNLISTED)}
 
 
@@ -55,4 +55,4 @@ def test_an_archive_that_ignores_the_offset_is_an_error() -> None:
             return super().search_for_studies(**{**query, "offset": 0})
 
     with pytest.raises(Refused, match="every page with the same studies"):
-        list(_studies(Stubborn(100), "20261101", ("CT",)))  # type: ignore[arg-type]
+        list(_studies(Stubborn(100), Query(("CT",), dates="20261101-")))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,11 +19,12 @@ from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from pleura.apps.pacs.dicomweb.pull import Film, Pulled
+    from pleura.apps.pacs.dicomweb.pull import Film, Pull, Pulled, Query
 
 __all__ = ["dicomweb"]
 
 _WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
+_ASKED: dict[str, Any] = {"rich_help_panel": "How the service is asked"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,48 @@ class FilmOptions:
         str | None,
         typer.Option(metavar="DATE", help="All studies since this day, as 2026-11-23.", **_WHICH),
     ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="With --since: no study after this day.", **_WHICH),
+    ] = None
     modality: Annotated[
         str, typer.Option(help="Modalities of the series to read, with commas.", **_WHICH)
     ] = "CR,DX"
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show which films have no results; fetch none.", **_WHICH),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """How the services are asked."""
+
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Another service for the results.", show_default=False, **SENT
+        ),
+    ] = None
+    ca: Annotated[
+        Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
+    ] = None
+    retry: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=20,
+            help="Repeat a request that often if the service is away or busy: at once, then after "
+            "2, 4, 8 ... seconds.",
+            **_ASKED,
+        ),
+    ] = 3
+    per_minute: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, metavar="FILMS", help="Fetch that many films a minute at most.", **_ASKED
+        ),
+    ] = None
 
 
 @grouped
@@ -49,16 +90,8 @@ def dicomweb(
     ],
     *,
     which: FilmOptions,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Another service for the results.", show_default=False, **SENT
-        ),
-    ] = None,
+    service: ServiceOptions,
     results: ResultOptions,
-    ca: Annotated[
-        Path | None, typer.Option("--tls-ca", help="Who signed the service's certificate, PEM.")
-    ] = None,
     as_json: FilmsAsJson = False,
     uids: Annotated[
         bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **PRINTED)
@@ -68,31 +101,44 @@ def dicomweb(
 
     pleura dicomweb http://localhost:8042/dicom-web --study 1.2.840.113619.2.1
     pleura dicomweb https://pacs/dicom-web --since 2026-11-23 --modality CR,DX
+    pleura dicomweb https://pacs/dicom-web --since 2026-01-01 --until 2026-01-31 --dry-run
 
     Films whose results are in the archive are skipped, so that the same
     command may run every hour. The password comes from PLEURA_DICOMWEB_AUTH
     (USER:PASSWORD, or 'Bearer TOKEN') or from ~/.netrc. Not for diagnosis.
     """
-    import functools
-
-    from pleura.apps.pacs.client import web_client
-    from pleura.apps.pacs.dicomweb.pull import Pull, find_films
+    from pleura.apps.pacs.dicomweb.pull import pull_films
     from pleura.apps.quiet import silence_libraries
 
-    modalities, day = _modalities(which.modality), _day(which.since, which.study)
+    query = _query(which)
     results.names()  # raises for an unknown format before the service is asked
-    source, target = (web_client(_service(address), ca) for address in (url, to or url))
-    pull = Pull(source, target, results.maker())
-    report = functools.partial(_print_outcome, as_json=as_json, uids=uids)
-    failed = number = 0
+    pull = _pull(url, service, results, dry_run=which.dry_run)
+    counts: Counter[str] = Counter()
     with silence_libraries():
-        films = find_films(source, studies=which.study or (), since=day, modalities=modalities)
-        for number, film in enumerate(films, 1):
-            pulled = pull(film)
-            failed += pulled.status == "failed"
-            report(number, film, pulled)
-    typer.echo(f"pleura: {number} films looked at, {failed} failed", err=True)
-    raise typer.Exit(Exit.FILMS_FAILED if failed else Exit.DONE)
+        for number, (film, pulled) in enumerate(pull_films(pull, query), 1):
+            counts[pulled.status] += 1
+            _print_outcome(number, film, pulled, as_json=as_json, uids=uids)
+    typer.echo(_summary(counts), err=True)
+    raise typer.Exit(Exit.FILMS_FAILED if counts["failed"] else Exit.DONE)
+
+
+def _pull(url: str, service: ServiceOptions, results: ResultOptions, *, dry_run: bool) -> Pull:
+    from pleura.apps.pacs.client import web_client
+    from pleura.apps.pacs.dicomweb.pull import Pull
+
+    source, target = (
+        web_client(_service(address), service.ca, retries=service.retry)
+        for address in (url, service.to or url)
+    )
+    pause_s = 60 / service.per_minute if service.per_minute else 0.0
+    return Pull(source, target, results.maker(), dry_run=dry_run, pause_s=pause_s)
+
+
+def _summary(counts: Counter[str]) -> str:
+    """The number of films, and of each outcome that occurred, such as `3 done, 1 failed`."""
+    order = ("done", "to do", "there", "no film", "failed")
+    parts = [f"{counts[status]} {status}" for status in order if counts[status]]
+    return f"pleura: {counts.total()} films looked at: {', '.join(parts) or 'none'}"
 
 
 def _print_outcome(number: int, film: Film, pulled: Pulled, *, as_json: bool, uids: bool) -> None:
@@ -100,7 +146,7 @@ def _print_outcome(number: int, film: Film, pulled: Pulled, *, as_json: bool, ui
         identity = {"film": number} | (film._asdict() if uids else {})
         typer.echo(json.dumps(identity | pulled._asdict()))
     else:
-        name = film.uid if uids else number
+        name = (film.uid or film.study) if uids else number
         detail = pulled.reason or pulled.verdict
         typer.echo(f"film {name}: {pulled.status}{f': {detail}' if detail else ''}")
 
@@ -120,20 +166,31 @@ def _modalities(option: str) -> tuple[str, ...]:
     return names
 
 
-def _day(since: str | None, study: list[str] | None) -> str | None:
-    """`--since` as a DICOM date (YYYYMMDD), or None with `--study`.
+def _query(which: FilmOptions) -> Query:
+    """The query that the options describe.
 
     Raises:
-        UsageError: both or none of the options are given, or one is invalid.
+        UsageError: both or none of `--study` and `--since` are given, or one is invalid.
     """
-    if bool(since) == bool(study):
-        raise UsageError("say which films: either --study UID or --since DATE")
-    for uid in study or ():
+    from pleura.apps.pacs.dicomweb.pull import Query
+
+    if bool(which.since) == bool(which.study):
+        raise UsageError("name the films by one of two options: --study UID or --since DATE")
+    if which.until and not which.since:
+        raise UsageError("--until needs --since, the first day")
+    for uid in which.study or ():
         if not re.fullmatch(r"[\d.]{1,64}", uid):
             raise UsageError(f"'{uid}' is no UID; expected digits and dots, 64 at most")
-    if since is None:
-        return None
+    first, last = _day(which.since), _day(which.until)
+    if first and last and last < first:
+        raise UsageError(f"--until {which.until} lies before --since {which.since}")
+    dates = f"{first}-{last}" if first else ""
+    return Query(_modalities(which.modality), which.study or (), dates)
+
+
+def _day(option: str | None) -> str:
+    """A day as DICOM writes it (YYYYMMDD); empty without the option."""
     try:
-        return f"{date.fromisoformat(since):%Y%m%d}"
+        return f"{date.fromisoformat(option):%Y%m%d}" if option else ""
     except ValueError as error:
-        raise UsageError(f"'{since}' is no date; expected one like 2026-11-23") from error
+        raise UsageError(f"'{option}' is no date; expected one like 2026-11-23") from error

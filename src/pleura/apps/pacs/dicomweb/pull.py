@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pleura.apps.pacs.client import Refused, web_errors
@@ -16,7 +17,7 @@ from pleura.io.dicom.results import dicom_bytes
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
 
-__all__ = ["Film", "Pull", "Pulled", "find_films"]
+__all__ = ["Film", "Pull", "Pulled", "Query", "pull_films"]
 
 PAGE = 100
 """The studies of one query."""
@@ -38,7 +39,8 @@ class Pulled(NamedTuple):
     """The outcome of one film."""
 
     status: str
-    """`done`, `there` (the service has its results), `no film`, or `failed`."""
+    """`done`, `there` (the service has its results), `to do` (with `dry_run`), `no film`, or
+    `failed`."""
 
     reason: str | None = None
     verdict: str | None = None
@@ -57,6 +59,15 @@ class Pull:
 
     maker: ResultMaker
 
+    dry_run: bool = False
+    """Ask which films have no results, and segment none."""
+
+    pause_s: float = 0.0
+    """The shortest time from fetching one film to fetching the next, seconds."""
+
+    _fetched: list[float] = field(default_factory=list)
+    """The monotonic time at which a film was fetched last, seconds; empty before the first."""
+
     def __call__(self, film: Film) -> Pulled:
         """Segment a film and store its results, unless the target has them.
 
@@ -66,6 +77,9 @@ class Pull:
         try:
             if self._has_results(film):
                 return Pulled("there")
+            if self.dry_run:
+                return Pulled("to do")
+            self._wait()
             results, quality = self.maker.objects(self._content(film), received=True)
             receipt = Stow(self.target).send(list(results.values()))
         except UnsuitableFilm as error:
@@ -75,6 +89,12 @@ class Pull:
         if receipt.refused:
             return Pulled("failed", receipt.reason())
         return Pulled("done", verdict=verdict_text(quality))
+
+    def _wait(self) -> None:
+        """Wait until `pause_s` have passed since the last film was fetched."""
+        if self._fetched:
+            time.sleep(max(0.0, self._fetched.pop() + self.pause_s - time.monotonic()))
+        self._fetched.append(time.monotonic())
 
     def _has_results(self, film: Film) -> bool:
         with web_errors():
@@ -90,32 +110,58 @@ class Pull:
             return dicom_bytes(self.source.retrieve_instance(*film, media_types=_ANY_SYNTAX))
 
 
-def find_films(
-    client: DICOMwebClient,
-    *,
-    studies: Sequence[str],
-    since: str | None,
-    modalities: Sequence[str],
-) -> Iterator[Film]:
-    """Find films of these modalities in studies, or in all studies since a date (YYYYMMDD).
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which films of a service are wanted."""
+
+    modalities: Sequence[str]
+    """Modalities of series, such as CR and DX."""
+
+    studies: Sequence[str] = ()
+    """StudyInstanceUIDs; empty for all studies of `dates`."""
+
+    dates: str = ""
+    """A range of StudyDate, such as `20261101-` or `20261101-20261130`."""
+
+
+def pull_films(pull: Pull, query: Query) -> Iterator[tuple[Film, Pulled]]:
+    """Pull the films of `query`; a study that cannot be listed is a failed film without its UID.
 
     Raises:
-        Unreachable, Refused: the service does not answer, or rejects the query.
+        Unreachable, Refused: the service does not answer, or rejects the query for studies.
     """
-    for study in studies or _studies(client, since, modalities):
-        with web_errors():
-            all_series = client.search_for_series(study)
-        for series in all_series:
-            if _value(series, "00080060") not in modalities:
-                continue
-            uid = _value(series, _SERIES)
-            with web_errors():
-                instances = client.search_for_instances(study, uid)
-            yield from (Film(study, uid, _value(instance, _INSTANCE)) for instance in instances)
+    for film, problem in _find_films(pull.source, query):
+        yield film, pull(film) if problem is None else Pulled("failed", problem)
 
 
-def _studies(client: DICOMwebClient, since: str | None, modalities: Sequence[str]) -> Iterator[str]:
-    """The studies since a date that hold, or may hold, one of these modalities.
+def _find_films(client: DICOMwebClient, query: Query) -> Iterator[tuple[Film, str | None]]:
+    """Find films, each with None, or a study that cannot be listed, with the reason."""
+    for study in query.studies or _studies(client, query):
+        try:
+            films = _films_of_study(client, study, query.modalities)
+        except Refused as error:
+            yield Film(study, "", ""), f"its study cannot be listed: {error}"
+        else:
+            yield from ((film, None) for film in films)
+
+
+def _films_of_study(client: DICOMwebClient, study: str, modalities: Sequence[str]) -> list[Film]:
+    with web_errors():
+        all_series = client.search_for_series(study)
+        uids = [
+            _value(series, _SERIES)
+            for series in all_series
+            if _value(series, "00080060") in modalities
+        ]
+        return [
+            Film(study, uid, _value(instance, _INSTANCE))
+            for uid in uids
+            for instance in client.search_for_instances(study, uid)
+        ]
+
+
+def _studies(client: DICOMwebClient, query: Query) -> Iterator[str]:
+    """The studies of the dates that hold, or may hold, one of the modalities.
 
     Pages are asked for without ModalitiesInStudy: archives that filter by it after they cut the
     page answer short or empty pages before the last one. Pages go on until one adds no study, so
@@ -125,7 +171,7 @@ def _studies(client: DICOMwebClient, since: str | None, modalities: Sequence[str
         Refused: the service ignores the number of the first study of a page.
     """
     seen: set[str] = set()
-    filters = {"StudyDate": f"{since}-"}
+    filters = {"StudyDate": query.dates}
     offset = 0
     while True:
         with web_errors():
@@ -142,7 +188,7 @@ def _studies(client: DICOMwebClient, since: str | None, modalities: Sequence[str
         if not fresh:
             return
         seen.update(fresh)
-        yield from (uid for uid in sorted(fresh) if _may_hold(new[uid], modalities))
+        yield from (uid for uid in sorted(fresh) if _may_hold(new[uid], query.modalities))
         offset += len(page)
 
 

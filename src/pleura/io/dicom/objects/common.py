@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -62,14 +61,20 @@ _SERIES = {  # format -> series number and description; viewers list high number
 def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
     """The SOPInstanceUID of the result `name` of a film; the same each time it is made.
 
-    It depends on the film's UID, the version of Pleura, the weights' hash, the engine, the
-    definition of lung, whether the film was mirrored, and who edited the masks and when: a second
-    run gives the same UIDs, other weights give other ones. It is a UUID of version 5 (RFC 9562)
-    under 2.25, as in PS3.5 B.2.
+    It depends on the film's UID, the version of Pleura, the weights' hash, the definition of lung,
+    whether the film was mirrored, and who edited the masks and when: a second run gives the same
+    UIDs, other weights give other ones. The engine is left out: engines compute the same network,
+    and differ by rounding alone. It is a UUID of version 5 (RFC 9562) under 2.25, as in PS3.5 B.2.
     """
-    *parts, flip, edited = astuple(provenance)
-    options = [*(["flip"] if flip else []), *([edited] if edited else [])]
-    identity = "\n".join((film_uid, *map(str, parts), *options, name))
+    made_by = (
+        provenance.version,
+        provenance.weights_name,
+        provenance.weights_sha256,
+        provenance.definition,
+        *(["flip"] if provenance.flip else []),
+        *([provenance.edited] if provenance.edited else []),
+    )
+    identity = "\n".join((film_uid, *made_by, name))
     return UID(f"2.25.{uuid5(_NAMES, identity).int}")
 
 
