@@ -1,4 +1,5 @@
-"""Writes docs/reference/cli.md and recipe.md from the code, and the recipe in the notebook.
+"""Writes docs/reference/cli.md, recipe.md and the tables of conformance.md from the code, and the
+recipe in the notebook.
 
 `make reference` runs it; `tests/test_docs.py` and `tests/test_examples.py` compare, so that
 nothing drifts.
@@ -110,6 +111,91 @@ def _default(field: Any) -> str:
     return f"`{text}`".replace("'", '"')
 
 
+def conformance_page() -> str:
+    """The conformance statement, its tables as the code is now."""
+    text = (REFERENCE / "conformance.md").read_text(encoding="utf-8")
+    tables = {
+        "received_classes": _uid_table("SOP class", sorted(_film_classes())),
+        "transfer_syntaxes": _uid_table("transfer syntax", _transfer_syntaxes()),
+        "result_classes": _result_classes(),
+        "association": _association_limits(),
+    }
+    for name, table in tables.items():
+        marks = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = marks.sub(lambda match, rows=table: f"{match[1]}{rows}{match[2]}", text)
+    return text
+
+
+NAMES_OF_UIDS = {  # retired, or newer than the dictionary of pydicom
+    "1.2.840.10008.5.1.4.1.1.29": "Hardcopy Grayscale Image Storage (retired)",
+    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+}
+
+
+def _uid_name(uid: str) -> str:
+    from pydicom.uid import UID
+
+    return NAMES_OF_UIDS.get(uid) or UID(uid).name
+
+
+def _uid_table(title: str, uids: list[str]) -> str:
+    rows = "".join(f"| {_uid_name(uid)} | `{uid}` |\n" for uid in uids)
+    return f"| {title} | UID |\n|---|---|\n{rows}"
+
+
+def _film_classes() -> frozenset[str]:
+    from pleura.io.dicom.received import FILM_CLASSES
+
+    return FILM_CLASSES
+
+
+def _transfer_syntaxes() -> list[str]:
+    from pleura.io.dicom.received import transfer_syntaxes
+
+    return transfer_syntaxes()
+
+
+RESULT_CLASSES = {
+    "dicom-seg": "1.2.840.10008.5.1.4.1.1.66.4",
+    "dicom-seg-fractional": "1.2.840.10008.5.1.4.1.1.66.4",
+    "dicom-seg-labelmap": "1.2.840.10008.5.1.4.1.1.66.7",
+    "dicom-sr": "1.2.840.10008.5.1.4.1.1.88.33",
+    "dicom-sc": "1.2.840.10008.5.1.4.1.1.7",
+    "dicom-gsps": "1.2.840.10008.5.1.4.1.1.11.1",
+}
+"""The SOP class of each format; tests compare them with real results."""
+
+
+def _result_classes() -> str:
+    from pleura.io.dicom.formats import DICOM_FORMATS
+
+    rows = "".join(
+        f"| {_uid_name(RESULT_CLASSES[name])} | `{RESULT_CLASSES[name]}` | `{name}` |\n"
+        for name in DICOM_FORMATS
+    )
+    return f"| SOP class | UID | `--format` |\n|---|---|---|\n{rows}"
+
+
+def _association_limits() -> str:
+    from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+
+    from pleura.apps.pacs.client import ANSWER_S, CONNECT_S
+    from pleura.apps.pacs.node.reception import server
+
+    rows = {
+        "implementation class UID": f"`{PYNETDICOM_IMPLEMENTATION_UID}` (pynetdicom)",
+        "implementation version name": f"`{PYNETDICOM_IMPLEMENTATION_VERSION}`",
+        "largest PDU that is asked for": f"{server.PDU_BYTES} bytes",
+        "associations at the same time, as acceptor": f"{server.ASSOCIATIONS}; "
+        f"{server.PER_PEER} of one address",
+        "associations at the same time, as initiator": "1 for each destination",
+        "longest silence, as acceptor": f"{server.IDLE_S:g} s",
+        "time to connect, time for an answer, as initiator": f"{CONNECT_S:g} s, {ANSWER_S:g} s",
+    }
+    body = "".join(f"| {name} | {value} |\n" for name, value in rows.items())
+    return f"| characteristic | value |\n|---|---|\n{body}"
+
+
 def notebook() -> str:
     """The notebook, with recipes/seed.toml as it is now in its recipe cell."""
     held = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
@@ -120,7 +206,11 @@ def notebook() -> str:
     return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
 
 
+PAGES = {"cli.md": cli_page, "recipe.md": recipe_page, "conformance.md": conformance_page}
+"""What writes each page."""
+
+
 if __name__ == "__main__":
     NOTEBOOK.write_text(notebook(), encoding="utf-8")
-    for page, text in (("cli.md", cli_page), ("recipe.md", recipe_page)):
+    for page, text in PAGES.items():
         (REFERENCE / page).write_text(text(), encoding="utf-8")

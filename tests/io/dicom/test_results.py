@@ -513,6 +513,23 @@ def test_other_versions_weights_and_options_give_other_uids(other: dict[str, Any
     assert another_film != mine
 
 
+def test_the_conformance_statement_has_the_class_of_each_result() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "conformance.md"
+    text, data = page.read_text(encoding="utf-8"), as_bytes(film())
+    for name in DICOM_FORMATS:
+        (result,) = dicom_results(data, found_in(data), [name])
+        assert f"| `{result.SOPClassUID}` | `{name}` |" in text
+
+
+def test_segments_and_groups_of_the_report_share_their_tracking_uids() -> None:
+    data = as_bytes(film())
+    seg, sr = dicom_results(data, found_in(data), ["dicom-seg", "dicom-sr"])
+    segments = {item.TrackingID: item.TrackingUID for item in seg.SegmentSequence}
+    assert list(segments) == ["Right lung", "Left lung", "Heart"]
+    reported = [element.value for element in sr.iterall() if element.keyword == "UID"]
+    assert [uid for uid in reported if uid in segments.values()] == list(segments.values())
+
+
 def test_an_engine_changes_no_uid() -> None:
     made_by = Provenance("0.1.0", "by hand", "ab" * 32, "openvino 2026.1", "field")
     updated = replace(made_by, engine="onnxruntime 1.23")

@@ -78,6 +78,11 @@ def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
     return UID(f"2.25.{uuid5(_NAMES, identity).int}")
 
 
+def tracking_uid(film_uid: str, provenance: Provenance, label: str) -> UID:
+    """The TrackingUID of the part `label`: the same in the report and in every Segmentation."""
+    return result_uid(film_uid, provenance, f"sr/{label}")
+
+
 def common_arguments(film_uid: str, segmentation: Segmentation, name: str) -> dict[str, Any]:
     """The arguments that highdicom's objects share: instance, series, equipment."""
     provenance = segmentation.provenance

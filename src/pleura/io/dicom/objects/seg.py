@@ -34,6 +34,7 @@ from pleura.io.dicom.objects.common import (
     common_arguments,
     parameters,
     result_uid,
+    tracking_uid,
 )
 from pleura.io.images.write.masks import HEART, label_map
 
@@ -61,7 +62,7 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
         source_images=[_without_spacing(film)],
         pixel_array=pixels,
         segmentation_type=_TYPES[name],
-        segment_descriptions=list(_segments(segmentation)),
+        segment_descriptions=list(_segments(film.SOPInstanceUID, segmentation)),
         content_label="LUNGS",
         content_description=NOT_FOR_DIAGNOSIS,
         omit_empty_frames=False,
@@ -126,7 +127,7 @@ def _pixels(segmentation: Segmentation, name: str) -> NDArray[Any]:
     return np.stack(masks, axis=-1)[None].astype(np.uint8)
 
 
-def _segments(segmentation: Segmentation) -> Iterator[SegmentDescription]:
+def _segments(film_uid: str, segmentation: Segmentation) -> Iterator[SegmentDescription]:
     for number, label in LABELS.items():
         if number == HEART and segmentation.heart is None:
             continue
@@ -138,6 +139,8 @@ def _segments(segmentation: Segmentation) -> Iterator[SegmentDescription]:
             algorithm_type=_algorithm_type(segmentation.provenance),
             algorithm_identification=algorithm(segmentation.provenance),
             display_color=CIELabColor.from_rgb(*COLOURS[number]),
+            tracking_uid=tracking_uid(film_uid, segmentation.provenance, label),
+            tracking_id=label,
         )
         verdict = VERDICT_TEXTS[segmentation.quality.verdict]
         segment.SegmentDescription = verdict

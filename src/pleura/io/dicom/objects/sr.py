@@ -46,6 +46,7 @@ from pleura.io.dicom.objects.common import (
     parameters,
     remarks,
     result_uid,
+    tracking_uid,
 )
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
@@ -177,7 +178,10 @@ class _Report:
         if self.segmentation.measurements.spacing_source is not None:
             settings["millimetres"] = self.segmentation.measurements.spacing_source
         return {
-            "tracking_identifier": TrackingIdentifier(uid=self._uid(label), identifier=label),
+            "tracking_identifier": TrackingIdentifier(
+                uid=tracking_uid(self.film.SOPInstanceUID, self.segmentation.provenance, label),
+                identifier=label,
+            ),
             "finding_type": site.value,
             "finding_category": ANATOMY,
             "finding_sites": [site],
@@ -204,10 +208,6 @@ class _Report:
         # PS3.3 C.17.3 allows a frame number or a segment number; highdicom writes both
         del reference[0].ReferencedSOPSequence[0].ReferencedFrameNumber
         return reference
-
-    def _uid(self, name: str) -> str:
-        """The UID of an item of the report; the same in every report of this result."""
-        return result_uid(self.film.SOPInstanceUID, self.segmentation.provenance, f"sr/{name}")
 
 
 def _evaluations(quality: Quality | HeartQuality) -> Iterator[QualitativeEvaluation]:
