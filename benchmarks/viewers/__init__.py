@@ -1,0 +1,1 @@
+"""Whether the Segmentations can be read by the library of web viewers."""
