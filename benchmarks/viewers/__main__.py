@@ -2,9 +2,9 @@
 
     python -m benchmarks.viewers film.dcm
 
-Node and npm are needed. npm installs `@cornerstonejs/adapters`, with which OHIF reads Segmentations,
-in three versions. Its two large peers are replaced by modules without function: the reader asks them
-for one comparison of numbers alone.
+Node and npm are needed. npm installs `@cornerstonejs/adapters`, with which OHIF reads
+Segmentations, in three versions. Its two large peers are replaced by modules without function: the
+reader asks them for one comparison of numbers alone.
 """
 
 from __future__ import annotations

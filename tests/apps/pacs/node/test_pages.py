@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pleura.apps.pacs.client import Refused
@@ -42,6 +48,31 @@ def test_every_study_is_found_once(most: int, modalities: tuple[str, ...]) -> No
     studies = list(_studies(Archive(most), Query(modalities, dates="20261101-")))  # type: ignore[arg-type]
     wanted = {uid for uid, _ in (*BOTH, *DX, *UNLISTED)}
     assert sorted(studies) == sorted(wanted)
+
+
+def test_every_study_of_an_orthanc_is_found_once(
+    start_orthanc: Callable[..., Any],
+    tools: SimpleNamespace,
+    tiny_weights: Path,
+    run: Callable[..., Any],
+) -> None:
+    orthanc, wanted = start_orthanc(), set()
+    pixels = np.zeros((8, 8), np.uint16)
+    for number in range(650):
+        modality = "CT" if number % 3 == 0 else ("DX", "CR")[number % 2]
+        film = tools.make_film(pixels, number, Modality=modality)
+        file = BytesIO()
+        film.save_as(file)
+        orthanc.rest.post("/instances", content=file.getvalue()).raise_for_status()
+        wanted |= set() if modality == "CT" else {str(film.SOPInstanceUID)}
+    assert orthanc.rest.get("/statistics").json()["CountStudies"] == 650
+    options = ("--weights", tiny_weights, "--dry-run", "--json", "--uids")
+    ended = run("dicomweb", orthanc.web, "--since", "2026-01-01", *options)
+    lines = [json.loads(line) for line in ended.out.splitlines()]
+    assert ended.code == 0, ended.err
+    assert Counter(line["status"] for line in lines) == {"to do": len(wanted)}
+    assert sorted(line["uid"] for line in lines) == sorted(wanted)
+    assert len(wanted) == 433
 
 
 def test_a_modality_alone_finds_its_studies() -> None:
