@@ -60,6 +60,51 @@ def test_path_bytes_and_array_give_the_same(tmp_path: Path, weights: bytes) -> N
         assert result.mask.shape == (256, 128)
 
 
+def test_pictures_files_and_rgb_give_the_same(tmp_path: Path, weights: bytes) -> None:
+    path = tmp_path / "film.png"
+    path.write_bytes(png(film()))
+    expected = pleura.segment(path, weights=weights)
+    grey = Image.fromarray(film())
+    deep = Image.fromarray(film().astype(np.uint16) * 256)
+    rgb = np.repeat(film()[..., None], 3, axis=2)
+    with path.open("rb") as file, Image.open(path) as opened:
+        sources = [BytesIO(png(film())), file, opened, grey, deep, grey.convert("F"), rgb]
+        for source in [*sources, grey.convert("RGB"), grey.convert("P"), rgb[:, ::-1][:, ::-1]]:
+            result = pleura.segment(source, weights=weights)
+            np.testing.assert_array_equal(result.mask, expected.mask)
+
+
+def test_a_colour_photograph_is_no_film(weights: bytes) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    for source in (colours, Image.fromarray(colours)):
+        with pytest.raises(pleura.UnsuitableFilm, match="colour"):
+            pleura.segment(source, weights=weights)
+
+
+def test_values_that_are_no_source(tmp_path: Path, weights: bytes) -> None:
+    path = tmp_path / "film.txt"
+    path.write_text("text")
+    with path.open() as text, pytest.raises(pleura.UsageError, match="binary mode"):
+        pleura.segment(text, weights=weights)  # type: ignore[arg-type]
+    for source in (None, 5, [film()]):
+        with pytest.raises(pleura.UsageError, match=f"not {type(source).__name__}"):
+            pleura.segment(source, weights=weights)  # type: ignore[arg-type]
+
+
+def test_one_number_is_the_spacing_of_rows_and_columns(weights: bytes) -> None:
+    result = pleura.segment(film(), weights=weights, spacing=0.5)
+    assert result.radiograph.spacing == pleura.Spacing(0.5, 0.5, "user")
+    with pytest.raises(pleura.UnsuitableFilm, match="must be positive"):
+        pleura.segment(film(), weights=weights, spacing=0)
+
+
+def test_fast_takes_the_smaller_network() -> None:
+    result = pleura.segment(film(512, 512), fast=True)
+    assert result.provenance.weights_name == "pleura-fast"
+    with pytest.raises(pleura.UsageError, match="leave it or weights out"):
+        pleura.segment(film(), fast=True, weights=b"")
+
+
 def test_a_result_is_the_cores_noun_and_more(weights: bytes) -> None:
     result = pleura.segment(film(), weights=weights)
     assert isinstance(result, pleura.Segmentation)
@@ -190,13 +235,14 @@ def test_an_engine_of_ones_own(weights: bytes) -> None:
 
 def test_a_definition_the_weights_lack(weights: bytes) -> None:
     with pytest.raises(pleura.UsageError, match="'field', not 'whole'"):
-        pleura.segment(film(), weights=weights, definition="whole")
+        pleura.segment(film(), weights=weights, lungs="whole")
 
 
 @pytest.mark.parametrize(
     "pixels",
     [
-        np.zeros((64, 64, 3), np.uint8),
+        np.zeros((64, 64, 4), np.uint8),
+        np.zeros((64, 64, 3), np.uint16),
         np.zeros(64, np.uint8),
         np.zeros((64, 64), np.bool_),
         np.zeros((64, 64), np.complex64),

@@ -12,10 +12,8 @@ from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pleura.core import types
@@ -33,13 +31,13 @@ from pleura.core.errors import (
     WeightsError,
 )
 from pleura.core.types import Box, Doubt, Measurements, Provenance, Quality, Radiograph, Spacing
-from pleura.io.film_checks import check_contrast, check_size
 from pleura.io.images.write.overlay import marked_overlay, overlay_image
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
+from pleura.io.sources import Source, read_source
 from pleura.runtime import segmenter
 from pleura.runtime.engine import Engine, OnnxEngine
-from pleura.runtime.open import open_weights
+from pleura.runtime.open import Choice, open_weights
 from pleura.runtime.openvino_engine import OpenVinoEngine
 
 __all__ = [
@@ -68,9 +66,6 @@ __all__ = [
     "read_radiograph",
     "segment",
 ]
-
-Source: TypeAlias = Path | str | bytes | NDArray[Any]
-"""A file's path, a file's bytes, or pixels (H, W) in which brighter means denser."""
 
 NOTEBOOK_SIDE = 768
 """Pixels of the longer side of the picture that a notebook shows."""
@@ -176,8 +171,9 @@ _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz",
 
 
 class Network(TypedDict, total=False):
-    """What computes in `segment`: weights, or an engine that has its own."""
+    """What computes in `segment`: shipped weights, other weights, or an engine that has its own."""
 
+    fast: bool
     weights: Path | str | bytes | None
     engine: Engine | None
 
@@ -185,21 +181,23 @@ class Network(TypedDict, total=False):
 def segment(
     source: Source,
     *,
-    spacing: Spacing | tuple[float, float] | None = None,
-    definition: Definition = "field",
+    spacing: Spacing | tuple[float, float] | float | None = None,
+    lungs: Definition = "field",
     flip: bool = False,
     **network: Unpack[Network],
 ) -> Segmentation:
     """Find the lungs in a frontal chest film.
 
     Args:
-        source: a file's path, the bytes of a file, or pixels (H, W) of any real dtype in which
-            brighter means denser: bone white, air black.
-        spacing: between pixels in mm, (rows, columns); replaces the spacing in the file.
-        definition: `field` leaves heart and mediastinum out, `whole` holds the lung behind them
-            too.
+        source: a file's path, its bytes, or the file opened for reading in binary mode; a picture
+            of Pillow; or pixels in which brighter means denser (bone white, air black): (H, W) of
+            any real dtype, or (H, W, 3) uint8 in RGB.
+        spacing: between pixels in mm, one number or (rows, columns); replaces the spacing in the
+            file.
+        lungs: `field` leaves heart and mediastinum out, `whole` holds the lung behind them too.
         flip: mirror the film left to right before it is segmented, for a film that is stored
             mirrored. The result lies on the film as it was given, and `right` is the patient's.
+        fast: take the smaller shipped network, as `--fast` of the command line does.
         weights: an ONNX file made by `pleura export`, or its bytes; None for the shipped ones.
         engine: an engine that is already loaded, in place of `weights`.
 
@@ -213,32 +211,16 @@ def segment(
         UsageError: the weights lack that definition, or an argument is wrong.
         WeightsError: the weights are missing, altered, or no weights.
     """
-    film = _read(source)
+    film = read_source(source)
     if spacing is not None:
         film = _respaced(film, spacing)
-    return Segmenter(_engine(**network), definition=definition, flip=flip)(film)
+    return Segmenter(_engine(**network), definition=lungs, flip=flip)(film)
 
 
-def _read(source: Source) -> Radiograph:
-    if not isinstance(source, np.ndarray):
-        return read_radiograph(source)
-    if source.ndim != 2 or source.dtype.kind not in "uif":
-        raise UsageError(
-            f"pixels must be a (H, W) array of real numbers, got {source.shape} {source.dtype}; "
-            "turn colours into grey first, and pass one film at a time"
-        )
-    check_size(*source.shape)
-    pixels = np.ascontiguousarray(source, dtype=np.float32)
-    if not np.isfinite(pixels).all():
-        raise UnsuitableFilm("some pixels are nan or infinite; replace them first")
-    check_contrast(pixels)
-    return Radiograph(pixels)
-
-
-def _respaced(film: Radiograph, spacing: Spacing | tuple[float, float]) -> Radiograph:
+def _respaced(film: Radiograph, spacing: Spacing | tuple[float, float] | float) -> Radiograph:
     """The film with the caller's spacing; a note names the spacing in the file."""
     if not isinstance(spacing, Spacing):
-        row_mm, col_mm = spacing
+        row_mm, col_mm = (spacing, spacing) if isinstance(spacing, int | float) else spacing
         spacing = Spacing(float(row_mm), float(col_mm), "user")
     in_file, notes = film.spacing, film.notes
     if in_file is not None:
@@ -250,19 +232,25 @@ def _respaced(film: Radiograph, spacing: Spacing | tuple[float, float]) -> Radio
     return replace(film, spacing=spacing, notes=notes)
 
 
-def _engine(weights: Path | str | bytes | None = None, engine: Engine | None = None) -> Engine:
+def _engine(
+    weights: Path | str | bytes | None = None, engine: Engine | None = None, *, fast: bool = False
+) -> Engine:
     if engine is not None:
-        if weights is not None:
-            raise UsageError("give weights or an engine, not both: an engine has its weights")
+        if weights is not None or fast:
+            raise UsageError(
+                "give an engine, or weights or fast, not both: an engine has its weights"
+            )
         return engine
+    if weights is not None and fast:
+        raise UsageError("fast takes a smaller shipped network; leave it or weights out")
     content = weights if weights is None or isinstance(weights, bytes) else _content(weights)
     with _LOADING:  # or two threads would both load the network
-        return _shipped_engine() if content is None else _loaded_engine(content)
+        return _shipped_engine(fast) if content is None else _loaded_engine(content)
 
 
 @cache
-def _shipped_engine() -> Engine:
-    return open_weights()
+def _shipped_engine(fast: bool) -> Engine:
+    return open_weights(choice=Choice(fast=fast))
 
 
 @lru_cache(maxsize=2)
