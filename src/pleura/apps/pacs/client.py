@@ -80,7 +80,8 @@ def web_client(url: str, ca: Path | None = None, *, retries: int = 0) -> DICOMwe
 
 def _repeating_adapter(retries: int) -> Any:
     """An adapter of requests that repeats requests. Results have fixed UIDs, so POST is safe."""
-    from requests.adapters import HTTPAdapter, Retry
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
     return HTTPAdapter(
         max_retries=Retry(
