@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check bench weights accuracy reference pictures fix python tools
+.PHONY: help setup demo test check bench weights accuracy release try reference pictures fix python tools
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -94,6 +94,32 @@ $(FRESH)/%.onnx: $(FRESH)/%.safetensors
 accuracy: $(VENV)/ready  ## score the shipped weights on all test films, and write the model card (hours)
 	$(PLEURA) bench $(PLEURA_FILMS) -o benchmarks/results/accuracy --reports $(RUNS)/reports --perturbed 10 --bare --calibrated
 	$(PLEURA) card benchmarks/results/accuracy -o docs/explanation/model_card.md
+
+# The release is tried as a user installs it: in a new environment, outside the checkout.
+RELEASE_VENV := .venv-release
+TRIED = $(shell mktemp -d)
+
+release: $(VENV)/ready  ## build, check and try the release; PLEURA_REPOSITORY=https://HOST/OWNER/pleura sets its links
+	@test -z "$$(git status --porcelain)" || { echo "commit or stash first: a release holds what is committed" >&2; exit 1; }
+	@test -n "$${PLEURA_REPOSITORY:-}" || echo "PLEURA_REPOSITORY is not set: links of the README will not work outside the repository"
+	rm -rf dist
+	$(VENV)/bin/python -m hatchling build
+	@$(PYTHON) -m venv $(RELEASE_VENV)
+	@$(RELEASE_VENV)/bin/pip install --quiet --disable-pip-version-check twine
+	$(RELEASE_VENV)/bin/twine check --strict dist/*
+	@for file in dist/*; do $(MAKE) --no-print-directory try FILE="$$file" PLACE="$(TRIED)"; done
+	@echo
+	@echo "make release: done in $(TOOK). These files are ready:"
+	@ls -l dist
+	@echo "Next: tag the commit, push the tag, and upload the files of dist/ to the package index:"
+	@echo "  git tag -s v$$($(VENV)/bin/python -m hatchling version) && git push --tags"
+	@echo "  $(RELEASE_VENV)/bin/twine upload dist/*"
+
+try:  # FILE is installed in PLACE, and segments a drawn film there
+	@$(PYTHON) -m venv $(PLACE)/venv --clear
+	@$(PLACE)/venv/bin/pip install --quiet --disable-pip-version-check $(FILE)
+	@cd $(PLACE) && venv/bin/pleura phantom -o film.png && venv/bin/pleura segment film.png -o out --overwrite
+	@echo "make release: $(FILE) segments a film"
 
 reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -52,3 +55,37 @@ def test_everything_of_the_package_is_in_it(wheel: zipfile.ZipFile) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert ours <= set(wheel.namelist())
+
+
+def test_links_of_a_release_are_absolute() -> None:
+    hook = runpy.run_path(str(CHECKOUT / "packaging" / "readme.py"))
+    text = hook["absolute_links"](
+        '[a](docs/a.md#part) ![b](docs/b.png) [c](https://x.example/c) [d](#d) <img src="e.png">',
+        "https://host.example/pleura",
+    )
+    assert text == (
+        "[a](https://host.example/pleura/blob/main/docs/a.md#part) "
+        "![b](https://host.example/pleura/raw/main/docs/b.png) "
+        '[c](https://x.example/c) [d](#d) <img src="https://host.example/pleura/raw/main/e.png">'
+    )
+
+
+def test_the_release_has_no_relative_link_and_names_both_licences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLEURA_REPOSITORY", "https://host.example/pleura/")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True)
+    (made,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(made) as archive:
+        root = made.name.removesuffix(".tar.gz")
+        file = archive.extractfile(f"{root}/PKG-INFO")
+        assert file is not None
+        head, _, readme = file.read().decode().partition("\n\n")
+        results = [name for name in archive.getnames() if "benchmarks/results" in name]
+    assert results == []
+    targets = re.findall(r"\]\(([^)\s]+)", readme) + re.findall(r'src="([^"]+)"', readme)
+    assert len(targets) > 20
+    assert [link for link in targets if not link.startswith(("https://", "http://", "#"))] == []
+    assert "License-Expression: Apache-2.0 AND LicenseRef-Pleura-Weights-Research-Only" in head
+    assert "Project-URL: Repository, https://host.example/pleura\n" in head
