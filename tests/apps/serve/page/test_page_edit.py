@@ -128,6 +128,52 @@ def test_the_keyboard_alone_edits(editing: Page) -> None:
     expect(editing.locator("#edit-tools")).to_be_hidden()
 
 
+def test_a_failed_measurement_is_shown_and_can_be_tried_again(
+    editing: Page, axe_violations: Any
+) -> None:
+    """Nothing is saved with numbers that are older than the outlines."""
+    editing.route("**/v1/measurements", lambda route: route.abort())
+    editing.mouse.click(*point(editing, 30, 30))
+    failure = editing.locator("#measure-failure")
+    expect(failure).to_be_visible()
+    expect(editing.locator("#edited")).to_be_visible()
+    for what in ("mask", "labels", "overlay", "json", "csv"):
+        expect(editing.locator(f'[data-save="{what}"]')).to_be_disabled()
+    assert axe_violations(editing) == []
+    editing.get_by_role("button", name="Measure again").click()
+    expect(failure).to_be_visible()
+    editing.unroute("**/v1/measurements")
+    editing.get_by_role("button", name="Measure again").click()
+    expect(area(editing, 0)).to_have_text(f"{(RIGHT | disc(30, 30, 6)).sum():,}")
+    expect(failure).to_be_hidden()
+    saved(editing, "csv")
+
+
+def test_an_edit_by_another_definition_does_not_hide_a_failed_measurement(editing: Page) -> None:
+    editing.route("**/v1/measurements", lambda route: route.abort(), times=1)
+    editing.mouse.click(*point(editing, 30, 30))
+    expect(editing.locator("#measure-failure")).to_be_visible()
+    editing.keyboard.press("d")
+    expect(editing.locator("#measure-failure")).to_be_hidden()
+    editing.mouse.click(*point(editing, 30, 30))
+    expect(area(editing, 0)).to_have_text(f"{(RIGHT | disc(30, 30, 6)).sum():,}")
+    expect(editing.locator('[data-save="csv"]')).to_be_enabled()
+    editing.keyboard.press("d")
+    expect(editing.locator("#measure-failure")).to_be_visible()
+    expect(editing.locator('[data-save="csv"]')).to_be_disabled()
+
+
+def test_tables_of_all_films_wait_for_measurements(
+    editing: Page, films: Path, give: Callable[..., None]
+) -> None:
+    editing.route("**/v1/measurements", lambda route: route.abort(), times=1)
+    editing.mouse.click(*point(editing, 30, 30))
+    expect(editing.locator("#measure-failure")).to_be_visible()
+    give(editing, films / "b.png")
+    editing.click("#zip")
+    expect(editing.locator("#message-text")).to_contain_text("a.png are not measured yet")
+
+
 def test_axe_finds_no_violations_while_editing(editing: Page, axe_violations: Any) -> None:
     assert axe_violations(editing) == []
 

@@ -3,14 +3,15 @@
 import { fromFiles, fromTransfer } from "./films/collect.js";
 import { save, saveZip } from "./films/downloads.js";
 import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
-import { decide, keepRows, MEASURES, nextToReview, queue, readReview, sortBy, toReview, useRow } from "./films/review.js";
+import { MEASURES, queue, sortBy } from "./films/review.js";
 import * as storage from "./films/storage.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
 import { drawTable } from "./panel/table.js";
-import { disableSaves, drawDecision, drawDefinition, drawLungs, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
+import { changeDecision, decideShown, goToNext, openFilm, setTable, takeDecisions, useDecision } from "./reviewing.js";
+import { disableSaves, drawDefinition, drawLungs, MIRRORED_BY_HEADER, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
 import { cancel, retry, sendNext } from "./sending.js";
 import { Gestures } from "./view/gestures.js";
 import { showValue } from "./view/readout.js";
@@ -42,8 +43,12 @@ function add(entries) {
 
 const restored = storage.storedFilms().then(add); // the films of the last time
 
+let additions = 0; // under way
+
 /** Add what `collecting` gives, after the stored films; tell everyone if it fails. */
 async function addFrom(collecting) {
+  $("main").setAttribute("aria-busy", "true");
+  additions++;
   try {
     const entries = await collecting;
     await restored; // a film that is stored before they are read would be added twice
@@ -51,6 +56,8 @@ async function addFrom(collecting) {
     add(await takeDecisions(entries));
   } catch (error) {
     tell(String(error.message ?? error));
+  } finally {
+    $("main").setAttribute("aria-busy", String(--additions > 0));
   }
 }
 
@@ -84,6 +91,7 @@ function remove(film) {
 /** Find the lungs anew in the mirror image of a film, or again in the film as it is stored. */
 function flip(film) {
   if (!["done", "failed"].includes(film?.status)) return;
+  if (film.result?.mirrored) return tell(MIRRORED_BY_HEADER);
   const isEdited = Object.values(film.edited).some(Boolean);
   if (isEdited && !confirm(`The lungs of ${film.label} are found anew, and your edits are lost. Go on?`)) return;
   film.flip = !film.flip;
@@ -104,78 +112,6 @@ function sendAgain(film) {
 }
 
 // ---- review
-
-/** Show a film; the table closes. */
-function openFilm(film) {
-  setTable(false);
-  select(film);
-}
-
-function setTable(isOpen) {
-  if (isOpen === !$("table").hidden) return;
-  editing.setEditing(false);
-  $("table").hidden = !isOpen;
-  $("work").classList.toggle("listing", isOpen);
-  $("table-button").setAttribute("aria-pressed", String(isOpen));
-  drawTable(screen.film);
-  (isOpen ? $("table-body") : $("screen")).focus();
-}
-
-/** Decide on the film on the screen, or take the same decision back; then go on to the next film to review. */
-function decideShown(decision) {
-  const film = shownFilm();
-  if (!film || film.isMeasuring || !$("table").hidden) return;
-  if (decision === "accepted" && !$("veil").hidden) {
-    reveal();
-    announce("The outlines of this refused film are shown now. Look at them, then accept again.");
-    return;
-  }
-  const isBack = film.decision === decision;
-  changeDecision(film, isBack ? "" : decision);
-  announce(`${film.label}: ${film.decision || "no decision"}. ${toReview().length} left to review.`);
-  const next = isBack ? null : nextToReview(film);
-  if (next) select(next);
-}
-
-function changeDecision(film, decision) {
-  decide(film, decision);
-  afterDecision(film);
-}
-
-function afterDecision(film) {
-  storage.updateState(film);
-  showDecision(film);
-  if (film === screen.film) drawDecision(film);
-  if (screen.film) showTotals(screen.film);
-}
-
-/** Select the next film to review. */
-function goToNext() {
-  const next = nextToReview(screen.film);
-  if (next) openFilm(next);
-  else announce("No other film is left to review.");
-}
-
-/** Take tables of decisions out of a list of files; the other files are returned. */
-async function takeDecisions(entries) {
-  const tables = await Promise.all(entries.map(({ file }) => readReview(file)));
-  const rows = tables.flatMap((table) => table ?? []);
-  if (rows.length) {
-    keepRows(rows);
-    const outcomes = films.filter(({ status }) => status === "done").map(useDecision);
-    const count = (outcome) => outcomes.filter((other) => other === outcome).length;
-    const edited = count("edited") ? ` ${count("edited")} of them were on masks edited by hand, which are not here: decide on these again.` : "";
-    tell(`${count("read") + count("edited")} of ${rows.length} decisions are of films that are here; the others wait for theirs.${edited}`);
-  }
-  return entries.filter((_, index) => !tables[index]);
-}
-
-/** Give a film the decision that was read for it, if any. */
-function useDecision(film) {
-  const outcome = useRow(film);
-  if (outcome !== "none") afterDecision(film);
-  return outcome;
-}
 
 function filter(name, value) {
   queue[name] = value;
@@ -208,7 +144,7 @@ async function download(name) {
   try {
     await save(name, film);
   } catch (problem) {
-    tell(`${film.label} was not saved. ${problem.detail ?? problem}`);
+    tell(`${film.label} was not saved. ${problem.detail ?? problem.message ?? problem}`);
   } finally {
     film.saving.delete(name);
     disableSaves();
@@ -280,6 +216,7 @@ const ACTIONS = {
   invert: () => document.querySelector('[data-do="invert"]').setAttribute("aria-pressed", String(viewer.invert())),
   previous: () => selectNeighbour(-1),
   next: () => selectNeighbour(1),
+  measure: () => editing.measureAgain(),
   edit: () => $("table").hidden && editing.setEditing(!editing.edit.isOn),
   undo: editing.undo,
   redo: editing.redo,

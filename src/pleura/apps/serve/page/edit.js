@@ -1,6 +1,6 @@
 // Editing the outlines by hand: brush and eraser on the film, undo and redo.
 
-import { definitionOf, isVeiled, lungsOf } from "./films/film.js";
+import { definitionOf, isVeiled, lungsOf, unmeasured } from "./films/film.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { disableSaves, drawLungs, reveal, screen, shownFilm, viewer } from "./screen.js";
 import { pathOf } from "./view/outlines.js";
@@ -95,11 +95,10 @@ async function change(film, definition, step, drawn) {
     if (!changed) return announce(`There is nothing to ${step}.`);
     use(film, definition, changed);
     document.dispatchEvent(new CustomEvent("film-edited", { detail: film }));
-    await measure(film, definition, changed.rle);
-    announceMeasures(film);
   } catch (problem) {
-    tell(`The edit of ${film.label} failed. ${problem.detail ?? problem}`);
+    return tell(`The edit of ${film.label} failed. ${problem.detail ?? problem}`);
   }
+  await measure(film, definition, film.result.lungs[definition].rle).then(() => announceMeasures(film), () => {});
 }
 
 /** Put the edits of the last visit on a film that was segmented again, before it is shown. Throws the problem. */
@@ -125,16 +124,37 @@ function use(film, definition, { contours, rle, undo: undoable, redo: redoable }
   moveCursor(cursor);
 }
 
-/** Ask the service for the measurements of the present masks; only the latest answer counts. */
+/** Ask the service for the measurements of the present masks; only the latest answer counts. Throws the problem. */
 async function measure(film, definition, rle) {
-  const number = (film.measuring = (film.measuring ?? 0) + 1);
-  film.isMeasuring = true;
+  const state = (film.unmeasured[definition] = { problem: null });
+  const isLatest = () => film.unmeasured[definition] === state; // no later edit, and the film was not sent again
   disableSaves();
-  const answer = await call("measure", { ...rle, spacing: film.result.spacing });
-  if (number !== film.measuring) return; // a later edit, or the film was sent again
-  film.isMeasuring = false;
-  Object.assign(film.result.lungs[definition], answer);
-  if (film === screen.film) drawLungs();
+  try {
+    const answer = await call("measure", { ...rle, spacing: film.result.spacing });
+    if (!isLatest()) return;
+    delete film.unmeasured[definition];
+    Object.assign(film.result.lungs[definition], answer);
+    if (film === screen.film) drawLungs();
+  } catch (problem) {
+    if (!isLatest()) return;
+    state.problem = problem;
+    if (film === screen.film) drawLungs();
+    throw problem;
+  }
+}
+
+/** Measure the masks of the film on the screen again, after a failure. */
+export async function measureAgain() {
+  const film = shownFilm();
+  if (!film || !unmeasured(film)?.problem) return;
+  const definition = definitionOf(film);
+  $("screen").focus(); // the button is hidden now
+  try {
+    await measure(film, definition, film.result.lungs[definition].rle);
+    announceMeasures(film);
+  } catch {
+    // the panel shows it again
+  }
 }
 
 function announceMeasures(film) {

@@ -44,7 +44,7 @@ async function send(film, onChange) {
 
 function fail(film, problem) {
   film.status = "failed";
-  film.isMeasuring = false;
+  film.unmeasured = {};
   film.problem = problem;
   writeOnThumbnail(film, "failed");
   announce(`${film.label}: ${titleOf(problem)}. ${textOf(problem)}`);

@@ -157,6 +157,7 @@ def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
         "height": height,
         "width": width,
         "view": radiograph.view,
+        "mirrored": radiograph.mirrored,
         "spacing": None if radiograph.spacing is None else asdict(radiograph.spacing),
         "notes": list(radiograph.notes),
         "formats": list(PICTURES if film.decoded.header is None else FILE_FORMATS),

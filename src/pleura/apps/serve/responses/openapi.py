@@ -95,6 +95,11 @@ _RESULT: dict[str, Any] = {
         "height": {"type": "integer"},
         "width": {"type": "integer"},
         "view": {"type": ["string", "null"]},
+        "mirrored": {
+            "type": "boolean",
+            "description": "By its header the film is stored mirrored; its mirror image was "
+            "segmented, and `flip` has no effect.",
+        },
         "spacing": {"type": ["object", "null"]},
         "notes": {"type": "array", "items": {"type": "string"}},
         "formats": {

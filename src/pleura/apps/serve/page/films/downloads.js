@@ -67,8 +67,15 @@ const SAVES_OF_ALL = {
   "all-csv": () => [table(settled()), "results.csv"],
 };
 
+/** Throw a problem if a film has edits without measurements: a table of all films would hold older numbers. */
+function checkMeasured(selection) {
+  const film = selection.find(({ status, unmeasured }) => status === "done" && Object.keys(unmeasured).length);
+  if (film) throw new Error(`The edited outlines of ${film.label} are not measured yet: choose that film, and measure it again if that failed.`);
+}
+
 /** Save a result of a film, or a table of all films. Throws the problem. */
 export async function save(name, film) {
+  checkMeasured(name in SAVES ? [film] : settled());
   const [content, ending] = name in SAVES ? await SAVES[name](film) : SAVES_OF_ALL[name]();
   offer(content, name in SAVES ? `${stemOf(film).replaceAll("/", "_")}${ending}` : ending);
 }
@@ -78,11 +85,14 @@ const IN_ZIP = ["mask", "overlay", "seg"];
 /** The report of all films, with the fields of the command line's run.json. */
 function runJson(selection, started) {
   const done = selection.filter(({ status }) => status === "done");
-  const { version, weights_name: weights, weights_sha256, engine } = done[0].result.provenance;
+  const common = (of) => (done.every((film) => of(film) === of(done[0])) ? of(done[0]) : null); // null where films differ
+  const ofAll = (name) => common(({ result }) => result.provenance[name]);
+  const films = Object.fromEntries(done.map((film) => [stemOf(film), { definition: definitionOf(film), flip: film.flip }]));
   const count = (verdict) => done.filter((film) => verdictOf(film) === verdict).length;
   return json({
-    version, weights, weights_sha256, engine, definition: definitionOf(done[0]),
-    flip: done.every(({ flip }) => flip), shard: null, options: { made_by: "the page of pleura serve" }, status: "complete",
+    version: ofAll("version"), weights: ofAll("weights_name"), weights_sha256: ofAll("weights_sha256"), engine: ofAll("engine"),
+    definition: common(definitionOf), flip: common(({ flip }) => flip),
+    shard: null, options: { made_by: "the page of pleura serve", films }, status: "complete",
     found: selection.length, done: done.length, failed: selection.length - done.length, skipped: 0,
     review: count("review"), refused: count("refused"), left_out: {}, unreadable: {},
     started: started.toISOString(), seconds: (Date.now() - started) / 1000,
@@ -95,6 +105,7 @@ function runJson(selection, started) {
  */
 export async function saveZip(onProgress) {
   const [started, selection, entries, problems] = [new Date(), settled(), [], []];
+  checkMeasured(selection);
   for (const [index, film] of selection.entries()) {
     if (!onProgress(index, selection.length)) return problems;
     if (film.status !== "done") continue;

@@ -25,7 +25,7 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
     decision, // of the reviewer: "accepted", "rejected", or "" for none
     decidedAt, // the time of the decision
     comment,
-    isMeasuring: false, // whether edited masks are being measured
+    unmeasured: {}, // by definition: { problem } while edited masks have no measurements; the problem after a failure
     revealed: false, // whether outlines and measurements of a refused film are shown
     saving: new Set(), // downloads under way
   };
@@ -33,9 +33,8 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
 
 /** Drop all that a film has of its earlier result, so that it can be sent again. */
 export function resetResult(film) {
-  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, canUndo: {}, unmeasured: {}, revealed: false });
   Object.assign(film, { decision: "", decidedAt: "" }); // it was on the earlier result
-  film.measuring = (film.measuring ?? 0) + 1; // measurements under way do not count
 }
 
 /** What the worker needs of a film for its requests. */
@@ -72,6 +71,9 @@ export const definitionOf = ({ result }) => (definition in result.lungs ? defini
 export const lungsOf = (film) => film.result.lungs[definitionOf(film)];
 
 export const verdictOf = (film) => lungsOf(film).quality.verdict;
+
+/** { problem } while the shown numbers are older than the edited masks, otherwise undefined. */
+export const unmeasured = (film) => (film.status === "done" ? film.unmeasured[definitionOf(film)] : undefined);
 
 /** Whether outlines and measurements are hidden: those of a refused film, until the user shows them. */
 export const isVeiled = (film) => film.status === "done" && verdictOf(film) === "refused" && !film.revealed;

@@ -6,7 +6,7 @@ import { clearVerdict, showVerdict } from "./verdict.js";
 /** Fill the panel with a result by one definition; `isVeiled` keeps the measurements hidden. */
 export function showResult(result, definition, isVeiled) {
   const lungs = result.lungs[definition];
-  showVerdict(lungs.quality, result.provenance.flip);
+  showVerdict(lungs.quality, { isFlipped: result.provenance.flip, canFlip: !result.mirrored });
   $("measures").hidden = isVeiled;
   $("measures-veil").hidden = !isVeiled;
   $("areas").replaceChildren(...(isVeiled ? [] : areas(lungs.measurements)));
@@ -18,6 +18,15 @@ export function showResult(result, definition, isVeiled) {
   $("notes").replaceChildren(...notes.map((note) => text("li", sentence(note))));
   $("notes-title").hidden = !notes.length;
   $("made-by").textContent = `Weights ${result.provenance.weights_name}, pleura ${result.provenance.version}.`;
+}
+
+/** Say that the edited masks could not be measured, and offer to try again; or nothing. */
+export function showMeasureProblem(problem) {
+  if ($("measure-failure").hidden === !problem) return;
+  $("measure-failure").hidden = !problem;
+  $("measure-problem").textContent = problem
+    ? `The edited outlines could not be measured. ${sentence(problem.detail ?? String(problem))} Their numbers are missing, and nothing of this film can be saved until it is measured.`
+    : "";
 }
 
 // Islands of 1 to 9 pixels are no news to a reader of a film; the saved results name them.
