@@ -5,6 +5,7 @@ import { save, saveZip } from "./films/downloads.js";
 import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
 import { MEASURES, queue, sortBy } from "./films/review.js";
 import * as storage from "./films/storage.js";
+import * as comparing from "./compare.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
 import { $, announce, tell } from "./panel/elements.js";
@@ -45,21 +46,28 @@ const restored = storage.storedFilms().then(add); // the films of the last time
 
 let additions = 0; // under way
 
-/** Add what `collecting` gives, after the stored films; tell everyone if it fails. */
-async function addFrom(collecting) {
+/** Give `take` the files that `collecting` gives; tell everyone if it fails. */
+async function takeFrom(collecting, take) {
   $("main").setAttribute("aria-busy", "true");
   additions++;
   try {
-    const entries = await collecting;
-    await restored; // a film that is stored before they are read would be added twice
-    if (!entries.length) tell("No film was in what you chose.");
-    add(await takeDecisions(entries));
+    await take(await collecting);
   } catch (error) {
     tell(String(error.message ?? error));
   } finally {
     $("main").setAttribute("aria-busy", String(--additions > 0));
   }
 }
+
+/** Add films, after the stored ones. */
+const addFrom = (collecting) => takeFrom(collecting, async (entries) => {
+  await restored; // a film that is stored before they are read would be added twice
+  if (!entries.length) tell("No film was in what you chose.");
+  add(await takeDecisions(entries));
+});
+
+/** Take reference masks to compare with. */
+const addMasksFrom = (collecting) => takeFrom(collecting, comparing.addReferences);
 
 function showWork() {
   $("welcome").hidden = films.length > 0;
@@ -217,7 +225,18 @@ const ACTIONS = {
   previous: () => selectNeighbour(-1),
   next: () => selectNeighbour(1),
   measure: () => editing.measureAgain(),
-  edit: () => $("table").hidden && editing.setEditing(!editing.edit.isOn),
+  edit: () => {
+    if (!$("table").hidden) return;
+    comparing.setComparing(false);
+    editing.setEditing(!editing.edit.isOn);
+  },
+  compare: () => {
+    if (!$("table").hidden) return;
+    editing.setEditing(false);
+    comparing.setComparing(!comparing.compare.isOn);
+  },
+  "choose-mask": () => $("masks").click(),
+  swap: comparing.swap,
   undo: editing.undo,
   redo: editing.redo,
   ruler: () => document.querySelector(`input[name="drag"][value="${ruler.isActive ? "move" : "ruler"}"]`).click(),
@@ -262,6 +281,8 @@ const CHANGES = {
   "filter-measure": (value) => filter("measure", value),
   "filter-from": (value) => filter("from", numberOf(value)),
   "filter-to": (value) => filter("to", numberOf(value)),
+  "compare-with": comparing.useSource,
+  "compare-mode": comparing.useMode,
   structure: (value) => { editing.edit.name = value; },
   pen: (value) => { editing.edit.isEraser = value === "eraser"; },
   radius: (value) => editing.useRadius(Number(value)),
@@ -297,13 +318,17 @@ $("fill").addEventListener("input", ({ target }) => {
   viewer.redraw();
 });
 
-for (const id of ["files", "folder"]) {
+const CHOOSERS = { files: addFrom, folder: addFrom, masks: addMasksFrom };
+
+for (const [id, take] of Object.entries(CHOOSERS)) {
   $(id).addEventListener("change", ({ target }) => {
     const chosen = [...target.files];
     target.value = "";
-    if (chosen.length) addFrom(fromFiles(chosen));
+    if (chosen.length) take(fromFiles(chosen));
   });
 }
+
+$("swipe").addEventListener("input", ({ target }) => comparing.useSwipe(Number(target.value)));
 
 $("key").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -324,7 +349,7 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  addFrom(fromTransfer(event.dataTransfer));
+  (comparing.compare.isOn ? addMasksFrom : addFrom)(fromTransfer(event.dataTransfer));
 });
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) addFrom(fromTransfer(event.clipboardData));

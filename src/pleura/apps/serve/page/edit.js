@@ -114,6 +114,8 @@ export async function restoreEdits(film) {
 
 function use(film, definition, { contours, rle, undo: undoable, redo: redoable }) {
   film.edited[definition] = undoable > 0;
+  if (undoable > 0) film.original[definition] ??= film.result.lungs[definition].rle;
+  else delete film.original[definition];
   if (undoable > 0) film.edits[definition] = rle;
   else delete film.edits[definition];
   film.result.lungs[definition].rle = { ...film.result.lungs[definition].rle, ...rle };

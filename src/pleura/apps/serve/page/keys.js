@@ -33,6 +33,8 @@ export function listenToKeys(actions, viewer, editing) {
   const whileEditing = editKeys(editing);
   const keys = {
     e: actions.edit,
+    k: actions.compare,
+    x: actions.swap,
     ArrowLeft: actions.previous,
     ArrowRight: actions.next,
     Delete: actions.remove,

@@ -106,6 +106,7 @@ function clearView() {
   delete $("screen").dataset.shown;
   delete $("stage").dataset.size;
   viewer.clear();
+  document.dispatchEvent(new Event("lungs-drawn"));
   ruler.clear(null);
   panel.clear();
 }
@@ -129,6 +130,7 @@ export function drawLungs() {
   $("stage").setAttribute("aria-label", `${film.label} ${shows}`);
   $("stage").dataset.size = `${view.width} x ${view.height}`;
   $("screen").dataset.shown = `${film.label} ${definition}`;
+  document.dispatchEvent(new Event("lungs-drawn"));
 }
 
 /** Show the reviewer's decision and comment on the film on the screen. */

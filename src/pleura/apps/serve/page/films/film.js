@@ -6,7 +6,7 @@ let last = 0;
 export const films = [];
 
 /** The state of a film. `label` is its name, and no other film has it. */
-export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {} }) {
+export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {}, reference = null }) {
   return {
     id: ++last, // of its result: a film that is sent again gets another one
     file,
@@ -22,6 +22,8 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
     problem: null, // the problem details of its error
     edited: {}, // by definition: whether its masks were edited by hand
     edits, // by definition: the run lengths of masks that were edited by hand
+    original: {}, // by definition: the run lengths of masks before they were edited
+    reference, // masks to compare with: { name, byDefinition } with run lengths, or null
     decision, // of the reviewer: "accepted", "rejected", or "" for none
     decidedAt, // the time of the decision
     comment,
@@ -33,7 +35,7 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
 
 /** Drop all that a film has of its earlier result, so that it can be sent again. */
 export function resetResult(film) {
-  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, canUndo: {}, unmeasured: {}, revealed: false });
+  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, original: {}, canUndo: {}, unmeasured: {}, revealed: false });
   Object.assign(film, { decision: "", decidedAt: "" }); // it was on the earlier result
 }
 

@@ -1,6 +1,6 @@
 // Drawing outlines as vector paths, and the bars of the cardiothoracic widths.
 
-const COLOURS = { right: "#0072b2", left: "#d55e00", heart: "#cc79a7" };
+const COLOURS = { right: "#0072b2", left: "#d55e00", lungs: "#f0e442", heart: "#cc79a7" }; // `lungs`: both, in a reference mask
 
 /** Polygons of the worker -> one path. */
 export function pathOf(polygons) {

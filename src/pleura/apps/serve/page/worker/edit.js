@@ -1,6 +1,6 @@
 // Editing masks by hand: strokes, undo and redo. Right and left stay disjoint.
 
-import { contours, decode } from "./contours.js";
+import { contours, decode, runLengths } from "./contours.js";
 
 const OTHER_LUNG = { right: "left", left: "right" };
 
@@ -88,22 +88,6 @@ export class Edit {
   /** Contours and run lengths of the masks, and whether there is something to undo or to redo. */
   outlines() {
     const each = (make) => Object.fromEntries(Object.entries(this.masks).map(([name, mask]) => [name, make(mask)]));
-    return { contours: each(contours), rle: each((mask) => this.runLengths(mask)), undo: this.done.length, redo: this.undone.length };
-  }
-
-  /** COCO run lengths: column by column, zeros first. */
-  runLengths({ pixels }) {
-    const counts = [];
-    let [value, count] = [0, 0];
-    for (let x = 0; x < this.width; x++) {
-      for (let i = x; i < pixels.length; i += this.width) {
-        if (pixels[i] !== value) {
-          counts.push(count);
-          [value, count] = [pixels[i], 0];
-        }
-        count++;
-      }
-    }
-    return { size: [this.height, this.width], counts: [...counts, count] };
+    return { contours: each(contours), rle: each(({ pixels }) => runLengths(pixels, this.width, this.height)), undo: this.done.length, redo: this.undone.length };
   }
 }

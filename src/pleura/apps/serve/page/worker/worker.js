@@ -1,6 +1,8 @@
 // The worker: it sends films, decodes answers and prepares views, so that the page never waits.
 
+import { compare } from "./compare.js";
 import * as decoded from "./decoded.js";
+import { readReference } from "./references.js";
 import * as service from "./service.js";
 
 const THUMBNAIL = { width: 184, height: 156 };
@@ -48,6 +50,8 @@ const JOBS = {
   measure: service.measure,
   picture: decoded.pictureOf,
   value: decoded.valueAt,
+  reference: readReference,
+  compare,
 };
 
 self.addEventListener("message", async ({ data: { call, job, values } }) => {
