@@ -284,7 +284,7 @@ const CHANGES = {
   "compare-with": comparing.useSource,
   "compare-mode": comparing.useMode,
   structure: (value) => { editing.edit.name = value; },
-  pen: (value) => { editing.edit.isEraser = value === "eraser"; },
+  pen: editing.usePen,
   radius: (value) => editing.useRadius(Number(value)),
   window: (value) => viewer.view && viewer.useWindow(viewer.view.windows[value]),
 };

@@ -11,9 +11,10 @@ function editKeys(editing) {
     " ": editing.stamp,
     b: () => pen("brush"),
     x: () => pen("eraser"),
+    p: () => pen("pull"),
     "(": () => editing.useRadius(Math.round(editing.edit.radius / 1.25)),
     ")": () => editing.useRadius(Math.ceil(editing.edit.radius * 1.25)),
-    Escape: () => editing.setEditing(false),
+    Escape: editing.escape,
   };
 }
 
