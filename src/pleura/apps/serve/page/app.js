@@ -8,6 +8,7 @@ import * as storage from "./films/storage.js";
 import * as comparing from "./compare.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
+import * as measuring from "./measuring.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
 import { drawTable } from "./panel/table.js";
@@ -21,7 +22,7 @@ import { call } from "./worker/client.js";
 
 const gestures = new Gestures($("screen"), viewer, (point) => showValue(viewer, point));
 
-gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler];
+gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler, measuring.ratioLines];
 
 // ---- films
 
@@ -239,7 +240,10 @@ const ACTIONS = {
   swap: comparing.swap,
   undo: editing.undo,
   redo: editing.redo,
-  ruler: () => document.querySelector(`input[name="drag"][value="${ruler.isActive ? "move" : "ruler"}"]`).click(),
+  ruler: () => chooseTool("ruler"),
+  ratio: () => chooseTool("ratio"),
+  move: () => chooseTool("move"),
+  "reset-ratio": measuring.resetWidths,
   style: () => toggle("style", ["fill", "outline"]),
   definition: () => toggle("definition", ["field", "whole"]),
   lungs: () => {
@@ -249,6 +253,13 @@ const ACTIONS = {
     drawLungs();
   },
 };
+
+/** Choose what a drag does; the tool that is in use already is put away. */
+function chooseTool(name) {
+  const isInUse = document.querySelector(`input[name="drag"][value="${name}"]`).checked;
+  document.querySelector(`input[name="drag"][value="${isInUse ? "move" : name}"]`).click();
+  $("screen").focus(); // for the arrow keys
+}
 
 function selectNeighbour(offset) {
   const film = films[films.indexOf(screen.film) + offset];
@@ -274,7 +285,7 @@ const CHANGES = {
   drag: (value) => {
     gestures.mode = value;
     $("screen").classList.toggle("window", value !== "move");
-    ruler.isActive = value === "ruler";
+    measuring.useTool(value);
   },
   "filter-verdict": (value) => filter("verdict", value),
   "filter-decision": (value) => filter("decision", value),
@@ -289,7 +300,7 @@ const CHANGES = {
   window: (value) => viewer.view && viewer.useWindow(viewer.view.windows[value]),
 };
 
-listenToKeys(ACTIONS, viewer, editing);
+listenToKeys(ACTIONS, viewer, editing, measuring.activeTool);
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");

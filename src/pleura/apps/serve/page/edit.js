@@ -1,6 +1,6 @@
 // Editing the outlines by hand: brush, eraser, and pulling an outline; undo and redo.
 
-import { definitionOf, isVeiled, lungsOf, unmeasured } from "./films/film.js";
+import { definitionOf, isVeiled, measurementsOf, unmeasured } from "./films/film.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { disableSaves, drawLungs, reveal, screen, shownFilm, viewer } from "./screen.js";
 import { pathOf } from "./view/outlines.js";
@@ -207,6 +207,6 @@ export async function measureAgain() {
 }
 
 function announceMeasures(film) {
-  const { cardiothoracic_ratio: ratio } = lungsOf(film).measurements;
+  const { cardiothoracic_ratio: ratio } = measurementsOf(film);
   announce(`Measured anew${ratio ? `; cardiothoracic ratio ${ratio.toFixed(2)}` : ""}.`);
 }

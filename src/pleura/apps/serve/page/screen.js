@@ -1,6 +1,6 @@
 // The screen: name, picture, outlines, numbers, verdict and downloads, always of one film.
 
-import { definitionOf, films, isVeiled, lungsOf, unmeasured } from "./films/film.js";
+import { definitionOf, films, isVeiled, lungsOf, unmeasured, widthsOf } from "./films/film.js";
 import { $, announce, sentence } from "./panel/elements.js";
 import * as panel from "./panel/panel.js";
 import { LOST, showProblem } from "./panel/problems.js";
@@ -119,8 +119,8 @@ export function drawLungs() {
   $("definition").hidden = Object.keys(film.result.lungs).length < 2;
   document.querySelector(`input[name="definition"][value="${definition}"]`).checked = true;
   $("save-seg").hidden = !film.result.formats.includes("dicom-seg");
-  viewer.showLungs(view.outlines[definition], unmeasured(film)?.problem ? null : lungsOf(film).widths, style);
-  panel.showResult(film.result, definition, veiled);
+  viewer.showLungs(view.outlines[definition], unmeasured(film)?.problem ? null : widthsOf(film), style);
+  panel.showResult(film, definition, veiled);
   $("veil").hidden = !veiled;
   $("edited").hidden = !film.edited[definition];
   drawDecision(film);

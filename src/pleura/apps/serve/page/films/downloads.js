@@ -3,20 +3,24 @@
 import { call } from "../worker/client.js";
 import { csv } from "./csv.js";
 import { reviewCsv } from "./review.js";
-import { definitionOf, lungsOf, requestOf, stemOf, verdictOf, withStatus } from "./film.js";
+import { definitionOf, lungsOf, measurementsOf, requestOf, stemOf, verdictOf, withStatus } from "./film.js";
+import { ratioOf } from "../view/ratio.js";
 import { zip } from "./zip.js";
 
 const EDITED = "edited by hand";
+const RATIO_BY_HAND = "cardiothoracic ratio measured by hand";
 
 const json = (value) => new Blob([`${JSON.stringify(value, null, 1)}\n`], { type: "application/json" });
 
 function rowOf(film) {
   const row = { ...lungsOf(film).row, film: stemOf(film), path: film.name };
-  if (!film.edited[definitionOf(film)]) return row;
+  const byHand = film.byHand[definitionOf(film)];
+  const ratio = byHand ? { cardiothoracic_ratio: measurementsOf(film).cardiothoracic_ratio } : {};
+  if (!film.edited[definitionOf(film)]) return byHand ? { ...row, ...ratio, notes: [...(row.notes ? [row.notes] : []), RATIO_BY_HAND].join("; ") } : row;
   const cell = (value) => (value?.bottom === undefined ? value : [value.top, value.left, value.bottom, value.right].join(" "));
   const measured = Object.entries(lungsOf(film).measurements).filter(([name]) => name in row && name !== "spacing_source");
-  const notes = [...film.result.notes, EDITED].join("; ");
-  return { ...row, ...Object.fromEntries(measured.map(([name, value]) => [name, cell(value)])), notes };
+  const notes = [...film.result.notes, EDITED, ...(byHand ? [RATIO_BY_HAND] : [])].join("; ");
+  return { ...row, ...Object.fromEntries(measured.map(([name, value]) => [name, cell(value)])), ...ratio, notes };
 }
 
 /** The row of a film that failed: its name and the reason. */
@@ -34,10 +38,24 @@ function table(selection) {
 /** The JSON of the service, without the row, which the page needs. */
 function resultJson(film) {
   if (film.status === "failed") return { film: film.label, status: "failed", problem: film.problem };
-  const lungs = Object.entries(film.result.lungs).map(([name, { row, ...rest }]) => [name, rest]);
+  const lungs = Object.entries(film.result.lungs).map(([name, { row, ...rest }]) => [name, withRatio(film, name, rest)]);
   const edited = Object.keys(film.edited).filter((name) => film.edited[name]);
   const provenance = { ...film.result.provenance, edited: edited.length ? `${EDITED}: ${edited.join(", ")}` : null };
   return { ...film.result, provenance, film: film.label, lungs: Object.fromEntries(lungs) };
+}
+
+/** The content of one definition, with the widths and the ratio by hand if the lines were moved. */
+function withRatio(film, name, lungs) {
+  const widths = film.byHand[name];
+  if (!widths) return lungs;
+  return { ...lungs, widths, measurements: { ...lungs.measurements, cardiothoracic_ratio: ratioOf(widths) }, notes: [...lungs.notes, RATIO_BY_HAND] };
+}
+
+/** The JSON of the service for an edited film, with what was measured by hand. */
+async function editedJson(film) {
+  const result = JSON.parse(await (await request(film, "json")).text());
+  const lungs = Object.entries(result.lungs).map(([name, content]) => [name, withRatio(film, name, content)]);
+  return json({ ...result, film: film.label, lungs: Object.fromEntries(lungs) });
 }
 
 /** A file from the service; with the edited masks, if there are any. */
@@ -57,7 +75,7 @@ const SAVES = {
   labels: async (film) => [await request(film, "labels"), "_labels.png"],
   overlay: async (film) => [await request(film, "overlay"), "_overlay.png"],
   seg: async (film) => [await request(film, "dicom-seg"), "_seg.dcm"],
-  json: async (film) => [isEdited(film) ? await request(film, "json") : json(resultJson(film)), ".json"],
+  json: async (film) => [isEdited(film) ? await editedJson(film) : json(resultJson(film)), ".json"],
   csv: (film) => [table([film]), ".csv"],
 };
 

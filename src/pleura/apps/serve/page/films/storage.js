@@ -47,8 +47,8 @@ export async function update(film) {
 /** Store the reviewer's decision on a film, and its edited masks. */
 export async function updateState(film) {
   const key = await film.stored;
-  const { decision, decidedAt, comment, edits, reference } = film;
-  const state = { decision, decidedAt, comment, edits, reference };
+  const { decision, decidedAt, comment, edits, byHand, reference } = film;
+  const state = { decision, decidedAt, comment, edits, byHand, reference };
   if (key !== null && key !== undefined) await run("readwrite", (_, states) => [states.put(state, key)]);
 }
 

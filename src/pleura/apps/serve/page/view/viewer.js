@@ -3,6 +3,7 @@
 import { call } from "../worker/client.js";
 import { drawComparison } from "./comparison.js";
 import { drawBars, drawBrush, drawLungs } from "./outlines.js";
+import { drawEnds } from "./ratio.js";
 import { drawRuler } from "./ruler.js";
 
 const MAX_ZOOM = 32;
@@ -15,7 +16,8 @@ export class Viewer {
     this.overlay = screen.querySelector("#overlay");
     this.marks = screen.querySelector("#marks");
     this.comparison = null; // with other masks, see comparison.js
-    this.ruler = null; // its ends, points of the film, and its label
+    this.ruler = null; // its ends, points of the film, its label, and which end moves
+    this.ratio = null; // the ends of the cardiothoracic widths while they can be dragged
     this.onChange = onChange; // called after a change of zoom or window
     this.view = null;
     this.inverted = false;
@@ -215,7 +217,8 @@ export class Viewer {
     this.film.dataset.position = `${x} ${y} ${scale}`;
     this.drawFilm(this.film.getContext("2d"));
     if (this.lungs) this.drawOverlay(this.overlay.getContext("2d"));
-    if (this.ruler) drawRuler(this.marks.getContext("2d"), this.ruler.ends.map((end) => this.screenPoint(end)), this.ruler.label);
+    if (this.ratio) drawEnds(this.marks.getContext("2d"), this.ratio);
+    if (this.ruler) drawRuler(this.marks.getContext("2d"), this.ruler.ends.map((end) => this.screenPoint(end)), this.ruler);
   }
 
   drawFilm(context) {
