@@ -144,7 +144,7 @@ def pulled(dx: float) -> Mask:
     corners = np.arange(161)
     shares = np.clip(1 - ((corners - 80) / 24) ** 2, 0, None) ** 2
     edge = 16 + dx * (shares[:-1] + shares[1:]) / 2
-    mask: Mask = (ROWS > 40) & (ROWS < 120) & (COLUMNS >= edge[:, None]) & (COLUMNS < 48)
+    mask: Mask = (ROWS > 40) & (ROWS < 120) & (edge[:, None] <= COLUMNS) & (COLUMNS < 48)
     return mask
 
 

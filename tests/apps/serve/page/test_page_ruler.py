@@ -118,7 +118,7 @@ def ratio(page: Page) -> Any:
 
 @pytest.fixture
 def with_ratio(five: Page, films: Path, give: Give) -> Page:
-    """`a.png`: the heart is 40 px wide, columns 52 to 92, and the chest 96 px, columns 16 to 112."""
+    """`a.png`: the heart is 40 px wide, columns 52 to 92; the chest 96 px, columns 16 to 112."""
     give(five, films / "a.png")
     ratio(five).to_have_text(f"{RATIO}0.42")
     five.wait_for_timeout(300)

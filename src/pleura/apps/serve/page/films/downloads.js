@@ -1,6 +1,7 @@
 // Downloads: files of one film, and tables of all films.
 
 import { call } from "../worker/client.js";
+import { correctionsZip } from "./corrections.js";
 import { csv } from "./csv.js";
 import { reviewCsv } from "./review.js";
 import { definitionOf, lungsOf, measurementsOf, requestOf, stemOf, verdictOf, withStatus } from "./film.js";
@@ -85,6 +86,8 @@ const SAVES_OF_ALL = {
   "all-csv": () => [table(settled()), "results.csv"],
 };
 
+const DATA_SETS = { corrections: async () => [await correctionsZip(), "corrections.zip"] };
+
 /** Throw a problem if a film has edits without measurements: a table of all films would hold older numbers. */
 function checkMeasured(selection) {
   const film = selection.find(({ status, unmeasured }) => status === "done" && Object.keys(unmeasured).length);
@@ -94,7 +97,7 @@ function checkMeasured(selection) {
 /** Save a result of a film, or a table of all films. Throws the problem. */
 export async function save(name, film) {
   checkMeasured(name in SAVES ? [film] : settled());
-  const [content, ending] = name in SAVES ? await SAVES[name](film) : SAVES_OF_ALL[name]();
+  const [content, ending] = await { ...SAVES, ...SAVES_OF_ALL, ...DATA_SETS }[name](film);
   offer(content, name in SAVES ? `${stemOf(film).replaceAll("/", "_")}${ending}` : ending);
 }
 

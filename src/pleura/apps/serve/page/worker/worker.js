@@ -3,6 +3,7 @@
 import { compare } from "./compare.js";
 import * as decoded from "./decoded.js";
 import { readReference } from "./references.js";
+import { maskPng } from "./masks.js";
 import * as service from "./service.js";
 
 const THUMBNAIL = { width: 184, height: 156 };
@@ -50,6 +51,7 @@ const JOBS = {
   measure: service.measure,
   picture: decoded.pictureOf,
   value: decoded.valueAt,
+  maskPng,
   reference: readReference,
   compare,
 };
