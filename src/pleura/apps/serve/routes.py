@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Security
 from fastapi.responses import JSONResponse, Response
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from pleura._version import __version__
 from pleura.apps.serve.limits.upload_memory import RequestMemory
@@ -28,9 +29,12 @@ from pleura.apps.serve.responses.http_response import several_films_response, si
 from pleura.apps.serve.responses.openapi import (
     CORRECTIONS,
     MEASUREMENTS,
+    METRICS,
+    MODEL,
     PROBLEMS,
     READY,
     SEGMENTATIONS,
+    described,
 )
 from pleura.apps.serve.responses.problem_details import error_response
 from pleura.apps.serve.service import Service
@@ -51,12 +55,18 @@ def _service(request: Request) -> Service:
 TheService = Annotated[Service, Depends(_service)]
 
 
+_BEARER = HTTPBearer(scheme_name="bearer", description="The API key.", auto_error=False)
+_API_KEY = APIKeyHeader(
+    name="X-API-Key", scheme_name="header", description="The API key.", auto_error=False
+)
+
+
 async def _check_key(
     service: TheService,
-    authorization: Annotated[str, Header(include_in_schema=False)] = "",
-    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    x_api_key: Annotated[str | None, Security(_API_KEY)],
 ) -> None:
-    service.check_key(authorization, x_api_key)
+    service.check_key((bearer.credentials if bearer else x_api_key) or "")
 
 
 Key = Annotated[None, Depends(_check_key)]
@@ -170,8 +180,8 @@ async def _measure(request: Request, service: Service, memory: RequestMemory) ->
     return await asyncio.to_thread(measured, correction)
 
 
-@router.get("/v1/model", tags=["service"])
-async def model(service: TheService) -> dict[str, Any]:
+@router.get("/v1/model", tags=["service"], openapi_extra=MODEL)
+async def model(service: TheService, _key: Key) -> dict[str, Any]:
     """The card of the weights, and the limits of a request."""
     engine = service.engine
     return {
@@ -207,8 +217,8 @@ async def ready(service: TheService) -> JSONResponse:
     return JSONResponse(content, 200 if status == "ready" else 503)
 
 
-@router.get("/metrics", tags=["service"], response_class=Response)
-async def metrics(service: TheService) -> Response:
+@router.get("/metrics", tags=["service"], response_class=Response, openapi_extra=METRICS)
+async def metrics(service: TheService, _key: Key) -> Response:
     """Counters in Prometheus's text format."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
@@ -216,7 +226,8 @@ async def metrics(service: TheService) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> JSONResponse:
     """The OpenAPI description of all routes."""
-    return JSONResponse(request.app.openapi())
+    has_key = request.app.state.service.key is not None
+    return JSONResponse(described(request.app.openapi(), has_key=has_key))
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from pleura._version import __version__
 from pleura.apps.serve.errors import KeyNeeded, Stopping, TookTooLong
 from pleura.apps.serve.limits.film_queue import FilmQueue
 from pleura.apps.serve.limits.limits import Limits
@@ -65,8 +66,14 @@ class Service:
         self._stopped = asyncio.Event()
         self.upload_memory = UploadMemory(self.limits.upload_memory_bytes)
         self.metrics.watch(self.queue, self.upload_memory)
+        self.metrics.describe(
+            version=__version__,
+            weights=self.engine.card.name,
+            weights_sha256=self.engine.weights_sha256,
+            engine=self.engine.name,
+        )
 
-    def check_key(self, authorization: str, x_api_key: str) -> None:
+    def check_key(self, client_key: str) -> None:
         """Compare a client's key in constant time.
 
         Raises:
@@ -74,8 +81,6 @@ class Service:
         """
         if self.key is None:
             return
-        scheme, _, token = authorization.partition(" ")
-        client_key = token.strip() if scheme.lower() == "bearer" else x_api_key
         if not hmac.compare_digest(client_key.encode(), self.key.encode()):
             raise KeyNeeded
 

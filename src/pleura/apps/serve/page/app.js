@@ -376,4 +376,4 @@ window.addEventListener("beforeunload", (event) => {
   if (films.length) event.preventDefault(); // the browser asks
 });
 
-call("model").then(({ needs_key: needsKey }) => { $("key").hidden = !needsKey; }).catch(() => {});
+call("needsKey").then((isNeeded) => { $("key").hidden = !isNeeded; }).catch(() => {});

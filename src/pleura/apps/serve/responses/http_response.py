@@ -19,7 +19,16 @@ from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.outputs import table_csv
 from pleura.io.run.row import Row
 
-__all__ = ["several_films_response", "single_film_response"]
+__all__ = ["QUALITY_HEADERS", "several_films_response", "single_film_response"]
+
+QUALITY_HEADERS = (
+    "Pleura-Verdict",
+    "Pleura-Estimated-Dice",
+    "Pleura-Doubts",
+    "Pleura-Heart-Verdict",
+    "Pleura-Heart-Doubts",
+)
+"""The headers with the verdict."""
 
 
 def single_film_response(film: FilmResponse, options: ResponseOptions) -> Response:

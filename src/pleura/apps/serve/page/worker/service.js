@@ -7,9 +7,8 @@ const open = new Map(); // the requests under way, by film
 
 export const useKey = (newKey) => { key = newKey; };
 
-export async function model() {
-  return (await fetch(new URL("v1/model", ADDRESS))).json();
-}
+/** Whether the service needs its API key. */
+export const needsKey = async () => (await fetch(new URL("v1/model", ADDRESS))).status === 401;
 
 export async function example() {
   const response = await fetch(new URL("v1/example.png", ADDRESS));

@@ -40,7 +40,7 @@ async function edit(id, definition, step, stroke) {
 const JOBS = {
   segment,
   useKey: service.useKey,
-  model: service.model,
+  needsKey: service.needsKey,
   example: service.example,
   download: service.download,
   correction: service.correction,
