@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from pleura._version import __version__
 from pleura.apps.serve.request_log import REQUEST_ID_HEADER
-from pleura.apps.serve.responses.compression import GzipUnlessPictures
+from pleura.apps.serve.responses.compression import SelectiveGzip
 from pleura.apps.serve.responses.http_response import QUALITY_HEADERS
 from pleura.apps.serve.responses.problem_details import add_error_handlers
 from pleura.apps.serve.routes import router
@@ -38,7 +38,7 @@ def create_application(service: Service) -> ASGIApp:
     app.include_router(router)
     app.include_router(_page_router())
     add_error_handlers(app)
-    app.add_middleware(GzipUnlessPictures, minimum_size=_GZIP_FROM_BYTES, compresslevel=5)
+    app.add_middleware(SelectiveGzip, minimum_size=_GZIP_FROM_BYTES, compresslevel=5)
     if service.hosts.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -18,6 +18,7 @@ from pleura.apps.serve.limits.upload_memory import RequestMemory
 from pleura.apps.serve.metrics import CONTENT_TYPE_LATEST
 from pleura.apps.serve.requests.corrections import measured, read_correction
 from pleura.apps.serve.requests.query import (
+    FORMATS_OF_MANY,
     QueryParameters,
     check_query,
     query_parameters,
@@ -25,7 +26,11 @@ from pleura.apps.serve.requests.query import (
 )
 from pleura.apps.serve.requests.uploads import is_multipart, receive_uploads
 from pleura.apps.serve.responses.film_response import Outcome, ResponseOptions
-from pleura.apps.serve.responses.http_response import several_films_response, single_film_response
+from pleura.apps.serve.responses.http_response import (
+    several_films_response,
+    single_film_response,
+    streamed_films_response,
+)
 from pleura.apps.serve.responses.openapi import (
     CORRECTIONS,
     MEASUREMENTS,
@@ -94,7 +99,8 @@ async def segmentations(
 
     A film as the body is answered with its result, or with a problem. A form is answered with
     `{"results": [...]}`: one result for each film, in the order of the form, each with its
-    `status`.
+    `status`. With `format=ndjson` each film's result is a line of its own, sent as soon as it is
+    there; its `index` is the film's place in the form.
     """
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
@@ -106,9 +112,12 @@ async def _segment(
     request: Request, service: Service, memory: RequestMemory, options: ResponseOptions
 ) -> Response:
     uploads = await receive_uploads(request, service.limits, memory)
-    is_for_many = options.format in ("json", "csv")
+    is_for_many = options.format in FORMATS_OF_MANY
     if not is_for_many and len(uploads) > 1:
         raise UsageError("a file is of one film; send one at a time, or ask for format=json")
+    if is_multipart(request) and options.format == "ndjson":
+        films = service.submit(uploads, options, memory)
+        return streamed_films_response(uploads, service.as_completed(films))
     outcomes = await service.segment(uploads, options, memory)
     if is_multipart(request) and is_for_many:
         return several_films_response(uploads, outcomes, options)

@@ -145,6 +145,7 @@ _RESULT: dict[str, Any] = {
     "type": "object",
     "required": ["film", "status"],
     "properties": {
+        "index": {"type": "integer", "description": "For `ndjson`: the film's place in the form."},
         "film": {"type": "string", "description": "The client's name for the film, or empty."},
         "status": {"enum": ["done", "failed"]},
         "height": {"type": "integer"},
@@ -259,6 +260,7 @@ SEGMENTATIONS: dict[str, Any] = {
                         ]
                     }
                 },
+                "application/x-ndjson": {"schema": {"type": "string"}},
                 "image/png": _BINARY,
                 "text/csv": {"schema": {"type": "string"}},
                 "application/dicom": _BINARY,
