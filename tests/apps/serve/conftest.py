@@ -287,13 +287,17 @@ def note_foreign_request(url: str, address: str, errors: list[str]) -> None:
 
 @pytest.fixture(scope="session")
 def give() -> Callable[..., None]:
-    """`give(page, *films)` chooses films, and waits until each is done or has failed."""
+    """`give(page, *films)` chooses films, and waits until each is done or has failed and the first
+    of them is on the screen."""
 
     def choose(page: Page, *films: Path) -> None:
         page.set_input_files("#files", list(films))
+        expect(page.locator('main[aria-busy="false"]')).to_be_attached()
         tiles = page.locator("#films button")
         settled = page.locator("#films button[data-status]")
         expect(settled).to_have_count(tiles.count(), timeout=60_000)
+        shown = page.locator("#screen[data-shown], #screen:has(#failure:not([hidden]))")
+        expect(shown).to_be_attached()
 
     return choose
 

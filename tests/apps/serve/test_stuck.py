@@ -32,7 +32,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def held_bytes(client: httpx.Client) -> float:
-    match = re.search(r"^pleura_upload_bytes_held (\S+)$", client.get("/metrics").text, re.M)
+    match = re.search(r"^pleura_upload_held_bytes (\S+)$", client.get("/metrics").text, re.M)
     assert match is not None
     return float(match[1])
 

@@ -209,8 +209,8 @@ Layout = Annotated[
     str,
     typer.Option(
         "--layout",
-        help="How the data is laid out on disk: auto, manifest, montgomery, shenzhen-montgomery, "
-        "shenzhen, folder or jsrt.",
+        help="How the data is laid out on disk: auto, manifest, corrections, montgomery, "
+        "shenzhen-montgomery, shenzhen, folder or jsrt.",
     ),
 ]
 MostFilms = Annotated[

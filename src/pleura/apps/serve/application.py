@@ -8,9 +8,13 @@ from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from pleura._version import __version__
+from pleura.apps.serve.request_log import REQUEST_ID_HEADER
+from pleura.apps.serve.responses.compression import SelectiveGzip
+from pleura.apps.serve.responses.http_response import QUALITY_HEADERS
 from pleura.apps.serve.responses.problem_details import add_error_handlers
 from pleura.apps.serve.routes import router
 from pleura.apps.serve.security.middleware import SecurityMiddleware
@@ -34,8 +38,20 @@ def create_application(service: Service) -> ASGIApp:
     app.include_router(router)
     app.include_router(_page_router())
     add_error_handlers(app)
+    app.add_middleware(SelectiveGzip, minimum_size=_GZIP_FROM_BYTES, compresslevel=5)
+    if service.hosts.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.hosts.origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER),
+            expose_headers=(*QUALITY_HEADERS, REQUEST_ID_HEADER, "Retry-After"),
+        )
     return SecurityMiddleware(app, service)
 
+
+_GZIP_FROM_BYTES = 1000
+"""A shorter answer is not compressed: it fits into one packet."""
 
 _MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -51,7 +67,7 @@ def _page_router() -> APIRouter:
     for name, file in _files(resources.files("pleura.apps.serve") / "page"):
         media_type = _MEDIA_TYPES.get(name.rpartition(".")[2])
         if media_type:
-            _add_file(page, name, Response(file.read_bytes(), media_type=media_type))
+            _add_file(page, name, file.read_bytes(), media_type)
     return page
 
 
@@ -64,9 +80,9 @@ def _files(folder: Traversable, above: str = "") -> Iterator[tuple[str, Traversa
             yield f"{above}{entry.name}", entry
 
 
-def _add_file(page: APIRouter, name: str, response: Response) -> None:
+def _add_file(page: APIRouter, name: str, content: bytes, media_type: str) -> None:
     async def answer() -> Response:
-        return response
+        return Response(content, media_type=media_type)
 
     path = "/" if name == "index.html" else f"/page/{name}"
     page.add_api_route(path, answer, methods=["GET", "HEAD"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import COMPUTED, EngineOptions, Threads
-from pleura.apps.serve.options import AccessOptions, LimitOptions
+from pleura.apps.serve.options import AccessOptions, LimitOptions, LogOptions
 from pleura.core.errors import UsageError
 from pleura.io.decoder_process import stop_decoders
 
@@ -33,6 +34,7 @@ def serve(
         ),
     ] = 4,
     limits: LimitOptions,
+    logs: LogOptions,
 ) -> None:
     """Serve the page and the HTTP interface until Ctrl-C.
 
@@ -44,12 +46,14 @@ def serve(
     from pleura.apps.cli.engines import open_engine
     from pleura.apps.cli.exit_codes import Exit
     from pleura.apps.quiet import discard_native_output, silence_libraries
+    from pleura.apps.serve.request_log import logging_requests
     from pleura.apps.serve.security.hosts import AllowedHosts, host_names
     from pleura.apps.serve.server import bind, run
     from pleura.apps.serve.service import Service
 
     check_access(access.host, access.api_key, no_key=access.no_key)
-    hosts = AllowedHosts(access.host, host_names(access.allow_host))
+    origins = host_names(access.allow_origin)
+    hosts = AllowedHosts(access.host, host_names(access.allow_host), origins)
     listener = bind(access.host, access.port)
     with listener:
         opened = open_engine(network.weights, network.choice(threads=threads))
@@ -64,7 +68,8 @@ def serve(
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://{_bracket_ipv6(bound_host)}:{bound_port}"
         typer.echo(f"pleura serves {url} ; Ctrl-C ends it", err=True)
-        with silence_libraries(), discard_native_output():
+        log = logging_requests() if logs.log else nullcontext()
+        with silence_libraries(), discard_native_output(), log:
             all_ended = run(service, listener)
     if all_ended:
         typer.echo("pleura: ended; every film that was accepted has its answer", err=True)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from pleura.apps.serve.limits.film_queue import FilmQueue
@@ -20,7 +30,10 @@ class ServiceMetrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
-            "pleura_requests", "Requests answered.", ["method", "status"], registry=registry
+            "pleura_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self.films = Counter("pleura_films", "Films, by outcome.", ["outcome"], registry=registry)
         self.verdicts = Counter(
@@ -44,6 +57,13 @@ class ServiceMetrics:
             registry=registry,
         )
 
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+
+    def describe(self, **labels: str) -> None:
+        """Add `pleura_build_info`, with the versions of the service as labels."""
+        Info("pleura_build", "Versions of the service.", registry=self._registry).info(labels)
+
     def watch(self, queue: FilmQueue, memory: UploadMemory) -> None:
         """Add gauges of the queue and of the memory for uploads."""
         registry = self._registry
@@ -56,7 +76,7 @@ class ServiceMetrics:
         )
         stuck.set_function(lambda: queue.stuck)
         uploads = Gauge(
-            "pleura_upload_bytes_held", "Bytes of the uploads of all requests.", registry=registry
+            "pleura_upload_held_bytes", "Bytes of the uploads of all requests.", registry=registry
         )
         uploads.set_function(lambda: memory.held_bytes)
 

@@ -12,7 +12,7 @@ from pleura.apps.cli.options import port_option
 if TYPE_CHECKING:
     from pleura.apps.serve.limits.limits import Limits
 
-__all__ = ["AccessOptions", "LimitOptions"]
+__all__ = ["AccessOptions", "LimitOptions", "LogOptions"]
 
 _LIMITS: dict[str, Any] = {"rich_help_panel": "Limits"}
 _ACCESS: dict[str, Any] = {"rich_help_panel": "Access"}
@@ -46,6 +46,16 @@ class AccessOptions:
             **_ACCESS,
         ),
     ] = None
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="A web site whose pages may use the service, such as https://viewer.example; "
+            "repeatable (CORS).",
+            show_default=False,
+            **_ACCESS,
+        ),
+    ] = None
     root_path: Annotated[
         str,
         typer.Option(
@@ -55,6 +65,20 @@ class AccessOptions:
             **_ACCESS,
         ),
     ] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """What the service writes to stderr."""
+
+    log: Annotated[
+        bool,
+        typer.Option(
+            "--log",
+            help="Write one line of JSON to stderr for each request: time, request id, route, "
+            "status and seconds, and nothing of the film.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,16 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Security
 from fastapi.responses import JSONResponse, Response
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from pleura._version import __version__
 from pleura.apps.serve.limits.upload_memory import RequestMemory
 from pleura.apps.serve.metrics import CONTENT_TYPE_LATEST
 from pleura.apps.serve.requests.corrections import measured, read_correction
 from pleura.apps.serve.requests.query import (
+    FORMATS_OF_MANY,
     QueryParameters,
     check_query,
     query_parameters,
@@ -24,13 +26,20 @@ from pleura.apps.serve.requests.query import (
 )
 from pleura.apps.serve.requests.uploads import is_multipart, receive_uploads
 from pleura.apps.serve.responses.film_response import Outcome, ResponseOptions
-from pleura.apps.serve.responses.http_response import several_films_response, single_film_response
+from pleura.apps.serve.responses.http_response import (
+    several_films_response,
+    single_film_response,
+    streamed_films_response,
+)
 from pleura.apps.serve.responses.openapi import (
     CORRECTIONS,
     MEASUREMENTS,
+    METRICS,
+    MODEL,
     PROBLEMS,
     READY,
     SEGMENTATIONS,
+    described,
 )
 from pleura.apps.serve.responses.problem_details import error_response
 from pleura.apps.serve.service import Service
@@ -52,12 +61,18 @@ TheService = Annotated[Service, Depends(_service)]
 Parameters = Annotated[QueryParameters, Depends(query_parameters)]
 
 
+_BEARER = HTTPBearer(scheme_name="bearer", description="The API key.", auto_error=False)
+_API_KEY = APIKeyHeader(
+    name="X-API-Key", scheme_name="header", description="The API key.", auto_error=False
+)
+
+
 async def _check_key(
     service: TheService,
-    authorization: Annotated[str, Header(include_in_schema=False)] = "",
-    x_api_key: Annotated[str, Header(include_in_schema=False)] = "",
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    x_api_key: Annotated[str | None, Security(_API_KEY)],
 ) -> None:
-    service.check_key(authorization, x_api_key)
+    service.check_key((bearer.credentials if bearer else x_api_key) or "")
 
 
 Key = Annotated[None, Depends(_check_key)]
@@ -85,7 +100,8 @@ async def segmentations(
 
     A film as the body is answered with its result, or with a problem. A form is answered with
     `{"results": [...]}`: one result for each film, in the order of the form, each with its
-    `status`.
+    `status`. With `format=ndjson` each film's result is a line of its own, sent as soon as it is
+    there; its `index` is the film's place in the form.
     """
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
@@ -97,9 +113,12 @@ async def _segment(
     request: Request, service: Service, memory: RequestMemory, options: ResponseOptions
 ) -> Response:
     uploads = await receive_uploads(request, service.limits, memory)
-    is_for_many = options.format in ("json", "csv")
+    is_for_many = options.format in FORMATS_OF_MANY
     if not is_for_many and len(uploads) > 1:
         raise UsageError("a file is of one film; send one at a time, or ask for format=json")
+    if is_multipart(request) and options.format == "ndjson":
+        films = service.submit(uploads, options, memory)
+        return streamed_films_response(uploads, service.as_completed(films))
     outcomes = await service.segment(uploads, options, memory)
     if is_multipart(request) and is_for_many:
         return several_films_response(uploads, outcomes, options)
@@ -171,8 +190,8 @@ async def _measure(request: Request, service: Service, memory: RequestMemory) ->
     return await asyncio.to_thread(measured, correction)
 
 
-@router.get("/v1/model", tags=["service"])
-async def model(service: TheService) -> dict[str, Any]:
+@router.get("/v1/model", tags=["service"], openapi_extra=MODEL)
+async def model(service: TheService, _key: Key) -> dict[str, Any]:
     """The card of the weights, and the limits of a request."""
     engine = service.engine
     return {
@@ -208,8 +227,8 @@ async def ready(service: TheService) -> JSONResponse:
     return JSONResponse(content, 200 if status == "ready" else 503)
 
 
-@router.get("/metrics", tags=["service"], response_class=Response)
-async def metrics(service: TheService) -> Response:
+@router.get("/metrics", tags=["service"], response_class=Response, openapi_extra=METRICS)
+async def metrics(service: TheService, _key: Key) -> Response:
     """Counters in Prometheus's text format."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
@@ -217,7 +236,8 @@ async def metrics(service: TheService) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> JSONResponse:
     """The OpenAPI description of all routes."""
-    return JSONResponse(request.app.openapi())
+    has_key = request.app.state.service.key is not None
+    return JSONResponse(described(request.app.openapi(), has_key=has_key))
 
 
 @lru_cache(maxsize=1)

@@ -6,11 +6,12 @@ import asyncio
 import functools
 import hmac
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from pleura._version import __version__
 from pleura.apps.serve.errors import KeyNeeded, Stopping, TookTooLong
 from pleura.apps.serve.limits.film_queue import FilmQueue
 from pleura.apps.serve.limits.limits import Limits
@@ -65,8 +66,14 @@ class Service:
         self._stopped = asyncio.Event()
         self.upload_memory = UploadMemory(self.limits.upload_memory_bytes)
         self.metrics.watch(self.queue, self.upload_memory)
+        self.metrics.describe(
+            version=__version__,
+            weights=self.engine.card.name,
+            weights_sha256=self.engine.weights_sha256,
+            engine=self.engine.name,
+        )
 
-    def check_key(self, authorization: str, x_api_key: str) -> None:
+    def check_key(self, client_key: str) -> None:
         """Compare a client's key in constant time.
 
         Raises:
@@ -74,8 +81,6 @@ class Service:
         """
         if self.key is None:
             return
-        scheme, _, token = authorization.partition(" ")
-        client_key = token.strip() if scheme.lower() == "bearer" else x_api_key
         if not hmac.compare_digest(client_key.encode(), self.key.encode()):
             raise KeyNeeded
 
@@ -119,9 +124,7 @@ class Service:
             TookTooLong: they were not segmented in time.
         """
         start = time.perf_counter()
-        jobs = [functools.partial(self._segment, upload, options) for upload in uploads]
-        with memory.shared_with(len(jobs)) as release:
-            futures = self.queue.submit(jobs, on_end=release)
+        futures = self.submit(uploads, options, memory)
         all_outcomes = asyncio.gather(*futures, return_exceptions=True)
         try:
             async with asyncio.timeout(self.limits.answer_s):
@@ -130,6 +133,47 @@ class Service:
             raise TookTooLong(self.limits.answer_s) from None
         self.metrics.seconds.observe(time.perf_counter() - start)
         return [self._count(outcome) for outcome in outcomes]
+
+    def submit(
+        self, uploads: Sequence[Upload], options: ResponseOptions, memory: RequestMemory
+    ) -> list[asyncio.Future[FilmResponse]]:
+        """Begin to segment films; `memory` is shared with them until they have ended.
+
+        Raises:
+            Busy: the queue has no room for all of them, and none was begun.
+        """
+        jobs = [functools.partial(self._segment, upload, options) for upload in uploads]
+        with memory.shared_with(len(jobs)) as release:
+            return self.queue.submit(jobs, on_end=release)
+
+    async def as_completed(
+        self, films: Sequence[asyncio.Future[FilmResponse]]
+    ) -> AsyncIterator[tuple[int, Outcome]]:
+        """The outcomes of submitted films as they come, each with the film's number from 0.
+
+        A film that is not finished in time, or when the service ends, gives that as its error.
+        """
+        start, stopped = time.perf_counter(), asyncio.create_task(self._stopped.wait())
+        pending = {future: number for number, future in enumerate(films)}
+        try:
+            while pending:
+                left_s = max(0.0, self.limits.answer_s - (time.perf_counter() - start))
+                done, _ = await asyncio.wait(
+                    {*pending, stopped}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                for future in done & pending.keys():
+                    yield pending.pop(future), self._count(_outcome(future))
+                if done and not stopped.done():
+                    continue
+                error = Stopping() if stopped.done() else TookTooLong(self.limits.answer_s)
+                for number in pending.values():
+                    yield number, error
+                return
+            self.metrics.seconds.observe(time.perf_counter() - start)
+        finally:
+            stopped.cancel()
+            for future in pending:  # nobody waits for their errors, which must not be logged
+                future.add_done_callback(_outcome)
 
     @property
     def is_stopped(self) -> bool:
@@ -166,3 +210,10 @@ class Service:
         if is_defect:
             log_defect(outcome)
         return outcome
+
+
+def _outcome(future: asyncio.Future[FilmResponse]) -> FilmResponse | BaseException:
+    """The result of an ended job, or its error; `Stopping` if it never began."""
+    if future.cancelled():
+        return Stopping()
+    return future.exception() or future.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ def saved(page: Page, what: str) -> bytes:
 def area(page: Page, column: int) -> Any:
     """The cell of the area of the right (0) or the left lung (1)."""
     return page.locator("#areas tr").filter(has_text="Area, px").locator("td").nth(column)
+
+
+def shot(page: Page, name: str) -> None:
+    """A picture for people to look at, while something is under way."""
+    if folder := os.environ.get("PLEURA_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 @pytest.fixture
@@ -126,6 +133,114 @@ def test_the_keyboard_alone_edits(editing: Page) -> None:
     expect(area(editing, 0)).to_have_text(f"{expected.sum():,}")
     editing.keyboard.press("Escape")
     expect(editing.locator("#edit-tools")).to_be_hidden()
+
+
+def pulled(dx: float) -> Mask:
+    """The right lung after a pull of its left edge, columns 16, by `dx` px at y = 80.
+
+    The brush of 6 px pulls within 24 px. The corner of each pixel at the distance d follows by
+    (1 - (d / 24)^2)^2; between two corners the edge is straight.
+    """
+    corners = np.arange(161)
+    shares = np.clip(1 - ((corners - 80) / 24) ** 2, 0, None) ** 2
+    edge = 16 + dx * (shares[:-1] + shares[1:]) / 2
+    mask: Mask = (ROWS > 40) & (ROWS < 120) & (edge[:, None] <= COLUMNS) & (COLUMNS < 48)
+    return mask
+
+
+def test_a_pull_moves_the_outline_and_what_is_near(editing: Page) -> None:
+    editing.keyboard.press("p")
+    expect(editing.locator('input[value="pull"]')).to_be_checked()
+    editing.mouse.move(*point(editing, 16, 80))
+    editing.mouse.down()
+    editing.mouse.move(*point(editing, 12, 80))
+    editing.mouse.move(*point(editing, 6, 80))
+    editing.wait_for_timeout(200)
+    shot(editing, "pull")
+    expect(area(editing, 0)).to_have_text("2,560")
+    editing.mouse.up()
+    expect(area(editing, 0)).to_have_text(f"{pulled(-10).sum():,}")
+    labels = np.asarray(Image.open(io.BytesIO(saved(editing, "labels"))))
+    assert np.array_equal(labels == 1, pulled(-10))
+    assert np.array_equal(labels == 2, LEFT)
+    editing.keyboard.press("Control+z")
+    expect(area(editing, 0)).to_have_text("2,560")
+    editing.keyboard.press("Control+Shift+z")
+    expect(area(editing, 0)).to_have_text(f"{pulled(-10).sum():,}")
+
+
+def test_a_pull_with_the_keyboard(editing: Page) -> None:
+    """From the middle, (64, 80), 40 steps of 1.2 px reach the edge; 5 more pull it by 6 px."""
+    editing.locator("#screen").focus()
+    editing.keyboard.press("p")
+    for _ in range(40):
+        editing.keyboard.press("ArrowLeft")
+    status = editing.locator("#status")
+    editing.keyboard.press("Space")
+    expect(status).to_contain_text("Gripped")
+    editing.keyboard.press("ArrowLeft")
+    editing.keyboard.press("Escape")
+    expect(status).to_contain_text("as it was")
+    expect(editing.locator("#edit-tools")).to_be_visible()
+    editing.keyboard.press("ArrowRight")
+    editing.keyboard.press("Space")
+    for _ in range(5):
+        editing.keyboard.press("ArrowLeft")
+    editing.keyboard.press("Space")
+    expect(area(editing, 0)).to_have_text(f"{pulled(-6).sum():,}")
+
+
+def test_a_pull_far_from_the_outline_does_nothing(editing: Page) -> None:
+    editing.keyboard.press("p")
+    editing.mouse.click(*point(editing, 16, 10))
+    expect(editing.locator("#status")).to_have_text("No outline of the right lung is within reach.")
+    expect(editing.locator("#edited")).to_be_hidden()
+
+
+def test_a_failed_measurement_is_shown_and_can_be_tried_again(
+    editing: Page, axe_violations: Any
+) -> None:
+    """Nothing is saved with numbers that are older than the outlines."""
+    editing.route("**/v1/measurements", lambda route: route.abort())
+    editing.mouse.click(*point(editing, 30, 30))
+    failure = editing.locator("#measure-failure")
+    expect(failure).to_be_visible()
+    expect(editing.locator("#edited")).to_be_visible()
+    for what in ("mask", "labels", "overlay", "json", "csv"):
+        expect(editing.locator(f'[data-save="{what}"]')).to_be_disabled()
+    assert axe_violations(editing) == []
+    editing.get_by_role("button", name="Measure again").click()
+    expect(failure).to_be_visible()
+    editing.unroute("**/v1/measurements")
+    editing.get_by_role("button", name="Measure again").click()
+    expect(area(editing, 0)).to_have_text(f"{(RIGHT | disc(30, 30, 6)).sum():,}")
+    expect(failure).to_be_hidden()
+    saved(editing, "csv")
+
+
+def test_an_edit_by_another_definition_does_not_hide_a_failed_measurement(editing: Page) -> None:
+    editing.route("**/v1/measurements", lambda route: route.abort(), times=1)
+    editing.mouse.click(*point(editing, 30, 30))
+    expect(editing.locator("#measure-failure")).to_be_visible()
+    editing.keyboard.press("d")
+    expect(editing.locator("#measure-failure")).to_be_hidden()
+    editing.mouse.click(*point(editing, 30, 30))
+    expect(area(editing, 0)).to_have_text(f"{(RIGHT | disc(30, 30, 6)).sum():,}")
+    expect(editing.locator('[data-save="csv"]')).to_be_enabled()
+    editing.keyboard.press("d")
+    expect(editing.locator("#measure-failure")).to_be_visible()
+    expect(editing.locator('[data-save="csv"]')).to_be_disabled()
+
+
+def test_tables_of_all_films_wait_for_measurements(
+    editing: Page, films: Path, give: Callable[..., None]
+) -> None:
+    editing.route("**/v1/measurements", lambda route: route.abort(), times=1)
+    editing.mouse.click(*point(editing, 30, 30))
+    expect(editing.locator("#measure-failure")).to_be_visible()
+    give(editing, films / "b.png")
+    editing.click("#zip")
+    expect(editing.locator("#message-text")).to_contain_text("a.png are not measured yet")
 
 
 def test_axe_finds_no_violations_while_editing(editing: Page, axe_violations: Any) -> None:

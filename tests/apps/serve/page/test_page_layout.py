@@ -54,6 +54,23 @@ def test_nothing_overlaps_and_verdict_and_downloads_are_in_sight(
     assert box_of(five, "#panel-body")["height"] >= 60
 
 
+@pytest.mark.parametrize(("key", "tools"), [("e", "#edit-tools"), ("k", "#compare-tools")])
+def test_nothing_overlaps_with_more_tools(
+    five: Page, films: Path, give: Callable[..., None], key: str, tools: str
+) -> None:
+    give(five, films / "a.png", films / "b.png")
+    five.keyboard.press(key)
+    for width, height in SIZES:
+        five.set_viewport_size({"width": width, "height": height})
+        expect(five.locator(tools)).to_be_visible()
+        check_nothing_overlaps(five)
+        assert not overlap(box_of(five, tools), box_of(five, "#screen"))
+        assert not overlap(box_of(five, tools), box_of(five, "#tools"))
+        assert box_of(five, "#screen")["height"] >= 120
+        end = box_of(five, "#row")
+        assert end["y"] + end["height"] <= height
+
+
 def test_at_320_px_verdict_film_and_downloads_are_in_sight(
     five: Page, films: Path, give: Callable[..., None]
 ) -> None:

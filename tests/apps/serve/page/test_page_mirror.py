@@ -8,9 +8,11 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
@@ -114,6 +116,24 @@ def test_a_reload_keeps_the_option(five: Page, films: Path, give: Give) -> None:
     five.reload()
     expect(five.locator("#flip")).to_have_attribute("aria-pressed", "true")
     expect(five.locator("#notes")).to_contain_text("mirrored")
+
+
+def test_a_film_that_its_header_mirrors_says_why_the_control_has_no_effect(
+    page: Page, films_root: Path, tmp_path: Path, give: Give, axe_violations: Any
+) -> None:
+    film = pydicom.dcmread(films_root / "dicom" / "CR-MONO1-10-chest_nopreamble.dcm", force=True)
+    film.PatientOrientation = ["R", "F"]
+    film.save_as(tmp_path / "film.dcm")
+    give(page, tmp_path / "film.dcm")
+    control = page.locator("#flip")
+    expect(control).to_have_attribute("aria-pressed", "true")
+    expect(control).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#mirrored")).to_contain_text("Mirrored film by its header")
+    assert axe_violations(page) == []
+    page.keyboard.press("m")
+    expect(page.locator("#message-text")).to_contain_text("PatientOrientation")
+    expect(page.locator("#result")).to_be_visible()
+    assert json.loads(saved(page, "json"))["mirrored"] is True
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
-"""The ruler on the page: lengths in px and in mm."""
+"""Measuring by hand on the page: the ruler, in px and in mm, and the cardiothoracic ratio."""
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,99 @@ def test_a_film_with_a_spacing_is_measured_in_mm(
     shown = page.locator("#screen").get_attribute("data-length") or ""
     assert shown.endswith(" mm")
     assert float(shown[:-3]) == pytest.approx(50, abs=1)  # the mouse lies on pixels of the screen
+
+
+def test_the_keyboard_alone_measures(measuring: Page) -> None:
+    """The shorter side is 128 px, so a step is 1 px; the first end begins in the middle."""
+    for _ in range(3):
+        measuring.keyboard.press("ArrowRight")
+    for _ in range(4):
+        measuring.keyboard.press("ArrowDown")
+    length(measuring).to_have_attribute("data-length", "5.0 px")
+    expect(measuring.locator("#status")).to_have_text("Length 5.0 px")
+    measuring.keyboard.press("Space")
+    expect(measuring.locator("#status")).to_have_text("The first end. Length 5.0 px")
+    for _ in range(3):
+        measuring.keyboard.press("Shift+ArrowLeft")
+    for _ in range(4):
+        measuring.keyboard.press("ArrowUp")
+    length(measuring).to_have_attribute("data-length", "10.0 px")
+    measuring.keyboard.press("Escape")
+    expect(measuring.get_by_label("Move")).to_be_checked()
+
+
+RATIO = "Cardiothoracic ratio"
+
+
+def ratio(page: Page) -> Any:
+    return expect(page.locator("#ratios div").filter(has_text=RATIO))
+
+
+@pytest.fixture
+def with_ratio(five: Page, films: Path, give: Give) -> Page:
+    """`a.png`: the heart is 40 px wide, columns 52 to 92; the chest 96 px, columns 16 to 112."""
+    give(five, films / "a.png")
+    ratio(five).to_have_text(f"{RATIO}0.42")
+    five.wait_for_timeout(300)
+    five.keyboard.press("h")
+    expect(five.get_by_label("CTR")).to_be_checked()
+    return five
+
+
+def saved(page: Page, what: str) -> str:
+    with page.expect_download() as download:
+        page.click(f'[data-save="{what}"]')
+    return Path(download.value.path()).read_text()
+
+
+def test_the_ends_of_the_widths_are_dragged(with_ratio: Page, axe_violations: Any) -> None:
+    """The heart lies in rows 60 to 100; from column 44 to 92 it is 48 px wide: 48/96."""
+    drag(with_ratio, (52, 80.5), (44, 80.5))
+    ratio(with_ratio).to_have_text(f"{RATIO}, by hand0.50")
+    expect(with_ratio.locator("#status")).to_contain_text("Cardiothoracic ratio 0.50")
+    assert axe_violations(with_ratio) == []
+    result = json.loads(saved(with_ratio, "json"))["lungs"]["field"]
+    assert result["measurements"]["cardiothoracic_ratio"] == 0.5
+    assert result["widths"]["heart"] == {"row": 80, "left": 44, "right": 92}
+    assert "cardiothoracic ratio measured by hand" in result["notes"]
+    row = next(csv.DictReader(saved(with_ratio, "csv").splitlines()))
+    assert float(row["cardiothoracic_ratio"]) == 0.5
+    assert row["notes"].endswith("cardiothoracic ratio measured by hand")
+    with_ratio.keyboard.press("d")
+    ratio(with_ratio).to_have_text(f"{RATIO}0.42")
+    with_ratio.keyboard.press("d")
+    with_ratio.get_by_role("button", name="Ratio of the program").click()
+    ratio(with_ratio).to_have_text(f"{RATIO}0.42")
+    assert "by hand" not in saved(with_ratio, "csv")
+
+
+def test_the_ends_of_the_widths_are_moved_with_the_keyboard_and_stay_after_a_reload(
+    with_ratio: Page,
+) -> None:
+    """The fourth end is the right one of the chest: 16 to 116 is 100 px, and the ratio 0.40."""
+    for _ in range(3):
+        with_ratio.keyboard.press("Space")
+    for _ in range(4):
+        with_ratio.keyboard.press("ArrowRight")
+    ratio(with_ratio).to_have_text(f"{RATIO}, by hand0.40")
+    with_ratio.wait_for_timeout(300)
+    with_ratio.on("dialog", lambda dialog: dialog.accept())
+    with_ratio.reload()
+    ratio(with_ratio).to_have_text(f"{RATIO}, by hand0.40")
+
+
+def test_a_drag_beside_the_ends_moves_the_film(with_ratio: Page) -> None:
+    before = with_ratio.locator("#film").get_attribute("data-position")
+    drag(with_ratio, (64, 140), (64, 120))
+    expect(with_ratio.locator("#film")).not_to_have_attribute("data-position", before or "")
+    ratio(with_ratio).to_have_text(f"{RATIO}0.42")
+
+
+def test_a_film_without_a_ratio_is_measured_by_hand(page: Page, films: Path, give: Give) -> None:
+    """The weights have no heart; the lines begin at shares of the film's width of 128 px."""
+    give(page, films / "a.png")
+    expect(page.locator("#ratios")).not_to_contain_text(RATIO)
+    page.keyboard.press("h")
+    expect(page.locator("#ratios")).not_to_contain_text(RATIO)
+    page.keyboard.press("ArrowLeft")
+    ratio(page).to_have_text(f"{RATIO}, by hand{(79 - 48) / (109 - 19):.2f}")

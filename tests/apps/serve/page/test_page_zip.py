@@ -55,6 +55,23 @@ def test_the_zip_file_has_what_the_command_line_writes(
     expect(page.locator("#zip")).to_have_text("Zip")
 
 
+def test_the_report_names_the_options_of_each_film_where_they_differ(
+    page: Page, films: Path, give: Give
+) -> None:
+    give(page, films / "a.png")
+    page.click("#flip")
+    expect(page.locator("#flip")).to_have_attribute("aria-pressed", "true")
+    give(page, films / "b.png")
+    with saved_zip(page) as archive:
+        report = json.loads(archive.read("run.json"))
+    assert report["flip"] is None
+    assert report["definition"] == "field"
+    assert report["options"]["films"] == {
+        "a": {"definition": "field", "flip": True},
+        "b": {"definition": "field", "flip": False},
+    }
+
+
 def test_films_that_differ_in_the_suffix_only_have_results_of_two_names(
     page: Page, films: Path, tmp_path: Path, give: Give
 ) -> None:

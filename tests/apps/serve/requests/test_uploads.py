@@ -29,7 +29,7 @@ def connect(client: httpx.Client) -> socket.socket:
 
 def held_bytes(client: httpx.Client) -> float:
     """The bytes of uploads that the service holds or has reserved."""
-    match = re.search(r"^pleura_upload_bytes_held (\S+)$", client.get("/metrics").text, re.M)
+    match = re.search(r"^pleura_upload_held_bytes (\S+)$", client.get("/metrics").text, re.M)
     assert match is not None
     return float(match[1])
 

@@ -177,7 +177,7 @@ def test_slow_headers_of_a_second_request_are_408(client: httpx.Client) -> None:
 
 def held_bytes(client: httpx.Client) -> float:
     """The bytes of uploads that the service holds or has reserved."""
-    match = re.search(r"^pleura_upload_bytes_held (\S+)$", client.get("/metrics").text, re.M)
+    match = re.search(r"^pleura_upload_held_bytes (\S+)$", client.get("/metrics").text, re.M)
     assert match is not None
     return float(match[1])
 
@@ -221,7 +221,12 @@ def test_an_aborted_upload_leaves_no_bytes_and_no_log(
             with connect(client) as gone:
                 gone.sendall(b"POST /v1/segmentations HTTP/1.1\r\nHost: localhost\r\n" + head)
         wait_until(lambda: held_bytes(client) == 0)
-        wait_until(lambda: 'method="POST",status="400"' in client.get("/metrics").text)
+        wait_until(
+            lambda: (
+                'method="POST",route="/v1/segmentations",status="400"'
+                in client.get("/metrics").text
+            )
+        )
     assert [record for record in caplog.records if not record.name.startswith("http")] == []
 
 

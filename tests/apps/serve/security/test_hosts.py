@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 
 from pleura.apps.serve.errors import ForeignOrigin, UnknownHost
 from pleura.apps.serve.security.hosts import AllowedHosts, host_names
+from pleura.apps.serve.service import Service
 from pleura.core.errors import UsageError
 
 ROUTE = "/v1/segmentations"
@@ -193,7 +194,7 @@ def test_no_page_of_another_site_can_use_the_service(
         return sum(float(line.split()[-1]) for line in lines)
 
     def refused_posts() -> float:
-        return count('pleura_requests_total{method="POST",status="403"}')
+        return count('pleura_requests_total{method="POST",route="none",status="403"}')
 
     segmented, before = count("pleura_films_total"), refused_posts()
     page = browser.new_page()
@@ -209,3 +210,58 @@ def test_no_page_of_another_site_can_use_the_service(
     wait_until(lambda: refused_posts() == before + 4)
     page.close()
     assert count("pleura_films_total") == segmented
+
+
+VIEWER = "https://viewer.example"
+
+
+@pytest.fixture
+def shared(running: Callable[..., Any], engine: Any) -> Iterator[httpx.Client]:
+    """A client of a service that pages of `VIEWER` may use."""
+    service = Service(engine, key="secret", hosts=AllowedHosts(origins=(VIEWER,)))
+    with running(service) as address, httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+
+
+def test_pages_of_an_allowed_site_may_use_the_service(shared: httpx.Client, films: Path) -> None:
+    """As a browser asks: first whether it may send the key, then with it."""
+    asked = shared.options(
+        ROUTE,
+        headers={
+            "Origin": VIEWER,
+            "Sec-Fetch-Site": "cross-site",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+    )
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == VIEWER
+    assert "POST" in asked.headers["access-control-allow-methods"]
+    headers = {"Origin": VIEWER, "Sec-Fetch-Site": "cross-site", "Authorization": "Bearer secret"}
+    answer = shared.post(ROUTE, content=(films / "a.png").read_bytes(), headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == VIEWER
+    assert "Pleura-Verdict" in answer.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://viewer.example", "null"])
+def test_pages_of_other_sites_may_not(shared: httpx.Client, origin: str) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    for answer in (
+        shared.options(ROUTE, headers=headers),
+        shared.post(ROUTE, content=b"", headers={**headers, "X-API-Key": "secret"}),
+    ):
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_no_site_is_allowed_by_default(client: httpx.Client) -> None:
+    headers = {"Origin": VIEWER, "Access-Control-Request-Method": "POST"}
+    assert client.options(ROUTE, headers=headers).status_code == 403
+    assert "access-control-allow-origin" not in client.get("/healthz").headers
+
+
+@pytest.mark.parametrize("origin", ["*", "viewer.example", "https://a.example/path", "null", ""])
+def test_an_invalid_site_is_refused(run: Callable[..., Any], origin: str) -> None:
+    ended = run("serve", "--allow-origin", origin, "--port", 0)
+    assert (ended.code, "is no origin of a web site" in ended.err) == (2, True)

@@ -3,14 +3,17 @@
 import { fromFiles, fromTransfer } from "./films/collect.js";
 import { save, saveZip } from "./films/downloads.js";
 import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
-import { decide, keepRows, MEASURES, nextToReview, queue, readReview, sortBy, toReview, useRow } from "./films/review.js";
+import { MEASURES, queue, sortBy } from "./films/review.js";
 import * as storage from "./films/storage.js";
+import * as comparing from "./compare.js";
 import * as editing from "./edit.js";
 import { listenToKeys } from "./keys.js";
+import * as measuring from "./measuring.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
 import { drawTable } from "./panel/table.js";
-import { disableSaves, drawDecision, drawDefinition, drawLungs, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
+import { changeDecision, decideShown, goToNext, openFilm, setTable, takeDecisions, useDecision } from "./reviewing.js";
+import { disableSaves, drawDefinition, drawLungs, MIRRORED_BY_HEADER, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
 import { cancel, retry, sendNext } from "./sending.js";
 import { Gestures } from "./view/gestures.js";
 import { showValue } from "./view/readout.js";
@@ -19,7 +22,7 @@ import { call } from "./worker/client.js";
 
 const gestures = new Gestures($("screen"), viewer, (point) => showValue(viewer, point));
 
-gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler];
+gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler, measuring.ratioLines];
 
 // ---- films
 
@@ -42,17 +45,30 @@ function add(entries) {
 
 const restored = storage.storedFilms().then(add); // the films of the last time
 
-/** Add what `collecting` gives, after the stored films; tell everyone if it fails. */
-async function addFrom(collecting) {
+let additions = 0; // under way
+
+/** Give `take` the files that `collecting` gives; tell everyone if it fails. */
+async function takeFrom(collecting, take) {
+  $("main").setAttribute("aria-busy", "true");
+  additions++;
   try {
-    const entries = await collecting;
-    await restored; // a film that is stored before they are read would be added twice
-    if (!entries.length) tell("No film was in what you chose.");
-    add(await takeDecisions(entries));
+    await take(await collecting);
   } catch (error) {
     tell(String(error.message ?? error));
+  } finally {
+    $("main").setAttribute("aria-busy", String(--additions > 0));
   }
 }
+
+/** Add films, after the stored ones. */
+const addFrom = (collecting) => takeFrom(collecting, async (entries) => {
+  await restored; // a film that is stored before they are read would be added twice
+  if (!entries.length) tell("No film was in what you chose.");
+  add(await takeDecisions(entries));
+});
+
+/** Take reference masks to compare with. */
+const addMasksFrom = (collecting) => takeFrom(collecting, comparing.addReferences);
 
 function showWork() {
   $("welcome").hidden = films.length > 0;
@@ -84,6 +100,7 @@ function remove(film) {
 /** Find the lungs anew in the mirror image of a film, or again in the film as it is stored. */
 function flip(film) {
   if (!["done", "failed"].includes(film?.status)) return;
+  if (film.result?.mirrored) return tell(MIRRORED_BY_HEADER);
   const isEdited = Object.values(film.edited).some(Boolean);
   if (isEdited && !confirm(`The lungs of ${film.label} are found anew, and your edits are lost. Go on?`)) return;
   film.flip = !film.flip;
@@ -104,78 +121,6 @@ function sendAgain(film) {
 }
 
 // ---- review
-
-/** Show a film; the table closes. */
-function openFilm(film) {
-  setTable(false);
-  select(film);
-}
-
-function setTable(isOpen) {
-  if (isOpen === !$("table").hidden) return;
-  editing.setEditing(false);
-  $("table").hidden = !isOpen;
-  $("work").classList.toggle("listing", isOpen);
-  $("table-button").setAttribute("aria-pressed", String(isOpen));
-  drawTable(screen.film);
-  (isOpen ? $("table-body") : $("screen")).focus();
-}
-
-/** Decide on the film on the screen, or take the same decision back; then go on to the next film to review. */
-function decideShown(decision) {
-  const film = shownFilm();
-  if (!film || film.isMeasuring || !$("table").hidden) return;
-  if (decision === "accepted" && !$("veil").hidden) {
-    reveal();
-    announce("The outlines of this refused film are shown now. Look at them, then accept again.");
-    return;
-  }
-  const isBack = film.decision === decision;
-  changeDecision(film, isBack ? "" : decision);
-  announce(`${film.label}: ${film.decision || "no decision"}. ${toReview().length} left to review.`);
-  const next = isBack ? null : nextToReview(film);
-  if (next) select(next);
-}
-
-function changeDecision(film, decision) {
-  decide(film, decision);
-  afterDecision(film);
-}
-
-function afterDecision(film) {
-  storage.updateState(film);
-  showDecision(film);
-  if (film === screen.film) drawDecision(film);
-  if (screen.film) showTotals(screen.film);
-}
-
-/** Select the next film to review. */
-function goToNext() {
-  const next = nextToReview(screen.film);
-  if (next) openFilm(next);
-  else announce("No other film is left to review.");
-}
-
-/** Take tables of decisions out of a list of files; the other files are returned. */
-async function takeDecisions(entries) {
-  const tables = await Promise.all(entries.map(({ file }) => readReview(file)));
-  const rows = tables.flatMap((table) => table ?? []);
-  if (rows.length) {
-    keepRows(rows);
-    const outcomes = films.filter(({ status }) => status === "done").map(useDecision);
-    const count = (outcome) => outcomes.filter((other) => other === outcome).length;
-    const edited = count("edited") ? ` ${count("edited")} of them were on masks edited by hand, which are not here: decide on these again.` : "";
-    tell(`${count("read") + count("edited")} of ${rows.length} decisions are of films that are here; the others wait for theirs.${edited}`);
-  }
-  return entries.filter((_, index) => !tables[index]);
-}
-
-/** Give a film the decision that was read for it, if any. */
-function useDecision(film) {
-  const outcome = useRow(film);
-  if (outcome !== "none") afterDecision(film);
-  return outcome;
-}
 
 function filter(name, value) {
   queue[name] = value;
@@ -208,7 +153,7 @@ async function download(name) {
   try {
     await save(name, film);
   } catch (problem) {
-    tell(`${film.label} was not saved. ${problem.detail ?? problem}`);
+    tell(`${film.label} was not saved. ${problem.detail ?? problem.message ?? problem}`);
   } finally {
     film.saving.delete(name);
     disableSaves();
@@ -280,10 +225,25 @@ const ACTIONS = {
   invert: () => document.querySelector('[data-do="invert"]').setAttribute("aria-pressed", String(viewer.invert())),
   previous: () => selectNeighbour(-1),
   next: () => selectNeighbour(1),
-  edit: () => $("table").hidden && editing.setEditing(!editing.edit.isOn),
+  measure: () => editing.measureAgain(),
+  edit: () => {
+    if (!$("table").hidden) return;
+    comparing.setComparing(false);
+    editing.setEditing(!editing.edit.isOn);
+  },
+  compare: () => {
+    if (!$("table").hidden) return;
+    editing.setEditing(false);
+    comparing.setComparing(!comparing.compare.isOn);
+  },
+  "choose-mask": () => $("masks").click(),
+  swap: comparing.swap,
   undo: editing.undo,
   redo: editing.redo,
-  ruler: () => document.querySelector(`input[name="drag"][value="${ruler.isActive ? "move" : "ruler"}"]`).click(),
+  ruler: () => chooseTool("ruler"),
+  ratio: () => chooseTool("ratio"),
+  move: () => chooseTool("move"),
+  "reset-ratio": measuring.resetWidths,
   style: () => toggle("style", ["fill", "outline"]),
   definition: () => toggle("definition", ["field", "whole"]),
   lungs: () => {
@@ -293,6 +253,13 @@ const ACTIONS = {
     drawLungs();
   },
 };
+
+/** Choose what a drag does; the tool that is in use already is put away. */
+function chooseTool(name) {
+  const isInUse = document.querySelector(`input[name="drag"][value="${name}"]`).checked;
+  document.querySelector(`input[name="drag"][value="${isInUse ? "move" : name}"]`).click();
+  $("screen").focus(); // for the arrow keys
+}
 
 function selectNeighbour(offset) {
   const film = films[films.indexOf(screen.film) + offset];
@@ -318,20 +285,22 @@ const CHANGES = {
   drag: (value) => {
     gestures.mode = value;
     $("screen").classList.toggle("window", value !== "move");
-    ruler.isActive = value === "ruler";
+    measuring.useTool(value);
   },
   "filter-verdict": (value) => filter("verdict", value),
   "filter-decision": (value) => filter("decision", value),
   "filter-measure": (value) => filter("measure", value),
   "filter-from": (value) => filter("from", numberOf(value)),
   "filter-to": (value) => filter("to", numberOf(value)),
+  "compare-with": comparing.useSource,
+  "compare-mode": comparing.useMode,
   structure: (value) => { editing.edit.name = value; },
-  pen: (value) => { editing.edit.isEraser = value === "eraser"; },
+  pen: editing.usePen,
   radius: (value) => editing.useRadius(Number(value)),
   window: (value) => viewer.view && viewer.useWindow(viewer.view.windows[value]),
 };
 
-listenToKeys(ACTIONS, viewer, editing);
+listenToKeys(ACTIONS, viewer, editing, measuring.activeTool);
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -360,13 +329,17 @@ $("fill").addEventListener("input", ({ target }) => {
   viewer.redraw();
 });
 
-for (const id of ["files", "folder"]) {
+const CHOOSERS = { files: addFrom, folder: addFrom, masks: addMasksFrom };
+
+for (const [id, take] of Object.entries(CHOOSERS)) {
   $(id).addEventListener("change", ({ target }) => {
     const chosen = [...target.files];
     target.value = "";
-    if (chosen.length) addFrom(fromFiles(chosen));
+    if (chosen.length) take(fromFiles(chosen));
   });
 }
+
+$("swipe").addEventListener("input", ({ target }) => comparing.useSwipe(Number(target.value)));
 
 $("key").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -387,7 +360,7 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  addFrom(fromTransfer(event.dataTransfer));
+  (comparing.compare.isOn ? addMasksFrom : addFrom)(fromTransfer(event.dataTransfer));
 });
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) addFrom(fromTransfer(event.clipboardData));
@@ -403,4 +376,4 @@ window.addEventListener("beforeunload", (event) => {
   if (films.length) event.preventDefault(); // the browser asks
 });
 
-call("model").then(({ needs_key: needsKey }) => { $("key").hidden = !needsKey; }).catch(() => {});
+call("needsKey").then((isNeeded) => { $("key").hidden = !isNeeded; }).catch(() => {});

@@ -11,9 +11,22 @@ function editKeys(editing) {
     " ": editing.stamp,
     b: () => pen("brush"),
     x: () => pen("eraser"),
+    p: () => pen("pull"),
     "(": () => editing.useRadius(Math.round(editing.edit.radius / 1.25)),
     ")": () => editing.useRadius(Math.ceil(editing.edit.radius * 1.25)),
-    Escape: () => editing.setEditing(false),
+    Escape: editing.escape,
+  };
+}
+
+/** Keys while a tool measures. */
+function toolKeys(tool, actions) {
+  return {
+    ArrowLeft: ({ shiftKey }) => tool.nudge(-1, 0, shiftKey),
+    ArrowRight: ({ shiftKey }) => tool.nudge(1, 0, shiftKey),
+    ArrowUp: ({ shiftKey }) => tool.nudge(0, -1, shiftKey),
+    ArrowDown: ({ shiftKey }) => tool.nudge(0, 1, shiftKey),
+    " ": () => tool.stamp(),
+    Escape: actions.move,
   };
 }
 
@@ -28,11 +41,13 @@ function isUndo(event, editing) {
   return true;
 }
 
-/** Listen to the keys: `actions` are those of the buttons, by name. */
-export function listenToKeys(actions, viewer, editing) {
+/** Listen to the keys: `actions` are those of the buttons, by name; `activeTool` gives the tool that measures, or null. */
+export function listenToKeys(actions, viewer, editing, activeTool) {
   const whileEditing = editKeys(editing);
   const keys = {
     e: actions.edit,
+    k: actions.compare,
+    x: actions.swap,
     ArrowLeft: actions.previous,
     ArrowRight: actions.next,
     Delete: actions.remove,
@@ -60,18 +75,21 @@ export function listenToKeys(actions, viewer, editing) {
     d: actions.definition,
     l: actions.lungs,
     r: actions.ruler,
+    h: actions.ratio,
   };
   document.addEventListener("keydown", (event) => {
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const isTypingText = event.target.matches('input[type="text"], input[type="password"]');
     if (!isTypingText && isUndo(event, editing)) return;
     const isButton = event.key === " " && event.target.matches("button, input, summary");
-    const action = (editing.edit.isOn && !isButton && whileEditing[name]) || keys[name];
+    const tool = activeTool();
+    const special = isButton ? {} : editing.edit.isOn ? whileEditing : tool ? toolKeys(tool, actions) : {};
+    const action = special[name] ?? keys[name];
     const isWorking = !document.getElementById("work").hidden;
     const isTyping = event.target.matches('input:not([type="radio"], [type="range"]), select, textarea');
     const isChoosing = event.target.matches('input[type="radio"], input[type="range"]') && event.key.startsWith("Arrow");
     if (!action || !isWorking || isTyping || isChoosing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    action();
+    action(event);
   });
 }

@@ -1,6 +1,6 @@
 // The screen: name, picture, outlines, numbers, verdict and downloads, always of one film.
 
-import { definitionOf, films, isVeiled, lungsOf } from "./films/film.js";
+import { definitionOf, films, isVeiled, lungsOf, unmeasured, widthsOf } from "./films/film.js";
 import { $, announce, sentence } from "./panel/elements.js";
 import * as panel from "./panel/panel.js";
 import { LOST, showProblem } from "./panel/problems.js";
@@ -12,6 +12,9 @@ import { keptView, viewOf } from "./view/views.js";
 import { offerWindows, showReadout } from "./view/readout.js";
 
 const STATUS_TEXTS = { waiting: "Under way", working: "Under way", done: "Loading", failed: "Not segmented" };
+
+export const MIRRORED_BY_HEADER =
+  "By its header (PatientOrientation) this film is stored mirrored, so its mirror image was segmented already; nothing is left to mirror.";
 
 /** What is on the screen: the selected film, and its view if it is drawn. */
 export const screen = { film: null, view: null };
@@ -65,9 +68,7 @@ function draw(film, view, { isLost = false } = {}) {
   $("name").textContent = $("name").title = film.label;
   $("facts").textContent = view ? panel.facts(film.result) : STATUS_TEXTS[isLost ? "failed" : film.status];
   for (const id of ["result", "result-head", "downloads", "stage", "readout", "value"]) $(id).hidden = !view;
-  $("mirrored").hidden = !view || !film.flip;
-  $("flip").setAttribute("aria-pressed", String(film.flip));
-  $("flip").disabled = !["done", "failed"].includes(film.status);
+  drawMirroring(film, view);
   $("cancel").hidden = !["waiting", "working"].includes(film.status);
   showWait(film, !view && film.status !== "failed" && !isLost);
   showProblem(isLost ? LOST : film.problem);
@@ -75,6 +76,17 @@ function draw(film, view, { isLost = false } = {}) {
   showTotals(film);
   if (view) drawView(view);
   else clearView();
+}
+
+/** Show whether the film's mirror image was segmented, and why; one that its header mirrors stays so. */
+function drawMirroring({ flip, result, status }, view) {
+  const byHeader = Boolean(result?.mirrored);
+  $("mirrored").hidden = !view || !(flip || byHeader);
+  $("mirrored").textContent = `Mirrored film${byHeader ? " by its header" : ""}: the patient's right is on the right of the picture`;
+  $("flip").setAttribute("aria-pressed", String(flip || byHeader));
+  $("flip").setAttribute("aria-disabled", String(byHeader));
+  $("flip").title = byHeader ? MIRRORED_BY_HEADER : "The film is stored mirrored: find the lungs anew in its mirror image (M)";
+  $("flip").disabled = !["done", "failed"].includes(status);
 }
 
 function drawView(view) {
@@ -94,6 +106,7 @@ function clearView() {
   delete $("screen").dataset.shown;
   delete $("stage").dataset.size;
   viewer.clear();
+  document.dispatchEvent(new Event("lungs-drawn"));
   ruler.clear(null);
   panel.clear();
 }
@@ -106,8 +119,8 @@ export function drawLungs() {
   $("definition").hidden = Object.keys(film.result.lungs).length < 2;
   document.querySelector(`input[name="definition"][value="${definition}"]`).checked = true;
   $("save-seg").hidden = !film.result.formats.includes("dicom-seg");
-  viewer.showLungs(view.outlines[definition], lungsOf(film).widths, style);
-  panel.showResult(film.result, definition, veiled);
+  viewer.showLungs(view.outlines[definition], unmeasured(film)?.problem ? null : widthsOf(film), style);
+  panel.showResult(film, definition, veiled);
   $("veil").hidden = !veiled;
   $("edited").hidden = !film.edited[definition];
   drawDecision(film);
@@ -117,6 +130,7 @@ export function drawLungs() {
   $("stage").setAttribute("aria-label", `${film.label} ${shows}`);
   $("stage").dataset.size = `${view.width} x ${view.height}`;
   $("screen").dataset.shown = `${film.label} ${definition}`;
+  document.dispatchEvent(new Event("lungs-drawn"));
 }
 
 /** Show the reviewer's decision and comment on the film on the screen. */
@@ -150,9 +164,14 @@ export function drawDefinition() {
   if (film) announce(`${definitionOf(film)}: ${verdictText(lungsOf(film).quality)}`);
 }
 
+/** Disable the saves that are under way, and all of a film whose edited masks are not measured; show why. */
 export function disableSaves() {
-  $("measures").classList.toggle("pending", Boolean(shownFilm()?.isMeasuring));
+  const film = shownFilm();
+  const missing = film && unmeasured(film);
+  $("measures").classList.toggle("pending", Boolean(missing));
+  panel.showMeasureProblem(missing?.problem);
+  if (film) $("measures").hidden = isVeiled(film) || Boolean(missing?.problem);
   for (const button of document.querySelectorAll("#downloads button")) {
-    button.disabled = Boolean(shownFilm()?.saving.has(button.dataset.save) || shownFilm()?.isMeasuring);
+    button.disabled = Boolean(film?.saving.has(button.dataset.save) || missing);
   }
 }

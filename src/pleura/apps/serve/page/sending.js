@@ -24,7 +24,7 @@ async function send(film, onChange) {
       onChange(film);
     });
     if (!films.includes(film)) return; // it was removed meanwhile
-    Object.assign(film, { result: { ...result, film: film.label }, masks });
+    Object.assign(film, { result: { ...result, film: film.label }, masks, original: {} });
     await restoreEdits(film);
     if (!films.includes(film)) return;
     film.status = "done";
@@ -44,7 +44,7 @@ async function send(film, onChange) {
 
 function fail(film, problem) {
   film.status = "failed";
-  film.isMeasuring = false;
+  film.unmeasured = {};
   film.problem = problem;
   writeOnThumbnail(film, "failed");
   announce(`${film.label}: ${titleOf(problem)}. ${textOf(problem)}`);

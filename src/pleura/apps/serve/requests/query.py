@@ -16,7 +16,14 @@ from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
 from pleura.core.masks.cleanup import check_definition
 
-__all__ = ["FORMATS", "QueryParameters", "check_query", "query_parameters", "response_options"]
+__all__ = [
+    "FORMATS",
+    "FORMATS_OF_MANY",
+    "QueryParameters",
+    "check_query",
+    "query_parameters",
+    "response_options",
+]
 
 
 async def check_query(request: Request) -> None:
@@ -57,13 +64,17 @@ def _hint(name: str, known: dict[str, bool]) -> str:
     return f"; {did_you_mean(name, known)}" if known else "; this address takes none"
 
 
-FORMATS = ("json", "csv", *FILE_FORMATS)
+FORMATS_OF_MANY = ("json", "csv", "ndjson")
+"""The formats of several films together."""
+
+FORMATS = (*FORMATS_OF_MANY, *FILE_FORMATS)
 """The values of the parameter `format`."""
 
 _FORMAT_OF_MEDIA_TYPE = {  # the first match counts, so `*/*` gives JSON
     "application/json": "json",
     "image/png": "mask",
     "text/csv": "csv",
+    "application/x-ndjson": "ndjson",
     "application/dicom": "dicom-seg",
 }
 
@@ -92,8 +103,8 @@ def query_parameters(
     format: Annotated[  # noqa: A002
         str | None,
         Query(
-            description="The format of the answer; it overrides `Accept`. All but `json` and `csv` "
-            "are files of one film: DICOM for a DICOM film, the others PNG.",
+            description="The format of the answer; it overrides `Accept`. All but `json`, "
+            "`csv` and `ndjson` are files of one film: DICOM for a DICOM film, the others PNG.",
             json_schema_extra={"enum": list(FORMATS)},
         ),
     ] = None,

@@ -49,7 +49,7 @@ class ResponseOptions:
     definitions: tuple[Definition, ...] = ("field",)
     include: frozenset[str] = frozenset({"rle"})
     format: str = "json"
-    """`json`, `csv`, or one of `FILE_FORMATS`."""
+    """`json`, `ndjson`, `csv`, or one of `FILE_FORMATS`."""
 
     flip: bool = False
     """Whether films are mirrored left to right before they are segmented."""
@@ -63,7 +63,7 @@ class ResponseOptions:
     @property
     def needs_header(self) -> bool:
         """Whether films are read with their DICOM header: DICOM results and JSON need it."""
-        return self.format == "json" or self.format in DICOM_FORMATS
+        return self.format in ("json", "ndjson") or self.format in DICOM_FORMATS
 
 
 FILE_FORMATS = (*PICTURES, *DICOM_FORMATS)
@@ -137,7 +137,7 @@ def failed_film_row(name: str, error: str) -> Row:
 
 
 def _content(film: _SegmentedFilm, options: ResponseOptions) -> Content:
-    if options.format == "json":
+    if options.format in ("json", "ndjson"):
         return _json(film, options.include)
     if options.format == "csv":
         return [_row(film, definition) for definition in film.lungs]
@@ -157,6 +157,7 @@ def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
         "height": height,
         "width": width,
         "view": radiograph.view,
+        "mirrored": radiograph.mirrored,
         "spacing": None if radiograph.spacing is None else asdict(radiograph.spacing),
         "notes": list(radiograph.notes),
         "formats": list(PICTURES if film.decoded.header is None else FILE_FORMATS),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from pleura.apps.serve.requests.uploads import Upload
 from pleura.apps.serve.responses.film_response import (
@@ -19,7 +22,23 @@ from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.outputs import table_csv
 from pleura.io.run.row import Row
 
-__all__ = ["several_films_response", "single_film_response"]
+__all__ = [
+    "QUALITY_HEADERS",
+    "several_films_response",
+    "single_film_response",
+    "streamed_films_response",
+]
+
+NDJSON = "application/x-ndjson"
+
+QUALITY_HEADERS = (
+    "Pleura-Verdict",
+    "Pleura-Estimated-Dice",
+    "Pleura-Doubts",
+    "Pleura-Heart-Verdict",
+    "Pleura-Heart-Doubts",
+)
+"""The headers with the verdict."""
 
 
 def single_film_response(film: FilmResponse, options: ResponseOptions) -> Response:
@@ -30,6 +49,8 @@ def single_film_response(film: FilmResponse, options: ResponseOptions) -> Respon
         return Response(film.content, headers=headers, media_type=media_type)
     if isinstance(film.content, list):
         return _csv_response(film.content)
+    if options.format == "ndjson":
+        return Response(_line(film.content), media_type=NDJSON)
     return JSONResponse(film.content)
 
 
@@ -41,6 +62,23 @@ def several_films_response(
     if options.format == "csv":
         return _csv_response([row for pair in pairs for row in _rows(*pair)])
     return JSONResponse({"results": [_json_result(*pair) for pair in pairs]})
+
+
+def streamed_films_response(
+    uploads: list[Upload], outcomes: AsyncIterator[tuple[int, Outcome]]
+) -> Response:
+    """The response to the films of a form as lines of JSON, each sent as soon as it is there."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for index, outcome in outcomes:
+            yield _line({"index": index, **_json_result(uploads[index], outcome)})
+
+    uploads = [replace(upload, content=b"") for upload in uploads]  # they are with the workers
+    return StreamingResponse(lines(), media_type=NDJSON)
+
+
+def _line(result: dict[str, Any]) -> bytes:
+    return json.dumps(result, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def _quality_headers(quality: Quality) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The OpenAPI description of request and response bodies, which the service reads by hand.
 
-FastAPI's response models are not used: uploads are streamed, half of the responses are files,
-problems have another media type, and models would add titles and references to the description.
+FastAPI's response models are not used: uploads are streamed, half of the responses are files, and
+problems have another media type. The schemas of results are made from the classes of the results.
 """
 
 from __future__ import annotations
@@ -9,11 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, get_args
 
+from pleura.apps.serve.limits.limits import Limits
 from pleura.apps.serve.responses.problem_details import MEDIA_TYPE, PROBLEM_SCHEMA
-from pleura.core.arrays import Verdict
+from pleura.apps.serve.responses.schemas import nullable, schema_of
+from pleura.core.arrays import KNOWN_CHANNELS, Verdict
+from pleura.core.card import Card
+from pleura.core.masks.measure import TransverseWidth
 from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS
+from pleura.core.types import Measurements, Provenance, Spacing
 
-__all__ = ["PROBLEMS", "READY", "SEGMENTATIONS"]
+__all__ = [
+    "CORRECTIONS",
+    "MEASUREMENTS",
+    "METRICS",
+    "MODEL",
+    "PROBLEMS",
+    "READY",
+    "SEGMENTATIONS",
+    "described",
+]
 
 _VERDICTS = list(get_args(Verdict))
 
@@ -86,33 +100,75 @@ _HEADERS: dict[str, Any] = {
     },
 }
 
+_MEASUREMENTS = schema_of(Measurements)
+
+_WIDTHS: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "The two widths of the cardiothoracic ratio, px; null if it is not given.",
+    "required": ["heart", "thorax"],
+    "properties": {name: schema_of(TransverseWidth) for name in ("heart", "thorax")},
+}
+
+_MASK: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "COCO's uncompressed run lengths: column by column, zeros first.",
+    "properties": {
+        "size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+        "counts": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    },
+    "required": ["size", "counts"],
+}
+
+_PNG = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+
+_LUNGS: dict[str, Any] = {
+    "type": "object",
+    "required": ["quality", "measurements", "widths", "notes"],
+    "properties": {
+        "quality": _QUALITY,
+        "measurements": _MEASUREMENTS,
+        "widths": _WIDTHS,
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "rle": {
+            "type": "object",
+            "required": ["right", "left", "heart"],
+            "properties": dict.fromkeys(("right", "left", "heart"), _MASK),
+        },
+        **dict.fromkeys(("mask_png", "labels_png", "overlay_png"), _PNG),
+        "row": {"type": "object", "description": "The film's row of results.csv."},
+    },
+}
+
+_PROVENANCE = schema_of(Provenance, without=("definition",))
+
 _RESULT: dict[str, Any] = {
     "type": "object",
     "required": ["film", "status"],
     "properties": {
+        "index": {"type": "integer", "description": "For `ndjson`: the film's place in the form."},
         "film": {"type": "string", "description": "The client's name for the film, or empty."},
         "status": {"enum": ["done", "failed"]},
         "height": {"type": "integer"},
         "width": {"type": "integer"},
         "view": {"type": ["string", "null"]},
-        "spacing": {"type": ["object", "null"]},
+        "mirrored": {
+            "type": "boolean",
+            "description": "By its header the film is stored mirrored; its mirror image was "
+            "segmented, and `flip` has no effect.",
+        },
+        "spacing": nullable(schema_of(Spacing)),
         "notes": {"type": "array", "items": {"type": "string"}},
         "formats": {
             "type": "array",
             "items": {"type": "string"},
             "description": "Formats besides `json` and `csv`. Only DICOM films have DICOM formats.",
         },
-        "provenance": {"type": "object"},
+        "provenance": _PROVENANCE,
         "lungs": {
             "type": "object",
-            "description": "By definition, `field` or `whole`: `quality`, `measurements`, `widths` "
-            "(of the cardiothoracic ratio: rows and columns, px), `notes`, and what `include` "
-            "requested: `rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
-            "additionalProperties": {
-                "type": "object",
-                "required": ["quality", "measurements", "widths", "notes"],
-                "properties": {"quality": _QUALITY},
-            },
+            "description": "By definition, `field` or `whole`; with what `include` requested: "
+            "`rle`, `mask_png`, `labels_png`, `overlay_png`, `row`.",
+            "additionalProperties": _LUNGS,
         },
         "values": {
             "type": "object",
@@ -120,7 +176,7 @@ _RESULT: dict[str, Any] = {
             "`minimum` and `step` (value = minimum + step x sample), and `dark` and `light`, the "
             "values of black and white in the usual display.",
         },
-        "film_png": {"type": "string", "contentEncoding": "base64"},
+        "film_png": _PNG,
         "problem": PROBLEM_SCHEMA,
     },
 }
@@ -204,6 +260,7 @@ SEGMENTATIONS: dict[str, Any] = {
                         ]
                     }
                 },
+                "application/x-ndjson": {"schema": {"type": "string"}},
                 "image/png": _BINARY,
                 "text/csv": {"schema": {"type": "string"}},
                 "application/dicom": _BINARY,
@@ -216,15 +273,6 @@ SEGMENTATIONS: dict[str, Any] = {
     },
 }
 """The request body and the responses of `POST /v1/segmentations`."""
-
-_MASK: dict[str, Any] = {
-    "type": ["object", "null"],
-    "properties": {
-        "size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
-        "counts": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-    },
-    "required": ["size", "counts"],
-}
 
 _MASKS: dict[str, Any] = {
     "type": "object",
@@ -259,8 +307,73 @@ MEASUREMENTS: dict[str, Any] = {
         **SEGMENTATIONS["responses"],
         "200": {
             "description": "`measurements` and `widths`, as in the result of a film.",
-            "content": {"application/json": {"schema": {"type": "object"}}},
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["measurements", "widths"],
+                        "properties": {"measurements": _MEASUREMENTS, "widths": _WIDTHS},
+                    }
+                }
+            },
         },
     },
 }
 """The request body and the responses of `POST /v1/measurements`."""
+
+_NO_KEY = {
+    str(status): answer
+    for status, answer in _problem_responses({401: _SEGMENTATION_PROBLEMS[401]}).items()
+}
+
+_MODEL_PROPERTIES: dict[str, Any] = {
+    "version": {"type": "string", "description": "The version of Pleura."},
+    "weights_sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "engine": {"type": "string"},
+    "definitions": {"type": "array", "items": {"enum": ["field", "whole"]}},
+    "card": schema_of(Card),
+    "limits": schema_of(Limits),
+    "needs_key": {"type": "boolean", "description": "Whether clients must send the API key."},
+}
+_MODEL_PROPERTIES["card"]["properties"]["channels"]["items"] = {"enum": list(KNOWN_CHANNELS)}
+
+MODEL: dict[str, Any] = {
+    "responses": {
+        **_NO_KEY,
+        "200": {
+            "description": "The weights and the limits.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": list(_MODEL_PROPERTIES),
+                        "properties": _MODEL_PROPERTIES,
+                    }
+                }
+            },
+        },
+    }
+}
+"""The responses of `GET /v1/model`."""
+
+METRICS: dict[str, Any] = {
+    "responses": {
+        **_NO_KEY,
+        "200": {"description": "The counters.", "content": {"text/plain": {}}},
+    }
+}
+"""The responses of `GET /metrics`."""
+
+
+def described(description: dict[str, Any], *, has_key: bool) -> dict[str, Any]:
+    """FastAPI's description; without the security of the operations if the service has no key."""
+    if has_key:
+        return description
+    paths = {
+        path: {
+            method: {name: value for name, value in operation.items() if name != "security"}
+            for method, operation in operations.items()
+        }
+        for path, operations in description["paths"].items()
+    }
+    return {**description, "paths": paths}

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pleura.apps.serve.errors import Busy, KeyNeeded, Stopping
+from pleura.apps.serve.request_log import REQUEST_ID
 from pleura.core.errors import PleuraError
 
 __all__ = [
@@ -36,6 +37,8 @@ PROBLEM_SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What is wrong, and what to do about it."},
+        "instance": {"type": "string", "description": "The path of the request."},
+        "request_id": {"type": "string", "description": "As in the header X-Request-ID."},
     },
 }
 """The JSON schema of problem details, for the OpenAPI description."""
@@ -77,6 +80,7 @@ def error_response(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, KeyNeeded):
         headers["WWW-Authenticate"] = "Bearer"
     details["instance"] = request.url.path
+    details["request_id"] = REQUEST_ID.get()
     return JSONResponse(details, details["status"], headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -102,6 +102,14 @@ def protocol_with_time_limits(
             self._reading.stop()
             super().connection_lost(exc)
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._reading.start()  # a streamed answer is not complete yet
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._reading.stop()
+
         def on_response_complete(self) -> None:
             super().on_response_complete()
             self._reading.start()

@@ -39,7 +39,17 @@ class AllowedHosts:
     """More names, such as that of a reverse proxy: `films.example`, `*.example` for its subdomains,
     or `*` for any. Pages of these names may use the service, except by `*`."""
 
+    origins: tuple[str, ...] = ()
+    """Web sites whose pages may use the service and read its answers (CORS), such as
+    `https://viewer.example`."""
+
     def __post_init__(self) -> None:
+        for origin in self.origins:
+            if not re.fullmatch(r"https?://[a-z0-9.:\[\]_-]+", origin):
+                raise UsageError(
+                    f"{origin!r} is no origin of a web site: write it with http:// or https:// "
+                    "and without a path, as in https://viewer.example"
+                )
         for name in self.allowed:
             if name != "*" and not re.fullmatch(r"(\*\.)?[a-z0-9_-][a-z0-9._-]*|[0-9a-f:]+", name):
                 raise UsageError(
@@ -86,7 +96,9 @@ class AllowedHosts:
         )
 
     def _is_allowed_origin(self, origin: str, host: tuple[str, int | None]) -> bool:
-        """Whether pages of this origin may use the service: those of `host`, or of `allowed`."""
+        """Whether pages of this origin may use the service: of `host`, `allowed` or `origins`."""
+        if origin.lower() in self.origins:
+            return True
         scheme, _, rest = origin.lower().partition("://")
         page = _parse_host(rest)
         if scheme not in _DEFAULT_PORTS or page is None:

@@ -1,14 +1,21 @@
-"""The outermost middleware: it checks hosts, adds security headers and counts responses."""
+"""The outermost middleware: it checks hosts, adds headers, and counts and logs responses."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pleura.apps.serve.request_log import (
+    REQUEST_ID,
+    REQUEST_ID_HEADER,
+    log_request,
+    new_request_id,
+)
 from pleura.apps.serve.responses.problem_details import error_response, log_defect
 from pleura.apps.serve.service import Service
 
@@ -26,12 +33,14 @@ HEADERS = {
 }
 """Headers of every response: the browser loads nothing from other sites and stores nothing."""
 
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+
 DRAIN_S = 5.0
 """How long the rest of a rejected body is read and dropped, so that the client gets the answer."""
 
 
 class SecurityMiddleware:
-    """An ASGI application around another: checks hosts, adds headers, counts responses."""
+    """An ASGI application around another: checks hosts, adds headers, counts and logs responses."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -39,19 +48,23 @@ class SecurityMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, by the ASGI protocol."""
         scope["root_path"] = self._service.root_path  # routes are found with and without it
+        headers = Headers(scope=scope)
+        request_id = new_request_id(headers.get(REQUEST_ID_HEADER))
+        REQUEST_ID.set(request_id)
+        start = time.perf_counter()
         body = _RequestBody(scope, receive)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                self._count(scope["method"], message["status"])
+                out = MutableHeaders(scope=message)
+                for name, value in {**HEADERS, REQUEST_ID_HEADER: request_id}.items():
+                    out[name] = value
+                self._note(scope, message["status"], seconds=time.perf_counter() - start)
                 if self._must_drain(message["status"]):
                     await body.drain(self._service.limits.request_bytes)
             await send(message)
 
-        refusal = self._service.hosts.refusal(scope["method"], Headers(scope=scope))
+        refusal = self._service.hosts.refusal(scope["method"], headers)
         app = self._app if refusal is None else error_response(Request(scope), refusal)
         try:
             await app(scope, body.receive, send_with_headers)
@@ -62,9 +75,18 @@ class SecurityMiddleware:
         """Whether the rest of the body is read before the response is sent."""
         return status >= 400 and status != 408 and not self._service.is_stopped
 
-    def _count(self, method: str, status: int) -> None:
-        label = method if method in ("GET", "HEAD", "POST") else "other"
-        self._service.metrics.requests.labels(label, str(status)).inc()
+    def _note(self, scope: Scope, status: int, *, seconds: float) -> None:
+        """Count a response, and log it if requests are logged."""
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = _route(scope)
+        self._service.metrics.requests.labels(method, route, str(status)).inc()
+        log_request(method=method, route=route, status=status, seconds=seconds)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the request's address: `/page` for the page's files, `none` for no route."""
+    path: str = getattr(scope.get("route"), "path", "none")
+    return "/page" if path.startswith("/page/") else path
 
 
 class _RequestBody:

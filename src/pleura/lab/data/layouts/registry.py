@@ -10,6 +10,7 @@ from pathlib import Path
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import (
+    corrections,
     folder,
     jsrt,
     manifest,
@@ -36,6 +37,7 @@ class Layout:
 
 LAYOUTS = (
     Layout("manifest", manifest.EXPECTS, manifest.matches, manifest.read_manifest),
+    Layout("corrections", corrections.EXPECTS, corrections.matches, corrections.read),
     Layout("montgomery", montgomery.EXPECTS, montgomery.matches, montgomery.read),
     Layout(
         "shenzhen-montgomery",

@@ -1,12 +1,14 @@
 // The films of the page: the state of each one, and the list of all.
 
+import { ratioOf } from "../view/ratio.js";
+
 let last = 0;
 
 /** All films, in the order in which they were added. */
 export const films = [];
 
 /** The state of a film. `label` is its name, and no other film has it. */
-export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {} }) {
+export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {}, byHand = {}, reference = null }) {
   return {
     id: ++last, // of its result: a film that is sent again gets another one
     file,
@@ -22,10 +24,13 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
     problem: null, // the problem details of its error
     edited: {}, // by definition: whether its masks were edited by hand
     edits, // by definition: the run lengths of masks that were edited by hand
+    byHand, // by definition: the widths of the cardiothoracic ratio that were moved by hand
+    original: {}, // by definition: the run lengths of masks before they were edited
+    reference, // masks to compare with: { name, byDefinition } with run lengths, or null
     decision, // of the reviewer: "accepted", "rejected", or "" for none
     decidedAt, // the time of the decision
     comment,
-    isMeasuring: false, // whether edited masks are being measured
+    unmeasured: {}, // by definition: { problem } while edited masks have no measurements; the problem after a failure
     revealed: false, // whether outlines and measurements of a refused film are shown
     saving: new Set(), // downloads under way
   };
@@ -33,9 +38,8 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
 
 /** Drop all that a film has of its earlier result, so that it can be sent again. */
 export function resetResult(film) {
-  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, canUndo: {}, isMeasuring: false, revealed: false });
+  Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, byHand: {}, original: {}, canUndo: {}, unmeasured: {}, revealed: false });
   Object.assign(film, { decision: "", decidedAt: "" }); // it was on the earlier result
-  film.measuring = (film.measuring ?? 0) + 1; // measurements under way do not count
 }
 
 /** What the worker needs of a film for its requests. */
@@ -71,7 +75,20 @@ export const definitionOf = ({ result }) => (definition in result.lungs ? defini
 /** Verdict, measurements and notes of a film by the selected definition. */
 export const lungsOf = (film) => film.result.lungs[definitionOf(film)];
 
+/** The widths of the cardiothoracic ratio, by hand if they were moved; null if there are none. */
+export const widthsOf = (film) => film.byHand[definitionOf(film)] ?? lungsOf(film).widths;
+
+/** The measurements of a film by a definition; the cardiothoracic ratio by hand if its lines were moved. */
+export function measurementsOf(film, name = definitionOf(film)) {
+  const { measurements } = film.result.lungs[name];
+  const widths = film.byHand[name];
+  return widths ? { ...measurements, cardiothoracic_ratio: ratioOf(widths) } : measurements;
+}
+
 export const verdictOf = (film) => lungsOf(film).quality.verdict;
+
+/** { problem } while the shown numbers are older than the edited masks, otherwise undefined. */
+export const unmeasured = (film) => (film.status === "done" ? film.unmeasured[definitionOf(film)] : undefined);
 
 /** Whether outlines and measurements are hidden: those of a refused film, until the user shows them. */
 export const isVeiled = (film) => film.status === "done" && verdictOf(film) === "refused" && !film.revealed;

@@ -1,7 +1,7 @@
 // The review of the films: decisions and comments, the order in which films are looked at, and the table review.csv.
 
 import { csv, parseCsv } from "./csv.js";
-import { definitionOf, films, isVeiled, lungsOf, verdictOf } from "./film.js";
+import { definitionOf, films, isVeiled, lungsOf, measurementsOf, verdictOf } from "./film.js";
 
 export const DECISIONS = { accepted: "accepted", rejected: "rejected" };
 
@@ -17,7 +17,7 @@ export function decide(film, decision) {
 
 const RANKS = { refused: 0, review: 1, ok: 2 };
 
-const measure = (name) => (film) => (isVeiled(film) ? null : lungsOf(film).measurements[name]);
+const measure = (name) => (film) => (isVeiled(film) ? null : measurementsOf(film)[name]);
 
 const isDone = (film) => film.status === "done";
 

@@ -47,8 +47,9 @@ export async function update(film) {
 /** Store the reviewer's decision on a film, and its edited masks. */
 export async function updateState(film) {
   const key = await film.stored;
-  const { decision, decidedAt, comment, edits } = film;
-  if (key !== null && key !== undefined) await run("readwrite", (_, states) => [states.put({ decision, decidedAt, comment, edits }, key)]);
+  const { decision, decidedAt, comment, edits, byHand, reference } = film;
+  const state = { decision, decidedAt, comment, edits, byHand, reference };
+  if (key !== null && key !== undefined) await run("readwrite", (_, states) => [states.put(state, key)]);
 }
 
 /** The films of the last time: a list of { file, name, force, flip, stored } and their decisions and edits. */

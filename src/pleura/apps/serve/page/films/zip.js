@@ -86,7 +86,7 @@ export async function zip(entries) {
   let at = 0;
   for (const { name, content } of entries) {
     const encoded = new TextEncoder().encode(name);
-    const common = [...short(VERSION, UTF8, 0, 0, DATE), ...long(await checksum(content), content.size, content.size)];
+    const common = [...short(VERSION, UTF8, 0, 0, DATE), ...long(crc32(new Uint8Array(await content.arrayBuffer())), content.size, content.size)];
     const head = Uint8Array.from([...long(FILE_HEAD), ...common, ...short(encoded.length, 0)]);
     const entry = [...long(ENTRY), ...short(VERSION), ...common, ...short(encoded.length, 0, 0, 0, 0), ...long(0, at)];
     directory.push(Uint8Array.from(entry), encoded);
@@ -108,9 +108,9 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return rest;
 });
 
-/** The CRC-32 of a Blob. */
-async function checksum(blob) {
+/** The CRC-32 of bytes. */
+export function crc32(bytes) {
   let rest = 0xffffffff;
-  for (const byte of new Uint8Array(await blob.arrayBuffer())) rest = (rest >>> 8) ^ TABLE[(rest ^ byte) & 255];
+  for (const byte of bytes) rest = (rest >>> 8) ^ TABLE[(rest ^ byte) & 255];
   return (rest ^ 0xffffffff) >>> 0;
 }

@@ -1,16 +1,20 @@
 // The panel: measurements and notes of a film as text.
 
+import { measurementsOf } from "../films/film.js";
 import { $, formatted, integer, oneDecimal, sentence, text, twoDecimals, wrap } from "./elements.js";
 import { clearVerdict, showVerdict } from "./verdict.js";
 
-/** Fill the panel with a result by one definition; `isVeiled` keeps the measurements hidden. */
-export function showResult(result, definition, isVeiled) {
+/** Fill the panel with a film's result by one definition; `isVeiled` keeps the measurements hidden. */
+export function showResult(film, definition, isVeiled) {
+  const { result } = film;
   const lungs = result.lungs[definition];
-  showVerdict(lungs.quality, result.provenance.flip);
+  const byHand = Boolean(film.byHand[definition]);
+  showVerdict(lungs.quality, { isFlipped: result.provenance.flip, canFlip: !result.mirrored });
   $("measures").hidden = isVeiled;
   $("measures-veil").hidden = !isVeiled;
   $("areas").replaceChildren(...(isVeiled ? [] : areas(lungs.measurements)));
-  $("ratios").replaceChildren(...(isVeiled ? [] : ratios(lungs.measurements)));
+  $("ratios").replaceChildren(...(isVeiled ? [] : ratios(measurementsOf(film, definition), byHand)));
+  $("ratio-by-hand").hidden = isVeiled || !byHand;
   const reasons = lungs.quality.heart?.doubts ?? [];
   $("heart-doubts").replaceChildren(...reasons.map((doubt) => text("li", doubt.text)));
   $("spacing").textContent = spacingText(lungs.measurements);
@@ -18,6 +22,15 @@ export function showResult(result, definition, isVeiled) {
   $("notes").replaceChildren(...notes.map((note) => text("li", sentence(note))));
   $("notes-title").hidden = !notes.length;
   $("made-by").textContent = `Weights ${result.provenance.weights_name}, pleura ${result.provenance.version}.`;
+}
+
+/** Say that the edited masks could not be measured, and offer to try again; or nothing. */
+export function showMeasureProblem(problem) {
+  if ($("measure-failure").hidden === !problem) return;
+  $("measure-failure").hidden = !problem;
+  $("measure-problem").textContent = problem
+    ? `The edited outlines could not be measured. ${sentence(problem.detail ?? String(problem))} Their numbers are missing, and nothing of this film can be saved until it is measured.`
+    : "";
 }
 
 // Islands of 1 to 9 pixels are no news to a reader of a film; the saved results name them.
@@ -33,14 +46,14 @@ function areas(m) {
   ];
 }
 
-function ratios(m) {
+function ratios(m, byHand) {
   const lines = [
     ["Share of the film", `${oneDecimal.format(100 * m.lungs_share)} %`],
     ["Right to left", formatted(twoDecimals, m.right_to_left_ratio)],
   ];
-  if (m.heart_area_px !== null) {
-    lines.push(["Heart, px", formatted(integer, m.heart_area_px), "dot heart"]);
-    lines.push(["Cardiothoracic ratio", formatted(twoDecimals, m.cardiothoracic_ratio), m.cardiothoracic_ratio === null ? "" : "bar"]);
+  if (m.heart_area_px !== null) lines.push(["Heart, px", formatted(integer, m.heart_area_px), "dot heart"]);
+  if (m.heart_area_px !== null || byHand) {
+    lines.push([`Cardiothoracic ratio${byHand ? ", by hand" : ""}`, formatted(twoDecimals, m.cardiothoracic_ratio), m.cardiothoracic_ratio === null ? "" : "bar"]);
   }
   return lines.map(([name, value, signClass]) => wrap("div", term(name, signClass), text("dd", value)));
 }

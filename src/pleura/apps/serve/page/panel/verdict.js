@@ -27,15 +27,15 @@ export function badge({ verdict }) {
   return element;
 }
 
-/** Show a verdict; `isFlipped` tells whether the film's mirror image was segmented. */
-export function showVerdict({ verdict, doubts, estimated_dice: dice }, isFlipped) {
+/** Show a verdict; `isFlipped` tells whether the film's mirror image was asked for, `canFlip` whether that can be changed. */
+export function showVerdict({ verdict, doubts, estimated_dice: dice }, { isFlipped, canFlip }) {
   const { sign, name, text: advice } = VERDICTS[verdict];
   $("verdict").dataset.verdict = verdict;
   document.querySelector("#verdict .sign").textContent = sign;
   $("verdict-name").textContent = name;
   $("verdict-text").textContent = advice;
   $("doubts").replaceChildren(...doubts.map((doubt) => text("li", doubt.text)));
-  $("mirror-offer").hidden = !doubts.some(({ code }) => MIRRORED.includes(code));
+  $("mirror-offer").hidden = !canFlip || !doubts.some(({ code }) => MIRRORED.includes(code));
   $("mirror-again").textContent = isFlipped ? "Undo the mirroring and try again" : "Mirror and try again";
   $("estimate").textContent = dice === null ? "" : `Estimated Dice with a mask drawn by a reader: ${twoDecimals.format(dice)}.`;
   $("estimate").hidden = dice === null;

@@ -6,7 +6,7 @@ export class Gestures {
     this.viewer = viewer;
     this.onHover = onHover; // called with a point of the screen, or null
     this.mode = "move"; // or "window"
-    this.pens = []; // each draws instead of moving the film while it is on: { isOn, begin, moved, end }
+    this.pens = []; // each draws instead of moving the film while it is on, unless `begin` returns false: { isOn, begin, moved, end }
     this.pointers = new Map();
     this.listen();
   }
@@ -26,7 +26,7 @@ export class Gestures {
       this.pointers.set(event.pointerId, this.pointOf(event));
       if (this.isDrawing) this.pen?.end(); // a second finger zooms
       this.isDrawing = Boolean(this.pen) && event.button === 0 && !event.shiftKey && this.pointers.size === 1;
-      if (this.isDrawing) this.pen.begin(this.pointOf(event));
+      if (this.isDrawing) this.isDrawing = this.pen.begin(this.pointOf(event)) !== false;
     });
     screen.addEventListener("pointermove", (event) => {
       this.onHover(this.pointOf(event));

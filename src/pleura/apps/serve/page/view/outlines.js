@@ -1,6 +1,6 @@
 // Drawing outlines as vector paths, and the bars of the cardiothoracic widths.
 
-const COLOURS = { right: "#0072b2", left: "#d55e00", heart: "#cc79a7" };
+const COLOURS = { right: "#0072b2", left: "#d55e00", lungs: "#f0e442", heart: "#cc79a7" }; // `lungs`: both, in a reference mask
 
 /** Polygons of the worker -> one path. */
 export function pathOf(polygons) {
@@ -48,10 +48,12 @@ export function drawBars(context, { heart, thorax }, lineWidth) {
   }
 }
 
-/** Draw the brush and the stroke under way; the eraser is dashed. */
-export function drawBrush(context, { point, points, radius, name, isEraser }, lineWidth) {
+/** Draw the pen and the stroke under way; the eraser is dashed, and a pull shows the outline as it will be. */
+export function drawBrush(context, { point, points, radius, name, pen, preview }, lineWidth) {
+  const isEraser = pen === "eraser";
   context.strokeStyle = isEraser ? "#ffffff" : COLOURS[name];
-  if (points.length) {
+  if (preview) drawPull(context, { point, from: points[0], name, preview }, lineWidth);
+  else if (points.length) {
     context.globalAlpha = 0.5;
     context.lineCap = context.lineJoin = "round";
     context.lineWidth = 2 * radius;
@@ -64,12 +66,23 @@ export function drawBrush(context, { point, points, radius, name, isEraser }, li
   for (const [colour, width] of [["#10171d", 2 * lineWidth], [isEraser ? "#ffffff" : COLOURS[name], lineWidth]]) {
     context.strokeStyle = colour;
     context.lineWidth = width;
-    context.setLineDash(isEraser ? [4 * lineWidth, 3 * lineWidth] : []);
+    context.setLineDash(isEraser ? [4 * lineWidth, 3 * lineWidth] : pen === "pull" ? [lineWidth, 3 * lineWidth] : []);
     context.beginPath();
-    context.arc(...point, radius, 0, 2 * Math.PI);
+    context.arc(...(preview ? points[0] : point), radius, 0, 2 * Math.PI);
     context.stroke();
   }
   context.setLineDash([]);
+}
+
+/** The outline that a pull gives, and a line from the grip to where it is now. */
+function drawPull(context, { point, from, name, preview }, lineWidth) {
+  for (const [colour, width] of [["#ffffff", 4 * lineWidth], [COLOURS[name], 2 * lineWidth]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.stroke(preview);
+  }
+  context.lineWidth = lineWidth;
+  line(context, ...from, ...point);
 }
 
 export function line(context, fromX, fromY, toX, toY) {

@@ -7,6 +7,9 @@ const GRIP = 12; // px of the screen around an end by which it is dragged
 const SHORTEST = 3; // px of the screen; a shorter line is a click, which removes the ruler
 const number = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
+/** A step of the arrow keys, px of the film: a hundredth of its shorter side, or with Shift one pixel. */
+export const keyStep = ({ width, height }, isFine) => (isFine ? 1 : Math.max(1, Math.round(0.01 * Math.min(width, height))));
+
 /** The distance of two points of the film, px: in mm with its spacing, in px without (null). */
 export function lengthOf([fromX, fromY], [toX, toY], spacing) {
   const [dx, dy] = [toX - fromX, toY - fromY];
@@ -23,6 +26,31 @@ export class Ruler {
   }
 
   isOn() { return this.isActive; }
+
+  setActive(isActive) {
+    this.isActive = isActive;
+    if (isActive) announce("Drag measures a length. Or arrow keys move an end, with Shift by one pixel, and Space takes the other end.");
+  }
+
+  /** Move an end with the keyboard; both begin in the film's middle. */
+  nudge(dx, dy, isFine) {
+    const { view } = this.viewer;
+    const [width, height] = [view.width, view.height];
+    this.ends ??= [[width / 2, height / 2], [width / 2, height / 2]];
+    const [x, y] = this.ends[this.moving];
+    const step = keyStep(view, isFine);
+    this.ends[this.moving] = [Math.min(width, Math.max(0, x + dx * step)), Math.min(height, Math.max(0, y + dy * step))];
+    this.draw();
+    announce(`Length ${this.label()}`);
+  }
+
+  /** Take the other end. */
+  stamp() {
+    if (!this.ends) return this.nudge(0, 0, true);
+    this.moving = 1 - this.moving;
+    announce(`The ${["first", "second"][this.moving]} end. Length ${this.label()}`);
+    this.draw();
+  }
 
   /** Remove the line; the lines of the next film are in its spacing. */
   clear(spacing = this.spacing) {
@@ -56,14 +84,19 @@ export class Ruler {
   label() { return `${number.format(lengthOf(...this.ends, this.spacing))} ${this.spacing ? "mm" : "px"}`; }
 
   draw() {
-    this.viewer.ruler = this.ends && { ends: this.ends, label: this.label() };
+    this.viewer.ruler = this.ends && { ends: this.ends, label: this.label(), moving: this.moving };
     this.viewer.screen.dataset.length = this.ends ? this.label() : "";
     this.viewer.redraw();
   }
 }
 
-/** Draw a line with its length; the ends are points of the screen. */
-export function drawRuler(context, [from, to], label) {
+/** Draw a line with its length; the ends are points of the screen, and the one that moves next is filled. */
+export function drawRuler(context, [from, to], { label, moving }) {
+  const { x: gripX, y: gripY } = [from, to][moving];
+  context.fillStyle = "#ffd54a";
+  context.beginPath();
+  context.arc(gripX, gripY, 4, 0, 2 * Math.PI);
+  context.fill();
   for (const [colour, width] of [["#10171d", 5], ["#ffd54a", 2]]) {
     context.strokeStyle = colour;
     context.lineWidth = width;

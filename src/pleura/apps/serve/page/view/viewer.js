@@ -1,7 +1,9 @@
 // The viewer: film and outlines on two canvases of the screen's size, drawn for each zoom anew.
 
 import { call } from "../worker/client.js";
+import { drawComparison } from "./comparison.js";
 import { drawBars, drawBrush, drawLungs } from "./outlines.js";
+import { drawEnds } from "./ratio.js";
 import { drawRuler } from "./ruler.js";
 
 const MAX_ZOOM = 32;
@@ -13,7 +15,9 @@ export class Viewer {
     this.film = screen.querySelector("#film");
     this.overlay = screen.querySelector("#overlay");
     this.marks = screen.querySelector("#marks");
-    this.ruler = null; // its ends, points of the film, and its label
+    this.comparison = null; // with other masks, see comparison.js
+    this.ruler = null; // its ends, points of the film, its label, and which end moves
+    this.ratio = null; // the ends of the cardiothoracic widths while they can be dragged
     this.onChange = onChange; // called after a change of zoom or window
     this.view = null;
     this.inverted = false;
@@ -35,7 +39,7 @@ export class Viewer {
   /** Remove the film and its lungs. */
   clear() {
     this.dropFull();
-    this.view = this.small = this.lungs = this.brush = null;
+    this.view = this.small = this.lungs = this.brush = this.comparison = null;
     this.isRequesting = this.isStale = false;
     this.position = { x: 0, y: 0, scale: 1 };
     this.fitted = true;
@@ -213,7 +217,8 @@ export class Viewer {
     this.film.dataset.position = `${x} ${y} ${scale}`;
     this.drawFilm(this.film.getContext("2d"));
     if (this.lungs) this.drawOverlay(this.overlay.getContext("2d"));
-    if (this.ruler) drawRuler(this.marks.getContext("2d"), this.ruler.ends.map((end) => this.screenPoint(end)), this.ruler.label);
+    if (this.ratio) drawEnds(this.marks.getContext("2d"), this.ratio);
+    if (this.ruler) drawRuler(this.marks.getContext("2d"), this.ruler.ends.map((end) => this.screenPoint(end)), this.ruler);
   }
 
   drawFilm(context) {
@@ -227,8 +232,13 @@ export class Viewer {
     const { x, y, scale } = this.position;
     context.translate(x, y);
     context.scale(scale, scale);
-    drawLungs(context, this.lungs.paths, { ...this.lungs.style, lineWidth: 2 / scale });
-    if (this.lungs.bars) drawBars(context, this.lungs.bars, 2 / scale);
+    if (this.comparison) {
+      const edge = (this.comparison.swipe * this.screen.clientWidth - x) / scale;
+      drawComparison(context, this.lungs, this.comparison, { lineWidth: 2 / scale, edge, height: this.screen.clientHeight / scale + Math.abs(y / scale) });
+    } else {
+      drawLungs(context, this.lungs.paths, { ...this.lungs.style, lineWidth: 2 / scale });
+      if (this.lungs.bars) drawBars(context, this.lungs.bars, 2 / scale);
+    }
     if (this.brush) drawBrush(context, this.brush, 1.5 / scale);
   }
 }

@@ -34,5 +34,5 @@ async function load(id) {
     definition,
     Object.fromEntries(Object.entries(masks).map(([name, polygons]) => [name, pathOf(polygons)])),
   ]);
-  return { ...view, outlines: Object.fromEntries(paths) };
+  return { ...view, polygons: view.outlines, outlines: Object.fromEntries(paths) };
 }

@@ -14,6 +14,22 @@ export function decode({ size: [height, width], counts }) {
   return mask;
 }
 
+/** The inverse of `decode` for a whole film, row by row, 0 and 1: COCO run lengths, column by column, zeros first. */
+export function runLengths(pixels, width, height) {
+  const counts = [];
+  let [value, count] = [0, 0];
+  for (let x = 0; x < width; x++) {
+    for (let i = x; i < pixels.length; i += width) {
+      if (pixels[i] !== value) {
+        counts.push(count);
+        [value, count] = [pixels[i], 0];
+      }
+      count++;
+    }
+  }
+  return { size: [height, width], counts: [...counts, count] };
+}
+
 function forEachRun(counts, visit) {
   let at = 0;
   counts.forEach((count, index) => {

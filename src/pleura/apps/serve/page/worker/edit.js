@@ -1,6 +1,7 @@
 // Editing masks by hand: strokes, undo and redo. Right and left stay disjoint.
 
-import { contours, decode } from "./contours.js";
+import { contours, decode, runLengths } from "./contours.js";
+import { filled, pulled } from "./pull.js";
 
 const OTHER_LUNG = { right: "left", left: "right" };
 
@@ -21,29 +22,45 @@ export class Edit {
 
   /** Draw a stroke of the brush or the eraser: { name, isEraser, radius, points: [[x, y], ...] }, in px. */
   draw({ name, isEraser, radius, points }) {
-    const changes = new Map(Object.keys(this.masks).map((mask) => [mask, []]));
+    const changes = this.noChanges();
     points.forEach((point, index) => {
-      this.visitCapsule(points[Math.max(0, index - 1)], point, radius, (i) => {
-        this.put(changes, name, i, isEraser ? 0 : 1);
-        if (!isEraser && OTHER_LUNG[name]) this.put(changes, OTHER_LUNG[name], i, 0);
-      });
+      this.visitCapsule(points[Math.max(0, index - 1)], point, radius, (i) => this.give(changes, name, i, isEraser ? 0 : 1));
     });
+    return this.keep(changes);
+  }
+
+  /** Pull the outline of a structure: { name, from, to, radius }, in px; null if that moves no pixel. */
+  pull({ name, ...pull }) {
+    const { pixels } = this.masks[name];
+    const after = filled(pulled(contours(this.masks[name]), pull), this.width, this.height);
+    const changes = this.noChanges();
+    for (let i = 0; i < after.length; i++) if (after[i] !== pixels[i]) this.give(changes, name, i, after[i]);
+    return [...changes.values()].some(({ length }) => length) ? this.keep(changes) : null;
+  }
+
+  noChanges() { return new Map(Object.keys(this.masks).map((name) => [name, []])); }
+
+  /** Put changes that were made on the list that `undo` takes back. */
+  keep(changes) {
     this.done.push(changes);
     this.undone = [];
     return this.outlines();
   }
 
+  /** Give a pixel to a structure, or take it; a pixel that one lung gets, the other one loses. */
+  give(changes, name, i, value) {
+    this.put(changes, name, i, value);
+    if (value && OTHER_LUNG[name]) this.put(changes, OTHER_LUNG[name], i, 0);
+  }
+
   /** Put other masks in place of these, from run lengths, as one step; null if they are the same. */
   replace(rle) {
-    const changes = new Map(Object.keys(this.masks).map((name) => [name, []]));
+    const changes = this.noChanges();
     for (const name of changes.keys()) {
       const { pixels } = rle[name] ? this.wholeMask(decode(rle[name])) : { pixels: new Uint8Array(this.width * this.height) };
       pixels.forEach((value, i) => this.put(changes, name, i, value));
     }
-    if (![...changes.values()].some(({ length }) => length)) return null;
-    this.done.push(changes);
-    this.undone = [];
-    return this.outlines();
+    return [...changes.values()].some(({ length }) => length) ? this.keep(changes) : null;
   }
 
   put(changes, name, i, value) {
@@ -88,22 +105,6 @@ export class Edit {
   /** Contours and run lengths of the masks, and whether there is something to undo or to redo. */
   outlines() {
     const each = (make) => Object.fromEntries(Object.entries(this.masks).map(([name, mask]) => [name, make(mask)]));
-    return { contours: each(contours), rle: each((mask) => this.runLengths(mask)), undo: this.done.length, redo: this.undone.length };
-  }
-
-  /** COCO run lengths: column by column, zeros first. */
-  runLengths({ pixels }) {
-    const counts = [];
-    let [value, count] = [0, 0];
-    for (let x = 0; x < this.width; x++) {
-      for (let i = x; i < pixels.length; i += this.width) {
-        if (pixels[i] !== value) {
-          counts.push(count);
-          [value, count] = [pixels[i], 0];
-        }
-        count++;
-      }
-    }
-    return { size: [this.height, this.width], counts: [...counts, count] };
+    return { contours: each(contours), rle: each(({ pixels }) => runLengths(pixels, this.width, this.height)), undo: this.done.length, redo: this.undone.length };
   }
 }

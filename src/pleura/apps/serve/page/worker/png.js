@@ -1,15 +1,34 @@
-// Reading grey PNG files of 8 or 16 bits; browsers give 8 bits only.
+// Reading PNG files of grey levels or palette indices, 1 to 16 bits; browsers give colours of 8 bits only.
 
 const HEAD = 8; // bytes of the signature
 
-/** The samples of a grey PNG, row by row: { width, height, samples } with a Uint8Array or Uint16Array. */
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
+const [GREY, PALETTE] = [0, 3]; // colour types
+const MOST_LABELS = 4; // entries of the palette of a label map; the indices of a longer one are of no order
+
+/** Whether `readPng` can read a file: grey, or the palette of a label map, and not interlaced. */
+export function isPlainPng(bytes) {
+  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) return false;
+  const [colour, interlaced] = [bytes[HEAD + 17], bytes[HEAD + 20]];
+  return !interlaced && (colour === GREY || (colour === PALETTE && paletteSize(bytes) <= MOST_LABELS));
+}
+
+function paletteSize(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = HEAD; at + 8 < bytes.length; at += view.getUint32(at) + 12) {
+    if (String.fromCharCode(...bytes.subarray(at + 4, at + 8)) === "PLTE") return view.getUint32(at) / 3;
+  }
+  return Infinity;
+}
+
+/** The samples of a PNG, row by row: { width, height, samples } with a Uint8Array or Uint16Array. */
 export async function readPng(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [width, height, depth] = [view.getUint32(HEAD + 8), view.getUint32(HEAD + 12), bytes[HEAD + 16]];
   const rows = await inflate(dataChunks(bytes, view));
-  const sampleBytes = depth / 8;
-  undoFilters(rows, width * sampleBytes, height, sampleBytes);
-  return { width, height, samples: sampleBytes === 2 ? shorts(rows, width, height) : octets(rows, width, height) };
+  undoFilters(rows, Math.ceil((width * depth) / 8), height, Math.max(1, depth / 8));
+  const samplesOf = depth === 16 ? shorts : depth === 8 ? octets : parts;
+  return { width, height, samples: samplesOf(rows, width, height, depth) };
 }
 
 function dataChunks(bytes, view) {
@@ -80,6 +99,19 @@ function shorts(rows, width, height) {
   for (let y = 0; y < height; y++) {
     let at = y * (2 * width + 1) + 1;
     for (let i = y * width; i < (y + 1) * width; i++, at += 2) samples[i] = (rows[at] << 8) | rows[at + 1];
+  }
+  return samples;
+}
+
+/** Samples of 1, 2 or 4 bits, the first one in the highest bits of a byte. */
+function parts(rows, width, height, depth) {
+  const samples = new Uint8Array(width * height);
+  const size = Math.ceil((width * depth) / 8) + 1;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const bit = x * depth;
+      samples[y * width + x] = (rows[y * size + 1 + (bit >> 3)] >> (8 - depth - (bit & 7))) & ((1 << depth) - 1);
+    }
   }
   return samples;
 }

@@ -7,9 +7,8 @@ const open = new Map(); // the requests under way, by film
 
 export const useKey = (newKey) => { key = newKey; };
 
-export async function model() {
-  return (await fetch(new URL("v1/model", ADDRESS))).json();
-}
+/** Whether the service needs its API key. */
+export const needsKey = async () => (await fetch(new URL("v1/model", ADDRESS))).status === 401;
 
 export async function example() {
   const response = await fetch(new URL("v1/example.png", ADDRESS));
@@ -42,7 +41,7 @@ export async function measure(masks) {
   const response = await fetch(new URL("v1/measurements", ADDRESS), {
     method: "POST", body: JSON.stringify(masks),
     headers: { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) },
-  });
+  }).catch(() => { throw NO_ANSWER; });
   const answer = await response.json();
   if (!response.ok) throw answer;
   return answer;
@@ -52,6 +51,8 @@ export async function measure(masks) {
 export function cancel(id) {
   open.get(id)?.();
 }
+
+const NO_ANSWER = { title: "The server does not answer", detail: "The server may have been stopped, or the connection was cut." };
 
 const CANCELLED = { title: "Cancelled", detail: "You cancelled this film; retry sends it again." };
 
@@ -86,10 +87,7 @@ function post(address, file, { id, onProgress, type }) {
     request.upload.onload = () => onProgress({ step: "compute" });
     request.onload = () => resolve(request);
     request.onabort = () => reject(CANCELLED);
-    request.onerror = () => reject({
-      title: "The server does not answer",
-      detail: "It may have been stopped, or the connection was cut. Start it again and retry this film.",
-    });
+    request.onerror = () => reject({ ...NO_ANSWER, detail: `${NO_ANSWER.detail} Start it again and retry this film.` });
     request.onloadend = () => open.delete(id);
     open.set(id, () => request.abort());
     request.send(file);

@@ -1,6 +1,9 @@
 // The worker: it sends films, decodes answers and prepares views, so that the page never waits.
 
+import { compare } from "./compare.js";
 import * as decoded from "./decoded.js";
+import { readReference } from "./references.js";
+import { maskPng } from "./masks.js";
 import * as service from "./service.js";
 
 const THUMBNAIL = { width: 184, height: 156 };
@@ -37,7 +40,7 @@ async function edit(id, definition, step, stroke) {
 const JOBS = {
   segment,
   useKey: service.useKey,
-  model: service.model,
+  needsKey: service.needsKey,
   example: service.example,
   download: service.download,
   correction: service.correction,
@@ -48,6 +51,9 @@ const JOBS = {
   measure: service.measure,
   picture: decoded.pictureOf,
   value: decoded.valueAt,
+  maskPng,
+  reference: readReference,
+  compare,
 };
 
 self.addEventListener("message", async ({ data: { call, job, values } }) => {
