@@ -20,7 +20,7 @@ from pleura.core.errors import UsageError
 from pleura.io.run.find import FilmFile
 from pleura.runtime.threads import usable_cpus
 
-__all__ = ["RayOptions", "on_ray"]
+__all__ = ["RayOptions", "on_ray", "quiet_ray"]
 
 LOCAL, AUTO = "local", "auto"
 
@@ -84,13 +84,19 @@ def on_ray(
             pool.close()
 
 
-@contextmanager
-def _connected(asked: RayOptions) -> Iterator[Any]:
-    """Ray, connected; what it changes in this process is put back at the end."""
+def quiet_ray() -> Any:
+    """Import Ray so that it prints nothing and sends nothing; `ModuleNotFoundError` without it."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray
 
+    return ray
+
+
+@contextmanager
+def _connected(asked: RayOptions) -> Iterator[Any]:
+    """Ray, connected; what it changes in this process is put back at the end."""
+    ray = quiet_ray()
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM) if in_main else None
     was_connected = ray.is_initialized()  # by a program that calls this command
