@@ -39,7 +39,9 @@ RULES = {
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
     "phantom": _rules("core phantom", "numpy"),
-    "io": _rules("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
+    "io": _rules(
+        "core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm pyarrow"
+    ),
     "runtime": _rules("core runtime _version", "numpy onnxruntime openvino"),
     "net": _rules("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),
     "lab": _rules(

@@ -162,7 +162,7 @@ def _row(end: Ended) -> Row:
     seconds = round(end.seconds, 3)
     if isinstance(end, Failed):
         film = end.file
-        return failed_row(film.relative, path=film.path, error=end.reason, seconds=seconds)
+        return failed_row(film.relative, path=film.source, error=end.reason, seconds=seconds)
     return replace(end.value, seconds=seconds)
 
 
