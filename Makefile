@@ -161,7 +161,7 @@ $(VENV)/ready: pyproject.toml constraints.txt | python
 	@echo "Installing into $(VENV): torch and all that tests need; about 1.7 GB, minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install $(PIP_FLAGS) $(TORCH)
-	@$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[train,serve,pacs,onnxruntime,jpeg12,dev]'
+	@$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[train,serve,pacs,onnxruntime,jpeg12,scale,dev]'
 	@touch $@
 
 $(DEMO_VENV)/ready: pyproject.toml constraints.txt $(SOURCES) | python

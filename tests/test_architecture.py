@@ -39,7 +39,9 @@ RULES = {
         forbidden="os io pathlib logging time datetime tempfile shutil subprocess socket urllib",
     ),
     "phantom": _rules("core phantom", "numpy"),
-    "io": _rules("core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm"),
+    "io": _rules(
+        "core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm pyarrow"
+    ),
     "runtime": _rules("core runtime _version", "numpy onnxruntime openvino"),
     "net": _rules("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),
     "lab": _rules(
@@ -50,7 +52,7 @@ RULES = {
     "apps": _rules(
         "core io runtime phantom apps api _version",
         "typer rich fastapi starlette prometheus_client pynetdicom",
-        late="lab net PIL uvicorn dicomweb_client requests urllib3",
+        late="lab net PIL uvicorn dicomweb_client requests urllib3 ray",
     ),
     "api": _rules("core io runtime _version", "numpy PIL"),
     "__init__": _rules("_version", late="api"),

@@ -34,6 +34,8 @@ from pleura.io.decoder_worker import (
     read_header,
     write_message,
 )
+from pleura.io.files.open_file import open_file
+from pleura.io.files.remote import is_remote, name_of
 from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def read_in_process(source: Path | str | bytes, options: ReadOptions = DEFAULT) 
         UnreadableFilm, UnsuitableFilm: as `read_here` does.
         UnreadableFilm: the process crashed, or took more than its time or memory.
     """
+    if isinstance(source, Path) and is_remote(source):
+        source = _downloaded(source)
     is_path = isinstance(source, str | Path)
     request = {
         "path": str(Path(cast(str, source)).absolute()) if is_path else None,
@@ -70,6 +74,14 @@ def read_in_process(source: Path | str | bytes, options: ReadOptions = DEFAULT) 
     if "error" in reply.fields:
         raise _error(reply.fields)
     return reply.film()
+
+
+def _downloaded(path: Path) -> bytes:
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except OSError as error:
+        raise UnreadableFilm(f"cannot read {name_of(path)}: {error.strerror or error}") from error
 
 
 def start_decoder() -> None:

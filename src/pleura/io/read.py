@@ -13,6 +13,7 @@ from pleura.core.types import Radiograph
 from pleura.io.decoder_process import read_in_process, start_decoder
 from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.files.open_file import open_file
+from pleura.io.files.remote import name_of
 from pleura.io.film import DEFAULT, NOT_DICOM, DecodedFilm, ReadOptions
 from pleura.io.film_checks import MOST_PIXELS, check_bytes
 from pleura.io.images.read import read_image
@@ -128,7 +129,8 @@ def _opened(source: Path | str | bytes) -> AbstractContextManager[IO[bytes]]:
         ) from error
     except OSError as error:
         raise UnreadableFilm(
-            f"cannot open {path}: {error.strerror or error}; check the name and the permissions"
+            f"cannot open {name_of(path)}: {error.strerror or error}; "
+            "check the name and the permissions"
         ) from error
 
 

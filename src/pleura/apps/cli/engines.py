@@ -24,9 +24,11 @@ __all__ = [
 
 
 def open_engine(
-    weights: Path | None = None, choice: Choice | None = None, *, threads: int | None = None
+    weights: Path | bytes | None = None, choice: Choice | None = None, *, threads: int | None = None
 ) -> Engine:
-    """An engine with the shipped weights, or those of a file; `threads` replaces the choice's.
+    """An engine with the shipped weights, or those of a file or its bytes.
+
+    `threads` replaces the choice's.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
@@ -38,7 +40,7 @@ def open_engine(
     choice = replace(choice or Choice(), cache=str(cache_folder() or ""))
     if threads is not None:
         choice = replace(choice, threads=threads)
-    return open_weights(None if weights is None else read_weights(weights), choice)
+    return open_weights(read_weights(weights) if isinstance(weights, Path) else weights, choice)
 
 
 def cache_folder() -> Path | None:

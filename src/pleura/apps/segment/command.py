@@ -41,11 +41,7 @@ def segment(
     from pleura.apps.segment.run import Task, segment_films
 
     task = Task(
-        place=output.place(),
-        photographs=computing.force,
-        jobs=computing.job_count(),
-        batch=computing.batch,
-        lanes=computing.lane_count(),
+        work=computing.work(output.place()),
         as_json=messages.as_json,
         strict=messages.strict,
         quiet=messages.quiet,
@@ -57,4 +53,4 @@ def segment(
             "force": computing.force,
         },
     )
-    raise typer.Exit(segment_films(inputs, task, computing.opener()))
+    raise typer.Exit(segment_films(inputs, task, computing.executor()))

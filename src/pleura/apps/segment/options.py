@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,11 +23,12 @@ from pleura.apps.cli.options import (
 
 if TYPE_CHECKING:
     from pleura.apps.segment.output_folder import OutputFolder
-    from pleura.runtime.segmenter import Segmenter
+    from pleura.apps.segment.work import FilmWork, OpenExecutor
 
 __all__ = ["ComputeOptions", "MessageOptions", "OutputOptions"]
 
 _WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
+_ON_RAY: dict[str, Any] = {"rich_help_panel": "On Ray (extra scale)"}
 
 MOST_JOBS = 4
 """The most jobs by default: each holds a film in memory, and a few keep the network busy."""
@@ -127,34 +128,77 @@ class ComputeOptions(EngineOptions):
         typer.Option(min=1, help="Threads that read, and as many that write.", **COMPUTED),
     ] = None
 
-    def opener(self) -> Callable[[int], Segmenter]:
-        """A function that opens a segmenter for a number of threads that call it at the same time.
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="local|ADDRESS",
+            help="Segment on Ray: `local` on this machine; `auto` or HOST:PORT on a cluster, "
+            "whose nodes all see the films and OUT.",
+            **_ON_RAY,
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="The most workers on Ray, each with --threads CPUs; by default as many as the "
+            "cluster has CPUs for. An autoscaler starts nodes for them.",
+            **_ON_RAY,
+        ),
+    ] = None
+
+    def executor(self) -> OpenExecutor:
+        """Where the films are done: in this process, or on Ray.
 
         Raises:
             UsageError: two of the options do not go together.
+            WeightsError: the weights file cannot be read.
         """
-        from pleura.apps.cli.engines import open_engine
-        from pleura.runtime.segmenter import Segmenter
+        from pleura.apps.cli.engines import read_weights
+        from pleura.apps.segment.work import Opener, in_this_process
+        from pleura.core.errors import UsageError
 
-        choice = self.choice(threads=self.threads)
+        opener = Opener(
+            choice=self.choice(threads=self._cpus if self.ray else self.threads),
+            weights=None if self.weights is None else read_weights(self.weights),
+            definition=self.lungs.value,
+            flip=self.flip,
+        )
+        if self.ray is None:
+            if self.workers is not None:
+                raise UsageError("--workers is for --ray; without it use --threads and --jobs")
+            return partial(in_this_process, opener)
+        from pleura.apps.segment.cluster.connect import RayOptions, on_ray
 
-        def opened(streams: int) -> Segmenter:
-            engine = open_engine(self.weights, replace(choice, streams=streams))
-            return Segmenter(engine, definition=self.lungs.value, flip=self.flip)
+        asked = RayOptions(
+            address=self.ray,
+            cpus=self._cpus,
+            gpus=int(self.device == "cuda"),
+            workers=self.workers,
+        )
+        return partial(on_ray, asked, opener)
 
-        return opened
-
-    def job_count(self) -> int:
-        """`--jobs`, or a number that fits the CPUs."""
-        from pleura.runtime.threads import usable_cpus
-
-        return self.jobs or min(MOST_JOBS, usable_cpus())
-
-    def lane_count(self) -> int:
-        """How many calls of the network run at the same time."""
+    def work(self, place: OutputFolder) -> FilmWork:
+        """What is done with each film, with its results in `place`."""
+        from pleura.apps.segment.work import FilmWork
         from pleura.runtime.threads import lanes, usable_cpus
 
-        return lanes(self.threads or usable_cpus()) if self.device == "cpu" else 1
+        return FilmWork(
+            place=place,
+            jobs=self.jobs or min(MOST_JOBS, self._cpus if self.ray else usable_cpus()),
+            batch=self.batch,
+            lanes=lanes(self._cpus) if self.device == "cpu" else 1,
+            photographs=self.force,
+        )
+
+    @property
+    def _cpus(self) -> int:
+        """The CPUs of one process that segments."""
+        from pleura.runtime.threads import usable_cpus
+
+        return self.threads or (1 if self.ray else usable_cpus())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

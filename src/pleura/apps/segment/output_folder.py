@@ -15,6 +15,7 @@ from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.files.atomic import cannot_write
+from pleura.io.files.remote import is_remote, local_or_remote, name_of
 from pleura.io.film import DecodedFilm
 from pleura.io.images.write.coco import MERGED, merge_coco
 from pleura.io.outputs import output_paths, write_outputs
@@ -99,6 +100,11 @@ class OutputFolder:
         Raises:
             UsageError: an option is wrong; the message names it.
         """
+        if is_remote(self.out):
+            raise UsageError(
+                "results are written to a folder: give one, and copy it to "
+                f"{name_of(self.out)} afterwards"
+            )
         if self.resume and self.overwrite:
             raise UsageError("--resume keeps what is there, --overwrite does not: give only one")
         if self.out.exists() and not self.out.is_dir():
@@ -178,7 +184,7 @@ class OutputFolder:
             self._check_takes_files()
             raise FilmError(str(error)) from error
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
-        row = done_row(segmentation, file.relative, path=file.path, mask=mask)
+        row = done_row(segmentation, file.relative, path=file.source, mask=mask)
         return replace(row, uid=film.uid) if self.uid else row
 
     def finish(self, rows: Iterable[Row], *, version: str) -> None:
@@ -204,10 +210,10 @@ class OutputFolder:
         row = rows.get(film.relative.as_posix())
         if row is None:
             return False
-        if row.path != str(film.path):
+        if row.path != film.source:
             raise UsageError(
                 f"{self.out} holds the result '{row.film}' of another film, {row.path}; "
-                f"give another --out for {film.path}, or --overwrite"
+                f"give another --out for {film.source}, or --overwrite"
             )
         if row.status != DONE:
             return False
@@ -309,4 +315,7 @@ def _shown(value: Any) -> str:
 
 
 def _absolute(path: str | Path) -> Path:
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 (links stay as named)
+    named = local_or_remote(path)
+    if is_remote(named):
+        return named
+    return Path(os.path.abspath(named.expanduser()))  # noqa: PTH100 (links stay as named)

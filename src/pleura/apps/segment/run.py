@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,10 +15,10 @@ import typer
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import FilmProgress, Interrupt, say
 from pleura.apps.segment.output_folder import OutputFolder
-from pleura.apps.segment.pipeline import Failed, Loaded, Pipeline
+from pleura.apps.segment.pipeline import Failed
+from pleura.apps.segment.work import Ended, Executor, FilmWork, OpenExecutor, Watch
 from pleura.core.errors import OutputError
-from pleura.io.film import ReadOptions
-from pleura.io.read import prepare_for
+from pleura.core.types import Provenance
 from pleura.io.run.cells import printable
 from pleura.io.run.crash_journal import Journal
 from pleura.io.run.find import FilmFile, Search, find_films
@@ -27,7 +27,6 @@ from pleura.io.run.report import Run, write_run
 from pleura.io.run.row import DONE, FAILED, Row, doubt_sentences, failed_row
 from pleura.io.run.shard import Shard, films_digest
 from pleura.io.run.table import RESULTS, Table
-from pleura.runtime.segmenter import Segmenter
 
 __all__ = ["Task", "segment_films"]
 
@@ -38,18 +37,8 @@ COMPLETE, INTERRUPTED = "complete", "interrupted"
 class Task:
     """The options of a run; its films are given apart."""
 
-    place: OutputFolder
-    jobs: int
-    """Threads that read, and as many that write."""
-
-    batch: int
-    """Films in one call of the network."""
-
-    lanes: int = 1
-    """Batches that may be segmented at the same time."""
-
-    photographs: bool = False
-    """Colour photographs of films are segmented too."""
+    work: FilmWork
+    """What is done with each film, and the output folder."""
 
     as_json: bool = False
     """Print one JSON object a film on stdout."""
@@ -63,15 +52,17 @@ class Task:
     options: Mapping[str, Any]
     """As given, for run.json."""
 
+    @property
+    def place(self) -> OutputFolder:
+        """The output folder."""
+        return self.work.place
 
-def segment_films(
-    inputs: Sequence[str], task: Task, open_segmenter: Callable[[int], Segmenter]
-) -> Exit:
+
+def segment_films(inputs: Sequence[str], task: Task, open_executor: OpenExecutor) -> Exit:
     """Segment every film that `inputs` name, and write `results.csv` and `run.json`.
 
-    `open_segmenter` takes the number of films that are segmented at the same time. A film's files
-    are written whole or not at all, and its row only after them: a run may be stopped in any way
-    at any moment, and continued.
+    `open_executor` decides where the films are done. A film's files are written whole or not at
+    all, and its row only after them: a run may be stopped in any way at any moment, and continued.
 
     Raises:
         UsageError: no films; or the place holds results, films, or another run's work, or another
@@ -85,21 +76,18 @@ def segment_films(
         if not locked:
             say(f"{task.place.out} lies on a file system without locks: start no second run there")
         search = find_films(inputs, leave_out=leave_out, known=task.place.names())
+        films = task.place.films_of_run(search.films)
         try:
-            return _segmented(search, task, open_segmenter)
+            with open_executor(films, task.work) as executor:
+                return _segmented(search, films, task, executor)
         except OutputError as error:
             raise type(error)(f"{error}; --resume continues from here") from error
 
 
-def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segmenter]) -> Exit:
+def _segmented(search: Search, films: list[FilmFile], task: Task, executor: Executor) -> Exit:
     """Segment the films of a search; the output folder is locked."""
     place = task.place
-    films = place.films_of_run(search.films)
-    lanes = max(1, min(task.lanes, len(films)))
-    if films:
-        prepare_for(films[0].path)  # while the network is loaded
-    segmenter = open_segmenter(lanes)
-    report = replace(_begun(task, segmenter, search), found=len(films))
+    report = replace(_begun(task, executor.provenance, search), found=len(films))
     place.check(films, report)
     start = time.monotonic()
     write_run(place.records, report)  # its status is `interrupted` until the end
@@ -109,22 +97,16 @@ def _segmented(search: Search, task: Task, open_segmenter: Callable[[int], Segme
         Journal(place.records) as journal,
     ):
         left = place.unfinished(films, table.rows)
-        pipeline = Pipeline(
-            segmenter=segmenter,
-            write=place.write,
-            jobs=task.jobs,
-            batch=task.batch,
-            lanes=lanes,
-            options=ReadOptions(photographs=task.photographs, header=place.needs_header),
-            reading=lambda film: journal.reading(film.relative.as_posix()),
-            suspects=journal.unfinished,
+        watch = Watch(
             stopped=lambda: interrupt.requested,
             overdue=lambda: interrupt.overdue,
+            reading=lambda film: journal.reading(film.relative.as_posix()),
+            suspects=journal.unfinished,
         )
         skipped = len(films) - len(left)
         with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
             messages = _Messages(task, progress, interrupt)
-            counts = _work(pipeline.run(left), table, messages)
+            counts = _work(executor.run(left, watch), table, messages)
         names = {film.relative.as_posix() for film in films}
         verdicts = Counter(row.verdict for name, row in table.rows.items() if name in names)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
@@ -165,9 +147,7 @@ class _Messages:
             self._interrupt.request()
 
 
-def _work(
-    ends: Iterator[Loaded[Row] | Failed], table: Table, show: Callable[[Row], None]
-) -> Counter[str]:
+def _work(ends: Iterable[Ended], table: Table, show: Callable[[Row], None]) -> Counter[str]:
     """Write and print the row of each finished film; the number of films by status."""
     counts: Counter[str] = Counter()
     for end in ends:
@@ -178,17 +158,16 @@ def _work(
     return counts
 
 
-def _row(end: Loaded[Row] | Failed) -> Row:
+def _row(end: Ended) -> Row:
     seconds = round(end.seconds, 3)
     if isinstance(end, Failed):
         film = end.file
-        return failed_row(film.relative, path=film.path, error=end.reason, seconds=seconds)
+        return failed_row(film.relative, path=film.source, error=end.reason, seconds=seconds)
     return replace(end.value, seconds=seconds)
 
 
-def _begun(task: Task, segmenter: Segmenter, search: Search) -> Run:
+def _begun(task: Task, made_by: Provenance, search: Search) -> Run:
     """The report that is left if the run is killed before its end."""
-    made_by = segmenter.provenance
     return Run(
         version=made_by.version,
         flip=made_by.flip,

@@ -1,4 +1,4 @@
-"""Opening regular files; a pipe or a device is rejected without waiting for it."""
+"""Opening regular files and files of object stores; a pipe or a device is rejected at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 from typing import IO
+
+from pleura.io.files.remote import is_remote, open_remote
 
 __all__ = ["open_file"]
 
@@ -21,7 +23,7 @@ _KINDS = {
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """Open a regular file to read it.
+    """Open a regular file to read it; one of an object store is read as a whole.
 
     The check is made on the opened handle, so that a pipe that replaced a file a moment ago is
     rejected too.
@@ -29,6 +31,8 @@ def open_file(path: Path) -> IO[bytes]:
     Raises:
         OSError: it is a folder, a pipe, a socket or a device, or cannot be opened.
     """
+    if is_remote(path):
+        return open_remote(path)
     try:
         handle = os.open(path, _FLAGS)
     except OSError as error:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import glob
 import os
@@ -16,13 +15,22 @@ from pathlib import Path, PurePath
 
 from pleura.core.errors import UsageError
 from pleura.io.files.atomic import OWN_PREFIX
+from pleura.io.files.film_lists import LIST_SUFFIXES, listed_paths
 from pleura.io.files.open_file import open_file
+from pleura.io.files.remote import (
+    is_remote,
+    is_remote_folder,
+    local_or_remote,
+    name_of,
+    read_head,
+    walk_remote,
+)
 from pleura.io.files.walk import walk
 from pleura.io.run.left_out import LeftOut
 from pleura.io.run.naming import FILM_SUFFIXES, NamedFilm, unique_names
 from pleura.io.run.recognise_results import EarlierResults, is_beside_its_film, stems_of
 
-__all__ = ["FILM_SUFFIXES", "LIST_SUFFIXES", "FilmFile", "Search", "find_films", "listed_paths"]
+__all__ = ["FILM_SUFFIXES", "FilmFile", "Search", "find_films"]
 
 
 _SKIPPED_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN"})
@@ -30,13 +38,18 @@ _SKIPPED_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class FilmFile:
-    """A film on disk."""
+    """A film on disk, or in an object store."""
 
     path: Path
-    """The absolute path of the film."""
+    """The absolute path of the film, or the path of its URL (`io.files.remote`)."""
 
     relative: PurePath
     """The path of its results under the output folder, without suffix; unique in its run."""
+
+    @property
+    def source(self) -> str:
+        """The path as text, or the URL."""
+        return name_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ def find_films(
     leave_out: str | Path | None = None,
     known: Mapping[str, str] | None = None,
 ) -> Search:
-    """Find the films that `inputs` name: files, folders, globs, and .txt or .csv lists.
+    """Find the films that `inputs` name: files, folders, globs, lists, and URLs of object stores.
 
     Folders are searched, with all folders below, for the suffixes in `FILM_SUFFIXES` and for DICOM
     files without a suffix. Hidden files and folders, files of other kinds and results of earlier
@@ -66,7 +79,7 @@ def find_films(
     Raises `UsageError` for a missing path, a folder without films, and a glob without a match.
     """
     if not inputs:
-        raise UsageError("no input given; name films, folders, globs, or a .txt or .csv list")
+        raise UsageError("no input given; name films, folders, globs, lists or URLs")
     search = _FilmSearch(None if leave_out is None else _absolute(leave_out))
     deepest: dict[Path, int] = {}
     for given in inputs:
@@ -78,7 +91,7 @@ def find_films(
             path,
             tuple(part for part in path.parent.parts if part != path.anchor),
             depth,
-            kept=PurePath(names[str(path)]) if str(path) in names else None,
+            kept=PurePath(names[name_of(path)]) if name_of(path) in names else None,
         )
         for path, depth in deepest.items()
     ]
@@ -98,11 +111,12 @@ class _FilmSearch:
     def films_in(self, given: str | Path) -> Iterator[tuple[Path, int]]:
         """The films of one input: (absolute path, number of its folders that its name includes)."""
         path = _absolute(given)
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder is closed
+        if is_remote(path):
+            yield from self._in_store(path)
+        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder is closed
             yield from self._in_folder(path)
         elif path.suffix.lower() in LIST_SUFFIXES and os.path.isfile(path):  # noqa: PTH113
-            for entry in listed_paths(path):
-                yield _absolute(entry), _depth(_absolute(entry), path.parent)
+            yield from _in_list(path)
         elif os.path.lexists(path):
             yield path, 0
         elif glob.has_magic(str(given)):
@@ -110,10 +124,24 @@ class _FilmSearch:
         else:
             raise UsageError(_missing_input(path, given))
 
+    def _in_store(self, path: Path) -> Iterator[tuple[Path, int]]:
+        """The films of a URL."""
+        if path.suffix.lower() in LIST_SUFFIXES:
+            yield from _in_list(path)
+            return
+        try:
+            is_folder = is_remote_folder(path)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read {name_of(path)}: {error.strerror or error}; check the URL and the "
+                "credentials, and name a folder or a list, as globs are for paths on disk"
+            ) from error
+        yield from self._in_folder(path) if is_folder else [(path, 0)]
+
     def _in_folder(self, folder: Path) -> list[tuple[Path, int]]:
         """All films below `folder`, with their depth; `UsageError` if there are none."""
         no_films = (
-            f"no films in the folder {folder}: searched it and all folders below for "
+            f"no films in the folder {name_of(folder)}: searched it and all folders below for "
             f"{', '.join(FILM_SUFFIXES)} and DICOM files without a suffix"
         )
         return self._named(
@@ -181,7 +209,7 @@ class _FilmSearch:
 
     def _below(self, folder: Path, entered: set[str] | None = None) -> Iterator[Path]:
         """Every film below `folder`; linked folders are entered once; adds folders to `entered`."""
-        for place, folders, files in walk(str(folder), follow=True, on_error=self._cannot_read):
+        for place, folders, files in self._walk(folder):
             here = Path(place)
             if here == self._skipped:
                 folders.clear()
@@ -202,12 +230,17 @@ class _FilmSearch:
                 elif self._is_film(here / name):
                     yield here / name
 
+    def _walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        if is_remote(folder):
+            return walk_remote(folder, on_error=self._cannot_read)
+        return walk(str(folder), follow=True, on_error=self._cannot_read)
+
     def _is_film(self, path: Path) -> bool:
         """Whether the file is a film; if not, it is counted among those left out."""
         try:
             film, special = _kind(path)
         except OSError as error:
-            self._cannot_read(str(path), error)
+            self._cannot_read(name_of(path), error)
             return False
         if path in self._earlier:
             self.left_out.results.add(path)
@@ -238,6 +271,8 @@ def _kind(path: Path) -> tuple[bool, bool]:
     by_suffix = name.endswith(FILM_SUFFIXES)
     if not by_suffix and ((path.suffix and not path.suffix[1:].isdigit()) or name == "dicomdir"):
         return False, False
+    if is_remote(path):
+        return by_suffix or read_head(path, 132)[128:] == b"DICM", False
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError:
@@ -269,58 +304,13 @@ def _depth(path: Path, base: Path) -> int:
 
 def _absolute(path: str | Path) -> Path:
     """Absolute and without `..`; links are not resolved, as a film is named by its link."""
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() follows links
+    named = local_or_remote(path)
+    if is_remote(named):
+        return named
+    return Path(os.path.abspath(named.expanduser()))  # noqa: PTH100 - resolve() follows links
 
 
-LIST_SUFFIXES = (".txt", ".csv")
-
-PATH_COLUMNS = ("path", "image", "film")
-"""Columns of a CSV list; the first one that exists holds the films."""
-
-_SHOWN = 3  # missing paths that a message lists
-
-
-def listed_paths(path: Path) -> list[Path]:
-    """The films that a .txt or .csv list names; relative names start from the list's folder.
-
-    A .txt list has one path a line; blank lines and lines that start with # are skipped. A .csv
-    list has a header with a column `path`, `image` or `film`, and commas, semicolons or tabs.
-    Raises `UsageError` for an empty list, a CSV without such a column, or missing films.
-    """
-    try:
-        with open_file(path) as file:
-            text = file.read().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the list {path}: {error}; save it as UTF-8 text") from error
-    names = _csv_names(path, text) if path.suffix.lower() == ".csv" else _text_names(text)
-    films = [path.parent / Path(name).expanduser() for name in names]
-    if not films:
-        raise UsageError(f"the list {path} names no film; write one path a line")
-    missing = [str(film) for film in films if not os.path.lexists(film)]
-    if missing:
-        some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
-        raise UsageError(
-            f"{len(missing)} of the {len(films)} films in the list {path} are not there: {some}; "
-            "relative names start from the list's own folder"
-        )
-    return films
-
-
-def _text_names(text: str) -> Iterator[str]:
-    lines = (line.strip() for line in text.splitlines())
-    return (line for line in lines if line and not line.startswith("#"))
-
-
-def _csv_names(path: Path, text: str) -> Iterator[str]:
-    lines = text.splitlines()
-    header = lines[0] if lines else ""
-    delimiter = max(",;\t", key=header.count)
-    rows = csv.DictReader(lines, delimiter=delimiter)
-    fields = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
-    column = next((fields[name] for name in PATH_COLUMNS if name in fields), None)
-    if column is None:
-        raise UsageError(
-            f"the list {path} has no column {' or '.join(PATH_COLUMNS)}; "
-            f"it has: {', '.join(fields) or 'nothing'}. Name one of them in its first line"
-        )
-    return (row[column].strip() for row in rows if (row[column] or "").strip())
+def _in_list(path: Path) -> Iterator[tuple[Path, int]]:
+    """The films of a list, with their depth below its folder."""
+    for entry in listed_paths(path):
+        yield _absolute(entry), _depth(_absolute(entry), path.parent)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pleura.io.files.remote import name_of
 from pleura.io.run.cells import printable
 
 __all__ = ["LeftOut", "Tally"]
@@ -31,7 +32,7 @@ class Tally:
     def add(self, *paths: Path) -> None:
         """Count paths."""
         self.count += len(paths)
-        self.first += [str(path) for path in paths[: max(0, KEPT - len(self.first))]]
+        self.first += [name_of(path) for path in paths[: max(0, KEPT - len(self.first))]]
 
     def shown(self) -> str:
         """The first paths as text for a message."""

@@ -115,7 +115,7 @@ def done_row(
     segmentation: Segmentation,
     film: PurePath,
     *,
-    path: PurePath,
+    path: PurePath | str,
     mask: PurePath | None = None,
     seconds: float | None = None,
 ) -> Row:
@@ -151,7 +151,9 @@ def done_row(
     )
 
 
-def failed_row(film: PurePath, *, path: PurePath, error: str, seconds: float | None = None) -> Row:
+def failed_row(
+    film: PurePath, *, path: PurePath | str, error: str, seconds: float | None = None
+) -> Row:
     """The row of a film that could not be segmented, with its reason."""
     return Row(film=film.as_posix(), path=str(path), status=FAILED, error=error, seconds=seconds)
 

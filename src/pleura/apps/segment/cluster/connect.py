@@ -1,0 +1,170 @@
+"""Starting Ray on this machine, or joining a cluster; an executor on its workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pleura.apps.segment.cluster.pool import Pool
+from pleura.apps.segment.cluster.worker import Worker, sight
+from pleura.apps.segment.work import FilmWork, Opener
+from pleura.core.errors import UsageError
+from pleura.io.run.find import FilmFile
+from pleura.runtime.threads import usable_cpus
+
+__all__ = ["RayOptions", "on_ray", "quiet_ray"]
+
+LOCAL, AUTO = "local", "auto"
+
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # Ray prints its messages on stdout, between rows as JSON
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise a FutureWarning
+    "RAY_agent_register_timeout_ms": "120000",  # on a busy machine its processes start slowly
+    "RAY_raylet_start_wait_time_s": "120",
+}
+"""Ray reads these once, when it is imported; what the user has set is kept."""
+
+_STORE_BYTES = 100 * 2**20  # Ray's memory for results, here rows of the table
+_CONNECT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayOptions:
+    """Where Ray runs, and how large its workers are."""
+
+    address: str
+    """`local`, `auto` for the cluster that this machine belongs to, or HOST:PORT."""
+
+    cpus: int = 1
+    """CPUs of each worker."""
+
+    gpus: int = 0
+    """GPUs of each worker."""
+
+    workers: int | None = None
+    """The most workers; None for as many as the cluster has room for."""
+
+
+@contextmanager
+def on_ray(
+    asked: RayOptions, opener: Opener, films: Sequence[FilmFile], work: FilmWork
+) -> Iterator[Pool]:
+    """An executor on the workers of a cluster.
+
+    Raises:
+        ModuleNotFoundError: Ray is not installed.
+        UsageError: there is no cluster at the address, its Python or Ray is another one, or it has
+            no room for a worker.
+    """
+    with _connected(asked) as ray:
+        worker = ray.remote(Worker).options(
+            num_cpus=asked.cpus, num_gpus=asked.gpus, max_restarts=0, max_task_retries=0
+        )
+        made_of = ray.put(work), ray.put(opener)
+        pool = Pool(
+            ray,
+            lambda: worker.remote(*made_of),
+            seen=sight(work, films),
+            room=lambda: _room(ray, asked),
+            most=asked.workers,
+        )
+        try:
+            pool.open(len(films))
+            yield pool
+        finally:
+            pool.close()
+
+
+def quiet_ray() -> Any:
+    """Import Ray so that it prints nothing and sends nothing; `ModuleNotFoundError` without it."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    return ray
+
+
+@contextmanager
+def _connected(asked: RayOptions) -> Iterator[Any]:
+    """Ray, connected; what it changes in this process is put back at the end."""
+    ray = quiet_ray()
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM) if in_main else None
+    was_connected = ray.is_initialized()  # by a program that calls this command
+    try:
+        if not was_connected:
+            _connect(ray, asked)
+        yield ray
+    finally:
+        if not was_connected:
+            ray.shutdown()
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _connect(ray: Any, asked: RayOptions) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if asked.address == LOCAL:
+        ray.init(
+            address=LOCAL,
+            num_cpus=max(usable_cpus(), asked.cpus),
+            include_dashboard=False,
+            object_store_memory=_STORE_BYTES,
+            **quiet,
+        )
+        return
+    _check_address(asked.address)
+    try:
+        ray.init(address=asked.address, **quiet)
+    except ConnectionError as error:
+        raise UsageError(
+            f"there is no Ray cluster at {asked.address} that this machine belongs to ({error}); "
+            "start one with `ray start --head`, or use --ray local"
+        ) from error
+    except RuntimeError as error:
+        if "version mismatch" not in str(error).lower():
+            raise
+        raise UsageError(
+            f"the cluster at {asked.address} runs another Python or Ray than this command: "
+            f"{' '.join(str(error).split())}; install the same versions on all nodes"
+        ) from error
+
+
+def _check_address(address: str) -> None:
+    """Raises `UsageError` for an address that is none, or where nothing listens."""
+    if address == AUTO:
+        return
+    match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", address)
+    if "://" in address or match is None:
+        raise UsageError(
+            f"--ray {address}: give local, auto, or HOST:PORT of the cluster's head, and start the "
+            "command on one of its machines (`ray job submit` does)"
+        )
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"there is no Ray cluster at {address}: {error}; start one with `ray start --head`, "
+            "check the address and the firewall, or use --ray local"
+        ) from error
+
+
+def _room(ray: Any, asked: RayOptions) -> int:
+    """How many workers the living nodes have room for."""
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(
+        min(
+            int(has.get("CPU", 0) // asked.cpus),
+            int(has.get("GPU", 0) // asked.gpus) if asked.gpus else 2**31,
+        )
+        for has in resources
+    )

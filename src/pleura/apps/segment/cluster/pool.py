@@ -1,0 +1,290 @@
+"""The workers of a run on Ray, and the parcels of films that they do.
+
+A worker has two parcels: one that it does, and one that waits, so that it is never idle. Films that
+are not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
+ends before its parcel is done, the films of that parcel are done again one by one, and read in a
+decoder process; a film that ends `MOST_DEATHS` workers fails with the reason. A node that is lost
+costs nothing: its films are done again on other nodes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from pleura.apps.segment.cluster.worker import Ready, Sight
+from pleura.apps.segment.pipeline import Failed
+from pleura.apps.segment.work import Ended, Watch
+from pleura.core.errors import PleuraError, UsageError
+from pleura.core.types import Provenance
+from pleura.io.run.find import FilmFile
+
+__all__ = ["MOST_DEATHS", "Pool"]
+
+MOST_DEATHS = 3
+"""A film fails when so many workers ended while they did it."""
+
+_MOST_LOSSES = 20
+"""A film fails when so many nodes were lost while they did it."""
+
+_MOST_FAILED_STARTS = 5
+"""The run ends when so many workers in a row ended before they could begin."""
+
+_PARCELS_A_WORKER = 2
+_FIRST_PARCEL = 2  # films
+_LARGEST_PARCEL = 64
+_PARCEL_S = 2.0
+"""How long a worker should take for a parcel: so much work is lost with it."""
+
+_POLL_S = 0.1
+_COUNT_EVERY_S = 2.0
+"""How often the cluster is asked for its size."""
+
+
+@dataclass(eq=False, slots=True)
+class _Parcel:
+    films: Sequence[FilmFile]
+    deaths: int = 0
+    """Workers that ended while they did it."""
+
+    losses: int = 0
+    """Nodes that were lost while they did it."""
+
+    @property
+    def weight(self) -> int:
+        return len(self.films)
+
+
+@dataclass(eq=False, slots=True)
+class _Employed:
+    """A worker, from the moment it is asked for."""
+
+    handle: Any
+    ready: bool = False
+    parcels: deque[_Parcel] = field(default_factory=deque)
+    size: int = _FIRST_PARCEL
+    """Films in its next parcel."""
+
+    since: float = 0.0
+    """When it began its first parcel, or ended its last one."""
+
+
+_Event = tuple[_Employed, "_Parcel | None", "Future[Any]"]
+
+
+class Pool:
+    """Does films on workers; `work.Executor`."""
+
+    def __init__(
+        self,
+        ray: Any,
+        start: Callable[[], Any],
+        *,
+        seen: Sight,
+        room: Callable[[], int],
+        most: int | None = None,
+    ) -> None:
+        """`start` asks for a worker, an actor of `Worker`; at most `most`, else `room()`."""
+        self._ray, self._start, self._seen = ray, start, seen
+        self._room, self._most = room, most
+        self._events: SimpleQueue[_Event] = SimpleQueue()
+        self._workers: list[_Employed] = []
+        self._waiting: deque[_Parcel] = deque()
+        self._failed_starts = 0
+        self._counted = -_COUNT_EVERY_S
+        self._places = 0
+        self._made_by: Provenance | None = None
+
+    @property
+    def provenance(self) -> Provenance:
+        """That of the first worker; all others have the same."""
+        assert self._made_by is not None, "open() waits for the first worker"
+        return self._made_by
+
+    def open(self, films: int) -> None:
+        """Ask for the workers of a run over so many films, and wait for the first one.
+
+        Raises:
+            UsageError: the cluster has no room for a worker, or a node does not see the files.
+        """
+        if self._most is None and not self._room():
+            raise UsageError(
+                "no node of the cluster has room for a worker: give fewer --threads; if nodes are "
+                "started on demand, give --workers"
+            )
+        while self._made_by is None:
+            self._staff(max(1, films))
+            for _ in self._collect():
+                raise AssertionError("no film was handed out")
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            self._ray.kill(worker.handle)
+        self._workers.clear()
+
+    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[Ended]:
+        """Do the films; each ends once, in the order in which the workers finish."""
+        left = len(films)
+        ahead = deque(films)
+        while left and not (watch.stopped() and (watch.overdue() or not self._in_work())):
+            if not watch.stopped():
+                self._staff(left)
+                self._hand_out(ahead, watch)
+            for end in self._collect():
+                left -= 1
+                yield end
+
+    def _in_work(self) -> bool:
+        return any(worker.parcels for worker in self._workers)
+
+    def _staff(self, films: int) -> None:
+        """Ask for workers, as many as there is room for and not more than films."""
+        now = time.monotonic()
+        if now - self._counted < _COUNT_EVERY_S and len(self._workers) >= self._places:
+            return
+        self._counted = now
+        self._places = self._room() if self._most is None else self._most
+        while len(self._workers) < min(self._places, films):
+            worker = _Employed(self._start())
+            self._workers.append(worker)
+            self._expect(worker, None, worker.handle.begin.remote(self._seen))
+
+    def _expect(self, worker: _Employed, parcel: _Parcel | None, reference: Any) -> None:
+        future: Future[Any] = reference.future()
+        future.add_done_callback(lambda done: self._events.put((worker, parcel, done)))
+
+    def _hand_out(self, ahead: deque[FilmFile], watch: Watch) -> None:
+        for _ in range(_PARCELS_A_WORKER):
+            for worker in self._workers:
+                if worker.ready and len(worker.parcels) < _PARCELS_A_WORKER:
+                    parcel = self._next_parcel(worker, ahead)
+                    if parcel is None:
+                        return
+                    self._send(worker, parcel, watch)
+
+    def _next_parcel(self, worker: _Employed, ahead: deque[FilmFile]) -> _Parcel | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        fair = len(ahead) // (_PARCELS_A_WORKER * len(self._workers))  # all end at the same time
+        size = min(worker.size, max(1, fair), len(ahead))
+        return _Parcel([ahead.popleft() for _ in range(size)]) if size else None
+
+    def _send(self, worker: _Employed, parcel: _Parcel, watch: Watch) -> None:
+        if not worker.parcels:
+            worker.since = time.monotonic()
+        worker.parcels.append(parcel)
+        names = [film.relative.as_posix() for film in parcel.films]
+        suspects = frozenset(n for n in names if parcel.deaths or n in watch.suspects)
+        self._expect(worker, parcel, worker.handle.do.remote(parcel.films, suspects))
+
+    def _collect(self) -> Iterator[Ended]:
+        """The films of the parcels that have ended; waits a short time for the first one."""
+        try:
+            event = self._events.get(timeout=_POLL_S)
+            while True:
+                yield from self._handle(*event)
+                event = self._events.get_nowait()
+        except Empty:
+            return
+
+    def _handle(
+        self, worker: _Employed, parcel: _Parcel | None, future: Future[Any]
+    ) -> Iterator[Ended]:
+        if worker not in self._workers:  # it was lost, and its parcels were handed out again
+            return
+        error = future.exception()
+        if error is not None:
+            yield from self._lost(worker, error)
+            return
+        answer = future.result()
+        if isinstance(answer, PleuraError):
+            raise answer
+        if parcel is None:
+            self._begin(worker, answer)
+        else:
+            self._done(worker, parcel)
+            yield from answer
+
+    def _begin(self, worker: _Employed, ready: Ready) -> None:
+        self._failed_starts = 0
+        made_by = self._made_by = self._made_by or ready.provenance
+        if ready.provenance != made_by:
+            raise UsageError(
+                f"the node {ready.host} segments with {ready.provenance.engine}, and another one "
+                f"with {made_by.engine}: name one --engine and --precision for all nodes"
+            )
+        worker.ready = True
+
+    def _done(self, worker: _Employed, parcel: _Parcel) -> None:
+        worker.parcels.remove(parcel)
+        now = time.monotonic()
+        rate = parcel.weight / max(1e-6, now - worker.since)
+        worker.since = now
+        worker.size = max(1, min(_LARGEST_PARCEL, 2 * worker.size, round(rate * _PARCEL_S)))
+
+    def _lost(self, worker: _Employed, error: BaseException) -> Iterator[Ended]:
+        """Put the films of a worker that ended in the queue again, or fail them."""
+        errors = self._ray.exceptions
+        if not isinstance(error, errors.RayError):
+            raise error
+        if worker.ready and isinstance(error, errors.RayTaskError):  # a defect of Pleura
+            raise error
+        self._workers.remove(worker)
+        self._ray.kill(worker.handle)
+        if not worker.ready:
+            self._count_failed_start(error)
+        parcels = list(worker.parcels)
+        for parcel in reversed(parcels[1:]):  # it had not begun these
+            self._waiting.appendleft(parcel)
+        if parcels:
+            yield from self._again(parcels[0], error)
+
+    def _again(self, parcel: _Parcel, error: BaseException) -> Iterator[Ended]:
+        died = _is_death(error)
+        deaths, losses = parcel.deaths + died, parcel.losses + (not died)
+        if deaths < MOST_DEATHS and losses < _MOST_LOSSES:
+            alone = [_Parcel([film], deaths, losses) for film in parcel.films]
+            self._waiting.extendleft(reversed(alone if died else [replace(parcel, losses=losses)]))
+            return
+        for film in parcel.films:
+            yield Failed(film, _reason(error, deaths, losses), 0.0)
+
+    def _count_failed_start(self, error: BaseException) -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS:
+            raise UsageError(
+                f"the workers end before they can begin: {_first_lines(error)}; is the same Pleura "
+                'installed on all nodes (pip install "pleura[scale]"), and is there memory for '
+                "--workers?"
+            )
+
+
+def _is_death(error: BaseException) -> bool:
+    """Whether the worker's process ended, and not its node."""
+    return "worker process has died" in str(error) or "out of memory" in str(error).lower()
+
+
+def _reason(error: BaseException, deaths: int, losses: int) -> str:
+    if deaths < MOST_DEATHS:
+        return f"{losses} nodes were lost while they did this film; run again with --resume"
+    cause = "it was out of memory" if _is_out_of_memory(error) else "it crashed or was killed"
+    return (
+        f"{deaths} worker processes ended on this film, the last because {cause}; the film may be "
+        "damaged, or need more memory than a worker has: look at it, make it smaller, or take "
+        "fewer --workers"
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return "NODE_OUT_OF_MEMORY" in str(error) or "low on memory" in str(error)
+
+
+def _first_lines(error: BaseException) -> str:
+    """The last lines of Ray's text, which hold the cause, on one line."""
+    return " ".join(" ".join(str(error).splitlines()[-2:]).split())[:400]

@@ -1,0 +1,107 @@
+"""A worker of a Ray cluster: one process with one segmenter, which does films in parcels."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pleura._version import __version__
+from pleura.apps.segment.work import Ended, FilmWork, Opener, Watch
+from pleura.core.errors import PleuraError, UsageError
+from pleura.core.types import Provenance
+from pleura.io.run.find import FilmFile
+from pleura.io.run.lock import LOCK
+
+__all__ = ["Ready", "Sight", "Worker", "sight"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What every worker must see: the files of the run, at the same paths."""
+
+    version: str
+    """The version of Pleura."""
+
+    lock: Path
+    """The lock file of the output folder, an absolute path."""
+
+    lock_text: str
+    film: Path | None
+    """A film that is there; None if none is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A worker that can begin."""
+
+    host: str
+    """The name of the worker's machine."""
+
+    provenance: Provenance
+
+
+def sight(work: FilmWork, films: Sequence[FilmFile]) -> Sight:
+    """What this process sees; the output folder is locked."""
+    lock = work.place.records.absolute() / LOCK
+    there = (film.path for film in films if os.path.isfile(film.path))  # noqa: PTH113
+    return Sight(
+        version=__version__,
+        lock=lock,
+        lock_text=lock.read_text(encoding="utf-8"),
+        film=next(there, None),
+    )
+
+
+class Worker:
+    """Segments films with `FilmWork`, as a run in one process does.
+
+    Errors of Pleura are returned, not raised: Ray would change their class and text.
+    """
+
+    def __init__(self, work: FilmWork, opener: Opener) -> None:
+        self._work = replace(work, place=replace(work.place, out=work.place.out.absolute()))
+        self._opener = opener
+
+    def begin(self, seen: Sight) -> Ready | PleuraError:
+        """Check that this node sees what the run needs, and load the network."""
+        try:
+            _check(seen)
+            self._segmenter = self._opener(self._work.lanes)
+        except PleuraError as error:
+            return error
+        return Ready(host=socket.gethostname(), provenance=self._segmenter.provenance)
+
+    def do(self, films: Sequence[FilmFile], suspects: frozenset[str]) -> list[Ended] | PleuraError:
+        """Do a parcel of films; `suspects` are read in a decoder process."""
+        try:
+            return list(self._work.done(films, self._segmenter, Watch(suspects=suspects)))
+        except PleuraError as error:
+            return error
+
+
+def _check(seen: Sight) -> None:
+    """Raises `UsageError` if this node has another Pleura, or other folders."""
+    here = f"the node {socket.gethostname()}"
+    if __version__ != seen.version:
+        raise UsageError(
+            f"{here} has Pleura {__version__} on Python {platform.python_version()}, and this "
+            f"command is Pleura {seen.version}: install the same version on all nodes"
+        )
+    try:
+        same = seen.lock.read_text(encoding="utf-8") == seen.lock_text
+    except OSError:
+        same = False
+    if not same:
+        raise UsageError(
+            f"{here} does not see the output folder {seen.lock.parent}: give a folder that all "
+            "nodes share at the same path, such as a network file system"
+        )
+    if seen.film is not None and not os.path.isfile(seen.film):  # noqa: PTH113
+        raise UsageError(
+            f"{here} does not see the film {seen.film}: mount the folder of the films at the same "
+            "path on all nodes"
+        )

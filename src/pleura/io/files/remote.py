@@ -1,0 +1,129 @@
+"""Files in object stores: what URLs such as s3://bucket/films name.
+
+A film in an object store has a path like any other film: `s3://bucket/a.png` is
+`Path("s3:/bucket/a.png")`, which is never the absolute path of a file on disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from pleura.core.errors import UsageError
+
+__all__ = [
+    "is_remote",
+    "is_remote_folder",
+    "local_or_remote",
+    "name_of",
+    "open_remote",
+    "read_head",
+    "walk_remote",
+]
+
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
+_LARGEST_BYTES = 500_000_000
+
+
+def local_or_remote(name: str | Path) -> Path:
+    """The path of a file or of a URL; `file://` is a path on disk."""
+    text = str(name)
+    if not re.match(f"{_SCHEME}://", text):
+        return Path(name)
+    if text.lower().startswith("file://"):
+        return Path(url2pathname(urlsplit(text).path))
+    path = Path(text)
+    if name_of(path) != text.rstrip("/"):
+        raise UsageError(f"{text} has an empty part, or . or .. in it; give it without")
+    return path
+
+
+def is_remote(path: Path) -> bool:
+    """Whether a path is one of an object store."""
+    return re.fullmatch(f"{_SCHEME}:", path.parts[0]) is not None if path.parts else False
+
+
+def name_of(path: Path) -> str:
+    """The path as text for tables and messages; of an object store, its URL."""
+    if not is_remote(path):
+        return str(path)
+    return f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
+
+
+def is_remote_folder(path: Path) -> bool:
+    """Whether there is something below the URL, and not a file at it.
+
+    Raises:
+        FileNotFoundError: there is neither.
+        OSError: the store does not answer, or refuses.
+    """
+    from pyarrow import fs
+
+    store, key = _store_and_key(path)
+    kind = store.get_file_info(key).type
+    if kind == fs.FileType.NotFound:
+        raise FileNotFoundError(errno.ENOENT, "there is no such file or folder", name_of(path))
+    return bool(kind == fs.FileType.Directory)
+
+
+def open_remote(path: Path) -> IO[bytes]:
+    """The whole file, in memory; `OSError` if it cannot be read."""
+    store, key = _store_and_key(path)
+    with store.open_input_file(key) as file:
+        if file.size() > _LARGEST_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {_LARGEST_BYTES} bytes")
+        return BytesIO(file.readall())
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """The first bytes of a file; `OSError` if it cannot be read."""
+    store, key = _store_and_key(path)
+    with store.open_input_file(key) as file:
+        return bytes(file.read(size))
+
+
+def walk_remote(
+    top: Path, *, on_error: Callable[[str, OSError], None]
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield (folder, names of its folders, names of its files) from `top` down, as `walk` does."""
+    from pyarrow import fs
+
+    store, _ = _store_and_key(top)
+    waiting = [top]
+    while waiting:
+        place = waiting.pop()
+        try:
+            _, key = _store_and_key(place)
+            listed = store.get_file_info(fs.FileSelector(key))
+        except OSError as error:
+            on_error(name_of(place), error)
+            continue
+        is_folder = {info.base_name: info.type == fs.FileType.Directory for info in listed}
+        folders = sorted(name for name, folder in is_folder.items() if folder)
+        yield str(place), folders, sorted(name for name, folder in is_folder.items() if not folder)
+        waiting += [place / name for name in reversed(folders)]
+
+
+def _store_and_key(path: Path) -> tuple[Any, str]:
+    """The store, and the file's name in it: bucket and key."""
+    return _store(*path.parts[:2]), "/".join(path.parts[1:])
+
+
+@lru_cache(maxsize=16)
+def _store(scheme: str, bucket: str = "") -> Any:
+    from pyarrow import fs
+
+    try:
+        store, _ = fs.FileSystem.from_uri(f"{scheme}//{bucket}")
+    except ValueError as error:  # pyarrow's errors of usage
+        raise UsageError(
+            f"cannot read {scheme}//{bucket}: {error}; give s3:// or gs://, or a path"
+        ) from error
+    return store

@@ -1,0 +1,226 @@
+"""`pleura segment --ray`: a run on a small cluster gives what a run in one process gives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pleura.apps.segment.cluster import connect
+from pleura.apps.segment.cluster.worker import Ready, Sight, Worker
+from pleura.apps.segment.work import Ended
+from pleura.core.errors import PleuraError
+from pleura.io.files.walk import walk
+from pleura.io.run.find import FilmFile
+
+Run = Callable[..., Any]
+
+FILMS = 24
+STORE = 80 * 2**20
+
+
+class Fragile(Worker):
+    """A worker that ends at some films: `killer` always, `fragile` unless it is suspected."""
+
+    def do(self, films: Sequence[FilmFile], suspects: frozenset[str]) -> list[Ended] | PleuraError:
+        for film in films:
+            name = film.path.stem
+            if name == "killer" or (name == "fragile" and not suspects):
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.05)
+        return super().do(films, suspects)
+
+
+class Elsewhere(Worker):
+    """A worker on a machine that has another folder at the path of the output folder."""
+
+    def begin(self, seen: Sight) -> Ready | PleuraError:
+        from dataclasses import replace
+
+        return super().begin(replace(seen, lock_text="another run"))
+
+
+class Older(Worker):
+    """A worker of an older Pleura."""
+
+    def begin(self, seen: Sight) -> Ready | PleuraError:
+        from dataclasses import replace
+
+        return super().begin(replace(seen, version="99.0"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of two nodes with one CPU each."""
+    ray = connect.quiet_ray()
+    from ray import cloudpickle
+    from ray.cluster_utils import Cluster
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    node = {"num_cpus": 1, "object_store_memory": STORE}
+    made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    made.add_node(**node)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture
+def segment(run: Run, tiny_weights: Path) -> Run:
+    """`pleura segment ... --weights tiny.onnx --threads 1`."""
+    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
+
+
+@pytest.fixture
+def on_cluster(segment: Run, cluster: Any) -> Run:
+    """The same on the cluster."""
+    return lambda *arguments: segment(*arguments, "--ray", cluster.address)
+
+
+@pytest.fixture
+def many(films: Path, tmp_path: Path) -> Path:
+    """A folder with many films, and a damaged one."""
+    folder = tmp_path / "many"
+    for number in range(FILMS):
+        place = folder / f"site{number % 2}" / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(films / "ab"[number % 2].__add__(".png"), place)
+    (folder / "damaged.png").write_bytes(b"no film")
+    return folder
+
+
+def rows(out: Path) -> dict[str, dict[str, str]]:
+    """The table without the seconds, by film; a film with two rows is an error."""
+    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
+        table = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+    by_film = {row["film"]: row for row in table}
+    assert list(by_film) == [row["film"] for row in table]
+    return by_film
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """The content of every file but the table and the report, by its path."""
+    paths = (Path(place, name) for place, _, names in walk(str(out)) for name in names)
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in paths
+        if path.name not in ("results.csv", "run.json")
+    }
+
+
+def report(out: Path) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((out / "run.json").read_text())
+    return {name: value for name, value in made.items() if name not in ("started", "seconds")}
+
+
+class TestEqual:
+    def test_a_run_on_a_cluster_gives_what_a_run_in_one_process_gives(
+        self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path
+    ) -> None:
+        formats = ("--format", "mask,coco,overlay")
+        plain, out = tmp_path / "plain", tmp_path / "out"
+        ended = segment(many, "-o", plain, *formats), on_cluster(many, "-o", out, *formats)
+        assert [end.code for end in ended] == [3, 3]
+        assert rows(out) == rows(plain)
+        assert files(out) == files(plain)
+        assert report(out) == report(plain)
+        assert f"{FILMS + 1} films: {FILMS} segmented, 1 failed" in ended[1].err
+
+    def test_shards_and_rows_as_json(self, on_cluster: Run, many: Path, tmp_path: Path) -> None:
+        ended = on_cluster(many, "-o", tmp_path / "out", "--shard", "1/2", "--json")
+        printed = [json.loads(line)["film"] for line in ended.out.splitlines()]
+        assert sorted(printed) == list(rows(tmp_path / "out" / "shards" / "1-of-2"))
+
+    def test_a_run_is_resumed_by_the_other_way(
+        self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        segment(many, "-o", out)
+        shutil.copy(many / "site0" / "0.png", many / "damaged.png")
+        assert on_cluster(many, "-o", out, "--resume").code == 0
+        assert (report(out)["done"], report(out)["skipped"]) == (1, FILMS)
+
+
+class TestLost:
+    @pytest.fixture
+    def fragile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connect, "Worker", Fragile)
+
+    @pytest.mark.usefixtures("fragile")
+    def test_a_film_that_ends_its_worker_costs_a_row(
+        self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path
+    ) -> None:
+        plain, out = tmp_path / "plain", tmp_path / "out"
+        for name in ("killer", "fragile"):
+            shutil.copy(many / "site0" / "0.png", many / f"{name}.png")
+        segment(many, "-o", plain)
+        assert on_cluster(many, "-o", out).code == 3
+        killed, whole = rows(out).pop("killer"), rows(plain)
+        assert killed["status"] == "failed"
+        assert "3 worker processes ended on this film" in killed["error"]
+        assert {**rows(out), "killer": whole["killer"]} == whole
+        assert not (out / "killer_mask.png").exists()
+
+    @pytest.mark.usefixtures("fragile")
+    def test_a_node_that_is_lost_costs_nothing(
+        self, segment: Run, on_cluster: Run, cluster: Any, many: Path, tmp_path: Path
+    ) -> None:
+        plain, out = tmp_path / "plain", tmp_path / "out"
+        segment(many, "-o", plain)
+        node = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        worked = threading.Event()
+
+        def lose() -> None:
+            while len(list(out.glob("site*/*.png"))) < 4:
+                time.sleep(0.02)
+            worked.set()
+            cluster.remove_node(node, allow_graceful=False)
+
+        thread = threading.Thread(target=lose)
+        thread.start()
+        assert on_cluster(many, "-o", out).code == 3
+        thread.join()
+        assert worked.is_set()
+        assert rows(out) == rows(plain)
+        assert files(out) == files(plain)
+
+
+class TestNotTheSame:
+    @pytest.mark.parametrize(
+        ("worker", "message"),
+        [
+            (Elsewhere, "does not see the output folder"),
+            (Older, "this command is Pleura 99.0: install the same version on all nodes"),
+        ],
+    )
+    def test_a_node_that_cannot_work_ends_the_run(
+        self,
+        on_cluster: Run,
+        films: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        worker: type[Worker],
+        message: str,
+    ) -> None:
+        monkeypatch.setattr(connect, "Worker", worker)
+        ended = on_cluster(films, "-o", tmp_path / "out")
+        assert ended.code == 2
+        assert message in ended.err
+        assert not (tmp_path / "out" / "results.csv").exists()
+
+    def test_more_cpus_than_a_node_has(self, run: Run, films: Path, cluster: Any) -> None:
+        ended = run("segment", films, "-o", "out", "--ray", cluster.address, "--threads", 64)
+        assert ended.code == 2
+        assert "no node of the cluster has room for a worker: give fewer --threads" in ended.err
