@@ -28,6 +28,12 @@ ERRORS = MappingProxyType(
         "empty-mask": "no pixel of the mask is labelled",
         "full-mask": "(nearly) every pixel of the mask is labelled: is the background a value too?",
         "inverted-mask": "the mask marks the background: its edges are labelled all around",
+        "several-values": "the mask of one structure has several values: are there several "
+        "structures? Say with `labels` in a manifest what each value means",
+        "implausible-area": "the lungs cover too little or too much of the film",
+        "misplaced-mask": "the mask fits its film better mirrored, turned or shifted",
+        "mask-of-another-film": "another film's mask fits better: were masks exchanged?",
+        "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
         "bright-ground": "the palette shows 0, which means no lung, as bright: is it inverted?",
         "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
         "half-labelled": "one lung has a mask of its own, the other has none",
@@ -51,7 +57,8 @@ WARNINGS = MappingProxyType(
         "specks": "a few stray pixels beside the lungs",
         "one-piece": "both lungs in one piece, or one lung only",
         "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
-        "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
+        "negative-film": "the lungs are brighter than their surroundings: a negative film?",
+        "loose-border": "the border of the mask follows no border of the film",
         "duplicate": "the same bytes twice",
         "near-duplicate-across-splits": "two parts of the split hold films that look the same",
     }
