@@ -237,8 +237,9 @@ def test_a_missed_lung_has_dice_zero_and_no_distance(make_set, tmp_path):
 def test_empty_masks_are_counted_by_case(make_set, tmp_path):
     data = make_set("a", mask=np.zeros((SIDE, SIDE), np.uint8))
     nothing = Shifted(answer=lambda _channel, dark: np.zeros_like(dark))
-    invented = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "invented")
-    neither = evaluate(Trial(data=(data,)), nothing, tmp_path / "neither")
+    trial = Trial(data=(data,), accepted=("empty-mask",))
+    invented = evaluate(trial, Shifted(), tmp_path / "invented")
+    neither = evaluate(trial, nothing, tmp_path / "neither")
     assert invented["cases"]["by_structure"]["lungs"] == {"invented": 1}
     assert invented["overall"]["lungs"]["dice"]["mean"] == 0.0
     assert neither["cases"]["by_structure"]["lungs"] == {"neither": 1}

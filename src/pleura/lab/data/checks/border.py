@@ -1,4 +1,4 @@
-"""Comparing the border of a lung mask with its film: is the mask of this film, and the right way up?
+"""Comparing the border of a lung mask with its film: it must lie on the lungs.
 
 In a film the lungs are darker than what surrounds them. So along the border of a correct mask the
 fine structure of the film is brighter outside than inside, and this contrast is lower for a mask
@@ -46,15 +46,15 @@ BAND_PX = 3.0
 """The width of the band on each side of the border, px of the square."""
 
 CLEAR = 0.25
-"""The contrast from which a mask may be said to fit. Of 1,707 correct masks the lowest has 0.20, the
-median is 0.97."""
+"""The contrast from which a mask may be said to fit. Of 1,707 correct masks the lowest has 0.20,
+the median is 0.97."""
 
 LOOSE = 0.18
 """The contrast under which the border of a mask follows no border of the film."""
 
 TURN_GAIN, TURN_SHARE = 0.05, 0.2
-"""The gain of contrast that shows that a mask is turned or mirrored, also as a share of the contrast
-then; on correct masks every turn loses 0.08 or more."""
+"""The gain of contrast that shows that a mask is turned or mirrored, and the least share of the
+contrast that it gains; on correct masks every turn loses 0.08 or more."""
 
 OTHER_GAIN = 0.25
 """The gain of contrast that shows that a mask belongs to another film; the best exchange among
@@ -103,10 +103,10 @@ class BorderView:
 
 def border_view(pixels: Pixels, lungs: Mask) -> BorderView | None:
     """The view of a film (H, W) and the mask of its lungs; None if either has no structure."""
-    square = normalise(Frame(*pixels.shape, SIDE).fit(pixels))[0]
+    square = normalise(Frame(pixels.shape[0], pixels.shape[1], SIDE).fit(pixels))[0]
     fine = square - ndimage.gaussian_filter(square, COARSE_PX)
     spread = float(fine.std())
-    mask = Frame(*lungs.shape, SIDE).fit(lungs.astype(np.float32))[0] >= 0.5
+    mask = Frame(lungs.shape[0], lungs.shape[1], SIDE).fit(lungs.astype(np.float32))[0] >= 0.5
     if spread < 1e-6 or not mask.any() or mask.all():
         return None
     detail = ((fine - fine.mean()) / spread).astype(np.float32)

@@ -25,9 +25,9 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> list[Film]:
-    """The films, sorted by id; each is its own patient, the source is the folder's name."""
+    """The films, sorted by id; no patient is stated, the source is the folder's name."""
     images, masks = pictures(path / "images"), pictures(path / "masks", MASK_SUFFIXES)
     parts = {stem: parts_of(stem, masks) for stem in images}
     require_pairs(sum(bool(masks_of_film) for masks_of_film in parts.values()), masks, path)
     source = path.resolve().name
-    return [Film(stem, source, image, parts[stem], patient=stem) for stem, image in images.items()]
+    return [Film(stem, source, image, parts[stem]) for stem, image in images.items()]
