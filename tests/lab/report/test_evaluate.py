@@ -255,7 +255,7 @@ def test_a_failed_film_is_listed_and_the_others_are_scored(make_set, tmp_path):
     Image.fromarray(lungs()[:48]).save(data / "c_mask.png")  # the mask of another film
     summary = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "out")
     assert [failure["id"] for failure in summary["failures"]] == ["a", "c"]
-    assert "48 x 96 pixels and the film 96 x 96" in summary["failures"][1]["error"]
+    assert "other-aspect: film 96 x 96, mask 96 x 48 px" in summary["failures"][1]["error"]
     assert summary["films"]["scored"] == summary["overall"]["lungs"]["dice"]["n"] == 1
     page = (tmp_path / "out" / "report.html").read_text()
     assert "2 films could not be read or segmented" in page

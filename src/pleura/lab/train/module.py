@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from pleura.core.errors import UsageError, WeightsError
 from pleura.lab.train.augment import resized
 from pleura.lab.train.recipe import Recipe
-from pleura.net.checkpoint import from_safetensors, transfer
+from pleura.net.checkpoint import from_safetensors, transfer, transfer_heads
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 from pleura.runtime.open import SAFETENSORS, shipped
@@ -247,6 +247,6 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
             f"differ, {other[0]} is the first); take their [network] table: "
             f"{'; '.join(differing)}"
         )
-    log.info(
-        "starts from %s; %s", card.name, f"new: {', '.join(fresh)}" if fresh else "all tensors"
-    )
+    new = transfer_heads(source, network, theirs=card.channels, ours=recipe.channels)
+    copied = "all channels" if not new else f"new channels: {', '.join(new)}"
+    log.info("starts from %s; %s", card.name, copied)

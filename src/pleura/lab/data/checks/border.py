@@ -81,6 +81,9 @@ TURNS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 """Ways in which a mask may lie wrongly on its film."""
 
+QUARTER_TURNS = ("turned by 90 degrees", "turned by 270 degrees")
+"""Turns after which one lung cannot fit the other."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BorderView:
@@ -133,13 +136,17 @@ def misplaced(view: BorderView) -> tuple[str, float] | None:
 
     A key of `TURNS`, or a shift such as `shifted 16% right`; None for a mask that lies well.
     """
-    if view.one_sided:
-        return None
-    fits = {name: _contrast(view.detail, turn(view.border)) for name, turn in TURNS.items()}
+    fits = {
+        name: _contrast(view.detail, turn(view.border))
+        for name, turn in TURNS.items()
+        if name in QUARTER_TURNS or not view.one_sided
+    }
     best = max(fits, key=lambda name: fits[name])
     gain = max(TURN_GAIN, TURN_SHARE * fits[best])
     if fits[best] >= CLEAR and fits[best] - view.contrast >= gain:
         return best, fits[best]
+    if view.one_sided:
+        return None
     right, down, contrast = _best_shift(view)
     far = max(abs(right), abs(down)) >= SHIFT_PX
     if far and contrast >= CLEAR and contrast - view.contrast >= SHIFT_GAIN:
