@@ -18,13 +18,14 @@ from pleura.apps.cli.options import Accept, BatchWorkers, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress, console
 from pleura.core.errors import UsageError
 
-__all__ = ["ablate", "duration", "export", "train"]
+__all__ = ["MachineOptions", "ablate", "duration", "export", "run_training", "train"]
 
 
 if TYPE_CHECKING:
     from pleura.lab.data.film import Film
     from pleura.lab.train.export import Outcome
     from pleura.lab.train.machine import Machine
+    from pleura.lab.train.recipe import Recipe
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -125,12 +126,25 @@ def train(
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     chosen = chosen if init is None else replace(chosen, init=init)
     films = _films(data, layout, splits)
-    if not (out / "checkpoints" / "last.ckpt").exists():  # a resumed run checked them before
+    run_training(chosen, films, out, resume=resume, run_on=run_on, accept=accept)
+
+
+def run_training(
+    recipe: Recipe,
+    films: list[Film],
+    out: Path,
+    *,
+    resume: bool,
+    run_on: MachineOptions,
+    accept: list[str] | None,
+) -> None:
+    """Check the films, train, and print the outcome; a resumed run has checked them before."""
+    if not (out / "checkpoints" / "last.ckpt").exists():
         _require_sound(films, accept, quiet=run_on.quiet)
     from pleura.lab.train.run import train as run
 
     with _speaking():
-        outcome = run(chosen, films, out, resume=resume, machine=run_on.machine())
+        outcome = run(recipe, films, out, resume=resume, machine=run_on.machine())
     _print_outcome(outcome, out)
 
 

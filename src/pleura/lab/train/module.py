@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -71,6 +71,15 @@ class Learner(L.LightningModule):
         self.validation: list[Tensor] = []
         self.facts: dict[str, Any] = {}
         """Facts about the run, in plain values; stored in the checkpoint."""
+        if recipe.freeze == "encoder":
+            network.encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; a frozen encoder always normalises with the averages it begins with."""
+        super().train(mode)
+        if self.recipe.freeze == "encoder":
+            self.network.encoder.eval()
+        return self
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """The loss of a batch: the mean of the losses of all heads."""
@@ -120,7 +129,9 @@ class Learner(L.LightningModule):
         """AdamW, with the recipe's schedule stepped after every batch."""
         recipe = self.recipe
         optimiser = torch.optim.AdamW(
-            self.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            [one for one in self.parameters() if one.requires_grad],
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
         )
         if recipe.schedule == "constant":
             return optimiser
