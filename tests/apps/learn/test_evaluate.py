@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 SIDE = 64
+ACCEPT = ("--accept", "misplaced-mask")
 
 
 @pytest.fixture
@@ -36,7 +37,9 @@ def labelled(tmp_path: Path) -> Path:
 
 def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path):
     out = tmp_path / "report"
-    ended = run("evaluate", labelled, "--split", "all", "--weights", tiny_weights, "-o", out)
+    ended = run(
+        "evaluate", *ACCEPT, labelled, "--split", "all", "--weights", tiny_weights, "-o", out
+    )
     assert ended.code == 0, ended.err
     assert sorted(each.name for each in out.iterdir()) == [
         "report.html",
@@ -57,7 +60,16 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
 def test_json_is_the_summary_alone(run, labelled, tiny_weights, tmp_path):
     out = tmp_path / "report"
     ended = run(
-        "evaluate", labelled, "--split=all", "--weights", tiny_weights, "-o", out, "--json", "-q"
+        "evaluate",
+        *ACCEPT,
+        labelled,
+        "--split=all",
+        "--weights",
+        tiny_weights,
+        "-o",
+        out,
+        "--json",
+        "-q",
     )
     assert json.loads(ended.out) == json.loads((out / "summary.json").read_text())
     assert "scoring" not in ended.err
@@ -66,7 +78,15 @@ def test_json_is_the_summary_alone(run, labelled, tiny_weights, tmp_path):
 def test_a_failed_film_is_named_and_sets_the_exit_code(run, labelled, tiny_weights, tmp_path):
     (labelled / "images" / "b.png").write_bytes(b"no picture")
     ended = run(
-        "evaluate", labelled, "--split", "all", "--weights", tiny_weights, "-o", tmp_path / "out"
+        "evaluate",
+        *ACCEPT,
+        labelled,
+        "--split",
+        "all",
+        "--weights",
+        tiny_weights,
+        "-o",
+        tmp_path / "out",
     )
     assert ended.code == 3
     assert re.search(r"^\S+/b: .*expected", ended.err, re.MULTILINE)
@@ -74,7 +94,7 @@ def test_a_failed_film_is_named_and_sets_the_exit_code(run, labelled, tiny_weigh
 
 
 def test_a_comparison_with_itself_has_no_difference(run, labelled, tiny_weights, tmp_path):
-    common = ("evaluate", labelled, "--split", "all", "--weights", tiny_weights)
+    common = ("evaluate", *ACCEPT, labelled, "--split", "all", "--weights", tiny_weights)
     assert run(*common, "-o", tmp_path / "one").code == 0
     first = tmp_path / "one" / "scores.csv"
     ended = run(*common, "-o", tmp_path / "two", "--compare", first, "--json")
@@ -94,7 +114,9 @@ def test_a_comparison_with_itself_has_no_difference(run, labelled, tiny_weights,
     ],
 )
 def test_wrong_options_end_with_a_line(run, labelled, tiny_weights, tmp_path, options, code, said):
-    ended = run("evaluate", labelled, "--weights", tiny_weights, "-o", tmp_path / "out", *options)
+    ended = run(
+        "evaluate", *ACCEPT, labelled, "--weights", tiny_weights, "-o", tmp_path / "out", *options
+    )
     assert ended.code == code
     assert said in ended.err
     assert "Traceback" not in ended.err
@@ -102,7 +124,9 @@ def test_wrong_options_end_with_a_line(run, labelled, tiny_weights, tmp_path, op
 
 
 def test_missing_weights_end_with_5(run, labelled, tmp_path):
-    ended = run("evaluate", labelled, "--weights", tmp_path / "none.onnx", "-o", tmp_path / "out")
+    ended = run(
+        "evaluate", *ACCEPT, labelled, "--weights", tmp_path / "none.onnx", "-o", tmp_path / "out"
+    )
     assert ended.code == 5
     assert "none.onnx" in ended.err
 
@@ -117,7 +141,7 @@ def test_what_cleaning_is_worth_can_be_measured(run, labelled, tiny_weights, tmp
     for option in ("--cleaned", "--no-cleaned"):
         out = tmp_path / option
         given = ("--split=all", "--weights", tiny_weights, "-o", out, "-q", option)
-        assert run("evaluate", labelled, *given).code == 0
+        assert run("evaluate", *ACCEPT, labelled, *given).code == 0
         told = json.loads((out / "summary.json").read_text())
         assert told["provenance"]["cleaned"] is (option == "--cleaned")
         scores[option] = told["overall"]["lungs"]["dice"]["mean"]

@@ -23,10 +23,15 @@ from pleura.lab.data.layouts import read_films
 HEIGHT, WIDTH = 96, 80
 
 
+def noise(seed: int) -> NDArray[np.float64]:
+    """Smooth noise from 0 to 1, different for each seed."""
+    drawn = gaussian_filter(np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH)), 4)
+    return np.asarray((drawn - drawn.min()) / np.ptp(drawn))
+
+
 def film(seed: int) -> NDArray[np.uint8]:
-    """Smooth noise, different for each seed, 8 bits."""
-    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH)), 4)
-    return np.asarray(255 * (noise - noise.min()) / np.ptp(noise), np.uint8)
+    """Noise that is darker in the lungs, 8 bits."""
+    return np.asarray(155 * noise(seed) + np.where(lungs() > 0, 0, 100), np.uint8)
 
 
 def lungs() -> NDArray[np.uint8]:
@@ -268,7 +273,7 @@ def test_every_kind_has_a_level_and_a_meaning() -> None:
 
 
 def test_thumbnails_depend_on_the_film_not_on_size_brightness_or_gamma() -> None:
-    one, other = (film(seed).astype(np.float32) for seed in (0, 1))
+    one, other = ((255 * noise(seed)).astype(np.float32) for seed in (0, 1))
     own = thumbnail(one)
     assert float(own @ own) == pytest.approx(1, abs=1e-5)
     for copy in (one * 3 - 7, zoom(one, 2, order=1), zoom(one, (1, 1.4), order=1), one**0.7):
@@ -279,7 +284,7 @@ def test_thumbnails_depend_on_the_film_not_on_size_brightness_or_gamma() -> None
 
 
 def test_similar_pairs_are_reported_once() -> None:
-    thumbnails = [thumbnail(film(seed).astype(np.float32)) for seed in (0, 1, 0, 2, 1)]
+    thumbnails = [thumbnail((255 * noise(seed)).astype(np.float32)) for seed in (0, 1, 0, 2, 1)]
     assert [pair[:2] for pair in similar_films(thumbnails)] == [(0, 2), (1, 4)]
     assert list(similar_films([])) == []
 
@@ -385,7 +390,7 @@ def turned_film_and_mask(data: DataSet) -> None:
     [
         (inverted, {"inverted-mask"}, False),
         (full, {"full-mask"}, False),
-        (nearly_full, {"full-mask", "undeclared-values"}, False),
+        (nearly_full, {"full-mask", "several-values"}, False),
         (alpha_alone, {"unreadable-mask"}, False),
         (opaque_alpha, set(), True),
         (grey_and_alpha, set(), True),
@@ -393,8 +398,8 @@ def turned_film_and_mask(data: DataSet) -> None:
         (coloured_palette_exchanged, {"bright-ground", "inverted-mask"}, False),
         (coloured_palette, set(), True),
         (grey_edges, {"undeclared-values"}, True),
-        (jpeg_called_png, {"lossy-mask"}, True),
-        (turned_film, {"turned-film"}, True),
+        (jpeg_called_png, {"lossy-mask"}, False),
+        (turned_film, {"turned-film", "misplaced-mask"}, False),
         (turned_film_and_mask, set(), True),
     ],
 )

@@ -237,8 +237,9 @@ def test_a_missed_lung_has_dice_zero_and_no_distance(make_set, tmp_path):
 def test_empty_masks_are_counted_by_case(make_set, tmp_path):
     data = make_set("a", mask=np.zeros((SIDE, SIDE), np.uint8))
     nothing = Shifted(answer=lambda _channel, dark: np.zeros_like(dark))
-    invented = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "invented")
-    neither = evaluate(Trial(data=(data,)), nothing, tmp_path / "neither")
+    trial = Trial(data=(data,), accepted=("empty-mask",))
+    invented = evaluate(trial, Shifted(), tmp_path / "invented")
+    neither = evaluate(trial, nothing, tmp_path / "neither")
     assert invented["cases"]["by_structure"]["lungs"] == {"invented": 1}
     assert invented["overall"]["lungs"]["dice"]["mean"] == 0.0
     assert neither["cases"]["by_structure"]["lungs"] == {"neither": 1}
@@ -254,7 +255,7 @@ def test_a_failed_film_is_listed_and_the_others_are_scored(make_set, tmp_path):
     Image.fromarray(lungs()[:48]).save(data / "c_mask.png")  # the mask of another film
     summary = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "out")
     assert [failure["id"] for failure in summary["failures"]] == ["a", "c"]
-    assert "48 x 96 pixels and the film 96 x 96" in summary["failures"][1]["error"]
+    assert "other-aspect: film 96 x 96, mask 96 x 48 px" in summary["failures"][1]["error"]
     assert summary["films"]["scored"] == summary["overall"]["lungs"]["dice"]["n"] == 1
     page = (tmp_path / "out" / "report.html").read_text()
     assert "2 films could not be read or segmented" in page

@@ -79,6 +79,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "Run a DICOM node: receive films, send their lungs as SEG, SR and SC.",
     ),
     "train": (LEARN, "pleura.apps.learn.train", "train", "Train a network by a recipe."),
+    "finetune": (
+        LEARN,
+        "pleura.apps.learn.finetune",
+        "finetune",
+        "Train the shipped weights further on your films.",
+    ),
     "ablate": (
         LEARN,
         "pleura.apps.learn.train",

@@ -213,6 +213,15 @@ Layout = Annotated[
         "shenzhen-montgomery, shenzhen, folder or jsrt.",
     ),
 ]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="KIND",
+        help="Errors of this kind, such as misplaced-mask, are accepted: you looked at them. "
+        "Repeatable.",
+    ),
+]
 MostFilms = Annotated[
     int | None,
     typer.Option("--limit", min=1, help="Score at most so many films of a split, drawn at random."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import AsJson, Layout, NoBar, Splits
+from pleura.apps.cli.options import Accept, AsJson, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress, console
 
 if TYPE_CHECKING:
@@ -47,6 +47,17 @@ class Unit(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
+
+
+PatientPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--patient-pattern",
+        metavar="REGEX",
+        help="The patient in a film's id: the first group of this expression, e.g. '^(P[0-9]+)_'. "
+        "By default the data set or the DICOM header states it.",
+    ),
+]
 
 
 @data_app.command()
@@ -97,11 +108,17 @@ def check(
     path: Data,
     layout: Layout = "auto",
     splits: Splits = None,
+    patient_pattern: PatientPattern = None,
     sheet: Annotated[
         Path | None,
         typer.Option(help="Draw films with their masks into this PNG, those with findings first."),
     ] = None,
     tiles: Annotated[int, typer.Option(min=1, help="Films on the sheet.")] = 48,
+    with_model: Annotated[
+        bool,
+        typer.Option("--with-model", help="Compare the masks with those of the shipped weights."),
+    ] = False,
+    accept: Accept = None,
     everything: Annotated[
         bool, typer.Option("--all", help=f"List every finding, not {EXAMPLES} of a kind.")
     ] = False,
@@ -111,21 +128,30 @@ def check(
     """Open and compare all films and masks of a set, and list what is wrong.
 
     pleura data check films
-    pleura data check films --sheet films.png --all
+    pleura data check films --with-model --sheet films.png --all
     pleura data check films --json | jq .counts
 
     Errors make scores or weights wrong: unreadable files, masks without films, masks that are
-    empty, full or mark the background, the same film or patient in two parts of the split.
-    Warnings are for you to look at.
+    empty, full or mark the background, that are turned, mirrored, shifted or of another film, the
+    same film or patient in two parts of the split. `train`, `finetune` and `evaluate` use no film
+    with an error of its own. Warnings are for you to look at.
 
     Exit codes: 0 no error, 1 errors found, 2 no data set here.
     """
     from pleura.lab.data.check import check as run
     from pleura.lab.data.layouts import read_films
 
-    films = read_films(path, layout=layout, split=splits)
-    with FilmProgress(len(films), quiet=quiet) as bar:
-        report = run(films, on_film=bar.advance)
+    films = read_films(path, layout=layout, split=splits, patients=patient_pattern)
+    with FilmProgress(len(films) * (1 + with_model), quiet=quiet) as bar:
+        report = run(films, accepted=accept or (), on_film=bar.advance)
+        if with_model:
+            from pleura.apps.cli.engines import open_engine
+            from pleura.lab.evaluate.agreement import compare_with_model
+
+            agreement = compare_with_model(
+                films, open_engine(), accepted=accept or (), on_film=bar.advance
+            )
+            report = report.extended(agreement.findings, agreement.median_dice)
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=1))
     else:
@@ -143,6 +169,7 @@ def split(
     val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
     seed: Annotated[int, typer.Option(help="The seed of the random draw.")] = 42,
     by: Annotated[Unit, typer.Option(help="Films of one unit stay in one part.")] = Unit.patient,
+    patient_pattern: PatientPattern = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The CSV to write; else stdout.")
     ] = None,
@@ -158,6 +185,10 @@ def split(
 
     pleura data split films --test 0.2 --val 0.1 --seed 42 --by patient -o split.csv
     pleura data check films --splits split.csv
+    pleura data split films --patient-pattern '^(P[0-9]+)_' -o split.csv
+
+    A patient is what a manifest states, the PatientID of a DICOM film, or what the pattern finds in
+    the film's name; it is written into the split. Otherwise each film counts as a patient.
 
     The same films and seed give the same split on every machine. Each source and condition is
     represented alike; films without a mask are left out. A file that holds anything else than this
@@ -170,7 +201,10 @@ def split(
 
     if as_json and out is None:
         raise UsageError("--json and the CSV cannot both go to stdout; give --out FILE")
-    films = divide(read_films(path, layout=layout), test=test, val=val, seed=seed, by=by.value)
+    found = read_films(path, layout=layout, patients=patient_pattern)
+    films = divide(found, test=test, val=val, seed=seed, by=by.value)
+    if by is Unit.patient:
+        _warn_of_prefixes(films)
     if out is None:
         typer.echo(split_csv(films), nl=False)
     else:
@@ -226,6 +260,20 @@ def sheet(
     _write_picture(contact_sheet(drawn, columns=each, side=side), out)
 
 
+def _warn_of_prefixes(films: list[Film]) -> None:
+    from pleura.lab.data.patients import shared_prefixes
+
+    shared = shared_prefixes(films)
+    if shared:
+        prefix, ids = next(iter(shared.items()))
+        console().print(
+            f"warning: no patient is stated, and {len(shared)} beginnings of names are shared by "
+            f"several films ({prefix}: {', '.join(ids[:3])}), which may be in different parts; if "
+            "these are patients, give --patient-pattern '^(.+)[-_. ]'",
+            markup=False,
+        )
+
+
 def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
     """Write a split, but not over a file that holds anything else."""
     from pleura.core.errors import UsageError
@@ -266,9 +314,11 @@ def _print_report(report: CheckReport, everything: bool) -> None:
     from rich.console import Console
 
     out = Console(highlight=False, soft_wrap=True)
-    out.print(
-        f"{report.films} films, {report.pairs} with masks, {report.patients} patients", markup=False
-    )
+    patients = f"{report.patients} patients"
+    if report.unknown_patients:
+        unknown = "not stated" if report.unknown_patients == report.films else "partly not stated"
+        patients = f"patients {unknown}: such a film counts as a patient of its own"
+    out.print(f"{report.films} films, {report.pairs} with masks, {patients}", markup=False)
     out.print(_counts_table(report))
     for title, table in (
         ("conditions", report.conditions),
@@ -276,6 +326,9 @@ def _print_report(report: CheckReport, everything: bool) -> None:
         ("sizes, px", report.sizes),
     ):
         out.print(f"{title}: {_few(table)}", markup=False)
+    if report.median_dice:
+        agreed = ", ".join(f"{source} {dice:.3f}" for source, dice in report.median_dice.items())
+        out.print(f"median Dice with the shipped weights: {agreed}", markup=False)
     for finding in _lines(report.findings, everything):
         out.print(finding, markup=False)
     verdict = f"{len(report.errors)} errors, {len(report.warnings)} warnings"

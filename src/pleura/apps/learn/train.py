@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import BatchWorkers, Layout, NoBar, Splits
-from pleura.apps.cli.progress import console
+from pleura.apps.cli.options import Accept, BatchWorkers, Layout, NoBar, Splits
+from pleura.apps.cli.progress import FilmProgress, console
 from pleura.core.errors import UsageError
 
-__all__ = ["ablate", "duration", "export", "train"]
+__all__ = ["MachineOptions", "ablate", "duration", "export", "run_training", "train"]
 
 
 if TYPE_CHECKING:
     from pleura.lab.data.film import Film
     from pleura.lab.train.export import Outcome
     from pleura.lab.train.machine import Machine
+    from pleura.lab.train.recipe import Recipe
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -90,6 +91,7 @@ def train(
     *,
     splits: Splits = None,
     layout: Layout = "auto",
+    accept: Accept = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Number of epochs, instead of the recipe's.")
@@ -124,10 +126,25 @@ def train(
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     chosen = chosen if init is None else replace(chosen, init=init)
     films = _films(data, layout, splits)
+    run_training(chosen, films, out, resume=resume, run_on=run_on, accept=accept)
+
+
+def run_training(
+    recipe: Recipe,
+    films: list[Film],
+    out: Path,
+    *,
+    resume: bool,
+    run_on: MachineOptions,
+    accept: list[str] | None,
+) -> None:
+    """Check the films, train, and print the outcome; a resumed run has checked them before."""
+    if not (out / "checkpoints" / "last.ckpt").exists():
+        _require_sound(films, accept, quiet=run_on.quiet)
     from pleura.lab.train.run import train as run
 
     with _speaking():
-        outcome = run(chosen, films, out, resume=resume, machine=run_on.machine())
+        outcome = run(recipe, films, out, resume=resume, machine=run_on.machine())
     _print_outcome(outcome, out)
 
 
@@ -155,9 +172,18 @@ def duration(text: str) -> timedelta:
 
 
 def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
-    from pleura.lab.data.layouts import read_films
+    from pleura.lab.data.layouts import read_sets
 
-    return [film for path in data for film in read_films(path, layout=layout, split=splits)]
+    return read_sets(data, layout=layout, split=splits)
+
+
+def _require_sound(films: list[Film], accept: list[str] | None, *, quiet: bool) -> None:
+    """Check the films to train on, with a progress bar; `DataError` if one has an error."""
+    from pleura.lab.data.check import require_sound
+
+    with FilmProgress(len(films), quiet=quiet) as bar:
+        bar.say("checking films and masks")
+        require_sound(films, accepted=accept or (), on_film=bar.advance)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.options import (
+    Accept,
     AsJson,
     Films,
     Layout,
@@ -44,6 +45,7 @@ class TrialOptions:
     split: Split = "test"
     splits: Splits = None
     layout: Layout = "auto"
+    accept: Accept = None
     lungs: TrialLungs = None
     limit: MostFilms = None
     seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0
@@ -59,6 +61,7 @@ class TrialOptions:
             split=self.split,
             splits=self.splits,
             layout=self.layout,
+            accepted=tuple(self.accept or ()),
             lungs=self.lungs,
             limit=self.limit,
             seed=self.seed,

@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from scipy import ndimage
-
-from pleura.core.arrays import Mask
-from pleura.core.errors import DataError, FilmError
-from pleura.io.images.exif import orientation_of_file
-from pleura.io.images.read_masks import MaskFile, distinct_values
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import DataError, FilmError, UsageError
+from pleura.lab.data.checks.border import (
+    BLOCK,
+    CLEAR,
+    LOOSE,
+    BorderView,
+    border_view,
+    exchanged,
+    misplaced,
+)
+from pleura.lab.data.checks.masks import (
+    check_channels,
+    check_files,
+    check_labels,
+    check_sizes,
+    lungs_of,
+)
 from pleura.lab.data.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
-from pleura.lab.data.film import Film, Labels
-from pleura.lab.data.findings import CheckReport, Finding, summarise, unlisted_pictures
+from pleura.lab.data.film import Film, with_masks
+from pleura.lab.data.findings import ERRORS, CheckReport, Finding, summarise, unlisted_pictures
 from pleura.lab.data.layouts import read_films
 from pleura.lab.data.layouts.files import MASK_SUFFIXES, is_picture
+from pleura.lab.data.patients import shared_prefixes
 from pleura.lab.data.split import NAMES
 from pleura.runtime.threads import usable_cpus
 
-__all__ = ["check", "check_files"]
+__all__ = ["check", "errors_by_film", "require_sound"]
 
+HIDES_THE_BORDER = frozenset(
+    {
+        *("empty-mask", "full-mask", "inverted-mask", "bright-ground", "several-values"),
+        *("other-aspect", "implausible-area", "half-labelled"),
+    }
+)
+"""Findings that explain why the border of a mask does not fit its film."""
 
-ASPECT_TOLERANCE = 0.01
-"""The largest difference of aspect between film and mask; resizing rounds to whole pixels."""
-
-EXPECTED_PIECES = {"field": 2, "right_field": 1, "left_field": 1}
-"""The number of components of a correct mask of a channel. Masks by `whole` are not checked,
-because devices and text divide them."""
-
-SPECKS_SHARE = 0.005
-"""The largest area of all further components that are called specks, as a share of the mask."""
-
-FULL_SHARE = 0.9
-"""The share of labelled pixels from which a mask is called full."""
-
-INVERTED_EDGE_SHARE = 0.5
-"""The share of labelled pixels at the edge of a film from which a mask is called inverted."""
-
-SHOWN_VALUES = 6
-"""The largest number of values that a finding lists."""
-
-SIDES = (("right_field", "left_field"), ("right_whole", "left_whole"))
+SHOWN_ERRORS = 8
+"""The largest number of errors in a message."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,36 +56,113 @@ class _CheckedFilm:
     findings: tuple[Finding, ...]
     size: tuple[int, int] | None = None
     thumbnail: Thumbnail | None = None
+    border: BorderView | None = None
 
 
 def check(
-    films: Sequence[Film] | str | Path, *, on_film: Callable[[], None] = lambda: None
+    films: Sequence[Film] | str | Path,
+    *,
+    accepted: Collection[str] = (),
+    on_film: Callable[[], None] = lambda: None,
 ) -> CheckReport:
     """Check a data set: films of `read_films`, or the path for it.
 
-    `on_film` is called after each film. Films and masks that cannot be read are findings. Raises
-    `DataError` if the path holds no data set.
+    Errors of the kinds `accepted` become warnings. `on_film` is called after each film. Films and
+    masks that cannot be read are findings. Raises `DataError` if the path holds no data set, and
+    `UsageError` if `accepted` has a kind that is no error.
     """
     if isinstance(films, str | Path):
         films = read_films(films)
+    _check_accepted(accepted)
+    checked = _check_films(films, on_film)
+    findings = [finding for film in checked for finding in film.findings]
+    findings += unlisted_pictures(films, _pictures_in_folders(films))
+    findings += _duplicates(films, [film.thumbnail for film in checked])
+    findings += _divided_patients(films)
+    findings += [
+        Finding("shared-prefix", prefix, ", ".join(ids))
+        for prefix, ids in shared_prefixes(films).items()
+    ]
+    findings = [replace(finding, accepted=finding.kind in accepted) for finding in findings]
+    return summarise(films, (film.size for film in checked), findings)
+
+
+def errors_by_film(
+    films: Sequence[Film],
+    *,
+    accepted: Collection[str] = (),
+    on_film: Callable[[], None] = lambda: None,
+) -> dict[int, str]:
+    """Index of a film -> the errors of its film and masks, as `check` finds them."""
+    _check_accepted(accepted)
+    errors = {}
+    for index, film in enumerate(_check_films(films, on_film)):
+        lines = [
+            f"{finding.kind}: {finding.detail or finding.meaning}"
+            for finding in film.findings
+            if finding.level == "error" and finding.kind not in accepted
+        ]
+        if lines:
+            errors[index] = "; ".join(lines)
+    return errors
+
+
+def require_sound(
+    films: Sequence[Film],
+    *,
+    accepted: Collection[str] = (),
+    on_film: Callable[[], None] = lambda: None,
+) -> None:
+    """Raise `DataError` for errors in the films to train and to validate on.
+
+    A file that is also that of a test film is no error here: training leaves it out.
+    """
+    used = [film for film in with_masks(films) if film.split != "test"]
+    errors = errors_by_film(used, accepted=accepted, on_film=on_film)
+    lines = [f"{used[index].id}: {text}" for index, text in errors.items()]
+    if "patient-across-splits" not in accepted:
+        divided = list(_divided_patients(with_masks(films)))
+        lines += [f"{one.where}: {one.kind}: {one.detail}" for one in divided]
+    if lines:
+        shown = "".join(f"\n  {line}" for line in lines[:SHOWN_ERRORS])
+        more = len(lines) - SHOWN_ERRORS
+        raise DataError(
+            f"{len(lines)} errors in the films and masks:{shown}"
+            + (f"\n  ... and {more} more" if more > 0 else "")
+            + "\nsee `pleura data check`; correct them, or accept a kind with --accept KIND"
+        )
+
+
+def _check_accepted(accepted: Collection[str]) -> None:
+    for kind in accepted:
+        if kind not in ERRORS:
+            raise UsageError(f"no error is called {kind!r}; {did_you_mean(kind, ERRORS)}")
+
+
+def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_CheckedFilm]:
+    """Check each film and its masks, and compare the masks with other films."""
 
     def check_one(film: Film) -> _CheckedFilm:
         result = _check_film(film)
         on_film()
         return result
 
+    checked: list[_CheckedFilm] = []
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        checked = list(pool.map(check_one, films))
-    findings = [finding for film in checked for finding in film.findings]
-    findings += unlisted_pictures(films, _pictures_in_folders(films))
-    findings += _duplicates(films, [film.thumbnail for film in checked])
-    findings += _divided_patients(films)
-    return summarise(films, (film.size for film in checked), findings)
+        for start in range(0, len(films), BLOCK):
+            block = films[start : start + BLOCK]
+            results = list(pool.map(check_one, block))
+            borders = dict(_check_borders(block, [result.border for result in results]))
+            checked += [
+                replace(result, findings=(*result.findings, *borders.get(index, ())), border=None)
+                for index, result in enumerate(results)
+            ]
+    return checked
 
 
 def _check_film(film: Film) -> _CheckedFilm:
-    findings = list(_check_channels(film))
-    size = small = None
+    findings = list(check_channels(film))
+    size = small = pixels = border = None
     try:
         pixels = film.read_image().pixels
         size, small = pixels.shape, thumbnail(pixels)
@@ -98,84 +176,33 @@ def _check_film(film: Film) -> _CheckedFilm:
             findings.append(Finding("unreadable-mask", film.id, str(error)))
         else:
             findings += check_files(film, masks)
-            findings += _check_labels(film.id, labels)
-            findings += _check_sizes(film.id, size, labels.size)
-    return _CheckedFilm(tuple(findings), size, small)
+            findings += check_labels(film.id, labels)
+            findings += check_sizes(film.id, size, labels.size)
+            lungs, kinds = lungs_of(labels), {finding.kind for finding in findings}
+            if lungs is not None and pixels is not None and not kinds & HIDES_THE_BORDER:
+                border = border_view(pixels, lungs)
+    return _CheckedFilm(tuple(findings), size, small, border)
 
 
-def _check_channels(film: Film) -> Iterator[Finding]:
-    """Findings about the labelled channels, without opening a file."""
-    if not film.channels:
-        yield Finding("film-without-mask", film.id)
-    for pair in SIDES:
-        labelled = [channel for channel in pair if channel in film.channels]
-        if len(labelled) == 1:
-            yield Finding("half-labelled", film.id, f"only {labelled[0]}")
-
-
-def _check_sizes(
-    name: str, film: tuple[int, int] | None, mask: tuple[int, int]
-) -> Iterator[Finding]:
-    if film is None or film == mask:
-        return
-    detail = f"film {film[1]} x {film[0]}, mask {mask[1]} x {mask[0]} px"
-    aspect = film[1] * mask[0] / (film[0] * mask[1])
-    same = abs(aspect - 1) <= ASPECT_TOLERANCE
-    yield Finding("other-size" if same else "other-aspect", name, detail)
-
-
-def _check_labels(name: str, labels: Labels) -> Iterator[Finding]:
-    empty = sorted(channel for channel, mask in labels.targets.items() if not mask.any())
-    if len(empty) == len(labels.targets):
-        yield Finding("empty-mask", name)
-        return
-    if empty:
-        yield Finding("empty-structure", name, ", ".join(empty))
-    implausible = dict(_implausible_masks(labels))
-    for kind in sorted(set(implausible.values())):
-        named = sorted(name for name, kind_of_mask in implausible.items() if kind_of_mask == kind)
-        yield Finding(kind, name, ", ".join(named))
-    for channel, pieces in EXPECTED_PIECES.items():
-        if channel in labels.targets and channel not in (*empty, *implausible):
-            yield from _check_components(name, channel, labels.targets[channel], pieces)
-    for right, left in SIDES:
-        columns = [
-            _mean_column(labels.targets[channel])
-            for channel in (right, left)
-            if channel in labels.targets and channel not in empty
-        ]
-        if len(columns) == 2 and columns[0] > columns[1]:
-            yield Finding(
-                "sides-swapped",
-                name,
-                f"{right} at column {columns[0]:.0f}, {left} at {columns[1]:.0f}",
-            )
-
-
-def _implausible_masks(labels: Labels) -> Iterator[tuple[str, str]]:
-    """(channel, kind of finding) of masks that are full or inverted."""
-    for channel, mask in labels.targets.items():
-        edge = np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1]))
-        if mask.mean() > FULL_SHARE:
-            yield channel, "full-mask"
-        elif edge.mean() > INVERTED_EDGE_SHARE:
-            yield channel, "inverted-mask"
-
-
-def _check_components(name: str, channel: str, mask: Mask, expected: int) -> Iterator[Finding]:
-    labelled, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    if count > expected:
-        areas = sorted(np.bincount(labelled.ravel())[1:].tolist(), reverse=True)
-        shown = ", ".join(map(str, areas[:6])) + (", ..." if count > 6 else "")
-        specks = sum(areas[expected:]) <= SPECKS_SHARE * sum(areas)
-        kind = "specks" if specks else "many-pieces"
-        yield Finding(kind, name, f"{channel}: {count} pieces of {shown} px")
-    elif count < expected:
-        yield Finding("one-piece", name, channel)
-
-
-def _mean_column(mask: Mask) -> float:
-    return float(np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)))
+def _check_borders(
+    films: Sequence[Film], views: Sequence[BorderView | None]
+) -> Iterator[tuple[int, tuple[Finding]]]:
+    """Index -> a finding about a mask whose border is not that of the lungs of its film."""
+    other = {film: (mask, contrast) for film, mask, contrast in exchanged(views)}
+    for index, (film, view) in enumerate(zip(films, views, strict=True)):
+        if view is None:
+            continue
+        place, fit = misplaced(view) or ("", -1.0)
+        mask, other_fit = other.get(index, (index, -1.0))
+        if other_fit > fit:
+            detail = f"that of {films[mask].id} fits it"
+            yield index, (Finding("mask-of-another-film", film.id, detail),)
+        elif place:
+            yield index, (Finding("misplaced-mask", film.id, f"it fits if it is {place}"),)
+        elif view.contrast <= -CLEAR:
+            yield index, (Finding("negative-film", film.id),)
+        elif view.contrast < LOOSE:
+            yield index, (Finding("loose-border", film.id),)
 
 
 def _pictures_in_folders(films: Sequence[Film]) -> list[Path]:
@@ -222,32 +249,3 @@ def _divided_patients(films: Sequence[Film]) -> Iterator[Finding]:
 
 def _with_split(film: Film) -> str:
     return f"{film.id} ({film.split or 'no split'})"
-
-
-def check_files(film: Film, masks: Mapping[Path, MaskFile]) -> Iterator[Finding]:
-    """Findings about the mask files of a film, as `Film.read_masks` gives them."""
-    turned = orientation_of_file(film.image)
-    for path, mask in masks.items():
-        if mask.lossy:
-            yield Finding("lossy-mask", film.id, path.name)
-        if mask.bright_ground:
-            yield Finding("bright-ground", film.id, path.name)
-        if mask.turned != turned:
-            detail = f"the film's tag has {turned}, that of {path.name} {mask.turned}"
-            yield Finding("turned-film", film.id, detail)
-        yield from _check_values(film, path, mask)
-
-
-def _check_values(film: Film, path: Path, mask: MaskFile) -> Iterator[Finding]:
-    """A finding if a mask of one structure has several values, or if values are undeclared."""
-    declared = film.declared(path)
-    values = [value for value in distinct_values(mask.read_as(declared)) if value]
-    others = [value for value in values if value not in declared]
-    if not declared and (len(values) < 2 or mask.lossy):  # a lossy mask has its own finding
-        return
-    if others:
-        shown = ", ".join(map(str, others[:SHOWN_VALUES])) + (
-            ", ..." if len(others) > SHOWN_VALUES else ""
-        )
-        meaning = "none of them is used" if declared else "all of them count"
-        yield Finding("undeclared-values", film.id, f"{path.name} holds {shown}; {meaning}")

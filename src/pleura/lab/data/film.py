@@ -69,6 +69,8 @@ class Film:
     masks: tuple[MaskPart, ...] = ()
     split: str | None = None
     patient: str = ""
+    """Empty if it is not known: the film then counts as a patient of its own."""
+
     condition: str = ""
     decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
     """The function that reads the image; a layout sets it for files without a header (raw .IMG)."""

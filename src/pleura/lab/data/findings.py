@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -28,6 +28,15 @@ ERRORS = MappingProxyType(
         "empty-mask": "no pixel of the mask is labelled",
         "full-mask": "(nearly) every pixel of the mask is labelled: is the background a value too?",
         "inverted-mask": "the mask marks the background: its edges are labelled all around",
+        "several-values": "the mask of one structure has several values: are there several "
+        "structures? Say with `labels` in a manifest what each value means",
+        "implausible-area": "the lungs cover too little or too much of the film",
+        "misplaced-mask": "the mask fits its film better mirrored, turned or shifted",
+        "mask-of-another-film": "another film's mask fits better: were masks exchanged?",
+        "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
+        "contradicts-weights": "the mask has little in common with that of the shipped weights",
+        "set-contradicts-weights": "the masks differ from those of the shipped weights as a whole: "
+        "are they of other films, turned, or of another structure?",
         "bright-ground": "the palette shows 0, which means no lung, as bright: is it inverted?",
         "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
         "half-labelled": "one lung has a mask of its own, the other has none",
@@ -51,7 +60,11 @@ WARNINGS = MappingProxyType(
         "specks": "a few stray pixels beside the lungs",
         "one-piece": "both lungs in one piece, or one lung only",
         "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
-        "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
+        "differs-from-weights": "the mask differs from that of the shipped weights: look at it",
+        "negative-film": "the lungs are brighter than their surroundings: a negative film?",
+        "shared-prefix": "no patient is stated, and films share the beginning of their names: are "
+        "they of one patient? Say with --patient-pattern '^(.+)[-_. ]' or in a manifest",
+        "loose-border": "the border of the mask follows no border of the film",
         "duplicate": "the same bytes twice",
         "near-duplicate-across-splits": "two parts of the split hold films that look the same",
     }
@@ -70,11 +83,13 @@ class Finding:
     """The film's id, or a path if there is no film."""
 
     detail: str = ""
+    accepted: bool = False
+    """Whether someone looked at errors of this kind and accepted them."""
 
     @property
     def level(self) -> Level:
-        """`error` or `warning`."""
-        return "error" if self.kind in ERRORS else "warning"
+        """`error` or `warning`; an accepted error is a warning."""
+        return "error" if self.kind in ERRORS and not self.accepted else "warning"
 
     @property
     def meaning(self) -> str:
@@ -91,6 +106,11 @@ class CheckReport:
     """Films with a mask."""
 
     patients: int
+    """Films whose patient is not stated count as one patient each."""
+
+    unknown_patients: int
+    """Films whose patient is not stated."""
+
     counts: dict[str, dict[str, int]]
     """Source -> part of the split (`none`; `unlabelled`: no mask) -> number of films."""
 
@@ -103,6 +123,9 @@ class CheckReport:
 
     findings: tuple[Finding, ...]
     """Errors first, then by kind and place."""
+
+    median_dice: dict[str, float] = field(default_factory=dict)
+    """Source -> median Dice of its masks with those of the weights; empty if not compared."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -118,6 +141,11 @@ class CheckReport:
     def passed(self) -> bool:
         """Whether there is no error."""
         return not self.errors
+
+    def extended(self, findings: Iterable[Finding], median_dice: dict[str, float]) -> CheckReport:
+        """The report with more findings, and the agreement with weights."""
+        merged = _ordered((*self.findings, *findings))
+        return replace(self, findings=merged, median_dice=median_dice)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -144,14 +172,17 @@ def summarise(
         films=len(films),
         pairs=sum(bool(film.channels) for film in films),
         patients=len({(film.source, film.patient or film.id) for film in films}),
+        unknown_patients=sum(not film.patient for film in films),
         counts={source: dict(counts[source]) for source in sorted(counts)},
         conditions=dict(Counter(film.condition or "unknown" for film in films).most_common()),
         channels=dict(Counter(name for film in films for name in sorted(film.channels))),
         sizes=dict(known.most_common()),
-        findings=tuple(
-            sorted(findings, key=lambda finding: (finding.level, finding.kind, finding.where))
-        ),
+        findings=_ordered(findings),
     )
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: (finding.level, finding.kind, finding.where)))
 
 
 def unlisted_pictures(films: Sequence[Film], paths: Iterable[Path]) -> list[Finding]:

@@ -27,6 +27,7 @@ __all__ = [
     "PUBLISHED",
     "apply_split",
     "carve_validation",
+    "read_patients",
     "read_split",
     "split",
     "split_csv",
@@ -160,6 +161,23 @@ def apply_split(films: Sequence[Film], table: Mapping[str, str], *, name: str) -
 
 def read_split(source: str | Path) -> dict[str, str]:
     """Read a split (id -> part): a CSV file with columns id and split, or a name of `PUBLISHED`."""
+    table: dict[str, str] = {}
+    for row in _rows(source):
+        if row["split"] not in NAMES:
+            raise DataError(
+                f"split {source}: {row['id']} is in {row['split']!r}; known are {', '.join(NAMES)}"
+            )
+        if table.setdefault(row["id"], row["split"]) != row["split"]:
+            raise DataError(f"split {source}: {row['id']} is in two parts; leave one row a film")
+    return table
+
+
+def read_patients(source: str | Path) -> dict[str, str]:
+    """Read the patients (id -> patient) in a split's column `patient`; empty without it."""
+    return {row["id"]: row["patient"] for row in _rows(source) if row.get("patient")}
+
+
+def _rows(source: str | Path) -> list[dict[str, str]]:
     if str(source) in PUBLISHED:
         text = files("pleura.lab.data").joinpath("splits", f"{source}.csv").read_text("utf-8")
     elif Path(source).is_file():
@@ -172,23 +190,20 @@ def read_split(source: str | Path) -> dict[str, str]:
     rows = list(csv.DictReader(io.StringIO(text)))
     if not rows or not {"id", "split"} <= set(rows[0]):
         raise DataError(f"split {source}: expected a CSV with columns id and split, one row a film")
-    table: dict[str, str] = {}
-    for row in rows:
-        if row["split"] not in NAMES:
-            raise DataError(
-                f"split {source}: {row['id']} is in {row['split']!r}; known are {', '.join(NAMES)}"
-            )
-        if table.setdefault(row["id"], row["split"]) != row["split"]:
-            raise DataError(f"split {source}: {row['id']} is in two parts; leave one row a film")
-    return table
+    return rows
 
 
 def split_csv(films: Iterable[Film]) -> str:
-    """The table `id,split` of the films that have one, sorted by id, as CSV text."""
+    """The table `id,split` of the films that have one, sorted by id, as CSV text.
+
+    If patients are known, a column `patient` states them for whoever uses the split.
+    """
+    divided = sorted((film.id, str(film.split), film.patient) for film in films if film.split)
+    known = any(patient not in ("", name) for name, _, patient in divided)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("id", "split"))
-    writer.writerows(sorted((film.id, film.split) for film in films if film.split))
+    writer.writerow(("id", "split", "patient") if known else ("id", "split"))
+    writer.writerows(row if known else row[:2] for row in divided)
     return out.getvalue()
 
 

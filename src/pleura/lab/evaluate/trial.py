@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import numpy as np
 
 from pleura.core.arrays import Definition
 from pleura.core.errors import DataError, FilmError, UsageError
+from pleura.lab.data.check import errors_by_film
 from pleura.lab.data.film import Film, fingerprint, with_masks
-from pleura.lab.data.layouts import read_films
+from pleura.lab.data.layouts import read_sets
 from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.evaluate.case import Evaluator, Row, rows
 from pleura.lab.evaluate.metrics import METRICS, Scores
@@ -67,6 +68,9 @@ class Trial:
     """A CSV file or the name of a published split, instead of the data's own."""
 
     layout: str = "auto"
+    accepted: tuple[str, ...] = ()
+    """Kinds of errors of films and masks that do not keep a film from being scored."""
+
     lungs: Definition | None = None
     """The definition to predict; None for the one that each film labels, if the weights give it."""
 
@@ -159,11 +163,7 @@ def choose(trial: Trial) -> Selection:
 
 def _read(trial: Trial) -> list[Film]:
     """Read the films of all data sets. Source and id identify a film, so they must be unique."""
-    films = [
-        film
-        for path in trial.data
-        for film in read_films(path, layout=trial.layout, split=trial.splits)
-    ]
+    films = read_sets(trial.data, layout=trial.layout, split=trial.splits)
     seen = Counter((film.source, film.id) for film in films)
     repeated = [key for key, times in seen.items() if times > 1]
     if repeated:
@@ -175,14 +175,24 @@ def _read(trial: Trial) -> list[Film]:
 
 
 def evaluate_films(
-    selection: Selection, evaluator: Evaluator, *, on_film: Callable[[], None] = lambda: None
+    selection: Selection,
+    evaluator: Evaluator,
+    *,
+    accepted: Collection[str] = (),
+    on_film: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Score every film. A film that cannot be read or segmented becomes a `Failure`."""
+    """Score every film. A film with an error becomes a `Failure`.
+
+    Errors are those of `pleura data check`, but for the kinds `accepted`, and those of segmenting.
+    """
     scored: list[Row] = []
     failures: list[Failure] = []
     seconds: list[float] = []
-    for film in selection.films:
+    errors = errors_by_film(selection.films, accepted=accepted)
+    for index, film in enumerate(selection.films):
         try:
+            if index in errors:
+                raise DataError(errors[index])
             examined = evaluator.examine(film)
         except (FilmError, DataError) as error:
             failures.append(Failure(film, str(error)))

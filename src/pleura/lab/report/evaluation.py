@@ -193,7 +193,7 @@ def evaluate(
     evaluator = Evaluator(engine, lungs=trial.lungs, postprocess=postprocess)
     selection = choose(trial)
     advance = _counter(on_progress, "score", len(selection.films))
-    evaluation = evaluate_films(selection, evaluator, on_film=advance)
+    evaluation = evaluate_films(selection, evaluator, accepted=trial.accepted, on_film=advance)
     summary = {
         "schema": SCHEMA,
         "provenance": provenance(trial, engine, selection),

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from pleura.core.errors import UsageError, WeightsError
 from pleura.lab.train.augment import resized
 from pleura.lab.train.recipe import Recipe
-from pleura.net.checkpoint import from_safetensors, transfer
+from pleura.net.checkpoint import from_safetensors, transfer, transfer_heads
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 from pleura.runtime.open import SAFETENSORS, shipped
@@ -71,6 +71,15 @@ class Learner(L.LightningModule):
         self.validation: list[Tensor] = []
         self.facts: dict[str, Any] = {}
         """Facts about the run, in plain values; stored in the checkpoint."""
+        if recipe.freeze == "encoder":
+            network.encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; a frozen encoder always normalises with the averages it begins with."""
+        super().train(mode)
+        if self.recipe.freeze == "encoder":
+            self.network.encoder.eval()
+        return self
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """The loss of a batch: the mean of the losses of all heads."""
@@ -120,7 +129,9 @@ class Learner(L.LightningModule):
         """AdamW, with the recipe's schedule stepped after every batch."""
         recipe = self.recipe
         optimiser = torch.optim.AdamW(
-            self.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            [one for one in self.parameters() if one.requires_grad],
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
         )
         if recipe.schedule == "constant":
             return optimiser
@@ -247,6 +258,6 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
             f"differ, {other[0]} is the first); take their [network] table: "
             f"{'; '.join(differing)}"
         )
-    log.info(
-        "starts from %s; %s", card.name, f"new: {', '.join(fresh)}" if fresh else "all tensors"
-    )
+    new = transfer_heads(source, network, theirs=card.channels, ours=recipe.channels)
+    copied = "all channels" if not new else f"new channels: {', '.join(new)}"
+    log.info("starts from %s; %s", card.name, copied)

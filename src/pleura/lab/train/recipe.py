@@ -216,6 +216,9 @@ class Recipe:
     """The initial weights: `shipped`, or a .safetensors file; empty for random ones. A file may end
     with its digest (`FILE#sha256=HEX`), which is then checked."""
 
+    freeze: Literal["none", "encoder"] = "none"
+    """Weights that stay as they begin: `encoder` for column 0, X[i, 0]. For few films."""
+
     encoder_weights: str = "none"
     """For encoder 'vgg13_bn': none, imagenet, or the path or URL of weights in torchvision's
     format; a URL ends with its SHA-256 (`NAME-HEX.pth` or `#sha256=HEX`)."""

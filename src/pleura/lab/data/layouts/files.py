@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pleura.core.errors import DataError
+from pleura.io.sniff import is_dicom
 from pleura.lab.data.film import MaskPart, label_map_parts
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "require_pairs",
 ]
 
+_HEAD = 1024  # bytes that are enough to recognise DICOM
+
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"),
     *(".dcm", ".dicom", ".nii", ".nii.gz"),
@@ -29,8 +32,11 @@ SUFFIXES = (
 MASK_SUFFIXES = (*SUFFIXES, ".npy")
 """File name endings of masks."""
 
-ENDINGS = ("_mask", "", "_labels", "_seg", "_right", "_left")
-"""Endings after a film's stem in the names of its masks; those of Pleura's results included."""
+MASK_NAMES = ("{}_mask", "{}", "{}-mask", "mask_{}", "{}_masks", "{}_seg", "{}_segmentation")
+"""Names of the mask of a film, in any case, the first that is there; `{}` is the film's stem."""
+
+NAMES = (*MASK_NAMES, "{}_labels", "{}_right", "{}_left")
+"""Names of all masks of a film; those of Pleura's results included."""
 
 
 def is_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
@@ -39,19 +45,22 @@ def is_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
     return not name.startswith(".") and name.endswith(suffixes)
 
 
-def pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
-    """The pictures of one folder, by stem, in the order of their names.
+def pictures(
+    folder: Path, suffixes: tuple[str, ...] = SUFFIXES, *, nested: bool = False
+) -> dict[str, Path]:
+    """The pictures of one folder, by stem, in the order of their names; DICOM without suffix too.
 
-    Raises `DataError` if two pictures share a stem.
+    With `nested`, those of its folders too: the stem of `a/X.png` is `a_X`. Raises `DataError` if two pictures share a stem.
     """
     by_stem: dict[str, Path] = {}
-    for path in sorted(require_folder(folder).iterdir()):
-        if not is_picture(path, suffixes) or not path.is_file():
+    files = require_folder(folder).rglob("*") if nested else require_folder(folder).iterdir()
+    for path in sorted(files):
+        if not (is_picture(path, suffixes) or _is_nameless_dicom(path)) or not path.is_file():
             continue
-        stem = _stem(path)
+        stem = "_".join((*path.relative_to(folder).parts[:-1], _stem(path)))
         if stem in by_stem:
             raise DataError(
-                f"{folder}: {by_stem[stem].name} and {path.name} have the same stem; "
+                f"{folder}: {by_stem[stem].name} and {path.name} have the same stem {stem}; "
                 "rename or remove one"
             )
         by_stem[stem] = path
@@ -73,29 +82,57 @@ def mask_of(stem: str, masks: Mapping[str, Path]) -> Path | None:
 def parts_of(stem: str, masks: Mapping[str, Path]) -> tuple[MaskPart, ...]:
     """The masks of the film `stem`: a mask, or a label map, or a mask for each lung.
 
-    `X_mask` and `X`: any value but zero is lung. `X_labels` and `X_seg`: 1 right lung, 2 left
-    lung, 3 heart, as Pleura writes them. `X_right` and `X_left`: the patient's.
+    `X_mask`, `X` and other `MASK_NAMES`: any value but zero is lung. `X_labels`, and `X_seg` of a
+    DICOM segmentation: 1 right lung, 2 left lung, 3 heart, as Pleura writes them. `X_right` and
+    `X_left`: the patient's.
     """
-    mask = mask_of(stem, masks)
+    lower = {name.lower(): path for name, path in masks.items()}
+    named = [lower.get(name.format(stem).lower()) for name in MASK_NAMES]
+    mask = next((path for path in named if path and not _is_pleura_seg(path)), None)
     if mask:
         return (MaskPart(mask, "field"),)
-    labels = masks.get(f"{stem}_labels") or masks.get(f"{stem}_seg")
+    labels = lower.get(f"{stem}_labels".lower()) or lower.get(f"{stem}_seg".lower())
     if labels:
         return label_map_parts(labels)
     halves = (
-        ("right_field", masks.get(f"{stem}_right")),
-        ("left_field", masks.get(f"{stem}_left")),
+        ("right_field", lower.get(f"{stem}_right".lower())),
+        ("left_field", lower.get(f"{stem}_left".lower())),
     )
     return tuple(MaskPart(path, channel) for channel, path in halves if path)
 
 
 def belongs_to(path: Path, stems: Collection[str]) -> bool:
     """Whether a file is named as a mask of one of the films `stems`."""
-    stem = _stem(path)
-    return any(stem.endswith(end) and stem.removesuffix(end) in stems for end in ENDINGS)
+    own, known = _stem(path).lower(), {stem.lower() for stem in stems}
+    for name in NAMES:
+        start, end = name.split("{}")
+        if own.startswith(start) and own.endswith(end):
+            if own.removeprefix(start).removesuffix(end) in known:
+                return True
+    return False
+
+
+def _is_pleura_seg(path: Path) -> bool:
+    """Whether a file is named as a DICOM segmentation of Pleura, whose segments are structures."""
+    name = path.name.lower()
+    return name.endswith(("_seg.dcm", "_seg.dicom"))
+
+
+def _is_nameless_dicom(path: Path) -> bool:
+    """Whether a file without a suffix, or with a number as one, is a DICOM file."""
+    suffix = path.suffix.lower().lstrip(".")
+    if path.name.startswith(".") or (suffix and not suffix.isdecimal()) or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            return is_dicom(stream.read(_HEAD))
+    except OSError:
+        return False
 
 
 def _stem(path: Path) -> str:
+    if path.suffix.lstrip(".").isdecimal():  # a part of a UID, not a suffix
+        return path.name
     return Path(path.name[:-3] if path.name.lower().endswith(".nii.gz") else path.name).stem
 
 
@@ -105,5 +142,5 @@ def require_pairs(pairs: int, masks: Mapping[str, Path], folder: Path) -> None:
         name = next(iter(masks.values())).name
         raise DataError(
             f"{folder}: {len(masks)} masks, none named after a film (e.g. {name}); a mask must "
-            "have its film's stem, alone or with _mask, _labels, or _right and _left"
+            "have its film's stem, alone or as X_mask, mask_X, X_seg, X_labels, or X_right and X_left"
         )

@@ -1,6 +1,7 @@
 """The layout of your own films: `images/` and `masks/`.
 
-A mask is named like its film, with or without `_mask`.
+A mask is named like its film: `X`, `X_mask`, `mask_X`, `X_seg`, in any case. Both folders may have
+folders of their own.
 
 Masks are of the `field`; any non-zero pixel is lung. Results of Pleura can be used too: label maps
 (`_labels`, `_seg`) and a mask for each lung (`_right`, `_left`). For other labels, several
@@ -25,9 +26,10 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> list[Film]:
-    """The films, sorted by id; each is its own patient, the source is the folder's name."""
-    images, masks = pictures(path / "images"), pictures(path / "masks", MASK_SUFFIXES)
+    """The films, sorted by id; no patient is stated, the source is the folder's name."""
+    images = pictures(path / "images", nested=True)
+    masks = pictures(path / "masks", MASK_SUFFIXES, nested=True)
     parts = {stem: parts_of(stem, masks) for stem in images}
     require_pairs(sum(bool(masks_of_film) for masks_of_film in parts.values()), masks, path)
     source = path.resolve().name
-    return [Film(stem, source, image, parts[stem], patient=stem) for stem, image in images.items()]
+    return [Film(stem, source, image, parts[stem]) for stem, image in images.items()]

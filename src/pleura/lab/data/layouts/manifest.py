@@ -63,7 +63,7 @@ def _film(row: dict[str, str], table: Path) -> Film:
         image=folder / row["image"],
         masks=masks,
         split=row.get("split") or None,
-        patient=row.get("patient") or row["id"],
+        patient=row.get("patient") or "",
         condition=row.get("condition") or "",
     )
 

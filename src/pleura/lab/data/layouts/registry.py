@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pleura.core.errors import DataError, UsageError
@@ -18,9 +18,10 @@ from pleura.lab.data.layouts import (
     shenzhen,
     shenzhen_montgomery,
 )
-from pleura.lab.data.split import apply_split, read_split
+from pleura.lab.data.patients import with_patients
+from pleura.lab.data.split import apply_split, read_patients, read_split
 
-__all__ = ["LAYOUTS", "Layout", "read_films"]
+__all__ = ["LAYOUTS", "Layout", "read_films", "read_sets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,30 @@ LAYOUTS = (
 """In the order in which `auto` tries them: the most specific first."""
 
 
-def read_films(
-    path: str | Path, *, layout: str = "auto", split: str | Path | None = None
+def read_sets(
+    paths: Sequence[str | Path],
+    *,
+    layout: str = "auto",
+    split: str | Path | None = None,
+    patients: str | None = None,
 ) -> list[Film]:
-    """The films of a data set on disk, in a fixed order; their files are not read yet.
+    """The films of several data sets, as `read_films` reads each; one split holds for all."""
+    films = [film for path in paths for film in read_films(path, layout=layout, patients=patients)]
+    return films if split is None else _divided(films, split)
 
-    `layout` is a name in `LAYOUTS`, or `auto`. `split` is a CSV file with columns id and split,
-    the name of a published one (`shenzhen-montgomery-published`), or None for the splits of
-    the set itself.
+
+def read_films(
+    path: str | Path,
+    *,
+    layout: str = "auto",
+    split: str | Path | None = None,
+    patients: str | None = None,
+) -> list[Film]:
+    """The films of a data set on disk, in a fixed order; their pixels are not read yet.
+
+    `layout` is a name in `LAYOUTS`, or `auto`. `split` is a CSV file with columns id and split
+    (and patient), the name of a published one (`shenzhen-montgomery-published`), or None for the
+    splits of the set itself. `patients` is a pattern of ids; see `lab.data.patients`.
 
     Raises `DataError` if no layout is recognised, or its files are missing; `UsageError` for an
     unknown layout or split.
@@ -77,7 +94,14 @@ def read_films(
         )
     if not films:
         raise DataError(f"{where}: no film here; layout {chosen.name} expects {chosen.expects}")
-    return films if split is None else apply_split(films, read_split(split), name=str(split))
+    films = with_patients(films, patients)
+    return films if split is None else _divided(films, split)
+
+
+def _divided(films: list[Film], split: str | Path) -> list[Film]:
+    stated = read_patients(split)
+    films = [replace(film, patient=stated.get(film.id, film.patient)) for film in films]
+    return apply_split(films, read_split(split), name=str(split))
 
 
 def _named(name: str) -> Layout:

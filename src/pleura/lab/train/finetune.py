@@ -1,0 +1,129 @@
+"""Fine-tuning: the recipe that suits some weights and a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pleura.core.card import Card
+from pleura.core.errors import DataError
+from pleura.lab.data.film import Film, with_masks
+from pleura.lab.data.labels import RIGHT_AND_LEFT
+from pleura.lab.data.split import split
+from pleura.lab.train.module import initial_weights
+from pleura.lab.train.recipe import Augment, Recipe
+from pleura.net.checkpoint import from_safetensors
+from pleura.net.unetplusplus import Architecture
+
+__all__ = ["Wishes", "divided", "finetuning_recipe", "summary", "taught"]
+
+FEW_FILMS = 100
+"""The number of training films under which the encoder stays as it is, and the rate is low."""
+
+VALIDATION_SHARE = 0.2
+"""The share of the films, by patient, that validates if the data has no split."""
+
+STEPS = 150
+"""Steps of a run on few films; more films are shown `EPOCHS` times."""
+
+EPOCHS, MOST_EPOCHS = 8, 30
+
+AUGMENT = Augment(
+    shift=0.04,
+    zoom=0.1,
+    rotation_deg=6,
+    gamma=0.3,
+    contrast=0.2,
+    noise=0.01,
+    gentle_chance=0.5,
+)
+"""Milder variations than those of training from nothing: the weights know the strong ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the user chooses; None leaves the choice to `finetuning_recipe`."""
+
+    init: str = "shipped"
+    side: int | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
+    freeze: str | None = None
+    name: str = "finetuned"
+
+
+def divided(films: Sequence[Film], *, seed: int = 42) -> list[Film]:
+    """The films with their split; one by patient, without test films, if they have none."""
+    if any(film.split for film in films):
+        return list(films)
+    return split(films, test=0.0, val=VALIDATION_SHARE, seed=seed)
+
+
+def finetuning_recipe(films: Sequence[Film], wishes: Wishes) -> Recipe:
+    """The recipe to train the weights of `wishes` further on `films`.
+
+    It keeps the network and the side of the weights, and those of its channels that the masks
+    teach. With few films the encoder is frozen and the rate is low.
+
+    Raises `DataError` if the masks teach no lungs that the weights know, `WeightsError` for
+    weights that cannot be read, and `UsageError` for a wish that does not fit the network.
+    """
+    _, card = from_safetensors(initial_weights(Recipe(name="init", init=wishes.init)))
+    training = [film for film in with_masks(films) if film.split == "train"]
+    count = len(training)
+    few = count < FEW_FILMS
+    batch = 4 if few else 8
+    epochs = min(MOST_EPOCHS, max(EPOCHS, round(STEPS * batch / max(1, count))))
+    channels = taught(card, training)
+    return replace(
+        _base(wishes.name, card, channels),
+        init=wishes.init,
+        side=wishes.side or card.side,
+        batch=batch,
+        epochs=wishes.epochs or epochs,
+        learning_rate=wishes.learning_rate or (5e-4 if few else 1e-3),
+        freeze=wishes.freeze or ("encoder" if few else "none"),  # type: ignore[arg-type]
+    )
+
+
+def taught(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
+    """The channels of the weights that the masks of some film label, in their order."""
+    labelled = frozenset().union(*(film.channels for film in films))
+    for both, parts in RIGHT_AND_LEFT.items():
+        if both in labelled:
+            labelled |= set(parts)
+        if set(parts) <= labelled:
+            labelled |= {both}
+    known = tuple(channel for channel in card.channels if channel in labelled)
+    if not set(known) - {"heart"}:
+        raise DataError(
+            f"the masks label {', '.join(sorted(labelled)) or 'nothing'}, but the weights "
+            f"{card.name} know {', '.join(card.channels)}; take other weights with --weights, or "
+            "state the labels in a manifest"
+        )
+    return known
+
+
+def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
+    network = Architecture(**{**card.architecture, "channels_out": len(channels)})
+    return Recipe(
+        name=name,
+        channels=channels,
+        side=card.side,
+        schedule="one-cycle",
+        weight_decay=1e-2,
+        head_shares=tuple(card.recipe.get("head_shares", ())),
+        network=network,
+        augment=AUGMENT,
+    )
+
+
+def summary(recipe: Recipe, films: Sequence[Film]) -> str:
+    """The choices, in one line for the log."""
+    training = sum(film.split == "train" for film in with_masks(films))
+    frozen = "encoder frozen" if recipe.freeze == "encoder" else "nothing frozen"
+    return (
+        f"{training} films to train on: side {recipe.side} px, rate {recipe.learning_rate:g}, "
+        f"{recipe.epochs} epochs, batch {recipe.batch}, {frozen}, channels "
+        f"{', '.join(recipe.channels)}"
+    )
