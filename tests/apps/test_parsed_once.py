@@ -22,7 +22,8 @@ from pleura.apps.cli.engines import open_engine
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.queue import Queue
-from pleura.apps.pacs.node.reception.scp import FilmReceiver, StoreStatus
+from pleura.apps.pacs.node.reception.scp import FilmReceiver
+from pleura.apps.pacs.node.reception.store_status import StoreStatus
 from pleura.apps.pacs.node.worker import Worker
 from pleura.apps.pacs.results import ResultMaker
 from pleura.core.errors import FilmError, UnsuitableFilm

@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 from pynetdicom import AE, evt
@@ -24,13 +23,14 @@ from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.entries import Accepted
 from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.reception.server import IDLE_S, PDU_BYTES, Server
+from pleura.apps.pacs.node.reception.store_status import StoreStatus
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
 from pleura.io.film import ReadOptions
 from pleura.io.film_checks import MOST_PIXELS
 from pleura.io.read import read_film
 
-__all__ = ["FilmReceiver", "Scp", "StoreStatus"]
+__all__ = ["FilmReceiver", "Scp"]
 
 MAX_BYTES = 3 * MOST_PIXELS + 16_000_000
 """The largest object: the largest film that is read, at three bytes a pixel, and its header."""
@@ -41,28 +41,6 @@ DISK = "disk"
 _REJECTED = (0x01, 0x01, 0x03)  # permanent, by the service user, calling AE title not recognised
 _TOO_MANY = (0x02, 0x03, 0x02)  # transient, by the service provider, local limit exceeded
 _NO_LIMIT = 100_000  # pynetdicom counts connections without an association too; `Server` does not
-
-
-class StoreStatus(IntEnum):
-    """The C-STORE status for the sender, PS3.4 B.2.3 and PS3.7 C."""
-
-    STORED = 0x0000
-    """The film is on the disk, or was before, or its results are delivered."""
-
-    NOT_A_FILM = 0xB006
-    """The warning "elements discarded": nothing was stored, and the sender need not try again."""
-
-    NO_ROOM = 0xA700
-    """Out of resources: the disk or the folder has no room; the sender may try again later."""
-
-    OTHER_UID = 0xA900
-    """The data set has another SOPInstanceUID than the request."""
-
-    UNREADABLE = 0xC000
-    """The object is no DICOM, or has fewer pixels than its header announces."""
-
-    DEFECT = 0x0110
-    """Processing failure: a defect of Pleura."""
 
 
 @dataclass(frozen=True, slots=True)
