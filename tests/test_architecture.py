@@ -49,7 +49,7 @@ RULES = {
     ),
     "apps": _rules(
         "core io runtime phantom apps api _version",
-        "typer rich fastapi starlette prometheus_client pynetdicom",
+        "typer rich fastapi pydantic starlette prometheus_client pynetdicom",
         late="lab net PIL uvicorn dicomweb_client requests",
     ),
     "api": _rules("core io runtime _version", "numpy PIL"),
