@@ -98,3 +98,45 @@ def test_the_example_client_saves_the_mask_of_the_command_line(
     assert (folder / "film_mask.png").read_bytes() == mask_of(
         folder / "film.png", tiny_weights, run
     )
+
+
+EXAMPLES = CHECKOUT / "examples" / "serve"
+
+
+def options_in(text: str) -> list[str]:
+    """The options of a command, a Dockerfile's list or a manifest's list."""
+    return [word for word in re.split(r'[\s\[\]",]+', text) if word]
+
+
+def test_the_options_of_the_examples_start_a_service(serve: Callable[..., Any]) -> None:
+    """Those of the unit, the image and the manifest together, and those of the proxy."""
+    unit = (EXAMPLES / "pleura.service").read_text()
+    image = (EXAMPLES / "Dockerfile").read_text()
+    manifest = (EXAMPLES / "kubernetes.yaml").read_text()
+    proxy = (EXAMPLES / "nginx.conf").read_text()
+    commands = {
+        "unit": re.findall(r"^ExecStart=\S+ serve (.*)$", unit, re.M),
+        "image": re.findall(r'^ENTRYPOINT \["pleura", "serve", (.*)\]$', image, re.M),
+        "manifest": re.findall(r"args: \[(.*)\]", manifest),
+        "proxy": re.findall(r"pleura serve (--allow-host.*)$", proxy, re.M),
+    }
+    for name, found in commands.items():
+        assert len(found) == 1, name
+    options = [word for found in commands.values() for word in options_in(found[0])]
+    for fixed in ("--host", "127.0.0.1", "--port", "8017", "--host", "0.0.0.0", "--port", "8017"):
+        options.remove(fixed)
+    server = serve(*options)
+    for host in ("films.example", "pleura", "127.0.0.1"):
+        for path in ("/healthz", "/pleura/healthz"):
+            answer = httpx.get(f"{server.address}{path}", headers={"Host": host})
+            assert answer.status_code == 200
+    assert "route" in server.stop()[1]
+
+
+def test_the_probes_of_the_examples_are_addresses_of_the_service(client: httpx.Client) -> None:
+    manifest = (EXAMPLES / "kubernetes.yaml").read_text()
+    image = (EXAMPLES / "Dockerfile").read_text()
+    paths = re.findall(r"httpGet: {path: (\S+),", manifest) + re.findall(r":8017(/\w+)'", image)
+    assert len(paths) == 3
+    for path in paths:
+        assert client.get(path).status_code == 200

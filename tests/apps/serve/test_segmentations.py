@@ -235,3 +235,16 @@ def test_a_file_name_is_no_formula_in_the_table(client: httpx.Client, films: Pat
     rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [(row["film"], row["path"]) for row in rows] == [("'=1+1", "'=1+1.png"), ("'@x", "'@x")]
     assert rows[0]["lungs_box"].startswith("40 16")  # numbers are unchanged
+
+
+def test_a_film_as_the_body_can_have_a_name(client: httpx.Client, films: Path) -> None:
+    content = (films / "a.png").read_bytes()
+    named = client.post(ROUTE, params={"name": "ward/Ä 1.png"}, content=content).json()
+    assert named["film"] == "ward/Ä 1.png"
+    table = client.post(ROUTE, params={"name": "x.png", "format": "csv"}, content=content).text
+    row = next(csv.DictReader(table.splitlines()))
+    assert (row["film"], row["path"]) == ("x", "x.png")
+    form = client.post(ROUTE, params={"name": "x.png"}, files={"film": ("a.png", content)})
+    assert form.status_code == 400
+    assert "a form names its films" in form.json()["detail"]
+    assert client.post(ROUTE, params={"name": "x" * 256}, content=content).status_code == 400

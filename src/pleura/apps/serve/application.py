@@ -31,12 +31,12 @@ def create_application(service: Service) -> ASGIApp:
         description="Finds the lungs in frontal chest films. Nothing is stored. Not for diagnosis.",
         servers=[{"url": service.root_path}] if service.root_path else None,
         openapi_url=None,  # a route of `routes` answers it
-        docs_url=None,  # FastAPI's pages load scripts from other sites
+        docs_url=None,  # FastAPI's pages load scripts from other sites; the page has its own
         redoc_url=None,
     )
     app.state.service = service
     app.include_router(router)
-    app.include_router(_page_router())
+    app.include_router(_files_router())
     add_error_handlers(app)
     app.add_middleware(SelectiveGzip, minimum_size=_GZIP_FROM_BYTES, compresslevel=5)
     if service.hosts.origins:
@@ -61,14 +61,22 @@ _MEDIA_TYPES = {
 }
 
 
-def _page_router() -> APIRouter:
-    """A route for each file of the page; `/` is its HTML."""
-    page = APIRouter(include_in_schema=False)
+_ADDRESSES = {"index.html": "/", "docs.html": "/docs"}
+"""The addresses of the HTML files; that of another file of the page is `/page/` and its path."""
+
+_SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""The files that draw `/docs`."""
+
+
+def _files_router() -> APIRouter:
+    """A route for each file of the page, and for those that draw `/docs`."""
+    router = APIRouter(include_in_schema=False)
     for name, file in _files(resources.files("pleura.apps.serve") / "page"):
-        media_type = _MEDIA_TYPES.get(name.rpartition(".")[2])
-        if media_type:
-            _add_file(page, name, file.read_bytes(), media_type)
-    return page
+        if name.rpartition(".")[2] in _MEDIA_TYPES:
+            _add_file(router, _ADDRESSES.get(name, f"/page/{name}"), file)
+    for name in _SWAGGER_UI:
+        _add_file(router, f"/docs/{name}", resources.files("fastapi_swagger.resources") / name)
+    return router
 
 
 def _files(folder: Traversable, above: str = "") -> Iterator[tuple[str, Traversable]]:
@@ -80,9 +88,10 @@ def _files(folder: Traversable, above: str = "") -> Iterator[tuple[str, Traversa
             yield f"{above}{entry.name}", entry
 
 
-def _add_file(page: APIRouter, name: str, content: bytes, media_type: str) -> None:
+def _add_file(router: APIRouter, address: str, file: Traversable) -> None:
+    content, media_type = file.read_bytes(), _MEDIA_TYPES[file.name.rpartition(".")[2]]
+
     async def answer() -> Response:
         return Response(content, media_type=media_type)
 
-    path = "/" if name == "index.html" else f"/page/{name}"
-    page.add_api_route(path, answer, methods=["GET", "HEAD"])
+    router.add_api_route(address, answer, methods=["GET", "HEAD"])

@@ -24,7 +24,7 @@ from pleura.apps.serve.requests.query import (
     query_parameters,
     response_options,
 )
-from pleura.apps.serve.requests.uploads import is_multipart, receive_uploads
+from pleura.apps.serve.requests.uploads import Upload, is_multipart, receive_uploads
 from pleura.apps.serve.responses.film_response import Outcome, ResponseOptions
 from pleura.apps.serve.responses.http_response import (
     several_films_response,
@@ -106,13 +106,20 @@ async def segmentations(
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
     with _upload_memory(service) as memory:
-        return await service.run_until_stopped(_segment(request, service, memory, options))
+        return await service.run_until_stopped(
+            _segment(request, service, memory, options, name=parameters.name)
+        )
 
 
 async def _segment(
-    request: Request, service: Service, memory: RequestMemory, options: ResponseOptions
+    request: Request,
+    service: Service,
+    memory: RequestMemory,
+    options: ResponseOptions,
+    *,
+    name: str,
 ) -> Response:
-    uploads = await receive_uploads(request, service.limits, memory)
+    uploads = await _named_uploads(request, service, memory, name)
     is_for_many = options.format in FORMATS_OF_MANY
     if not is_for_many and len(uploads) > 1:
         raise UsageError("a file is of one film; send one at a time, or ask for format=json")
@@ -123,6 +130,19 @@ async def _segment(
     if is_multipart(request) and is_for_many:
         return several_films_response(uploads, outcomes, options)
     return _response(request, outcomes[0], options)
+
+
+_FORM_HAS_NAMES = "a form names its films; leave the parameter name out"
+
+
+async def _named_uploads(
+    request: Request, service: Service, memory: RequestMemory, name: str
+) -> list[Upload]:
+    """The films of a request; one that is the body gets the name of the parameter."""
+    if name and is_multipart(request):
+        raise UsageError(_FORM_HAS_NAMES)
+    uploads = await receive_uploads(request, service.limits, memory)
+    return [replace(upload, name=name) for upload in uploads] if name else uploads
 
 
 def _response(request: Request, outcome: Outcome, options: ResponseOptions) -> Response:
@@ -146,6 +166,8 @@ async def corrections(
     `heart` as COCO run lengths. The result says in its provenance that it was edited, by whom and
     when; a DICOM segmentation is a new object with the algorithm type SEMIAUTOMATIC.
     """
+    if parameters.name:
+        raise UsageError(_FORM_HAS_NAMES)
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
     with _upload_memory(service) as memory:

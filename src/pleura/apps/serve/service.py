@@ -153,17 +153,17 @@ class Service:
 
         A film that is not finished in time, or when the service ends, gives that as its error.
         """
-        start, stopped = time.perf_counter(), asyncio.create_task(self._stopped.wait())
+        start, stopped = time.perf_counter(), asyncio.ensure_future(self._stopped.wait())
         pending = {future: number for number, future in enumerate(films)}
         try:
             while pending:
                 left_s = max(0.0, self.limits.answer_s - (time.perf_counter() - start))
-                done, _ = await asyncio.wait(
-                    {*pending, stopped}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
-                )
-                for future in done & pending.keys():
+                both: list[asyncio.Future[Any]] = [*pending, stopped]
+                await asyncio.wait(both, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                ended = [future for future in pending if future.done()]
+                for future in ended:
                     yield pending.pop(future), self._count(_outcome(future))
-                if done and not stopped.done():
+                if ended and not stopped.done():
                     continue
                 error = Stopping() if stopped.done() else TookTooLong(self.limits.answer_s)
                 for number in pending.values():

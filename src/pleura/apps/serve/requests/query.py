@@ -64,6 +64,9 @@ def _hint(name: str, known: dict[str, bool]) -> str:
     return f"; {did_you_mean(name, known)}" if known else "; this address takes none"
 
 
+MOST_NAME = 255
+"""Letters of a film's name; file systems allow as many."""
+
 FORMATS_OF_MANY = ("json", "csv", "ndjson")
 """The formats of several films together."""
 
@@ -90,6 +93,8 @@ class QueryParameters:
     include: frozenset[str]
     flip: bool
     force: bool
+    name: str
+    """The name of a film that is the body; empty if it is not given."""
 
 
 def query_parameters(
@@ -127,6 +132,14 @@ def query_parameters(
     force: Annotated[
         bool, Query(description="Segment colour photographs of films too, with a note.")
     ] = False,
+    name: Annotated[
+        str,
+        Query(
+            max_length=MOST_NAME,
+            description="The name of the film that is the body, such as `film.png`, for its "
+            "results; a form names its films itself.",
+        ),
+    ] = "",
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> QueryParameters:
     """Read the parameters; FastAPI calls this for each request.
@@ -135,9 +148,9 @@ def query_parameters(
         UsageError: there is no such format.
         NotOffered: the client accepts none of the media types.
     """
-    name = _accepted_format(accept) if format is None else _check_format(format)
+    format_name = _accepted_format(accept) if format is None else _check_format(format)
     included = frozenset(("rle",) if include is None else include)
-    return QueryParameters(lungs, name, included, flip, force)
+    return QueryParameters(lungs, format_name, included, flip=flip, force=force, name=name)
 
 
 def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions:

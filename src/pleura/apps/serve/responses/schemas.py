@@ -36,7 +36,7 @@ def _plain(schema: Any, definitions: dict[str, Any]) -> Any:
         return schema
     if "$ref" in schema:
         return _plain(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    out = {}
+    out: dict[str, Any] = {}
     for name, part in schema.items():
         if name == "properties":
             out[name] = {key: _plain(value, definitions) for key, value in part.items()}

@@ -84,9 +84,9 @@ class SecurityMiddleware:
 
 
 def _route(scope: Scope) -> str:
-    """The pattern of the request's address: `/page` for the page's files, `none` for no route."""
+    """The pattern of the request's address: `/page` and `/docs` for files, `none` for no route."""
     path: str = getattr(scope.get("route"), "path", "none")
-    return "/page" if path.startswith("/page/") else path
+    return next((name for name in ("/page", "/docs") if path.startswith(f"{name}/")), path)
 
 
 class _RequestBody:
