@@ -52,7 +52,7 @@ RULES = {
     "apps": _rules(
         "core io runtime phantom apps api _version",
         "typer rich fastapi starlette prometheus_client pynetdicom",
-        late="lab net PIL uvicorn dicomweb_client requests ray",
+        late="lab net PIL uvicorn dicomweb_client requests ray pyarrow",
     ),
     "api": _rules("core io runtime _version", "numpy PIL"),
     "__init__": _rules("_version", late="api"),

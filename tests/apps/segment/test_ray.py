@@ -60,7 +60,7 @@ class Older(Worker):
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(store: dict[str, bytes]) -> Iterator[Any]:
     """A cluster of two nodes with one CPU each."""
     ray = connect.quiet_ray()
     from ray import cloudpickle
@@ -96,7 +96,7 @@ def many(films: Path, tmp_path: Path) -> Path:
     for number in range(FILMS):
         place = folder / f"site{number % 2}" / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films / "ab"[number % 2].__add__(".png"), place)
+        shutil.copy(films / ("a.png", "b.png")[number % 2], place)
     (folder / "damaged.png").write_bytes(b"no film")
     return folder
 
@@ -143,6 +143,18 @@ class TestEqual:
         printed = [json.loads(line)["film"] for line in ended.out.splitlines()]
         assert sorted(printed) == list(rows(tmp_path / "out" / "shards" / "1-of-2"))
 
+    def test_films_of_an_object_store(
+        self, segment: Run, on_cluster: Run, store: dict[str, bytes], many: Path, tmp_path: Path
+    ) -> None:
+        """The nodes have the address and the credentials of the store, as the command has."""
+        plain, out = tmp_path / "plain", tmp_path / "out"
+        for path in many.rglob("*.png"):
+            store[f"bucket/many/{path.relative_to(many).as_posix()}"] = path.read_bytes()
+        assert segment("s3://bucket/many", "-o", plain).code == 3
+        assert on_cluster("s3://bucket/many", "-o", out).code == 3
+        assert rows(out) == rows(plain)
+        assert files(out) == files(plain)
+
     def test_a_run_is_resumed_by_the_other_way(
         self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path
     ) -> None:
@@ -151,6 +163,33 @@ class TestEqual:
         shutil.copy(many / "site0" / "0.png", many / "damaged.png")
         assert on_cluster(many, "-o", out, "--resume").code == 0
         assert (report(out)["done"], report(out)["skipped"]) == (1, FILMS)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (("--ray", "127.0.0.1:1"), "there is no Ray cluster at 127.0.0.1:1"),
+            (("--ray", "ray://head:10001"), "give local, auto, or HOST:PORT"),
+            (("--ray", "head"), "give local, auto, or HOST:PORT"),
+            (("--workers", "2"), "--workers is for --ray"),
+        ],
+    )
+    def test_what_cannot_be(
+        self, run: Run, films: Path, tmp_path: Path, given: tuple[str, ...], message: str
+    ) -> None:
+        ended = run("segment", films, "-o", tmp_path / "out", *given)
+        assert ended.code == 2
+        assert message in ended.err
+        assert not (tmp_path / "out" / "results.csv").exists()
+
+    def test_without_ray(
+        self, run: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "ray", None)
+        ended = run("segment", films, "-o", tmp_path / "out", "--ray", "local")
+        assert ended.code != 0
+        assert "ray" in ended.err
 
 
 class TestLost:

@@ -51,15 +51,15 @@ class Table:
         self._added = False
         self._file: FileIO = self._opened()
 
-    def add(self, row: Row) -> None:
-        """Append a film's row, or replace its earlier one; it is on the disk on return."""
+    def add(self, *rows: Row) -> None:
+        """Append rows of films, or replace their earlier ones; they are on the disk on return."""
         self._added = True
         try:
-            _write_all(self._file, _line(row.cells()))
+            _write_all(self._file, _lines(row.cells() for row in rows))
             os.fsync(self._file.fileno())
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        self.rows[row.film] = row
+        self.rows.update((row.film, row) for row in rows)
 
     def close(self) -> None:
         """Write the table again, sorted by film, each film once; a second call does nothing."""
