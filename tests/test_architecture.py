@@ -52,7 +52,7 @@ RULES = {
     "apps": _rules(
         "core io runtime phantom apps api _version",
         "typer rich fastapi starlette prometheus_client pynetdicom pydantic",
-        late="lab net PIL uvicorn dicomweb_client requests urllib3 ray",
+        late="lab net PIL uvicorn dicomweb_client requests urllib3 ray pyarrow",
     ),
     "api": _rules("core io runtime _version", "numpy PIL"),
     "__init__": _rules("_version", late="api"),

@@ -18,6 +18,7 @@ PROGRAMS = (
     "accuracy.label_noise",
     "accuracy.outlines",
     "accuracy.verdicts",
+    "scale",
     "service.load",
     "service.page",
 )

@@ -51,6 +51,7 @@ __all__ = [
     "Writer",
     "check_formats",
     "film_png",
+    "output_endings",
     "output_paths",
     "run_lengths",
     "table_csv",
@@ -130,11 +131,13 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 def output_paths(stem: Path, formats: Iterable[str] = ("mask",)) -> list[Path]:
     """The files that `write_outputs` writes; a crop is written only if there are lungs."""
-    return [
-        stem.with_name(stem.name + ending)
-        for name in check_formats(formats)
-        for ending in FORMATS[name].endings
-    ]
+    return [stem.with_name(stem.name + ending) for ending in output_endings(formats)]
+
+
+def output_endings(formats: Iterable[str]) -> tuple[str, ...]:
+    """The endings of the files that `write_outputs` writes, which follow the film's stem."""
+    names = check_formats(formats)
+    return tuple(ending for name in names for ending in FORMATS[name].endings)
 
 
 def write_outputs(

@@ -60,7 +60,7 @@ class Older(Worker):
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(store: dict[str, bytes]) -> Iterator[Any]:
     """A cluster of two nodes with one CPU each."""
     ray = connect.quiet_ray()
     from ray import cloudpickle
@@ -96,7 +96,7 @@ def many(films: Path, tmp_path: Path) -> Path:
     for number in range(FILMS):
         place = folder / f"site{number % 2}" / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films / "ab"[number % 2].__add__(".png"), place)
+        shutil.copy(films / ("a.png", "b.png")[number % 2], place)
     (folder / "damaged.png").write_bytes(b"no film")
     return folder
 
@@ -142,6 +142,18 @@ class TestEqual:
         ended = on_cluster(many, "-o", tmp_path / "out", "--shard", "1/2", "--json")
         printed = [json.loads(line)["film"] for line in ended.out.splitlines()]
         assert sorted(printed) == list(rows(tmp_path / "out" / "shards" / "1-of-2"))
+
+    def test_films_of_an_object_store(
+        self, segment: Run, on_cluster: Run, store: dict[str, bytes], many: Path, tmp_path: Path
+    ) -> None:
+        """The nodes have the address and the credentials of the store, as the command has."""
+        plain, out = tmp_path / "plain", tmp_path / "out"
+        for path in many.rglob("*.png"):
+            store[f"bucket/many/{path.relative_to(many).as_posix()}"] = path.read_bytes()
+        assert segment("s3://bucket/many", "-o", plain).code == 3
+        assert on_cluster("s3://bucket/many", "-o", out).code == 3
+        assert rows(out) == rows(plain)
+        assert files(out) == files(plain)
 
     def test_a_run_is_resumed_by_the_other_way(
         self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path

@@ -38,9 +38,9 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "results": (
         USE,
-        "pleura.apps.segment.merge",
+        "pleura.apps.segment.results",
         "results_app",
-        "Put the tables of a run in shards together.",
+        "Put the tables of a run in shards together, or write one as Parquet.",
     ),
     "serve": (
         USE,

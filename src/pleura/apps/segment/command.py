@@ -17,7 +17,8 @@ def segment(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Films, folders (searched to the bottom), quoted globs, .txt and .csv lists.",
+            help="Films, folders (searched to the bottom), quoted globs, .txt, .csv and .parquet "
+            "lists, s3:// and gs:// URLs.",
             metavar="INPUT",
         ),
     ],
@@ -30,6 +31,7 @@ def segment(
     pleura segment film.dcm -o lungs
     pleura segment films/ -o lungs --overlay --split
     pleura segment 'site*/**/*.png' more.csv -o lungs --format labels,coco
+    pleura segment s3://bucket/films -o lungs --ray HEAD:6379
 
     OUT receives NAME_mask.png (0 and 255, the film's own size), the files of the
     other formats, results.csv with one row a film, and run.json. A film that

@@ -25,24 +25,13 @@ from pleura.io.run.row import COLUMNS, FAILED, Row
 from pleura.io.run.shard import SHARDS, Shard, shards_in
 from pleura.io.run.table import RESULTS, read_cells, write_table
 
-__all__ = ["results_app"]
-
-results_app = typer.Typer(
-    no_args_is_help=True,
-    help="Put the tables of a run in shards together.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+__all__ = ["merge"]
 
 _SHOWN = 5  # shards that a message lists
 _MERGED = f"{OWN_PREFIX}merged-shards"
 """The name of the folder of shards while it is removed."""
 
 
-@results_app.callback()
-def _results() -> None: ...
-
-
-@results_app.command()
 def merge(
     out: Annotated[Path, typer.Argument(help="The output folder of all shards.", metavar="OUT")],
 ) -> None:

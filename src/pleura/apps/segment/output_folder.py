@@ -18,13 +18,13 @@ from pleura.io.files.atomic import cannot_write
 from pleura.io.files.remote import is_remote, local_or_remote, name_of
 from pleura.io.film import DecodedFilm
 from pleura.io.images.write.coco import MERGED, merge_coco
-from pleura.io.outputs import output_paths, write_outputs
+from pleura.io.outputs import output_endings, write_outputs
 from pleura.io.run.find import FilmFile
 from pleura.io.run.lock import locked_folder
 from pleura.io.run.report import RUN, Run
 from pleura.io.run.row import DONE, Row, done_row
 from pleura.io.run.shard import Shard, shards_in
-from pleura.io.run.table import RESULTS, read_rows
+from pleura.io.run.table import RESULTS, read_names
 
 __all__ = ["OutputFolder"]
 
@@ -119,10 +119,7 @@ class OutputFolder:
         table = self.records / RESULTS
         if not (self.resume and table.exists()):
             return {}
-        names: dict[str, str] = {}
-        for row in read_rows(table):
-            names.setdefault(row.path, row.film)
-        return names
+        return read_names(table)
 
     def check(self, films: Sequence[FilmFile], report: Run) -> None:
         """Prevent overwriting films, the files of another run, or results without `overwrite`.
@@ -140,7 +137,7 @@ class OutputFolder:
             self._check_same_run(report, self.records)
         if self.shard is not None:
             self._check_other_shards(report, self.shard)
-        sources = {film.path for film in films}
+        sources = {film.source for film in films}
         for path in self._outputs(films):
             if path in sources:
                 raise UsageError(f"the result {path} would overwrite a film; give another --out")
@@ -156,7 +153,19 @@ class OutputFolder:
         Raises:
             UsageError: a name belongs to another film of an earlier run.
         """
-        return [film for film in films if not self._is_finished(film, rows)]
+        endings = output_endings(self.formats)
+        without_lungs = output_endings(_without_crop(self.formats))
+        out = str(self.out)
+        left = []
+        for film in films:
+            row = rows.get(film.relative.as_posix())
+            if row is not None and self._is_done(film, row):
+                stem = os.path.join(out, row.film)  # noqa: PTH118 - Path is slow for a million
+                wanted = endings if row.lungs_area_px else without_lungs
+                if all(os.path.isfile(stem + ending) for ending in wanted):  # noqa: PTH113
+                    continue
+            left.append(film)
+        return left
 
     @property
     def needs_header(self) -> bool:
@@ -206,20 +215,13 @@ class OutputFolder:
         except OSError as error:
             raise cannot_write(self.out, error) from error
 
-    def _is_finished(self, film: FilmFile, rows: Mapping[str, Row]) -> bool:
-        row = rows.get(film.relative.as_posix())
-        if row is None:
-            return False
+    def _is_done(self, film: FilmFile, row: Row) -> bool:
         if row.path != film.source:
             raise UsageError(
                 f"{self.out} holds the result '{row.film}' of another film, {row.path}; "
                 f"give another --out for {film.source}, or --overwrite"
             )
-        if row.status != DONE:
-            return False
-        formats = self.formats if row.lungs_area_px else _without_crop(self.formats)
-        paths = output_paths(self.out / film.relative, formats)
-        return all(os.path.isfile(path) for path in paths)  # noqa: PTH113 - Path.is_file raises
+        return row.status == DONE
 
     def _check_no_shards(self) -> None:
         if shards_in(self.out):
@@ -281,12 +283,14 @@ class OutputFolder:
                     f"{_shown(value)}; resume with the same, or start anew with --overwrite"
                 )
 
-    def _outputs(self, films: Iterable[FilmFile]) -> Iterator[Path]:
-        out = _absolute(self.out)
+    def _outputs(self, films: Iterable[FilmFile]) -> Iterator[str]:
+        out = str(_absolute(self.out))
         if "coco" in self.formats and self.shard is None:
-            yield out / MERGED
+            yield os.path.join(out, MERGED)  # noqa: PTH118
+        endings = output_endings(self.formats)
         for film in films:
-            yield from output_paths(out / film.relative, self.formats)
+            stem = os.path.join(out, film.relative)  # noqa: PTH118 - Path is slow for a million
+            yield from (stem + ending for ending in endings)
 
 
 def _image_name(row: Row) -> str:

@@ -147,14 +147,15 @@ class _Messages:
             self._interrupt.request()
 
 
-def _work(ends: Iterable[Ended], table: Table, show: Callable[[Row], None]) -> Counter[str]:
-    """Write and print the row of each finished film; the number of films by status."""
+def _work(groups: Iterable[list[Ended]], table: Table, show: Callable[[Row], None]) -> Counter[str]:
+    """Write and print the rows of finished films; the number of films by status."""
     counts: Counter[str] = Counter()
-    for end in ends:
-        row = _row(end)
-        table.add(row)
-        counts[row.status] += 1
-        show(row)
+    for ends in groups:
+        rows = [_row(end) for end in ends]
+        table.add(*rows)
+        for row in rows:
+            counts[row.status] += 1
+            show(row)
     return counts
 
 

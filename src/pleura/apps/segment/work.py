@@ -100,8 +100,8 @@ class Executor(Protocol):
     def provenance(self) -> Provenance:
         """The provenance of all results."""
 
-    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[Ended]:
-        """Do the films, in any order; each ends once.
+    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
+        """Do the films, in any order; gives those that have just ended, each film once.
 
         Raises:
             WeightsError: the network gives values that are no probabilities.
@@ -122,8 +122,8 @@ class _ThisProcess:
     def provenance(self) -> Provenance:
         return self.segmenter.provenance
 
-    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[Ended]:
-        return self.work.done(films, self.segmenter, watch)
+    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
+        return ([end] for end in self.work.done(films, self.segmenter, watch))
 
 
 @contextmanager

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
+_REMOTE = re.compile(f"{_SCHEME}:").fullmatch
 _LARGEST_BYTES = 500_000_000
 
 
@@ -47,7 +48,7 @@ def local_or_remote(name: str | Path) -> Path:
 
 def is_remote(path: Path) -> bool:
     """Whether a path is one of an object store."""
-    return re.fullmatch(f"{_SCHEME}:", path.parts[0]) is not None if path.parts else False
+    return not path.is_absolute() and bool(path.parts) and _REMOTE(path.parts[0]) is not None
 
 
 def name_of(path: Path) -> str:

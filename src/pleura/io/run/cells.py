@@ -30,7 +30,7 @@ def text_cell(text: str) -> str:
 
 def text_in(cell: str) -> str:
     """The text of a cell that `text_cell` made; control characters remain blanks."""
-    return _ESCAPED.sub("", cell)
+    return _ESCAPED.sub("", cell) if "'" in cell else cell
 
 
 def name_cell(name: str) -> str:
@@ -45,7 +45,8 @@ def name_cell(name: str) -> str:
 
 def name_in(cell: str) -> str:
     """The name of a cell that `name_cell` made."""
-    return _CODED.sub(lambda match: chr(int(match[1], 16)), text_in(cell))
+    text = text_in(cell)
+    return _CODED.sub(lambda match: chr(int(match[1], 16)), text) if "%" in text else text
 
 
 def printable(text: str) -> str:

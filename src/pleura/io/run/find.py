@@ -89,7 +89,7 @@ def find_films(
     named = [
         NamedFilm(
             path,
-            tuple(part for part in path.parent.parts if part != path.anchor),
+            path.parts[1:-1],  # without the root
             depth,
             kept=PurePath(names[name_of(path)]) if name_of(path) in names else None,
         )
@@ -274,7 +274,7 @@ def _kind(path: Path) -> tuple[bool, bool]:
     if is_remote(path):
         return by_suffix or read_head(path, 132)[128:] == b"DICM", False
     try:
-        regular = stat.S_ISREG(path.stat().st_mode)
+        regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a million times
     except OSError:
         if by_suffix:  # its row in the table will have the reason
             return True, False

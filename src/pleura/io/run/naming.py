@@ -66,7 +66,7 @@ def unique_names(films: Iterable[NamedFilm]) -> list[NamedFilm]:
     First all films are named as if there were no earlier run, then the films of an earlier run get
     their old names. So the names do not depend on how far a killed run came.
     """
-    given = sorted(films, key=lambda film: film.path)
+    given = sorted(films, key=lambda film: film.path.parts)
     named = _in_rounds([replace(film, kept=None) for film in given])
     if all(film.kept is None for film in given):
         return named

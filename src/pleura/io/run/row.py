@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import PurePath
 from typing import Any
@@ -101,7 +101,9 @@ class Row:
     @classmethod
     def from_cells(cls, cells: Mapping[str, str]) -> Row:
         """The inverse of `cells`, by column name. Raises `ValueError` for invalid cells."""
-        values = {name: _value(cells[name], name) for name in COLUMNS}
+        values: dict[str, Any] = {
+            name: read(cells[name]) if cells[name] else empty for name, read, empty in _READERS
+        }
         return cls(**values)
 
 
@@ -205,11 +207,13 @@ def _cell(value: str | float | None, column: str) -> str:
     return name_cell(value) if column in _NAMES else text_cell(value)
 
 
-def _value(cell: str, column: str) -> Any:
-    """The value of a cell of `column`."""
+def _reader(column: str) -> tuple[str, Callable[[str], Any], str | None]:
+    """The column, what reads a cell of it, and the value of an empty cell."""
     kind = _KINDS[column]
-    if cell == "":
-        return "" if kind == "str" else None
+    empty = "" if kind == "str" else None
     if "int" in kind or "float" in kind:
-        return int(cell) if "int" in kind else float(cell)
-    return name_in(cell) if column in _NAMES else text_in(cell)
+        return column, int if "int" in kind else float, empty
+    return column, name_in if column in _NAMES else text_in, empty
+
+
+_READERS = tuple(_reader(column) for column in COLUMNS)

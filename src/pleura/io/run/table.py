@@ -18,9 +18,10 @@ from types import TracebackType
 from pleura.core.errors import OutputError, UsageError
 from pleura.io.files.atomic import atomic_write, cannot_write, remove_partial_files
 from pleura.io.files.open_file import open_file
+from pleura.io.run.cells import name_in
 from pleura.io.run.row import COLUMNS, Row
 
-__all__ = ["RESULTS", "Table", "read_cells", "read_rows", "write_table"]
+__all__ = ["RESULTS", "Table", "read_cells", "read_names", "read_rows", "write_table"]
 
 RESULTS = "results.csv"
 """The table's name in the output folder."""
@@ -50,15 +51,15 @@ class Table:
         self._added = False
         self._file: FileIO = self._opened()
 
-    def add(self, row: Row) -> None:
-        """Append a film's row, or replace its earlier one; it is on the disk on return."""
+    def add(self, *rows: Row) -> None:
+        """Append rows of films, or replace their earlier ones; they are on the disk on return."""
         self._added = True
         try:
-            _write_all(self._file, _line(row.cells()))
+            _write_all(self._file, _lines(row.cells() for row in rows))
             os.fsync(self._file.fileno())
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        self.rows[row.film] = row
+        self.rows.update((row.film, row) for row in rows)
 
     def close(self) -> None:
         """Write the table again, sorted by film, each film once; a second call does nothing."""
@@ -118,8 +119,32 @@ def read_rows(path: Path) -> list[Row]:
     return _read(path)[0]
 
 
+def read_names(path: Path) -> dict[str, str]:
+    """The names of the results in a `results.csv`, by the film's path; raises as `read_rows`."""
+    lines = _lines_of(path)
+    names: dict[str, str] = {}
+    for cells in csv.reader(lines[1:-1]):
+        if len(cells) == len(COLUMNS):
+            names.setdefault(name_in(cells[_PATH]), name_in(cells[_FILM]))
+    return names
+
+
+_FILM, _PATH = COLUMNS.index("film"), COLUMNS.index("path")
+
+
 def _read(path: Path) -> tuple[list[Row], bool]:
     """The rows, and whether the file is as `_rewrite` writes it."""
+    lines = _lines_of(path)
+    if len(lines) < 2:
+        return [], False
+    parsed = [_row(cells) for cells in csv.reader(lines[1:-1])]
+    rows = {row.film: row for row in parsed if row is not None}
+    is_final = not lines[-1] and len(rows) == len(parsed) and list(rows) == sorted(rows)
+    return list(rows.values()), is_final
+
+
+def _lines_of(path: Path) -> list[str]:
+    """The lines of a table, its head first; the last one is empty, or incomplete."""
     try:
         with open_file(path) as file:
             lines = file.read().decode("utf-8", errors="surrogateescape").split("\n")
@@ -128,19 +153,12 @@ def _read(path: Path) -> tuple[list[Row], bool]:
             f"cannot read {path}: {error.strerror or error}; give a new output folder, "
             "or run again without --resume"
         ) from error
-    header = next(csv.reader(lines[:1]), [])
-    complete = lines[:-1]  # after the last line end there is nothing, or an incomplete line
-    if not complete:
-        return [], False
-    if tuple(header) != COLUMNS:
+    if len(lines) > 1 and tuple(next(csv.reader(lines[:1]), [])) != COLUMNS:
         raise UsageError(
             f"{path} has other columns than this version writes; "
             "give a new output folder, or run again without --resume"
         )
-    parsed = [_row(cells) for cells in csv.reader(complete[1:])]
-    rows = {row.film: row for row in parsed if row is not None}
-    is_final = not lines[-1] and len(rows) == len(parsed) and list(rows) == sorted(rows)
-    return list(rows.values()), is_final
+    return lines
 
 
 def _row(cells: list[str]) -> Row | None:

@@ -16,7 +16,7 @@ from typing import Any
 from pleura.apps.segment.cluster.pool import Pool
 from pleura.apps.segment.cluster.worker import Worker, sight
 from pleura.apps.segment.work import FilmWork, Opener
-from pleura.core.errors import UsageError
+from pleura.core.errors import PleuraError, UsageError
 from pleura.io.run.find import FilmFile
 from pleura.runtime.threads import usable_cpus
 
@@ -29,12 +29,12 @@ _SETTINGS = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # Ray prints its messages on stdout, between rows as JSON
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise a FutureWarning
     "RAY_agent_register_timeout_ms": "120000",  # on a busy machine its processes start slowly
-    "RAY_raylet_start_wait_time_s": "120",
 }
 """Ray reads these once, when it is imported; what the user has set is kept."""
 
 _STORE_BYTES = 100 * 2**20  # Ray's memory for results, here rows of the table
 _CONNECT_S = 5.0
+_STARTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +114,7 @@ def _connected(asked: RayOptions) -> Iterator[Any]:
 def _connect(ray: Any, asked: RayOptions) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if asked.address == LOCAL:
-        ray.init(
-            address=LOCAL,
-            num_cpus=max(usable_cpus(), asked.cpus),
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            **quiet,
-        )
+        _start(ray, num_cpus=max(usable_cpus(), asked.cpus), **quiet)
         return
     _check_address(asked.address)
     try:
@@ -137,6 +131,25 @@ def _connect(ray: Any, asked: RayOptions) -> None:
             f"the cluster at {asked.address} runs another Python or Ray than this command: "
             f"{' '.join(str(error).split())}; install the same versions on all nodes"
         ) from error
+
+
+def _start(ray: Any, **settings: Any) -> None:
+    """Start Ray on this machine. Ray gives its processes 15 s, which a busy machine may exceed."""
+    for attempt in range(_STARTS):
+        try:
+            ray.init(
+                address=LOCAL, include_dashboard=False, object_store_memory=_STORE_BYTES, **settings
+            )
+        except Exception as error:  # the class that Ray raises for all of its processes
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                raise PleuraError(
+                    f"Ray did not start on this machine: {' '.join(str(error).split())}; its logs "
+                    "are in /tmp/ray/session_latest/logs. Try again when the machine is less busy, "
+                    "or run without --ray"
+                ) from error
+        else:
+            return
 
 
 def _check_address(address: str) -> None:

@@ -128,17 +128,17 @@ class Pool:
             self._ray.kill(worker.handle)
         self._workers.clear()
 
-    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[Ended]:
-        """Do the films; each ends once, in the order in which the workers finish."""
+    def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
+        """Do the films, a parcel at a time in the order in which they end; each film ends once."""
         left = len(films)
         ahead = deque(films)
         while left and not (watch.stopped() and (watch.overdue() or not self._in_work())):
             if not watch.stopped():
                 self._staff(left)
                 self._hand_out(ahead, watch)
-            for end in self._collect():
-                left -= 1
-                yield end
+            for ends in self._collect():
+                left -= len(ends)
+                yield ends
 
     def _in_work(self) -> bool:
         return any(worker.parcels for worker in self._workers)
@@ -183,7 +183,7 @@ class Pool:
         suspects = frozenset(n for n in names if parcel.deaths or n in watch.suspects)
         self._expect(worker, parcel, worker.handle.do.remote(parcel.films, suspects))
 
-    def _collect(self) -> Iterator[Ended]:
+    def _collect(self) -> Iterator[list[Ended]]:
         """The films of the parcels that have ended; waits a short time for the first one."""
         try:
             event = self._events.get(timeout=_POLL_S)
@@ -195,7 +195,7 @@ class Pool:
 
     def _handle(
         self, worker: _Employed, parcel: _Parcel | None, future: Future[Any]
-    ) -> Iterator[Ended]:
+    ) -> Iterator[list[Ended]]:
         if worker not in self._workers:  # it was lost, and its parcels were handed out again
             return
         error = future.exception()
@@ -209,7 +209,7 @@ class Pool:
             self._begin(worker, answer)
         else:
             self._done(worker, parcel)
-            yield from answer
+            yield answer
 
     def _begin(self, worker: _Employed, ready: Ready) -> None:
         self._failed_starts = 0
@@ -228,7 +228,7 @@ class Pool:
         worker.since = now
         worker.size = max(1, min(_LARGEST_PARCEL, 2 * worker.size, round(rate * _PARCEL_S)))
 
-    def _lost(self, worker: _Employed, error: BaseException) -> Iterator[Ended]:
+    def _lost(self, worker: _Employed, error: BaseException) -> Iterator[list[Ended]]:
         """Put the films of a worker that ended in the queue again, or fail them."""
         errors = self._ray.exceptions
         if not isinstance(error, errors.RayError):
@@ -245,15 +245,14 @@ class Pool:
         if parcels:
             yield from self._again(parcels[0], error)
 
-    def _again(self, parcel: _Parcel, error: BaseException) -> Iterator[Ended]:
+    def _again(self, parcel: _Parcel, error: BaseException) -> Iterator[list[Ended]]:
         died = _is_death(error)
         deaths, losses = parcel.deaths + died, parcel.losses + (not died)
         if deaths < MOST_DEATHS and losses < _MOST_LOSSES:
             alone = [_Parcel([film], deaths, losses) for film in parcel.films]
             self._waiting.extendleft(reversed(alone if died else [replace(parcel, losses=losses)]))
             return
-        for film in parcel.films:
-            yield Failed(film, _reason(error, deaths, losses), 0.0)
+        yield [Failed(film, _reason(error, deaths, losses), 0.0) for film in parcel.films]
 
     def _count_failed_start(self, error: BaseException) -> None:
         self._failed_starts += 1

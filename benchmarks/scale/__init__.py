@@ -1,0 +1,1 @@
+"""Runs on a Ray cluster, with workers and nodes that are killed."""

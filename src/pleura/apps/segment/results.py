@@ -1,0 +1,18 @@
+"""`pleura results`: what is done with the tables of runs."""
+
+from __future__ import annotations
+
+import typer
+
+from pleura.apps.segment.merge import merge
+from pleura.apps.segment.parquet import parquet
+
+__all__ = ["results_app"]
+
+results_app = typer.Typer(
+    no_args_is_help=True,
+    help="Put the tables of a run in shards together, or write a table as Parquet.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+results_app.command()(merge)
+results_app.command()(parquet)
