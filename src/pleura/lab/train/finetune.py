@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pleura.core.card import Card
 from pleura.core.errors import DataError
 from pleura.lab.data.film import Film, with_masks
-from pleura.lab.data.labels import RIGHT_AND_LEFT
 from pleura.lab.data.split import split
+from pleura.lab.train.facts import labelled_channels
 from pleura.lab.train.module import initial_weights
 from pleura.lab.train.recipe import Augment, Recipe
 from pleura.net.checkpoint import from_safetensors
@@ -88,12 +88,7 @@ def finetuning_recipe(films: Sequence[Film], wishes: Wishes) -> Recipe:
 
 def taught(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
     """The channels of the weights that the masks of some film label, in their order."""
-    labelled = frozenset().union(*(film.channels for film in films))
-    for both, parts in RIGHT_AND_LEFT.items():
-        if both in labelled:
-            labelled |= set(parts)
-        if set(parts) <= labelled:
-            labelled |= {both}
+    labelled = labelled_channels(films)
     known = tuple(channel for channel in card.channels if channel in labelled)
     if not set(known) - {"heart"}:
         raise DataError(

@@ -142,5 +142,5 @@ def require_pairs(pairs: int, masks: Mapping[str, Path], folder: Path) -> None:
         name = next(iter(masks.values())).name
         raise DataError(
             f"{folder}: {len(masks)} masks, none named after a film (e.g. {name}); a mask must "
-            "have its film's stem, alone or as X_mask, mask_X, X_seg, X_labels, or X_right and X_left"
+            "have its film's stem X: X, X_mask, mask_X, X_seg, X_labels, or X_right and X_left"
         )
