@@ -23,10 +23,13 @@ FEW_FILMS = 100
 VALIDATION_SHARE = 0.2
 """The share of the films, by patient, that validates if the data has no split."""
 
-STEPS = 150
+STEPS = 100
 """Steps of a run on few films; more films are shown `EPOCHS` times."""
 
-EPOCHS, MOST_EPOCHS = 8, 30
+EPOCHS, MOST_EPOCHS = 8, 20
+
+PATIENCE = 5
+"""Epochs without a better validation Dice after which a run ends."""
 
 AUGMENT = Augment(
     shift=0.04,
@@ -106,6 +109,7 @@ def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
         channels=channels,
         side=card.side,
         schedule="one-cycle",
+        early_stop=PATIENCE,
         weight_decay=1e-2,
         head_shares=tuple(card.recipe.get("head_shares", ())),
         network=network,
