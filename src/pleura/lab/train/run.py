@@ -53,8 +53,8 @@ def train(
 ) -> Outcome:
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
-    Films of split `test` are never used. `resume` continues after the last complete epoch, and
-    gives the same weights as a run without interruption. If there is no such epoch, the run starts.
+    Films of split `test` are never used. `resume` continues after the last complete epoch, with the
+    same weights as a run without interruption, or starts the run if there is no such epoch.
 
     Raises:
         UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
@@ -69,13 +69,9 @@ def train(
     last = out / "checkpoints" / "last.ckpt"
     done = _epochs_done(last, recipe, resume=resume)
     training, validation = divide(films, recipe, processes=machine.devices)
-    facts = run_facts(training, validation, recipe)
-    if done:
-        facts = facts_to_resume(read_facts(last), facts, out)
-    log.info("%d films to train on, %d to validate on", len(training), len(validation))
-    for channel in untaught(recipe.channels, training):
-        log.warning("no film to train on labels %s: its masks will mean nothing", channel)
-    log.info("device %s, precision %s", machine.device, machine.resolved_precision)
+    now = run_facts(training, validation, recipe)
+    facts = facts_to_resume(read_facts(last), now, out) if done else now
+    _announce(training, validation, recipe, machine)
     shares = balance(training, recipe)
     steps = _steps(recipe, machine, round(float(shares.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
@@ -83,8 +79,7 @@ def train(
         _prepared(part, recipe, out, machine, hints=part is training)
         for part in (training, validation)
     ]
-    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
-    learner.facts = facts
+    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs, facts)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
     if machine.device == "cuda" or machine.resolved_precision != "32-true":
@@ -98,6 +93,15 @@ def train(
             ckpt_path=last if done else None,
         )
     return _conclude(trainer, recipe, out)
+
+
+def _announce(
+    training: Sequence[Film], validation: Sequence[Film], recipe: Recipe, machine: Machine
+) -> None:
+    log.info("%d films to train on, %d to validate on", len(training), len(validation))
+    for channel in untaught(recipe.channels, training):
+        log.warning("no film to train on labels %s: its masks will mean nothing", channel)
+    log.info("device %s, precision %s", machine.device, machine.resolved_precision)
 
 
 def divide(
