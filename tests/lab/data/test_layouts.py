@@ -250,7 +250,7 @@ def test_manifest_labels_by_value_with_ignored_areas(tmp_path: Path) -> None:
     assert labels.ignore is not None
     assert labels.ignore.sum() == 16
     assert (first.split, first.patient, first.condition) == ("test", "p1", "mild")
-    assert (second.split, second.patient, second.channels) == ("unlabelled", "b", frozenset())
+    assert (second.split, second.patient, second.channels) == ("unlabelled", "", frozenset())
     with pytest.raises(DataError, match="film has no mask"):
         second.read_labels()
 
