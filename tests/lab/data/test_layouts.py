@@ -250,7 +250,7 @@ def test_manifest_labels_by_value_with_ignored_areas(tmp_path: Path) -> None:
     assert labels.ignore is not None
     assert labels.ignore.sum() == 16
     assert (first.split, first.patient, first.condition) == ("test", "p1", "mild")
-    assert (second.split, second.patient, second.channels) == ("unlabelled", "b", frozenset())
+    assert (second.split, second.patient, second.channels) == ("unlabelled", "", frozenset())
     with pytest.raises(DataError, match="film has no mask"):
         second.read_labels()
 
@@ -271,8 +271,8 @@ def test_manifest_with_a_file_for_each_structure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["id,picture", "a,b"], "column image missing"),
-        (["id,image"], "column id, image missing or no row"),
+        (["id,picture", "a,b"], "column image missing; it has the columns id, picture"),
+        (["id,image"], "no row at all; expected one row a film"),
         (["id,image", ",a.png"], "a row without id"),
         (["id,image,mask,labels", "a,a.png,m.png,lungs"], "film a: .*unknown label 'lungs'"),
         (["id,image,mask,labels", "a,a.png,m.png,field=x"], "film a: label 'field=x'"),
@@ -324,3 +324,43 @@ def test_a_split_must_fit_the_films(mixed: Path, tmp_path: Path) -> None:
             read_films(mixed, split=table)
     with pytest.raises(UsageError, match="published are shenzhen-montgomery-published"):
         read_films(mixed, split="no-such-split")
+
+
+def test_a_manifest_of_another_hand_is_read(tmp_path: Path) -> None:
+    """Semicolons, Latin-1, other headings, and no ids."""
+    text = (
+        "Image Path;Mask-Path;PatientID;Diagnosis\r\nfilme/größe.png;masken/größe.png;p1;üblich\r\n"
+    )
+    (tmp_path / "films.csv").write_bytes(text.encode("latin-1"))
+    (film,) = read_films(tmp_path / "films.csv")
+    assert (film.id, film.patient, film.condition) == ("größe", "p1", "üblich")
+    assert film.image == tmp_path / "filme" / "größe.png"
+    assert [part.path for part in film.masks] == [tmp_path / "masken" / "größe.png"]
+
+
+def test_an_exact_heading_comes_before_another_name_for_it(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("filename,image,id\nwrong.png,right.png,a\n")
+    (film,) = read_films(tmp_path)
+    assert film.image == tmp_path / "right.png"
+
+
+def test_masks_are_known_by_usual_names_in_nested_folders(tmp_path: Path) -> None:
+    names = {"a": "A_MASK.png", "b": "mask_b.png", "c": "c_seg.png", "d": "d_segmentation.png"}
+    for number, (film, mask) in enumerate(names.items()):
+        for part, name in (("images", f"{film}.png"), ("masks", mask)):
+            folder = tmp_path / part / ("deep" if number > 1 else "")
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 9).save(folder / name)
+    films = read_films(tmp_path, layout="folder")
+    assert [film.id for film in films] == ["a", "b", "deep_c", "deep_d"]
+    named = {film.id[-1]: [part.path.name for part in film.masks] for film in films}
+    assert named == {film: [mask] for film, mask in names.items()}
+
+
+def test_dicom_films_need_no_suffix(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    for name in ("IM0001", "1.2.840.7"):
+        (tmp_path / "images" / name).write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "images" / "README").write_text("no film")
+    assert [film.id for film in read_films(tmp_path)] == ["1.2.840.7", "IM0001"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -15,16 +14,14 @@ import typer
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.options import Accept, AsJson, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress, console
+from pleura.apps.learn.data_report import EXAMPLES, print_report, tally, tally_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from PIL.Image import Image
-    from rich.table import Table
 
     from pleura.lab.data.download import Progress
     from pleura.lab.data.film import Film
-    from pleura.lab.data.findings import CheckReport, Finding
+    from pleura.lab.data.findings import CheckReport
 
 __all__ = ["data_app"]
 
@@ -34,9 +31,6 @@ data_app = typer.Typer(
     help="Fetch public films, check a set, split it, and look at it.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-EXAMPLES = 5
-"""Findings of one kind that are listed unless all are asked for."""
 
 
 class Unit(StrEnum):
@@ -145,17 +139,11 @@ def check(
     with FilmProgress(len(films) * (1 + with_model), quiet=quiet) as bar:
         report = run(films, accepted=accept or (), on_film=bar.advance)
         if with_model:
-            from pleura.apps.cli.engines import open_engine
-            from pleura.lab.evaluate.agreement import compare_with_model
-
-            agreement = compare_with_model(
-                films, open_engine(), accepted=accept or (), on_film=bar.advance
-            )
-            report = report.extended(agreement.findings, agreement.median_dice)
+            report = _with_model(films, report, accept, bar)
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=1))
     else:
-        _print_report(report, everything)
+        print_report(report, everything)
     if sheet is not None:
         _draw_films(films, report, sheet, tiles)
     if not report.passed:
@@ -210,9 +198,9 @@ def split(
     else:
         _write_split(split_csv(films), out, overwrite=overwrite)
     if as_json:
-        typer.echo(json.dumps({"out": str(out), **_tally(films)}, indent=1))
+        typer.echo(json.dumps({"out": str(out), **tally(films)}, indent=1))
     else:
-        console().print(_tally_table(films))
+        console().print(tally_table(films))
 
 
 @data_app.command()
@@ -274,6 +262,17 @@ def _warn_of_prefixes(films: list[Film]) -> None:
         )
 
 
+def _with_model(
+    films: list[Film], report: CheckReport, accept: list[str] | None, bar: FilmProgress
+) -> CheckReport:
+    """The report, with the findings of a comparison with the shipped weights."""
+    from pleura.apps.cli.engines import open_engine
+    from pleura.lab.evaluate.agreement import compare_with_model
+
+    agreement = compare_with_model(films, open_engine(), accepted=accept or (), on_film=bar.advance)
+    return report.extended(agreement.findings, agreement.median_dice)
+
+
 def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
     """Write a split, but not over a file that holds anything else."""
     from pleura.core.errors import UsageError
@@ -308,89 +307,6 @@ def _write_picture(picture: Image, out: Path) -> None:
     with atomic_write(out) as file:
         picture.save(file, "PNG")
     console().print(f"drawn: {out}", markup=False)
-
-
-def _print_report(report: CheckReport, everything: bool) -> None:
-    from rich.console import Console
-
-    out = Console(highlight=False, soft_wrap=True)
-    patients = f"{report.patients} patients"
-    if report.unknown_patients:
-        unknown = "not stated" if report.unknown_patients == report.films else "partly not stated"
-        patients = f"patients {unknown}: such a film counts as a patient of its own"
-    out.print(f"{report.films} films, {report.pairs} with masks, {patients}", markup=False)
-    out.print(_counts_table(report))
-    for title, table in (
-        ("conditions", report.conditions),
-        ("channels", report.channels),
-        ("sizes, px", report.sizes),
-    ):
-        out.print(f"{title}: {_few(table)}", markup=False)
-    if report.median_dice:
-        agreed = ", ".join(f"{source} {dice:.3f}" for source, dice in report.median_dice.items())
-        out.print(f"median Dice with the shipped weights: {agreed}", markup=False)
-    for finding in _lines(report.findings, everything):
-        out.print(finding, markup=False)
-    verdict = f"{len(report.errors)} errors, {len(report.warnings)} warnings"
-    out.print(verdict, style="bold red" if report.errors else "bold green", markup=False)
-
-
-def _lines(findings: Iterable[Finding], everything: bool) -> Iterator[str]:
-    """Findings as lines, grouped by kind."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.kind, []).append(finding)
-    for kind, group in groups.items():
-        yield f"{group[0].level}: {kind}: {len(group)} ({group[0].meaning})"
-        shown = group if everything else group[:EXAMPLES]
-        yield from (f"    {finding.where}  {finding.detail}".rstrip() for finding in shown)
-        if len(shown) < len(group):
-            yield f"    ... and {len(group) - len(shown)} more (--all)"
-
-
-def _few(table: dict[str, int], most: int = 6) -> str:
-    parts = [f"{name} {count}" for name, count in list(table.items())[:most]]
-    return ", ".join(parts) + (f", and {len(table) - most} more" if len(table) > most else "")
-
-
-def _counts_table(report: CheckReport) -> Table:
-    from rich.table import Table
-
-    parts = [
-        part
-        for part in ("train", "val", "test", "none", "unlabelled")
-        if any(part in row for row in report.counts.values())
-    ]
-    parts += sorted({part for row in report.counts.values() for part in row} - set(parts))
-    table = Table("source", *parts)
-    for source, row in report.counts.items():
-        table.add_row(source, *(str(row.get(part, 0)) for part in parts))
-    if len(report.counts) > 1:
-        sums = (sum(row.get(part, 0) for row in report.counts.values()) for part in parts)
-        table.add_row("all", *map(str, sums))
-    return table
-
-
-def _tally(films: list[Film]) -> dict[str, dict[str, int]]:
-    """The contents of each part of the split."""
-    people = {(film.split, film.source, film.patient or film.id) for film in films if film.split}
-    return {
-        "films": dict(Counter(film.split for film in films if film.split)),
-        "patients": dict(Counter(part for part, _, _ in people)),
-    }
-
-
-def _tally_table(films: list[Film]) -> Table:
-    from rich.table import Table
-
-    table = Table("source", "condition", "train", "val", "test")
-    counts = Counter((film.source, film.condition, film.split) for film in films if film.split)
-    for source, condition in sorted({key[:2] for key in counts}):
-        row = (counts[source, condition, part] for part in ("train", "val", "test"))
-        table.add_row(source, condition or "-", *map(str, row))
-    whole = Counter(film.split for film in films)
-    table.add_row("all", "", *(str(whole[part]) for part in ("train", "val", "test")))
-    return table
 
 
 @contextmanager

@@ -67,7 +67,9 @@ def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
 
 def _show(summary: dict[str, Any]) -> None:
     """The scores in short, on stderr."""
-    table = figures_table("films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px", "area")
+    table = figures_table(
+        "films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px, mean", "area"
+    )
     for structure, group in summary["overall"].items():
         table.add_row(structure, *_cells(group))
     for source, group in summary["by_source"].items():
@@ -82,6 +84,8 @@ def _show(summary: dict[str, Any]) -> None:
         screen.print(f"cardiothoracic ratio, {source}: {_ratio(both)}", markup=False)
     left_out = {name: count for name, count in summary["films"].items() if count}
     screen.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in left_out.items()))
+    if trained := summary["provenance"]["data"].get("trained_on"):
+        screen.print(f"warning: the weights were trained or selected on {trained} of these films")
     if "comparison" in summary:
         screen.print(_difference(summary["comparison"]), markup=False)
 

@@ -53,7 +53,6 @@ def finetune(
 ) -> None:
     """Train the shipped weights further on your films.
 
-    pleura finetune films -o runs/mine
     pleura finetune films --splits split.csv -o runs/mine --max-time 15m
     pleura segment new --weights runs/mine/weights/finetuned.onnx -o lungs
 
@@ -67,13 +66,10 @@ def finetune(
     from pleura.lab.train.finetune import Wishes, divided, finetuning_recipe, summary
 
     films = divided(read_sets(data, layout=layout, split=splits))
+    init = "shipped" if weights is None else str(weights)
+    frozen = None if freeze is None else freeze.value
     wishes = Wishes(
-        init="shipped" if weights is None else str(weights),
-        side=side,
-        epochs=epochs,
-        learning_rate=rate,
-        freeze=None if freeze is None else freeze.value,
-        name=name,
+        init=init, side=side, epochs=epochs, learning_rate=rate, freeze=frozen, name=name
     )
     recipe = finetuning_recipe(films, wishes)
     console().print(summary(recipe, films), markup=False)

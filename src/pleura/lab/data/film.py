@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +16,16 @@ from pleura.io.images.read_masks import MaskFile, read_mask
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 from pleura.io.read import read_radiograph
 
-__all__ = ["IGNORE", "Film", "Labels", "MaskPart", "fingerprint", "label_map_parts", "with_masks"]
+__all__ = [
+    "IGNORE",
+    "Film",
+    "Labels",
+    "MaskPart",
+    "digest_of",
+    "fingerprint",
+    "label_map_parts",
+    "with_masks",
+]
 
 IGNORE = "ignore"
 """The pseudo-channel of pixels that are not used, such as burnt-in text and devices."""
@@ -144,9 +154,26 @@ def fingerprint(films: Sequence[Film]) -> str:
         labels = [(part.channel, part.value) for part in film.masks]
         digest.update(repr((film.id, film.source, labels)).encode())
         for path in dict.fromkeys([film.image, *(part.path for part in film.masks)]):
-            content = path.read_bytes() if path.is_file() else b"missing"
-            digest.update(hashlib.sha256(content).digest())
+            digest.update(_content(path))
     return digest.hexdigest()
+
+
+def digest_of(film: Film) -> str:
+    """The first 12 digits of the SHA-256 of a film's file; empty if it is not there."""
+    return _content(film.image).hex()[:12] if film.image.is_file() else ""
+
+
+def _content(path: Path) -> bytes:
+    """The SHA-256 of a file; of the word `missing` if there is none."""
+    if not path.is_file():
+        return hashlib.sha256(b"missing").digest()
+    state = path.stat()
+    return _content_at(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _content_at(path: Path, _size: int, _mtime_ns: int) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def with_masks(films: Iterable[Film]) -> list[Film]:

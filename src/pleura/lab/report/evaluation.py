@@ -15,6 +15,7 @@ from markupsafe import Markup
 from pleura._version import __version__
 from pleura.core.masks.cleanup import clean
 from pleura.io.files.atomic import atomic_write
+from pleura.lab.data.film import digest_of
 from pleura.lab.evaluate.bare_threshold import threshold_only
 from pleura.lab.evaluate.case import Evaluator, Examined, Row
 from pleura.lab.evaluate.metrics import METRICS
@@ -100,6 +101,8 @@ def _warnings(summary: dict[str, Any]) -> list[str]:
                 "scores mix the two definitions of lung: they are in separate rows and not in the "
                 "overall scores."
             )
+    if trained := summary["provenance"]["data"].get("trained_on"):
+        warnings.append(f"The weights were trained or selected on {_films(trained)} of these.")
     lungs = summary["cases"]["by_structure"].get("lungs", {})
     for case, text in (
         ("missed", "no lung was found, but one is labelled: Dice 0, distances undefined"),
@@ -243,6 +246,7 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
             "side": card.side,
             "version": card.version,
             "created": card.created,
+            "licence": card.licence,
         },
         "data": {
             "sets": [str(path) for path in trial.data],
@@ -252,8 +256,17 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
             "limit": trial.limit,
             "films": len(selection.films),
             "fingerprint": fingerprint(selection.films),
+            "trained_on": _trained_on(engine, selection),
         },
     }
+
+
+def _trained_on(engine: Engine, selection: Selection) -> int | None:
+    """How many of the films the weights were trained or selected on; None if unknown."""
+    digests = engine.card.data.get("digests")
+    if digests is None:
+        return None
+    return sum(digest_of(film) in digests for film in selection.films)
 
 
 def _page(

@@ -21,7 +21,17 @@ __all__ = ["REMARKS", "model_card", "read_remarks", "read_results"]
 REMARKS = "remarks.csv"
 """The file beside the results with a reader's remarks on bad films: columns id and remark."""
 
-HEAD = ("", "films", "Dice, mean (95 %)", "median", "5th pct", "min", "< 0.90", "HD95, px", "area")
+HEAD = (
+    "",
+    "films",
+    "Dice, mean (95 %)",
+    "median",
+    "5th pct",
+    "min",
+    "< 0.90",
+    "HD95, px, mean",
+    "area",
+)
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -84,6 +94,8 @@ def model_card(
     )
     return template.format(
         weights=_weights(next(iter(results.values()))["provenance"]),
+        terms=_terms(results),
+        trained=_trained(results),
         scores="\n\n".join(_scores(*item) for item in scored.items()) or NOTHING,
         ratio=_ratio(scored) or NOTHING,
         cleaning=_cleaning(scored, evaluations) or NOTHING,
@@ -92,6 +104,41 @@ def model_card(
         failures="\n\n".join(_failures(*item, remarks) for item in scored.items()) or NOTHING,
         made="\n".join(_made(*item) for item in results.items()),
     )
+
+
+RESEARCH = "research use only"
+"""The licence of the shipped weights. Older results, which are of them, state none."""
+
+
+def _terms(results: dict[str, dict[str, Any]]) -> str:
+    """The uses that the licence of the weights excludes, as far as their card states it."""
+    licence = next(iter(results.values()))["provenance"]["weights"].get("licence", RESEARCH)
+    if licence == RESEARCH:
+        return (
+            "Commercial purposes: the terms of the training masks exclude them; see "
+            "[licences](licences.md)."
+        )
+    return f"Uses that the licence excludes. The licence on the card of the weights: {licence}."
+
+
+def _trained(results: dict[str, dict[str, Any]]) -> str:
+    """Whether scored films were trained on, as far as the card of the weights states it."""
+    counts = [
+        (result["provenance"]["data"].get("trained_on", 0), result["provenance"]["data"]["films"])
+        for result in results.values()
+    ]
+    if any(trained is None for trained, _ in counts):
+        return (
+            "The card does not list these films, so it is not known whether films that are scored "
+            "here were trained on."
+        )
+    trained = sum(number for number, _ in counts)
+    if trained:
+        films = sum(number for _, number in counts)
+        return (
+            f"The weights were trained or selected on {trained} of the {films} films scored here."
+        )
+    return "No film of a test split was used for training, selection or calibration."
 
 
 NOTHING = "Not measured for these weights."
@@ -131,7 +178,7 @@ def _score(title: str, group: dict[str, Any]) -> tuple[str, ...]:
     shown = (number(dice[key]) for key in ("median", "p5", "min"))
     poor = percent(dice["share_under_090"])
     area = signed(group["area_error"]["mean"])
-    return (title, count(dice), with_interval(dice), *shown, poor, number(hd95["median"], 1), area)
+    return (title, count(dice), with_interval(dice), *shown, poor, number(hd95["mean"], 1), area)
 
 
 def _is_cleaned(result: dict[str, Any]) -> bool:

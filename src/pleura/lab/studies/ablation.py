@@ -243,7 +243,7 @@ def _differences(values: list[float | None], baseline: list[float | None]) -> li
 def study_table(study: dict[str, Any]) -> str:
     """The Markdown table of a study: mean Dice, paired difference with its interval, HD95."""
     lines = [
-        "| network | seeds | mean Dice | difference (95 % interval) | HD95 px |",
+        "| network | seeds | mean Dice | difference (95 % interval) | HD95 px, mean |",
         "|---|---|---|---|---|",
     ]
     for index, row in enumerate(study["rows"]):

@@ -161,6 +161,7 @@ def _weights_of(source: Path) -> tuple[UNetPlusPlus | UNet, Card]:
         data=facts["data"],
         git_revision=facts["git_revision"],
         created=facts["started"],
+        **({"licence": facts["licence"]} if "licence" in facts else {}),
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pleura.core.card import Card
 from pleura.core.errors import DataError
 from pleura.lab.data.film import Film, with_masks
-from pleura.lab.data.labels import RIGHT_AND_LEFT
 from pleura.lab.data.split import split
+from pleura.lab.train.facts import labelled_channels
 from pleura.lab.train.module import initial_weights
 from pleura.lab.train.recipe import Augment, Recipe
 from pleura.net.checkpoint import from_safetensors
@@ -23,10 +23,13 @@ FEW_FILMS = 100
 VALIDATION_SHARE = 0.2
 """The share of the films, by patient, that validates if the data has no split."""
 
-STEPS = 150
+STEPS = 100
 """Steps of a run on few films; more films are shown `EPOCHS` times."""
 
-EPOCHS, MOST_EPOCHS = 8, 30
+EPOCHS, MOST_EPOCHS = 8, 20
+
+PATIENCE = 5
+"""Epochs without a better validation Dice after which a run ends."""
 
 AUGMENT = Augment(
     shift=0.04,
@@ -88,12 +91,7 @@ def finetuning_recipe(films: Sequence[Film], wishes: Wishes) -> Recipe:
 
 def taught(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
     """The channels of the weights that the masks of some film label, in their order."""
-    labelled = frozenset().union(*(film.channels for film in films))
-    for both, parts in RIGHT_AND_LEFT.items():
-        if both in labelled:
-            labelled |= set(parts)
-        if set(parts) <= labelled:
-            labelled |= {both}
+    labelled = labelled_channels(films)
     known = tuple(channel for channel in card.channels if channel in labelled)
     if not set(known) - {"heart"}:
         raise DataError(
@@ -111,6 +109,7 @@ def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
         channels=channels,
         side=card.side,
         schedule="one-cycle",
+        early_stop=PATIENCE,
         weight_decay=1e-2,
         head_shares=tuple(card.recipe.get("head_shares", ())),
         network=network,

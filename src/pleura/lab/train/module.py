@@ -65,11 +65,17 @@ def side_of(recipe: Recipe, epoch: int, number: int) -> int:
 class Learner(L.LightningModule):
     """A network that is trained by a recipe."""
 
-    def __init__(self, network: UNetPlusPlus | UNet, recipe: Recipe, total_steps: int) -> None:
+    def __init__(
+        self,
+        network: UNetPlusPlus | UNet,
+        recipe: Recipe,
+        total_steps: int,
+        facts: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.recipe, self.total_steps = network, recipe, total_steps
         self.validation: list[Tensor] = []
-        self.facts: dict[str, Any] = {}
+        self.facts: dict[str, Any] = facts or {}
         """Facts about the run, in plain values; stored in the checkpoint."""
         if recipe.freeze == "encoder":
             network.encoder.requires_grad_(False)

@@ -8,7 +8,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,12 @@ from rich.progress import Progress
 from torch.utils.data import DataLoader
 
 from pleura.core.errors import DataError, UsageError
-from pleura.lab.data.film import Film, fingerprint, with_masks
+from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
 from pleura.lab.train.dataset import Shuffled, SquareOptions, Squares, VariedSquares, prepare
-from pleura.lab.train.export import Outcome, export_checkpoint, provenance, read_facts, write_curves
+from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
+from pleura.lab.train.facts import facts_to_resume, run_facts, untaught
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
@@ -38,6 +38,9 @@ from pleura.net.quiet import quiet
 __all__ = ["balance", "divide", "train"]
 
 log = logging.getLogger(__name__)
+
+DIVERGED = 0.01
+"""The best validation Dice under which a run has learned nothing."""
 
 
 def train(
@@ -50,12 +53,12 @@ def train(
 ) -> Outcome:
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
-    Films of split `test` are never used. `resume` continues after the last complete epoch, and
-    gives the same weights as a run without interruption. If there is no such epoch, the run starts.
+    Films of split `test` are never used. `resume` continues after the last complete epoch, with the
+    same weights as a run without interruption, or starts the run if there is no such epoch.
 
     Raises:
-        UsageError: `out` has a run and `resume` is false, or the run is of another recipe, or the
-            hardware is not available.
+        UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
+            other films, or the hardware is not available, or the run diverged.
         DataError: there is no film for training or validation, or a film cannot be read.
         WeightsError: the weights to start from cannot be read.
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last complete epoch is kept.
@@ -66,8 +69,9 @@ def train(
     last = out / "checkpoints" / "last.ckpt"
     done = _epochs_done(last, recipe, resume=resume)
     training, validation = divide(films, recipe, processes=machine.devices)
-    log.info("%d films to train on, %d to validate on", len(training), len(validation))
-    log.info("device %s, precision %s", machine.device, machine.resolved_precision)
+    now = run_facts(training, validation, recipe)
+    facts = facts_to_resume(read_facts(last), now, out) if done else now
+    _announce(training, validation, recipe, machine)
     shares = balance(training, recipe)
     steps = _steps(recipe, machine, round(float(shares.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
@@ -75,8 +79,7 @@ def train(
         _prepared(part, recipe, out, machine, hints=part is training)
         for part in (training, validation)
     ]
-    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs)
-    learner.facts = _facts(training, validation, recipe)
+    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs, facts)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
     if machine.device == "cuda" or machine.resolved_precision != "32-true":
@@ -90,6 +93,15 @@ def train(
             ckpt_path=last if done else None,
         )
     return _conclude(trainer, recipe, out)
+
+
+def _announce(
+    training: Sequence[Film], validation: Sequence[Film], recipe: Recipe, machine: Machine
+) -> None:
+    log.info("%d films to train on, %d to validate on", len(training), len(validation))
+    for channel in untaught(recipe.channels, training):
+        log.warning("no film to train on labels %s: its masks will mean nothing", channel)
+    log.info("device %s, precision %s", machine.device, machine.resolved_precision)
 
 
 def divide(
@@ -156,22 +168,6 @@ def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
             "its own, or take another --out, where `init` can name the weights of this run"
         )
     return int(facts["epoch"]) + 1
-
-
-def _facts(training: list[Film], validation: list[Film], recipe: Recipe) -> dict[str, Any]:
-    """Facts about the run, which are stored in the checkpoint."""
-    data = {
-        "fingerprint": fingerprint([*training, *validation]),
-        "films": {"train": len(training), "val": len(validation)},
-        "train_by_source": dict(Counter(film.source for film in training)),
-    }
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        **provenance(),
-        "data": data,
-        "recipe": recipe.as_dict(),
-        "started": started,
-    }
 
 
 def _prepared(
@@ -300,6 +296,12 @@ def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     weights = out / "weights" / f"{recipe.name}.onnx"
     if best.exists():
         score = read_facts(best)["val_dice"]
+        if not score or score < DIVERGED:
+            raise UsageError(
+                f"the run diverged: its best validation Dice is {score or 0:g}, so no weights are "
+                f"written; see {out / 'metrics.csv'}, lower learning_rate, or check the masks with "
+                "`pleura data check --with-model`"
+            )
         if trainer.is_global_zero:
             if (out / "metrics.csv").exists():
                 write_curves(out / "metrics.csv", out / "curves.png")

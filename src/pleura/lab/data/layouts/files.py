@@ -50,7 +50,8 @@ def pictures(
 ) -> dict[str, Path]:
     """The pictures of one folder, by stem, in the order of their names; DICOM without suffix too.
 
-    With `nested`, those of its folders too: the stem of `a/X.png` is `a_X`. Raises `DataError` if two pictures share a stem.
+    With `nested`, those of its folders too: the stem of `a/X.png` is `a_X`.
+    Raises `DataError` if two pictures share a stem.
     """
     by_stem: dict[str, Path] = {}
     files = require_folder(folder).rglob("*") if nested else require_folder(folder).iterdir()
@@ -103,13 +104,14 @@ def parts_of(stem: str, masks: Mapping[str, Path]) -> tuple[MaskPart, ...]:
 
 def belongs_to(path: Path, stems: Collection[str]) -> bool:
     """Whether a file is named as a mask of one of the films `stems`."""
-    own, known = _stem(path).lower(), {stem.lower() for stem in stems}
-    for name in NAMES:
-        start, end = name.split("{}")
-        if own.startswith(start) and own.endswith(end):
-            if own.removeprefix(start).removesuffix(end) in known:
-                return True
-    return False
+    own = _stem(path).lower()
+    ends = [name.split("{}") for name in NAMES]
+    named = {
+        own.removeprefix(start).removesuffix(end)
+        for start, end in ends
+        if own.startswith(start) and own.endswith(end)
+    }
+    return bool(named & {stem.lower() for stem in stems})
 
 
 def _is_pleura_seg(path: Path) -> bool:
@@ -142,5 +144,5 @@ def require_pairs(pairs: int, masks: Mapping[str, Path], folder: Path) -> None:
         name = next(iter(masks.values())).name
         raise DataError(
             f"{folder}: {len(masks)} masks, none named after a film (e.g. {name}); a mask must "
-            "have its film's stem, alone or as X_mask, mask_X, X_seg, X_labels, or X_right and X_left"
+            "have its film's stem X: X, X_mask, mask_X, X_seg, X_labels, or X_right and X_left"
         )

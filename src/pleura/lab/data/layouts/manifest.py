@@ -1,7 +1,8 @@
 """The layout of a folder with a `manifest.csv`: one row a film, with labels by grey value.
 
-Columns: id, image, mask, split, patient, labels, condition, source. Only id and image are required;
-width and height are not read. Paths are relative to the manifest.
+Columns: id, image, mask, split, patient, labels, condition, source, also under `HEADINGS`. Only
+image is required; without id, the image's stem is the id. Width and height are not read. Paths are
+relative to the manifest.
 
 `labels` gives the meaning of the mask's values: a channel (`field`: any non-zero pixel), or
 `name=value` pairs joined by `;`, such as `whole=255;ignore=127`. If a structure has a file
@@ -12,6 +13,8 @@ For a film without a mask the mask columns are empty.
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from pleura.core.arrays import KNOWN_CHANNELS
@@ -25,6 +28,19 @@ EXPECTS = "manifest.csv (or a .csv file itself) with columns id, image, mask, la
 
 ALIASES = {"field_right": "right_field", "field_left": "left_field"}
 """Other spellings of channels in manifests."""
+
+COLUMNS = ("id", "image", "mask", "split", "patient", "labels", "condition", "source")
+
+HEADINGS = {
+    "id": ("film", "film_id", "image_id"),
+    "image": ("image_path", "img", "film_path", "path", "file", "filename", "image_file"),
+    "mask": ("mask_path", "label_path", "segmentation", "mask_file"),
+    "split": ("subset",),
+    "patient": ("patient_id", "patientid", "subject", "subject_id", "pid"),
+    "source": ("hospital", "site", "center", "centre", "dataset"),
+    "condition": ("diagnosis", "finding", "pathology"),
+}
+"""Column -> other headings for it, in lower case with `_` for spaces."""
 
 PART_COLUMNS = {f"mask_{channel}": channel for channel in (*KNOWN_CHANNELS, IGNORE)}
 """Columns that name a structure's own file."""
@@ -40,17 +56,46 @@ def read_manifest(path: Path) -> list[Film]:
     table = path / "manifest.csv" if path.is_dir() else path
     if not table.is_file():
         raise DataError(f"{path}: no manifest.csv here")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    missing = {"id", "image"} - set(rows[0] if rows else {})
-    if missing:
-        raise DataError(f"{table}: column {', '.join(sorted(missing))} missing or no row at all")
-    return [_film(row, table) for row in rows]
+    return [_film(row, table) for row in _rows(table)]
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """The rows under the known columns; commas, semicolons or tabs separate them."""
+    content = table.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    head = text.partition("\n")[0]
+    separator = max(",;\t", key=head.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    names = _headings(reader.fieldnames or ())
+    missing = {"id", "image"} - set(names.values())
+    if "image" in missing:
+        raise DataError(
+            f"{table}: column {', '.join(sorted(missing))} missing; it has the columns "
+            f"{', '.join(names) or '(none)'}; known are {', '.join(COLUMNS)}"
+        )
+    rows = [{names[k]: (v or "").strip() for k, v in row.items() if k in names} for row in reader]
+    if not rows:
+        raise DataError(f"{table}: no row at all; expected one row a film")
+    return [row if "id" in row else {**row, "id": Path(row["image"]).stem} for row in rows]
+
+
+def _headings(given: Sequence[str]) -> dict[str, str]:
+    """Heading -> the column that it means: `Image Path` is image if no column is called image."""
+    plain = {name: name.strip().lower().replace(" ", "_").replace("-", "_") for name in given}
+    for column, others in HEADINGS.items():
+        if column not in plain.values():
+            name = next((name for name in given if plain[name] in others), None)
+            if name is not None:
+                plain[name] = column
+    return plain
 
 
 def _film(row: dict[str, str], table: Path) -> Film:
     for column in ("id", "image"):
-        if not row[column]:
+        if not row.get(column):
             raise DataError(f"{table}: a row without {column}: {row}")
     folder, prefix = table.parent, row["id"].split("_")[0]
     try:

@@ -1,0 +1,90 @@
+"""Facts about a run that its checkpoint and card hold: films, version, recipe, licence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pleura.core.errors import UsageError
+from pleura.lab.data.film import Film, digest_of, fingerprint
+from pleura.lab.data.labels import RIGHT_AND_LEFT
+from pleura.lab.train.export import provenance
+from pleura.lab.train.module import initial_weights
+from pleura.lab.train.recipe import Recipe
+from pleura.net.checkpoint import from_safetensors
+
+__all__ = ["NOT_STATED", "facts_to_resume", "labelled_channels", "run_facts", "untaught"]
+
+NOT_STATED = "not stated: it follows from the terms of the films and masks trained on"
+"""The licence of weights whose data states none."""
+
+
+def run_facts(
+    training: Sequence[Film], validation: Sequence[Film], recipe: Recipe
+) -> dict[str, Any]:
+    """Facts about a run that starts now, in plain values."""
+    data = {
+        "fingerprint": fingerprint([*training, *validation]),
+        "split": _split_digest(training, validation),
+        "films": {"train": len(training), "val": len(validation)},
+        "train_by_source": dict(Counter(film.source for film in training)),
+        "digests": sorted({digest_of(film) for film in (*training, *validation)}),
+    }
+    return {
+        **provenance(),
+        "data": data,
+        "recipe": recipe.as_dict(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "licence": _licence(recipe),
+    }
+
+
+def facts_to_resume(before: dict[str, Any], now: dict[str, Any], out: Path) -> dict[str, Any]:
+    """The facts of a run that continues; a checkpoint of an older version keeps what it states.
+
+    Raises `UsageError` if the films, their masks or their split are not those of the run.
+    """
+    for key, what in (("fingerprint", "films or masks"), ("split", "split")):
+        stated = before["data"].get(key)
+        if stated is not None and stated != now["data"][key]:
+            films = before["data"]["films"]
+            raise UsageError(
+                f"{out} is a run on other {what}: it has {films['train']} films to train on and "
+                f"{films['val']} to validate on, now {now['data']['films']['train']} and "
+                f"{now['data']['films']['val']}; resume with its own --data and --splits, or take "
+                "another --out, where --init can name the weights of this run"
+            )
+    if "licence" in before:
+        return {**now, "licence": before["licence"]}
+    return {key: value for key, value in now.items() if key != "licence"}
+
+
+def untaught(channels: Sequence[str], training: Sequence[Film]) -> list[str]:
+    """Those of `channels` that no training film labels, directly or through other channels."""
+    labelled = labelled_channels(training)
+    return [channel for channel in channels if channel not in labelled]
+
+
+def labelled_channels(films: Sequence[Film]) -> frozenset[str]:
+    """The channels that the masks of some film label, or from whose masks they can be derived."""
+    labelled = frozenset[str]().union(*(film.channels for film in films))
+    for both, parts in RIGHT_AND_LEFT.items():
+        if both in labelled:
+            labelled |= set(parts)
+        if set(parts) <= labelled:
+            labelled |= {both}
+    return labelled
+
+
+def _split_digest(training: Sequence[Film], validation: Sequence[Film]) -> str:
+    names = [sorted((film.source, film.id) for film in part) for part in (training, validation)]
+    return hashlib.sha256(repr(names).encode()).hexdigest()
+
+
+def _licence(recipe: Recipe) -> str:
+    """The licence of the weights that the run starts from, if it starts from some."""
+    return from_safetensors(initial_weights(recipe))[1].licence if recipe.init else NOT_STATED

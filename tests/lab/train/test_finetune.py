@@ -1,0 +1,192 @@
+"""Fine-tuning: heads by name, the chosen recipe, other films, diverged runs, licences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pleura.core.card import Card
+from pleura.core.errors import DataError, UsageError
+from pleura.lab.data.film import Film, MaskPart
+from pleura.lab.data.layouts import read_films
+from pleura.lab.train.facts import NOT_STATED, facts_to_resume, run_facts, untaught
+from pleura.lab.train.finetune import Wishes, divided, finetuning_recipe
+from pleura.lab.train.module import Learner, fresh_network
+from pleura.lab.train.recipe import Recipe
+from pleura.net.checkpoint import JOINED_BIAS, to_safetensors, transfer_heads
+from pleura.net.unetplusplus import Architecture, build
+from pleura.phantom.film import draw
+
+FIVE = ("right_field", "left_field", "right_whole", "left_whole", "heart")
+SMALL = Architecture(widths=(2, 4, 6))
+
+
+def network(channels: tuple[str, ...], seed: int):
+    torch.manual_seed(seed)
+    return build(replace(SMALL, channels_out=len(channels)))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (FIVE, ("heart", "right_field", "left_field")),
+        (("left_field", "right_field"), ("right_field", "left_field")),
+    ],
+)
+def test_rows_are_copied_by_name_not_by_place(theirs, ours) -> None:
+    source, target = network(theirs, 1), network(ours, 2)
+    assert transfer_heads(source, target, theirs=theirs, ours=ours) == []
+    parts = SMALL.fold**2
+    for name, value in target.state_dict().items():
+        if name.startswith("head."):
+            rows = source.state_dict()[name].view(len(theirs), parts, -1)
+            for index, channel in enumerate(ours):
+                expected = rows[theirs.index(channel)]
+                assert torch.equal(value.view(len(ours), parts, -1)[index], expected)
+
+
+def test_the_channel_of_both_lungs_starts_from_right_and_left() -> None:
+    source, target = network(FIVE, 1), network(("field",), 2)
+    assert transfer_heads(source, target, theirs=FIVE, ours=("field",)) == []
+    given = source.state_dict()
+    parts = SMALL.fold**2
+    for name, value in target.state_dict().items():
+        if name.startswith("head."):
+            rows = given[name].view(len(FIVE), parts, -1)
+            joined = rows[0] + rows[1] + JOINED_BIAS * name.endswith("bias")
+            assert torch.allclose(value.view(parts, -1), joined)
+
+
+def test_right_and_left_start_from_both_and_a_new_channel_is_named() -> None:
+    ours = ("right_field", "left_field", "heart")
+    source, target = network(("field",), 1), network(ours, 2)
+    assert transfer_heads(source, target, theirs=("field",), ours=ours) == ["heart"]
+    parts = SMALL.fold**2
+    rows = target.state_dict()["head.1.weight"].view(3, parts, -1)
+    theirs = source.state_dict()["head.1.weight"].view(1, parts, -1)
+    assert torch.equal(rows[0], theirs[0])
+    assert torch.equal(rows[1], theirs[0])
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Path:
+    """Ten drawn films with masks of one value."""
+    for part in ("images", "masks"):
+        (tmp_path / "clinic" / part).mkdir(parents=True)
+    for seed in range(10):
+        drawn = draw(96, 84, seed=seed)
+        grey = drawn.radiograph.pixels
+        picture = (255 * (grey - grey.min()) / np.ptp(grey)).astype("u1")
+        Image.fromarray(picture).save(tmp_path / f"clinic/images/f{seed}.png")
+        lungs = (drawn.right | drawn.left).astype("u1") * 255
+        Image.fromarray(lungs).save(tmp_path / f"clinic/masks/f{seed}.png")
+    return tmp_path / "clinic"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    card = Card(
+        name="theirs",
+        version="0.1",
+        channels=FIVE,
+        side=32,
+        architecture=replace(SMALL, channels_out=5).as_dict(),
+        licence="CC BY 4.0",
+    )
+    path = tmp_path / "theirs.safetensors"
+    path.write_bytes(to_safetensors(network(FIVE, 1), card))
+    return path
+
+
+def test_the_recipe_keeps_what_the_masks_teach(clinic: Path, weights: Path) -> None:
+    films = divided(read_films(clinic))
+    assert {film.split for film in films} == {"train", "val"}
+    recipe = finetuning_recipe(films, Wishes(init=str(weights)))
+    assert recipe.channels == ("right_field", "left_field")
+    assert (recipe.side, recipe.freeze, recipe.learning_rate) == (32, "encoder", 5e-4)
+    # 100 steps of 4 films are 400 films: more than 20 times the 8 films to train on.
+    assert recipe.epochs == 20
+    many = films * 20
+    recipe = finetuning_recipe(many, Wishes(init=str(weights), side=64, epochs=3))
+    assert (recipe.freeze, recipe.learning_rate, recipe.side, recipe.epochs) == (
+        "none",
+        1e-3,
+        64,
+        3,
+    )
+
+
+def test_masks_that_the_weights_do_not_know_are_an_error(weights: Path) -> None:
+    film = Film("a", "x", Path("a.png"), (MaskPart(Path("a.png"), "heart"),), "train")
+    with pytest.raises(DataError, match="the masks label heart, but the weights theirs know"):
+        finetuning_recipe([film], Wishes(init=str(weights)))
+
+
+def test_a_frozen_encoder_keeps_its_weights_and_its_averages(weights: Path, clinic: Path) -> None:
+    recipe = finetuning_recipe(divided(read_films(clinic)), Wishes(init=str(weights)))
+    learner = Learner(fresh_network(recipe), recipe, 10)
+    learner.train()
+    before = {k: v.clone() for k, v in learner.network.encoder.state_dict().items()}
+    optimiser = learner.configure_optimizers()["optimizer"]
+    loss = sum(head.sum() for head in learner.network(torch.rand(2, 1, 32, 32)))
+    loss.backward()
+    optimiser.step()
+    after = learner.network.encoder.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_channels_without_labels_are_named(clinic: Path) -> None:
+    films = read_films(clinic)
+    assert untaught(FIVE, films) == ["right_whole", "left_whole", "heart"]
+    assert untaught(("field", "left_field"), films) == []
+
+
+def test_a_run_continues_only_on_its_own_films(clinic: Path, tmp_path: Path) -> None:
+    films, recipe = read_films(clinic), Recipe(name="r")
+    facts = run_facts(films[:8], films[8:], recipe)
+    assert facts_to_resume(facts, facts, tmp_path) == facts
+    with pytest.raises(UsageError, match=r"other films or masks.*8 .*train on and 2 .*now 7 and 2"):
+        facts_to_resume(facts, run_facts(films[:7], films[8:], recipe), tmp_path)
+    moved = run_facts([*films[:7], films[9]], [films[8], films[7]], recipe)
+    with pytest.raises(UsageError, match=r"other split.*--splits"):
+        facts_to_resume(facts, moved, tmp_path)
+
+
+def test_a_checkpoint_of_an_older_version_can_be_resumed(clinic: Path, tmp_path: Path) -> None:
+    films = read_films(clinic)
+    now = run_facts(films[:8], films[8:], Recipe(name="r"))
+    old = {key: value for key, value in now.items() if key != "licence"}
+    old["data"] = {key: now["data"][key] for key in ("fingerprint", "films", "train_by_source")}
+    assert facts_to_resume(old, now, tmp_path) == {**old, "data": now["data"]}
+
+
+def test_the_licence_is_that_of_the_weights_or_not_stated(clinic: Path, weights: Path) -> None:
+    films = read_films(clinic)
+    assert run_facts(films[:8], films[8:], Recipe(name="r"))["licence"] == NOT_STATED
+    recipe = Recipe(name="r", init=str(weights))
+    assert run_facts(films[:8], films[8:], recipe)["licence"] == "CC BY 4.0"
+
+
+def test_the_command_trains_and_a_known_film_is_reported(
+    clinic: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pleura.apps.cli.main import main
+
+    run: Callable[..., int] = lambda *words: main([str(word) for word in words])  # noqa: E731
+    out = tmp_path / "runs"
+    tuned = ("finetune", clinic, "--weights", weights, "-o", out, "-q", "--epochs", 2)
+    assert run(*tuned, "--accept", "misplaced-mask", "--rate", 0.01) in (0, 2)
+    told = capsys.readouterr().err
+    assert "encoder frozen, channels right_field, left_field" in told
+    if (out / "weights/finetuned.onnx").exists():
+        given = ("--split", "all", "--weights", out / "weights/finetuned.onnx", "-q")
+        run("evaluate", clinic, *given, "-o", tmp_path / "report")
+        assert "trained or selected on 10 of these films" in capsys.readouterr().err
+    else:
+        assert "the run diverged" in told
