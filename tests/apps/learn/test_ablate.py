@@ -67,8 +67,8 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
     out = tmp_path / "runs"
     ended = run("ablate", study, "--data", tmp_path / "data", "-o", out, "-q")
     assert ended.code == 0, ended.err
-    told = json.loads((out / "study.json").read_text())
-    rows = {row["title"]: row for row in told["rows"]}
+    study = json.loads((out / "study.json").read_text())
+    rows = {row["title"]: row for row in study["rows"]}
     assert list(rows) == ["UNet++", "UNet++, head L1", "U-Net", "pretrained"]
     for row in rows.values():
         dice = row["metrics"]["dice"]
@@ -97,7 +97,7 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("seeds = [0]", "arm is missing"),
         ("not toml", "not a study"),
@@ -110,9 +110,9 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
         ),
     ],
 )
-def test_a_study_that_makes_no_sense_is_wrong_usage(run, study, tmp_path, text, said):
+def test_a_study_that_makes_no_sense_is_wrong_usage(run, study, tmp_path, text, message):
     study.write_text(text)
     ended = run("ablate", study, "--data", tmp_path / "data", "-o", tmp_path / "runs")
     assert ended.code == 2
-    assert said in ended.err
+    assert message in ended.err
     assert not (tmp_path / "runs").exists()

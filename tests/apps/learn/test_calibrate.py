@@ -42,13 +42,13 @@ def test_prints_the_figures_and_writes_the_report(run, labelled, tiny_weights, t
     options = ("--weights", tiny_weights, "-o", out, "--write", hot, "--json")
     ended = run("calibrate", labelled, *options)
     assert ended.code == 0, ended.err
-    assert {each.name for each in out.iterdir()} == {
+    assert {path.name for path in out.iterdir()} == {
         f"calibration.{kind}" for kind in ("html", "json", "png")
     }
-    told = json.loads(ended.out)
-    assert told == json.loads((out / "calibration.json").read_text())
-    assert told["temperature"] > 1  # an eighth of each lung is wrong, and was said surely
-    assert OnnxEngine(hot.read_bytes()).card.temperature == told["temperature"]
+    figures = json.loads(ended.out)
+    assert figures == json.loads((out / "calibration.json").read_text())
+    assert figures["temperature"] > 1  # an eighth of each lung is wrong, and was said surely
+    assert OnnxEngine(hot.read_bytes()).card.temperature == figures["temperature"]
     assert re.search(r"^temperature [\d.]+, chosen on val$", ended.err, re.MULTILINE)
     assert re.search(r"^drawn +2000 ", ended.err, re.MULTILINE)
 

@@ -70,7 +70,7 @@ def test_check_for_machines(run: Callable[..., Any], clinic: Path) -> None:
     ended = run("data", "check", clinic, "--json")
     report = json.loads(ended.out)
     assert (report["films"], report["pairs"], report["errors"]) == (9, 8, 0)
-    assert [each["where"] for each in report["findings"]] == ["f0"]
+    assert [finding["where"] for finding in report["findings"]] == ["f0"]
 
 
 def test_many_findings_of_a_kind_are_listed_on_demand(

@@ -30,8 +30,8 @@ def labelled(tmp_path: Path) -> Path:
         mask[20:52, columns] = 255
     for name, image, ids in (("images", film, "abcd"), ("masks", mask, "abc")):
         (folder / name).mkdir(parents=True)
-        for each in ids:
-            Image.fromarray(image).save(folder / name / f"{each}.png")
+        for name in ids:
+            Image.fromarray(image).save(folder / name / f"{name}.png")
     return folder
 
 
@@ -41,7 +41,7 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
         "evaluate", *ACCEPT, labelled, "--split", "all", "--weights", tiny_weights, "-o", out
     )
     assert ended.code == 0, ended.err
-    assert sorted(each.name for each in out.iterdir()) == [
+    assert sorted(path.name for path in out.iterdir()) == [
         "report.html",
         "scores.csv",
         "summary.json",
@@ -49,7 +49,7 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
     with (out / "scores.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     assert [(row["id"], row["structure"], row["dice"]) for row in table] == [
-        (each, structure, "0.875") for each in "abc" for structure in ("lungs", "right", "left")
+        (film, structure, "0.875") for film in "abc" for structure in ("lungs", "right", "left")
     ]
     assert ended.out == ""  # stdout is for machines
     assert re.search(r"lungs +3 +0 +0\.875", ended.err)
@@ -98,13 +98,13 @@ def test_a_comparison_with_itself_has_no_difference(run, labelled, tiny_weights,
     assert run(*common, "-o", tmp_path / "one").code == 0
     first = tmp_path / "one" / "scores.csv"
     ended = run(*common, "-o", tmp_path / "two", "--compare", first, "--json")
-    found = json.loads(ended.out)["comparison"]["difference"]["lungs"]["dice"]
-    assert (found["n"], found["mean"], found["ties"]) == (3, 0.0, 3)
+    difference = json.loads(ended.out)["comparison"]["difference"]["lungs"]["dice"]
+    assert (difference["n"], difference["mean"], difference["ties"]) == (3, 0.0, 3)
     assert re.search(r"Dice of the lungs, paired on 3 films: \+0\.0000", ended.err)
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--split", "nowhere"], 2, "no film of split 'nowhere' has a mask"),
         (["--split", "all", "--lungs", "whole"], 2, "'field', not 'whole'"),
@@ -113,12 +113,14 @@ def test_a_comparison_with_itself_has_no_difference(run, labelled, tiny_weights,
         (["--split", "all", "--compare", "none.csv"], 2, "none.csv: cannot be read"),
     ],
 )
-def test_wrong_options_end_with_a_line(run, labelled, tiny_weights, tmp_path, options, code, said):
+def test_wrong_options_end_with_a_line(
+    run, labelled, tiny_weights, tmp_path, options, code, message
+):
     ended = run(
         "evaluate", *ACCEPT, labelled, "--weights", tiny_weights, "-o", tmp_path / "out", *options
     )
     assert ended.code == code
-    assert said in ended.err
+    assert message in ended.err
     assert "Traceback" not in ended.err
     assert not (tmp_path / "out").exists()
 
@@ -142,9 +144,9 @@ def test_what_cleaning_is_worth_can_be_measured(run, labelled, tiny_weights, tmp
         out = tmp_path / option
         given = ("--split=all", "--weights", tiny_weights, "-o", out, "-q", option)
         assert run("evaluate", *ACCEPT, labelled, *given).code == 0
-        told = json.loads((out / "summary.json").read_text())
-        assert told["provenance"]["cleaned"] is (option == "--cleaned")
-        scores[option] = told["overall"]["lungs"]["dice"]["mean"]
+        summary = json.loads((out / "summary.json").read_text())
+        assert summary["provenance"]["cleaned"] is (option == "--cleaned")
+        scores[option] = summary["overall"]["lungs"]["dice"]["mean"]
     # 1792 of 2 x 1024 truth and prediction; the speck adds 9 to the prediction.
     assert scores["--cleaned"] == pytest.approx(0.875)
     assert scores["--no-cleaned"] == pytest.approx(2 * 896 / (1024 + 1024 + 9), abs=1e-6)

@@ -88,32 +88,32 @@ def test_a_smaller_network_is_exported(run: Run, weights: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--head", 7), "heads L1, L2, not L7"),
         (("--side", 36), "multiple of 8"),
     ],
 )
 def test_a_network_that_cannot_be_is_2(
-    run: Run, weights: Path, tmp_path: Path, options: tuple[Any, ...], said: str
+    run: Run, weights: Path, tmp_path: Path, options: tuple[Any, ...], message: str
 ) -> None:
     source = weights.with_suffix(".safetensors")
     ended = run("export", source, "-o", tmp_path / "out", *options)
     assert ended.code == 2
-    assert said in ended.err
+    assert message in ended.err
 
 
 def test_options_of_the_engine_are_checked_at_the_door(
     run: Run, films: Path, weights: Path, tmp_path: Path
 ) -> None:
     given = ("segment", films, "-o", tmp_path / "out", "--weights", weights, "-q")
-    for options, said in (
+    for options, item in (
         (("--precision", "int8"), "are fp32, not int8"),
         (("--device", "cuda"), "cannot compute on 'cuda'"),
         (("--fast",), "--fast takes a smaller shipped network"),
     ):
         ended = run(*given, *options)
-        assert (ended.code, said in ended.err) == (2, True), ended.err
+        assert (ended.code, item in ended.err) == (2, True), ended.err
     ended = run(*given, "--engine", "onnxruntime")
     assert ended.code == 0, ended.err
     assert '"engine": "onnxruntime ' in (tmp_path / "out" / "run.json").read_text()
@@ -132,7 +132,7 @@ def test_channels_that_are_not_good_enough_can_be_left_out(
     run: Run, weights: Path, tmp_path: Path
 ) -> None:
     kept = ("left_field", "right_field")
-    options = [word for each in kept for word in ("--channel", each)]
+    options = [word for channel in kept for word in ("--channel", channel)]
     source = weights.with_suffix(".safetensors")
     ended = run("export", source, "-o", tmp_path / "out", "--name", "two", *options)
     assert ended.code == 0, ended.err
@@ -142,7 +142,7 @@ def test_channels_that_are_not_good_enough_can_be_left_out(
     assert engines[1].card.channels == kept
     batch = np.random.default_rng(0).random((1, 1, 64, 64), dtype=np.float32)
     whole, cut = (engine.predict(batch) for engine in engines)
-    indices = [CHANNELS.index(each) for each in kept]
+    indices = [CHANNELS.index(channel) for channel in kept]
     np.testing.assert_allclose(cut, whole[:, indices], atol=1e-6)
     wrong = run("export", source, "-o", tmp_path / "out", "--channel", "spleen")
     assert wrong.code == 2

@@ -34,7 +34,7 @@ def test_prints_the_table_and_writes_four_files(run, labelled, tiny_weights, tmp
     ended = run("robustness", labelled, *options)
     assert ended.code == 0, ended.err
     names = {f"robustness.{kind}" for kind in ("csv", "html", "json", "png")}
-    assert {each.name for each in out.iterdir()} == names
+    assert {path.name for path in out.iterdir()} == names
     assert json.loads(ended.out) == json.loads((out / "robustness.json").read_text())
     assert re.search(r"as it is +1 +0 +0\.875 +0\.875 +100\.0% +\+0\.0000", ended.err)
     assert str(out / "robustness.html") in ended.err

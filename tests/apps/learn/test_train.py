@@ -48,11 +48,11 @@ def test_train_resume_export_and_segment_with_the_trained_weights(
     split = run("data", "split", drawn, "--test", 0, "--val", 0.34, "-o", parts)
     assert split.code == 0, split.err
     options = ("--data", drawn, "--splits", parts, "--out", out, "--accelerator", "cpu", "-q")
-    told = run("train", recipe, *options)
-    assert told.code == 0, told.err
-    assert told.out.strip() == str(out / "weights/small.onnx")
-    assert "epochs 1, best validation Dice 0." in told.err
-    assert "device cpu" in told.err  # -q drops the bar, and nothing else
+    ended = run("train", recipe, *options)
+    assert ended.code == 0, ended.err
+    assert ended.out.strip() == str(out / "weights/small.onnx")
+    assert "epochs 1, best validation Dice 0." in ended.err
+    assert "device cpu" in ended.err  # -q drops the bar, and nothing else
 
     again = run("train", recipe, *options)
     assert again.code == 2
@@ -79,18 +79,18 @@ def test_train_resume_export_and_segment_with_the_trained_weights(
 
 
 def test_a_recipe_that_is_not_there_is_wrong_usage(run: Run, drawn: Path, tmp_path: Path) -> None:
-    told = run("train", tmp_path / "gone.toml", "--data", drawn, "--out", tmp_path / "run")
-    assert told.code == 2
-    assert "gone.toml" in told.err
+    ended = run("train", tmp_path / "gone.toml", "--data", drawn, "--out", tmp_path / "run")
+    assert ended.code == 2
+    assert "gone.toml" in ended.err
 
 
 def test_shipped_recipes_are_listed_and_trained_by_name(run: Run, tmp_path: Path) -> None:
-    told = run("train", "--list")
-    assert told.code == 0, told.err
+    ended = run("train", "--list")
+    assert ended.code == 0, ended.err
     ours = sorted(path.stem for path in (CHECKOUT / "recipes").glob("*.toml"))
-    assert [line.split()[0] for line in told.out.splitlines()] == ours
-    assert "The published protocol the project began with" in told.out
-    assert str(CHECKOUT / "recipes") in told.err
+    assert [line.split()[0] for line in ended.out.splitlines()] == ours
+    assert "The published protocol the project began with" in ended.out
+    assert str(CHECKOUT / "recipes") in ended.err
 
     begun = run("train", "seed", "--data", tmp_path / "gone", "--out", tmp_path / "run")
     assert begun.code == 2
@@ -100,10 +100,10 @@ def test_shipped_recipes_are_listed_and_trained_by_name(run: Run, tmp_path: Path
 def test_data_that_is_not_there_is_wrong_usage(run: Run, tmp_path: Path) -> None:
     recipe = tmp_path / "small.toml"
     recipe.write_text(RECIPE)
-    told = run("train", recipe, "--data", tmp_path / "gone", "--out", tmp_path / "run")
-    assert told.code == 2
-    assert "gone" in told.err
-    assert "Traceback" not in told.err
+    ended = run("train", recipe, "--data", tmp_path / "gone", "--out", tmp_path / "run")
+    assert ended.code == 2
+    assert "gone" in ended.err
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
 
 
 def files(out: Path) -> list[str]:
-    return sorted(each.relative_to(out).as_posix() for each in out.rglob("*") if each.is_file())
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
 
 
 def read(path: Path) -> np.ndarray[Any, Any]:
@@ -37,13 +37,13 @@ class TestOneFilm:
     def test_the_mask_is_where_the_film_is_dark(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
-        told = segment(films / "a.png", "-o", tmp_path / "out")
+        ended = segment(films / "a.png", "-o", tmp_path / "out")
         mask = read(tmp_path / "out/a_mask.png")
         # 160 x 128: rows 40..119, columns 16..47 and 80..111. The square is 64 x 64, so both
         # sides are whole multiples of it and the edges fall on pixels.
         expected = np.zeros((160, 128), np.uint8)
         expected[40:120, 16:48] = expected[40:120, 80:112] = 255
-        assert told.code == 0
+        assert ended.code == 0
         assert mask.dtype == np.uint8
         wrong = np.count_nonzero(mask != expected)
         assert wrong <= 0.02 * np.count_nonzero(expected)
@@ -99,8 +99,8 @@ class TestManyFilms:
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         Image.open(films / "a.png").save(films / "a.jpg")
-        told = segment(films, "-o", tmp_path / "out")
-        assert told.code == 0
+        ended = segment(films, "-o", tmp_path / "out")
+        assert ended.code == 0
         assert files(tmp_path / "out") == [
             "a_jpg_mask.png", "a_png_mask.png", "b_mask.png", "deep/a_mask.png",
             "results.csv", "run.json",
@@ -118,22 +118,22 @@ class TestManyFilms:
         assert plain.code == other.code == 3
         for name in files(tmp_path / "one"):
             if name.endswith(".png"):
-                one, two = ((tmp_path / each / name).read_bytes() for each in ("one", "two"))
+                one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
                 assert one == two
         assert list(rows(tmp_path / "one")) == list(rows(tmp_path / "two"))
 
     def test_json_is_one_object_a_film_in_the_order_of_the_table(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
-        told = segment(films, "-o", tmp_path / "out", "--json", "--jobs", 3)
-        spoken = [json.loads(line) for line in told.out.splitlines()]
-        assert [each["film"] for each in spoken] == list(rows(tmp_path / "out"))
-        assert all(each["lungs_area_px"] > 0 for each in spoken)
+        ended = segment(films, "-o", tmp_path / "out", "--json", "--jobs", 3)
+        spoken = [json.loads(line) for line in ended.out.splitlines()]
+        assert [row["film"] for row in spoken] == list(rows(tmp_path / "out"))
+        assert all(row["lungs_area_px"] > 0 for row in spoken)
 
     def test_stdout_is_empty_without_json(self, segment: Run, films: Path, tmp_path: Path) -> None:
-        told = segment(films, "-o", tmp_path / "out")
-        assert told.out == ""
-        assert "3 films: 3 segmented" in told.err
+        ended = segment(films, "-o", tmp_path / "out")
+        assert ended.out == ""
+        assert "3 films: 3 segmented" in ended.err
 
     def test_quiet_is_quiet(self, segment: Run, films: Path, tmp_path: Path) -> None:
         assert segment(films, "-o", tmp_path / "out", "-q").err == ""
@@ -165,24 +165,24 @@ class TestHostileFilms:
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         reasons = dict(_hostile(films))
-        told = segment(films, "-o", tmp_path / "out")
-        found = rows(tmp_path / "out")
-        assert told.code == 3
-        assert "Traceback" not in told.err
+        ended = segment(films, "-o", tmp_path / "out")
+        table = rows(tmp_path / "out")
+        assert ended.code == 3
+        assert "Traceback" not in ended.err
         for name, word in reasons.items():
-            assert found[name]["status"] == "failed"
-            assert word in found[name]["error"]
-            assert found[name]["error"] in told.err
-        assert [name for name, row in found.items() if row["status"] == "done"] == [
+            assert table[name]["status"] == "failed"
+            assert word in table[name]["error"]
+            assert table[name]["error"] in ended.err
+        assert [name for name, row in table.items() if row["status"] == "done"] == [
             "a", "b", "deep/a"
         ]  # fmt: skip
-        assert f"3 segmented, {len(reasons)} failed" in told.err
+        assert f"3 segmented, {len(reasons)} failed" in ended.err
 
     def test_a_folder_with_nothing_in_it_is_wrong_usage(self, segment: Run, tmp_path: Path) -> None:
         (tmp_path / "none").mkdir()
-        told = segment(tmp_path / "none", "-o", tmp_path / "out")
-        assert told.code == 2
-        assert "no films in the folder" in told.err
+        ended = segment(tmp_path / "none", "-o", tmp_path / "out")
+        assert ended.code == 2
+        assert "no films in the folder" in ended.err
         assert not (tmp_path / "out").exists()
 
     def test_a_film_that_is_not_there_is_wrong_usage(self, segment: Run, tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ class TestWhatIsThereAlready:
     ) -> None:
         segment(films, "-o", tmp_path / "out")
         before = (tmp_path / "out/results.csv").read_bytes()
-        told = segment(films, "-o", tmp_path / "out")
-        assert told.code == 2
-        assert "--resume" in told.err
-        assert "--overwrite" in told.err
+        ended = segment(films, "-o", tmp_path / "out")
+        assert ended.code == 2
+        assert "--resume" in ended.err
+        assert "--overwrite" in ended.err
         assert (tmp_path / "out/results.csv").read_bytes() == before
 
     def test_a_file_of_the_users_own_is_not_overwritten_unasked(
@@ -206,32 +206,32 @@ class TestWhatIsThereAlready:
     ) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out/b_mask.png").write_text("drawn by hand")
-        told = segment(films, "-o", tmp_path / "out")
-        assert told.code == 2
-        assert "b_mask.png exists" in told.err
+        ended = segment(films, "-o", tmp_path / "out")
+        assert ended.code == 2
+        assert "b_mask.png exists" in ended.err
         assert files(tmp_path / "out") == ["b_mask.png"]
         assert segment(films, "-o", tmp_path / "out", "--overwrite").code == 0
 
     def test_a_film_is_never_overwritten(self, segment: Run, films: Path, tmp_path: Path) -> None:
         Image.open(films / "a.png").save(films / "a_mask.png")
         before = (films / "a_mask.png").read_bytes()
-        told = segment(films / "a.png", films / "a_mask.png", "-o", films, "--overwrite")
-        assert told.code == 2
-        assert "would overwrite a film" in told.err
+        ended = segment(films / "a.png", films / "a_mask.png", "-o", films, "--overwrite")
+        assert ended.code == 2
+        assert "would overwrite a film" in ended.err
         assert (films / "a_mask.png").read_bytes() == before
 
     def test_the_films_folder_itself_takes_no_results(self, segment: Run, films: Path) -> None:
-        told = segment(films, "-o", films)
-        assert told.code == 2
-        assert "is also an input" in told.err
+        ended = segment(films, "-o", films)
+        assert ended.code == 2
+        assert "is also an input" in ended.err
 
     def test_results_inside_the_films_folder_are_no_films_next_time(
         self, segment: Run, films: Path
     ) -> None:
         assert segment(films, "-o", films / "out", "--overlay").code == 0
-        told = segment(films, "-o", films / "out", "--overlay", "--resume")
-        assert told.code == 0
-        assert "3 films: 0 segmented, 3 finished before" in told.err
+        ended = segment(films, "-o", films / "out", "--overlay", "--resume")
+        assert ended.code == 0
+        assert "3 films: 0 segmented, 3 finished before" in ended.err
 
     def test_overwrite_begins_anew(self, segment: Run, films: Path, tmp_path: Path) -> None:
         segment(films, "-o", tmp_path / "out")
@@ -243,9 +243,9 @@ class TestWhatIsThereAlready:
 
     def test_an_output_that_is_a_file(self, segment: Run, films: Path, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("a file")
-        told = segment(films, "-o", tmp_path / "out")
-        assert told.code == 2
-        assert "is a file" in told.err
+        ended = segment(films, "-o", tmp_path / "out")
+        assert ended.code == 2
+        assert "is a file" in ended.err
 
 
 class TestResume:
@@ -253,8 +253,8 @@ class TestResume:
         out = tmp_path / "out"
         segment(films / "a.png", "-o", out)
         (out / "a_mask.png").write_bytes(b"touched")
-        told = segment(films / "a.png", films / "b.png", "-o", out, "--resume")
-        assert told.code == 0
+        ended = segment(films / "a.png", films / "b.png", "-o", out, "--resume")
+        assert ended.code == 0
         assert (out / "a_mask.png").read_bytes() == b"touched"
         assert list(rows(out)) == ["a", "b"]
         assert json.loads((out / "run.json").read_text())["skipped"] == 1
@@ -265,8 +265,8 @@ class TestResume:
         out = tmp_path / "out"
         segment(films, "-o", out, "--overlay")
         (out / "b_overlay.png").unlink()
-        told = segment(films, "-o", out, "--overlay", "--resume")
-        assert "3 films: 1 segmented, 2 finished before" in told.err
+        ended = segment(films, "-o", out, "--overlay", "--resume")
+        assert "3 films: 1 segmented, 2 finished before" in ended.err
         assert (out / "b_overlay.png").exists()
 
     def test_a_film_that_failed_is_tried_again(
@@ -293,9 +293,9 @@ class TestResume:
 
     def test_a_format_less_is_refused(self, segment: Run, films: Path, tmp_path: Path) -> None:
         segment(films, "-o", tmp_path / "out")
-        told = segment(films, "-o", tmp_path / "out", "--resume", "--format", "labels")
-        assert told.code == 2
-        assert "started with formats" in told.err
+        ended = segment(films, "-o", tmp_path / "out", "--resume", "--format", "labels")
+        assert ended.code == 2
+        assert "started with formats" in ended.err
 
     def test_a_format_more_is_written_for_every_film(
         self, segment: Run, films: Path, tmp_path: Path
@@ -312,25 +312,25 @@ class TestResume:
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         segment(films / "a.png", "-o", tmp_path / "out")
-        told = segment(films / "deep/a.png", "-o", tmp_path / "out", "--resume")
-        assert told.code == 2
-        assert str(films / "a.png") in told.err
+        ended = segment(films / "deep/a.png", "-o", tmp_path / "out", "--resume")
+        assert ended.code == 2
+        assert str(films / "a.png") in ended.err
 
 
 class TestWeights:
     def test_missing_weights_are_5(self, run: Run, films: Path, tmp_path: Path) -> None:
-        told = run("segment", films, "-o", tmp_path / "o", "--weights", tmp_path / "gone.onnx")
-        assert told.code == 5
-        assert "gone.onnx" in told.err
+        ended = run("segment", films, "-o", tmp_path / "o", "--weights", tmp_path / "gone.onnx")
+        assert ended.code == 5
+        assert "gone.onnx" in ended.err
 
     def test_altered_weights_are_5(
         self, run: Run, films: Path, tmp_path: Path, tiny_weights: Path
     ) -> None:
         bad = tmp_path / "bad.onnx"
         bad.write_bytes(tiny_weights.read_bytes()[:100])
-        told = run("segment", films, "-o", tmp_path / "out", "--weights", bad)
-        assert told.code == 5
-        assert "Traceback" not in told.err
+        ended = run("segment", films, "-o", tmp_path / "out", "--weights", bad)
+        assert ended.code == 5
+        assert "Traceback" not in ended.err
         assert not (tmp_path / "out").exists()
 
     def test_a_definition_that_the_weights_lack_is_2(
@@ -341,9 +341,9 @@ class TestWeights:
     def test_an_unknown_engine_gives_exit_code_2_and_the_nearest_name(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
-        told = segment(films, "-o", tmp_path / "out", "--engine", "onxruntime")
-        assert told.code == 2
-        assert "did you mean 'onnxruntime'" in told.err
+        ended = segment(films, "-o", tmp_path / "out", "--engine", "onxruntime")
+        assert ended.code == 2
+        assert "did you mean 'onnxruntime'" in ended.err
 
     def test_an_unknown_format_gives_exit_code_2(
         self, segment: Run, films: Path, tmp_path: Path

@@ -39,8 +39,8 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
 
 
 def report(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "run.json").read_text())
-    return found
+    report: dict[str, Any] = json.loads((out / "run.json").read_text())
+    return report
 
 
 class TestWhatIsLeftOut:
@@ -49,10 +49,10 @@ class TestWhatIsLeftOut:
     ) -> None:
         (films / ".LAT CHEST").mkdir()
         shutil.copy(films / "a.png", films / ".LAT CHEST")
-        told = segment(films, "-o", tmp_path / "out")
-        assert told.code == 0
-        assert f"left out 1 hidden file or folder: {films}/.LAT CHEST\n" in told.err
-        assert f"left out 1 file of another kind: {films}/notes.txt\n" in told.err
+        ended = segment(films, "-o", tmp_path / "out")
+        assert ended.code == 0
+        assert f"left out 1 hidden file or folder: {films}/.LAT CHEST\n" in ended.err
+        assert f"left out 1 file of another kind: {films}/notes.txt\n" in ended.err
         left_out = report(tmp_path / "out")["left_out"]
         assert left_out["hidden"] == {"count": 1, "first": [f"{films}/.LAT CHEST"]}
         assert segment(films, "-o", tmp_path / "quiet", "-q").err == ""
@@ -68,9 +68,9 @@ class TestWhatIsLeftOut:
             return scan(path)
 
         monkeypatch.setattr(os, "scandir", scandir)
-        told = segment(films, "-o", tmp_path / "out", "-q")
-        assert told.code == 3
-        assert told.err == f"could not read {films}/deep: Permission denied\n"
+        ended = segment(films, "-o", tmp_path / "out", "-q")
+        assert ended.code == 3
+        assert ended.err == f"could not read {films}/deep: Permission denied\n"
         assert list(rows(tmp_path / "out")) == ["a", "b"]
         assert report(tmp_path / "out")["unreadable"] == {f"{films}/deep": "Permission denied"}
 
@@ -79,10 +79,10 @@ class TestWhatIsLeftOut:
     ) -> None:
         formats = ("--format", "mask,overlay,crop,split,labels")
         assert segment(films, "-o", films / "out", *formats).code == 0
-        told = segment(films, "-o", tmp_path / "other")
-        assert told.code == 0
+        ended = segment(films, "-o", tmp_path / "other")
+        assert ended.code == 0
         assert list(rows(tmp_path / "other")) == ["a", "b", "deep/a"]
-        assert "left out 20 results of earlier runs" in told.err  # 3 x 6, the table, the report
+        assert "left out 20 results of earlier runs" in ended.err  # 3 x 6, the table, the report
 
 
 class TestOneFilmThatCannotBeWritten:
@@ -91,25 +91,25 @@ class TestOneFilmThatCannotBeWritten:
     ) -> None:
         shutil.copy(films / "a.png", films / ("0" * 251 + ".png"))
         for more in ((), ("--resume",)):
-            told = segment(films, "-o", tmp_path / "out", *more)
-            found = rows(tmp_path / "out")
-            assert told.code == 3
-            assert [row["status"] for row in found.values()] == ["failed", "done", "done", "done"]
-            assert "File name too long; give the film a shorter name" in found["0" * 251]["error"]
+            ended = segment(films, "-o", tmp_path / "out", *more)
+            table = rows(tmp_path / "out")
+            assert ended.code == 3
+            assert [row["status"] for row in table.values()] == ["failed", "done", "done", "done"]
+            assert "File name too long; give the film a shorter name" in table["0" * 251]["error"]
 
     def test_a_folder_or_a_file_in_the_way(self, segment: Run, films: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         (out / "b_mask.png" / "full").mkdir(parents=True)
         (out / "deep").write_text("a file where a folder is needed")
-        told = segment(films, "-o", out)
-        found = rows(out)
-        assert told.code == 3
-        assert {film: row["status"] for film, row in found.items()} == {
+        ended = segment(films, "-o", out)
+        table = rows(out)
+        assert ended.code == 3
+        assert {film: row["status"] for film, row in table.items()} == {
             "a": "done", "b": "failed", "deep/a": "failed"
         }  # fmt: skip
         for film in ("b", "deep/a"):
-            assert "cannot write" in found[film]["error"]
-            assert "move away what is there" in found[film]["error"]
+            assert "cannot write" in table[film]["error"]
+            assert "move away what is there" in table[film]["error"]
         shutil.rmtree(out / "b_mask.png")
         (out / "deep").unlink()
         assert segment(films, "-o", out, "--resume").code == 0
@@ -122,9 +122,9 @@ class TestNames:
         out = tmp_path / "out"
         segment(films, "-o", out)
         Image.open(films / "a.png").save(films / "a.jpg")
-        told = segment(films, "-o", out, "--resume")
-        assert told.code == 0
-        assert "4 films: 1 segmented, 3 finished before" in told.err
+        ended = segment(films, "-o", out, "--resume")
+        assert ended.code == 0
+        assert "4 films: 1 segmented, 3 finished before" in ended.err
         assert {film: Path(row["path"]).name for film, row in rows(out).items()} == {
             "a": "a.png", "a_jpg": "a.jpg", "b": "b.png", "deep/a": "a.png"
         }  # fmt: skip
@@ -137,10 +137,10 @@ class TestNames:
         out = tmp_path / "out"
         for name in ("new\nline", "=1+1", "@a", "a%0Ab", "-5", "'=x", "esc\x1b[2J"):
             shutil.copy(films / "a.png", films / f"{name}.png")
-        told = segment(films, "-o", out, "--json")
-        assert told.code == 0
+        ended = segment(films, "-o", out, "--json")
+        assert ended.code == 0
         assert {"new%0Aline", "'=1+1", "'@a", "a%250Ab", "'-5", "''=x"} < set(rows(out))
-        assert "=1+1" in [json.loads(line)["film"] for line in told.out.splitlines()]
+        assert "=1+1" in [json.loads(line)["film"] for line in ended.out.splitlines()]
         assert (out / "=1+1_mask.png").exists()
         before = (out / "results.csv").read_bytes()
         again = segment(films, "-o", out, "--resume")
@@ -157,14 +157,14 @@ class TestNames:
             os.mkfifo(tmp_path / name)
         (tmp_path / "list.txt").write_text("listed.png\n")
         inputs = (tmp_path / "named.png", tmp_path / "list.txt", films)
-        told = segment(*inputs, "-o", tmp_path / "out")
-        found = rows(tmp_path / "out")
-        assert told.code == 3
-        assert "left out 2 pipes or devices" in told.err
-        assert {film for film, row in found.items() if row["status"] == "failed"} == {
+        ended = segment(*inputs, "-o", tmp_path / "out")
+        table = rows(tmp_path / "out")
+        assert ended.code == 3
+        assert "left out 2 pipes or devices" in ended.err
+        assert {film for film, row in table.items() if row["status"] == "failed"} == {
             "named", "listed"
         }  # fmt: skip
-        assert "it is a pipe, where a file is expected" in found["named"]["error"]
+        assert "it is a pipe, where a file is expected" in table["named"]["error"]
 
     def test_a_pipe_put_in_a_films_place_during_the_run(
         self, segment: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -194,17 +194,19 @@ class TestCoco:
         one = json.loads((out / "deep/a_coco.json").read_text())
         assert one["images"][0]["file_name"] == "a.png"
         merged = json.loads((out / "coco.json").read_text())
-        assert [(each["id"], each["file_name"]) for each in merged["images"]] == [
+        assert [(image["id"], image["file_name"]) for image in merged["images"]] == [
             (1, "a.png"), (2, "b.png"), (3, "deep/a.png")
         ]  # fmt: skip
-        assert [each["height"] for each in merged["images"]] == [160, 200, 240]
-        told = merged["annotations"]
-        assert [each["id"] for each in told] == list(range(1, len(told) + 1))
-        assert {each["image_id"] for each in told} == {1, 2, 3}
+        assert [image["height"] for image in merged["images"]] == [160, 200, 240]
+        annotations = merged["annotations"]
+        assert [annotation["id"] for annotation in annotations] == list(
+            range(1, len(annotations) + 1)
+        )
+        assert {annotation["image_id"] for annotation in annotations} == {1, 2, 3}
         assert merged["categories"] == one["categories"]
-        own = [each for each in told if each["image_id"] == 3]
-        assert [{**each, "id": 0, "image_id": 0} for each in own] == [
-            {**each, "id": 0, "image_id": 0} for each in one["annotations"]
+        own = [annotation for annotation in annotations if annotation["image_id"] == 3]
+        assert [{**annotation, "id": 0, "image_id": 0} for annotation in own] == [
+            {**annotation, "id": 0, "image_id": 0} for annotation in one["annotations"]
         ]
 
 
@@ -222,10 +224,10 @@ class TestMemory:
             raise error
 
         monkeypatch.setattr(OpenVinoEngine, "predict", predict)
-        told = segment(films / "a.png", "-o", tmp_path / "out")
-        assert told.code == 3
+        ended = segment(films / "a.png", "-o", tmp_path / "out")
+        assert ended.code == 3
         assert rows(tmp_path / "out")["a"]["error"].startswith("this needs more memory than")
-        assert "defect" not in told.err
+        assert "defect" not in ended.err
 
     def test_a_network_that_does_not_fit_is_1_and_no_defect(
         self, segment: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -234,9 +236,9 @@ class TestMemory:
             raise RuntimeError("Exception from src/inference: can't alloc")
 
         monkeypatch.setattr(OpenVinoEngine, "__init__", load)
-        told = segment(films / "a.png", "-o", tmp_path / "out")
-        assert told.code == 1
-        assert told.err.startswith("pleura: this needs more memory than")
+        ended = segment(films / "a.png", "-o", tmp_path / "out")
+        assert ended.code == 1
+        assert ended.err.startswith("pleura: this needs more memory than")
 
 
 def started(*arguments: object, **streams: Any) -> subprocess.Popen[str]:
@@ -291,8 +293,8 @@ class TestStreams:
         done = subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *words], check=False)
         assert done.returncode == 0
         assert len(rows(tmp_path / "out")) == 3
-        files = [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
-        assert [each.name for each in files if b"native words" in each.read_bytes()] == []
+        files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        assert [file.name for file in files if b"native words" in file.read_bytes()] == []
 
     @pytest.mark.parametrize("unbuffered", ["", "1"])
     def test_a_run_ends_quietly_without_a_reader(

@@ -73,7 +73,7 @@ def test_ahead_gives_up_unfinished_items_and_keeps_finished_ones() -> None:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[FilmFile]:
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[FilmFile]:
     """30 films, every seventh damaged."""
     folder = tmp_path_factory.mktemp("films")
     made = []
@@ -99,22 +99,22 @@ def width(_: FilmFile, __: DecodedFilm, segmentation: Segmentation) -> int:
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_every_film_comes_out_once_in_order_with_its_own_result(
-    found: list[FilmFile], segmenter: Segmenter, lanes: int
+    films: list[FilmFile], segmenter: Segmenter, lanes: int
 ) -> None:
     pipeline = Pipeline(segmenter=segmenter, write=width, jobs=JOBS, batch=BATCH, lanes=lanes)
-    ends = list(pipeline.run(found))
-    assert [each.file for each in ends] == found
-    for number, each in enumerate(ends):
+    ends = list(pipeline.run(films))
+    assert [end.file for end in ends] == films
+    for number, end in enumerate(ends):
         if number % 7 == 0:
-            assert isinstance(each, Failed)
+            assert isinstance(end, Failed)
         else:
-            assert isinstance(each, Loaded)
-            assert each.value == 96 + number
-        assert each.seconds > 0
+            assert isinstance(end, Loaded)
+            assert end.value == 96 + number
+        assert end.seconds > 0
 
 
 def test_films_are_let_go_of_as_soon_as_they_are_written(
-    found: list[FilmFile], segmenter: Segmenter
+    films: list[FilmFile], segmenter: Segmenter
 ) -> None:
     seen: list[weakref.ref[Any]] = []
     lock, most = threading.Lock(), 0
@@ -123,40 +123,40 @@ def test_films_are_let_go_of_as_soon_as_they_are_written(
         nonlocal most
         with lock:
             seen.append(weakref.ref(segmentation.right))
-            most = max(most, sum(each() is not None for each in seen))
+            most = max(most, sum(item() is not None for item in seen))
 
     pipeline = Pipeline(segmenter=segmenter, write=write, jobs=JOBS, batch=BATCH)
-    for _ in pipeline.run(found):
+    for _ in pipeline.run(films):
         pass
     assert len(seen) == 25
     assert most <= JOBS + 1 + BATCH  # being written, waiting to be, and the batch they came in
 
 
 def test_a_film_that_breaks_the_writer_fails_alone(
-    found: list[FilmFile], segmenter: Segmenter
+    films: list[FilmFile], segmenter: Segmenter
 ) -> None:
     def write(film: FilmFile, _: DecodedFilm, __: Segmentation) -> int:
         return 1 // (film.relative.name != "05")
 
-    ends = list(Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1).run(found[1:8]))
-    assert [isinstance(each, Failed) for each in ends] == [False] * 4 + [True, False, True]
+    ends = list(Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1).run(films[1:8]))
+    assert [isinstance(end, Failed) for end in ends] == [False] * 4 + [True, False, True]
     broken = ends[4]
     assert isinstance(broken, Failed)
     assert broken.reason.startswith("unexpected ZeroDivisionError")
 
 
 def test_a_place_that_cannot_be_written_ends_the_run(
-    found: list[FilmFile], segmenter: Segmenter
+    films: list[FilmFile], segmenter: Segmenter
 ) -> None:
     def write(_: FilmFile, __: DecodedFilm, ___: Segmentation) -> None:
         raise UsageError("disk full")
 
     with pytest.raises(UsageError, match="disk full"):
-        list(Pipeline(segmenter=segmenter, write=write, jobs=JOBS, batch=1).run(found))
+        list(Pipeline(segmenter=segmenter, write=write, jobs=JOBS, batch=1).run(films))
 
 
 def test_once_stopped_no_further_film_is_segmented(
-    found: list[FilmFile], segmenter: Segmenter
+    films: list[FilmFile], segmenter: Segmenter
 ) -> None:
     written: list[str] = []
 
@@ -166,9 +166,9 @@ def test_once_stopped_no_further_film_is_segmented(
     pipeline = Pipeline(
         segmenter=segmenter, write=write, jobs=1, batch=1, stopped=lambda: len(written) >= 3
     )
-    ends = list(pipeline.run(found[1:7]))
+    ends = list(pipeline.run(films[1:7]))
     assert 3 <= len(ends) <= 5
-    assert [each.file.relative.name for each in ends] == written
+    assert [end.file.relative.name for end in ends] == written
 
 
 class Meeting:
@@ -185,21 +185,21 @@ class Meeting:
         return self.engine.predict(batch)
 
 
-def test_lanes_work_at_the_same_time(found: list[FilmFile], tiny_weights: Path) -> None:
+def test_lanes_work_at_the_same_time(films: list[FilmFile], tiny_weights: Path) -> None:
     segmenter = Segmenter(Meeting(open_engine(tiny_weights, threads=1), 3))
     pipeline = Pipeline(segmenter=segmenter, write=width, jobs=1, batch=1, lanes=3)
-    ends = list(pipeline.run(found[1:4]))
-    assert [isinstance(each, Loaded) for each in ends] == [True] * 3
+    ends = list(pipeline.run(films[1:4]))
+    assert [isinstance(end, Loaded) for end in ends] == [True] * 3
 
 
-def test_once_stopped_no_further_film_is_read(found: list[FilmFile], segmenter: Segmenter) -> None:
+def test_once_stopped_no_further_film_is_read(films: list[FilmFile], segmenter: Segmenter) -> None:
     stopped = threading.Event()
     looked_at: list[FilmFile] = []
 
     def films() -> Iterator[FilmFile]:
-        for each in found:
-            looked_at.append(each)
-            yield each
+        for item in films:
+            looked_at.append(item)
+            yield item
 
     def write(_: FilmFile, __: DecodedFilm, ___: Segmentation) -> None:
         stopped.set()

@@ -50,9 +50,9 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
 
 def test_dicom_results_lie_beside_the_others(segment: Run, ward: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    told = segment(ward / "film.dcm", "-o", out, "--format", FORMATS)
-    assert told.code == 0, told.err
-    assert sorted(each.name for each in out.glob("film_*.dcm")) == [f"film{e}" for e in RESULTS]
+    ended = segment(ward / "film.dcm", "-o", out, "--format", FORMATS)
+    assert ended.code == 0, ended.err
+    assert sorted(path.name for path in out.glob("film_*.dcm")) == [f"film{e}" for e in RESULTS]
     right, left = dcmread(out / "film_seg.dcm").pixel_array
     with Image.open(out / "film_mask.png") as mask:
         assert np.array_equal((right | left) * 255, np.asarray(mask))
@@ -62,12 +62,12 @@ def test_dicom_results_lie_beside_the_others(segment: Run, ward: Path, tmp_path:
 
 def test_nobody_is_named_outside_of_dicom(segment: Run, ward: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    told = segment(ward / "film.dcm", "-o", out, "--format", FORMATS, "--json")
-    files = [each for each in out.iterdir() if each.suffix != ".dcm"]
-    assert {each.suffix for each in files} == {".png", ".json", ".csv"}
-    said = [told.out.encode(), told.err.encode(), *(each.read_bytes() for each in files)]
+    ended = segment(ward / "film.dcm", "-o", out, "--format", FORMATS, "--json")
+    files = [path for path in out.iterdir() if path.suffix != ".dcm"]
+    assert {file.suffix for file in files} == {".png", ".json", ".csv"}
+    contents = [ended.out.encode(), ended.err.encode(), *(file.read_bytes() for file in files)]
     for secret in (NAME, "19701231", UID):
-        assert not any(secret.encode() in each for each in said)
+        assert not any(secret.encode() in content for content in contents)
 
 
 def test_uids_where_they_are_asked_for(segment: Run, ward: Path, tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_uids_where_they_are_asked_for(segment: Run, ward: Path, tmp_path: Path)
 
 def test_a_film_that_is_no_dicom_fails_alone(segment: Run, ward: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    told = segment(ward, "-o", out, "--format", "mask,dicom-seg")
-    assert told.code == 3
+    ended = segment(ward, "-o", out, "--format", "mask,dicom-seg")
+    assert ended.code == 3
     table = rows(out)
     assert {film: row["status"] for film, row in table.items()} == {
         "a": "failed",
@@ -114,8 +114,8 @@ def test_a_photograph_is_refused_unless_forced(segment: Run, films: Path, tmp_pa
     dicom_film(photo).save_as(tmp_path / "photo.dcm", enforce_file_format=True)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     for name in ("photo.dcm", "photo.png"):
-        told = segment(tmp_path / name, "-o", tmp_path / f"refused {name}")
-        assert told.code == 3
+        ended = segment(tmp_path / name, "-o", tmp_path / f"refused {name}")
+        assert ended.code == 3
         assert "with --force" in rows(tmp_path / f"refused {name}")["photo"]["error"]
         out = tmp_path / f"forced {name}"
         assert segment(tmp_path / name, "-o", out, "--force").code == 0

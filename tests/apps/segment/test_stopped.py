@@ -58,12 +58,12 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 def tree(out: Path) -> dict[str, bytes]:
     """Every file but the report, which tells of one run; the table without its seconds."""
-    found = {
-        each.relative_to(out).as_posix(): each.read_bytes()
-        for each in sorted(out.rglob("*"))
-        if each.is_file() and each.name not in ("run.json", "results.csv")
+    files = {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in ("run.json", "results.csv")
     }
-    return {**found, "results.csv": table(out / "results.csv")}
+    return {**files, "results.csv": table(out / "results.csv")}
 
 
 def table(path: Path) -> bytes:
@@ -93,9 +93,9 @@ def uninterrupted(
         command(many, out, tiny_weights), capture_output=True, text=True, check=False
     )
     assert done.returncode == 3, done.stderr
-    found = tree(out)
-    assert len(found) == 4 * (FILMS - 2) + 2
-    return found
+    files = tree(out)
+    assert len(files) == 4 * (FILMS - 2) + 2
+    return files
 
 
 def test_kill_at_any_time_and_resume_gives_the_same_files(
@@ -133,10 +133,10 @@ def test_ctrl_c_finishes_the_film_in_hand_and_says_how_to_go_on(
     process = start(line)
     wait_for(out, 3, process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 130, said
-    assert "--resume" in said
-    assert "Traceback" not in said
+    _, message = process.communicate(timeout=120)
+    assert process.returncode == 130, message
+    assert "--resume" in message
+    assert "Traceback" not in message
     with (out / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert 3 <= len(rows) < FILMS
@@ -167,11 +167,11 @@ def test_a_disk_that_is_full_stops_the_run_and_says_what_to_do(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full_after_a_while)
-        told = run(*line)
-    assert told.code == 1
-    assert "No space left on device; free space there" in told.err
-    assert "--resume continues from here" in told.err
-    assert "Traceback" not in told.err
+        ended = run(*line)
+    assert ended.code == 1
+    assert "No space left on device; free space there" in ended.err
+    assert "--resume continues from here" in ended.err
+    assert "Traceback" not in ended.err
     assert 0 < masks(out) < FILMS - 2
     again = run(*line, "--resume")
     assert again.code == 3
@@ -198,7 +198,7 @@ def test_an_output_folder_that_is_closed_stops_the_run(
 
     monkeypatch.setattr(Path, "mkdir", closed)
     monkeypatch.setattr(place, "TemporaryFile", no_file)
-    told = run(*command(many, out, tiny_weights)[3:])
-    assert told.code == 1
-    assert f"cannot write {out}: Permission denied; allow writing there" in told.err
-    assert "--resume" in told.err
+    ended = run(*command(many, out, tiny_weights)[3:])
+    assert ended.code == 1
+    assert f"cannot write {out}: Permission denied; allow writing there" in ended.err
+    assert "--resume" in ended.err

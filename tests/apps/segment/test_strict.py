@@ -33,9 +33,9 @@ def test_a_doubtful_film_is_written_and_reported(run, lone, tiny_weights, tmp_pa
     assert (rows["one"]["verdict"], rows["one"]["doubts"]) == ("review", "one_lung_missing")
     assert (rows["two"]["verdict"], rows["two"]["doubts"]) == ("ok", "")
     assert (out / "one_mask.png").exists()
-    told = {row["film"]: row for row in map(json.loads, ended.out.splitlines())}
-    assert told["one"]["verdict"] == "review"
-    assert told["one"]["estimated_dice"] is None  # the tiny weights' card has no norms
+    records = {row["film"]: row for row in map(json.loads, ended.out.splitlines())}
+    assert records["one"]["verdict"] == "review"
+    assert records["one"]["estimated_dice"] is None  # the tiny weights' card has no norms
     report = json.loads((out / "run.json").read_text())
     assert (report["review"], report["refused"]) == (1, 0)
     assert "review: " in ended.err

@@ -120,9 +120,9 @@ def test_the_options_of_the_examples_start_a_service(serve: Callable[..., Any]) 
         "manifest": re.findall(r"args: \[(.*)\]", manifest),
         "proxy": re.findall(r"pleura serve (--allow-host.*)$", proxy, re.M),
     }
-    for name, found in commands.items():
-        assert len(found) == 1, name
-    options = [word for found in commands.values() for word in options_in(found[0])]
+    for name, command in commands.items():
+        assert len(command) == 1, name
+    options = [word for command in commands.values() for word in options_in(command[0])]
     for fixed in ("--host", "127.0.0.1", "--port", "8017", "--host", "0.0.0.0", "--port", "8017"):
         options.remove(fixed)
     server = serve(*options)

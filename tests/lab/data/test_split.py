@@ -58,16 +58,16 @@ def test_a_split_keeps_patients_together_and_its_shares(
     films: list[Film], test: float, val: float, seed: int
 ) -> None:
     parted = split(films, test=test, val=val, seed=seed)
-    assert [each.id for each in parted] == [each.id for each in films]
-    assert all((each.split is not None) == bool(each.channels) for each in parted)
+    assert [item.id for item in parted] == [item.id for item in films]
+    assert all((item.split is not None) == bool(item.channels) for item in parted)
     places: dict[tuple[str, str], set[str | None]] = {}
-    for each in parted:
-        if each.channels:
-            places.setdefault((each.source, each.patient), set()).add(each.split)
+    for item in parted:
+        if item.channels:
+            places.setdefault((item.source, item.patient), set()).add(item.split)
     assert all(len(parts) == 1 for parts in places.values())
-    masked = [each for each in parted if each.channels]
-    largest = max(Counter((each.source, each.patient) for each in masked).values(), default=0)
-    count = Counter(each.split for each in masked)
+    masked = [item for item in parted if item.channels]
+    largest = max(Counter((item.source, item.patient) for item in masked).values(), default=0)
+    count = Counter(item.split for item in masked)
     assert abs(count["test"] - math.ceil(test * len(masked) - 1e-9)) <= largest
     rest = len(masked) - count["test"]
     assert abs(count["val"] - math.ceil(val * rest - 1e-9)) <= largest
@@ -79,8 +79,8 @@ def test_the_order_of_the_films_does_not_matter(films: list[Film], chance: rando
     shuffled = films.copy()
     chance.shuffle(shuffled)
     assert split_csv(split(shuffled)) == split_csv(split(films))
-    part = [film(each.id, patient=each.patient, part="train") for each in films]
-    other = [film(each.id, patient=each.patient, part="train") for each in shuffled]
+    part = [film(item.id, patient=item.patient, part="train") for item in films]
+    other = [film(item.id, patient=item.patient, part="train") for item in shuffled]
     assert split_csv(carve_validation(other)) == split_csv(carve_validation(part))
 
 
@@ -96,10 +96,10 @@ def test_one_film_a_patient_gives_exact_counts_in_every_stratum() -> None:
         for number in range(count)
     ]
     parted = split(films, test=0.2, val=0.1)
-    count = Counter(each.split for each in parted)
+    count = Counter(item.split for item in parted)
     # 105 films: 0.2 * 105 = 21 test; 0.1 * 84 = 8.4, rounded up, 9 val.
     assert count == {"test": 21, "val": 9, "train": 75}
-    tested = Counter((each.source, each.condition) for each in parted if each.split == "test")
+    tested = Counter((item.source, item.condition) for item in parted if item.split == "test")
     assert tested == {
         ("north", "ill"): 10,
         ("north", "well"): 6,
@@ -110,11 +110,11 @@ def test_one_film_a_patient_gives_exact_counts_in_every_stratum() -> None:
 
 def test_a_split_is_the_same_on_every_machine() -> None:
     films = [film(f"f{number}", patient=f"p{number // 2}") for number in range(10)]
-    parts = {each.id: each.split for each in split(films, test=0.2, val=0.25, seed=42)}
+    parts = {item.id: item.split for item in split(films, test=0.2, val=0.25, seed=42)}
     # Written down from the first run: SHA-256 of "42/test", "north" and the patient decides.
     assert {name for name, part in parts.items() if part == "test"} == GOLDEN_TEST
     assert {name for name, part in parts.items() if part == "val"} == GOLDEN_VAL
-    assert parts != {each.id: each.split for each in split(films, test=0.2, val=0.25, seed=43)}
+    assert parts != {item.id: item.split for item in split(films, test=0.2, val=0.25, seed=43)}
 
 
 GOLDEN_TEST = {"f8", "f9"}
@@ -123,10 +123,10 @@ GOLDEN_VAL = {"f2", "f3"}
 
 def test_by_film_divides_a_patient() -> None:
     films = [film(f"f{number}", patient="one") for number in range(10)]
-    assert {each.split for each in split(films)} == {"test"} or {
-        each.split for each in split(films)
+    assert {item.split for item in split(films)} == {"test"} or {
+        item.split for item in split(films)
     } == {"train"}
-    by_film = Counter(each.split for each in split(films, by="film"))
+    by_film = Counter(item.split for item in split(films, by="film"))
     assert by_film == {"test": 2, "val": 1, "train": 7}
 
 
@@ -134,7 +134,7 @@ def test_the_csv_reads_back(tmp_path: Path) -> None:
     films = [*split([film(f"f{number}") for number in range(20)]), film("bare", masked=False)]
     path = tmp_path / "split.csv"
     path.write_text(split_csv(films))
-    assert read_split(path) == {each.id: each.split for each in films if each.split}
+    assert read_split(path) == {item.id: item.split for item in films if item.split}
     assert path.read_text().splitlines()[0] == "id,split"
     assert "bare" not in path.read_text()
 
@@ -167,13 +167,13 @@ def test_validation_is_carved_only_where_there_is_none() -> None:
         film("n21", source="north", part="train", masked=False),
         film("lone", source="west", part="train"),
     ]
-    carved = {each.id: each.split for each in carve_validation(films, 0.1, 7)}
+    carved = {item.id: item.split for item in carve_validation(films, 0.1, 7)}
     parts = Counter((name[0], part) for name, part in carved.items())
     assert parts["n", "val"] == 2  # 0.1 * 20
     assert parts["n", "test"] == 1
     assert parts["s", "val"] == 1
     assert carved["n21"] == carved["lone"] == "train"
-    assert carved == {each.id: each.split for each in carve_validation(films, 0.1, 7)}
+    assert carved == {item.id: item.split for item in carve_validation(films, 0.1, 7)}
     assert carve_validation(films, 0.0, 7) == films
 
 
@@ -188,11 +188,11 @@ def test_two_renderings_of_a_film_are_carved_together() -> None:
     together = carve_validation(films, 0.1, 7, copies={"print": "scan"})
 
     def held(carved: list[Film], source: str) -> set[str]:
-        return {each.patient for each in carved if each.split == "val" and each.source == source}
+        return {item.patient for item in carved if item.split == "val" and item.source == source}
 
     assert held(apart, "scan") != held(apart, "print")
     assert held(together, "scan") == held(together, "print") == held(apart, "scan")
-    alone = [each for each in films if each.source == "print"]
+    alone = [item for item in films if item.source == "print"]
     assert len(held(carve_validation(alone, 0.1, 7, copies={"print": "scan"}), "print")) == 2
 
 
@@ -200,7 +200,7 @@ def test_carving_keeps_patients_whole() -> None:
     films = [film(f"f{number}", patient=f"p{number // 3}", part="train") for number in range(60)]
     carved = carve_validation(films, 0.2)
     people = {
-        part: {each.patient for each in carved if each.split == part} for part in ("train", "val")
+        part: {item.patient for item in carved if item.split == part} for part in ("train", "val")
     }
     assert not people["train"] & people["val"]
     assert len(people["val"]) == 4  # 0.2 * 60 films = 12, of three a patient
@@ -208,8 +208,8 @@ def test_carving_keeps_patients_whole() -> None:
 
 def test_the_real_set_by_the_protocols_shares(films_root: Path) -> None:
     films = split(read_films(films_root / "shenzhen_montgomery", layout="shenzhen-montgomery"))
-    count = Counter(each.split for each in films)
+    count = Counter(item.split for item in films)
     assert count == {"train": 506, "val": 57, "test": 141, None: 96}
-    tested = Counter((each.source, each.condition) for each in films if each.split == "test")
-    whole = Counter((each.source, each.condition) for each in films if each.channels)
+    tested = Counter((item.source, item.condition) for item in films if item.split == "test")
+    whole = Counter((item.source, item.condition) for item in films if item.channels)
     assert all(abs(tested[key] - 0.2 * whole[key]) < 1 for key in whole)

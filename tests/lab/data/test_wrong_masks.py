@@ -130,8 +130,8 @@ def test_numpy_masks_are_looked_at(pairs: list, tmp_path: Path) -> None:
 def test_two_exchanged_masks_are_named_with_their_films(pairs: list, tmp_path: Path) -> None:
     other = {2: 5, 5: 2}
     data = write_set(tmp_path / "data", pairs, lambda masks, i: grey(masks[other.get(i, i)]))
-    found = [(error.where, error.detail) for error in check(data).errors]
-    assert found == [("f2", "that of f5 fits it"), ("f5", "that of f2 fits it")]
+    errors = [(error.where, error.detail) for error in check(data).errors]
+    assert errors == [("f2", "that of f5 fits it"), ("f5", "that of f2 fits it")]
 
 
 @pytest.mark.parametrize(

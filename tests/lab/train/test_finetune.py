@@ -182,11 +182,11 @@ def test_the_command_trains_and_a_known_film_is_reported(
     out = tmp_path / "runs"
     tuned = ("finetune", clinic, "--weights", weights, "-o", out, "-q", "--epochs", 2)
     assert run(*tuned, "--accept", "misplaced-mask", "--rate", 0.01) in (0, 2)
-    told = capsys.readouterr().err
-    assert "encoder frozen, channels right_field, left_field" in told
+    message = capsys.readouterr().err
+    assert "encoder frozen, channels right_field, left_field" in message
     if (out / "weights/finetuned.onnx").exists():
         given = ("--split", "all", "--weights", out / "weights/finetuned.onnx", "-q")
         run("evaluate", clinic, *given, "-o", tmp_path / "report")
         assert "trained or selected on 10 of these films" in capsys.readouterr().err
     else:
-        assert "the run diverged" in told
+        assert "the run diverged" in message

@@ -189,8 +189,8 @@ def split(
 
     if as_json and out is None:
         raise UsageError("--json and the CSV cannot both go to stdout; give --out FILE")
-    found = read_films(path, layout=layout, patients=patient_pattern)
-    films = divide(found, test=test, val=val, seed=seed, by=by.value)
+    films_found = read_films(path, layout=layout, patients=patient_pattern)
+    films = divide(films_found, test=test, val=val, seed=seed, by=by.value)
     if by is Unit.patient:
         _warn_of_prefixes(films)
     if out is None:
