@@ -18,9 +18,9 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -134,19 +134,15 @@ class Disturbance:
         self, cluster: Any, nodes: list[Any], node: dict[str, Any], *, every_s: float
     ) -> None:
         self._cluster, self._nodes, self._node, self._every_s = cluster, nodes, node, every_s
-        self._over = threading.Event()
         self._random = random.Random(1)
         self.workers = self.lost_nodes = 0
 
     def during(self, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What was killed during a run, and how long it took."""
-        thread = threading.Thread(target=self._disturb)
-        thread.start()
-        try:
-            report = run()
-        finally:
-            self._over.set()
-            thread.join()
+        with ThreadPoolExecutor(1) as pool:  # nodes are started in the main thread
+            running = pool.submit(run)
+            self._disturb(running)
+            report = running.result()
         return {
             "killed_workers": self.workers,
             "killed_nodes": self.lost_nodes,
@@ -155,8 +151,8 @@ class Disturbance:
             "failed": report["failed"],
         }
 
-    def _disturb(self) -> None:
-        while not self._over.wait(self._every_s):
+    def _disturb(self, running: Future[dict[str, Any]]) -> None:
+        while not wait([running], self._every_s).done:
             workers = [pid for node in self._nodes for pid in working(node)]
             if not workers:
                 continue

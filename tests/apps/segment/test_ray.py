@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -59,6 +60,17 @@ class Older(Worker):
         return super().begin(replace(seen, version="99.0"))
 
 
+def node() -> dict[str, int]:
+    """The settings of a node. With fixed ports Ray does not wait for its agents, at most 15 s."""
+    ports = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port")
+    return {"num_cpus": 1, "object_store_memory": STORE} | {name: free_port() for name in ports}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def cluster(store: dict[str, bytes]) -> Iterator[Any]:
     """A cluster of two nodes with one CPU each."""
@@ -67,9 +79,8 @@ def cluster(store: dict[str, bytes]) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
-    node = {"num_cpus": 1, "object_store_memory": STORE}
-    made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    made.add_node(**node)
+    made = Cluster(initialize_head=True, head_node_args={**node(), "include_dashboard": False})
+    made.add_node(**node())
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield made
     ray.shutdown()
@@ -191,14 +202,14 @@ class TestLost:
     ) -> None:
         plain, out = tmp_path / "plain", tmp_path / "out"
         segment(many, "-o", plain)
-        node = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        lost = cluster.add_node(**node())
         worked = threading.Event()
 
         def lose() -> None:
             while len(list(out.glob("site*/*.png"))) < 4:
                 time.sleep(0.02)
             worked.set()
-            cluster.remove_node(node, allow_graceful=False)
+            cluster.remove_node(lost, allow_graceful=False)
 
         thread = threading.Thread(target=lose)
         thread.start()

@@ -28,6 +28,7 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # Ray prints its messages on stdout, between rows as JSON
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise a FutureWarning
+    "RAY_worker_niceness": "0",  # 15 otherwise; only for a Ray that is started here
     "RAY_agent_register_timeout_ms": "120000",  # on a busy machine its processes start slowly
 }
 """Ray reads these once, when it is imported; what the user has set is kept."""
