@@ -30,8 +30,8 @@ def labelled(tmp_path: Path) -> Path:
         mask[20:52, columns] = 255
     for name, image, ids in (("images", film, "abcd"), ("masks", mask, "abc")):
         (folder / name).mkdir(parents=True)
-        for name in ids:
-            Image.fromarray(image).save(folder / name / f"{name}.png")
+        for letter in ids:
+            Image.fromarray(image).save(folder / name / f"{letter}.png")
     return folder
 
 
