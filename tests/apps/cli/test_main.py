@@ -29,7 +29,7 @@ def commands() -> list[tuple[str, ...]]:
     for name in top.commands:  # type: ignore[attr-defined]
         command = top.get_command(None, name)  # type: ignore[attr-defined]
         below = getattr(command, "commands", {})
-        names += [(name, name) for name in below] or [(name,)]
+        names += [(name, subcommand) for subcommand in below] or [(name,)]
     return names
 
 

@@ -154,7 +154,7 @@ def test_what_is_drawn_keeps_to_its_limits(seed: int) -> None:
     assert 1 / 1.5 - 1e-9 <= drawn(variation, Gamma).gamma <= 1.5 + 1e-9
     assert 0.7 <= contrast.gain <= 1.3
     assert abs(contrast.offset) <= 0.15
-    assert 0 <= drawn(variation, Noise).spread <= 0.05
+    assert 0 <= drawn(variation, Noise).deviation <= 0.05
     assert 0 <= drawn(variation, Blur).sigma_px <= 2
     assert len(variation.effects) == 5, "nothing that has a chance"
 
@@ -166,7 +166,7 @@ def test_a_film_shown_gently_moves_little_and_is_neither_mirrored_nor_painted(se
     assert abs(placement.rotation_deg) <= GENTLE_FACTOR * EVERYTHING.rotation_deg
     assert not placement.flip
     assert abs(drawn(seen, Contrast).gain - 1) <= GENTLE_FACTOR * EVERYTHING.contrast
-    assert drawn(seen, Noise).spread <= GENTLE_FACTOR * EVERYTHING.noise
+    assert drawn(seen, Noise).deviation <= GENTLE_FACTOR * EVERYTHING.noise
     assert {type(effect) for effect in seen.effects} == {Placement, Gamma, Contrast, Noise, Blur}
 
 

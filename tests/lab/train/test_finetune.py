@@ -15,10 +15,10 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts import read_films
-from pleura.lab.train.facts import NOT_STATED, facts_to_resume, run_facts, untaught
 from pleura.lab.train.finetune import Wishes, divided, finetuning_recipe
 from pleura.lab.train.module import Learner, fresh_network
 from pleura.lab.train.recipe import Recipe
+from pleura.lab.train.records.facts import NOT_STATED, facts_to_resume, run_facts, untaught
 from pleura.net.checkpoint import JOINED_BIAS, to_safetensors, transfer_heads
 from pleura.net.unetplusplus import Architecture, build
 from pleura.phantom.film import draw

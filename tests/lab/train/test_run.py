@@ -32,8 +32,8 @@ from pleura.lab.train.export import Outcome, read_checkpoint
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import fresh_network, side_of
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
+from pleura.lab.train.records.sessions import read_sessions
 from pleura.lab.train.run import balance, divide, train
-from pleura.lab.train.sessions import read_sessions
 from pleura.net.unetplusplus import Architecture
 from pleura.runtime.engine import OnnxEngine
 

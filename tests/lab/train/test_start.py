@@ -67,13 +67,17 @@ def test_weights_of_the_same_channels_are_all_copied(save: Save) -> None:
         assert torch.equal(network.state_dict()[name], value)
 
 
-def test_for_other_channels_only_the_heads_are_fresh(save: Save) -> None:
-    path, theirs = save(RECIPE.network)
+def test_heads_are_copied_by_channel_and_others_are_fresh(save: Save) -> None:
+    path, theirs = save(RECIPE.network)  # of the channel `field`
     recipe = replace(RECIPE, channels=FIVE, network=replace(RECIPE.network, channels_out=5))
     fresh, network = fresh_network(recipe), fresh_network(replace(recipe, init=path))
     for name, value in network.state_dict().items():
-        source = fresh if name.startswith("head.") else theirs
-        assert torch.equal(value, source.state_dict()[name]), name
+        if not name.startswith("head."):
+            assert torch.equal(value, theirs.state_dict()[name]), name
+            continue
+        field = theirs.state_dict()[name]
+        expected = torch.cat((field, field, fresh.state_dict()[name][2:]))  # right, left, others
+        assert torch.equal(value, expected), name
 
 
 def test_a_shallower_network_starts_from_a_deeper_one(save: Save) -> None:

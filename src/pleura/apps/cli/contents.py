@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         USE,
         "pleura.apps.segment.results",
         "results_app",
-        "Put the tables of a run in shards together, or write one as Parquet.",
+        "Put the tables of a run in shards together, or write a table as Parquet.",
     ),
     "serve": (
         USE,

@@ -267,7 +267,7 @@ def _with_model(
 ) -> CheckReport:
     """The report, with the findings of a comparison with the shipped weights."""
     from pleura.apps.cli.engines import open_engine
-    from pleura.lab.evaluate.agreement import compare_with_model
+    from pleura.lab.studies.agreement import compare_with_model
 
     agreement = compare_with_model(films, open_engine(), accepted=accept or (), on_film=bar.advance)
     return report.extended(agreement.findings, agreement.median_dice)

@@ -6,15 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pleura.core.errors import UsageError
-from pleura.io.sniff import is_dicom
 from pleura.lab.data.film import Film
 
 __all__ = ["shared_prefixes", "with_patients"]
-
-_HEAD = 1024  # bytes that are enough to recognise DICOM
 
 _LAST_PART = re.compile(r"[-_. ][A-Za-z]{0,8}\d{0,3}$")
 """The last part of an id that numbers the films of a patient, such as `_1`, `-PA` or `_view2`."""
@@ -30,8 +26,10 @@ def with_patients(films: Sequence[Film], pattern: str | None = None) -> list[Fil
     Raises `UsageError` if the pattern is no regular expression, or does not match every id.
     """
     if pattern is None:
+        from pleura.io.dicom.patient import patient_id  # imports pydicom
+
         return [
-            film if film.patient else replace(film, patient=_patient_id(film.image))
+            film if film.patient else replace(film, patient=patient_id(film.image))
             for film in films
         ]
     try:
@@ -64,20 +62,3 @@ def shared_prefixes(films: Sequence[Film]) -> dict[str, list[str]]:
             groups[prefix].append(film.id)
     shared = {prefix: ids for prefix, ids in groups.items() if len(ids) > 1}
     return shared if len(groups) > 1 else {}
-
-
-def _patient_id(path: Path) -> str:
-    """The PatientID of a DICOM file; empty if there is none or the file is no DICOM file."""
-    try:
-        with path.open("rb") as stream:
-            if not is_dicom(stream.read(_HEAD)):
-                return ""
-            from pydicom import dcmread  # slow to import
-
-            stream.seek(0)
-            header = dcmread(
-                stream, force=True, stop_before_pixels=True, specific_tags=["PatientID"]
-            )
-            return str(header.get("PatientID") or "").strip()
-    except Exception:
-        return ""

@@ -9,9 +9,9 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError
 from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import split
-from pleura.lab.train.facts import labelled_channels
 from pleura.lab.train.module import initial_weights
 from pleura.lab.train.recipe import Augment, Recipe
+from pleura.lab.train.records.facts import labelled_channels
 from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import Architecture
 

@@ -28,11 +28,11 @@ from pleura.lab.data.split import carve_validation, without_copies
 from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
 from pleura.lab.train.dataset import Shuffled, SquareOptions, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
-from pleura.lab.train.facts import facts_to_resume, run_facts, untaught
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
-from pleura.lab.train.sessions import add_session
+from pleura.lab.train.records.facts import facts_to_resume, run_facts, untaught
+from pleura.lab.train.records.sessions import add_session
 from pleura.net.quiet import quiet
 
 __all__ = ["balance", "divide", "train"]

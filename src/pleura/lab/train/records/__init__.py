@@ -1,0 +1,1 @@
+"""What a run records about itself: facts in its checkpoint, and its sessions."""
