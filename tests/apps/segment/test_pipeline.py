@@ -196,14 +196,14 @@ def test_once_stopped_no_further_film_is_read(films: list[FilmFile], segmenter: 
     stopped = threading.Event()
     looked_at: list[FilmFile] = []
 
-    def films() -> Iterator[FilmFile]:
-        for item in films:
-            looked_at.append(item)
-            yield item
+    def watched() -> Iterator[FilmFile]:
+        for film in films:
+            looked_at.append(film)
+            yield film
 
     def write(_: FilmFile, __: DecodedFilm, ___: Segmentation) -> None:
         stopped.set()
 
     pipeline = Pipeline(segmenter=segmenter, write=write, jobs=1, batch=1, stopped=stopped.is_set)
-    list(pipeline.run(films()))
+    list(pipeline.run(watched()))
     assert len(looked_at) < 12  # of 30: what was on its way

@@ -296,7 +296,7 @@ def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     weights = out / "weights" / f"{recipe.name}.onnx"
     if best.exists():
         score = read_facts(best)["val_dice"]
-        if not score or score < DIVERGED:
+        if score is None or score < DIVERGED:
             raise UsageError(
                 f"the run diverged: its best validation Dice is {score or 0:g}, so no weights are "
                 f"written; see {out / 'metrics.csv'}, lower learning_rate, or check the masks with "
