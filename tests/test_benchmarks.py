@@ -21,6 +21,8 @@ PROGRAMS = (
     "scale",
     "service.load",
     "service.page",
+    "service.page_memory",
+    "viewers",
 )
 
 

@@ -9,6 +9,7 @@ reader asks them for one comparison of numbers alone.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -87,4 +88,8 @@ def main(film: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.viewers", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("film", type=Path, help="a DICOM film")
+    main(parser.parse_args().film)

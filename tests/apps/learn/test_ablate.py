@@ -67,8 +67,8 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
     out = tmp_path / "runs"
     ended = run("ablate", study, "--data", tmp_path / "data", "-o", out, "-q")
     assert ended.code == 0, ended.err
-    study = json.loads((out / "study.json").read_text())
-    rows = {row["title"]: row for row in study["rows"]}
+    table = json.loads((out / "study.json").read_text())
+    rows = {row["title"]: row for row in table["rows"]}
     assert list(rows) == ["UNet++", "UNet++, head L1", "U-Net", "pretrained"]
     for row in rows.values():
         dice = row["metrics"]["dice"]
@@ -82,7 +82,7 @@ def test_a_study_is_run_and_its_table_is_of_paired_differences(run, study, tmp_p
     # What is there is not made again.
     kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.ckpt")}
     again = run("ablate", study, "--data", tmp_path / "data", "-o", out, "-q")
-    assert again.out == ended.out
+    assert again.out == ended.out, again.err
     assert kept == {path: path.stat().st_mtime_ns for path in out.rglob("*.ckpt")}
     # One arm with a seed more: the others are still set against the seed that they share with it.
     text = study.read_text().replace("seeds = [0]", "seeds = [0, 1]")

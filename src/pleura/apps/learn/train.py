@@ -151,6 +151,11 @@ def run_training(
 def _print_outcome(outcome: Outcome, out: Path) -> None:
     score = "none" if outcome.val_dice is None else f"{outcome.val_dice:.4f}"
     typer.echo(f"epochs {outcome.epochs_done}, best validation Dice {score}", err=True)
+    if outcome.diverged:
+        raise UsageError(
+            f"the run diverged, so no weights are written; see {out / 'metrics.csv'}, lower "
+            "learning_rate, or check the masks with `pleura data check --with-model`"
+        )
     if not outcome.finished:
         typer.echo(
             f"time ran out: the same command with --resume continues the run in {out}", err=True

@@ -19,7 +19,7 @@ from pleura.lab.evaluate.statistics import describe
 from pleura.lab.evaluate.trial import Trial, read_rows
 from pleura.lab.report.evaluation import evaluate
 from pleura.lab.report.numbers import plain
-from pleura.lab.train.export import write_weights
+from pleura.lab.train.export import export_checkpoint, write_weights
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Recipe, load_recipe
 from pleura.lab.train.recipe_files import find_recipe
@@ -168,6 +168,8 @@ def _run(recipe: Recipe, films: list[Film], out: Path, machine: Machine | None) 
         outcome = train(recipe, films, out, resume=True, machine=machine)
         if not outcome.finished:
             raise UsageError(f"{out}: time ran out before its last epoch; run the same again")
+        if outcome.diverged:  # a result of the study too
+            export_checkpoint(out / "checkpoints" / "best.ckpt", out / "weights")
         done.write_text(f"{outcome.val_dice}\n", encoding="utf-8")
     return weights
 

@@ -50,6 +50,9 @@ class Outcome:
     finished: bool
     """False if the time was up or the run was interrupted; continue it with `--resume`."""
 
+    diverged: bool = False
+    """The best epoch found next to nothing, and no weights are written."""
+
 
 def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
     """The network of a run's checkpoint, its recipe, and facts about the run.

@@ -294,23 +294,21 @@ def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     patience = trainer.early_stopping_callback
     exhausted = isinstance(patience, Patience) and patience.exhausted
     weights = out / "weights" / f"{recipe.name}.onnx"
+    diverged = False
     if best.exists():
         score = read_facts(best)["val_dice"]
-        if score is None or score < DIVERGED:
-            raise UsageError(
-                f"the run diverged: its best validation Dice is {score or 0:g}, so no weights are "
-                f"written; see {out / 'metrics.csv'}, lower learning_rate, or check the masks with "
-                "`pleura data check --with-model`"
-            )
+        diverged = score is None or score < DIVERGED
         if trainer.is_global_zero:
             if (out / "metrics.csv").exists():
                 write_curves(out / "metrics.csv", out / "curves.png")
-            weights = export_checkpoint(best, out / "weights")
+            if not diverged:
+                weights = export_checkpoint(best, out / "weights")
     return Outcome(
         weights=weights,
         val_dice=score,
         epochs_done=done,
         finished=done >= recipe.epochs or exhausted,
+        diverged=diverged,
     )
 
 
