@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pleura.apps.segment.cluster import connect
-from pleura.apps.segment.cluster.worker import Ready, Sight, Worker
+from pleura.apps.segment.cluster.worker import NodeView, Ready, Worker
 from pleura.apps.segment.work import Ended
 from pleura.core.errors import PleuraError
 from pleura.io.files.walk import walk
@@ -45,7 +45,7 @@ class Fragile(Worker):
 class Elsewhere(Worker):
     """A worker on a machine that has another folder at the path of the output folder."""
 
-    def begin(self, seen: Sight) -> Ready | PleuraError:
+    def begin(self, seen: NodeView) -> Ready | PleuraError:
         from dataclasses import replace
 
         return super().begin(replace(seen, lock_text="another run"))
@@ -54,7 +54,7 @@ class Elsewhere(Worker):
 class Older(Worker):
     """A worker of an older Pleura."""
 
-    def begin(self, seen: Sight) -> Ready | PleuraError:
+    def begin(self, seen: NodeView) -> Ready | PleuraError:
         from dataclasses import replace
 
         return super().begin(replace(seen, version="99.0"))

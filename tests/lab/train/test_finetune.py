@@ -15,10 +15,15 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts import read_films
-from pleura.lab.train.finetune import Wishes, divided, finetuning_recipe
+from pleura.lab.train.finetune import Choices, divided, finetuning_recipe
 from pleura.lab.train.module import Learner, fresh_network
 from pleura.lab.train.recipe import Recipe
-from pleura.lab.train.records.facts import NOT_STATED, facts_to_resume, run_facts, untaught
+from pleura.lab.train.records.facts import (
+    NOT_STATED,
+    facts_to_resume,
+    run_facts,
+    unlabelled_channels,
+)
 from pleura.net.checkpoint import JOINED_BIAS, to_safetensors, transfer_heads
 from pleura.net.unetplusplus import Architecture, build
 from pleura.phantom.film import draw
@@ -107,13 +112,13 @@ def weights(tmp_path: Path) -> Path:
 def test_the_recipe_keeps_what_the_masks_teach(clinic: Path, weights: Path) -> None:
     films = divided(read_films(clinic))
     assert {film.split for film in films} == {"train", "val"}
-    recipe = finetuning_recipe(films, Wishes(init=str(weights)))
+    recipe = finetuning_recipe(films, Choices(init=str(weights)))
     assert recipe.channels == ("right_field", "left_field")
     assert (recipe.side, recipe.freeze, recipe.learning_rate) == (32, "encoder", 5e-4)
     # 100 steps of 4 films are 400 films: more than 20 times the 8 films to train on.
     assert recipe.epochs == 20
     many = films * 20
-    recipe = finetuning_recipe(many, Wishes(init=str(weights), side=64, epochs=3))
+    recipe = finetuning_recipe(many, Choices(init=str(weights), side=64, epochs=3))
     assert (recipe.freeze, recipe.learning_rate, recipe.side, recipe.epochs) == (
         "none",
         1e-3,
@@ -125,11 +130,11 @@ def test_the_recipe_keeps_what_the_masks_teach(clinic: Path, weights: Path) -> N
 def test_masks_that_the_weights_do_not_know_are_an_error(weights: Path) -> None:
     film = Film("a", "x", Path("a.png"), (MaskPart(Path("a.png"), "heart"),), "train")
     with pytest.raises(DataError, match="the masks label heart, but the weights theirs know"):
-        finetuning_recipe([film], Wishes(init=str(weights)))
+        finetuning_recipe([film], Choices(init=str(weights)))
 
 
 def test_a_frozen_encoder_keeps_its_weights_and_its_averages(weights: Path, clinic: Path) -> None:
-    recipe = finetuning_recipe(divided(read_films(clinic)), Wishes(init=str(weights)))
+    recipe = finetuning_recipe(divided(read_films(clinic)), Choices(init=str(weights)))
     learner = Learner(fresh_network(recipe), recipe, 10)
     learner.train()
     before = {k: v.clone() for k, v in learner.network.encoder.state_dict().items()}
@@ -143,8 +148,8 @@ def test_a_frozen_encoder_keeps_its_weights_and_its_averages(weights: Path, clin
 
 def test_channels_without_labels_are_named(clinic: Path) -> None:
     films = read_films(clinic)
-    assert untaught(FIVE, films) == ["right_whole", "left_whole", "heart"]
-    assert untaught(("field", "left_field"), films) == []
+    assert unlabelled_channels(FIVE, films) == ["right_whole", "left_whole", "heart"]
+    assert unlabelled_channels(("field", "left_field"), films) == []
 
 
 def test_a_run_continues_only_on_its_own_films(clinic: Path, tmp_path: Path) -> None:

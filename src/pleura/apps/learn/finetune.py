@@ -63,14 +63,14 @@ def finetune(
     """
     run_on.limit()
     from pleura.lab.data.layouts import read_sets
-    from pleura.lab.train.finetune import Wishes, divided, finetuning_recipe, summary
+    from pleura.lab.train.finetune import Choices, divided, finetuning_recipe, summary
 
     films = divided(read_sets(data, layout=layout, split=splits))
     init = "shipped" if weights is None else str(weights)
     frozen = None if freeze is None else freeze.value
-    wishes = Wishes(
+    choices = Choices(
         init=init, side=side, epochs=epochs, learning_rate=rate, freeze=frozen, name=name
     )
-    recipe = finetuning_recipe(films, wishes)
+    recipe = finetuning_recipe(films, choices)
     console().print(summary(recipe, films), markup=False)
     run_training(recipe, films, out, resume=resume, run_on=run_on, accept=accept)

@@ -15,7 +15,7 @@ from pleura.lab.train.records.facts import labelled_channels
 from pleura.net.checkpoint import from_safetensors
 from pleura.net.unetplusplus import Architecture
 
-__all__ = ["Wishes", "divided", "finetuning_recipe", "summary", "taught"]
+__all__ = ["Choices", "divided", "finetuning_recipe", "summary", "taught_channels"]
 
 FEW_FILMS = 100
 """The number of training films under which the encoder stays as it is, and the rate is low."""
@@ -44,7 +44,7 @@ AUGMENT = Augment(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Choices:
     """What the user chooses; None leaves the choice to `finetuning_recipe`."""
 
     init: str = "shipped"
@@ -62,34 +62,34 @@ def divided(films: Sequence[Film], *, seed: int = 42) -> list[Film]:
     return split(films, test=0.0, val=VALIDATION_SHARE, seed=seed)
 
 
-def finetuning_recipe(films: Sequence[Film], wishes: Wishes) -> Recipe:
-    """The recipe to train the weights of `wishes` further on `films`.
+def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
+    """The recipe to train the weights of `choices` further on `films`.
 
     It keeps the network and the side of the weights, and those of its channels that the masks
     teach. With few films the encoder is frozen and the rate is low.
 
     Raises `DataError` if the masks teach no lungs that the weights know, `WeightsError` for
-    weights that cannot be read, and `UsageError` for a wish that does not fit the network.
+    weights that cannot be read, and `UsageError` for a choice that does not fit the network.
     """
-    _, card = from_safetensors(initial_weights(Recipe(name="init", init=wishes.init)))
+    _, card = from_safetensors(initial_weights(Recipe(name="init", init=choices.init)))
     training = [film for film in with_masks(films) if film.split == "train"]
     count = len(training)
     few = count < FEW_FILMS
     batch = 4 if few else 8
     epochs = min(MOST_EPOCHS, max(EPOCHS, round(STEPS * batch / max(1, count))))
-    channels = taught(card, training)
+    channels = taught_channels(card, training)
     return replace(
-        _base(wishes.name, card, channels),
-        init=wishes.init,
-        side=wishes.side or card.side,
+        _base(choices.name, card, channels),
+        init=choices.init,
+        side=choices.side or card.side,
         batch=batch,
-        epochs=wishes.epochs or epochs,
-        learning_rate=wishes.learning_rate or (5e-4 if few else 1e-3),
-        freeze=wishes.freeze or ("encoder" if few else "none"),  # type: ignore[arg-type]
+        epochs=choices.epochs or epochs,
+        learning_rate=choices.learning_rate or (5e-4 if few else 1e-3),
+        freeze=choices.freeze or ("encoder" if few else "none"),  # type: ignore[arg-type]
     )
 
 
-def taught(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
+def taught_channels(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
     """The channels of the weights that the masks of some film label, in their order."""
     labelled = labelled_channels(films)
     known = tuple(channel for channel in card.channels if channel in labelled)

@@ -31,7 +31,7 @@ from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, writ
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
-from pleura.lab.train.records.facts import facts_to_resume, run_facts, untaught
+from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
 from pleura.lab.train.records.sessions import add_session
 from pleura.net.quiet import quiet
 
@@ -99,7 +99,7 @@ def _announce(
     training: Sequence[Film], validation: Sequence[Film], recipe: Recipe, machine: Machine
 ) -> None:
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
-    for channel in untaught(recipe.channels, training):
+    for channel in unlabelled_channels(recipe.channels, training):
         log.warning("no film to train on labels %s: its masks will mean nothing", channel)
     log.info("device %s, precision %s", machine.device, machine.resolved_precision)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pleura.apps.segment.cluster.pool import Pool
-from pleura.apps.segment.cluster.worker import Worker, sight
+from pleura.apps.segment.cluster.worker import Worker, view_of_run
 from pleura.apps.segment.work import FilmWork, Opener
 from pleura.core.errors import PleuraError, UsageError
 from pleura.io.run.find import FilmFile
@@ -74,7 +74,7 @@ def on_ray(
         pool = Pool(
             ray,
             lambda: worker.remote(*made_of),
-            seen=sight(work, films),
+            seen=view_of_run(work, films),
             room=lambda: _room(ray, asked),
             most=asked.workers,
         )

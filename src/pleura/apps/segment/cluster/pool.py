@@ -1,8 +1,8 @@
-"""The workers of a run on Ray, and the parcels of films that they do.
+"""The workers of a run on Ray, and the chunks of films that they do.
 
-A worker has two parcels: one that it does, and one that waits, so that it is never idle. Films that
+A worker has two chunks: one that it does, and one that waits, so that it is never idle. Films that
 are not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
-ends before its parcel is done, the films of that parcel are done again one by one, and read in a
+ends before its chunk is done, the films of that chunk are done again one by one, and read in a
 decoder process; a film that ends `MOST_DEATHS` workers fails with the reason. A node that is lost
 costs nothing: its films are done again on other nodes.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from pleura.apps.segment.cluster.worker import Ready, Sight
+from pleura.apps.segment.cluster.worker import NodeView, Ready
 from pleura.apps.segment.pipeline import Failed
 from pleura.apps.segment.work import Ended, Watch
 from pleura.core.errors import PleuraError, UsageError
@@ -35,11 +35,11 @@ _MOST_LOSSES = 20
 _MOST_FAILED_STARTS = 5
 """The run ends when so many workers in a row ended before they could begin."""
 
-_PARCELS_A_WORKER = 2
-_FIRST_PARCEL = 2  # films
-_LARGEST_PARCEL = 64
-_PARCEL_S = 2.0
-"""How long a worker should take for a parcel: so much work is lost with it."""
+_CHUNKS_A_WORKER = 2
+_FIRST_CHUNK = 2  # films
+_LARGEST_CHUNK = 64
+_CHUNK_S = 2.0
+"""How long a worker should take for a chunk: so much work is lost with it."""
 
 _POLL_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -47,7 +47,7 @@ _COUNT_EVERY_S = 2.0
 
 
 @dataclass(eq=False, slots=True)
-class _Parcel:
+class _Chunk:
     films: Sequence[FilmFile]
     deaths: int = 0
     """Workers that ended while they did it."""
@@ -66,15 +66,15 @@ class _Employed:
 
     handle: Any
     ready: bool = False
-    parcels: deque[_Parcel] = field(default_factory=deque)
-    size: int = _FIRST_PARCEL
-    """Films in its next parcel."""
+    chunks: deque[_Chunk] = field(default_factory=deque)
+    size: int = _FIRST_CHUNK
+    """Films in its next chunk."""
 
     since: float = 0.0
-    """When it began its first parcel, or ended its last one."""
+    """When it began its first chunk, or ended its last one."""
 
 
-_Event = tuple[_Employed, "_Parcel | None", "Future[Any]"]
+_Event = tuple[_Employed, "_Chunk | None", "Future[Any]"]
 
 
 class Pool:
@@ -85,7 +85,7 @@ class Pool:
         ray: Any,
         start: Callable[[], Any],
         *,
-        seen: Sight,
+        seen: NodeView,
         room: Callable[[], int],
         most: int | None = None,
     ) -> None:
@@ -94,7 +94,7 @@ class Pool:
         self._room, self._most = room, most
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._workers: list[_Employed] = []
-        self._waiting: deque[_Parcel] = deque()
+        self._waiting: deque[_Chunk] = deque()
         self._failed_starts = 0
         self._counted = -_COUNT_EVERY_S
         self._places = 0
@@ -129,7 +129,7 @@ class Pool:
         self._workers.clear()
 
     def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
-        """Do the films, a parcel at a time in the order in which they end; each film ends once."""
+        """Do the films, a chunk at a time in the order in which they end; each film ends once."""
         left = len(films)
         ahead = deque(films)
         while left and not (watch.stopped() and (watch.overdue() or not self._in_work())):
@@ -141,7 +141,7 @@ class Pool:
                 yield ends
 
     def _in_work(self) -> bool:
-        return any(worker.parcels for worker in self._workers)
+        return any(worker.chunks for worker in self._workers)
 
     def _staff(self, films: int) -> None:
         """Ask for workers, as many as there is room for and not more than films."""
@@ -155,36 +155,36 @@ class Pool:
             self._workers.append(worker)
             self._expect(worker, None, worker.handle.begin.remote(self._seen))
 
-    def _expect(self, worker: _Employed, parcel: _Parcel | None, reference: Any) -> None:
+    def _expect(self, worker: _Employed, chunk: _Chunk | None, reference: Any) -> None:
         future: Future[Any] = reference.future()
-        future.add_done_callback(lambda done: self._events.put((worker, parcel, done)))
+        future.add_done_callback(lambda done: self._events.put((worker, chunk, done)))
 
     def _hand_out(self, ahead: deque[FilmFile], watch: Watch) -> None:
-        for _ in range(_PARCELS_A_WORKER):
+        for _ in range(_CHUNKS_A_WORKER):
             for worker in self._workers:
-                if worker.ready and len(worker.parcels) < _PARCELS_A_WORKER:
-                    parcel = self._next_parcel(worker, ahead)
-                    if parcel is None:
+                if worker.ready and len(worker.chunks) < _CHUNKS_A_WORKER:
+                    chunk = self._next_chunk(worker, ahead)
+                    if chunk is None:
                         return
-                    self._send(worker, parcel, watch)
+                    self._send(worker, chunk, watch)
 
-    def _next_parcel(self, worker: _Employed, ahead: deque[FilmFile]) -> _Parcel | None:
+    def _next_chunk(self, worker: _Employed, ahead: deque[FilmFile]) -> _Chunk | None:
         if self._waiting:
             return self._waiting.popleft()
-        fair = len(ahead) // (_PARCELS_A_WORKER * len(self._workers))  # all end at the same time
+        fair = len(ahead) // (_CHUNKS_A_WORKER * len(self._workers))  # all end at the same time
         size = min(worker.size, max(1, fair), len(ahead))
-        return _Parcel([ahead.popleft() for _ in range(size)]) if size else None
+        return _Chunk([ahead.popleft() for _ in range(size)]) if size else None
 
-    def _send(self, worker: _Employed, parcel: _Parcel, watch: Watch) -> None:
-        if not worker.parcels:
+    def _send(self, worker: _Employed, chunk: _Chunk, watch: Watch) -> None:
+        if not worker.chunks:
             worker.since = time.monotonic()
-        worker.parcels.append(parcel)
-        names = [film.relative.as_posix() for film in parcel.films]
-        suspects = frozenset(n for n in names if parcel.deaths or n in watch.suspects)
-        self._expect(worker, parcel, worker.handle.do.remote(parcel.films, suspects))
+        worker.chunks.append(chunk)
+        names = [film.relative.as_posix() for film in chunk.films]
+        suspects = frozenset(n for n in names if chunk.deaths or n in watch.suspects)
+        self._expect(worker, chunk, worker.handle.do.remote(chunk.films, suspects))
 
     def _collect(self) -> Iterator[list[Ended]]:
-        """The films of the parcels that have ended; waits a short time for the first one."""
+        """The films of the chunks that have ended; waits a short time for the first one."""
         try:
             event = self._events.get(timeout=_POLL_S)
             while True:
@@ -194,9 +194,9 @@ class Pool:
             return
 
     def _handle(
-        self, worker: _Employed, parcel: _Parcel | None, future: Future[Any]
+        self, worker: _Employed, chunk: _Chunk | None, future: Future[Any]
     ) -> Iterator[list[Ended]]:
-        if worker not in self._workers:  # it was lost, and its parcels were handed out again
+        if worker not in self._workers:  # it was lost, and its chunks were handed out again
             return
         error = future.exception()
         if error is not None:
@@ -205,10 +205,10 @@ class Pool:
         answer = future.result()
         if isinstance(answer, PleuraError):
             raise answer
-        if parcel is None:
+        if chunk is None:
             self._begin(worker, answer)
         else:
-            self._done(worker, parcel)
+            self._done(worker, chunk)
             yield answer
 
     def _begin(self, worker: _Employed, ready: Ready) -> None:
@@ -221,12 +221,12 @@ class Pool:
             )
         worker.ready = True
 
-    def _done(self, worker: _Employed, parcel: _Parcel) -> None:
-        worker.parcels.remove(parcel)
+    def _done(self, worker: _Employed, chunk: _Chunk) -> None:
+        worker.chunks.remove(chunk)
         now = time.monotonic()
-        rate = parcel.weight / max(1e-6, now - worker.since)
+        rate = chunk.weight / max(1e-6, now - worker.since)
         worker.since = now
-        worker.size = max(1, min(_LARGEST_PARCEL, 2 * worker.size, round(rate * _PARCEL_S)))
+        worker.size = max(1, min(_LARGEST_CHUNK, 2 * worker.size, round(rate * _CHUNK_S)))
 
     def _lost(self, worker: _Employed, error: BaseException) -> Iterator[list[Ended]]:
         """Put the films of a worker that ended in the queue again, or fail them."""
@@ -239,20 +239,20 @@ class Pool:
         self._ray.kill(worker.handle)
         if not worker.ready:
             self._count_failed_start(error)
-        parcels = list(worker.parcels)
-        for parcel in reversed(parcels[1:]):  # it had not begun these
-            self._waiting.appendleft(parcel)
-        if parcels:
-            yield from self._again(parcels[0], error)
+        chunks = list(worker.chunks)
+        for chunk in reversed(chunks[1:]):  # it had not begun these
+            self._waiting.appendleft(chunk)
+        if chunks:
+            yield from self._again(chunks[0], error)
 
-    def _again(self, parcel: _Parcel, error: BaseException) -> Iterator[list[Ended]]:
+    def _again(self, chunk: _Chunk, error: BaseException) -> Iterator[list[Ended]]:
         died = _is_death(error)
-        deaths, losses = parcel.deaths + died, parcel.losses + (not died)
+        deaths, losses = chunk.deaths + died, chunk.losses + (not died)
         if deaths < MOST_DEATHS and losses < _MOST_LOSSES:
-            alone = [_Parcel([film], deaths, losses) for film in parcel.films]
-            self._waiting.extendleft(reversed(alone if died else [replace(parcel, losses=losses)]))
+            alone = [_Chunk([film], deaths, losses) for film in chunk.films]
+            self._waiting.extendleft(reversed(alone if died else [replace(chunk, losses=losses)]))
             return
-        yield [Failed(film, _reason(error, deaths, losses), 0.0) for film in parcel.films]
+        yield [Failed(film, _reason(error, deaths, losses), 0.0) for film in chunk.films]
 
     def _count_failed_start(self, error: BaseException) -> None:
         self._failed_starts += 1

@@ -1,4 +1,4 @@
-"""A worker of a Ray cluster: one process with one segmenter, which does films in parcels."""
+"""A worker of a Ray cluster: one process with one segmenter, which does films in chunks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pleura.core.types import Provenance
 from pleura.io.run.find import FilmFile
 from pleura.io.run.lock import LOCK
 
-__all__ = ["Ready", "Sight", "Worker", "sight"]
+__all__ = ["NodeView", "Ready", "Worker", "view_of_run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class NodeView:
     """What every worker must see: the files of the run, at the same paths."""
 
     version: str
@@ -44,11 +44,11 @@ class Ready:
     provenance: Provenance
 
 
-def sight(work: FilmWork, films: Sequence[FilmFile]) -> Sight:
+def view_of_run(work: FilmWork, films: Sequence[FilmFile]) -> NodeView:
     """What this process sees; the output folder is locked."""
     lock = work.place.records.absolute() / LOCK
     there = (film.path for film in films if os.path.isfile(film.path))  # noqa: PTH113
-    return Sight(
+    return NodeView(
         version=__version__,
         lock=lock,
         lock_text=lock.read_text(encoding="utf-8"),
@@ -66,7 +66,7 @@ class Worker:
         self._work = replace(work, place=replace(work.place, out=work.place.out.absolute()))
         self._opener = opener
 
-    def begin(self, seen: Sight) -> Ready | PleuraError:
+    def begin(self, seen: NodeView) -> Ready | PleuraError:
         """Check that this node sees what the run needs, and load the network."""
         try:
             _check(seen)
@@ -76,14 +76,14 @@ class Worker:
         return Ready(host=socket.gethostname(), provenance=self._segmenter.provenance)
 
     def do(self, films: Sequence[FilmFile], suspects: frozenset[str]) -> list[Ended] | PleuraError:
-        """Do a parcel of films; `suspects` are read in a decoder process."""
+        """Do a chunk of films; `suspects` are read in a decoder process."""
         try:
             return list(self._work.done(films, self._segmenter, Watch(suspects=suspects)))
         except PleuraError as error:
             return error
 
 
-def _check(seen: Sight) -> None:
+def _check(seen: NodeView) -> None:
     """Raises `UsageError` if this node has another Pleura, or other folders."""
     here = f"the node {socket.gethostname()}"
     if __version__ != seen.version:

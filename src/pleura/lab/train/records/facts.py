@@ -17,7 +17,7 @@ from pleura.lab.train.module import initial_weights
 from pleura.lab.train.recipe import Recipe
 from pleura.net.checkpoint import from_safetensors
 
-__all__ = ["NOT_STATED", "facts_to_resume", "labelled_channels", "run_facts", "untaught"]
+__all__ = ["NOT_STATED", "facts_to_resume", "labelled_channels", "run_facts", "unlabelled_channels"]
 
 NOT_STATED = "not stated: it follows from the terms of the films and masks trained on"
 """The licence of weights whose data states none."""
@@ -63,7 +63,7 @@ def facts_to_resume(before: dict[str, Any], now: dict[str, Any], out: Path) -> d
     return {key: value for key, value in now.items() if key != "licence"}
 
 
-def untaught(channels: Sequence[str], training: Sequence[Film]) -> list[str]:
+def unlabelled_channels(channels: Sequence[str], training: Sequence[Film]) -> list[str]:
     """Those of `channels` that no training film labels, directly or through other channels."""
     labelled = labelled_channels(training)
     return [channel for channel in channels if channel not in labelled]
