@@ -146,8 +146,8 @@ def _start(ray: Any, **settings: Any) -> None:
             if attempt == _STARTS - 1:
                 raise PleuraError(
                     f"Ray did not start on this machine: {' '.join(str(error).split())}; its logs "
-                    "are in session_latest/logs of its temporary folder. Try again when the machine is less busy, "
-                    "or run without --ray"
+                    "are in session_latest/logs of its temporary folder. Try again when the "
+                    "machine is less busy, or run without --ray"
                 ) from error
         else:
             return
