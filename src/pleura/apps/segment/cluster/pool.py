@@ -3,8 +3,9 @@
 A worker has two chunks: one that it does, and one that waits, so that it is never idle. Films that
 are not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
 ends before its chunk is done, the films of that chunk are done again one by one, and read in a
-decoder process; a film that ends `MOST_DEATHS` workers fails with the reason. A node that is lost
-costs nothing: its films are done again on other nodes.
+decoder process; a film that ends `MOST_DEATHS` workers fails with the reason. Such a film is the
+only one that its worker has, because the answer of a film that is done can be lost if the next one
+ends the worker at once. A node that is lost costs nothing: its films are done again on other nodes.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ class _Chunk:
     def weight(self) -> int:
         return len(self.films)
 
+    @property
+    def suspected(self) -> bool:
+        """Whether a worker ended while it did these films."""
+        return self.deaths > 0
+
 
 @dataclass(eq=False, slots=True)
 class _Employed:
@@ -72,6 +78,13 @@ class _Employed:
 
     since: float = 0.0
     """When it began its first chunk, or ended its last one."""
+
+    def has_room(self, *, suspected: bool) -> bool:
+        """Whether it may be given a chunk now; a suspected chunk is alone with its worker."""
+        if not self.ready or not self.chunks:
+            return self.ready
+        alone = suspected or self.chunks[0].suspected
+        return not alone and len(self.chunks) < _CHUNKS_A_WORKER
 
 
 _Event = tuple[_Employed, "_Chunk | None", "Future[Any]"]
@@ -162,18 +175,20 @@ class Pool:
     def _hand_out(self, ahead: deque[FilmFile], watch: Watch) -> None:
         for _ in range(_CHUNKS_A_WORKER):
             for worker in self._workers:
-                if worker.ready and len(worker.chunks) < _CHUNKS_A_WORKER:
-                    chunk = self._next_chunk(worker, ahead)
-                    if chunk is None:
-                        return
+                chunk = self._next_chunk(worker, ahead)
+                if chunk is not None:
                     self._send(worker, chunk, watch)
 
     def _next_chunk(self, worker: _Employed, ahead: deque[FilmFile]) -> _Chunk | None:
+        """The chunk that this worker is given next; None if it has no room, or none is left."""
         if self._waiting:
-            return self._waiting.popleft()
+            first = self._waiting[0]
+            return self._waiting.popleft() if worker.has_room(suspected=first.suspected) else None
         fair = len(ahead) // (_CHUNKS_A_WORKER * len(self._workers))  # all end at the same time
         size = min(worker.size, max(1, fair), len(ahead))
-        return _Chunk([ahead.popleft() for _ in range(size)]) if size else None
+        if not size or not worker.has_room(suspected=False):
+            return None
+        return _Chunk([ahead.popleft() for _ in range(size)])
 
     def _send(self, worker: _Employed, chunk: _Chunk, watch: Watch) -> None:
         if not worker.chunks:
