@@ -53,6 +53,19 @@ def test_prints_the_figures_and_writes_the_report(run, labelled, tiny_weights, t
     assert re.search(r"^drawn +2000 ", ended.err, re.MULTILINE)
 
 
+def test_a_limit_leaves_out_films_to_score_and_none_to_tune_on(
+    run, labelled, tiny_weights, tmp_path
+):
+    for name, split in (("val2", "val"), ("val3", "val"), ("test2", "test")):
+        with (labelled / "manifest.csv").open("a", newline="") as file:
+            csv.writer(file).writerow([name, "film.png", "mask.png", split, "drawn"])
+    options = ("--limit", 1, "--weights", tiny_weights, "-o", tmp_path / "out", "--json")
+    ended = run("calibrate", labelled, *options)
+    assert ended.code == 0, ended.err
+    figures = json.loads(ended.out)
+    assert (figures["tuning"]["films"], figures["films"]["judged"]) == (3, 1)
+
+
 def test_one_split_for_both_is_wrong_usage(run, labelled, tiny_weights, tmp_path):
     options = ("--tune", "test", "--weights", tiny_weights, "-o", tmp_path / "out")
     ended = run("calibrate", labelled, *options)

@@ -40,7 +40,8 @@ def calibrate(
 
     The temperature is chosen by the pixels; the norms, from which the Dice of a result
     is estimated and its verdict follows, by the features of the films. Sources without
-    films of split val get those on which training chose its epoch.
+    films of split val get those on which training chose its epoch. --limit leaves out
+    films to score, never films to tune on.
 
     pleura calibrate films/ --tune val --split test -o report
     pleura calibrate films/ --weights mine.onnx --write mine-calibrated.onnx

@@ -80,7 +80,8 @@ def calibrate(
     """Fit temperature and reference values on one split, and evaluate them on the trial's split.
 
     Writes `calibration.json`, `.png` and `.html`, and returns the content of the JSON. `on_film` is
-    called with the numbers of films done and to do; each film counts twice, before and after.
+    called with the numbers of films done and to do; each film counts twice, before and after. The
+    trial's limit leaves out films to evaluate on, never films to fit on.
 
     Raises:
         DataError: no such data, or no film with a mask in one of the splits.
@@ -89,7 +90,8 @@ def calibrate(
     """
     _check_splits(tuning.split, trial.split)
     carve = _carving(engine.card) if tuning.split == "val" else None
-    tuned_on, judged_on = choose(replace(trial, split=tuning.split, carve=carve)), choose(trial)
+    fitted = replace(trial, split=tuning.split, carve=carve, limit=None)
+    tuned_on, judged_on = choose(fitted), choose(trial)
     passes = _Passes(trial, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
     tuned = passes.run(tuned_on.films, TemperatureScaled(engine, 1.0), failures).samples
