@@ -61,7 +61,7 @@ VALIDATION_DATA = $(addprefix $(PLEURA_FILMS)/,$(SETS))
 FRESH := $(RUNS)/weights
 
 weights: $(FRESH)/pleura-int8.onnx $(FRESH)/pleura-fast-int8.onnx  ## train, quantise and calibrate the shipped weights (days; continues)
-	cp $(addprefix $(FRESH)/,pleura{,-fast}{.safetensors,{,-int8}.onnx{,.sha256}}) src/pleura/weights
+	cp $(addprefix $(FRESH)/,pleura{,-fast}{.safetensors,.onnx,-int8.onnx}{,.sha256}) src/pleura/weights
 	for run in default fast; do \
 	  cp $(RUNS)/$$run/{metrics.csv,sessions.json,curves.png} benchmarks/results/training/$$run; \
 	done
@@ -77,11 +77,11 @@ $(RUNS)/fast/weights/fast.safetensors: $(RUNS)/default/weights/default.safetenso
 
 $(FRESH)/pleura.safetensors: $(RUNS)/default/weights/default.safetensors
 	$(PLEURA) export $< -o $(FRESH)/raw --name pleura
-	cp $(FRESH)/raw/pleura.safetensors $@
+	cp $(FRESH)/raw/pleura.safetensors{,.sha256} $(FRESH)
 
 $(FRESH)/pleura-fast.safetensors: $(RUNS)/fast/weights/fast.safetensors
 	$(PLEURA) export $< -o $(FRESH)/raw --name pleura-fast --side 240
-	cp $(FRESH)/raw/pleura-fast.safetensors $@
+	cp $(FRESH)/raw/pleura-fast.safetensors{,.sha256} $(FRESH)
 
 # Each final graph has its own temperature and reference values, fitted on the films of split val. The
 # scores of calibrated films are a part of `make accuracy`, so few films are scored here.
