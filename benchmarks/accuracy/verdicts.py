@@ -3,7 +3,7 @@
     pleura bench FILMS -o benchmarks/results/accuracy --reports report
     python -m benchmarks.accuracy.verdicts report
 
-Reads every `scores.csv` under the folder: for each film the Dice of both lungs, the estimated Dice
+Reads every `scores.csv` under the folder, except those of `--bare`: for each film the Dice of both lungs, the estimated Dice
 and the verdict. A film is poor below a Dice of 0.90; AUROC says how well the estimate separates
 poor films from the others.
 """
@@ -52,9 +52,9 @@ def main() -> None:
     """Print the table of the folder named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", type=Path, help="the folder of `pleura bench --reports`")
-    tables = {
-        path.parent.name: read(path) for path in parser.parse_args().reports.rglob("scores.csv")
-    }
+    paths = sorted(parser.parse_args().reports.rglob("scores.csv"))
+    folders = [path.parent for path in paths if not path.parent.name.endswith("_bare")]
+    tables = {folder.name: read(folder / "scores.csv") for folder in folders}
     print("| films | n | not ok | refused | mean error | correlation | poor | not ok | AUROC |")
     print("|---|---|---|---|---|---|---|---|---|")
     print(table_row("all", [row for rows in tables.values() for row in rows]))
