@@ -2,7 +2,7 @@
 
     python -m benchmarks.service.page_memory http://127.0.0.1:8017 --films 200 --megapixels 1
 
-It prints JSON: the resident memory of the browser's process for the page, and the page's JavaScript
+It prints JSON: the resident memory of the browser's processes for pages, and the page's JavaScript
 heap without its worker, both in MB. It needs a running service, chromium and playwright. The films
 are one drawn film with noise of its own in each.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from pleura.phantom.film import draw
 
@@ -32,7 +32,7 @@ SETTLED = """(count) =>
 SHOWN = """(name) => document.getElementById("screen").dataset.shown?.startsWith(name)"""
 
 
-def main(address: str, *, films: int, megapixels: float) -> None:
+def main(address: str, *, films: int, megapixels: float, rounds: int) -> None:
     """Measure one page and print its figures."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         paths = draw_films(Path(folder), films, megapixels)
@@ -43,9 +43,8 @@ def main(address: str, *, films: int, megapixels: float) -> None:
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.on("dialog", lambda dialog: dialog.accept())
         page.goto(address)
-        print(
-            json.dumps({"films": films, "megapixels": megapixels, "steps": list(run(page, paths))})
-        )
+        steps = list(run(page, paths, rounds))
+        print(json.dumps({"films": films, "megapixels": megapixels, "steps": steps}))
         browser.close()
 
 
@@ -63,42 +62,51 @@ def draw_films(folder: Path, count: int, megapixels: float) -> list[Path]:
     return paths
 
 
-def run(page: Page, paths: list[Path]) -> Iterator[dict[str, Any]]:
-    """Add the films, look at each, and remove all; the memory after each step."""
-    session = page.context.new_cdp_session(page)
-    pid = renderer(page)
-    yield {"step": "empty page", **memory(session, pid)}
+def run(page: Page, paths: list[Path], rounds: int) -> Iterator[dict[str, Any]]:
+    """Add the films, look at each, and remove all, in each round; the memory after each step."""
+    yield {"round": 0, "step": "empty page", **memory(page)}
+    for number in range(1, rounds + 1):
+        yield from ({"round": number, **step} for step in one_round(page, paths))
+
+
+def one_round(page: Page, paths: list[Path]) -> Iterator[dict[str, Any]]:
+    """The memory after each step of one round."""
     for start in range(0, len(paths), STEP):
         page.set_input_files("#files", paths[start : start + STEP])
         count = min(start + STEP, len(paths))
         page.wait_for_function(SETTLED, arg=count, timeout=1_800_000)
-        yield {"step": f"{count} films", **memory(session, pid)}
+        yield {"step": f"{count} films", **memory(page)}
     for path in paths:
         page.click(f'#films button[title="{path.name}"]')
         page.wait_for_function(SHOWN, arg=path.name, timeout=60_000)
-    yield {"step": "each looked at", **memory(session, pid)}
+    yield {"step": "each looked at", **memory(page)}
     page.get_by_role("button", name="Remove all").click()
     page.wait_for_selector("#welcome", state="visible")
     page.wait_for_timeout(2000)
-    yield {"step": "all removed", **memory(session, pid)}
+    yield {"step": "all removed", **memory(page)}
 
 
-def renderer(page: Page) -> int:
-    """The number of the process that draws the page."""
-    session = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
-    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    used = {process["id"]: process["cpuTime"] for process in processes}
-    kinds = {process["id"]: process["type"] for process in processes}
-    return max((pid for pid in used if kinds[pid] == "renderer"), key=lambda pid: used[pid])
-
-
-def memory(session: CDPSession, pid: int) -> dict[str, float]:
+def memory(page: Page) -> dict[str, float]:
     """Memory after a collection of garbage, MB."""
+    session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     heap = session.send("Runtime.getHeapUsage")["usedSize"] / 1e6
-    status = Path(f"/proc/{pid}/status").read_text()
-    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return {"resident_mb": round(int(resident.split()[1]) / 1000), "heap_mb": round(heap, 1)}
+    session.detach()
+    return {"resident_mb": round(resident(page) / 1e6), "heap_mb": round(heap, 1)}
+
+
+def resident(page: Page) -> int:
+    """Resident memory of all processes that draw pages, bytes."""
+    browser = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
+    processes = browser.send("SystemInfo.getProcessInfo")["processInfo"]
+    browser.detach()
+    return sum(resident_of(one["id"]) for one in processes if one["type"] == "renderer")
+
+
+def resident_of(pid: int) -> int:
+    """Resident memory of one process, bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,9 +115,12 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("address", help="of the running service, http://127.0.0.1:8017")
     arguments.add_argument("--films", type=int, default=200)
     arguments.add_argument("--megapixels", type=float, default=1.0)
+    arguments.add_argument(
+        "--rounds", type=int, default=2, help="a leak grows from one round to the next"
+    )
     return arguments
 
 
 if __name__ == "__main__":
     given = parser().parse_args()
-    main(given.address, films=given.films, megapixels=given.megapixels)
+    main(given.address, films=given.films, megapixels=given.megapixels, rounds=given.rounds)
