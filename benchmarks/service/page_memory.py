@@ -17,11 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from pleura.phantom.film import draw
+from benchmarks.service.drawn_films import draw_films
 
 STEP = 50
 """Films that are added between two figures."""
@@ -35,7 +33,7 @@ SHOWN = """(name) => document.getElementById("screen").dataset.shown?.startsWith
 def main(address: str, *, films: int, megapixels: float, rounds: int) -> None:
     """Measure one page and print its figures."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        paths = draw_films(Path(folder), films, megapixels)
+        paths = draw_films(Path(folder), [megapixels] * films)
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-dev-shm-usage"],
@@ -46,20 +44,6 @@ def main(address: str, *, films: int, megapixels: float, rounds: int) -> None:
         steps = list(run(page, paths, rounds))
         print(json.dumps({"films": films, "megapixels": megapixels, "steps": steps}))
         browser.close()
-
-
-def draw_films(folder: Path, count: int, megapixels: float) -> list[Path]:
-    """Write drawn films of 8 bits, each with noise of its own."""
-    height = round((megapixels * 1e6 * 8 / 7) ** 0.5)
-    pixels = draw(height, height * 7 // 8).radiograph.pixels
-    pixels = 255 * (pixels - pixels.min()) / np.ptp(pixels)
-    paths = []
-    for number in range(count):
-        noise = np.random.default_rng(number).normal(0, 2, pixels.shape)
-        path = folder / f"{number:04d}.png"
-        Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(path)
-        paths.append(path)
-    return paths
 
 
 def run(page: Page, paths: list[Path], rounds: int) -> Iterator[dict[str, Any]]:
