@@ -1,8 +1,9 @@
 """Measures the page in chromium: from drop to outline, and how long its main thread is busy.
 
-    python -m benchmarks.service.page http://127.0.0.1:8017 film.png ...
+    python -m benchmarks.service.page http://127.0.0.1:8017 [film.png ...]
 
-It prints JSON, one object for each film. It needs a running service, chromium and playwright.
+It prints JSON, one object for each film; without films it draws some of 0.3, 4, 9 and 20
+megapixels. It needs a running service, chromium and playwright.
 A toggle, a zoom and a selection are measured from the key to the end of the frame that it causes.
 Beside them stands the time of `pleura segment` for the same film.
 """
@@ -20,6 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.service.drawn_films import draw_films
+
+MEGAPIXELS = (0.3, 4, 9, 20)
+"""Sizes of the drawn films."""
 
 WATCH = """() => {
   window.tasks = [];
@@ -125,10 +131,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     arguments.add_argument("address", help="of the running service, http://127.0.0.1:8017")
-    arguments.add_argument("films", nargs="+", type=Path)
+    arguments.add_argument("films", nargs="*", type=Path)
     return arguments
 
 
 if __name__ == "__main__":
     given = parser().parse_args()
-    main(given.address, given.films)
+    with tempfile.TemporaryDirectory() as folder:
+        main(given.address, given.films or draw_films(Path(folder), MEGAPIXELS, bits=16))

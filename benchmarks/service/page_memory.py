@@ -2,7 +2,7 @@
 
     python -m benchmarks.service.page_memory http://127.0.0.1:8017 --films 200 --megapixels 1
 
-It prints JSON: the resident memory of the browser's process for the page, and the page's JavaScript
+It prints JSON: the resident memory of the browser's processes for pages, and the page's JavaScript
 heap without its worker, both in MB. It needs a running service, chromium and playwright. The films
 are one drawn film with noise of its own in each.
 """
@@ -17,11 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
-from pleura.phantom.film import draw
+from benchmarks.service.drawn_films import draw_films
 
 STEP = 50
 """Films that are added between two figures."""
@@ -32,10 +30,10 @@ SETTLED = """(count) =>
 SHOWN = """(name) => document.getElementById("screen").dataset.shown?.startsWith(name)"""
 
 
-def main(address: str, *, films: int, megapixels: float) -> None:
+def main(address: str, *, films: int, megapixels: float, rounds: int) -> None:
     """Measure one page and print its figures."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        paths = draw_films(Path(folder), films, megapixels)
+        paths = draw_films(Path(folder), [megapixels] * films)
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-dev-shm-usage"],
@@ -43,62 +41,56 @@ def main(address: str, *, films: int, megapixels: float) -> None:
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.on("dialog", lambda dialog: dialog.accept())
         page.goto(address)
-        print(
-            json.dumps({"films": films, "megapixels": megapixels, "steps": list(run(page, paths))})
-        )
+        steps = list(run(page, paths, rounds))
+        print(json.dumps({"films": films, "megapixels": megapixels, "steps": steps}))
         browser.close()
 
 
-def draw_films(folder: Path, count: int, megapixels: float) -> list[Path]:
-    """Write drawn films of 8 bits, each with noise of its own."""
-    height = round((megapixels * 1e6 * 8 / 7) ** 0.5)
-    pixels = draw(height, height * 7 // 8).radiograph.pixels
-    pixels = 255 * (pixels - pixels.min()) / np.ptp(pixels)
-    paths = []
-    for number in range(count):
-        noise = np.random.default_rng(number).normal(0, 2, pixels.shape)
-        path = folder / f"{number:04d}.png"
-        Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(path)
-        paths.append(path)
-    return paths
+def run(page: Page, paths: list[Path], rounds: int) -> Iterator[dict[str, Any]]:
+    """Add the films, look at each, and remove all, in each round; the memory after each step."""
+    yield {"round": 0, "step": "empty page", **memory(page)}
+    for number in range(1, rounds + 1):
+        yield from ({"round": number, **step} for step in one_round(page, paths))
 
 
-def run(page: Page, paths: list[Path]) -> Iterator[dict[str, Any]]:
-    """Add the films, look at each, and remove all; the memory after each step."""
-    session = page.context.new_cdp_session(page)
-    pid = renderer(page)
-    yield {"step": "empty page", **memory(session, pid)}
+def one_round(page: Page, paths: list[Path]) -> Iterator[dict[str, Any]]:
+    """The memory after each step of one round."""
     for start in range(0, len(paths), STEP):
         page.set_input_files("#files", paths[start : start + STEP])
         count = min(start + STEP, len(paths))
         page.wait_for_function(SETTLED, arg=count, timeout=1_800_000)
-        yield {"step": f"{count} films", **memory(session, pid)}
+        yield {"step": f"{count} films", **memory(page)}
     for path in paths:
         page.click(f'#films button[title="{path.name}"]')
         page.wait_for_function(SHOWN, arg=path.name, timeout=60_000)
-    yield {"step": "each looked at", **memory(session, pid)}
+    yield {"step": "each looked at", **memory(page)}
     page.get_by_role("button", name="Remove all").click()
     page.wait_for_selector("#welcome", state="visible")
     page.wait_for_timeout(2000)
-    yield {"step": "all removed", **memory(session, pid)}
+    yield {"step": "all removed", **memory(page)}
 
 
-def renderer(page: Page) -> int:
-    """The number of the process that draws the page."""
-    session = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
-    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    used = {process["id"]: process["cpuTime"] for process in processes}
-    kinds = {process["id"]: process["type"] for process in processes}
-    return max((pid for pid in used if kinds[pid] == "renderer"), key=lambda pid: used[pid])
-
-
-def memory(session: CDPSession, pid: int) -> dict[str, float]:
+def memory(page: Page) -> dict[str, float]:
     """Memory after a collection of garbage, MB."""
+    session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     heap = session.send("Runtime.getHeapUsage")["usedSize"] / 1e6
-    status = Path(f"/proc/{pid}/status").read_text()
-    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return {"resident_mb": round(int(resident.split()[1]) / 1000), "heap_mb": round(heap, 1)}
+    session.detach()
+    return {"resident_mb": round(resident(page) / 1e6), "heap_mb": round(heap, 1)}
+
+
+def resident(page: Page) -> int:
+    """Resident memory of all processes that draw pages, bytes."""
+    browser = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
+    processes = browser.send("SystemInfo.getProcessInfo")["processInfo"]
+    browser.detach()
+    return sum(resident_of(one["id"]) for one in processes if one["type"] == "renderer")
+
+
+def resident_of(pid: int) -> int:
+    """Resident memory of one process, bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,9 +99,12 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("address", help="of the running service, http://127.0.0.1:8017")
     arguments.add_argument("--films", type=int, default=200)
     arguments.add_argument("--megapixels", type=float, default=1.0)
+    arguments.add_argument(
+        "--rounds", type=int, default=2, help="a leak grows from one round to the next"
+    )
     return arguments
 
 
 if __name__ == "__main__":
     given = parser().parse_args()
-    main(given.address, films=given.films, megapixels=given.megapixels)
+    main(given.address, films=given.films, megapixels=given.megapixels, rounds=given.rounds)

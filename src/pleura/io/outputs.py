@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO, StringIO
@@ -24,21 +24,8 @@ from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.files.atomic import atomic_write
 from pleura.io.images.write.coco import ENDING as COCO_ENDING
 from pleura.io.images.write.coco import write_coco
-from pleura.io.images.write.masks import (
-    labels_png,
-    mask_png,
-    write_labels,
-    write_mask,
-    write_nifti,
-    write_npy,
-    write_split,
-)
-from pleura.io.images.write.overlay import (
-    marked_overlay,
-    overlay_options,
-    write_crop,
-    write_overlay,
-)
+from pleura.io.images.write.masks import labels_png, mask_png, write_nifti, write_npy
+from pleura.io.images.write.overlay import crop_box, write_crop, write_overlay
 from pleura.io.run.row import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -46,11 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
-    "PICTURES",
     "Format",
     "Writer",
     "check_formats",
     "film_png",
+    "output_bytes",
     "output_endings",
     "output_paths",
     "run_lengths",
@@ -59,35 +46,52 @@ __all__ = [
 ]
 
 
-Writer: TypeAlias = Callable[[Segmentation, Path], list[Path]]
-"""(segmentation, stem) -> the written files: `stem` plus an ending each."""
+Writer: TypeAlias = Callable[[Segmentation, IO[bytes]], None]
+"""Writes one file of a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """One way to write a result."""
 
-    write: Writer | None
-    """None for DICOM: `io.dicom.results` makes these together, as they refer to each other."""
-
-    endings: tuple[str, ...]
-    """The endings of its files, which follow the film's stem."""
+    writers: Mapping[str, Writer | None]
+    """By the ending of the file, which follows the film's stem. None for DICOM:
+    `io.dicom.results` makes these together, as they refer to each other."""
 
     description: str
     """A few words for lists of formats."""
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The endings of its files."""
+        return tuple(self.writers)
 
 
 _ROWS = 256  # rows of a map that are compressed at a time
 
 
-def _write_probabilities(segmentation: Segmentation, stem: Path) -> list[Path]:
-    path = stem.with_name(f"{stem.name}_probabilities.npz")
-    with atomic_write(path) as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+def _write_mask(segmentation: Segmentation, file: IO[bytes]) -> None:
+    file.write(mask_png(segmentation.mask))
+
+
+def _write_right(segmentation: Segmentation, file: IO[bytes]) -> None:
+    file.write(mask_png(segmentation.right))
+
+
+def _write_left(segmentation: Segmentation, file: IO[bytes]) -> None:
+    file.write(mask_png(segmentation.left))
+
+
+def _write_labels(segmentation: Segmentation, file: IO[bytes]) -> None:
+    file.write(labels_png(segmentation))
+
+
+def _write_probabilities(segmentation: Segmentation, file: IO[bytes]) -> None:
+    with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open("probabilities.npy", "w", force_zip64=True) as member:
             _write_maps(member, segmentation)
         with archive.open("channels.npy", "w") as member:
             np.lib.format.write_array(member, np.array(segmentation.channels))
-    return [path]
 
 
 def _write_maps(member: IO[bytes], segmentation: Segmentation) -> None:
@@ -102,19 +106,19 @@ def _write_maps(member: IO[bytes], segmentation: Segmentation) -> None:
 
 
 FORMATS: dict[str, Format] = {
-    "mask": Format(write_mask, ("_mask.png",), "both lungs, PNG of 0 and 255"),
-    "overlay": Format(write_overlay, ("_overlay.png",), "the film with the lungs coloured"),
-    "split": Format(write_split, ("_right.png", "_left.png"), "one PNG a lung"),
-    "labels": Format(write_labels, ("_labels.png",), "PNG: 1 right, 2 left, 3 heart"),
-    "npy": Format(write_npy, ("_labels.npy",), "the labels as a numpy array"),
-    "nifti": Format(write_nifti, ("_labels.nii.gz",), "the labels as NIfTI"),
-    "coco": Format(write_coco, (COCO_ENDING,), "COCO JSON, polygons and RLE"),
-    "crop": Format(write_crop, ("_crop.png",), "the film cut to the lungs, 5% margin"),
+    "mask": Format({"_mask.png": _write_mask}, "both lungs, PNG of 0 and 255"),
+    "overlay": Format({"_overlay.png": write_overlay}, "the film with the lungs coloured"),
+    "split": Format({"_right.png": _write_right, "_left.png": _write_left}, "one PNG a lung"),
+    "labels": Format({"_labels.png": _write_labels}, "PNG: 1 right, 2 left, 3 heart"),
+    "npy": Format({"_labels.npy": write_npy}, "the labels as a numpy array"),
+    "nifti": Format({"_labels.nii.gz": write_nifti}, "the labels as NIfTI"),
+    "coco": Format({COCO_ENDING: partial(write_coco, name="")}, "COCO JSON, polygons and RLE"),
+    "crop": Format({"_crop.png": write_crop}, "the film cut to the lungs, 5% margin"),
     "probabilities": Format(
-        _write_probabilities, ("_probabilities.npz",), "the network's maps, 16-bit floats"
+        {"_probabilities.npz": _write_probabilities}, "the network's maps, 16-bit floats"
     ),
     **{
-        name: Format(None, (f"_{name.removeprefix('dicom-').replace('-', '_')}.dcm",), description)
+        name: Format({f"_{name.removeprefix('dicom-').replace('-', '_')}.dcm": None}, description)
         for name, description in DICOM_FORMATS.items()
     },
 }
@@ -161,19 +165,64 @@ def write_outputs(
         UnreadableFilm, UnsuitableFilm: `film` is not a DICOM film that a result can refer to;
             nothing is written.
     """
-    names = check_formats(formats)
-    dicom_files = _dicom_files(
-        segmentation, [name for name in names if name in DICOM_FORMATS], header or film
-    )
+    name = Path(film).name if isinstance(film, Path | str) else Path(stem).name
     written = []
-    for name in names:
-        write = FORMATS[name].write
-        if write is None:
-            write = partial(_write_dicom, data=dicom_files[name], ending=FORMATS[name].endings[0])
-        elif write is write_coco and isinstance(film, Path | str):
-            write = partial(write_coco, name=Path(film).name)
-        written += write(segmentation, Path(stem))
+    for ending, write in _files(segmentation, formats, name=name, film=header or film):
+        path = Path(stem).with_name(Path(stem).name + ending)
+        with atomic_write(path) as file:
+            write(file)
+        written.append(path)
     return written
+
+
+def output_bytes(
+    segmentation: Segmentation,
+    formats: Iterable[str],
+    *,
+    name: str,
+    header: FilmHeader | None = None,
+) -> dict[str, bytes]:
+    """The files that `write_outputs` writes, by their endings, in memory.
+
+    `name` is the film's file name, for COCO files; DICOM formats need the `header` of the film.
+
+    Raises:
+        UsageError: an unknown format, or a DICOM one without `header`.
+    """
+    files = {}
+    for ending, write in _files(segmentation, formats, name=name, film=header):
+        content = BytesIO()
+        write(content)
+        files[ending] = content.getvalue()
+    return files
+
+
+def _files(
+    segmentation: Segmentation,
+    formats: Iterable[str],
+    *,
+    name: str,
+    film: FilmHeader | Path | str | bytes | None,
+) -> list[tuple[str, Callable[[IO[bytes]], object]]]:
+    """The ending of each file, and what writes it; a crop is written only if there are lungs."""
+    names = check_formats(formats)
+    dicom = _dicom_files(segmentation, [name for name in names if name in DICOM_FORMATS], film)
+    files: list[tuple[str, Callable[[IO[bytes]], object]]] = []
+    for format_name in names:
+        if format_name == "crop" and crop_box(segmentation) is None:
+            continue
+        for ending, write in FORMATS[format_name].writers.items():
+            if write is None:
+                files.append((ending, partial(_write_bytes, data=dicom[format_name])))
+            elif format_name == "coco":
+                files.append((ending, partial(write_coco, segmentation, name=name)))
+            else:
+                files.append((ending, partial(write, segmentation)))
+    return files
+
+
+def _write_bytes(file: IO[bytes], *, data: bytes) -> None:
+    file.write(data)
 
 
 def _dicom_files(
@@ -193,29 +242,11 @@ def _dicom_files(
     return {name: dicom_bytes(result) for name, result in zip(names, results, strict=True)}
 
 
-def _write_dicom(_: Segmentation, stem: Path, *, data: bytes, ending: str) -> list[Path]:
-    path = stem.with_name(stem.name + ending)
-    with atomic_write(path) as file:
-        file.write(data)
-    return [path]
-
-
 def film_png(film: Radiograph) -> bytes:
     """The film as it is displayed, an 8-bit grey PNG at its native size."""
-    return _png(Image.fromarray(display(film.pixels)))
-
-
-def _overlay_png(segmentation: Segmentation) -> bytes:
-    return _png(marked_overlay(segmentation), **overlay_options(segmentation))
-
-
-PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
-    "mask": lambda segmentation: mask_png(segmentation.mask),
-    "labels": labels_png,
-    "overlay": _overlay_png,
-    "film": lambda segmentation: film_png(segmentation.radiograph),
-}
-"""The PNG of a result by name; `mask`, `labels` and `overlay` as in `FORMATS`."""
+    stream = BytesIO()
+    Image.fromarray(display(film.pixels)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def run_lengths(mask: Mask) -> dict[str, Any]:
@@ -230,9 +261,3 @@ def table_csv(rows: Iterable[Row]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(row.cells() for row in rows)
     return text.getvalue()
-
-
-def _png(image: Image.Image, **options: Any) -> bytes:
-    stream = BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()

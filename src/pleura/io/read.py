@@ -19,7 +19,7 @@ from pleura.io.film_checks import MOST_PIXELS, check_bytes
 from pleura.io.images.read import read_image
 from pleura.io.sniff import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 
-__all__ = ["prepare_for", "read_film", "read_here", "read_radiograph"]
+__all__ = ["is_stored_mirrored", "prepare_for", "read_film", "read_here", "read_radiograph"]
 
 _DECODED_HERE = ("PNG", "JPEG", "DICOM")
 """Formats whose usual films are decoded in the caller's process; their readers make exceptions."""
@@ -100,6 +100,24 @@ def prepare_for(path: Path) -> None:
         head = _head(stream)
         if _needs_decoder_process(_kind(head), head):
             start_decoder()
+
+
+def is_stored_mirrored(path: Path) -> bool:
+    """Whether a film is stored mirrored by its header, as `Radiograph.mirrored` tells.
+
+    No pixel is read. A file that cannot be read is not mirrored: `read_film` raises its error.
+    """
+    try:
+        with _opened(path) as stream:
+            if _kind(_head(stream)) != "DICOM":
+                return False
+            from pleura.io.dicom.header import is_mirrored  # imports pydicom
+            from pleura.io.dicom.parse import parse_dicom
+
+            with decoding("DICOM", quote=False):
+                return is_mirrored(parse_dicom(stream, stop_before_pixels=True))
+    except FilmError:
+        return False
 
 
 def _needs_decoder_process(kind: str, head: bytes) -> bool:

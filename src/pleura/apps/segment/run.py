@@ -23,14 +23,12 @@ from pleura.io.run.cells import printable
 from pleura.io.run.crash_journal import Journal
 from pleura.io.run.find import FilmFile, Search, find_films
 from pleura.io.run.left_out import LeftOut
-from pleura.io.run.report import Run, write_run
+from pleura.io.run.report import COMPLETE, INTERRUPTED, Run, write_run
 from pleura.io.run.row import DONE, FAILED, Row, doubt_sentences, failed_row
 from pleura.io.run.shard import Shard, films_digest
 from pleura.io.run.table import RESULTS, Table
 
 __all__ = ["Task", "segment_films"]
-
-COMPLETE, INTERRUPTED = "complete", "interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -42,6 +43,7 @@ from pleura.apps.serve.responses.openapi import (
     described,
 )
 from pleura.apps.serve.responses.problem_details import error_response
+from pleura.apps.serve.responses.zip_response import ZipRequest, zip_response
 from pleura.apps.serve.service import Service
 from pleura.core.errors import UsageError
 from pleura.io.outputs import film_png
@@ -101,7 +103,8 @@ async def segmentations(
     A film as the body is answered with its result, or with a problem. A form is answered with
     `{"results": [...]}`: one result for each film, in the order of the form, each with its
     `status`. With `format=ndjson` each film's result is a line of its own, sent as soon as it is
-    there; its `index` is the film's place in the form.
+    there; its `index` is the film's place in the form. `format=zip` gives the files that
+    `pleura segment` writes, of all films.
     """
     options = response_options(parameters, service.engine.card)
     service.queue.check_room()
@@ -126,7 +129,13 @@ async def _segment(
     if is_multipart(request) and options.format == "ndjson":
         films = service.submit(uploads, options, memory)
         return streamed_films_response(uploads, service.as_completed(films))
+    names, started = [upload.name for upload in uploads], datetime.now(UTC)
     outcomes = await service.segment(uploads, options, memory)
+    if not is_multipart(request) and isinstance(outcomes[0], Exception):
+        return error_response(request, outcomes[0])
+    if options.format == "zip":
+        zipped = ZipRequest(names, options, started)
+        return await asyncio.to_thread(zip_response, zipped, outcomes, service.engine)
     if is_multipart(request) and is_for_many:
         return several_films_response(uploads, outcomes, options)
     return _response(request, outcomes[0], options)
@@ -192,8 +201,11 @@ async def _correct(
     correction = await asyncio.to_thread(
         read_correction, masks.content, most_pixels=most_pixels, editor=editor
     )
-    options = replace(options, correction=correction)
+    options, started = replace(options, correction=correction), datetime.now(UTC)
     (outcome,) = await service.segment([film], options, memory)
+    if options.format == "zip" and not isinstance(outcome, Exception):
+        zipped = ZipRequest([film.name], options, started)
+        return await asyncio.to_thread(zip_response, zipped, [outcome], service.engine)
     return _response(request, outcome, options)
 
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from pleura.io.files.atomic import atomic_write
 
-__all__ = ["RUN", "Run", "write_run"]
+__all__ = ["COMPLETE", "INTERRUPTED", "RUN", "Run", "run_json", "write_run"]
 
 RUN = "run.json"
 """The report's name in the output folder."""
+
+COMPLETE, INTERRUPTED = "complete", "interrupted"
+"""The values of `Run.status`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Run:
     """Options by name, as given; JSON values, paths as text."""
 
     status: str
-    """`complete`, `interrupted` or `failed`."""
+    """`complete` or `interrupted`."""
 
     found: int
     """Number of films in the inputs; the sum of the next three if the run is complete."""
@@ -70,10 +73,14 @@ class Run:
     seconds: float
 
 
+def run_json(run: Run) -> str:
+    """The text of `run.json`."""
+    return json.dumps(asdict(run), indent=2, default=str) + "\n"
+
+
 def write_run(out: Path, run: Run) -> Path:
     """Write `out/run.json` atomically; returns its path."""
     path = out / RUN
     with atomic_write(path, "w") as file:
-        json.dump(asdict(run), file, indent=2, default=str)
-        file.write("\n")
+        file.write(run_json(run))
     return path

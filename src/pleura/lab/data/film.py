@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from pleura.core.errors import DataError, FilmError
 from pleura.core.types import Radiograph
 from pleura.io.images.read_masks import MaskFile, read_mask
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
-from pleura.io.read import read_radiograph
+from pleura.io.read import is_stored_mirrored, read_radiograph
+from pleura.runtime.mirror import BY_HEADER, mirror_film
 
 __all__ = [
     "IGNORE",
@@ -66,10 +67,21 @@ class Labels:
         height, width = next(iter(self.targets.values())).shape
         return height, width
 
+    def mirrored(self) -> Labels:
+        """The masks mirrored left to right; right and left stay the patient's."""
+        targets = {channel: mask[:, ::-1] for channel, mask in self.targets.items()}
+        return Labels(
+            MappingProxyType(targets), None if self.ignore is None else self.ignore[:, ::-1]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film of a data set: its files, labels and origin; `read_image` reads the pixels."""
+    """A film of a data set: its files, labels and origin; `read_image` reads the pixels.
+
+    Film and labels are read upright, with the patient's right on their left: if the header states
+    that the film is stored mirrored, both are mirrored left to right.
+    """
 
     id: str
     source: str
@@ -85,17 +97,28 @@ class Film:
     decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
     """The function that reads the image; a layout sets it for files without a header (raw .IMG)."""
 
+    masks_are_upright: bool = False
+    """The masks lie on the upright film even if it is stored mirrored."""
+
     @property
     def channels(self) -> frozenset[str]:
         """The channels that this film's masks label."""
         return frozenset(part.channel for part in self.masks) - {IGNORE}
 
     def read_image(self) -> Radiograph:
-        """Decode the film; raises `FilmError` if it cannot be read."""
-        return self.decode(self.image)
+        """Decode the film, upright; raises `FilmError` if it cannot be read."""
+        stored = self.decode(self.image)
+        return (
+            replace(mirror_film(stored, BY_HEADER), mirrored=False) if stored.mirrored else stored
+        )
+
+    @property
+    def mirrors_masks(self) -> bool:
+        """Whether the masks are mirrored when they are read; this opens the film's header."""
+        return not self.masks_are_upright and is_stored_mirrored(self.image)
 
     def read_masks(self) -> dict[Path, MaskFile]:
-        """Read every mask file of the film; raises `DataError` if one cannot be read."""
+        """Read every mask file of the film as stored; raises `DataError` if one cannot be read."""
         files: dict[Path, MaskFile] = {}
         for path in dict.fromkeys(part.path for part in self.masks):
             try:
@@ -105,7 +128,7 @@ class Film:
         return files
 
     def read_labels(self) -> Labels:
-        """Read the masks; the parts of one channel are joined.
+        """Read the masks, upright; the parts of one channel are joined.
 
         Raises `DataError` if there is no mask or its files differ in size.
         """
@@ -127,7 +150,8 @@ class Film:
                 continue
             joined[part.channel] = joined[part.channel] | mask if part.channel in joined else mask
         ignore = joined.pop(IGNORE, None)
-        return Labels(MappingProxyType(joined), ignore)
+        labels = Labels(MappingProxyType(joined), ignore)
+        return labels.mirrored() if self.mirrors_masks else labels
 
     def declared(self, path: Path) -> set[int]:
         """The values of a mask file that label a structure; empty if all values except 0 do."""

@@ -166,8 +166,8 @@ class SquareOptions:
 def cache_key(films: Sequence[Film], options: SquareOptions) -> str:
     """SHA-256 over ids, labels, sizes and times of the films' files, and the options.
 
-    It is quick, because it opens no file. It names a cache on this machine. Raises `DataError` if a
-    file is missing.
+    It is quick, because of the files it reads only the headers of films, for those that are stored
+    mirrored. It names a cache on this machine. Raises `DataError` if a file is missing.
     """
     facts: list[object] = [__version__, asdict(options)]
     for film in films:
@@ -183,6 +183,8 @@ def cache_key(films: Sequence[Film], options: SquareOptions) -> str:
         facts.append(
             [film.id, film.source, labels, [(p, s.st_size, s.st_mtime_ns) for p, s in stats]]
         )
+        if film.mirrors_masks:
+            facts.append("upright")
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -15,6 +15,8 @@ from pleura.core.card import Card
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
 from pleura.core.masks.cleanup import check_definition
+from pleura.io.outputs import FORMATS as ALL_FILES
+from pleura.io.outputs import check_formats
 
 __all__ = [
     "FORMATS",
@@ -67,7 +69,7 @@ def _hint(name: str, known: dict[str, bool]) -> str:
 MOST_NAME = 255
 """Letters of a film's name; file systems allow as many."""
 
-FORMATS_OF_MANY = ("json", "csv", "ndjson")
+FORMATS_OF_MANY = ("json", "csv", "ndjson", "zip")
 """The formats of several films together."""
 
 FORMATS = (*FORMATS_OF_MANY, *FILE_FORMATS)
@@ -79,6 +81,7 @@ _FORMAT_OF_MEDIA_TYPE = {  # the first match counts, so `*/*` gives JSON
     "text/csv": "csv",
     "application/x-ndjson": "ndjson",
     "application/dicom": "dicom-seg",
+    "application/zip": "zip",
 }
 
 
@@ -91,6 +94,9 @@ class QueryParameters:
 
     format: str
     include: frozenset[str]
+    files: tuple[str, ...]
+    """The formats in a zip file; empty for the usual ones."""
+
     flip: bool
     force: bool
     name: str
@@ -109,7 +115,9 @@ def query_parameters(
         str | None,
         Query(
             description="The format of the answer; it overrides `Accept`. All but `json`, "
-            "`csv` and `ndjson` are files of one film: DICOM for a DICOM film, the others PNG.",
+            "`csv`, `ndjson` and `zip` are files of one film, those that start with `dicom` of a "
+            "DICOM film. `zip` holds what `pleura segment` writes: files of each film, results.csv "
+            "and run.json.",
             json_schema_extra={"enum": list(FORMATS)},
         ),
     ] = None,
@@ -119,6 +127,14 @@ def query_parameters(
             description="What JSON holds besides measurements; repeatable. `rle` if not given: "
             "masks as COCO run lengths. Pictures are PNG in base64; `values` is the film in "
             "its own grey values, 8 or 16 bits; `row` is the row of the table."
+        ),
+    ] = None,
+    files: Annotated[
+        list[str] | None,
+        Query(
+            description="The formats in the zip file, as on the command line; repeatable. `mask`, "
+            "`overlay` and, of a DICOM film, `dicom-seg` if not given. Only with `format=zip`.",
+            json_schema_extra={"items": {"enum": list(ALL_FILES)}},
         ),
     ] = None,
     flip: Annotated[
@@ -145,12 +161,14 @@ def query_parameters(
     """Read the parameters; FastAPI calls this for each request.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: there is no such format, or the zip file cannot be made so.
         NotOffered: the client accepts none of the media types.
     """
     format_name = _accepted_format(accept) if format is None else _check_format(format)
     included = frozenset(("rle",) if include is None else include)
-    return QueryParameters(lungs, format_name, included, flip=flip, force=force, name=name)
+    in_zip = check_formats(files or ())
+    _check_zip(format_name, in_zip, lungs)
+    return QueryParameters(lungs, format_name, included, in_zip, flip=flip, force=force, name=name)
 
 
 def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions:
@@ -168,6 +186,7 @@ def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions
         tuple(definitions),
         parameters.include,
         parameters.format,
+        parameters.files,
         flip=parameters.flip,
         photographs=parameters.force,
     )
@@ -176,7 +195,18 @@ def response_options(parameters: QueryParameters, card: Card) -> ResponseOptions
 def _check_format(name: str) -> str:
     if name in FORMATS:
         return name
+    if name in ALL_FILES:
+        raise UsageError(f"{name} is two files; ask for format=zip&files={name}")
     raise UsageError(f"there is no format {name!r}; {did_you_mean(name, FORMATS)}")
+
+
+def _check_zip(format_name: str, files: tuple[str, ...], lungs: str) -> None:
+    if files and format_name != "zip":
+        raise UsageError(f"files names what a zip file holds, not a {format_name}; add format=zip")
+    if format_name == "zip" and lungs == "all":
+        raise UsageError(
+            "a zip file holds the lungs by one definition; ask for lungs=field or lungs=whole"
+        )
 
 
 def _accepted_format(accept: str) -> str:

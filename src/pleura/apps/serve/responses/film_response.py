@@ -13,14 +13,15 @@ from typing import Any, Literal, get_args
 
 from pleura.apps.serve.requests.corrections import Correction, corrected, widths_json
 from pleura.core.arrays import Definition
+from pleura.core.errors import UnsuitableFilm
 from pleura.core.types import Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.dicom.results import dicom_bytes, dicom_results
 from pleura.io.dicom.source import check_is_dicom
 from pleura.io.film import DecodedFilm, ReadOptions
 from pleura.io.images.write.png import grey_values
-from pleura.io.outputs import PICTURES, run_lengths
+from pleura.io.outputs import FORMATS, film_png, output_bytes, run_lengths
 from pleura.io.read import read_film
+from pleura.io.run.naming import split_suffix
 from pleura.io.run.row import Row, done_row, failed_row
 from pleura.runtime.engine import Engine
 from pleura.runtime.segmenter import Segmenter, redefine
@@ -29,6 +30,7 @@ __all__ = [
     "FILE_FORMATS",
     "INCLUDES",
     "Content",
+    "FilmFiles",
     "FilmResponse",
     "Include",
     "Outcome",
@@ -49,7 +51,10 @@ class ResponseOptions:
     definitions: tuple[Definition, ...] = ("field",)
     include: frozenset[str] = frozenset({"rle"})
     format: str = "json"
-    """`json`, `ndjson`, `csv`, or one of `FILE_FORMATS`."""
+    """`json`, `ndjson`, `csv`, `zip`, or one of `FILE_FORMATS`."""
+
+    files: tuple[str, ...] = ()
+    """The formats in the zip file, as the command line has them; empty for the usual ones."""
 
     flip: bool = False
     """Whether films are mirrored left to right before they are segmented."""
@@ -63,14 +68,29 @@ class ResponseOptions:
     @property
     def needs_header(self) -> bool:
         """Whether films are read with their DICOM header: DICOM results and JSON need it."""
-        return self.format in ("json", "ndjson") or self.format in DICOM_FORMATS
+        return self.format in ("json", "ndjson", "zip") or self.format in DICOM_FORMATS
 
 
-FILE_FORMATS = (*PICTURES, *DICOM_FORMATS)
-"""The formats of one film besides JSON and CSV."""
+FILE_FORMATS = ("film", *(name for name, form in FORMATS.items() if len(form.writers) == 1))
+"""The formats of one film that are one file: the film as displayed, and the command line's."""
 
-Content = dict[str, Any] | bytes | list[Row]
-"""The content for one film: JSON, the bytes of a file, or its rows of the table."""
+_USUAL_FILES = ("mask", "overlay")
+"""The formats in a zip file unless others are named; DICOM films have `dicom-seg` too."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFiles:
+    """The part of a zip file that is of one film."""
+
+    files: dict[str, bytes]
+    """The content of each file by its ending."""
+
+    row: Row
+    """The row of the table; the names of the results follow from all films of the request."""
+
+
+Content = dict[str, Any] | bytes | list[Row] | FilmFiles
+"""The content for one film: JSON, the bytes of a file, its rows of the table, or its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +130,7 @@ def segment_upload(
     Raises:
         UnreadableFilm: no image, or damaged.
         UnsuitableFilm: an image that cannot be segmented or has more than `max_pixels`; or a DICOM
-            result was requested of a film that is not DICOM.
+            result was requested of a film that is not DICOM, or a crop of a film without lungs.
         UsageError: the weights do not give a definition.
     """
     if options.format in DICOM_FORMATS:
@@ -141,10 +161,30 @@ def _content(film: _SegmentedFilm, options: ResponseOptions) -> Content:
         return _json(film, options.include)
     if options.format == "csv":
         return [_row(film, definition) for definition in film.lungs]
-    if options.format in DICOM_FORMATS:
-        header = film.decoded.dicom_header()
-        return dicom_bytes(dicom_results(header, film.first, [options.format])[0])
-    return PICTURES[options.format](film.first)
+    if options.format == "zip":
+        return _film_files(film, options.files)
+    return _file(film, options.format)
+
+
+def _file(film: _SegmentedFilm, name: str) -> bytes:
+    """The one file of a format."""
+    if name == "film":
+        return film_png(film.first.radiograph)
+    header = film.decoded.dicom_header() if name in DICOM_FORMATS else None
+    files = output_bytes(film.first, [name], name=_file_name(film.name), header=header)
+    if not files:
+        raise UnsuitableFilm("no lung was found, so the film has no crop; ask for another format")
+    return next(iter(files.values()))
+
+
+def _film_files(film: _SegmentedFilm, formats: tuple[str, ...]) -> FilmFiles:
+    """The files of a film as the command line writes them, and its row."""
+    has_header = film.decoded.header is not None
+    wanted = formats or (*_USUAL_FILES, *(("dicom-seg",) if has_header else ()))
+    needs_header = any(name in DICOM_FORMATS for name in wanted)
+    header = film.decoded.dicom_header() if needs_header else None
+    files = output_bytes(film.first, wanted, name=_file_name(film.name), header=header)
+    return FilmFiles(files, done_row(film.first, _stem(film.name), path=PurePosixPath(film.name)))
 
 
 def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
@@ -160,7 +200,11 @@ def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
         "mirrored": radiograph.mirrored,
         "spacing": None if radiograph.spacing is None else asdict(radiograph.spacing),
         "notes": list(radiograph.notes),
-        "formats": list(PICTURES if film.decoded.header is None else FILE_FORMATS),
+        "formats": [
+            name
+            for name in FILE_FORMATS
+            if film.decoded.header is not None or name not in DICOM_FORMATS
+        ],
         "provenance": _provenance(film.first),
         "lungs": {definition: _lungs_json(film, definition, included) for definition in film.lungs},
     }
@@ -168,7 +212,7 @@ def _json(film: _SegmentedFilm, include: Iterable[str]) -> dict[str, Any]:
         values = asdict(grey_values(radiograph.pixels))
         result["values"] = {**values, "png": _base64(values["png"])}
     if "film" in included:
-        result["film_png"] = _base64(PICTURES["film"](film.first))
+        result["film_png"] = _base64(film_png(film.first.radiograph))
     return result
 
 
@@ -189,7 +233,8 @@ def _lungs_json(film: _SegmentedFilm, definition: Definition, included: set[str]
         }
     for picture in ("mask", "labels", "overlay"):
         if picture in included:
-            result[f"{picture}_png"] = _base64(PICTURES[picture](lungs))
+            (content,) = output_bytes(lungs, [picture], name="").values()
+            result[f"{picture}_png"] = _base64(content)
     if "row" in included:
         result["row"] = asdict(_row(film, definition))
     return result
@@ -207,7 +252,12 @@ def _row(film: _SegmentedFilm, definition: Definition) -> Row:
 
 def _stem(name: str) -> PurePosixPath:
     """The film's name without its suffix, as the command line names its results."""
-    return PurePosixPath(PurePosixPath(name).stem or "film")
+    return PurePosixPath(split_suffix(PurePosixPath(name).name)[0] or "film")
+
+
+def _file_name(name: str) -> str:
+    """The film's file name without folders."""
+    return PurePosixPath(name).name or "film"
 
 
 def _base64(content: bytes) -> str:

@@ -31,6 +31,14 @@ __all__ = [
 
 NDJSON = "application/x-ndjson"
 
+_MEDIA_TYPES = {
+    "coco": "application/json",
+    "nifti": "application/gzip",
+    "npy": "application/octet-stream",
+    "probabilities": "application/octet-stream",
+}
+"""Of the files that are neither PNG nor DICOM."""
+
 QUALITY_HEADERS = (
     "Pleura-Verdict",
     "Pleura-Estimated-Dice",
@@ -44,14 +52,21 @@ QUALITY_HEADERS = (
 def single_film_response(film: FilmResponse, options: ResponseOptions) -> Response:
     """The response to one film in the format of `options`."""
     if isinstance(film.content, bytes):
-        media_type = "application/dicom" if options.format in DICOM_FORMATS else "image/png"
-        headers = _quality_headers(film.quality)
-        return Response(film.content, headers=headers, media_type=media_type)
+        headers = quality_headers(film.quality)
+        return Response(film.content, headers=headers, media_type=media_type(options.format))
     if isinstance(film.content, list):
         return _csv_response(film.content)
+    assert isinstance(film.content, dict)
     if options.format == "ndjson":
         return Response(_line(film.content), media_type=NDJSON)
     return JSONResponse(film.content)
+
+
+def media_type(name: str) -> str:
+    """The media type of one of `FILE_FORMATS`."""
+    if name in DICOM_FORMATS:
+        return "application/dicom"
+    return _MEDIA_TYPES.get(name, "image/png")
 
 
 def several_films_response(
@@ -81,7 +96,7 @@ def _line(result: dict[str, Any]) -> bytes:
     return json.dumps(result, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _quality_headers(quality: Quality) -> dict[str, str]:
+def quality_headers(quality: Quality) -> dict[str, str]:
     """The verdict as HTTP headers, for the formats that have no other place for it."""
     headers: dict[str, str] = {"Pleura-Verdict": quality.verdict}
     if quality.estimated_dice is not None:

@@ -77,7 +77,7 @@ _QUALITY: dict[str, Any] = {
 
 _HEADERS: dict[str, Any] = {
     "Pleura-Verdict": {
-        "description": "For PNG and DICOM files: `quality.verdict` of the JSON.",
+        "description": "For files of one film: `quality.verdict` of the JSON.",
         "schema": {"enum": _VERDICTS},
     },
     "Pleura-Estimated-Dice": {
@@ -264,6 +264,9 @@ SEGMENTATIONS: dict[str, Any] = {
                 "image/png": _BINARY,
                 "text/csv": {"schema": {"type": "string"}},
                 "application/dicom": _BINARY,
+                "application/zip": _BINARY,
+                "application/gzip": _BINARY,
+                "application/octet-stream": _BINARY,
             },
         },
         **{

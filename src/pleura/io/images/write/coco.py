@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pleura.io.files.atomic import atomic_write
 from pleura.io.files.open_file import open_file
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["ENDING", "MERGED", "coco", "merge_coco", "write_coco"]
+__all__ = ["ENDING", "MERGED", "coco", "merge_coco", "merged_coco", "read_coco", "write_coco"]
 
 ENDING = "_coco.json"
 """The ending of one film's file."""
@@ -28,13 +28,9 @@ CATEGORIES = {RIGHT: "right lung", LEFT: "left lung", HEART: "heart"}
 """Name by value in the label map."""
 
 
-def write_coco(segmentation: Segmentation, stem: Path, *, name: str | None = None) -> list[Path]:
-    """Write the COCO file of one film; `name` is the film's file name, by default the stem's."""
-    path = stem.with_name(stem.name + ENDING)
-    with atomic_write(path, "w") as file:
-        json.dump(coco(segmentation, name=stem.name if name is None else name), file)
-        file.write("\n")
-    return [path]
+def write_coco(segmentation: Segmentation, file: IO[bytes], *, name: str) -> None:
+    """Write the COCO file of one film; `name` is the film's file name."""
+    file.write(f"{json.dumps(coco(segmentation, name=name))}\n".encode())
 
 
 def merge_coco(out: Path, films: Iterable[tuple[str, str]], *, version: str) -> Path:
@@ -43,33 +39,51 @@ def merge_coco(out: Path, films: Iterable[tuple[str, str]], *, version: str) -> 
     `films` are (name of its results, file name for the image); a film without a COCO file is left
     out. The annotations of one film at a time are in memory.
     """
-    images: list[dict[str, Any]] = []
-    path, number = out / MERGED, 0
+    path = out / MERGED
+    contents = ((_read_file(out / (stem + ENDING)), name) for stem, name in films)
     with atomic_write(path, "w") as file:
-        head = json.dumps({"info": _info(version), "categories": _categories()})
-        file.write(f'{head[:-1]}, "annotations": [')
-        for stem, name in films:
-            film = _read_coco(out / (stem + ENDING))
-            if film is None:
-                continue
-            images.append({**film["images"][0], "id": len(images) + 1, "file_name": name})
-            for annotation in film["annotations"]:
-                comma, number = "," if number else "", number + 1
-                file.write(f"{comma}\n")
-                json.dump({**annotation, "id": number, "image_id": len(images)}, file)
-        file.write('], "images": ')
-        json.dump(images, file)
-        file.write("}\n")
+        for part in merged_coco(contents, version=version):
+            file.write(part)
     return path
 
 
-def _read_coco(path: Path) -> dict[str, Any] | None:
+def merged_coco(
+    films: Iterable[tuple[dict[str, Any] | None, str]], *, version: str
+) -> Iterator[str]:
+    """The text of the run's file, in parts.
+
+    `films` are (COCO object of one film, file name for the image); None in place of an object is
+    left out.
+    """
+    images: list[dict[str, Any]] = []
+    number = 0
+    head = json.dumps({"info": _info(version), "categories": _categories()})
+    yield f'{head[:-1]}, "annotations": ['
+    for film, name in films:
+        if film is None:
+            continue
+        images.append({**film["images"][0], "id": len(images) + 1, "file_name": name})
+        for annotation in film["annotations"]:
+            comma, number = "," if number else "", number + 1
+            yield f"{comma}\n"
+            yield json.dumps({**annotation, "id": number, "image_id": len(images)})
+    yield '], "images": '
+    yield json.dumps(images)
+    yield "}\n"
+
+
+def read_coco(content: bytes) -> dict[str, Any]:
+    """The COCO object in a file that `write_coco` wrote."""
+    film: dict[str, Any] = json.loads(content)
+    return film
+
+
+def _read_file(path: Path) -> dict[str, Any] | None:
     try:
         with open_file(path) as file:
-            content: dict[str, Any] = json.load(file)
+            return read_coco(file.read())
     except (OSError, ValueError):
         return None
-    return content
 
 
 def coco(segmentation: Segmentation, *, name: str) -> dict[str, Any]:

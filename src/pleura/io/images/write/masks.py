@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +23,8 @@ __all__ = [
     "label_map",
     "labels_png",
     "mask_png",
-    "write_labels",
-    "write_mask",
     "write_nifti",
     "write_npy",
-    "write_split",
 ]
 
 RIGHT, LEFT, HEART = 1, 2, 3
@@ -47,24 +43,6 @@ def label_map(segmentation: Segmentation) -> NDArray[np.uint8]:
     return labels
 
 
-def write_mask(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """Write both lungs as an 8-bit grey PNG, 0 and 255, at the film's size."""
-    return [_save(mask_png(segmentation.mask), _with_ending(stem, "_mask.png"))]
-
-
-def write_split(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """Write one PNG of 0 and 255 for each lung; right and left are the patient's."""
-    return [
-        _save(mask_png(segmentation.right), _with_ending(stem, "_right.png")),
-        _save(mask_png(segmentation.left), _with_ending(stem, "_left.png")),
-    ]
-
-
-def write_labels(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """Write the label map as a palette PNG: values 0 to 3, shown in colours."""
-    return [_save(labels_png(segmentation), _with_ending(stem, "_labels.png"))]
-
-
 def labels_png(segmentation: Segmentation) -> bytes:
     """The label map as a palette PNG."""
     return flat_png(label_map(segmentation), palette=_PALETTE)
@@ -75,21 +53,17 @@ def mask_png(mask: Mask) -> bytes:
     return flat_png(np.multiply(mask, 255, dtype=np.uint8))
 
 
-def write_npy(segmentation: Segmentation, stem: Path) -> list[Path]:
+def write_npy(segmentation: Segmentation, file: IO[bytes]) -> None:
     """Write the label map as a numpy array (H, W) uint8."""
-    path = _with_ending(stem, "_labels.npy")
-    with atomic_write(path) as file:
-        np.save(file, label_map(segmentation), allow_pickle=False)
-    return [path]
+    np.save(file, label_map(segmentation), allow_pickle=False)
 
 
-def write_nifti(segmentation: Segmentation, stem: Path) -> list[Path]:
+def write_nifti(segmentation: Segmentation, file: IO[bytes]) -> None:
     """Write the label map as gzipped NIfTI-1, indexed (x, y, 1) as ITK writes a picture.
 
     The affine is ITK's too: x runs to the patient's left, y down; 1 mm if the spacing is unknown.
     The same result gives the same bytes.
     """
-    path = _with_ending(stem, "_labels.nii.gz")
     spacing = segmentation.radiograph.spacing or Spacing(1.0, 1.0, "unknown")
     import nibabel  # only this format needs it
 
@@ -97,12 +71,8 @@ def write_nifti(segmentation: Segmentation, stem: Path) -> list[Path]:
     voxels = np.ascontiguousarray(label_map(segmentation).T[..., None])
     image: Any = nibabel.Nifti1Image(voxels, affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")
-    compressed = BytesIO()
-    with gzip.GzipFile(fileobj=compressed, mode="wb", filename="", mtime=0) as inside:
+    with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as inside:
         inside.write(image.to_bytes())
-    with atomic_write(path) as file:
-        file.write(compressed.getbuffer())
-    return [path]
 
 
 def save_png(image: Image.Image, path: Path, **options: Any) -> Path:
@@ -110,14 +80,3 @@ def save_png(image: Image.Image, path: Path, **options: Any) -> Path:
     with atomic_write(path) as file:
         image.save(file, "PNG", **options)
     return path
-
-
-def _save(data: bytes, path: Path) -> Path:
-    with atomic_write(path) as file:
-        file.write(data)
-    return path
-
-
-def _with_ending(stem: Path, ending: str) -> Path:
-    """`stem` with `ending` added to its name; a dot in the name starts no suffix."""
-    return stem.with_name(stem.name + ending)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from pleura.core.arrays import Pixels
 from pleura.core.masks.overlay import paint
 from pleura.core.types import Box, Segmentation
 from pleura.io.images.write.caption import captioned
-from pleura.io.images.write.masks import save_png
 
 __all__ = [
     "COMPRESSION",
@@ -21,7 +19,6 @@ __all__ = [
     "crop_box",
     "marked_overlay",
     "overlay_image",
-    "overlay_options",
     "write_crop",
     "write_overlay",
 ]
@@ -36,21 +33,15 @@ eighth larger."""
 _FINE_RANGE = 64  # grey values; in a smaller range, rounding to integers would be visible
 
 
-def write_overlay(segmentation: Segmentation, stem: Path) -> list[Path]:
+def write_overlay(segmentation: Segmentation, file: IO[bytes]) -> None:
     """Write the film with the lungs outlined and lightly filled: right #0072B2, left #D55E00.
 
     Rows below the film hold a legend, and the verdict if it is not `ok`. The PNG's text field
     `pleura:film` holds the numbers of rows and columns of the film itself, which come first.
     """
-    path = stem.with_name(f"{stem.name}_overlay.png")
-    return [save_png(marked_overlay(segmentation), path, **overlay_options(segmentation))]
-
-
-def overlay_options(segmentation: Segmentation) -> dict[str, Any]:
-    """The options with which every overlay is saved as PNG."""
     text = PngImagePlugin.PngInfo()
     text.add_text("pleura:film", "{},{}".format(*segmentation.radiograph.size))
-    return {"compress_level": COMPRESSION, "pnginfo": text}
+    marked_overlay(segmentation).save(file, "PNG", compress_level=COMPRESSION, pnginfo=text)
 
 
 def marked_overlay(segmentation: Segmentation) -> Image.Image:
@@ -71,8 +62,8 @@ def overlay_image(segmentation: Segmentation) -> Image.Image:
     return Image.fromarray(painted)
 
 
-def write_crop(segmentation: Segmentation, stem: Path) -> list[Path]:
-    """Write the film cropped to the lungs and a margin; nothing if no lung was found.
+def write_crop(segmentation: Segmentation, file: IO[bytes]) -> None:
+    """Write the film cropped to the lungs and a margin; there must be a lung (`crop_box`).
 
     Grey values are the film's own in 8 or 16 bits; values that fit neither (negative ones, or
     fractions in a narrow range) are stretched to 16 bits. The PNG's text field `pleura:box` holds
@@ -80,12 +71,11 @@ def write_crop(segmentation: Segmentation, stem: Path) -> list[Path]:
     """
     box = crop_box(segmentation)
     if box is None:
-        return []
+        raise ValueError("there is no crop of a film without lungs; ask crop_box first")
     grey = _grey_levels(segmentation.radiograph.pixels)[box.top : box.bottom, box.left : box.right]
     text = PngImagePlugin.PngInfo()
     text.add_text("pleura:box", f"{box.top},{box.left},{box.bottom},{box.right}")
-    image = Image.fromarray(np.ascontiguousarray(grey))
-    return [save_png(image, stem.with_name(f"{stem.name}_crop.png"), pnginfo=text)]
+    Image.fromarray(np.ascontiguousarray(grey)).save(file, "PNG", pnginfo=text)
 
 
 def crop_box(segmentation: Segmentation) -> Box | None:

@@ -78,6 +78,7 @@ def _film(entry: dict[str, Any], folder: Path) -> Film:
         split=entry.get("split") or None,
         patient=str(entry.get("patient") or name),
         decode=_read_mirrored if entry.get("mirrored") else read_radiograph,
+        masks_are_upright=bool(entry.get("mirrored")),
     )
 
 
