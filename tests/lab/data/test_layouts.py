@@ -12,7 +12,7 @@ from PIL import Image
 from pleura.core.errors import DataError, UnreadableFilm, UsageError
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import LAYOUTS, read_films
-from pleura.lab.data.layouts.jsrt import read_raw
+from pleura.lab.data.layouts.public_sets.jsrt import read_raw
 
 
 def film(height: int = 48, width: int = 40) -> NDArray[np.uint8]:
