@@ -187,7 +187,8 @@ def test_the_command_trains_and_a_known_film_is_reported(
     options = ("-q", "--accept", "misplaced-mask", "--side", 128, "--epochs", 1, "--rate", 1e-4)
     assert run("finetune", clinic, "-o", out, *options) == 0
     message = capsys.readouterr().err
-    assert "encoder frozen, channels right_field, left_field" in message
+    assert "8 films to train on, fewer than 100: encoder frozen, rate 0.0001, batch 4" in message
+    assert "channels that the masks teach: right_field, left_field" in message
     with (out / "metrics.csv").open() as file:
         (epoch,) = csv.DictReader(file)
     assert float(epoch["val_dice"]) > 0.6  # fresh weights reach 0.2 in this time

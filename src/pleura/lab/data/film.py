@@ -105,6 +105,9 @@ class Film:
     """Empty if it is not known: the film then counts as a patient of its own."""
 
     condition: str = ""
+    weight: float = 1.0
+    """How often training uses the film, relative to others; above 0."""
+
     decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
     """The function that reads the image; a layout sets it for files without a header (raw .IMG)."""
 
@@ -175,11 +178,12 @@ def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
 
 
 def fingerprint(films: Sequence[Film]) -> str:
-    """The SHA-256 of ids, sources, labels, and bytes of films and masks; independent of paths."""
+    """The SHA-256 of ids, sources, labels, weights, and the films' and masks' bytes, not paths."""
     digest = hashlib.sha256()
     for film in sorted(films, key=lambda film: (film.source, film.id)):
         labels = [part.key for part in film.masks]
-        digest.update(repr((film.id, film.source, labels)).encode())
+        weight = () if film.weight == 1 else (film.weight,)
+        digest.update(repr((film.id, film.source, labels, *weight)).encode())
         for path in dict.fromkeys([film.image, *(part.path for part in film.masks)]):
             digest.update(_content(path))
     return digest.hexdigest()

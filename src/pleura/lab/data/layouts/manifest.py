@@ -1,8 +1,7 @@
 """The layout of a folder with a `manifest.csv`: one row a film, with labels by grey value.
 
-Columns: id, image, mask, split, patient, labels, condition, source, also under `HEADINGS`. Only
-image is required; without id, the image's stem is the id. Width and height are not read. Paths are
-relative to the manifest.
+Columns: `COLUMNS`, also under `HEADINGS`. Only image is required; without id, the image's stem is
+the id. Width and height are not read. Paths are relative to the manifest.
 
 `labels` gives the meaning of the mask's values: a channel (`field`: any non-zero pixel), or
 `channel=value` pairs joined by `;`, such as `whole=255;ignore=127`. In a coloured picture the value
@@ -15,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +31,7 @@ __all__ = ["EXPECTS", "matches", "read_manifest"]
 
 EXPECTS = "manifest.csv (or a .csv file itself) with columns id, image, mask, labels, split, ..."
 
-COLUMNS = ("id", "image", "mask", "split", "patient", "labels", "condition", "source")
+COLUMNS = ("id", "image", "mask", "split", "patient", "labels", "condition", "source", "weight")
 
 HEADINGS = {
     "id": ("film", "film_id", "image_id"),
@@ -101,7 +101,7 @@ def _film(row: dict[str, str], table: Path) -> Film:
             raise DataError(f"{table}: a row without {column}: {row}")
     folder, prefix = table.parent, row["id"].split("_")[0]
     try:
-        masks = _parts(row, folder)
+        masks, weight = _parts(row, folder), _weight(row.get("weight") or "1")
     except DataError as error:
         raise DataError(f"{table}: film {row['id']}: {error}") from error
     return Film(
@@ -112,7 +112,19 @@ def _film(row: dict[str, str], table: Path) -> Film:
         split=row.get("split") or None,
         patient=row.get("patient") or "",
         condition=row.get("condition") or "",
+        weight=weight,
     )
+
+
+def _weight(text: str) -> float:
+    """How often training uses a film; a decimal comma is read too."""
+    try:
+        weight = float(text.replace(",", "."))
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise DataError(f"weight {text!r}: expected a number above 0, such as 2 or 0.5")
+    return weight
 
 
 def _parts(row: dict[str, str], folder: Path) -> tuple[MaskPart, ...]:
