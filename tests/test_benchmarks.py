@@ -17,6 +17,7 @@ PROGRAMS = (
     "accuracy.heart_ratio",
     "accuracy.label_noise",
     "accuracy.outlines",
+    "accuracy.own_films",
     "accuracy.verdicts",
     "scale",
     "service.load",

@@ -58,7 +58,10 @@ def _network(result: Result) -> Iterator[str]:
 
 
 def _heads(result: Result) -> Iterator[str]:
-    yield "| weights | head | side | films | Dice | worst | HD95 px | ms | times as fast |"
+    yield (
+        "| weights | head | side | films | Dice, mean | worst | HD95, px, mean | ms "
+        "| times as fast |"
+    )
     yield "|---|---|---|---|---|---|---|---|---|"
     whole = result["whole"]
     for row in result["table"]:

@@ -57,9 +57,13 @@ def test_train_resume_export_and_segment_with_the_trained_weights(
     again = run("train", recipe, *options)
     assert again.code == 2
     assert "--resume" in again.err
+    other = run("train", recipe, *options, "--resume", "--init", "shipped")
+    assert other.code == 2
+    assert "init was '', now" in other.err
     more = run("train", recipe, *options, "--resume", "--epochs", 2)
-    assert more.code == 2  # its schedule was made for one epoch
-    assert "epochs was 1, now 2" in more.err
+    assert more.code == 0, more.err
+    assert "epoch 2 of 2: loss " in more.err
+    assert "epochs 2, best validation Dice 0." in more.err
 
     exported = run("export", out / "checkpoints/best.ckpt", "-o", tmp_path / "weights")
     assert exported.code == 0, exported.err

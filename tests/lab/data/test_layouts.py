@@ -12,7 +12,7 @@ from PIL import Image
 from pleura.core.errors import DataError, UnreadableFilm, UsageError
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import LAYOUTS, read_films
-from pleura.lab.data.layouts.jsrt import read_raw
+from pleura.lab.data.layouts.public_sets.jsrt import read_raw
 
 
 def film(height: int = 48, width: int = 40) -> NDArray[np.uint8]:
@@ -276,6 +276,8 @@ def test_manifest_with_a_file_for_each_structure(tmp_path: Path) -> None:
         (["id,image", ",a.png"], "a row without id"),
         (["id,image,mask,labels", "a,a.png,m.png,lungs"], "film a: .*unknown label 'lungs'"),
         (["id,image,mask,labels", "a,a.png,m.png,field=x"], "film a: label 'field=x'"),
+        (["id,image,weight", "a,a.png,0"], "film a: weight '0': expected a number above 0"),
+        (["id,image,weight", "a,a.png,much"], "film a: weight 'much': expected a number"),
         (["id,image", "a,a.png", "a,b.png"], "1 ids occur more than once"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pleura.core.errors import UsageError
-from pleura.lab.train.recipe import SMALLEST, Augment, Recipe, load_recipe, parse_recipe
+from pleura.lab.train.recipe import LATER_KEYS, SMALLEST, Augment, Recipe, load_recipe, parse_recipe
 from pleura.net.unetplusplus import Architecture
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -87,6 +87,10 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
         ({"learning_rate": math.nan}, "learning_rate must be 1e-09 or more, got nan"),
         ({"weight_decay": math.inf}, "weight_decay must be 0 or more, got inf"),
         ({"gradient_clip": -1.0}, "gradient_clip must be 0 or more"),
+        ({"accumulate": 0}, "accumulate must be 1 or more, got 0"),
+        ({"batch": 4, "accumulate": 3}, "batch of 4 films cannot be computed in 3 equal parts"),
+        ({"warm_up": 1}, r"warm_up must be in \[0, 1\), got 1"),
+        ({"warm_up": 0.1}, "one-cycle has a warm-up of its own"),
         ({"early_stop": -1}, "early_stop must be 0 or more"),
         ({"validation_share": 1}, r"validation_share must be in \[0, 1\), got 1"),
         # 4 poolings halve the side 4 times; folding by 2 halves it once more.
@@ -123,6 +127,14 @@ def test_a_value_out_of_its_limits_is_an_error(table: dict[str, Any], message: s
 
 def test_every_limit_belongs_to_a_field() -> None:
     assert set(SMALLEST) <= {option.name for option in fields(Recipe)}
+
+
+def test_later_keys_are_written_only_if_they_are_used() -> None:
+    """The plain values of a recipe, and so its digest, are those of older versions."""
+    assert not set(Recipe(name="a").as_dict()) & set(LATER_KEYS)
+    used = Recipe(name="a", schedule="cosine", warm_up=0.1, accumulate=2)
+    assert used.as_dict()["warm_up"] == 0.1
+    assert parse_recipe(used.as_dict()) == used
 
 
 def test_a_nameless_recipe_is_an_error() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import pleura
 from pleura.core.errors import DataError, UsageError
@@ -28,9 +30,9 @@ from pleura.lab.data.film import Film, fingerprint
 from pleura.lab.data.layouts import read_films
 from pleura.lab.train import run as train_module
 from pleura.lab.train.dataset import VariedSquares
-from pleura.lab.train.export import Outcome, read_checkpoint
+from pleura.lab.train.export import Outcome, read_checkpoint, read_facts
 from pleura.lab.train.machine import Machine
-from pleura.lab.train.module import fresh_network, side_of
+from pleura.lab.train.module import Learner, fresh_network, side_of
 from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
 from pleura.lab.train.records.sessions import read_sessions
 from pleura.lab.train.run import balance, divide, train
@@ -297,8 +299,96 @@ def test_a_run_is_not_overwritten(films: list[Film], whole_run: tuple[Outcome, P
 def test_a_run_does_not_go_on_as_another(
     films: list[Film], whole_run: tuple[Outcome, Path]
 ) -> None:
-    with pytest.raises(UsageError, match=r"run of another recipe \(epochs was 4, now 9\); resume"):
-        train(replace(RECIPE, epochs=9), films, whole_run[1], machine=QUIET, resume=True)
+    with pytest.raises(
+        UsageError, match=r"another recipe \(epochs was 4, now 3\); .*only a finished"
+    ):
+        train(replace(RECIPE, epochs=3), films, whole_run[1], machine=QUIET, resume=True)
+    with pytest.raises(
+        UsageError, match=r"another recipe \(seed was 0, now 1\); resume with its own"
+    ):
+        train(replace(RECIPE, epochs=9, seed=1), films, whole_run[1], machine=QUIET, resume=True)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
+def test_a_finished_run_is_extended_with_a_schedule_of_its_own(
+    films: list[Film], tmp_path: Path, no_export: None, schedule: str
+) -> None:
+    recipe = replace(RECIPE, epochs=2, schedule=schedule)  # type: ignore[arg-type]
+    train(recipe, films, tmp_path, machine=QUIET)
+    for epochs in (4, 5):
+        outcome = train(replace(recipe, epochs=epochs), films, tmp_path, machine=QUIET, resume=True)
+        assert (outcome.epochs_done, outcome.finished) == (epochs, True)
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path)]
+    assert rates[2] > 10 * rates[1]  # the rate falls in each part, and begins again
+    assert rates[3] < rates[2] / 10
+    assert read_facts(tmp_path / "checkpoints/last.ckpt")["extended"] == [2, 4]
+    before = held(tmp_path)
+    train(replace(recipe, epochs=5), films, tmp_path, machine=QUIET, resume=True)
+    assert held(tmp_path)["global_step"] == before["global_step"]
+
+
+def test_an_extension_that_is_interrupted_ends_in_the_same_weights(
+    films: list[Film], tmp_path: Path, no_export: None, clock: Callable[..., None]
+) -> None:
+    first, longer = replace(RECIPE, epochs=1), replace(RECIPE, epochs=3)
+    for name in ("whole", "parts"):
+        train(first, films, tmp_path / name, machine=QUIET)
+    train(longer, films, tmp_path / "whole", machine=QUIET, resume=True)
+    clock(lambda _: 1.0)  # six films an epoch
+    stopped = train(longer, films, tmp_path / "parts", machine=limited(8), resume=True)
+    assert (stopped.epochs_done, stopped.finished) == (2, False)
+    train(longer, films, tmp_path / "parts", machine=QUIET, resume=True)
+    assert_same_end(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_step_computed_in_parts_is_the_same_step(
+    films: list[Film], tmp_path: Path, no_export: None
+) -> None:
+    # Without batch normalisation the gradient of two films is the mean of those of each.
+    network = Architecture(widths=(2, 4, 8), batch_norm=False)
+    recipe = replace(RECIPE, epochs=1, network=network)
+    exact = replace(QUIET, precision="32-true")
+    for parts in (1, 2):
+        accumulated = replace(recipe, accumulate=parts)
+        train(accumulated, films, tmp_path / str(parts), machine=exact)
+    one, two = (held(tmp_path / name) for name in ("1", "2"))
+    assert one["global_step"] == two["global_step"] == 3
+    for name, value in one["state_dict"].items():
+        assert torch.allclose(value, two["state_dict"][name], atol=1e-5), name
+
+
+def test_the_rate_rises_before_it_falls() -> None:
+    recipe = replace(RECIPE, schedule="cosine", warm_up=0.2, learning_rate=0.1)
+    learner = Learner(fresh_network(recipe), recipe, 10)
+    configured = learner.configure_optimizers()
+    optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(10):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    # Two steps rise to 0.1; then 0.1 (1 + cos(pi k / 8)) / 2 for k = 0 to 7.
+    assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
+    assert rates[6] == pytest.approx(0.05)
+    assert rates[-1] == pytest.approx(0.1 * (1 + math.cos(math.pi * 7 / 8)) / 2)
+
+
+def test_a_log_without_a_bar_has_a_line_an_epoch(
+    films: list[Film], tmp_path: Path, no_export: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pleura")
+    threads = torch.get_num_threads()
+    try:
+        machine = replace(QUIET, lines=True, threads=1)
+        train(replace(RECIPE, epochs=2), films, tmp_path, machine=machine)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
+    lines = [line for line in caplog.messages if line.startswith("epoch ")]
+    assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert "validation Dice 0." in lines[1]
+    events = EventAccumulator(str(tmp_path / "log")).Reload()
+    assert [event.step for event in events.Scalars("learning_rate")] == [0]
 
 
 def test_resuming_where_there_is_no_run_starts_one(
@@ -525,6 +615,16 @@ def test_small_sources_are_brought_up(films: list[Film]) -> None:
     shares = balance(twelve, replace(RECIPE, sources={"small": 3.0}, films_per_epoch=20))
     assert shares[:9].sum() == pytest.approx(15)
     assert shares[9] == pytest.approx(5)
+
+
+def test_a_film_of_twice_the_weight_is_used_twice_as_often(films: list[Film]) -> None:
+    weighed = [
+        replace(film, weight=weight) for film, weight in zip(films[:3], (1, 2, 0.5), strict=True)
+    ]
+    # 3.5 parts of seven films are two films each.
+    shares = balance(weighed, replace(RECIPE, films_per_epoch=7))
+    assert shares == pytest.approx([2, 4, 1])
+    assert fingerprint(weighed) != fingerprint(films[:3])
 
 
 def test_a_source_that_no_film_is_from_is_named(films: list[Film]) -> None:

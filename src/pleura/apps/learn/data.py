@@ -41,6 +41,10 @@ class Unit(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
+Sets = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH...", help="Folders of films and masks, or manifests."),
+]
 
 
 PatientPattern = Annotated[
@@ -99,7 +103,7 @@ def fetch(
 
 @data_app.command()
 def check(
-    path: Data,
+    paths: Sets,
     layout: Layout = "auto",
     splits: Splits = None,
     patient_pattern: PatientPattern = None,
@@ -123,6 +127,7 @@ def check(
 
     pleura data check films
     pleura data check films --with-model --sheet films.png --all
+    pleura data check clinic-a clinic-b --splits split.csv
     pleura data check films --json | jq .counts
 
     Errors make scores or weights wrong: unreadable files, masks without films, masks that are
@@ -133,9 +138,9 @@ def check(
     Exit codes: 0 no error, 1 errors found, 2 no data set here.
     """
     from pleura.lab.data.check import check as run
-    from pleura.lab.data.layouts import read_films
+    from pleura.lab.data.layouts import read_sets
 
-    films = read_films(path, layout=layout, split=splits, patients=patient_pattern)
+    films = read_sets(paths, layout=layout, split=splits, patients=patient_pattern)
     with FilmProgress(len(films) * (1 + with_model), quiet=quiet) as bar:
         report = run(films, accepted=accept or (), on_film=bar.advance)
         if with_model:
@@ -152,7 +157,7 @@ def check(
 
 @data_app.command()
 def split(
-    path: Data,
+    paths: Sets,
     test: Annotated[float, typer.Option(help="Share of the films with masks.")] = 0.2,
     val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
     seed: Annotated[int, typer.Option(help="The seed of the random draw.")] = 42,
@@ -174,6 +179,7 @@ def split(
     pleura data split films --test 0.2 --val 0.1 --seed 42 --by patient -o split.csv
     pleura data check films --splits split.csv
     pleura data split films --patient-pattern '^(P[0-9]+)_' -o split.csv
+    pleura data split clinic-a clinic-b -o split.csv
 
     A patient is what a manifest states, the PatientID of a DICOM film, or what the pattern finds in
     the film's name; it is written into the split. Otherwise each film counts as a patient.
@@ -183,13 +189,13 @@ def split(
     split is replaced only with --overwrite.
     """
     from pleura.core.errors import UsageError
-    from pleura.lab.data.layouts import read_films
+    from pleura.lab.data.layouts import read_sets
     from pleura.lab.data.split import split as divide
     from pleura.lab.data.split import split_csv
 
     if as_json and out is None:
         raise UsageError("--json and the CSV cannot both go to stdout; give --out FILE")
-    films_found = read_films(path, layout=layout, patients=patient_pattern)
+    films_found = read_sets(paths, layout=layout, patients=patient_pattern)
     films = divide(films_found, test=test, val=val, seed=seed, by=by.value)
     if by is Unit.patient:
         _warn_of_prefixes(films)

@@ -11,7 +11,7 @@ import typer
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Accept, Layout, Splits
 from pleura.apps.cli.progress import console
-from pleura.apps.learn.train import MachineOptions, run_training
+from pleura.apps.learn.train import MachineOptions, run_training, silent
 
 __all__ = ["finetune"]
 
@@ -72,5 +72,6 @@ def finetune(
         init=init, side=side, epochs=epochs, learning_rate=rate, freeze=frozen, name=name
     )
     recipe = finetuning_recipe(films, choices)
-    console().print(summary(recipe, films), markup=False)
+    if not silent():
+        console().print(summary(recipe, films), markup=False)
     run_training(recipe, films, out, resume=resume, run_on=run_on, accept=accept)

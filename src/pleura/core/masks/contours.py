@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pleura.core.arrays import Mask
 
-__all__ = ["fill_outlines", "mask_from_rle", "outlines", "rle"]
+__all__ = ["decompressed_rle", "fill_outlines", "mask_from_rle", "outlines", "rle"]
 
 # Why not OpenCV or scikit-image: they trace through the centres of pixels, so their polygons do not
 # enclose exactly the pixels of the mask.
@@ -36,16 +36,20 @@ def outlines(mask: Mask) -> list[NDArray[np.float64]]:
 
 
 def fill_outlines(polygons: Sequence[NDArray[np.float64]], height: int, width: int) -> Mask:
-    """The inverse of `outlines`: (height, width) bool, True inside by the even-odd rule.
+    """The pixels whose centres lie inside the polygons by the even-odd rule, (height, width) bool.
 
-    Points must lie on corners of pixels, as `outlines` gives them.
+    Each polygon is (N, 2) of (x, y), as `outlines` gives them, of which this is the inverse; points
+    may lie anywhere, also outside of the film.
     """
     flips = np.zeros((height, width + 1), dtype=np.bool_)
     for polygon in polygons:
         for (x, y), (next_x, next_y) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-            if x == next_x:
-                low, high = sorted((int(y), int(next_y)))
-                flips[low:high, int(x)] ^= True
+            low, high = sorted((y, next_y))
+            rows = np.arange(*np.clip(np.ceil((low - 0.5, high - 0.5)), 0, height).astype(int))
+            if len(rows):  # the rows whose centres the edge crosses
+                crossed = x + (rows + 0.5 - y) * (next_x - x) / (next_y - y)
+                columns = np.clip(np.ceil(crossed - 0.5), 0, width).astype(int)
+                flips[rows, columns] ^= True
     return np.logical_xor.accumulate(flips, axis=1)[:, :-1]
 
 
@@ -71,6 +75,32 @@ def mask_from_rle(counts: Sequence[int], height: int, width: int) -> Mask:
     values = np.arange(len(counts)) % 2 == 1
     flat = np.repeat(values, counts)
     return np.ascontiguousarray(flat.reshape((width, height)).T)
+
+
+def decompressed_rle(text: str) -> list[int]:
+    """The run lengths in COCO's compressed form, a string of ASCII characters.
+
+    Each character from 48 on holds five bits of a number, lowest first, and a flag that more
+    follow; from the fourth number on it is the difference to the number before the last.
+
+    Raises:
+        ValueError: a character that does not occur in this form, or an end inside a number.
+    """
+    counts: list[int] = []
+    number = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64:
+            raise ValueError(f"compressed run lengths hold the character {character!r}")
+        number |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:  # the last character of a number; its fifth bit is the sign
+            number -= (bits & 16) << (shift - 4)
+            counts.append(number + (counts[-2] if len(counts) > 2 else 0))
+            number = shift = 0
+    if shift:
+        raise ValueError("compressed run lengths end inside a number")
+    return counts
 
 
 def _edges(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -1,11 +1,13 @@
-"""Reading mask files: pictures, NIfTI files, numpy arrays and DICOM segmentations.
+"""Reading mask files: pictures, NIfTI files, numpy arrays, DICOM segmentations, annotations.
 
-A mask holds integers, and each value stands for a structure. The first bytes decide the format.
+A mask holds integers, and each value stands for a structure; or its structures have names, as in
+annotation files (COCO, Labelme, CVAT) and DICOM segmentations. The first bytes decide the format.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pleura.core.arrays import Mask
 from pleura.core.errors import UnreadableFilm
+from pleura.io.annotations.read import ANNOTATION_SUFFIXES, read_annotations
 from pleura.io.decoding import decoding
 from pleura.io.images.exif import orientation, turn
 from pleura.io.sniff import gzip_head, is_dicom, is_nifti
@@ -47,6 +51,27 @@ class MaskFile:
     turned: int = 1
     """The EXIF orientation that was applied, 1 to 8."""
 
+    colours: NDArray[np.uint32] | None = None
+    """(H, W): red * 65536 + green * 256 + blue, 0 where transparent; None for grey pictures."""
+
+    structures: Mapping[str, Mask] = field(default_factory=dict)
+    """The masks of a file whose structures have names, (H, W) bool; they may overlap."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the structures, or the colours but black, the most frequent first."""
+        if self.colours is None:
+            return list(self.structures)
+        colours, counts = np.unique(self.colours, return_counts=True)
+        return [f"#{colours[index]:06x}" for index in np.argsort(-counts) if colours[index]]
+
+    def structure(self, name: str) -> Mask:
+        """The mask of a named structure or of a colour `#rrggbb`; empty if it does not occur."""
+        if name.startswith("#") and self.colours is not None:
+            coloured: Mask = self.colours == int(name[1:], 16)
+            return coloured
+        return self.structures.get(name, np.zeros(self.values.shape, np.bool_))
+
     def read_as(self, declared: set[int]) -> NDArray[np.integer[Any]]:
         """(H, W): `greys` or `values`, whichever holds more of the declared values.
 
@@ -59,12 +84,14 @@ class MaskFile:
         return self.greys if in_greys > in_values or not declared else self.values
 
 
-def read_mask(path: Path) -> MaskFile:
-    """Read a mask.
+def read_mask(path: Path, film: str = "") -> MaskFile:
+    """Read a mask; `film` is the film's name in an annotation file, which may hold several.
 
     Raises:
         UnreadableFilm, UnsuitableFilm: not a mask format, damaged, or with fractional values.
     """
+    if path.suffix.lower() in ANNOTATION_SUFFIXES:
+        return _annotated(path, film)
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -76,13 +103,28 @@ def read_mask(path: Path) -> MaskFile:
 
                 return MaskFile(_integers(nifti_values(stream)))
             if is_dicom(head):
-                from pleura.io.dicom.masks import dicom_values  # imports pydicom
+                from pleura.io.dicom.masks import dicom_mask  # imports pydicom
 
-                return MaskFile(_integers(dicom_values(stream)))
+                values, structures = dicom_mask(stream)
+                return MaskFile(_integers(values), structures=structures)
             with decoding("mask", alone=False):
                 return _picture(stream)
     except OSError as error:
         raise UnreadableFilm(f"cannot be opened ({error.strerror or error})") from error
+
+
+def _annotated(path: Path, film: str) -> MaskFile:
+    films = read_annotations(path)
+    if films is None:
+        raise UnreadableFilm("no annotation file of COCO, Labelme or CVAT")
+    annotated = next((one for one in films if one.name == film), None)
+    if annotated is None:
+        raise UnreadableFilm(f"no annotations of {film}")
+    values = np.zeros((annotated.height, annotated.width), np.uint8)
+    structures = annotated.masks()
+    for mask in structures.values():
+        values[mask] = 1
+    return MaskFile(values, structures=structures)
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -119,11 +161,25 @@ def _picture(stream: IO[bytes]) -> MaskFile:
         plain = image.mode in PLAIN_MODES and image.format != "GIF"
         values = np.asarray(image if plain else _as_grey(image))
         values = values.astype(np.uint8) if values.dtype == np.bool_ else values
+        colours = _colours(image)
         greys, bright = _palette(image, values) if plain and image.mode == "P" else (None, False)
         if image.format != "TIFF":
             values = turn(values, tag)
             greys = None if greys is None else turn(greys, tag)
-        return MaskFile(values, greys, bright, image.format == "JPEG", tag)
+            colours = None if colours is None else turn(colours, tag)
+        return MaskFile(values, greys, bright, image.format == "JPEG", tag, colours)
+
+
+def _colours(image: Image.Image) -> NDArray[np.uint32] | None:
+    """(H, W) red * 65536 + green * 256 + blue, 0 where transparent; None if all are grey."""
+    if image.mode not in ("P", "RGB", "RGBA"):
+        return None
+    samples = np.asarray(image.convert("RGBA"), np.uint32)
+    red, green, blue, alpha = np.moveaxis(samples, -1, 0)
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return None
+    packed: NDArray[np.uint32] = np.where(alpha == 0, 0, red << 16 | green << 8 | blue)
+    return packed
 
 
 def _as_grey(image: Image.Image) -> Image.Image:

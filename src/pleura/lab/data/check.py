@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import DataError, FilmError, UsageError
+from pleura.io.annotations.read import ANNOTATION_SUFFIXES, read_annotations
 from pleura.lab.data.checks.border import (
     BLOCK,
     CLEAR,
@@ -28,7 +29,14 @@ from pleura.lab.data.checks.masks import (
 )
 from pleura.lab.data.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
 from pleura.lab.data.film import Film, with_masks
-from pleura.lab.data.findings import ERRORS, CheckReport, Finding, summarise, unlisted_pictures
+from pleura.lab.data.findings import (
+    ERRORS,
+    CheckReport,
+    Finding,
+    summarise,
+    unlisted_pictures,
+    unused_annotations,
+)
 from pleura.lab.data.layouts import read_films
 from pleura.lab.data.layouts.files import MASK_SUFFIXES, is_picture
 from pleura.lab.data.patients import shared_prefixes
@@ -77,6 +85,7 @@ def check(
     checked = _check_films(films, on_film)
     findings = [finding for film in checked for finding in film.findings]
     findings += unlisted_pictures(films, _pictures_in_folders(films))
+    findings += unused_annotations(films)
     findings += _duplicates(films, [film.thumbnail for film in checked])
     findings += _divided_patients(films)
     findings += [
@@ -214,8 +223,15 @@ def _pictures_in_folders(films: Sequence[Film]) -> list[Path]:
         for folder in folders
         if folder.is_dir()
         for path in sorted(folder.iterdir())
-        if is_picture(path, MASK_SUFFIXES)
+        if is_picture(path, MASK_SUFFIXES) or _is_annotation(path)
     ]
+
+
+def _is_annotation(path: Path) -> bool:
+    try:
+        return path.suffix.lower() in ANNOTATION_SUFFIXES and read_annotations(path) is not None
+    except FilmError:
+        return True  # a damaged one
 
 
 def _duplicates(films: Sequence[Film], thumbnails: Sequence[Thumbnail | None]) -> Iterator[Finding]:

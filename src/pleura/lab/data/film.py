@@ -8,6 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pleura.core.arrays import KNOWN_CHANNELS, Mask
 from pleura.core.errors import DataError, FilmError
@@ -34,7 +38,7 @@ IGNORE = "ignore"
 
 @dataclass(frozen=True, slots=True)
 class MaskPart:
-    """One structure of a mask file: the pixels of `path` that equal `value`."""
+    """One structure of a mask file: the pixels that equal `value`, or that of a name."""
 
     path: Path
     channel: str
@@ -46,10 +50,29 @@ class MaskPart:
     optional: bool = False
     """Whether a mask without this value leaves the structure unlabelled, instead of empty."""
 
+    structure: str = ""
+    """The name of the structure in a file that has names, or a colour `#rrggbb`; else empty."""
+
+    film: str = ""
+    """The film's name in an annotation file, which may hold several."""
+
     def __post_init__(self) -> None:
         if self.channel not in (*KNOWN_CHANNELS, IGNORE):
             known = ", ".join((*KNOWN_CHANNELS, IGNORE))
             raise DataError(f"{self.path}: unknown label {self.channel!r}; known are {known}")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What distinguishes this part from others of its file, for digests."""
+        named = (self.structure, self.film) if self.structure else ()
+        return (self.channel, self.value, *named)
+
+    def mask_in(self, file: MaskFile, values: NDArray[np.integer[Any]]) -> Mask:
+        """The mask of this part, (H, W) bool; `values` are those of `file` that count."""
+        if self.structure:
+            return file.structure(self.structure)
+        mask: Mask = values != 0 if self.value is None else values == self.value
+        return mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +117,9 @@ class Film:
     """Empty if it is not known: the film then counts as a patient of its own."""
 
     condition: str = ""
+    weight: float = 1.0
+    """How often training uses the film, relative to others; above 0."""
+
     decode: Callable[[Path], Radiograph] = field(default=read_radiograph, repr=False)
     """The function that reads the image; a layout sets it for files without a header (raw .IMG)."""
 
@@ -120,9 +146,9 @@ class Film:
     def read_masks(self) -> dict[Path, MaskFile]:
         """Read every mask file of the film as stored; raises `DataError` if one cannot be read."""
         files: dict[Path, MaskFile] = {}
-        for path in dict.fromkeys(part.path for part in self.masks):
+        for path, name in {part.path: part.film for part in self.masks}.items():
             try:
-                files[path] = read_mask(path)
+                files[path] = read_mask(path, name)
             except FilmError as error:
                 raise DataError(f"{path}: mask cannot be read ({error})") from error
         return files
@@ -144,8 +170,7 @@ class Film:
             raise DataError(f"{self.id}: its mask files differ in size: {sorted(sizes)}")
         joined: dict[str, Mask] = {}
         for part in self.masks:
-            grey = values[part.path]
-            mask = grey != 0 if part.value is None else grey == part.value
+            mask = part.mask_in(files[part.path], values[part.path])
             if part.optional and not mask.any():
                 continue
             joined[part.channel] = joined[part.channel] | mask if part.channel in joined else mask
@@ -155,8 +180,13 @@ class Film:
 
     def declared(self, path: Path) -> set[int]:
         """The values of a mask file that label a structure; empty if all values except 0 do."""
-        values = {part.value for part in self.masks if part.path == path}
+        parts = [part for part in self.masks if part.path == path and not part.structure]
+        values = {part.value for part in parts}
         return set() if None in values else {value for value in values if value is not None}
+
+    def declared_names(self, path: Path) -> set[str]:
+        """The names or colours in a mask file that label a structure; empty for plain masks."""
+        return {part.structure for part in self.masks if part.path == path and part.structure}
 
 
 def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
@@ -172,11 +202,12 @@ def label_map_parts(path: Path) -> tuple[MaskPart, ...]:
 
 
 def fingerprint(films: Sequence[Film]) -> str:
-    """The SHA-256 of ids, sources, labels, and bytes of films and masks; independent of paths."""
+    """The SHA-256 of ids, sources, labels, weights, and the films' and masks' bytes, not paths."""
     digest = hashlib.sha256()
     for film in sorted(films, key=lambda film: (film.source, film.id)):
-        labels = [(part.channel, part.value) for part in film.masks]
-        digest.update(repr((film.id, film.source, labels)).encode())
+        labels = [part.key for part in film.masks]
+        weight = () if film.weight == 1 else (film.weight,)
+        digest.update(repr((film.id, film.source, labels, *weight)).encode())
         for path in dict.fromkeys([film.image, *(part.path for part in film.masks)]):
             digest.update(_content(path))
     return digest.hexdigest()

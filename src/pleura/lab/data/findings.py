@@ -8,16 +8,25 @@ films without a mask, or a mask of five pieces.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from pleura.io.annotations.read import ANNOTATION_SUFFIXES, read_annotations
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts.files import belongs_to
 
-__all__ = ["ERRORS", "WARNINGS", "CheckReport", "Finding", "summarise", "unlisted_pictures"]
+__all__ = [
+    "ERRORS",
+    "WARNINGS",
+    "CheckReport",
+    "Finding",
+    "summarise",
+    "unlisted_pictures",
+    "unused_annotations",
+]
 
 Level: TypeAlias = Literal["error", "warning"]
 
@@ -29,7 +38,7 @@ ERRORS = MappingProxyType(
         "full-mask": "(nearly) every pixel of the mask is labelled: is the background a value too?",
         "inverted-mask": "the mask marks the background: its edges are labelled all around",
         "several-values": "the mask of one structure has several values: are there several "
-        "structures? Say with `labels` in a manifest what each value means",
+        "structures? State the channel of each in labels.json, or in `labels` of a manifest",
         "implausible-area": "the lungs cover too little or too much of the film",
         "misplaced-mask": "the mask fits its film better mirrored, turned or shifted",
         "mask-of-another-film": "another film's mask fits better: were masks exchanged?",
@@ -193,8 +202,19 @@ def unlisted_pictures(films: Sequence[Film], paths: Iterable[Path]) -> list[Find
     stems = {film.id for film in films} | {film.image.stem for film in films}
 
     def kind(path: Path) -> str:
-        if path.parent not in mask_folders:
+        if path.parent not in mask_folders and path.suffix.lower() not in ANNOTATION_SUFFIXES:
             return "film-not-listed"
         return "mask-not-used" if belongs_to(path, stems) else "mask-without-film"
 
     return [Finding(kind(path), str(path)) for path in paths if path.absolute() not in used | masks]
+
+
+def unused_annotations(films: Sequence[Film]) -> Iterator[Finding]:
+    """Findings about annotated films in the files that are used, which belong to no listed film."""
+    used: dict[Path, set[str]] = {}
+    for part in (part for film in films for part in film.masks if part.film):
+        used.setdefault(part.path, set()).add(part.film)
+    for path, names in used.items():
+        for annotated in read_annotations(path) or ():
+            if annotated.shapes and annotated.name not in names:
+                yield Finding("mask-without-film", str(path), annotated.name)

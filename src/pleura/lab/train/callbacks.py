@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,11 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pleura.io.files.atomic import atomic_write
 
 __all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "TimeIsUp", "keep_best"]
+
+log = logging.getLogger(__name__)
+
+LOG_EVERY = 10
+"""Steps between two entries of the learning rate in the logs of a run."""
 
 
 def keep_best(folder: Path) -> ModelCheckpoint:
@@ -108,11 +114,12 @@ class Deadline(Callback):
 class EpochTable(Callback):
     """Writes a CSV file with a row for each complete epoch; a resumed run keeps earlier rows.
 
-    A cell is empty if a score is undefined, because no validation film has that channel.
+    A cell is empty if a score is undefined, because no validation film has that channel. The rate
+    is logged for TensorBoard and others too; with `lines` each row is a line of the log.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, lines: bool = False) -> None:
+        self.path, self.lines = path, lines
         self.rows: list[dict[str, Any]] = []
         self.begun_s = 0.0
         self.rate = 0.0
@@ -131,6 +138,9 @@ class EpochTable(Callback):
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Note the learning rate; the row has that of the epoch's last batch."""
         self.rate = trainer.optimizers[0].param_groups[0]["lr"]
+        if trainer.global_step % LOG_EVERY == 0:
+            for logger in trainer.loggers:
+                logger.log_metrics({"learning_rate": self.rate}, step=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add a row and write the table."""
@@ -151,6 +161,12 @@ class EpochTable(Callback):
                 **means,
             }
         )
+        if self.lines:
+            log.info(
+                "epoch %d of %s: loss %s, validation Dice %s, rate %.3g, %s s",
+                *(trainer.current_epoch + 1, trainer.max_epochs),
+                *(means.get("loss"), means.get("val_dice") or "undefined", self.rate, spent),
+            )
         columns = dict.fromkeys(name for row in self.rows for name in row)
         with atomic_write(self.path, "w") as file:
             writer = csv.DictWriter(file, list(columns), lineterminator="\n")

@@ -171,7 +171,7 @@ def cache_key(films: Sequence[Film], options: SquareOptions) -> str:
     """
     facts: list[object] = [__version__, asdict(options)]
     for film in films:
-        labels = [(part.channel, part.value) for part in film.masks]
+        labels = [part.key for part in film.masks]
         paths = dict.fromkeys([film.image, *(part.path for part in film.masks)])
         try:
             stats = [(str(path), path.stat()) for path in paths]

@@ -118,11 +118,15 @@ def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
 
 
 def summary(recipe: Recipe, films: Sequence[Film]) -> str:
-    """The choices, in one line for the log."""
+    """The choices and the facts that they follow from, in a few lines for the log."""
     training = sum(film.split == "train" for film in with_masks(films))
+    size = "fewer than" if training < FEW_FILMS else "at least"
     frozen = "encoder frozen" if recipe.freeze == "encoder" else "nothing frozen"
+    steps = round(recipe.epochs * training / recipe.batch)
     return (
-        f"{training} films to train on: side {recipe.side} px, rate {recipe.learning_rate:g}, "
-        f"{recipe.epochs} epochs, batch {recipe.batch}, {frozen}, channels "
-        f"{', '.join(recipe.channels)}"
+        f"{training} films to train on, {size} {FEW_FILMS}: {frozen}, rate "
+        f"{recipe.learning_rate:g}, batch {recipe.batch}\n"
+        f"side {recipe.side} px; {recipe.epochs} epochs, about {steps} steps, ended earlier after "
+        f"{recipe.early_stop} without a better validation Dice\n"
+        f"channels that the masks teach: {', '.join(recipe.channels)}"
     )

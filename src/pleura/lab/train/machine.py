@@ -30,7 +30,14 @@ class Machine:
     max_time: timedelta | None = None
     """The time limit, from the start of `train`; for a resumed run it starts again."""
 
+    threads: int | None = None
+    """Threads of the CPU; None for torch's own choice."""
+
     progress: bool = True
+    """Whether a bar is shown."""
+
+    lines: bool = False
+    """Whether a line of the log is written after each epoch, for a log without a bar."""
 
     @property
     def device(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +90,7 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """The loss of a batch: the mean of the losses of all heads."""
-        side = side_of(self.recipe, self.current_epoch, number)
+        side = side_of(self.recipe, self.current_epoch, number // self.recipe.accumulate)
         if side != batch[0].shape[-1]:
             batch = resized(batch, side)
         image, target, weight = batch
@@ -139,15 +140,36 @@ class Learner(L.LightningModule):
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
         )
-        if recipe.schedule == "constant":
+        if recipe.warm_up:
+            schedule: Any = torch.optim.lr_scheduler.LambdaLR(optimiser, self._warm_factor)
+        elif recipe.schedule == "constant":
             return optimiser
-        if recipe.schedule == "cosine":
-            schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.total_steps)
+        elif recipe.schedule == "cosine":
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.total_steps)
         else:
             schedule = torch.optim.lr_scheduler.OneCycleLR(
                 optimiser, recipe.learning_rate, total_steps=self.total_steps, pct_start=WARM_UP
             )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _warm_factor(self, step: int) -> float:
+        """The factor of the highest rate in a step: a linear rise, then the schedule."""
+        rise = max(1, round(self.recipe.warm_up * self.total_steps))
+        if step < rise:
+            return (step + 1) / rise
+        if self.recipe.schedule == "constant":
+            return 1.0
+        return (1 + math.cos(math.pi * (step - rise) / max(1, self.total_steps - rise))) / 2
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Begin a new schedule if a finished run is extended here."""
+        before = checkpoint.get("pleura", {}).get("extended", [])
+        if self.facts.get("extended", []) == before:
+            return
+        checkpoint["lr_schedulers"] = []
+        for optimiser in checkpoint["optimizer_states"]:
+            for group in optimiser["param_groups"]:
+                group["lr"] = group.get("initial_lr", group["lr"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the facts about the run, and the validation Dice, in the checkpoint."""

@@ -32,6 +32,7 @@ SMALLEST: dict[str, float] = {
     "side": 1,
     "epochs": 1,
     "batch": 1,
+    "accumulate": 1,
     "learning_rate": 1e-9,
     "weight_decay": 0,
     "gradient_clip": 0,
@@ -46,6 +47,10 @@ SMALLEST: dict[str, float] = {
 
 LARGEST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, "zoom": 0.9}
 """The largest allowed value of a number of `[augment]`, if it is not 1."""
+
+LATER_KEYS: dict[str, Any] = {"accumulate": 1, "warm_up": 0.0}
+"""Keys that older recipes do not have, and their usual values: they are not written then, so that
+the recipe of a run keeps its digest."""
 
 NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -153,6 +158,10 @@ class Recipe:
     batch: int = 2
     """Films in a step, on all devices together."""
 
+    accumulate: int = 1
+    """Parts in which the films of a step are computed one after another, for a device whose memory
+    is too small for all of them. The step is still one of `batch` films."""
+
     learning_rate: float = 1e-3
     """The highest learning rate of the schedule."""
 
@@ -160,6 +169,10 @@ class Recipe:
     """The weight decay of AdamW (Loshchilov and Hutter 2019)."""
 
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+
+    warm_up: float = 0.0
+    """The share of a run in which the rate rises from 0 before the schedule `cosine` or `constant`;
+    `one-cycle` has a rise of its own."""
 
     head_shares: tuple[float, ...] = ()
     """The weight of each head L1 to Ln in the loss; if empty, all weights are equal."""
@@ -260,9 +273,18 @@ class Recipe:
         for name, times in self.sources.items():
             if not 0 < times < math.inf:
                 raise UsageError(f"sources.{name} must be above 0, got {times}")
-        for name in ("validation_share", "ema_decay"):
+        for name in ("validation_share", "ema_decay", "warm_up"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.batch % self.accumulate:
+            raise UsageError(
+                f"a batch of {self.batch} films cannot be computed in {self.accumulate} equal "
+                "parts; take another accumulate"
+            )
+        if self.warm_up and self.schedule == "one-cycle":
+            raise UsageError(
+                "one-cycle has a warm-up of its own; leave warm_up out, or take cosine"
+            )
         self._check_heads()
         if not 0 <= self.balance <= 1:
             raise UsageError(f"balance must be in [0, 1], got {self.balance}")
@@ -301,6 +323,9 @@ class Recipe:
         for name in ("head_shares", "pointed_hearts", "heart_in_field"):
             table[name] = list(getattr(self, name))
         table["network"] = self.network.as_dict()
+        for name, usual in LATER_KEYS.items():
+            if table[name] == usual:
+                del table[name]
         return table
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,12 @@ def train(
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last complete epoch is kept.
     """
     machine = machine or Machine()
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
     recipe = pinned(recipe)
     callbacks = _callbacks(recipe, out, machine)
     last = out / "checkpoints" / "last.ckpt"
-    done = _epochs_done(last, recipe, resume=resume)
+    done, extended = _epochs_done(last, recipe, resume=resume)
     training, validation = divide(films, recipe, processes=machine.devices)
     now = run_facts(training, validation, recipe)
     facts = facts_to_resume(read_facts(last), now, out) if done else now
@@ -79,7 +82,10 @@ def train(
         _prepared(part, recipe, out, machine, hints=part is training)
         for part in (training, validation)
     ]
-    learner = Learner(fresh_network(recipe), recipe, steps * recipe.epochs, facts)
+    if extended:
+        facts["extended"] = extended
+    epochs = recipe.epochs - (extended[-1] if extended else 0)
+    learner = Learner(fresh_network(recipe), recipe, steps * epochs, facts)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
     if machine.device == "cuda" or machine.resolved_precision != "32-true":
@@ -127,7 +133,7 @@ def divide(
 
 
 def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
-    """How often each film is used in an epoch, by the recipe's `balance` and `sources`.
+    """How often each film is used: by its weight and the recipe's `balance` and `sources`.
 
     Raises `UsageError` if the recipe names a source without films.
     """
@@ -141,33 +147,47 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
     factors = {
         name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()
     }
-    shares = np.array([factors[film.source] for film in films])
+    shares = np.array([factors[film.source] * film.weight for film in films])
     shown = recipe.films_per_epoch or len(films)
     return np.asarray(shares * (shown / shares.sum()))
 
 
-def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> int:
-    """The number of complete epochs of the run with the checkpoint `last`; 0 if there is no run."""
+def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> tuple[int, list[int]]:
+    """The number of complete epochs of the run with the checkpoint `last`; 0 if there is no run.
+
+    Also the epochs at which it was extended: a finished run continues with a recipe of more epochs,
+    and has a schedule of its own for these.
+    """
     if not last.exists():
-        return 0
+        return 0, []
     if not resume:
         raise UsageError(
             f"{last.parent.parent} holds a run already; "
             "continue with --resume, or take another --out"
         )
     facts = read_facts(last)
-    before = parse_recipe(facts["recipe"]).as_dict()
+    before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
+    extended: list[int] = list(facts.get("extended", ()))
+    if recipe.epochs > before.epochs and done >= before.epochs:
+        extended.append(before.epochs)
+        before = replace(before, epochs=recipe.epochs)
+    _require_same(before, recipe, last.parent.parent)
+    return done, extended
+
+
+def _require_same(before: Recipe, now: Recipe, out: Path) -> None:
+    theirs, ours = asdict(before), asdict(now)
     changed = [
-        f"{key} was {before[key]!r}, now {value!r}"
-        for key, value in recipe.as_dict().items()
-        if value != before[key]
+        f"{key} was {theirs[key]!r}, now {value!r}"
+        for key, value in ours.items()
+        if value != theirs[key]
     ]
     if changed:
+        more = "; only a finished run can have more epochs" if before.epochs != now.epochs else ""
         raise UsageError(
-            f"{last.parent.parent} is a run of another recipe ({'; '.join(changed)}); resume with "
-            "its own, or take another --out, where `init` can name the weights of this run"
+            f"{out} is a run of another recipe ({'; '.join(changed)}); resume with its own, or "
+            f"take another --out, where `init` can name the weights of this run{more}"
         )
-    return int(facts["epoch"]) + 1
 
 
 def _prepared(
@@ -191,11 +211,11 @@ def _prepared(
 
 
 def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
-    """Batches of an epoch on each device; `UsageError` if a batch cannot be divided."""
-    if recipe.batch % machine.devices:
+    """Steps of an epoch; `UsageError` if a batch cannot be divided among the devices."""
+    if recipe.batch // recipe.accumulate % machine.devices:
         raise UsageError(
-            f"a batch of {recipe.batch} films cannot be divided among {machine.devices} devices; "
-            "take another --devices"
+            f"a batch of {recipe.batch // recipe.accumulate} films cannot be divided among "
+            f"{machine.devices} devices; take another --devices"
         )
     return -(-(films // machine.devices) // (recipe.batch // machine.devices))
 
@@ -218,7 +238,7 @@ def _loader(
     order.set_epoch(epoch)
     return DataLoader(
         VariedSquares(squares, augment, recipe.seed, early=early),
-        batch_size=recipe.batch // machine.devices,
+        batch_size=recipe.batch // machine.devices // recipe.accumulate,
         sampler=order,
         num_workers=machine.workers,
         persistent_workers=machine.workers > 0,
@@ -229,7 +249,7 @@ def _loader(
 def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:
     kept = out / "checkpoints"
     callbacks: list[Callback] = [
-        EpochTable(out / "metrics.csv"),
+        EpochTable(out / "metrics.csv", lines=machine.lines),
         keep_best(kept),
         KeepLast(kept),  # after the best one, because it stores the best score
     ]
@@ -256,6 +276,7 @@ def _trainer(
                 precision=machine.resolved_precision,  # type: ignore[arg-type]
                 max_epochs=recipe.epochs,
                 gradient_clip_val=recipe.gradient_clip or None,
+                accumulate_grad_batches=recipe.accumulate,
                 callbacks=callbacks,
                 logger=_loggers(out),
                 default_root_dir=out,

@@ -150,20 +150,22 @@ def check_files(film: Film, masks: Mapping[Path, MaskFile]) -> Iterator[Finding]
 
 def _check_values(film: Film, path: Path, mask: MaskFile) -> Iterator[Finding]:
     """A finding if a mask of one structure has several values, or if values are undeclared."""
-    declared = film.declared(path)
-    shown = mask.read_as(declared)
-    values = [value for value in distinct_values(shown) if value]
-    others = [value for value in values if value not in declared]
-    if not declared and (len(values) < 2 or mask.lossy):  # a lossy mask has its own finding
+    named, declared = film.declared_names(path), film.declared(path)
+    if mask.lossy and not declared:  # a lossy mask has its own finding
         return
-    if others:
-        listed = ", ".join(map(str, others[:SHOWN_VALUES])) + (
-            ", ..." if len(others) > SHOWN_VALUES else ""
-        )
-        several = not declared and _second_share(shown) >= SEVERAL_VALUES_SHARE
-        kind = "several-values" if several else "undeclared-values"
-        meaning = "none of them is used" if declared else "all of them count"
-        yield Finding(kind, film.id, f"{path.name} holds {listed}; {meaning}")
+    by_value = bool(declared) or not mask.names
+    shown = mask.read_as(declared) if by_value or mask.colours is None else mask.colours
+    present = distinct_values(shown)
+    values = [str(value) for value in present if value] if by_value else mask.names
+    expected = named | {str(value) for value in declared}
+    others = [value for value in values if value not in expected]
+    if not others or (not expected and len(values) < 2):
+        return
+    several = not expected and _second_share(shown) >= SEVERAL_VALUES_SHARE
+    listed = ", ".join(others[:SHOWN_VALUES]) + (", ..." if len(others) > SHOWN_VALUES else "")
+    meaning = "none of them is used" if expected else "all of them count"
+    kind = "several-values" if several else "undeclared-values"
+    yield Finding(kind, film.id, f"{path.name} holds {listed}; {meaning}")
 
 
 def _second_share(values: NDArray[np.integer[Any]]) -> float:

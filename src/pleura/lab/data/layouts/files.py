@@ -8,6 +8,7 @@ from pathlib import Path
 from pleura.core.errors import DataError
 from pleura.io.sniff import is_dicom
 from pleura.lab.data.film import MaskPart, label_map_parts
+from pleura.lab.data.layouts.structures import Meanings, parts_by_value, segment_parts
 
 __all__ = [
     "MASK_SUFFIXES",
@@ -19,6 +20,7 @@ __all__ = [
     "pictures",
     "require_folder",
     "require_pairs",
+    "segments_of",
 ]
 
 _HEAD = 1024  # bytes that are enough to recognise DICOM
@@ -32,10 +34,16 @@ SUFFIXES = (
 MASK_SUFFIXES = (*SUFFIXES, ".npy")
 """File name endings of masks."""
 
-MASK_NAMES = ("{}_mask", "{}", "{}-mask", "mask_{}", "{}_masks", "{}_seg", "{}_segmentation")
+MASK_NAMES = (
+    *("{}_mask", "{}", "{}-mask", "mask_{}", "{}_masks", "{}_seg", "{}_segmentation"),
+    *("{}-seg", "seg_{}", "{}_label", "{}-label", "label_{}", "{}_lung", "{}_lungs", "{}_gt"),
+)
 """Names of the mask of a film, in any case, the first that is there; `{}` is the film's stem."""
 
-NAMES = (*MASK_NAMES, "{}_labels", "{}_right", "{}_left")
+LABEL_NAMES = ("{}_labels", "{}_seg_labelmap", "{}_seg_fractional")
+"""Names of further results of Pleura that hold several structures."""
+
+NAMES = (*MASK_NAMES, *LABEL_NAMES, "{}_right", "{}_left", "{}_coco")
 """Names of all masks of a film; those of Pleura's results included."""
 
 
@@ -80,26 +88,34 @@ def mask_of(stem: str, masks: Mapping[str, Path]) -> Path | None:
     return masks.get(f"{stem}_mask") or masks.get(stem)
 
 
-def parts_of(stem: str, masks: Mapping[str, Path]) -> tuple[MaskPart, ...]:
+def parts_of(
+    stem: str, masks: Mapping[str, Path], meanings: Meanings | None = None
+) -> tuple[MaskPart, ...]:
     """The masks of the film `stem`: a mask, or a label map, or a mask for each lung.
 
-    `X_mask`, `X` and other `MASK_NAMES`: any value but zero is lung. `X_labels`, and `X_seg` of a
-    DICOM segmentation: 1 right lung, 2 left lung, 3 heart, as Pleura writes them. `X_right` and
-    `X_left`: the patient's.
+    `X_mask`, `X` and other `MASK_NAMES`: by the stated meanings, else any value but zero is lung.
+    `X_labels`: 1 right lung, 2 left lung, 3 heart, as Pleura writes them, if no meaning is stated.
+    DICOM segmentations: by the names of the segments. `X_right` and `X_left`: the patient's.
     """
     lower = {name.lower(): path for name, path in masks.items()}
-    named = [lower.get(name.format(stem).lower()) for name in MASK_NAMES]
-    mask = next((path for path in named if path and not _is_pleura_seg(path)), None)
-    if mask:
-        return (MaskPart(mask, "field"),)
-    labels = lower.get(f"{stem}_labels".lower()) or lower.get(f"{stem}_seg".lower())
-    if labels:
-        return label_map_parts(labels)
-    halves = (
-        ("right_field", lower.get(f"{stem}_right".lower())),
-        ("left_field", lower.get(f"{stem}_left".lower())),
-    )
+
+    def named(*patterns: str) -> Path | None:
+        paths = (lower.get(pattern.format(stem).lower()) for pattern in patterns)
+        return next((path for path in paths if path), None)
+
+    mask = named(*MASK_NAMES)
+    path = mask or named(*LABEL_NAMES)
+    if path is not None:
+        plain = (MaskPart(path, "field"),) if mask else label_map_parts(path)
+        stated = meanings or {}
+        return segments_of(path, stated) or parts_by_value(path, stated) or plain
+    halves = (("right_field", named("{}_right")), ("left_field", named("{}_left")))
     return tuple(MaskPart(path, channel) for channel, path in halves if path)
+
+
+def segments_of(path: Path, meanings: Meanings) -> tuple[MaskPart, ...]:
+    """The parts of a DICOM segmentation by its segments' names; empty for other files."""
+    return (segment_parts(path, meanings) if _is_dicom(path) else None) or ()
 
 
 def belongs_to(path: Path, stems: Collection[str]) -> bool:
@@ -114,17 +130,15 @@ def belongs_to(path: Path, stems: Collection[str]) -> bool:
     return bool(named & {stem.lower() for stem in stems})
 
 
-def _is_pleura_seg(path: Path) -> bool:
-    """Whether a file is named as a DICOM segmentation of Pleura, whose segments are structures."""
-    name = path.name.lower()
-    return name.endswith(("_seg.dcm", "_seg.dicom"))
-
-
 def _is_nameless_dicom(path: Path) -> bool:
     """Whether a file without a suffix, or with a number as one, is a DICOM file."""
     suffix = path.suffix.lower().lstrip(".")
     if path.name.startswith(".") or (suffix and not suffix.isdecimal()) or not path.is_file():
         return False
+    return _is_dicom(path)
+
+
+def _is_dicom(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return is_dicom(stream.read(_HEAD))

@@ -1,35 +1,37 @@
 """The layout of a folder with a `manifest.csv`: one row a film, with labels by grey value.
 
-Columns: id, image, mask, split, patient, labels, condition, source, also under `HEADINGS`. Only
-image is required; without id, the image's stem is the id. Width and height are not read. Paths are
-relative to the manifest.
+Columns: `COLUMNS`, also under `HEADINGS`. Only image is required; without id, the image's stem is
+the id. Width and height are not read. Paths are relative to the manifest.
 
 `labels` gives the meaning of the mask's values: a channel (`field`: any non-zero pixel), or
-`name=value` pairs joined by `;`, such as `whole=255;ignore=127`. If a structure has a file
-of its own, a column `mask_<channel>` (`mask_left_field`) names it, and every non-zero pixel counts.
-For a film without a mask the mask columns are empty.
+`channel=value` pairs joined by `;`, such as `whole=255;ignore=127`. In a coloured picture the value
+may be a colour (`#ff0000`), in annotations and DICOM segmentations it is a structure's name. If a
+structure has a file of its own, a column `mask_<channel>` (`mask_left_field`) names it, and every
+non-zero pixel counts. For a film without a mask the mask columns are empty.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.errors import DataError
+from pleura.io.annotations.read import ANNOTATION_SUFFIXES
 from pleura.lab.data.film import IGNORE, Film, MaskPart
-from pleura.lab.data.layouts.nlm import SOURCES
+from pleura.lab.data.layouts.annotated import AnnotationIndex
+from pleura.lab.data.layouts.files import segments_of
+from pleura.lab.data.layouts.public_sets.nlm import SOURCES
+from pleura.lab.data.layouts.structures import ALIASES, is_colour
 
 __all__ = ["EXPECTS", "matches", "read_manifest"]
 
 EXPECTS = "manifest.csv (or a .csv file itself) with columns id, image, mask, labels, split, ..."
 
-ALIASES = {"field_right": "right_field", "field_left": "left_field"}
-"""Other spellings of channels in manifests."""
-
-COLUMNS = ("id", "image", "mask", "split", "patient", "labels", "condition", "source")
+COLUMNS = ("id", "image", "mask", "split", "patient", "labels", "condition", "source", "weight")
 
 HEADINGS = {
     "id": ("film", "film_id", "image_id"),
@@ -99,7 +101,7 @@ def _film(row: dict[str, str], table: Path) -> Film:
             raise DataError(f"{table}: a row without {column}: {row}")
     folder, prefix = table.parent, row["id"].split("_")[0]
     try:
-        masks = _parts(row, folder)
+        masks, weight = _parts(row, folder), _weight(row.get("weight") or "1")
     except DataError as error:
         raise DataError(f"{table}: film {row['id']}: {error}") from error
     return Film(
@@ -110,23 +112,55 @@ def _film(row: dict[str, str], table: Path) -> Film:
         split=row.get("split") or None,
         patient=row.get("patient") or "",
         condition=row.get("condition") or "",
+        weight=weight,
     )
 
 
+def _weight(text: str) -> float:
+    """How often training uses a film; a decimal comma is read too."""
+    try:
+        weight = float(text.replace(",", "."))
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise DataError(f"weight {text!r}: expected a number above 0, such as 2 or 0.5")
+    return weight
+
+
 def _parts(row: dict[str, str], folder: Path) -> tuple[MaskPart, ...]:
-    parts = [
+    parts = tuple(
         MaskPart(folder / row[column], channel)
         for column, channel in PART_COLUMNS.items()
         if row.get(column)
-    ]
-    if row.get("mask"):
-        labels = (row.get("labels") or "field").split(";")
-        parts += [_labelled(label.strip(), folder / row["mask"]) for label in labels]
-    return tuple(parts)
+    )
+    if not row.get("mask"):
+        return parts
+    path = folder / row["mask"]
+    labels = [text.strip() for text in (row.get("labels") or "").split(";")]
+    meanings = dict(_meaning(label) for label in labels if "=" in label)
+    if path.suffix.lower() in ANNOTATION_SUFFIXES:
+        index = AnnotationIndex([path], meanings)
+        return (*parts, *index.parts_of(row["id"], folder / row["image"]))
+    segments = segments_of(path, meanings) if path.is_file() else ()
+    return (*parts, *(segments or (_labelled(label or "field", path) for label in labels)))
 
 
 def _labelled(label: str, path: Path) -> MaskPart:
+    """The part of a picture that `channel`, `channel=value` or `channel=#rrggbb` describes."""
+    if "=" not in label:
+        return MaskPart(path, ALIASES.get(label, label))
+    value, channel = _meaning(label)
+    if is_colour(value):
+        return MaskPart(path, channel, structure=value)
+    if not value.isdecimal():
+        raise DataError(
+            f"label {label!r}: expected name=value with a whole number or a colour #rrggbb, "
+            "or a name"
+        )
+    return MaskPart(path, channel, int(value))
+
+
+def _meaning(label: str) -> tuple[str, str]:
+    """`name=value` -> value, in lower case, and channel."""
     name, _, value = label.partition("=")
-    if value and not value.isdecimal():
-        raise DataError(f"label {label!r}: expected name=value with a whole number, or a name")
-    return MaskPart(path, ALIASES.get(name, name), int(value) if value else None)
+    return value.strip().lower(), ALIASES.get(name.strip(), name.strip())

@@ -9,15 +9,8 @@ from pathlib import Path
 
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film
-from pleura.lab.data.layouts import (
-    corrections,
-    folder,
-    jsrt,
-    manifest,
-    montgomery,
-    shenzhen,
-    shenzhen_montgomery,
-)
+from pleura.lab.data.layouts import annotated, corrections, folder, manifest, nnunet
+from pleura.lab.data.layouts.public_sets import jsrt, montgomery, shenzhen, shenzhen_montgomery
 from pleura.lab.data.patients import with_patients
 from pleura.lab.data.split import apply_split, read_patients, read_split
 
@@ -47,7 +40,9 @@ LAYOUTS = (
         shenzhen_montgomery.read,
     ),
     Layout("shenzhen", shenzhen.EXPECTS, shenzhen.matches, shenzhen.read),
+    Layout("nnunet", nnunet.EXPECTS, nnunet.matches, nnunet.read),
     Layout("folder", folder.EXPECTS, folder.matches, folder.read),
+    Layout("annotations", annotated.EXPECTS, annotated.matches, annotated.read),
     Layout("jsrt", jsrt.EXPECTS, jsrt.matches, jsrt.read),
 )
 """In the order in which `auto` tries them: the most specific first."""
@@ -62,7 +57,14 @@ def read_sets(
 ) -> list[Film]:
     """The films of several data sets, as `read_films` reads each; one split holds for all."""
     films = [film for path in paths for film in read_films(path, layout=layout, patients=patients)]
-    return films if split is None else _divided(films, split)
+    if split is None:
+        return films
+    named = read_split(split)
+    _require_distinct(
+        [film for film in films if film.id in named],
+        f"split {split} cannot tell films of several data sets with the same id apart: rename one",
+    )
+    return _divided(films, split)
 
 
 def read_films(
@@ -86,16 +88,20 @@ def read_films(
         raise DataError(f"{where}: no such folder or manifest")
     chosen, where = _recognise(where) if layout == "auto" else (_named(layout), where)
     films = chosen.read(where)
-    repeated = [name for name, count in Counter(film.id for film in films).items() if count > 1]
-    if repeated:
-        raise DataError(
-            f"{where}: {len(repeated)} ids occur more than once (first: {repeated[0]}); an id "
-            "names one film"
-        )
+    _require_distinct(films, f"{where}: an id names one film")
     if not films:
         raise DataError(f"{where}: no film here; layout {chosen.name} expects {chosen.expects}")
     films = with_patients(films, patients)
     return films if split is None else _divided(films, split)
+
+
+def _require_distinct(films: Sequence[Film], reason: str) -> None:
+    """Raise `DataError` if two films have the same id."""
+    repeated = [name for name, count in Counter(film.id for film in films).items() if count > 1]
+    if repeated:
+        raise DataError(
+            f"{len(repeated)} ids occur more than once (first: {repeated[0]}); {reason}"
+        )
 
 
 def _divided(films: list[Film], split: str | Path) -> list[Film]:

@@ -18,7 +18,7 @@ from pleura.core.errors import DataError, FilmError
 from pleura.io.images.read_masks import read_mask
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts.files import mask_of, pictures, require_pairs
-from pleura.lab.data.layouts.nlm import MONTGOMERY, SOURCES, condition
+from pleura.lab.data.layouts.public_sets.nlm import MONTGOMERY, SOURCES, condition
 
 __all__ = ["EXPECTS", "matches", "read"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts.files import pictures
-from pleura.lab.data.layouts.nlm import MONTGOMERY, pair_field_masks
+from pleura.lab.data.layouts.public_sets.nlm import MONTGOMERY, pair_field_masks
 
 __all__ = ["EXPECTS", "matches", "read"]
 

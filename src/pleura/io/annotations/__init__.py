@@ -1,0 +1,1 @@
+"""Reading annotation files, which hold the outlines of structures: COCO, Labelme, CVAT."""

@@ -1,0 +1,55 @@
+"""COCO JSON: polygons and run lengths of many films in one file.
+
+Also what CVAT, Roboflow, Label Studio and Pleura itself export as COCO.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pleura.core.masks.contours import decompressed_rle
+from pleura.io.annotations.shapes import (
+    AnnotatedFilm,
+    Draw,
+    Shape,
+    draw_nothing,
+    draw_polygons,
+    draw_runs,
+)
+
+__all__ = ["is_coco", "read_coco"]
+
+
+def is_coco(content: Any) -> bool:
+    """Whether this is the content of a COCO file of instances."""
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content)
+
+
+def read_coco(content: Any) -> list[AnnotatedFilm]:
+    """The films of a COCO file, in its order; those without an annotation have no shape."""
+    labels = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+    shapes: dict[Any, list[Shape]] = {image["id"]: [] for image in content["images"]}
+    for entry in content["annotations"]:
+        label = labels[entry["category_id"]]
+        shapes[entry["image_id"]].append(Shape(label, _draw(entry, label)))
+    return [
+        AnnotatedFilm(
+            str(image["file_name"]),
+            int(image["height"]),
+            int(image["width"]),
+            tuple(shapes[image["id"]]),
+        )
+        for image in content["images"]
+    ]
+
+
+def _draw(entry: dict[str, Any], label: str) -> Draw:
+    """Run lengths are taken before polygons, which have no holes in COCO."""
+    outline = entry.get("rle") or entry.get("segmentation")
+    if not outline:
+        return draw_nothing(label, "bbox", "polygons or run lengths under `segmentation`")
+    if not isinstance(outline, dict):
+        return draw_polygons(outline)
+    counts, (height, width) = outline["counts"], outline["size"]
+    runs = decompressed_rle(counts) if isinstance(counts, str) else list(map(int, counts))
+    return draw_runs(runs, (int(height), int(width)))
