@@ -19,6 +19,7 @@ PROGRAMS = (
     "accuracy.outlines",
     "accuracy.verdicts",
     "scale",
+    "scale.resume",
     "service.load",
     "service.page",
     "service.page_memory",
