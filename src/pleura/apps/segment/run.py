@@ -73,7 +73,7 @@ def segment_films(inputs: Sequence[str], task: Task, open_executor: OpenExecutor
     """
     task.place.check_options()
     leave_out = task.place.leave_out(inputs)
-    with task.place.locked() as locked:
+    with Interrupt(at_once=True), task.place.locked() as locked:
         if not locked:
             say(f"{task.place.out} lies on a file system without locks: start no second run there")
         search = find_films(inputs, leave_out=leave_out, known=task.place.names())
