@@ -20,6 +20,7 @@ PROGRAMS = (
     "accuracy.own_films",
     "accuracy.verdicts",
     "scale",
+    "scale.resume",
     "service.load",
     "service.page",
     "service.page_memory",

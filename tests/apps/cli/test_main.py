@@ -163,7 +163,8 @@ def test_ctrl_c_anywhere_is_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(info, "installation_details", interrupted)
-    assert run("info").code == 130
+    ended = run("info")
+    assert (ended.code, ended.err) == (130, "pleura: interrupted\n")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_only_the_film_that_ends_its_workers_fails(
 ) -> None:
     names = [f"film{number}" for number in range(7)]
     names.insert(place, "killer")
-    films = [FilmFile(Path(f"{name}.png"), Path(name)) for name in names]
+    films = [FilmFile(f"{name}.png", name) for name in names]
 
     def stopped() -> bool:  # asked once in each round of the pool
         for actor in actors:

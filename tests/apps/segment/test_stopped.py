@@ -202,3 +202,19 @@ def test_an_output_folder_that_is_closed_stops_the_run(
     assert ended.code == 1
     assert f"cannot write {out}: Permission denied; allow writing there" in ended.err
     assert "--resume" in ended.err
+
+
+def test_a_film_whose_file_is_gone_is_done_again(
+    many: Path, tiny_weights: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """In two folders, of two formats; every other film is left as it is."""
+    out = tmp_path / "out"
+    line = command(many, out, tiny_weights)
+    whole = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert whole.returncode == 3, whole.stderr
+    (out / "even" / "film10_mask.png").unlink()
+    (out / "odd" / "film33_overlay.png").unlink()
+    again = subprocess.run([*line, "--resume"], capture_output=True, text=True, check=False)
+    # The two damaged films are tried again, too.
+    assert f"2 segmented, 2 failed, {FILMS - 4} finished before" in again.stderr
+    assert tree(out) == uninterrupted

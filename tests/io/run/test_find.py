@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pleura.core.errors import UsageError
 from pleura.io.run.find import find_films
-from pleura.io.run.naming import NamedFilm, unique_names
+from pleura.io.run.naming import unique_names
 from pleura.io.run.row import failed_row
 from pleura.io.run.table import Table
 
@@ -30,10 +30,8 @@ def touch(root: Path, *names: str, content: bytes = b"x") -> list[Path]:
 
 
 def names(*inputs: str | Path, **options: Path) -> dict[str, str]:
-    """relative -> file name"""
-    return {
-        film.relative.as_posix(): film.path.name for film in find_films(inputs, **options).films
-    }
+    """name of the results -> file name"""
+    return {film.name: film.path.name for film in find_films(inputs, **options).films}
 
 
 def test_results_have_the_folders_of_the_films(tmp_path: Path) -> None:
@@ -41,7 +39,7 @@ def test_results_have_the_folders_of_the_films(tmp_path: Path) -> None:
     touch(tmp_path, "notes.md", "manifest.csv", "a/mask.npy")
     touch(tmp_path, ".hidden.png", ".git/x.png", "__MACOSX/x.png", "a/._x.jpg")
     films = find_films([tmp_path]).films
-    assert [film.relative.as_posix() for film in films] == ["a/deep/er/y", "a/x", "a/z", "b"]
+    assert [film.name for film in films] == ["a/deep/er/y", "a/x", "a/z", "b"]
     assert all(film.path.is_absolute() and film.path.is_file() for film in films)
 
 
@@ -187,16 +185,14 @@ PATHS = st.builds(
 @given(st.sets(PATHS, min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_no_two_films_ever_share_a_name(paths: set[str], chance: random.Random) -> None:
     """Whatever the paths; and the order in which they come changes nothing."""
-    films = []
-    for path in sorted(paths):
-        *folders, _ = path[1:].split("/")
-        films.append(NamedFilm(Path(path), tuple(folders), depth=chance.randint(0, len(folders))))
-    named = {film.path: PurePath(*film.parts) for film in unique_names(films)}
-    assert set(named) == {Path(path) for path in paths}
-    assert len({relative.as_posix().casefold() for relative in named.values()}) == len(paths)
-    assert not any(relative.is_absolute() or ".." in relative.parts for relative in named.values())
-    chance.shuffle(films)
-    assert {film.path: PurePath(*film.parts) for film in unique_names(films)} == named
+    films = {path: chance.randint(0, path.count("/") - 1) for path in sorted(paths)}
+    named = unique_names(films)
+    assert set(named) == paths
+    assert len({name.casefold() for name in named.values()}) == len(paths)
+    assert not any(name.startswith("/") or ".." in name.split("/") for name in named.values())
+    shuffled = list(films.items())
+    chance.shuffle(shuffled)
+    assert unique_names(dict(shuffled)) == named
 
 
 def test_outputs_of_different_films_have_different_paths(tmp_path: Path) -> None:
@@ -227,7 +223,7 @@ def test_a_name_of_an_earlier_run_is_kept_and_a_new_film_gets_another(tmp_path: 
     touch(tmp_path, "a.png", "a.dcm", "b.png")
     known = {str(tmp_path / "a.png"): "a", str(tmp_path / "gone.png"): "gone"}
     films = find_films([tmp_path], known=known).films
-    assert {film.relative.as_posix(): film.path.name for film in films} == {
+    assert {film.name: film.path.name for film in films} == {
         "a": "a.png",
         "a_dcm": "a.dcm",
         "b": "b.png",
@@ -238,7 +234,7 @@ def test_a_name_of_an_earlier_run_is_kept_and_a_new_film_gets_another(tmp_path: 
 def test_names_do_not_depend_on_how_far_a_killed_run_came(tmp_path: Path, finished: int) -> None:
     touch(tmp_path, "A.png", "b.png", "b.jpg", "s/c.png", "a.jpg", "a.bmp")
     films = find_films([tmp_path, tmp_path / "s"]).films
-    known = {str(film.path): film.relative.as_posix() for film in films[:finished]}
+    known = {str(film.path): film.name for film in films[:finished]}
     assert find_films([tmp_path, tmp_path / "s"], known=known).films == films
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import pytest
@@ -16,7 +17,7 @@ from pleura.core.errors import OutputError, UsageError
 from pleura.core.types import Segmentation
 from pleura.io.run.report import Run, write_run
 from pleura.io.run.row import COLUMNS, Row, done_row, failed_row
-from pleura.io.run.table import Table, read_rows
+from pleura.io.run.table import Table, read_names, read_rows
 
 APPENDER = """
 import sys
@@ -184,6 +185,27 @@ def test_lines_that_are_no_rows_are_left_out(tmp_path: Path) -> None:
     )
     table.path.write_bytes(good + b"a,b\n" + broken.encode() + b"\n\0\0\n\n")
     assert read_rows(table.path) == some_rows(1)
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    """With line ends of Windows, and with quotes around every cell."""
+    rows = [replace(row, notes="a") for row in some_rows(2)]
+    with Table(tmp_path) as table:
+        table.add(*rows)
+    lines = table.path.read_text(encoding="utf-8").splitlines()
+    table.path.write_text("".join(f"{line}\r\n" for line in lines), newline="", encoding="utf-8")
+    assert read_rows(table.path) == rows
+    quoted = [",".join(f'"{cell}"' for cell in cells) for cells in csv.reader(lines)]
+    table.path.write_text("".join(f"{line}\n" for line in quoted), encoding="utf-8")
+    assert read_rows(table.path) == rows
+    assert list(read_names(table.path).items()) == [(row.path, row.film) for row in rows]
+
+
+def test_what_decides_whether_a_film_is_finished(tmp_path: Path) -> None:
+    with Table(tmp_path) as table:
+        table.add(Row(film="a", path="=/x, y", status="done", verdict="ok", lungs_area_px=7))
+        assert table.rows.brief("a") == ("=/x, y", "done", "ok", "7")
+        assert table.rows.brief("b") is None
 
 
 def test_a_table_of_another_version_is_not_mixed_with_ours(tmp_path: Path) -> None:

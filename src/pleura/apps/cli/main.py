@@ -56,6 +56,8 @@ def _run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer and rich make 1 of it
             raise end.__context__ from None
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            raise KeyboardInterrupt from None  # typer makes a silent 130 of it
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return 0
 

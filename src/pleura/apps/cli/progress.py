@@ -162,11 +162,13 @@ _given_up: list[threading.Thread] = []
 class Interrupt:
     """Inside `with`, the first Ctrl-C (or SIGTERM) is noted; a second one interrupts.
 
-    Outside the main thread nothing is changed, since Python handles no signals there.
+    With `at_once` the first one interrupts. Outside the main thread nothing is changed, since
+    Python handles no signals there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
         self.requested = False
+        self._at_once = at_once
         self._since = 0.0
         self._before: dict[int, Any] = {}
 
@@ -191,7 +193,7 @@ class Interrupt:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.requested:
+        if self.requested or self._at_once:
             raise KeyboardInterrupt
         self.request()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -15,6 +15,7 @@ from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.files.atomic import cannot_write
+from pleura.io.files.listings import FolderListings
 from pleura.io.files.remote import is_remote, local_or_remote, name_of
 from pleura.io.film import DecodedFilm
 from pleura.io.images.write.coco import MERGED, merge_coco
@@ -24,7 +25,7 @@ from pleura.io.run.lock import locked_folder
 from pleura.io.run.report import RUN, Run
 from pleura.io.run.row import DONE, Row, done_row
 from pleura.io.run.shard import Shard, shards_in
-from pleura.io.run.table import RESULTS, read_names
+from pleura.io.run.table import RESULTS, Brief, Rows, read_names
 
 __all__ = ["OutputFolder"]
 
@@ -92,7 +93,7 @@ class OutputFolder:
     def films_of_run(self, films: Sequence[FilmFile]) -> list[FilmFile]:
         """The films that this run segments, in their order: all, or those of its shard."""
         shard = self.shard
-        return [f for f in films if shard is None or shard.has(f.relative.as_posix())]
+        return [f for f in films if shard is None or shard.has(f.name)]
 
     def check_options(self) -> None:
         """Check the options before any file is made.
@@ -147,7 +148,7 @@ class OutputFolder:
                     "give another --out, or --overwrite to replace it"
                 )
 
-    def unfinished(self, films: Sequence[FilmFile], rows: Mapping[str, Row]) -> list[FilmFile]:
+    def unfinished(self, films: Sequence[FilmFile], rows: Rows) -> list[FilmFile]:
         """The films without a row, or that failed, or whose files are not all there.
 
         Raises:
@@ -155,14 +156,13 @@ class OutputFolder:
         """
         endings = output_endings(self.formats)
         without_lungs = output_endings(_without_crop(self.formats))
-        out = str(self.out)
+        there = FolderListings(str(self.out))
         left = []
         for film in films:
-            row = rows.get(film.relative.as_posix())
+            row = rows.brief(film.name)
             if row is not None and self._is_done(film, row):
-                stem = os.path.join(out, row.film)  # noqa: PTH118 - Path is slow for a million
-                wanted = endings if row.lungs_area_px else without_lungs
-                if all(os.path.isfile(stem + ending) for ending in wanted):  # noqa: PTH113
+                wanted = endings if row.lungs_area_px not in ("", "0") else without_lungs
+                if all(film.name + ending in there for ending in wanted):
                     continue
             left.append(film)
         return left
@@ -183,7 +183,7 @@ class OutputFolder:
             FilmError: a file of this film cannot be written; for example, its name is too long.
             OutputError: no file can be written here any more.
         """
-        stem = self.out / file.relative
+        stem = self.out / file.name
         try:
             header = film.dicom_header() if self._has_dicom else None
             written = write_outputs(segmentation, stem, self.formats, film=file.path, header=header)
@@ -193,7 +193,7 @@ class OutputFolder:
             self._check_takes_files()
             raise FilmError(str(error)) from error
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
-        row = done_row(segmentation, file.relative, path=file.source, mask=mask)
+        row = done_row(segmentation, PurePath(file.name), path=file.source, mask=mask)
         return replace(row, uid=film.uid) if self.uid else row
 
     def finish(self, rows: Iterable[Row], *, version: str) -> None:
@@ -215,10 +215,10 @@ class OutputFolder:
         except OSError as error:
             raise cannot_write(self.out, error) from error
 
-    def _is_done(self, film: FilmFile, row: Row) -> bool:
+    def _is_done(self, film: FilmFile, row: Brief) -> bool:
         if row.path != film.source:
             raise UsageError(
-                f"{self.out} holds the result '{row.film}' of another film, {row.path}; "
+                f"{self.out} holds the result '{film.name}' of another film, {row.path}; "
                 f"give another --out for {film.source}, or --overwrite"
             )
         return row.status == DONE
@@ -288,8 +288,9 @@ class OutputFolder:
         if "coco" in self.formats and self.shard is None:
             yield os.path.join(out, MERGED)  # noqa: PTH118
         endings = output_endings(self.formats)
+        above = os.path.join(out, "")  # noqa: PTH118
         for film in films:
-            stem = os.path.join(out, film.relative)  # noqa: PTH118 - Path is slow for a million
+            stem = above + (film.name if os.sep == "/" else film.name.replace("/", os.sep))
             yield from (stem + ending for ending in endings)
 
 

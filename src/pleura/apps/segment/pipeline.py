@@ -138,7 +138,7 @@ class Pipeline(Generic[B]):
             _join(name, patience_s=POLL_S if self.stopped() else PATIENCE_S)
 
     def _read(self, file: FilmFile) -> Loaded[DecodedFilm] | Failed:
-        suspect = file.relative.as_posix() in self.suspects
+        suspect = file.name in self.suspects
         read = read_in_process if suspect else read_film
         with self.reading(file):
             return _attempt(Loaded(file, file.path, 0.0), lambda path: read(path, self.options))

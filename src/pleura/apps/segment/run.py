@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 import typer
@@ -70,7 +71,7 @@ def segment_films(inputs: Sequence[str], task: Task, open_executor: OpenExecutor
     """
     task.place.check_options()
     leave_out = task.place.leave_out(inputs)
-    with task.place.locked() as locked:
+    with Interrupt(at_once=True), task.place.locked() as locked:
         if not locked:
             say(f"{task.place.out} lies on a file system without locks: start no second run there")
         search = find_films(inputs, leave_out=leave_out, known=task.place.names())
@@ -98,15 +99,15 @@ def _segmented(search: Search, films: list[FilmFile], task: Task, executor: Exec
         watch = Watch(
             stopped=lambda: interrupt.requested,
             overdue=lambda: interrupt.overdue,
-            reading=lambda film: journal.reading(film.relative.as_posix()),
+            reading=lambda film: journal.reading(film.name),
             suspects=journal.unfinished,
         )
         skipped = len(films) - len(left)
         with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
             messages = _Messages(task, progress, interrupt)
             counts = _work(executor.run(left, watch), table, messages)
-        names = {film.relative.as_posix() for film in films}
-        verdicts = Counter(row.verdict for name, row in table.rows.items() if name in names)
+        known = (table.rows.brief(film.name) for film in films)
+        verdicts = Counter(row.verdict for row in known if row is not None)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
     report = replace(report, review=verdicts["review"], refused=verdicts["refused"])
     if report.status == COMPLETE:
@@ -161,7 +162,7 @@ def _row(end: Ended) -> Row:
     seconds = round(end.seconds, 3)
     if isinstance(end, Failed):
         film = end.file
-        return failed_row(film.relative, path=film.source, error=end.reason, seconds=seconds)
+        return failed_row(PurePath(film.name), path=film.source, error=end.reason, seconds=seconds)
     return replace(end.value, seconds=seconds)
 
 
@@ -196,7 +197,7 @@ def _shard(shard: Shard | None, films: list[FilmFile]) -> dict[str, Any] | None:
         "number": shard.number,
         "count": shard.count,
         "films": len(films),
-        "films_sha256": films_digest(film.relative.as_posix() for film in films),
+        "films_sha256": films_digest(film.name for film in films),
     }
 
 

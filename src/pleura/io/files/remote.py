@@ -93,7 +93,7 @@ def read_head(path: Path, size: int) -> bytes:
 def walk_remote(
     top: Path, *, on_error: Callable[[str, OSError], None]
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield (folder, names of its folders, names of its files) from `top` down, as `walk` does."""
+    """Yield (URL of a folder, names of its folders, names of its files) from `top` down."""
     from pyarrow import fs
 
     store, _ = _store_and_key(top)
@@ -108,7 +108,11 @@ def walk_remote(
             continue
         is_folder = {info.base_name: info.type == fs.FileType.Directory for info in listed}
         folders = sorted(name for name, folder in is_folder.items() if folder)
-        yield str(place), folders, sorted(name for name, folder in is_folder.items() if not folder)
+        yield (
+            name_of(place),
+            folders,
+            sorted(name for name, folder in is_folder.items() if not folder),
+        )
         waiting += [place / name for name in reversed(folders)]
 
 

@@ -1,6 +1,7 @@
 """Finding the films that a command line names, and counting the files that are left out.
 
-`io.run.naming` makes a film's `relative`, the name of its results.
+`io.run.naming` makes the names of a film's results. Paths are text here, as a search may find
+millions of films, and making a `Path` takes longer than listing a file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from operator import attrgetter
+from pathlib import Path
 
 from pleura.core.errors import UsageError
 from pleura.io.files.atomic import OWN_PREFIX
@@ -25,10 +27,15 @@ from pleura.io.files.remote import (
     read_head,
     walk_remote,
 )
-from pleura.io.files.walk import walk
+from pleura.io.files.walk import scan, walk
 from pleura.io.run.left_out import LeftOut
-from pleura.io.run.naming import FILM_SUFFIXES, NamedFilm, unique_names
-from pleura.io.run.recognise_results import EarlierResults, is_beside_its_film, stems_of
+from pleura.io.run.naming import FILM_SUFFIXES, unique_names
+from pleura.io.run.recognise_results import (
+    EarlierResults,
+    is_beside_its_film,
+    may_be_result,
+    stems_of,
+)
 
 __all__ = ["FILM_SUFFIXES", "FilmFile", "Search", "find_films"]
 
@@ -40,16 +47,17 @@ _SKIPPED_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN"})
 class FilmFile:
     """A film on disk, or in an object store."""
 
-    path: Path
-    """The absolute path of the film, or the path of its URL (`io.files.remote`)."""
+    source: str
+    """The absolute path as text, or the URL."""
 
-    relative: PurePath
-    """The path of its results under the output folder, without suffix; unique in its run."""
+    name: str
+    """The path of its results under the output folder, without suffix and with `/` between folders;
+    unique in its run."""
 
     @property
-    def source(self) -> str:
-        """The path as text, or the URL."""
-        return name_of(self.path)
+    def path(self) -> Path:
+        """The absolute path of the film, or the path of its URL (`io.files.remote`)."""
+        return local_or_remote(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Search:
     """The result of a search."""
 
     films: list[FilmFile]
-    """Sorted by `relative`."""
+    """Sorted by `name`."""
 
     left_out: LeftOut
     """Files that are not films of this run, and files that could not be read."""
@@ -80,36 +88,27 @@ def find_films(
     """
     if not inputs:
         raise UsageError("no input given; name films, folders, globs, lists or URLs")
-    search = _FilmSearch(None if leave_out is None else _absolute(leave_out))
-    deepest: dict[Path, int] = {}
+    search = _FilmSearch(None if leave_out is None else name_of(_absolute(leave_out)))
+    deepest: dict[str, int] = {}
     for given in inputs:
-        for path, depth in search.films_in(given):
-            deepest[path] = max(depth, deepest.get(path, 0))
-    names = known or {}
-    named = [
-        NamedFilm(
-            path,
-            path.parts[1:-1],  # without the root
-            depth,
-            kept=PurePath(names[name_of(path)]) if name_of(path) in names else None,
-        )
-        for path, depth in deepest.items()
-    ]
-    films = [FilmFile(film.path, PurePath(*film.parts)) for film in unique_names(named)]
-    in_order = sorted(films, key=lambda film: (film.relative.as_posix(), film.path))
-    return Search(in_order, search.left_out)
+        for source, depth in search.films_in(given):
+            deepest[source] = max(depth, deepest.get(source, 0))
+    names = unique_names(deepest, known)
+    films = [FilmFile(source, name) for source, name in names.items()]
+    films.sort(key=attrgetter("name", "source"))
+    return Search(films, search.left_out)
 
 
 class _FilmSearch:
     """One search, and the files that it leaves out."""
 
-    def __init__(self, skipped: Path | None) -> None:
+    def __init__(self, skipped: str | None) -> None:
         self.left_out = LeftOut()
         self._skipped = skipped
         self._earlier = EarlierResults()
 
-    def films_in(self, given: str | Path) -> Iterator[tuple[Path, int]]:
-        """The films of one input: (absolute path, number of its folders that its name includes)."""
+    def films_in(self, given: str | Path) -> Iterator[tuple[str, int]]:
+        """The films of one input: (source, number of its folders that its name includes)."""
         path = _absolute(given)
         if is_remote(path):
             yield from self._in_store(path)
@@ -118,13 +117,13 @@ class _FilmSearch:
         elif path.suffix.lower() in LIST_SUFFIXES and os.path.isfile(path):  # noqa: PTH113
             yield from _in_list(path)
         elif os.path.lexists(path):
-            yield path, 0
+            yield str(path), 0
         elif glob.has_magic(str(given)):
             yield from self._of_glob(str(given))
         else:
             raise UsageError(_missing_input(path, given))
 
-    def _in_store(self, path: Path) -> Iterator[tuple[Path, int]]:
+    def _in_store(self, path: Path) -> Iterator[tuple[str, int]]:
         """The films of a URL."""
         if path.suffix.lower() in LIST_SUFFIXES:
             yield from _in_list(path)
@@ -136,33 +135,36 @@ class _FilmSearch:
                 f"cannot read {name_of(path)}: {error.strerror or error}; check the URL and the "
                 "credentials, and name a folder or a list, as globs are for paths on disk"
             ) from error
-        yield from self._in_folder(path) if is_folder else [(path, 0)]
+        yield from self._in_folder(path) if is_folder else [(name_of(path), 0)]
 
-    def _in_folder(self, folder: Path) -> list[tuple[Path, int]]:
+    def _in_folder(self, folder: Path) -> list[tuple[str, int]]:
         """All films below `folder`, with their depth; `UsageError` if there are none."""
         no_films = (
             f"no films in the folder {name_of(folder)}: searched it and all folders below for "
             f"{', '.join(FILM_SUFFIXES)} and DICOM files without a suffix"
         )
         return self._named(
-            self._below(folder), folder, no_films=no_films, remedy="; name the right folder"
+            self._below(name_of(folder)),
+            folder,
+            no_films=no_films,
+            remedy="; name the right folder",
         )
 
-    def _of_glob(self, pattern: str) -> list[tuple[Path, int]]:
+    def _of_glob(self, pattern: str) -> list[tuple[str, int]]:
         """Films that match, or lie in folders that match, with their depth below the plain part."""
         parts = Path(pattern).expanduser().parts
         plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
         base = _absolute(Path(*parts[:plain]))
         matches = self._matching(base, parts[plain:])
-        films: set[Path] = set()
+        films: set[str] = set()
         entered: set[str] = set()
         for path in matches:
             if self._is_skipped(path) or not entered.isdisjoint((str(path), str(path.parent))):
                 continue
             if os.path.isdir(path):  # noqa: PTH112
-                films.update(self._below(path, entered))
-            elif self._is_film(path):
-                films.add(path)
+                films.update(self._below(str(path), entered))
+            elif self._is_film(str(path), path.name):
+                films.add(str(path))
         no_films = (
             f"the glob {pattern} matches {len(matches)} paths, none of them a film; "
             f"films end in {', '.join(FILM_SUFFIXES)}, or are DICOM files without a suffix"
@@ -170,10 +172,11 @@ class _FilmSearch:
         return self._named(films, base, no_films=no_films)
 
     def _named(
-        self, films: Iterable[Path], base: Path, *, no_films: str, remedy: str = ""
-    ) -> list[tuple[Path, int]]:
+        self, films: Iterable[str], base: Path, *, no_films: str, remedy: str = ""
+    ) -> list[tuple[str, int]]:
         """The films with their depth below `base`; `UsageError` if there are none."""
-        named = [(path, _depth(path, base)) for path in films]
+        above = _with_slash(name_of(base))
+        named = [(film, _depth(film, above)) for film in films]
         if not named:
             raise UsageError(f"{no_films}{self._other_files()}{remedy}")
         return named
@@ -207,50 +210,57 @@ class _FilmSearch:
         elif os.path.lexists(place / part):
             yield place / part
 
-    def _below(self, folder: Path, entered: set[str] | None = None) -> Iterator[Path]:
+    def _below(self, folder: str, entered: set[str] | None = None) -> Iterator[str]:
         """Every film below `folder`; linked folders are entered once; adds folders to `entered`."""
-        for place, folders, files in self._walk(folder):
-            here = Path(place)
-            if here == self._skipped:
+        for place, folders, files in self._scan(folder):
+            if place == self._skipped:
                 folders.clear()
                 continue
             if entered is not None:
                 entered.add(place)
+            above = _with_slash(place)
             hidden = {name for name in folders if name.startswith(".") or name in _SKIPPED_FOLDERS}
             folders[:] = [name for name in folders if name not in hidden]
-            self.left_out.hidden.add(*(here / name for name in sorted(hidden)))
-            stems = stems_of(files)
-            for name in files:
-                if name.startswith(OWN_PREFIX):
-                    continue
-                if name.startswith("."):
-                    self.left_out.hidden.add(here / name)
-                elif is_beside_its_film(name, stems):
-                    self.left_out.results.add(here / name)
-                elif self._is_film(here / name):
-                    yield here / name
+            self.left_out.hidden.add(*(above + name for name in sorted(hidden)))
+            yield from self._films_among(files, above)
 
-    def _walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-        if is_remote(folder):
-            return walk_remote(folder, on_error=self._cannot_read)
-        return walk(str(folder), follow=True, on_error=self._cannot_read)
+    def _films_among(self, files: Mapping[str, bool], above: str) -> Iterator[str]:
+        """The films among the files of one folder, whose path with `/` at its end is `above`."""
+        stems = stems_of(files)
+        for name, regular in files.items():
+            if name.startswith("."):
+                if not name.startswith(OWN_PREFIX):
+                    self.left_out.hidden.add(above + name)
+            elif is_beside_its_film(name, stems):
+                self.left_out.results.add(above + name)
+            elif self._is_film(above + name, name, regular=regular):
+                yield above + name
 
-    def _is_film(self, path: Path) -> bool:
+    def _scan(self, folder: str) -> Iterator[tuple[str, list[str], Mapping[str, bool]]]:
+        """As `scan`; nothing is known of the files of an object store."""
+        if not is_remote(local_or_remote(folder)):
+            yield from scan(folder, follow=True, on_error=self._cannot_read)
+            return
+        walked = walk_remote(local_or_remote(folder), on_error=self._cannot_read)
+        for place, folders, files in walked:
+            yield place, folders, dict.fromkeys(files, False)
+
+    def _is_film(self, source: str, name: str, *, regular: bool = False) -> bool:
         """Whether the file is a film; if not, it is counted among those left out."""
         try:
-            film, special = _kind(path)
+            film, special = _kind(source, name, regular=regular)
         except OSError as error:
-            self._cannot_read(name_of(path), error)
+            self._cannot_read(source, error)
             return False
-        if path in self._earlier:
-            self.left_out.results.add(path)
+        if may_be_result(name) and local_or_remote(source) in self._earlier:
+            self.left_out.results.add(source)
             return False
         if not film:
-            (self.left_out.special if special else self.left_out.other).add(path)
+            (self.left_out.special if special else self.left_out.other).add(source)
         return film
 
     def _is_skipped(self, path: Path) -> bool:
-        return self._skipped is not None and path.is_relative_to(self._skipped)
+        return self._skipped is not None and path.is_relative_to(local_or_remote(self._skipped))
 
     def _cannot_read(self, path: str, error: OSError) -> None:
         self.left_out.cannot_read(path, error.strerror or str(error))
@@ -261,20 +271,23 @@ class _FilmSearch:
         return f" ({files})" if files else ""
 
 
-def _kind(path: Path) -> tuple[bool, bool]:
+def _kind(source: str, name: str, *, regular: bool) -> tuple[bool, bool]:
     """(whether it is a film, whether it is a pipe or device).
 
     The suffix decides; for a file without one, or with a number as in UIDs, the DICOM preamble.
-    Raises `OSError` if the file cannot be read.
+    `regular`: it is known to be a regular file. Raises `OSError` if the file cannot be read.
     """
-    name = path.name.lower()
-    by_suffix = name.endswith(FILM_SUFFIXES)
-    if not by_suffix and ((path.suffix and not path.suffix[1:].isdigit()) or name == "dicomdir"):
+    lower = name.lower()
+    by_suffix = lower.endswith(FILM_SUFFIXES)
+    if by_suffix and regular:
+        return True, False
+    path = local_or_remote(source)
+    if not by_suffix and ((path.suffix and not path.suffix[1:].isdigit()) or lower == "dicomdir"):
         return False, False
     if is_remote(path):
         return by_suffix or read_head(path, 132)[128:] == b"DICM", False
     try:
-        regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a million times
+        regular = regular or stat.S_ISREG(path.stat().st_mode)
     except OSError:
         if by_suffix:  # its row in the table will have the reason
             return True, False
@@ -296,10 +309,20 @@ def _missing_input(path: Path, given: str | Path) -> str:
     return f"there is no file or folder {given}; check the spelling, or quote a glob"
 
 
-def _depth(path: Path, base: Path) -> int:
-    """The number of folders between `base` and the file `path`; 0 if it is not below `base`."""
-    own, above = path.parts, base.parts
-    return len(own) - len(above) - 1 if own[: len(above)] == above else 0
+def _with_slash(folder: str) -> str:
+    """A folder's path or URL with the separator at its end."""
+    separator = "/" if "://" in folder else os.sep
+    return folder if folder.endswith(separator) else folder + separator
+
+
+def _depth(film: str, above: str) -> int:
+    """The number of folders between a folder, whose path ends in `/`, and the film; 0 if it is not
+    below the folder.
+    """
+    if not film.startswith(above):
+        return 0
+    below = film[len(above) :]
+    return below.count("/") + (below.count(os.sep) if os.sep != "/" else 0)
 
 
 def _absolute(path: str | Path) -> Path:
@@ -310,7 +333,9 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(named.expanduser()))  # noqa: PTH100 - resolve() follows links
 
 
-def _in_list(path: Path) -> Iterator[tuple[Path, int]]:
+def _in_list(path: Path) -> Iterator[tuple[str, int]]:
     """The films of a list, with their depth below its folder."""
+    above = _with_slash(name_of(path.parent))
     for entry in listed_paths(path):
-        yield _absolute(entry), _depth(_absolute(entry), path.parent)
+        film = name_of(_absolute(entry))
+        yield film, _depth(film, above)

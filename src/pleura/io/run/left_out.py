@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from pleura.io.files.remote import name_of
 from pleura.io.run.cells import printable
 
 __all__ = ["LeftOut", "Tally"]
@@ -29,10 +27,10 @@ class Tally:
     count: int = 0
     first: list[str] = field(default_factory=list)
 
-    def add(self, *paths: Path) -> None:
-        """Count paths."""
+    def add(self, *paths: str) -> None:
+        """Count paths or URLs."""
         self.count += len(paths)
-        self.first += [name_of(path) for path in paths[: max(0, KEPT - len(self.first))]]
+        self.first += paths[: max(0, KEPT - len(self.first))]
 
     def shown(self) -> str:
         """The first paths as text for a message."""

@@ -15,11 +15,12 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-__all__ = ["FILM_SUFFIXES", "NamedFilm", "split_suffix", "unique_names"]
+from pleura.io.files.remote import local_or_remote
+
+__all__ = ["FILM_SUFFIXES", "split_suffix", "unique_names"]
 
 FILM_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp"),
@@ -27,91 +28,117 @@ FILM_SUFFIXES = (
 )
 """Suffixes of films in folders and globs; a file that is named itself may have any suffix."""
 
-_LONGEST_FIRST = tuple(sorted(FILM_SUFFIXES, key=len, reverse=True))
+_SUFFIXES = frozenset(FILM_SUFFIXES)
+_DOUBLE = ".nii.gz"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFilm:
-    """A film and its name so far, while unique names are made."""
+def unique_names(films: Mapping[str, int], kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The names of the results of films, all different, by the film's path or URL.
 
-    path: Path
-    folders: tuple[str, ...]  # of the absolute path, outermost first
-    depth: int  # how many of them, from the right, are in the name
-    with_suffix: bool = False
-    with_digest: bool = False
-    kept: PurePath | None = None
-    """The name from an earlier run; it does not change."""
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The name so far, by parts of its path."""
-        if self.kept is not None:
-            return self.kept.parts
-        stem, suffix = split_suffix(self.path.name)
-        if self.with_suffix and suffix:
-            stem = f"{stem}_{suffix.lstrip('.').replace('.', '_')}"
-        if self.with_digest:
-            stem = f"{stem}_{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]}"
-        return *self.folders[len(self.folders) - self.depth :], stem
-
-    @property
-    def key(self) -> str:
-        """The name without case and encoding of accents, by which equal names are found."""
-        return _key(self.parts)
-
-
-def unique_names(films: Iterable[NamedFilm]) -> list[NamedFilm]:
-    """Make all names unique, in rounds; names from earlier runs stay.
+    `films` has how many of a film's folders, from the right, its name has at least. `kept` has
+    names from an earlier run, which do not change.
 
     First all films are named as if there were no earlier run, then the films of an earlier run get
     their old names. So the names do not depend on how far a killed run came.
     """
-    given = sorted(films, key=lambda film: film.path.parts)
-    named = _in_rounds([replace(film, kept=None) for film in given])
-    if all(film.kept is None for film in given):
-        return named
-    kept = [replace(new, kept=old.kept) for new, old in zip(named, given, strict=True)]
-    return _in_rounds(kept)
+    naming = _Naming({film: _name(film, depth) for film, depth in films.items()}, films)
+    naming.make_unique()
+    naming.kept = {film: kept[film] for film in films if film in kept} if kept else {}
+    if any(naming.names[film] != name for film, name in naming.kept.items()):
+        naming.names.update(naming.kept)
+        naming.make_unique()
+    return naming.names
 
 
-def _in_rounds(films: list[NamedFilm]) -> list[NamedFilm]:
-    while True:
-        sharing: dict[str, list[NamedFilm]] = {}
-        for film in films:
-            sharing.setdefault(film.key, []).append(film)
-        changed = {
-            film.path: film
-            for group in sharing.values()
-            if len(group) > 1
-            for film in _next_names(group)
-        }
-        if not changed:
-            return films
-        films = [changed.get(film.path, film) for film in films]
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a film's name is made of."""
+
+    depth: int  # how many of its folders, from the right, are in the name
+    with_suffix: bool = False
+    with_digest: bool = False
+
+
+@dataclass(slots=True)
+class _Naming:
+    """The names of films while they are made unique."""
+
+    names: dict[str, str]
+    depths: Mapping[str, int]
+    choices: dict[str, _Choice] = field(default_factory=dict)
+    """Of the films whose names became longer."""
+
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    def make_unique(self) -> None:
+        """Make names longer, in rounds, until all differ."""
+        while longer := [choice for group in self._sharing() for choice in self._longer(group)]:
+            self.choices.update(longer)
+            self.names.update((film, _name(film, choice.depth, choice)) for film, choice in longer)
+
+    def _sharing(self) -> Iterable[list[str]]:
+        """The films with equal names, in groups."""
+        first: dict[str, str] = {}
+        groups: dict[str, list[str]] = {}
+        for film, name in self.names.items():
+            key = _key(name)
+            other = first.setdefault(key, film)
+            if other is not film:
+                groups.setdefault(key, [other]).append(film)
+        return groups.values()
+
+    def _longer(self, group: list[str]) -> Iterator[tuple[str, _Choice]]:
+        """What makes the names of a group longer, by film."""
+        free = {film: self._choice(film) for film in group if film not in self.kept}
+        suffixes = Counter(split_suffix(_tail(film, 0))[1].casefold() for film in group)
+        folders = {film: _folders(film) for film in group}
+        folders_differ = len({_key("/".join(parts)) for parts in folders.values()}) > 1
+        may_deepen = folders_differ and any(c.depth < len(folders[f]) for f, c in free.items())
+        all_have_suffix = all(choice.with_suffix for choice in free.values())
+        by_suffix = not all_have_suffix and (max(suffixes.values()) == 1 or not may_deepen)
+        for film, choice in free.items():
+            if by_suffix:
+                yield film, replace(choice, with_suffix=True)
+            elif may_deepen:
+                yield film, replace(choice, depth=min(choice.depth + 1, len(folders[film])))
+            elif not choice.with_digest:
+                yield film, replace(choice, with_digest=True)
+
+    def _choice(self, film: str) -> _Choice:
+        return self.choices.get(film) or _Choice(self.depths[film])
+
+
+def _name(film: str, depth: int, choice: _Choice | None = None) -> str:
+    folders, slash, file = _tail(film, depth).rpartition("/")
+    stem, suffix = split_suffix(file)
+    if choice is not None and choice.with_suffix and suffix:
+        stem = f"{stem}_{suffix.lstrip('.').replace('.', '_')}"
+    if choice is not None and choice.with_digest:
+        path = os.fsencode(local_or_remote(film))
+        stem = f"{stem}_{hashlib.sha256(path).hexdigest()[:12]}"
+    return f"{folders}{slash}{stem}"
 
 
 def split_suffix(name: str) -> tuple[str, str]:
     """Split 'a.nii.gz' into ('a', '.nii.gz'); a suffix that is not a film's stays in the stem."""
-    lower = name.lower()
-    for suffix in _LONGEST_FIRST:
-        if lower.endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)], name[-len(suffix) :]
-    return name, ""
+    suffix = name[name.rfind(".") :].lower()
+    length = len(suffix) if suffix in _SUFFIXES else 0
+    if suffix == _DOUBLE[-len(suffix) :] and name.lower().endswith(_DOUBLE):
+        length = len(_DOUBLE)
+    return (name[:-length], name[-length:]) if 0 < length < len(name) else (name, "")
 
 
-def _next_names(group: list[NamedFilm]) -> list[NamedFilm]:
-    """Longer names for films with the same name."""
-    free = [film for film in group if film.kept is None]
-    suffixes = Counter(split_suffix(film.path.name)[1].casefold() for film in group)
-    if max(suffixes.values()) == 1 and not all(film.with_suffix for film in free):
-        return [replace(film, with_suffix=True) for film in free]
-    folders_differ = len({_key(film.folders) for film in group}) > 1
-    if folders_differ and any(film.depth < len(film.folders) for film in free):
-        return [replace(film, depth=min(film.depth + 1, len(film.folders))) for film in free]
-    if not all(film.with_suffix for film in free):
-        return [replace(film, with_suffix=True) for film in free]
-    return [replace(film, with_digest=True) for film in free if not film.with_digest]
+def _tail(film: str, depth: int) -> str:
+    """The file's name, after so many of its folders."""
+    path = film if os.sep == "/" else film.replace(os.sep, "/")
+    return "/".join(path.rsplit("/", depth + 1)[1:])
 
 
-def _key(parts: Iterable[str]) -> str:
-    return unicodedata.normalize("NFC", "/".join(parts).casefold())
+def _folders(film: str) -> tuple[str, ...]:
+    """The folders of a film's absolute path, without the root; outermost first."""
+    return local_or_remote(film).parts[1:-1]
+
+
+def _key(name: str) -> str:
+    """The name without case and encoding of accents, by which equal names are found."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())

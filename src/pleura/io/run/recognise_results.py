@@ -20,9 +20,10 @@ from pleura.io.run.row import COLUMNS
 from pleura.io.run.shard import shards_in
 from pleura.io.run.table import RESULTS
 
-__all__ = ["EarlierResults", "is_beside_its_film", "stems_of"]
+__all__ = ["EarlierResults", "is_beside_its_film", "may_be_result", "stems_of"]
 
 _ENDINGS = tuple(ending for form in FORMATS.values() for ending in form.endings)
+_OF_RUN = frozenset({RESULTS, RUN, MERGED})
 _BESIDE = ("_mask.png", "_labels.png", "_overlay.png")
 """Endings of files that are results if the film of the same stem lies in the same folder."""
 
@@ -44,9 +45,9 @@ class EarlierResults:
 
     def __contains__(self, path: Path) -> bool:
         """Whether `path` is a result, or the table or report of a run."""
-        of_run = path.name in (RESULTS, RUN, MERGED)
-        if not (of_run or path.name.endswith(_ENDINGS)):
+        if not may_be_result(path.name):
             return False
+        of_run = path.name in _OF_RUN
         runs = self._runs_above(path.parent)
         if of_run:
             return any(path.parent == root for root, _ in runs)
@@ -80,7 +81,14 @@ def stems_of(names: Iterable[str]) -> frozenset[str]:
 
 def is_beside_its_film(name: str, stems: Collection[str]) -> bool:
     """Whether the file is a mask, label map or overlay of one of the films `stems`."""
+    if not name.endswith(_BESIDE):
+        return False
     return any(name.endswith(end) and name.removesuffix(end) in stems for end in _BESIDE)
+
+
+def may_be_result(name: str) -> bool:
+    """Whether a result may have such a file name; what lies around it decides."""
+    return name in _OF_RUN or name.endswith(_ENDINGS)
 
 
 def _films_of_run(folder: Path) -> frozenset[str]:

@@ -103,12 +103,26 @@ def _connected(asked: RayOptions) -> Iterator[Any]:
     was_connected = ray.is_initialized()  # by a program that calls this command
     try:
         if not was_connected:
-            _connect(ray, asked)
+            _connect_stoppable(ray, asked, before)
         yield ray
     finally:
         if not was_connected:
             ray.shutdown()
-        if in_main:
+
+
+def _connect_stoppable(ray: Any, asked: RayOptions, before: Any) -> None:
+    """Connect; SIGTERM, which Ray makes the end of the process, interrupts as Ctrl-C does.
+
+    `before` is the handler of SIGTERM, which is put back; None outside the main thread.
+    """
+    try:
+        _connect(ray, asked)
+    except SystemExit as end:
+        if end.code != signal.SIGTERM:
+            raise
+        raise KeyboardInterrupt from end
+    finally:
+        if before is not None:
             signal.signal(signal.SIGTERM, before)
 
 

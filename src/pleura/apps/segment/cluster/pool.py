@@ -194,7 +194,7 @@ class Pool:
         if not worker.chunks:
             worker.since = time.monotonic()
         worker.chunks.append(chunk)
-        names = [film.relative.as_posix() for film in chunk.films]
+        names = [film.name for film in chunk.films]
         suspects = frozenset(n for n in names if chunk.deaths or n in watch.suspects)
         self._expect(worker, chunk, worker.handle.do.remote(chunk.films, suspects))
 
