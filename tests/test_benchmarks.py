@@ -18,6 +18,8 @@ PROGRAMS = (
     "accuracy.label_noise",
     "accuracy.outlines",
     "accuracy.verdicts",
+    "faults",
+    "faults.faulty_node",
     "scale",
     "service.load",
     "service.page",
