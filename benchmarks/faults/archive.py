@@ -73,12 +73,20 @@ class Archive:
             self.objects[str(dataset.SOPInstanceUID)] = dataset
 
     def results_by_film(self) -> dict[str, Counter[str]]:
-        """For the UID of each film that results refer to: their number, by modality."""
+        """For the UID of each film that results refer to: their number, by modality.
+
+        Reports that a film failed are left out: `failure_reports` counts them.
+        """
         by_film: dict[str, Counter[str]] = {}
         for dataset in list(self.objects.values()):
+            if is_failure(dataset):
+                continue
             for film in referenced_in(dataset) - self.objects.keys():
                 by_film.setdefault(film, Counter())[str(dataset.Modality)] += 1
         return by_film
+
+    def failure_reports(self) -> int:
+        return sum(map(is_failure, self.objects.values()))
 
     def _answer_store(self, event: evt.Event) -> int:
         dataset = event.dataset
@@ -113,7 +121,7 @@ class _Service(BaseHTTPRequestHandler):
 
 def objects_in(body: bytes) -> list[Dataset]:
     """The DICOM objects of a request of STOW-RS."""
-    boundary = body[: body.index(b"\r\n")]
+    boundary = body.lstrip().partition(b"\r\n")[0]
     parts = (part.partition(b"\r\n\r\n")[2] for part in body.split(boundary)[1:-1])
     return [pydicom.dcmread(BytesIO(part)) for part in parts]
 
@@ -128,6 +136,10 @@ def names(objects: Iterable[Dataset]) -> bytes:
         item.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
         answer.ReferencedSOPSequence.append(item)
     return answer.to_json().encode()
+
+
+def is_failure(dataset: Dataset) -> bool:
+    return "FAILED" in dataset.SeriesDescription
 
 
 def referenced_in(dataset: Dataset) -> set[str]:

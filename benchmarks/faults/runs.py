@@ -70,7 +70,8 @@ def killed_at_one_film(work: Path) -> Outcomes:
             place.node.kill()
             place.node.start()
         place.finish()
-        yield place.outcome("five kills during one film")
+        note = f"{place.archive.failure_reports()} report of a failure"
+        yield place.outcome("five kills during one film", note)
         command = ["node", "queue", "retry", "--failed", "--folder", str(place.node.folder)]
         subprocess.run([sys.executable, "-m", "pleura", *command], check=True, capture_output=True)
         place.finish()
@@ -227,10 +228,8 @@ def not_segmentable(work: Path) -> Outcomes:
     with stage(work) as place:
         place.send_all(films)
         place.finish()
-        reports = sum(
-            "FAILED" in dataset.SeriesDescription for dataset in place.archive.objects.values()
-        )
-        yield place.outcome("films that cannot be segmented", f"{reports} reports of failures")
+        note = f"{place.archive.failure_reports()} reports of failures"
+        yield place.outcome("films that cannot be segmented", note)
 
 
 RUNS: dict[str, Callable[[Path], Outcomes]] = {
