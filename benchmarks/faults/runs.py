@@ -232,6 +232,15 @@ def not_segmentable(work: Path) -> Outcomes:
         yield place.outcome("films that cannot be segmented", note)
 
 
+def hanging(work: Path) -> Outcomes:
+    """A film that takes for ever in the network, between others."""
+    with stage(work, "--film-timeout", "20", faulty=["--hang", "P1"]) as place:
+        place.send_all(drawn_films(4))
+        place.finish()
+        note = f"{place.archive.failure_reports()} report of a failure"
+        yield place.outcome("a film that hangs in the network", note)
+
+
 RUNS: dict[str, Callable[[Path], Outcomes]] = {
     "one-film": killed_at_one_film,
     "stow": answered_by_web,
@@ -243,5 +252,6 @@ RUNS: dict[str, Callable[[Path], Outcomes]] = {
     "clock": stepped_clock,
     "duplicates": sent_three_times,
     "fails": not_segmentable,
+    "hangs": hanging,
 }
 """The faults by the names of `--only`. Kills at random moments have a number of their own."""

@@ -23,6 +23,9 @@ from pynetdicom import AE, build_context
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.status import NodeStatus, read_status
 
+FAULTY_NODE = Path(__file__).with_name("faulty_node.py")
+"""A program that runs a node with faults of its own."""
+
 WAIT_S = 120.0
 NAME = "Zimmermann^Quirin"
 """The patient's name, which no log, status or queue may hold."""

@@ -15,7 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from benchmarks.faults.archive import Archive
-from benchmarks.faults.site import Node, make_film, send, until
+from benchmarks.faults.site import FAULTY_NODE, Node, make_film, send, until
 from benchmarks.faults.weights import dark_is_lung
 from pleura.apps.pacs.node.queue.entries import hash_uid
 from pleura.phantom.film import draw
@@ -25,7 +25,6 @@ ONE_SET = Counter({"SEG": 1, "SR": 1, "OT": 1})
 
 WAIT_S = 300.0
 GREY_VALUES = 4095
-FAULTY_NODE = Path(__file__).with_name("faulty_node.py")
 
 
 @dataclass(frozen=True, slots=True)

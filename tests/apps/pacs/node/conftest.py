@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 import pydicom
 import pytest
 from benchmarks.faults.archive import referenced_in
-from benchmarks.faults.site import Node, free_port, make_film, send, until
+from benchmarks.faults.site import FAULTY_NODE, Node, free_port, make_film, send, until
 from PIL import Image
 from pydicom.dataset import FileDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
@@ -159,11 +159,16 @@ def start_node(tmp_path: Path, tiny_weights: Path) -> Iterator[Callable[..., Nod
     """`start_node(*arguments, name=..., port=...)` starts a node (tiny network by default)."""
     nodes: list[Node] = []
 
-    def begin(*arguments: str, name: str = "node", port: int | None = None) -> Node:
+    def begin(
+        *arguments: str, name: str = "node", port: int | None = None, faulty: Sequence[str] = ()
+    ) -> Node:
         options = [] if "--weights" in arguments else ["--weights", str(tiny_weights)]
         if "--shipped" in arguments:
             options, arguments = [], tuple(option for option in arguments if option != "--shipped")
-        node = Node(tmp_path / name, [*options, *arguments], log=tmp_path / "node.log")
+        program = (str(FAULTY_NODE), *faulty, "--") if faulty else ("-m", "pleura")
+        node = Node(
+            tmp_path / name, [*options, *arguments], log=tmp_path / "node.log", program=program
+        )
         if port is not None:
             position = node._arguments.index("--port") + 1
             node.port, node._arguments[position] = port, str(port)
