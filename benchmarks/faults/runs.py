@@ -47,11 +47,14 @@ def killed_at_random(work: Path, kills: int) -> Outcomes:
                 place.send_all([film])
 
         sender = in_thread(send)
-        for _ in range(kills):
-            time.sleep(moments.uniform(0.0, 6.0))
+        for _ in range(kills - 1):
+            time.sleep(moments.uniform(0.0, 4.0))
             place.node.kill()
             killed += 1
-            place.node.launch()
+            starting = moments.random() < 0.25
+            (place.node.launch if starting else place.node.start)()
+        place.node.kill()
+        place.node.start()
         sender.join(900)
         place.send_all(films)  # a second time
         place.finish()
