@@ -19,6 +19,8 @@ PROGRAMS = (
     "accuracy.outlines",
     "accuracy.own_films",
     "accuracy.verdicts",
+    "faults",
+    "faults.faulty_node",
     "scale",
     "scale.resume",
     "service.load",

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
+from benchmarks.faults.weights import dark_is_lung
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 from PIL import Image
 
 from pleura.apps.cli.main import main
-from pleura.core.card import CARD_KEY, Card
 from pleura.io.dicom import parse
-
-SIDE = 64
 
 
 @pytest.fixture(scope="session")
@@ -56,30 +52,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
     path.write_bytes(dark_is_lung())
     return path
-
-
-def dark_is_lung(*, level: float = 0.5) -> bytes:
-    """The bytes of such weights; what is darker than `level` is lung, at -1 nothing is."""
-    shape = ["films", 1, SIDE, SIDE]
-    graph = helper.make_graph(
-        [
-            helper.make_node("Sub", ["level", "image"], ["dark"]),
-            helper.make_node("Mul", ["dark", "steep"], ["logit"]),
-            helper.make_node("Sigmoid", ["logit"], ["probabilities"]),
-        ],
-        "dark-is-lung",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape)],
-        [
-            helper.make_tensor("level", TensorProto.FLOAT, [], [level]),
-            helper.make_tensor("steep", TensorProto.FLOAT, [], [20.0]),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    card = Card(name="tiny", version="0.1.0", channels=("field",), side=SIDE)
-    helper.set_model_props(model, {CARD_KEY: card.to_json()})
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
 
 
 def draw_film(height: int = 160, width: int = 128, *, dark: int = 40) -> NDArray[np.uint8]:

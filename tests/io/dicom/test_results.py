@@ -22,6 +22,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
+    ImplicitVRLittleEndian,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
 )
@@ -34,7 +35,7 @@ from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.objects.gsps import MOST_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results, result_uids
-from pleura.io.dicom.source import FilmHeader
+from pleura.io.dicom.source import FilmHeader, film_header
 from pleura.io.film import ReadOptions
 from pleura.io.images.write.overlay import marked_overlay, overlay_image
 from pleura.io.read import read_film, read_radiograph
@@ -629,10 +630,13 @@ def test_values_of_an_older_standard_are_corrected_or_left_empty() -> None:
         ("PatientName", "Müller".encode("latin1"), b"ISO-8859-1"),
         ("PatientName", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", b"\\ISO 2022 IR 87"),
         ("StudyDescription", b"CHEST PA\\PORTABLE", None),
+        ("PatientName", b"\x80\x81^\xff\xfe", b"OUR_OWN_CODE"),
     ],
 )
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.filterwarnings("ignore:Unknown encoding")  # of this test's own reading
 def test_identity_is_repeated_byte_for_byte(
-    keyword: str, value: bytes, charset: bytes | None
+    keyword: str, value: bytes, charset: bytes | None, implicit: bool
 ) -> None:
     """Read here, by way of a decoder process, and written and read again as a node does."""
     value += b" " * (len(value) % 2)
@@ -642,7 +646,9 @@ def test_identity_is_repeated_byte_for_byte(
         if raw:
             tag = Tag(name)
             odd[tag] = RawDataElement(tag, dictionary_VR(name), len(raw), raw, 0, False, True)
-    odd.set_original_encoding(False, True, odd._character_set)  # else pydicom converts the text
+    odd.set_original_encoding(implicit, True, odd._character_set)  # else pydicom converts the text
+    if implicit:
+        odd.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     data = as_bytes(odd)
     header = read_film(data, ReadOptions(header=True)).dicom_header()
     for source in (data, header, FilmHeader.from_bytes(header.to_bytes())):
@@ -651,6 +657,74 @@ def test_identity_is_repeated_byte_for_byte(
             assert again.get_item(keyword).value == value
             kept = dcmread(BytesIO(data)).get("SpecificCharacterSet")
             assert again.get("SpecificCharacterSet") == kept
+
+
+def item(*, implicit: bool = False, **values: Any) -> Dataset:
+    made = Dataset()
+    for keyword, value in values.items():
+        if isinstance(value, bytes):
+            tag = Tag(keyword)
+            raw = RawDataElement(tag, dictionary_VR(keyword), len(value), value, 0, False, True)
+            made[tag] = raw
+        else:
+            setattr(made, keyword, value)
+    made.set_original_encoding(implicit, True, made._character_set)
+    return made
+
+
+DESCRIPTION = "胸部".encode("shift_jis") + b"  "
+"""Six bytes of text in a character set that the film does not declare."""
+
+PROCEDURE = {"CodeValue": b"CXR1", "CodingSchemeDesignator": b"L ", "CodeMeaning": b"Chest "}
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_the_request_of_a_film_is_repeated_byte_for_byte(implicit: bool) -> None:
+    request = item(
+        implicit=implicit,
+        RequestedProcedureID=b"RP\\7",
+        RequestedProcedureDescription=DESCRIPTION,
+        ScheduledProcedureStepID=b"S1",
+        RequestedProcedureCodeSequence=[item(**PROCEDURE), item(CodeValue=b"no")],
+        PatientComments="private",
+    )
+    odd = film(
+        RequestAttributesSequence=[request], ProcedureCodeSequence=[item(**PROCEDURE), Dataset()]
+    )
+    odd.set_original_encoding(implicit, True, odd._character_set)
+    if implicit:
+        odd.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    data = as_bytes(odd)
+    header = read_film(data, ReadOptions(header=True)).dicom_header()
+    for source in (data, header, FilmHeader.from_bytes(header.to_bytes())):
+        for result in dicom_results(source, found_in(data), ["dicom-seg", "dicom-sr", "dicom-sc"]):
+            again = dcmread(BytesIO(dicom_bytes(result)))
+            (procedure,) = again.ProcedureCodeSequence
+            assert procedure.get_item("CodeMeaning").value == b"Chest "
+            is_report = again.Modality == "SR"
+            name = "ReferencedRequestSequence" if is_report else "RequestAttributesSequence"
+            assert ("RequestAttributesSequence" in again) != is_report
+            (repeated,) = again[name].value
+            assert repeated.get_item("RequestedProcedureID").value == b"RP\\7"
+            assert repeated.get_item("RequestedProcedureDescription").value == DESCRIPTION
+            (code,) = repeated.RequestedProcedureCodeSequence
+            assert code.get_item("CodeValue").value == b"CXR1"
+            assert "PatientComments" not in repeated
+            if is_report:
+                assert repeated.StudyInstanceUID == STUDY
+                assert repeated.get_item("AccessionNumber").value == b"A1"
+
+
+def test_results_that_repeat_a_request_have_no_error(tmp_path: Path) -> None:
+    request = item(
+        RequestedProcedureID=b"RP7 ",
+        ScheduledProcedureStepID=b"S1",
+        RequestedProcedureCodeSequence=[item(**PROCEDURE)],
+    )
+    data = as_bytes(film(RequestAttributesSequence=[request], ProcedureCodeSequence=[request]))
+    assert "ProcedureCodeSequence" not in film_header(data).patient  # a code needs a value
+    for result in dicom_results(data, found_in(data), ["dicom-seg", "dicom-sr", "dicom-sc"]):
+        assert errors(result, tmp_path / "result.dcm") == []
 
 
 def test_a_colour_film_has_a_picture_but_no_presentation_state() -> None:

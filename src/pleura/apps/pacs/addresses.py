@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pleura.apps.pacs.node.watchdog import FILM_S
 from pleura.core.errors import UsageError
 
 __all__ = ["Address", "Sender", "Senders", "Settings", "Tls", "read_address", "read_senders"]
@@ -134,6 +135,9 @@ class Settings:
     tls: Tls = Tls()
     longest_wait_s: float = 300.0
     """The longest pause between two tries to deliver, seconds."""
+
+    film_s: float = FILM_S
+    """The longest time for one film, seconds."""
 
     commit: bool = False
     """Whether DICOM nodes are asked for storage commitment."""

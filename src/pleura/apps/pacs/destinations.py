@@ -95,12 +95,17 @@ class CStore:
             for syntax in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
         ]
         association = self.associate(contexts, kinds=f"these kinds of objects: {_kinds(objects)}")
-        receipt = Receipt()
+        receipt, answers = Receipt(), True
         try:
             for dataset in objects:
-                _store(association, dataset, receipt)
+                answers = answers and _store(association, dataset, receipt)
+                if not answers:  # the next object would wait for its answer in vain
+                    receipt.refused.setdefault(*_cut_off(dataset))
         finally:
-            association.release()
+            if answers:
+                association.release()
+            else:
+                association.abort(block=False)
         return receipt
 
     def associate(self, contexts: list[Any], *, kinds: str, handlers: Sequence[Any] = ()) -> Any:
@@ -188,15 +193,25 @@ def _named(answer: Any) -> Iterator[tuple[str, int]]:
             yield str(item.get("ReferencedSOPInstanceUID")), status or (0x0110 if failed else 0)
 
 
-def _store(association: Any, dataset: Any, receipt: Receipt) -> None:
+def _store(association: Any, dataset: Any, receipt: Receipt) -> bool:
+    """Send one object. Returns whether the peer still answers."""
     try:
-        receipt.add(dataset, association.send_c_store(dataset).get("Status"))
+        status = association.send_c_store(dataset).get("Status")
     except (ValueError, RuntimeError):  # no context was accepted, or the association ended
-        uid, name = str(dataset.SOPInstanceUID), dataset.SOPClassUID.name
         if association.is_established:
-            receipt.refused[uid] = f"{name} is a kind of object that it does not accept"
-        else:
-            receipt.refused[uid] = f"{name} not stored, the association was cut off"
+            name = dataset.SOPClassUID.name
+            receipt.refused[str(dataset.SOPInstanceUID)] = (
+                f"{name} is a kind of object that it does not accept"
+            )
+            return True
+        return False
+    receipt.add(dataset, status)
+    return status is not None
+
+
+def _cut_off(dataset: Any) -> tuple[str, str]:
+    reason = f"{dataset.SOPClassUID.name} not stored, the association was cut off"
+    return str(dataset.SOPInstanceUID), reason
 
 
 def _kinds(objects: Sequence[Any]) -> str:

@@ -23,7 +23,7 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import DS, PersonName, validate_value
 
@@ -31,6 +31,8 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding, quietly
 from pleura.io.dicom.decode.luts import lut_table
 from pleura.io.dicom.header import number, orientation, pair, text, word
+from pleura.io.dicom.objects.film_text import copy_bytes, is_blank, keep_bytes, raw_value
+from pleura.io.dicom.objects.request import add_request, for_result
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.film import NOT_DICOM
 from pleura.io.sniff import is_dicom
@@ -69,9 +71,6 @@ LEFT_OUT_IF_UNKNOWN = (
 )
 _PATIENT = (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN)
 _TEXTS = ("PN", "LO", "SH")
-MOST_TEXT_BYTES = 1_000
-"""Of an attribute of patient or study; a longer value runs on into its neighbours."""
-
 SEXES = ("M", "F", "O")
 _UID = re.compile(r"(?=.{1,64}$)\d+(\.\d+)+")
 """As PS3.5 9.1 has it, but numbers may begin with 0: devices write them so, and archives know the
@@ -89,15 +88,15 @@ class FilmHeader:
     """UIDs, size and display; the attributes of patient and study are empty."""
 
     patient: Dataset
-    """Patient and study; valid values, empty (None) where unknown."""
+    """Patient, study and request; valid values, empty (None) where unknown."""
 
     def add_patient_to(self, result: Dataset) -> Dataset:
         """Add the film's patient and study to `result`, in place, and return it."""
         result.pop("SpecificCharacterSet", None)
         correct_ambiguous_vr(result, True)  # pydicom does so only for what it converts
-        result.update(self.patient)
+        result.update(for_result(result, self.patient, study=self.film.StudyInstanceUID))
         with quietly():
-            _keep_bytes(result)
+            keep_bytes(result)
         return result
 
     def to_bytes(self) -> bytes:
@@ -122,14 +121,9 @@ class FilmHeader:
 _LENGTH_BYTES = 4  # size of the number that precedes a header's first part
 
 
-def _keep_bytes(dataset: Dataset) -> None:
-    """Let pydicom write text as the bytes that it is; it converts text of another character set."""
-    dataset.set_original_encoding(False, True, dataset._character_set)
-
-
 def _written(part: Dataset) -> bytes:
     file = BytesIO()
-    _keep_bytes(part)
+    keep_bytes(part)
     dcmwrite(file, part, implicit_vr=False, little_endian=True)
     return file.getvalue()
 
@@ -146,7 +140,7 @@ def _read_back_raw(content: bytes) -> Dataset:
     part, written = Dataset(), dcmread(BytesIO(content), force=True)
     for tag in list(written.keys()):
         element: Any = written.get_item(tag)
-        if isinstance(element, RawDataElement) and not _is_blank(element.value):
+        if isinstance(element, RawDataElement) and not is_blank(element.value):
             part[tag] = element
         else:
             read = written[tag]
@@ -243,9 +237,10 @@ def _patient(dataset: Dataset) -> Dataset:
     if patient.PatientSex not in SEXES:
         patient.PatientSex = None
     if raw:
-        _copy_bytes(dataset, patient, ("SpecificCharacterSet", *texts))
+        copy_bytes(dataset, patient, ("SpecificCharacterSet", *texts))
     elif not all(str(element.value).isascii() for element in patient):
         patient.SpecificCharacterSet = "ISO_IR 192"
+    add_request(dataset, patient)
     return patient
 
 
@@ -254,34 +249,9 @@ def missing_in(header: FilmHeader, dataset: Dataset) -> list[str]:
     return [
         keyword
         for keyword in (*EMPTY_IF_UNKNOWN, "StudyDescription", "IssuerOfPatientID")
-        if not _is_blank(_raw_value(dataset, keyword))
-        and _is_blank(_raw_value(header.patient, keyword))
+        if not is_blank(raw_value(dataset, keyword))
+        and is_blank(raw_value(header.patient, keyword))
     ]
-
-
-def _is_blank(value: Any) -> bool:
-    text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
-    return not text.strip(" \0")
-
-
-def _copy_bytes(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
-    """Copy values as they stand in the file, padded to an even length."""
-    for keyword in keywords:
-        value = _raw_value(dataset, keyword)
-        if not isinstance(value, bytes) or _is_blank(value) or len(value) > MOST_TEXT_BYTES:
-            continue
-        padded = value + b" " * (len(value) % 2)
-        tag = Tag(keyword)
-        into[tag] = RawDataElement(tag, dictionary_VR(keyword), len(padded), padded, 0, False, True)
-
-
-def _raw_value(dataset: Dataset, keyword: str) -> Any:
-    """The value as it stands in the file; pydicom itself converts SpecificCharacterSet."""
-    value = dataset.get_item(keyword).value if keyword in dataset else None
-    if keyword == "SpecificCharacterSet" and value is not None and not isinstance(value, bytes):
-        names = value if isinstance(value, MultiValue) else [value]
-        return "\\".join(map(str, names)).encode("latin-1", "replace")
-    return value
 
 
 def _copy_valid(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None:

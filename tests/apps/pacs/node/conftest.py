@@ -6,13 +6,10 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -23,37 +20,17 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
+from benchmarks.faults.archive import referenced_in
+from benchmarks.faults.site import FAULTY_NODE, Node, free_port, make_film, send, until
 from PIL import Image
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import FileDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from pynetdicom import AE, _config, build_context
-
-from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.status import NodeStatus, read_status
-
-WAIT_S = 120.0
-NAME = "Zimmermann^Quirin"
-"""The patient's name, which no log, status or queue may hold."""
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 HOW_TO = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "pacs-node.md"
 ROUTE = re.search(r"^function OnStoredInstance.*?^end$", HOW_TO.read_text(), re.M | re.S)[0]  # type: ignore[index]
 """The routing rule of the how-to page."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def until(true: Callable[[], Any], what: str, *, wait_s: float = WAIT_S) -> Any:
-    """Wait until `true()` is true, and return its value; fail after `wait_s` seconds."""
-    end = time.monotonic() + wait_s
-    while time.monotonic() < end:
-        if value := true():
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"never: {what}")
 
 
 class Orthanc:
@@ -117,57 +94,6 @@ class Orthanc:
         return str(self.rest.get(f"/instances/{instance}/simplified-tags").json().get(name, ""))
 
 
-class Node:
-    """`pleura node` in its own process."""
-
-    def __init__(self, folder: Path, arguments: list[str], *, log: Path) -> None:
-        self.folder, self.port, self._log = folder, free_port(), log
-        self._arguments = [
-            *(sys.executable, "-m", "pleura", "node", "--folder", str(folder)),
-            *("--host", "127.0.0.1", "--port", str(self.port), "--retry", "1", "--threads", "1"),
-            *arguments,
-        ]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        before = self.log().count(" listens on ")
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._arguments, stdout=log, stderr=log)
-        until(
-            lambda: self.log().count(" listens on ") > before or self.process.poll() is not None,
-            "the node listens",
-        )
-        assert self.process.poll() is None, self.log()
-
-    def kill(self) -> None:
-        """Kill the process, as in a loss of power."""
-        assert self.process
-        self.process.kill()
-        self.process.wait(30)
-
-    def stop(self) -> int:
-        assert self.process
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-    def log(self) -> str:
-        return self._log.read_text() if self._log.exists() else ""
-
-    def status(self) -> NodeStatus:
-        return read_status(NodeFolder(self.folder))
-
-    def has(self, **films: int) -> bool:
-        """Whether so many films are in these states."""
-        numbers = self.status().films
-        return all(numbers[state] == number for state, number in films.items())
-
-    def echo(self, title: str = "ORTHANC", *, called: str = "PLEURA") -> bool:
-        """Whether C-ECHO is answered."""
-        command = ["echoscu", "-to", "20", "-aet", title, "-aec", called]
-        done = subprocess.run([*command, "127.0.0.1", str(self.port)], capture_output=True)
-        return done.returncode == 0
-
-
 SYNTAX_OPTIONS = {
     "1.2.840.10008.1.2.4.70": "-xs",
     "1.2.840.10008.1.2.4.81": "-xu",
@@ -184,48 +110,6 @@ def storescu(port: int, film: Path, *, called: str = "ORTHANC") -> bool:
     command = ["storescu", "-v", option, "-aet", "ORTHANC", "-aec", called, "127.0.0.1", str(port)]
     done = subprocess.run([*command, str(film)], capture_output=True, text=True)
     return "Received Store Response (Success)" in done.stdout + done.stderr
-
-
-def send(port: int, *films: Path | Dataset, title: str = "ORTHANC") -> list[int | None]:
-    """C-STORE each film in one association; the statuses, None if there was no answer."""
-    datasets = [pydicom.dcmread(film) if isinstance(film, Path) else film for film in films]
-    kinds = {(str(d.SOPClassUID), str(d.file_meta.TransferSyntaxUID)) for d in datasets}
-    contexts = [build_context(uid, syntax) for uid, syntax in sorted(kinds)]
-    association = AE(title).associate("127.0.0.1", port, contexts, ae_title="PLEURA")
-    assert association.is_established
-    statuses = [association.send_c_store(dataset).get("Status") for dataset in datasets]
-    association.release()
-    return statuses
-
-
-def as_read(film: FileDataset) -> FileDataset:
-    """The same film, read from a file."""
-    file = BytesIO()
-    film.save_as(file)
-    return pydicom.dcmread(BytesIO(file.getvalue()))
-
-
-def make_film(pixels: np.ndarray[Any, Any], number: int, **tags: Any) -> FileDataset:
-    """A DX film with the patient's name."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    film = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    film.SOPClassUID = meta.MediaStorageSOPClassUID
-    film.SOPInstanceUID = generate_uid(entropy_srcs=["film", str(number)])
-    film.StudyInstanceUID = generate_uid(entropy_srcs=["study", str(number)])
-    film.SeriesInstanceUID = generate_uid(entropy_srcs=["series", str(number)])
-    meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
-    film.PatientName, film.PatientID = NAME, f"P{number}"
-    film.Modality, film.ViewPosition, film.BodyPartExamined = "DX", "PA", "CHEST"
-    film.StudyDate, film.InstanceNumber, film.SeriesNumber = "20260102", 1, 1
-    film.Rows, film.Columns = pixels.shape
-    film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
-    film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 16, 12, 11, 0
-    film.PixelData = pixels.astype("<u2").tobytes()
-    for name, value in tags.items():
-        setattr(film, name, value)
-    return as_read(film)
 
 
 def send_raw(port: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int | None:
@@ -253,8 +137,7 @@ def results_in(orthanc: Orthanc) -> dict[str, Counter[str]]:
             results[entry["SOPInstanceUID"]] = dataset
     for uid, result in results.items():
         del films[uid]
-        referenced = {str(e.value) for e in result.iterall() if e.tag == 0x00081155}
-        for film in referenced & set(films):
+        for film in referenced_in(result) & set(films):
             films[film][result.Modality] += 1
     return films
 
@@ -276,11 +159,16 @@ def start_node(tmp_path: Path, tiny_weights: Path) -> Iterator[Callable[..., Nod
     """`start_node(*arguments, name=..., port=...)` starts a node (tiny network by default)."""
     nodes: list[Node] = []
 
-    def begin(*arguments: str, name: str = "node", port: int | None = None) -> Node:
+    def begin(
+        *arguments: str, name: str = "node", port: int | None = None, faulty: Sequence[str] = ()
+    ) -> Node:
         options = [] if "--weights" in arguments else ["--weights", str(tiny_weights)]
         if "--shipped" in arguments:
             options, arguments = [], tuple(option for option in arguments if option != "--shipped")
-        node = Node(tmp_path / name, [*options, *arguments], log=tmp_path / "node.log")
+        program = (str(FAULTY_NODE), *faulty, "--") if faulty else ("-m", "pleura")
+        node = Node(
+            tmp_path / name, [*options, *arguments], log=tmp_path / "node.log", program=program
+        )
         if port is not None:
             position = node._arguments.index("--port") + 1
             node.port, node._arguments[position] = port, str(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -157,6 +158,10 @@ def test_a_busy_service_says_how_long_to_wait(service: Any, status: int) -> None
     assert caught.value.retry_after_s == 7.0
 
 
+CUT_OFF = -1
+"""In place of a status: the connection ends without an answer."""
+
+
 @contextmanager
 def peer(statuses: dict[str, int], kinds: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
     """A DICOM node that takes these kinds of objects; its port, and what it was sent."""
@@ -167,6 +172,9 @@ def peer(statuses: dict[str, int], kinds: tuple[str, ...]) -> Iterator[tuple[int
     def store(event: evt.Event) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)  # type: ignore[union-attr]
         sent.append(uid)
+        if statuses.get(uid) == CUT_OFF:
+            event.assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+            return 0
         return statuses.get(uid, 0)
 
     server = entity.start_server(
@@ -190,6 +198,16 @@ def test_warnings_of_a_peer_are_told_apart() -> None:
     assert sent == [SEG, SR]
     assert (receipt.stored, receipt.coerced) == ({SEG}, {SEG})
     assert receipt.refused == {SR: "Comprehensive SR Storage not stored, with status 0xb007"}
+
+
+def test_nothing_more_is_sent_after_an_association_was_cut_off() -> None:
+    with peer({SEG: CUT_OFF}, tuple(KINDS.values())) as (port, sent):
+        receipt = c_store(port)
+    assert sent == [SEG]
+    assert receipt.refused == {
+        SEG: "Segmentation Storage not stored, without an answer",
+        SR: "Comprehensive SR Storage not stored, the association was cut off",
+    }
 
 
 def test_a_kind_of_object_that_a_peer_does_not_take_holds_up_no_other() -> None:

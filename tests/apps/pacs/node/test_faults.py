@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from benchmarks.faults.site import small_disk
 from pydicom.dataset import Dataset
 
 ONE_SET = Counter({"SEG": 1, "SR": 1, "OT": 1})
@@ -168,20 +167,6 @@ def test_a_full_disk_delays_films_only(
         assert by_film == {film.SOPInstanceUID: ONE_SET for film in films}
         assert node.status().troubles == []
         assert node.stop() == 0
-
-
-@contextmanager
-def small_disk(place: Path) -> Iterator[tuple[str, list[str]]]:
-    """A disk of 7 MB if mounting is allowed, else a folder; and the node's options for it."""
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", str(place)]
-    mounted = os.name == "posix" and subprocess.run(command, capture_output=True).returncode == 0
-    try:
-        options = ["--keep-free", "6"] if mounted else ["--quota", "1"]
-        yield str(place / "node"), options
-    finally:
-        if mounted:
-            subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_unreadable_objects_do_not_affect_other_films(

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pydicom
 import pytest
+from benchmarks.faults.archive import names, objects_in
 from pydicom.dataset import Dataset
 
 JSON = "application/dicom+json"
@@ -61,17 +61,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self._is_busy():
             return
-        answer = Dataset()
-        answer.ReferencedSOPSequence = []
-        for part in body.split(b"\r\n\r\n")[1:]:
-            result = pydicom.dcmread(BytesIO(part))
-            self.server.stored.append(result)
-            item = Dataset()
-            item.ReferencedSOPClassUID = result.SOPClassUID
-            item.ReferencedSOPInstanceUID = result.SOPInstanceUID
-            answer.ReferencedSOPSequence.append(item)
+        results = objects_in(body)
+        self.server.stored += results
         self.server.requests["store"] += 1
-        self._send(200, JSON, answer.to_json().encode())
+        self._send(200, JSON, names(results))
 
     def _is_busy(self) -> bool:
         is_busy = self.server.busy > 0

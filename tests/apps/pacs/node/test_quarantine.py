@@ -98,6 +98,25 @@ def test_a_film_that_fails_is_kept_reported_and_counted(
     tools.until(lambda: not list((node.folder / "films").iterdir()), "no pixels are left")
 
 
+def test_a_film_that_hangs_is_given_up_and_holds_up_no_other(
+    start_orthanc: Callable[..., Any],
+    start_node: Callable[..., Any],
+    small_films: Callable[[int], list[Dataset]],
+    tools: SimpleNamespace,
+) -> None:
+    orthanc = start_orthanc()
+    options = ("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
+    node = start_node(*options, "--film-timeout", "20", faulty=["--hang", "P0"])
+    films = small_films(3)  # of the patients P0, P1, P2
+    assert tools.send(node.port, *films) == [0, 0, 0]
+    tools.until(lambda: node.has(delivered=2, failed=1), "the others are delivered")
+    assert node.status().failed[0]["reason"] == "it took longer than 20 s"
+    assert "film 1 hangs: it is given up, and the node starts again" in node.log()
+    tools.until(lambda: len(orthanc.instances("SR")) == 3, "the failure is reported")
+    assert node.process.poll() is None  # the same process, which no supervisor started
+    assert node.stop() == 0
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_films_of_unusual_headers_have_results(
     node: Any, small_films: Callable[[int], list[Dataset]], tools: SimpleNamespace

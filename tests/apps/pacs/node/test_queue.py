@@ -16,12 +16,18 @@ from hypothesis import strategies as st
 from pleura.apps.pacs.node.delivery import pause_s
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.entries import Accepted, Added, Entry, PendingDelivery
+from pleura.apps.pacs.node.queue.entries import (
+    MAX_ATTEMPTS,
+    Accepted,
+    Added,
+    Entry,
+    PendingDelivery,
+)
 from pleura.apps.pacs.node.queue.listing import film_by_number
 from pleura.apps.pacs.node.queue.operate import drop
 from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.queue.schema import UPDATES
-from pleura.apps.pacs.node.worker import MAX_ATTEMPTS, Worker
+from pleura.apps.pacs.node.worker import Worker
 from pleura.apps.pacs.results import FilmResults
 from pleura.core.errors import UsageError, WeightsError
 from pleura.core.types import Quality
@@ -49,6 +55,23 @@ def worker(folder: NodeFolder, queue: Queue, make: Any, *, keep_free: int = 0) -
         on_results=lambda: None,
         stopping=threading.Event(),
     )
+
+
+def test_a_film_that_hangs_fails_at_the_next_start(folder: NodeFolder) -> None:
+    """Its report is made, unless the film hangs in the making of the report too."""
+    queue = Queue(folder.queue)
+    number = take(folder, queue)
+    queue.begin_attempt(number)
+    for has_report in (True, False):
+        queue.give_up(number, "it took longer than 5 s")
+        one = worker(folder, queue, make=None)
+        one._segment(queue.next_film())
+        assert queue.next_film() is None
+        assert (queue.next_delivery("A") is not None) == has_report
+        with queue.change() as base:
+            assert film_by_number(base, number).reason == "it took longer than 5 s"
+            base.execute("DELETE FROM deliveries")
+            base.execute("UPDATE films SET state = 'waiting'")
 
 
 def take(folder: NodeFolder, queue: Queue, uid: str = "1.2") -> int:

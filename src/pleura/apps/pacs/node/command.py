@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any
 
 import typer
@@ -15,6 +16,7 @@ from pleura.apps.pacs.node.options import (
     HOME,
     Commit,
     DiskOptions,
+    FilmTimeout,
     Folder,
     ListenOptions,
     MonitorOptions,
@@ -23,6 +25,7 @@ from pleura.apps.pacs.node.options import (
     To,
 )
 from pleura.apps.pacs.node.queue.command import queue_app
+from pleura.apps.pacs.node.watchdog import FILM_S
 from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
@@ -40,6 +43,7 @@ def node(
     *,
     to: To = None,
     wanted: ResultOptions,
+    film_timeout: FilmTimeout = FILM_S,
     retry: Retry = 300.0,
     commit: Commit = False,
     disk: DiskOptions,
@@ -75,6 +79,7 @@ def node(
         formats=wanted.names(),
         tls=tls.tls(),
         longest_wait_s=retry,
+        film_s=film_timeout,
         commit=commit,
         monitor=monitor.address(),
     )
@@ -122,8 +127,14 @@ def _run(settings: Any, folder: Any, space: Any, wanted: ResultOptions) -> None:
     from pleura.apps.cli.progress import Interrupt
     from pleura.apps.pacs.log import logging_to_stderr
     from pleura.apps.pacs.node.node import run_node
+    from pleura.io.decoder_process import stop_decoders
 
     maker = wanted.maker()
     with folder.held(), logging_to_stderr(), Interrupt() as interrupt:
-        run_node(settings, folder, space=space, maker=maker, stopped=lambda: interrupt.requested)
+        again = run_node(
+            settings, folder, space=space, maker=maker, stopped=lambda: interrupt.requested
+        )
+    if again:
+        stop_decoders()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     typer.echo("pleura: ended; whatever is left is done at the next start", err=True)

@@ -16,6 +16,7 @@ from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.monitor import Monitor
 from pleura.apps.pacs.node.queue.queue import Queue
 from pleura.apps.pacs.node.reception.scp import DISK, FilmReceiver, Scp
+from pleura.apps.pacs.node.watchdog import Watchdog
 from pleura.apps.pacs.node.worker import SPACE, Maker, Worker
 
 __all__ = ["run_node"]
@@ -34,10 +35,11 @@ def run_node(
     space: DiskSpace,
     maker: Maker,
     stopped: Callable[[], bool],
-) -> None:
+) -> bool:
     """Run a node in `folder`, which the caller has locked, until `stopped()` is true.
 
-    `maker` makes the results of a film's file.
+    `maker` makes the results of a film's file. Returns whether a film hangs: it is given up, and
+    the process, whose thread cannot be ended, has to start again.
 
     Raises:
         UsageError: the port is taken, the TLS files or the queue cannot be used.
@@ -57,6 +59,7 @@ def run_node(
         space=space,
         on_results=lambda: _set_all(delivery.wake for delivery in deliveries),
         stopping=stopping,
+        watchdog=Watchdog(settings.film_s),
     )
     scp = Scp(
         settings,
@@ -72,19 +75,22 @@ def run_node(
     LOG.info("%s listens on %s port %d", settings.ae, settings.host, scp.port)
     if monitor is not None:
         LOG.info("/metrics, /healthz and /readyz are on port %d", monitor.port)
-    while not stopped() and all(thread.is_alive() for thread in threads):
+    hangs = False
+    while not (stopped() or hangs) and all(thread.is_alive() for thread in threads):
         time.sleep(0.1)
+        hangs = worker.give_up_if_overdue()
     LOG.info("stopping")
     scp.stop(grace_s=GRACE_S)
     if monitor is not None:
         monitor.stop()
     stopping.set()
     _set_all([film_arrived, *(delivery.wake for delivery in deliveries)])
-    _join(threads)
+    _join(threads[1:] if hangs else threads)  # the first is the worker
     queue.close()
     for thread in threads:
         if thread.error is not None:
             raise thread.error
+    return hangs and not stopped()
 
 
 def _deliveries(

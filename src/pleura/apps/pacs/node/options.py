@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pleura.apps.cli.options import SENT, port_option
+from pleura.apps.cli.options import COMPUTED, SENT, port_option
 
 if TYPE_CHECKING:
     from pleura.apps.pacs.addresses import Senders, Tls
@@ -19,6 +19,7 @@ __all__ = [
     "HOME",
     "Commit",
     "DiskOptions",
+    "FilmTimeout",
     "Folder",
     "ListenOptions",
     "MonitorOptions",
@@ -54,6 +55,14 @@ Commit = Annotated[
         "--commit",
         help="Ask DICOM nodes for storage commitment; results are kept until it is given.",
         **SENT,
+    ),
+]
+FilmTimeout = Annotated[
+    float,
+    typer.Option(
+        min=1.0,
+        help="Longest time for one film, seconds; then it fails, and the node starts again.",
+        **COMPUTED,
     ),
 ]
 Retry = Annotated[

@@ -5,22 +5,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from pleura.apps.pacs.log import LOG, describe_defect
 from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
-from pleura.apps.pacs.node.queue.entries import Entry
+from pleura.apps.pacs.node.queue.entries import MAX_ATTEMPTS, Entry
 from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.watchdog import Watchdog
 from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
 
-__all__ = ["MAX_ATTEMPTS", "Maker", "Worker"]
-
-MAX_ATTEMPTS = 5
-"""A film during which the process ended so often fails; it would end the process again."""
+__all__ = ["Maker", "Worker"]
 
 SPACE = "space for results"
 """The name of the trouble when results cannot be written."""
@@ -61,6 +59,7 @@ class Worker:
     """Called when there are results to deliver."""
 
     stopping: threading.Event
+    watchdog: Watchdog = field(default_factory=Watchdog)
 
     def run(self) -> None:
         """Segment until `stopping` is set; the present film is finished first.
@@ -73,7 +72,8 @@ class Worker:
             try:
                 film = self.queue.next_film()
                 if film is not None:
-                    self._segment(film)
+                    with self.watchdog.watching(film.number):
+                        self._segment(film)
                     self.queue.clear_trouble(SPACE)
             except (
                 OutputError,
@@ -88,9 +88,22 @@ class Worker:
             if film is None:
                 self.wake.wait(1.0)
 
+    def give_up_if_overdue(self) -> bool:
+        """Give the present film up if it hangs. Returns whether it does; `run` may not return then.
+
+        The film fails at the next start of the process.
+        """
+        number = self.watchdog.overdue()
+        if number is None:
+            return False
+        LOG.error("film %d hangs: it is given up, and the node starts again", number)
+        self.queue.give_up(number, f"it took longer than {self.watchdog.limit_s:g} s")
+        return True
+
     def _segment(self, film: Entry) -> None:
         if film.attempts >= MAX_ATTEMPTS:
-            self._fail(film, f"the node ended {film.attempts} times while working on it")
+            ended = f"the node ended {film.attempts} times while working on it"
+            self._fail(film, film.reason or ended)
             return
         path = self.folder.films / str(film.file)
         if not path.exists():
@@ -135,7 +148,8 @@ class Worker:
 
     def _fail(self, film: Entry, reason: str) -> None:
         """Keep the film, and send a report of the failure to every destination."""
-        reported = self._report_failure(film, reason)
+        hung_in_report = film.attempts >= 2 * MAX_ATTEMPTS
+        reported = not hung_in_report and self._report_failure(film, reason)
         if not self.queue.mark_failed(film.number, reason, self.destinations if reported else ()):
             self._discard(film)
             return

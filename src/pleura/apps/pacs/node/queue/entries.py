@@ -6,7 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Accepted", "Added", "Entry", "PendingDelivery", "State", "hash_uid"]
+__all__ = ["MAX_ATTEMPTS", "Accepted", "Added", "Entry", "PendingDelivery", "State", "hash_uid"]
+
+MAX_ATTEMPTS = 5
+"""A film during which the process ended so often fails; it would end the process again."""
 
 
 class State(StrEnum):
@@ -37,6 +40,9 @@ class Entry:
     file: str | None
     attempts: int
     """Earlier attempts to segment it."""
+
+    reason: str | None = None
+    """Why it was given up, if it was."""
 
 
 @dataclass(frozen=True, slots=True)

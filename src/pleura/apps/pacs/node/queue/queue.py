@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.apps.pacs.node.queue.entries import (
+    MAX_ATTEMPTS,
     Accepted,
     Added,
     Entry,
@@ -110,7 +111,7 @@ class Queue:
     def next_film(self) -> Entry | None:
         """The oldest film that waits for the network, or None."""
         row = self._row(
-            "SELECT number, file, attempts FROM films WHERE state = 'waiting'"
+            "SELECT number, file, attempts, reason FROM films WHERE state = 'waiting'"
             " ORDER BY number LIMIT 1"
         )
         return None if row is None else Entry(*row)
@@ -124,6 +125,15 @@ class Queue:
         """Do not count the attempt: it failed for another reason than the film."""
         with self.change() as base:
             base.execute("UPDATE films SET attempts = attempts - 1 WHERE number = ?", (number,))
+
+    def give_up(self, number: int, reason: str) -> None:
+        """Let a film that hangs in an attempt fail for this reason at the next one."""
+        with self.change() as base:
+            base.execute(
+                "UPDATE films SET attempts = attempts + ?, reason = ? WHERE number = ?"
+                " AND state = 'waiting'",
+                (MAX_ATTEMPTS, reason, number),
+            )
 
     def mark_segmented(
         self, number: int, destinations: Iterable[str], *, verdict: str, made_with: str = ""
