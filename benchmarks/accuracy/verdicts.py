@@ -3,9 +3,9 @@
     pleura bench FILMS -o benchmarks/results/accuracy --reports report
     python -m benchmarks.accuracy.verdicts report
 
-Reads every `scores.csv` under the folder, except those of `--bare`: for each film the Dice of both lungs, the estimated Dice
-and the verdict. A film is poor below a Dice of 0.90; AUROC says how well the estimate separates
-poor films from the others.
+Reads every `scores.csv` under the folder, except those of `--bare`: for each film the Dice of both
+lungs, the estimated Dice and the verdict. A film is poor below a Dice of 0.90; AUROC says how well
+the estimate separates poor films from the others.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pleura.apps.serve.responses.problem_details import problem_details
 from pleura.io.images.write.coco import ENDING as COCO_ENDING
 from pleura.io.images.write.coco import MERGED, merged_coco, read_coco
 from pleura.io.outputs import output_endings, table_csv
-from pleura.io.run.naming import NamedFilm, unique_names
+from pleura.io.run.naming import unique_names
 from pleura.io.run.report import COMPLETE, RUN, Run, run_json
 from pleura.io.run.row import DONE, FAILED, Row, failed_row
 from pleura.io.run.table import RESULTS
@@ -71,10 +71,10 @@ def result_names(names: Sequence[str]) -> list[PurePath]:
     Films are named as those of a run of the command line. Films of the same name get a folder with
     their number in the request, from 1.
     """
-    paths = [Path("/", str(number), *_parts(name)) for number, name in enumerate(names, 1)]
-    named = unique_names(NamedFilm(path, path.parts[1:-1], len(path.parts) - 3) for path in paths)
-    by_path = {film.path: PurePath(*film.parts) for film in named}
-    return [by_path[path] for path in paths]
+    parts = [_parts(name) for name in names]
+    paths = [str(Path("/", str(number), *film)) for number, film in enumerate(parts, 1)]
+    named = unique_names({path: len(film) - 1 for path, film in zip(paths, parts, strict=True)})
+    return [PurePath(named[path]) for path in paths]
 
 
 def _parts(name: str) -> list[str]:
