@@ -1,7 +1,6 @@
 """The heart of real films: a sure ratio is given, a doubtful one is not, with a reason.
 
-`UNSURE` is a film to train on. Nobody drew its heart; at one threshold the networks' heart ends at
-the spine, at another it runs along the diaphragm.
+`UNSURE` is a film to train on. Nobody drew its heart, and its width depends on the threshold.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from pleura.io.dicom.results import dicom_results
 from pleura.io.images.write.caption import captioned
 
 SURE = "jsrt512/images/JPCLN001.png"
-UNSURE = "covid/images/90070cbc.jpg"
+UNSURE = "covid/images/fx1_lrg.jpg"
 REFUSED = "negatives/covid-19-pneumonia-14-L.jpg"
 SPILLING = "openist/images/188-197-500-500-100.jpg"
 
@@ -66,7 +65,7 @@ def test_the_command_line_and_its_table(
     assert len(table) == len(records) == 3
     expected = {
         "JPCLN001": ("ok", ""),
-        "90070cbc": ("review", "unsure_heart"),
+        "fx1_lrg": ("review", "unsure_heart"),
         "covid-19-pneumonia-14-L": ("refused", "film_refused"),
     }
     for name, (verdict, doubts) in expected.items():

@@ -17,7 +17,7 @@ def test_a_doubtful_ratio_is_null_and_the_reason_is_told(
     start: Callable[..., httpx.Client], films_root: Path
 ) -> None:
     client = start(engine=open_weights())
-    body = (films_root / "covid" / "images" / "90070cbc.jpg").read_bytes()
+    body = (films_root / "covid" / "images" / "fx1_lrg.jpg").read_bytes()
     lungs = client.post(ROUTE, content=body).json()["lungs"]["field"]
     assert lungs["measurements"]["cardiothoracic_ratio"] is None
     code = "unsure_heart"

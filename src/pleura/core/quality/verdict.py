@@ -72,7 +72,7 @@ HEART_ON_RIGHT = -0.02
 films of adults and 4.5 % of those of children have a smaller value. If the films are mirrored,
 93 to 98 % of those of adults and 84 % of those of children have."""
 
-RATIO_SPREAD = 0.15
+RATIO_SPREAD = 0.07
 """The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures
 on training films for how many the ratio is given, and how well two networks agree on it."""
 
