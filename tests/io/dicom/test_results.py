@@ -406,9 +406,14 @@ def html(sr: Dataset, place: Path) -> str:
 
 
 def numbers(sr: Dataset) -> list[tuple[str, str, float]]:
-    """(concept, unit, value) of every number in a report, in its order."""
+    """(concept, unit, value) of every measurement in a report, in its order."""
     numbers = []
-    for element in sr.iterall():
+    (measurements,) = [
+        entry
+        for entry in sr.ContentSequence
+        if entry.ConceptNameCodeSequence[0].CodeValue == "126010"
+    ]
+    for element in measurements.iterall():
         if element.keyword == "ContentSequence":
             for item in element.value:
                 if item.ValueType == "NUM":
@@ -440,6 +445,20 @@ def test_a_report_holds_the_measurements_with_their_units(tmp_path: Path) -> Non
     assert f"{measured.lungs_area_px}.0" in page
     assert "Plain chest X-ray" in page
     assert "millimetres=PixelSpacing" in page
+
+
+def test_a_report_lists_the_film_in_its_image_library() -> None:
+    sr, _, _ = report("dicom-sr")
+    (library,) = [
+        entry
+        for entry in sr.ContentSequence
+        if entry.ConceptNameCodeSequence[0].CodeValue == "111028"
+    ]
+    (group,) = library.ContentSequence
+    (image,) = group.ContentSequence
+    assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == FILM
+    sizes = [entry.MeasuredValueSequence[0].NumericValue for entry in image.ContentSequence[1:]]
+    assert sizes == [ROWS, COLUMNS]
 
 
 def test_a_report_without_spacing_has_no_centimetres() -> None:

@@ -28,7 +28,7 @@ from pleura.io.dicom.objects.common import (
     result_uid,
     series_arguments,
 )
-from pleura.io.dicom.objects.sr import COMMENT, VERDICT, observer
+from pleura.io.dicom.objects.sr import COMMENT, VERDICT, library_entry, observer
 from pleura.io.images.write.masks import RIGHT
 
 __all__ = ["NAME", "dicom_failure_report"]
@@ -59,6 +59,7 @@ def dicom_failure_report(film: Dataset, reason: str, *, made_by: Provenance) -> 
         procedure_reported=PLAIN_FILM,
         imaging_measurements=[group],
         title=codes.DCM.ImagingMeasurementReport,
+        referenced_images=[library_entry(film)],
     )
     text = f"{MAKER} could not segment this film: {reason}"
     report[0].ContentSequence.append(

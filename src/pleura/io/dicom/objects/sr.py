@@ -50,7 +50,7 @@ from pleura.io.dicom.objects.common import (
 )
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["COMMENT", "VERDICT", "dicom_sr", "observer"]
+__all__ = ["COMMENT", "VERDICT", "dicom_sr", "library_entry", "observer"]
 
 COMMENT = Code("121106", "DCM", "Comment")
 AREA = Code("42798000", "SCT", "Area")
@@ -103,6 +103,19 @@ def observer(film: Dataset, made_by: Provenance) -> ObservationContext:
     return ObservationContext(observer_device_context=ObserverContext(codes.DCM.Device, device))
 
 
+def library_entry(film: Dataset) -> Dataset:
+    """The film as the image library (TID 1600) of a report lists it: its class, UID and size.
+
+    highdicom describes a projection further only if its header has the spacing at the detector and
+    the orientation, which many films lack; a class of its own, OT, keeps it from that.
+    """
+    entry = Dataset()
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "Rows", "Columns"):
+        setattr(entry, keyword, film[keyword].value)
+    entry.Modality = "OT"
+    return entry
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Report:
     film: Dataset
@@ -115,6 +128,7 @@ class _Report:
             procedure_reported=PLAIN_FILM,
             imaging_measurements=list(self._groups()),
             title=codes.DCM.ImagingMeasurementReport,
+            referenced_images=[library_entry(self.film)],
         )
         # TID 1500 is extensible: verdict, doubts and notes are added as comments
         report[0].ContentSequence.extend(
