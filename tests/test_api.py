@@ -18,6 +18,7 @@ from PIL import Image
 
 import pleura
 from pleura import api
+from pleura.apps.segment import folder
 from pleura.core import types
 from pleura.core.card import Card
 
@@ -301,9 +302,10 @@ def test_the_shipped_weights_are_the_default() -> None:
 
 
 def test_the_public_names_are_those_of_api() -> None:
-    assert sorted(pleura.__all__) == sorted([*api.__all__, "__version__"])
-    for name in api.__all__:
-        assert getattr(pleura, name) is getattr(api, name)
+    assert sorted(pleura.__all__) == sorted([*api.__all__, *folder.__all__, "__version__"])
+    for module in (api, folder):
+        for name in module.__all__:
+            assert getattr(pleura, name) is getattr(module, name)
     assert set(pleura.__all__) <= set(dir(pleura))
     with pytest.raises(AttributeError, match="no attribute 'segments'"):
         _ = pleura.segments  # type: ignore[attr-defined]

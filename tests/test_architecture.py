@@ -55,7 +55,7 @@ RULES = {
         late="lab net PIL uvicorn dicomweb_client requests urllib3 ray pyarrow",
     ),
     "api": _rules("core io runtime _version", "numpy PIL"),
-    "__init__": _rules("_version", late="api"),
+    "__init__": _rules("_version", late="api apps"),
     "_version": _rules(),
     "__main__": _rules("apps"),
 }

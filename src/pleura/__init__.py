@@ -4,8 +4,8 @@
     result.mask                 # (H, W) bool
     result.overlay().save("overlay.png")
 
-The public names are those of `pleura.api`, which is loaded when the first of them is used: `import
-pleura` by itself loads neither engine nor torch.
+The public names are those of `pleura.api` and `pleura.apps.segment.folder`, which are loaded when
+one of their names is first used: `import pleura` by itself loads neither engine nor torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ TYPE_CHECKING = False  # as typing has it, whose import would double the time of
 
 if TYPE_CHECKING:
     from pleura.api import *  # noqa: F403 - the public names stand in `pleura.api` alone
+    from pleura.apps.segment.folder import FolderResults as FolderResults
+    from pleura.apps.segment.folder import segment_folder as segment_folder
+
+_OF_FOLDERS = ("FolderResults", "segment_folder")
 
 
 def __getattr__(name: str) -> object:
@@ -24,9 +28,10 @@ def __getattr__(name: str) -> object:
         return _public_names()
     if name.startswith("__") or name not in _public_names():
         raise AttributeError(f"module 'pleura' has no attribute {name!r}")
-    import pleura.api
+    from importlib import import_module
 
-    value: object = getattr(pleura.api, name)
+    module = "pleura.apps.segment.folder" if name in _OF_FOLDERS else "pleura.api"
+    value: object = getattr(import_module(module), name)
     globals()[name] = value
     return value
 
@@ -38,4 +43,4 @@ def __dir__() -> list[str]:
 def _public_names() -> list[str]:
     from pleura.api import __all__
 
-    return [*__all__, "__version__"]
+    return [*__all__, *_OF_FOLDERS, "__version__"]

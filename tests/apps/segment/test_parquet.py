@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from pleura.apps.segment import parquet
+from pleura.apps.segment.tables import parquet
 from pleura.io.run.table import RESULTS, read_rows
 
 Run = Callable[..., Any]

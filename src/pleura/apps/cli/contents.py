@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "results": (
         USE,
-        "pleura.apps.segment.results",
+        "pleura.apps.segment.tables.command",
         "results_app",
         "Put the tables of a run in shards together, or write a table as Parquet.",
     ),

@@ -40,13 +40,11 @@ def segment(
     refused; the masks are written in all three cases. Files that are left out,
     such as hidden files and files of other kinds, are named at the end.
     """
+    from pleura.apps.segment.messages import Printed
     from pleura.apps.segment.run import Task, segment_films
 
     task = Task(
         work=computing.work(output.place()),
-        as_json=messages.as_json,
-        strict=messages.strict,
-        quiet=messages.quiet,
         options={
             "inputs": inputs,
             "batch_size": computing.batch,
@@ -55,4 +53,6 @@ def segment(
             "force": computing.force,
         },
     )
-    raise typer.Exit(segment_films(inputs, task, computing.executor()))
+    printed = Printed(as_json=messages.as_json, strict=messages.strict, quiet=messages.quiet)
+    report, left_out = segment_films(inputs, task, computing.executor(), printed)
+    raise typer.Exit(printed.conclude(report, task.place.records, left_out))

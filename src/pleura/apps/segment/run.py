@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
-import typer
-
-from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.progress import FilmProgress, Interrupt, say
+from pleura.apps.cli.progress import Interrupt
 from pleura.apps.segment.output_folder import OutputFolder
 from pleura.apps.segment.pipeline import Failed
 from pleura.apps.segment.work import Ended, Executor, FilmWork, OpenExecutor, Watch
 from pleura.core.errors import OutputError
 from pleura.core.types import Provenance
-from pleura.io.run.cells import printable
 from pleura.io.run.crash_journal import Journal
 from pleura.io.run.find import FilmFile, Search, find_films
 from pleura.io.run.left_out import LeftOut
 from pleura.io.run.report import COMPLETE, INTERRUPTED, Run, write_run
-from pleura.io.run.row import DONE, FAILED, Row, doubt_sentences, failed_row
+from pleura.io.run.row import DONE, FAILED, Row, failed_row
 from pleura.io.run.shard import Shard, films_digest
-from pleura.io.run.table import RESULTS, Table
+from pleura.io.run.table import Table
 
-__all__ = ["Task", "segment_films"]
+__all__ = ["COMPLETE", "INTERRUPTED", "Messages", "Task", "segment_films"]
+
+
+class Messages(Protocol):
+    """Who is told what happens in a run."""
+
+    def note(self, text: str) -> None:
+        """A warning about the run as a whole."""
+
+    def films(
+        self, total: int, *, done: int, interrupt: Interrupt
+    ) -> AbstractContextManager[Callable[[Row], None]]:
+        """While films are done: gives what is called with the row of each film that ends.
+
+        `done` of all films were finished before; `interrupt` can stop the run.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +49,6 @@ class Task:
 
     work: FilmWork
     """What is done with each film, and the output folder."""
-
-    as_json: bool = False
-    """Print one JSON object a film on stdout."""
-
-    strict: bool = False
-    """The exit code is not 0 if a verdict is not `ok`."""
-
-    quiet: bool = False
-    """Print only errors on stderr."""
 
     options: Mapping[str, Any]
     """As given, for run.json."""
@@ -57,7 +59,9 @@ class Task:
         return self.work.place
 
 
-def segment_films(inputs: Sequence[str], task: Task, open_executor: OpenExecutor) -> Exit:
+def segment_films(
+    inputs: Sequence[str], task: Task, open_executor: OpenExecutor, messages: Messages
+) -> tuple[Run, LeftOut]:
     """Segment every film that `inputs` name, and write `results.csv` and `run.json`.
 
     `open_executor` decides where the films are done. A film's files are written whole or not at
@@ -68,25 +72,31 @@ def segment_films(inputs: Sequence[str], task: Task, open_executor: OpenExecutor
             run is writing there.
         OutputError: the disk is full, or the place takes no file; what is finished stays.
         WeightsError: the network gives values that are no probabilities.
+        KeyboardInterrupt: Ctrl-C or SIGTERM before the first film; later the report's status is
+            `interrupted`.
     """
     task.place.check_options()
     leave_out = task.place.leave_out(inputs)
     with Interrupt(at_once=True), task.place.locked() as locked:
         if not locked:
-            say(f"{task.place.out} lies on a file system without locks: start no second run there")
+            messages.note(
+                f"{task.place.out} lies on a file system without locks: start no second run there"
+            )
         search = find_films(inputs, leave_out=leave_out, known=task.place.names())
         films = task.place.films_of_run(search.films)
         try:
             with open_executor(films, task.work) as executor:
-                return _segmented(search, films, task, executor)
+                report = replace(_begun(task, executor.provenance, search), found=len(films))
+                return _segmented(films, task, executor, report, messages=messages), search.left_out
         except OutputError as error:
             raise type(error)(f"{error}; --resume continues from here") from error
 
 
-def _segmented(search: Search, films: list[FilmFile], task: Task, executor: Executor) -> Exit:
-    """Segment the films of a search; the output folder is locked."""
+def _segmented(
+    films: list[FilmFile], task: Task, executor: Executor, report: Run, *, messages: Messages
+) -> Run:
+    """Segment the films of a search; the output folder is locked. `report` is that of the begin."""
     place = task.place
-    report = replace(_begun(task, executor.provenance, search), found=len(films))
     place.check(films, report)
     start = time.monotonic()
     write_run(place.records, report)  # its status is `interrupted` until the end
@@ -103,9 +113,8 @@ def _segmented(search: Search, films: list[FilmFile], task: Task, executor: Exec
             suspects=journal.unfinished,
         )
         skipped = len(films) - len(left)
-        with FilmProgress(len(films), done=skipped, quiet=task.quiet) as progress:
-            messages = _Messages(task, progress, interrupt)
-            counts = _work(executor.run(left, watch), table, messages)
+        with messages.films(len(films), done=skipped, interrupt=interrupt) as show:
+            counts = _work(executor.run(left, watch), table, show)
         known = (table.rows.brief(film.name) for film in films)
         verdicts = Counter(row.verdict for row in known if row is not None)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
@@ -114,36 +123,7 @@ def _segmented(search: Search, films: list[FilmFile], task: Task, executor: Exec
         rows = (table.rows[name] for name in sorted(table.rows))
         place.finish(rows, version=report.version)
     write_run(place.records, report)
-    return (
-        _concluded(report, task, search.left_out) if messages.stdout_is_open else Exit.BROKEN_PIPE
-    )
-
-
-class _Messages:
-    """Prints a line for each film, on stderr and on stdout."""
-
-    def __init__(self, task: Task, progress: FilmProgress, interrupt: Interrupt) -> None:
-        self.stdout_is_open = True
-        """False once the reader of stdout has closed it."""
-        self._task, self._progress, self._interrupt = task, progress, interrupt
-
-    def __call__(self, row: Row) -> None:
-        self._progress.advance()
-        name = printable(row.path)
-        if row.status == FAILED:
-            self._progress.say(f"failed: {name}: {printable(' '.join(row.error.split()))}")
-        elif row.doubts and not self._task.quiet:
-            self._progress.say(f"{row.verdict}: {name}: {doubt_sentences(row)}")
-        if self._task.as_json and self.stdout_is_open:
-            self._speak(json.dumps(row.as_json()))
-
-    def _speak(self, line: str) -> None:
-        """Print a line on stdout; if its reader has closed it, the run stops as by Ctrl-C."""
-        try:
-            typer.echo(line)
-        except BrokenPipeError:
-            self.stdout_is_open = False
-            self._interrupt.request()
+    return report
 
 
 def _work(groups: Iterable[list[Ended]], table: Table, show: Callable[[Row], None]) -> Counter[str]:
@@ -211,51 +191,3 @@ def _ended(report: Run, counts: Counter[str], *, skipped: int, seconds: float) -
         skipped=skipped,
         seconds=round(seconds, 3),
     )
-
-
-def _concluded(report: Run, task: Task, left_out: LeftOut) -> Exit:
-    """Print how the run ended; its exit code."""
-    place = task.place
-    worked = report.done + report.failed
-    parts = [f"{report.done} segmented"]
-    parts += [f"{report.failed} failed"] if report.failed else []
-    parts += [f"{report.skipped} finished before"] if report.skipped else []
-    parts += [f"{report.review} to review"] if report.review else []
-    parts += [f"{report.refused} refused"] if report.refused else []
-    if not task.quiet:
-        for line in left_out.lines():
-            say(line)
-    for line in left_out.complaints():
-        say(line)
-    if not task.quiet:
-        say(
-            f"{_scope(report)}: {', '.join(parts)}, in {report.seconds:.1f} s"
-            f"{_rate(worked, report.seconds)}; see {place.records / RESULTS}"
-        )
-    if report.status == INTERRUPTED:
-        left = report.found - report.skipped - worked
-        say(
-            f"interrupted with {_films(left)} to go; run the same command with --resume to continue"
-        )
-        return Exit.INTERRUPTED
-    if report.failed or left_out.unreadable:
-        return Exit.FILMS_FAILED
-    return Exit.NOT_ALL_OK if task.strict and report.review + report.refused else Exit.DONE
-
-
-def _scope(report: Run) -> str:
-    if report.shard is None:
-        return _films(report.found)
-    shard = Shard(report.shard["number"], report.shard["count"])
-    return f"shard {shard}, {report.found} of {_films(report.shard['films'])}"
-
-
-def _rate(films: int, seconds: float) -> str:
-    if not films or not seconds:
-        return ""
-    fast = films >= seconds
-    return f", {films / seconds:.1f} a second" if fast else f", {seconds / films:.1f} s each"
-
-
-def _films(number: int) -> str:
-    return "1 film" if number == 1 else f"{number} films"

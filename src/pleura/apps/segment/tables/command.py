@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from pleura.apps.segment.merge import merge
-from pleura.apps.segment.parquet import parquet
+from pleura.apps.segment.tables.merge import merge
+from pleura.apps.segment.tables.parquet import parquet
 
 __all__ = ["results_app"]
 

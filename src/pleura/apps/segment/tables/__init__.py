@@ -1,0 +1,1 @@
+"""`pleura results`: what is done with the tables of runs."""
