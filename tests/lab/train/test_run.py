@@ -330,14 +330,14 @@ def test_a_finished_run_is_extended_with_a_schedule_of_its_own(
 def test_an_extension_that_is_interrupted_ends_in_the_same_weights(
     films: list[Film], tmp_path: Path, no_export: None, clock: Callable[..., None]
 ) -> None:
-    first, longer = replace(RECIPE, epochs=1), replace(RECIPE, epochs=3)
+    first = replace(RECIPE, epochs=EPOCHS - 2)
     for name in ("whole", "parts"):
         train(first, films, tmp_path / name, machine=QUIET)
-    train(longer, films, tmp_path / "whole", machine=QUIET, resume=True)
+    train(RECIPE, films, tmp_path / "whole", machine=QUIET, resume=True)
     clock(lambda _: 1.0)  # six films an epoch
-    stopped = train(longer, films, tmp_path / "parts", machine=limited(8), resume=True)
-    assert (stopped.epochs_done, stopped.finished) == (2, False)
-    train(longer, films, tmp_path / "parts", machine=QUIET, resume=True)
+    stopped = train(RECIPE, films, tmp_path / "parts", machine=limited(8), resume=True)
+    assert (stopped.epochs_done, stopped.finished) == (EPOCHS - 1, False)
+    train(RECIPE, films, tmp_path / "parts", machine=QUIET, resume=True)
     assert_same_end(tmp_path / "parts", tmp_path / "whole")
 
 

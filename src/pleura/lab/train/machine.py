@@ -57,3 +57,8 @@ class Machine:
             return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
         native = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
         return "bf16-mixed" if native else "32-true"
+
+    def limit_threads(self) -> None:
+        """Let torch use the stated number of threads; nothing changes without one."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)

@@ -11,13 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import lung_channels
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
-from pleura.lab.train.recipe_files import find_recipe, shipped_recipes
+from pleura.lab.train.recipe_files import find_recipe, shipped_recipes, typed
 from pleura.net.unetplusplus import Architecture
 
 __all__ = [
@@ -51,8 +51,6 @@ LARGEST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, 
 LATER_KEYS: dict[str, Any] = {"accumulate": 1, "warm_up": 0.0}
 """Keys that older recipes do not have, and their usual values: they are not written then, so that
 the recipe of a run keeps its digest."""
-
-NOUNS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,7 +366,7 @@ def _checked(kind: type, table: Mapping[str, Any], where: str) -> dict[str, Any]
     for key in table:
         if key not in hints:
             raise UsageError(f"{where}: unknown key {key!r}; {_remedy(key, list(hints))}")
-    return {key: _typed(value, hints[key], f"{where}: {key}") for key, value in table.items()}
+    return {key: typed(value, hints[key], f"{where}: {key}") for key, value in table.items()}
 
 
 def _remedy(key: str, known: list[str]) -> str:
@@ -380,26 +378,3 @@ def _remedy(key: str, known: list[str]) -> str:
         if key in (setting.name for setting in fields(kind)):
             return f"it belongs {place}"
     return did_you_mean(key, known)
-
-
-def _typed(value: Any, hint: Any, where: str) -> Any:
-    """The value, if it is of the type; a list becomes a tuple, a whole number a float."""
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            known = ", ".join(map(repr, get_args(hint)))
-            raise UsageError(f"{where} must be one of {known}; got {value!r}")
-        return value
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise UsageError(f"{where} must be a list, got {value!r}")
-        return tuple(_typed(item, get_args(hint)[0], f"each of {where}") for item in value)
-    if get_origin(hint) is dict:
-        if not isinstance(value, Mapping):
-            raise UsageError(f"{where} must be a table, got {value!r}")
-        inner = get_args(hint)[1]
-        return {key: _typed(item, inner, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:  # in Python a bool is an int, in a recipe it is not
-        raise UsageError(f"{where} must be {NOUNS[hint]}, got {value!r}")
-    return value

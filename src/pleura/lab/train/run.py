@@ -65,8 +65,7 @@ def train(
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last complete epoch is kept.
     """
     machine = machine or Machine()
-    if machine.threads is not None:
-        torch.set_num_threads(machine.threads)
+    machine.limit_threads()
     recipe = pinned(recipe)
     callbacks = _callbacks(recipe, out, machine)
     last = out / "checkpoints" / "last.ckpt"
@@ -82,10 +81,9 @@ def train(
         _prepared(part, recipe, out, machine, hints=part is training)
         for part in (training, validation)
     ]
-    if extended:
-        facts["extended"] = extended
-    epochs = recipe.epochs - (extended[-1] if extended else 0)
-    learner = Learner(fresh_network(recipe), recipe, steps * epochs, facts)
+    scheduled = recipe.epochs - max(extended, default=0)
+    facts |= {"extended": extended} if extended else {}
+    learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
     if machine.device == "cuda" or machine.resolved_precision != "32-true":
