@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import httpx
 import numpy as np
@@ -63,7 +64,7 @@ def test_the_commands_of_the_how_to_page_run(
     blocks = re.findall(
         r"test_examples\.py starts one and runs it -->\n```bash\n(.*?)```", PAGE.read_text(), re.S
     )
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         lines = block.replace("http://127.0.0.1:8017", str(client.base_url).rstrip("/"))
         subprocess.run(["bash", "-euo", "pipefail", "-c", lines], cwd=folder, check=True)
@@ -78,6 +79,9 @@ def test_the_commands_of_the_how_to_page_run(
     assert len(json.loads((folder / "films.json").read_text())["results"]) == 2
     with (folder / "results.csv").open(newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["done", "done"]
+    with ZipFile(folder / "results.zip") as archive:
+        assert archive.read("film_png_mask.png") == (folder / "film_mask.png").read_bytes()
+        assert "film_dcm_labels.nii.gz" in archive.namelist()
 
 
 def test_the_example_client_saves_the_mask_of_the_command_line(

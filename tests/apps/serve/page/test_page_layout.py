@@ -110,3 +110,37 @@ def test_paper_has_the_film_and_its_result_without_the_tools(
         expect(five.locator(part)).to_be_hidden()
     for part in ("#film", "#name", "#verdict", "#areas", "#ratios"):
         expect(five.locator(part)).to_be_visible()
+
+
+def test_at_320_px_zoom_and_value_lie_apart(
+    five: Page, films: Path, give: Callable[..., None]
+) -> None:
+    five.set_viewport_size({"width": 320, "height": 640})
+    give(five, films / "a.png")
+    box = box_of(five, "#screen")
+    five.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(five.locator("#value")).to_contain_text("x ")
+    assert not overlap(box_of(five, "#readout"), box_of(five, "#value"))
+
+
+IS_EMPTY = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.every((value) => value === 0);
+}"""
+
+
+def test_a_film_that_failed_has_no_histogram_of_the_film_before(
+    five: Page, films: Path, give: Callable[..., None]
+) -> None:
+    give(five, films / "a.png", films / "notes.txt")
+    five.click('#films button[title="a.png"]')
+    expect(five.locator("#result")).to_be_visible()
+    assert not five.locator("#histogram").evaluate(IS_EMPTY)
+    five.click('#films button[title="notes.txt"]')
+    expect(five.locator("#result")).to_be_hidden()
+    assert five.locator("#histogram").evaluate(IS_EMPTY)
+    expect(five.locator("#window")).to_be_disabled()
+    five.click('#films button[title="a.png"]')
+    expect(five.locator("#result")).to_be_visible()
+    assert not five.locator("#histogram").evaluate(IS_EMPTY)
+    expect(five.locator("#window")).to_be_enabled()

@@ -41,7 +41,7 @@ def usage_problem(response: httpx.Response) -> str:
         ("lungs=whole&fromat=mask", "there is no parameter 'fromat'; did you mean 'format'?"),
         ("included=row", "did you mean 'include'?"),
         ("forced", "did you mean 'force'?"),
-        ("definition=whole", "known are lungs, format, include, flip, force, name"),
+        ("definition=whole", "known are lungs, format, include, files, flip, force, name"),
         ("=whole", "there is no parameter ''"),
         ("lungs=field&lungs=whole", "the parameter lungs is given 2 times; give it once"),
         ("lungs=whole&lungs=whole", "the parameter lungs is given 2 times; give it once"),

@@ -106,6 +106,7 @@ function clearView() {
   delete $("screen").dataset.shown;
   delete $("stage").dataset.size;
   viewer.clear();
+  showReadout(viewer);
   document.dispatchEvent(new Event("lungs-drawn"));
   ruler.clear(null);
   panel.clear();

@@ -9,10 +9,13 @@ const NAMES = { usual: "Usual", full: "Full range", lungs: "Lungs", heart: "Hear
 let isAsking = false;
 let lastPoint = null;
 
-/** Write zoom, window and level, and draw the histogram with the window. */
+/** Write zoom, window and level, and draw the histogram with the window; nothing without a film. */
 export function showReadout(viewer) {
+  $("window").disabled = !viewer.view;
   if (!viewer.view) {
     $("readout").textContent = "";
+    $("window").value = "";
+    clearHistogram();
     return;
   }
   const { scale, windows } = viewer.view;
@@ -32,11 +35,17 @@ export function offerWindows({ windows }) {
   $("window").replaceChildren(...options, Object.assign(new Option("By hand", ""), { disabled: true }));
 }
 
-function drawHistogram({ view, window: { low, high } }) {
+/** Empty the histogram; returns its canvas. */
+function clearHistogram() {
   const canvas = $("histogram");
+  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+function drawHistogram({ view, window: { low, high } }) {
+  const canvas = clearHistogram();
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, width, height);
   context.fillStyle = "#5cb3e6";
   const most = Math.max(1, ...view.bins.slice(1, -1)); // without the ends, where borders and letters lie
   view.bins.forEach((count, bin) => {
