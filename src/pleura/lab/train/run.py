@@ -86,9 +86,7 @@ def train(
     learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
-    if machine.device == "cuda" or machine.resolved_precision != "32-true":
-        # It reduces the time of 16-bit convolutions on CPUs to 0.6 (oneDNN, AVX-512 BF16).
-        learner = learner.to(memory_format=torch.channels_last)
+    learner = _laid_out(learner, machine)
     with _without_advice(), _interruptible():
         trainer.fit(
             learner,
@@ -97,6 +95,14 @@ def train(
             ckpt_path=last if done else None,
         )
     return _conclude(trainer, recipe, out)
+
+
+def _laid_out(learner: Learner, machine: Machine) -> Learner:
+    """The learner in the layout of memory that is fast in 16 bits."""
+    if machine.device == "cuda" or machine.resolved_precision != "32-true":
+        # It reduces the time of 16-bit convolutions on CPUs to 0.6 (oneDNN, AVX-512 BF16).
+        return learner.to(memory_format=torch.channels_last)
+    return learner
 
 
 def _announce(
