@@ -83,10 +83,9 @@ def train(
     ]
     scheduled = recipe.epochs - max(extended, default=0)
     facts |= {"extended": extended} if extended else {}
-    learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
+    learner = _laid_out(Learner(fresh_network(recipe), recipe, steps * scheduled, facts), machine)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
-    learner = _laid_out(learner, machine)
     with _without_advice(), _interruptible():
         trainer.fit(
             learner,
