@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import logging
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from pleura.io.files.atomic import atomic_write
 
-__all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "TimeIsUp", "keep_best"]
+__all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "Termination", "TimeIsUp", "keep_best"]
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +113,49 @@ class Deadline(Callback):
     def _exceeded(self, trainer: Trainer, *, ahead_s: float) -> bool:
         over = time.monotonic() - self.begun_s + ahead_s > self.limit_s
         return bool(trainer.strategy.broadcast(over))  # all processes stop together
+
+
+class Termination(Callback):
+    """Ends a run after the batch in which SIGTERM came to one of its processes, in all of them.
+
+    Lightning's own handler talks to the other processes at once. If they are in the middle of
+    another exchange, all wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = False
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note SIGTERM in the block; outside the main thread no signal is handled."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def comes(self, *, within_s: float) -> bool:
+        """Whether SIGTERM has come, or comes within so many seconds."""
+        end = time.monotonic() + within_s
+        while not self.arrived and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.arrived
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Take the place of Lightning's handler, which it removes at the end."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._note)
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Raise `SystemExit` if SIGTERM has come."""
+        if trainer.strategy.reduce_boolean_decision(self.arrived, all=False):
+            raise SystemExit(signal.SIGTERM)
+
+    def _note(self, *_: object) -> None:
+        self.arrived = True
 
 
 class EpochTable(Callback):

@@ -26,7 +26,15 @@ from torch.utils.data import DataLoader
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import carve_validation, without_copies
-from pleura.lab.train.callbacks import Deadline, EpochTable, KeepLast, Patience, TimeIsUp, keep_best
+from pleura.lab.train.callbacks import (
+    Deadline,
+    EpochTable,
+    KeepLast,
+    Patience,
+    Termination,
+    TimeIsUp,
+    keep_best,
+)
 from pleura.lab.train.dataset import Shuffled, SquareOptions, Squares, VariedSquares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
 from pleura.lab.train.machine import Machine
@@ -67,7 +75,7 @@ def train(
     machine = machine or Machine()
     machine.limit_threads()
     recipe = pinned(recipe)
-    callbacks = _callbacks(recipe, out, machine)
+    callbacks = [*_callbacks(recipe, out, machine), termination := Termination()]
     last = out / "checkpoints" / "last.ckpt"
     done, extended = _epochs_done(last, recipe, resume=resume)
     training, validation = divide(films, recipe, processes=machine.devices)
@@ -86,7 +94,7 @@ def train(
     learner = _laid_out(Learner(fresh_network(recipe), recipe, steps * scheduled, facts), machine)
     if trainer.is_global_zero and done < recipe.epochs:
         add_session(out / "sessions.json", machine, epochs_done=done)
-    with _without_advice(), _interruptible():
+    with _without_advice(), _interruptible(termination):
         trainer.fit(
             learner,
             _loader(squares[0], recipe, machine, epoch=done, shares=shares),
@@ -337,14 +345,21 @@ def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(termination: Termination) -> Iterator[None]:
     """Raise `KeyboardInterrupt` on Ctrl-C and SIGTERM, and restore the handler of Ctrl-C.
 
-    Lightning raises `SystemExit` instead, and ignores Ctrl-C afterwards.
+    Lightning raises `SystemExit` instead, and ignores Ctrl-C afterwards. Where SIGTERM goes to all
+    processes, a data worker or another training process may end before this one has noticed.
     """
     before = signal.getsignal(signal.SIGINT)
     try:
-        yield
+        with termination.noted():
+            try:
+                yield
+            except RuntimeError as error:
+                if not (_is_loss(error) and termination.comes(within_s=_LATE_S)):
+                    raise
+                raise SystemExit(signal.SIGTERM) from error
     except TimeIsUp:
         log.info("time is up; the epoch that was not finished is dropped")
     except SystemExit as end:
@@ -353,6 +368,15 @@ def _interruptible() -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGINT) is not before:
             signal.signal(signal.SIGINT, before)
+
+
+_LATE_S = 2.0
+"""How long SIGTERM may arrive after the end of another process that it ended, s."""
+
+
+def _is_loss(error: RuntimeError) -> bool:
+    """Whether a data worker ended, or the connection to another training process."""
+    return any(text in str(error) for text in ("DataLoader worker", "Connection closed by peer"))
 
 
 @contextmanager
