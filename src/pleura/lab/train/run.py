@@ -73,8 +73,7 @@ def train(
     """
     machine = machine or Machine()
     recipe = pinned(recipe)
-    termination = Termination()
-    callbacks = [*_callbacks(recipe, out, machine), termination]
+    callbacks = [*_callbacks(recipe, out, machine), termination := Termination()]
     last = out / "checkpoints" / "last.ckpt"
     done = _epochs_done(last, recipe, resume=resume)
     training, validation = divide(films, recipe, processes=machine.devices)
