@@ -12,8 +12,10 @@ from typing import Any
 from zipfile import ZipFile
 
 import httpx
+import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from pleura.apps.cli.engines import open_engine
 from pleura.apps.serve.responses.zip_response import result_names
@@ -141,6 +143,29 @@ def test_a_file_of_one_film_is_that_of_the_command_line(
     assert response.status_code == 200, response.text
     theirs = (tmp_path / "o" / f"one{ending}").read_bytes()
     assert timeless(ending, response.content) == timeless(ending, theirs)
+
+
+def test_an_edited_film_has_a_zip_file_of_the_edited_masks(
+    client: httpx.Client, films: Path
+) -> None:
+    name, film = "b/two.v1.png", (films / "b" / "two.v1.png").read_bytes()
+    masks = client.post("/v1/segmentations", content=film).json()["lungs"]["field"]["rle"]
+    height, width = masks["right"]["size"]
+    masks["right"]["counts"] = [height * width]  # nothing is left of the right lung
+    form_of_two = [("film", (name, film)), ("masks", ("masks.json", json.dumps(masks).encode()))]
+    response = client.post("/v1/corrections?format=zip&files=split", files=form_of_two)
+    zipped = unzipped(response)
+    assert set(zipped) == {f"b/two.v1{end}" for end in ("_right.png", "_left.png")} | {
+        "results.csv",
+        "run.json",
+    }
+    right, left = (
+        Image.open(BytesIO(zipped[f"b/two.v1_{side}.png"])) for side in ("right", "left")
+    )
+    assert not np.asarray(right).any()
+    assert np.asarray(left).any()
+    (row,) = csv.DictReader(StringIO(zipped["results.csv"].decode()))
+    assert "edited by hand" in row["notes"]
 
 
 def test_a_film_that_is_the_body_and_fails_is_a_problem(client: httpx.Client) -> None:
