@@ -254,15 +254,15 @@ def command(films: Path, tmp_path: Path, tiny_weights: Path) -> list[object]:
 
 PRINTING = """
 import os, sys
-from pleura.apps.segment import run as batch
-tell = batch._Messages.__call__
+from pleura.apps.segment.messages import Printed
+show = Printed._show
 
-def printed(self, row):
+def printed(self, *arguments):
     for number in (1, 2):
         os.write(number, b"native words\\n")
-    tell(self, row)
+    show(self, *arguments)
 
-batch._Messages.__call__ = printed
+Printed._show = printed
 from pleura.apps.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
