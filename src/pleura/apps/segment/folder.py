@@ -12,8 +12,9 @@ from typing import Any, Literal, TypedDict, Unpack
 from pleura.apps.cli.options import Lungs
 from pleura.apps.cli.progress import Interrupt
 from pleura.apps.segment.options import ComputeOptions, OutputOptions
-from pleura.apps.segment.run import INTERRUPTED, Task, segment_films
+from pleura.apps.segment.run import Task, segment_films
 from pleura.core.errors import UsageError
+from pleura.io.run.report import INTERRUPTED
 from pleura.io.run.row import Row
 from pleura.io.run.table import RESULTS, read_rows
 
@@ -109,7 +110,7 @@ def segment_folder(
     ).place()
     computing = _computing(options)
     task = Task(work=computing.work(place), options={"inputs": names, "threads": computing.threads})
-    report, left_out = segment_films(names, task, computing.executor(), _Told(on_film))
+    report, left_out = segment_films(names, task, computing.executor(), _Callback(on_film))
     for line in left_out.complaints():
         log.warning(line)
     if report.status == INTERRUPTED:
@@ -135,7 +136,7 @@ def _computing(options: FolderOptions) -> ComputeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Callback:
     """Calls `on_film`; `run.Messages`."""
 
     on_film: Callable[[dict[str, Any]], None] | None

@@ -12,10 +12,9 @@ import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.progress import FilmProgress, Interrupt, say
-from pleura.apps.segment.run import INTERRUPTED
 from pleura.io.run.cells import printable
 from pleura.io.run.left_out import LeftOut
-from pleura.io.run.report import Run
+from pleura.io.run.report import INTERRUPTED, Run
 from pleura.io.run.row import FAILED, Row, doubt_sentences
 from pleura.io.run.shard import Shard
 from pleura.io.run.table import RESULTS

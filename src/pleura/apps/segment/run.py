@@ -25,11 +25,11 @@ from pleura.io.run.row import DONE, FAILED, Row, failed_row
 from pleura.io.run.shard import Shard, films_digest
 from pleura.io.run.table import Table
 
-__all__ = ["COMPLETE", "INTERRUPTED", "Messages", "Task", "segment_films"]
+__all__ = ["Messages", "Task", "segment_films"]
 
 
 class Messages(Protocol):
-    """Who is told what happens in a run."""
+    """Receives the messages and the finished films of a run."""
 
     def note(self, text: str) -> None:
         """A warning about the run as a whole."""

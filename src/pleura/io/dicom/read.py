@@ -203,7 +203,7 @@ def _check_decoder(dataset: Dataset) -> None:
         add_jpeg12()
     try:
         available = get_decoder(syntax).is_available
-    except NotImplementedError:
+    except NotImplementedError:  # pydicom's, for a syntax that it does not know
         available = False
     if not available:
         raise UnreadableFilm(

@@ -186,8 +186,7 @@ _DAMAGE_ERRORS = (  # of zipfile, for bytes that are no archive, or one that it 
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    NotImplementedError,
-    RuntimeError,
+    RuntimeError,  # also for methods of compression that it does not know
     ValueError,
 )
 
