@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from benchmarks.accuracy.field import border_steps
 from benchmarks.accuracy.heart_ratio import FEWEST, HeartRatio, best_limit, figures
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -14,6 +16,7 @@ PROGRAMS = (
     "speed",
     "speed.heads",
     "speed.precision",
+    "accuracy.field",
     "accuracy.heart_ratio",
     "accuracy.label_noise",
     "accuracy.outlines",
@@ -84,3 +87,16 @@ def test_the_limit_of_the_ratio_s_spread_by_hand() -> None:
     assert best_limit({"all": pairs, "too few": apart[:1] * (FEWEST - 1)}) == 0.11
     refused = (HeartRatio(0.5, 0.01, True), HeartRatio(0.9, 0.01, False))
     assert figures([refused], 0.5)["kept_by_both"] == 0
+
+
+def test_how_far_a_border_lies_inside_by_hand() -> None:
+    """The drawn chest is 8 px wide; the predicted borders lie 1 px inside it, but one lies 1 px outside.
+
+    The third row has no predicted lung, so it is left out.
+    """
+    drawn, predicted = np.zeros((2, 3, 12), dtype=np.bool_)
+    drawn[:, 3:11] = True
+    predicted[:2, 4:10] = True
+    predicted[1, 10:12] = True
+    predicted[1, 6:8] = False
+    assert border_steps(predicted, drawn).tolist() == [1 / 8, 1 / 8, 1 / 8, -1 / 8]

@@ -98,8 +98,8 @@ def _numbers(predicted: Mask, drawn: Mask) -> Numbers:
         "hd95_px": scores.hd95_px or 0.0,
         "runs": _runs(predicted),
         "runs_drawn": _runs(drawn),
-        "roughness": _roughness(predicted),
-        "roughness_drawn": _roughness(drawn),
+        "roughness": roughness(predicted),
+        "roughness_drawn": roughness(drawn),
     }
 
 
@@ -110,7 +110,8 @@ def _runs(mask: Mask) -> float:
     return float(counts[counts > 0].mean())
 
 
-def _roughness(mask: Mask) -> float:
+def roughness(mask: Mask) -> float:
+    """The length of the outlines over that after a Gaussian filter of `FILTER_PX`, less 1."""
     smooth = ndimage.gaussian_filter(mask.astype(np.float32), FILTER_PX) >= 0.5
     return _length(mask) / _length(smooth) - 1 if smooth.any() else 0.0
 
