@@ -90,7 +90,7 @@ def test_the_limit_of_the_ratio_s_spread_by_hand() -> None:
 
 
 def test_how_far_a_border_lies_inside_by_hand() -> None:
-    """The drawn chest is 8 px wide; the predicted borders lie 1 px inside it, but one lies 1 px outside.
+    """The drawn chest is 8 px wide. Three predicted borders lie 1 px inside it, one 1 px outside.
 
     The third row has no predicted lung, so it is left out.
     """
