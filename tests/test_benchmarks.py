@@ -18,6 +18,7 @@ PROGRAMS = (
     "speed.precision",
     "accuracy.field",
     "accuracy.heart_ratio",
+    "accuracy.heart_top",
     "accuracy.label_noise",
     "accuracy.outlines",
     "accuracy.own_films",
