@@ -166,7 +166,7 @@ def test_swipe_and_blink_show_either_result(comparing: Page, tmp_path: Path) -> 
     comparing.set_input_files("#masks", save_labels(tmp_path / "a_labels.png", none, LEFT))
     expect(comparing.locator("#comparison-name")).to_have_text("a_labels.png")
     assert cells(comparing)["Right lung"] == ["0.00", "–", "–"]
-    comparing.locator('input[value="swipe"]').check(force=True)
+    comparing.get_by_text("Swipe", exact=True).click()
     swipe = comparing.locator("#swipe")
     for percent, is_shown in (("100", True), ("0", False)):
         swipe.fill(percent)
@@ -183,7 +183,7 @@ def test_swipe_and_blink_show_either_result(comparing: Page, tmp_path: Path) -> 
 
 
 def test_the_picture_blinks_by_itself(comparing: Page) -> None:
-    comparing.locator('input[value="blink"]').check(force=True)
+    comparing.get_by_text("Blink", exact=True).click()
     expect(comparing.locator("#side-left")).to_have_text("whole")
     expect(comparing.locator("#side-left")).to_have_text("this result")
 

@@ -13,7 +13,7 @@ import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
 import { drawTable } from "./panel/table.js";
 import { changeDecision, decideShown, goToNext, openFilm, setTable, takeDecisions, useDecision } from "./reviewing.js";
-import { disableSaves, drawDefinition, drawLungs, MIRRORED_BY_HEADER, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
+import { disableSaves, drawDefinition, drawLungs, keepFocus, MIRRORED_BY_HEADER, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
 import { cancel, retry, sendNext } from "./sending.js";
 import { Gestures } from "./view/gestures.js";
 import { showValue } from "./view/readout.js";
@@ -148,9 +148,11 @@ function showNothing() {
 /** Download a result of the film that is on the screen now, even if another is selected meanwhile. */
 async function download(name) {
   const film = shownFilm() ?? screen.film; // the tables of all films can be saved while a film is loading
+  if (film.saving.has(name)) return;
   film.saving.add(name);
   disableSaves();
   try {
+    await editing.untilMeasured(film);
     await save(name, film);
   } catch (problem) {
     tell(`${film.label} was not saved. ${problem.detail ?? problem.message ?? problem}`);
@@ -186,21 +188,17 @@ async function saveAll() {
 // ---- user input
 
 async function addExample(button) {
-  button.disabled = true;
-  button.textContent = "Drawing…";
+  if (button.ariaDisabled === "true") return;
+  Object.assign(button, { ariaDisabled: "true", textContent: "Drawing…" });
   await addFrom(call("example").then((blob) => [{ file: new File([blob], "example.png", { type: "image/png" }), name: "example.png" }]));
-  button.disabled = false;
-  button.textContent = "Try a drawn example";
+  Object.assign(button, { ariaDisabled: "false", textContent: "Try a drawn example" });
 }
 
 const ACTIONS = {
   choose: () => $("files").click(),
   "choose-folder": () => $("folder").click(),
   example: addExample,
-  reveal: () => {
-    reveal();
-    $("screen").focus(); // the button is hidden now
-  },
+  reveal,
   force: () => {
     screen.film.force = true;
     sendAgain(screen.film);
@@ -304,7 +302,7 @@ listenToKeys(ACTIONS, viewer, editing, measuring.activeTool);
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button?.dataset.do) ACTIONS[button.dataset.do](button);
+  if (button?.dataset.do) keepFocus(() => ACTIONS[button.dataset.do](button));
   else if (!button && event.target.closest(".drop")) ACTIONS.choose();
   if (button?.dataset.save) download(button.dataset.save);
   if (button?.dataset.film) openFilm(films.find(({ id }) => id === Number(button.dataset.film)));

@@ -69,7 +69,7 @@ export function useSwipe(percent) {
 
 /** Show the other masks in place of these, or these again; the picture no longer blinks by itself. */
 export function swap() {
-  if (!compare.isOn || $("compare-mode").disabled) return;
+  if (!compare.isOn || !latest?.comparison) return;
   if (compare.mode !== "blink") document.querySelector('input[name="compare-mode"][value="blink"]').click();
   clearInterval(blinking);
   showSide(!compare.showsOther);
@@ -88,12 +88,10 @@ document.addEventListener("lungs-drawn", update);
 /** Compare anew if the film, its definition, its masks or the other ones are no longer those that were compared. */
 async function update() {
   const film = shownFilm();
-  if (!compare.isOn || !film || isVeiled(film)) return drop();
+  if (!compare.isOn || !film) return drop(); // a film that is loading keeps the controls, and the focus in them
   const definition = definitionOf(film);
-  const sources = sourcesOf(film, definition);
-  if (!sources.includes(compare.source)) compare.source = sources[0] ?? null;
-  offerSources(film, definition, sources);
-  if (!compare.source) return drop();
+  offerSources(film, definition);
+  if (!compare.source || isVeiled(film)) return drop();
   const [own, other] = [film.result.lungs[definition].rle, SOURCES[compare.source].of(film, definition)];
   const wanted = [film.id, own, other];
   if (latest?.wanted.every((value, i) => value === wanted[i])) return draw();
@@ -121,17 +119,19 @@ function drop() {
   draw();
 }
 
-function offerSources(film, definition, sources) {
+function offerSources(film, definition) {
+  const sources = sourcesOf(film, definition);
+  if (!sources.includes(compare.source)) compare.source = sources[0] ?? null;
   const options = sources.map((name) => new Option(SOURCES[name].text(film, definition), name));
   $("compare-with").replaceChildren(...(options.length ? options : [new Option("no other mask yet", "")]));
   $("compare-with").value = compare.source ?? "";
+  $("compare-mode").disabled = !compare.source;
 }
 
 const otherName = () => $("compare-with").selectedOptions[0]?.textContent ?? "";
 
 function draw() {
   const { comparison } = latest ?? {};
-  $("compare-mode").disabled = !comparison;
   $("legend").hidden = !comparison || compare.mode !== "together";
   viewer.comparison = comparison ? { ...comparison, ...compare } : null;
   for (const [id, content] of Object.entries(sides(comparison))) {

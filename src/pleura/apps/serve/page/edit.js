@@ -27,12 +27,19 @@ export function setEditing(isOn) {
     if (isVeiled(screen.film)) reveal();
     const { width, height } = screen.view;
     useRadius(Math.round(0.02 * Math.min(width, height)) || 1);
-    $("heart-option").disabled = !("heart" in screen.view.outlines[definitionOf(screen.film)]);
+    offerStructures(Object.keys(screen.view.outlines[definitionOf(screen.film)]));
     $("screen").focus(); // Space draws, and presses no button
     announce("Editing. Arrow keys move the brush, Space draws, Control Z takes a stroke back, Escape ends it.");
   }
   stroke = null;
   moveCursor(null);
+}
+
+/** Offer the structures that the film has; the right lung is edited where the chosen one is missing. */
+function offerStructures(names) {
+  $("heart-option").disabled = !names.includes("heart");
+  if (!names.includes(edit.name)) edit.name = "right";
+  document.querySelector('select[name="structure"]').value = edit.name;
 }
 
 /** Use another pen: `brush`, `eraser` or `pull`. */
@@ -174,8 +181,16 @@ function use(film, definition, { contours, rle, undo: undoable, redo: redoable }
 }
 
 /** Ask the service for the measurements of the present masks; only the latest answer counts. Throws the problem. */
-async function measure(film, definition, rle) {
+function measure(film, definition, rle) {
   const state = (film.unmeasured[definition] = { problem: null });
+  state.ending = measureAs(state, film, definition, rle);
+  return state.ending;
+}
+
+/** Wait for the measurements of a film that are under way. */
+export const untilMeasured = ({ unmeasured: states }) => Promise.allSettled(Object.values(states).map(({ ending }) => ending));
+
+async function measureAs(state, film, definition, rle) {
   const isLatest = () => film.unmeasured[definition] === state; // no later edit, and the film was not sent again
   disableSaves();
   try {
@@ -197,7 +212,6 @@ export async function measureAgain() {
   const film = shownFilm();
   if (!film || !unmeasured(film)?.problem) return;
   const definition = definitionOf(film);
-  $("screen").focus(); // the button is hidden now
   try {
     await measure(film, definition, film.result.lungs[definition].rle);
     announceMeasures(film);

@@ -37,7 +37,6 @@ export function resetWidths() {
   if (!film) return;
   useWidths(film, null);
   storage.updateState(film);
-  $("screen").focus(); // the button is hidden now
   announce("The cardiothoracic ratio is the program's again.");
 }
 

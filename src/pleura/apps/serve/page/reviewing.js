@@ -1,7 +1,7 @@
 // Reviewing: decisions on the film on the screen, the table, and the way to the next film to review.
 
 import * as editing from "./edit.js";
-import { films, unmeasured } from "./films/film.js";
+import { films, lungsOf, unmeasured } from "./films/film.js";
 import { decide, keepRows, nextToReview, readReview, toReview, useRow } from "./films/review.js";
 import * as storage from "./films/storage.js";
 import { $, announce, tell } from "./panel/elements.js";
@@ -26,9 +26,13 @@ export function setTable(isOpen) {
 }
 
 /** Decide on the film on the screen, or take the same decision back; then go on to the next film to review. */
-export function decideShown(decision) {
+export async function decideShown(decision) {
   const film = shownFilm();
-  if (!film || unmeasured(film) || !$("table").hidden) return;
+  if (!film || !$("table").hidden) return;
+  const { rle } = lungsOf(film);
+  await editing.untilMeasured(film);
+  if (film.status !== "done" || lungsOf(film).rle !== rle) return; // its outlines are others now
+  if (unmeasured(film)) return announce("No decision: the edited outlines are not measured. Measure again first.");
   if (decision === "accepted" && !$("veil").hidden) {
     reveal();
     announce("The outlines of this refused film are shown now. Look at them, then accept again.");
@@ -37,7 +41,7 @@ export function decideShown(decision) {
   const isBack = film.decision === decision;
   changeDecision(film, isBack ? "" : decision);
   announce(`${film.label}: ${film.decision || "no decision"}. ${toReview().length} left to review.`);
-  const next = isBack ? null : nextToReview(film);
+  const next = isBack || film !== shownFilm() ? null : nextToReview(film);
   if (next) select(next);
 }
 

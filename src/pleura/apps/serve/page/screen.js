@@ -25,7 +25,7 @@ export const viewer = new Viewer($("screen"), () => showReadout(viewer));
 
 export const ruler = new Ruler(viewer);
 
-let lastFocus = null; // the download button that had the focus before it was hidden
+let lastSave = null; // the download button that had the focus before it was hidden
 
 /** The film whose picture, numbers and downloads are on the screen, or null. */
 export const shownFilm = () => (screen.view ? screen.film : null);
@@ -34,7 +34,7 @@ export const shownFilm = () => (screen.view ? screen.film : null);
 export async function select(film) {
   if (film === screen.film && screen.view) return;
   const isNew = film !== screen.film;
-  draw(film, film.status === "done" ? keptView(film.id) : null);
+  show(film, film.status === "done" ? keptView(film.id) : null);
   markSelected(film);
   if (isNew) announceFilm(film);
   if (!screen.view && film.status === "done") await load(film);
@@ -43,14 +43,14 @@ export async function select(film) {
 async function load(film) {
   const { id } = film;
   const view = await viewOf(id).catch(() => null);
-  if (film === screen.film && film.id === id && film.status === "done" && !screen.view) draw(film, view, { isLost: !view });
+  if (film === screen.film && film.id === id && film.status === "done" && !screen.view) show(film, view, { isLost: !view });
 }
 
 /** Draw the selected film anew after its state changed. */
 export function refresh(film) {
   showTotals(screen.film);
   if (film !== screen.film || screen.view) return;
-  draw(film, null);
+  show(film, null);
   if (film.status === "done") load(film);
 }
 
@@ -59,16 +59,28 @@ function announceFilm(film) {
   announce(`${film.label}, film ${films.indexOf(film) + 1} of ${films.length}. ${about}`);
 }
 
+/** Change the page; if that hides or disables the element with the focus, the film gets it, or the first button without films. */
+export function keepFocus(change) {
+  const before = document.activeElement;
+  change();
+  const now = document.activeElement; // the body, where the browser has noticed it already
+  if (before === document.body || (now !== document.body && now.checkVisibility() && !now.matches(":disabled"))) return;
+  (films.length ? $("screen") : document.querySelector("#welcome button")).focus();
+}
+
+const show = (...content) => keepFocus(() => draw(...content));
+
 /** Draw everything of one film; without its view, the name and the progress or the problem only. */
 function draw(film, view, { isLost = false } = {}) {
   const isNew = film !== screen.film;
   if (isNew) document.dispatchEvent(new Event("another-film"));
-  lastFocus = document.activeElement?.dataset.save ?? lastFocus;
+  lastSave = document.activeElement?.dataset.save ?? lastSave;
   Object.assign(screen, { film, view });
   $("name").textContent = $("name").title = film.label;
   $("facts").textContent = view ? panel.facts(film.result) : STATUS_TEXTS[isLost ? "failed" : film.status];
   for (const id of ["result", "result-head", "downloads", "stage", "readout", "value"]) $(id).hidden = !view;
   drawMirroring(film, view);
+  disableTools(film.status === "failed" || isLost);
   $("cancel").hidden = !["waiting", "working"].includes(film.status);
   showWait(film, !view && film.status !== "failed" && !isLost);
   showProblem(isLost ? LOST : film.problem);
@@ -78,15 +90,20 @@ function draw(film, view, { isLost = false } = {}) {
   else clearView();
 }
 
+/** Disable the tools that work on a film if the selected one has no picture. They stay while a film loads. */
+function disableTools(isDisabled) {
+  for (const tool of document.querySelectorAll(":is(#tools, #compare-tools) :is(button, input, select)")) tool.disabled = isDisabled;
+  $("flip").disabled = isDisabled && !screen.film.flip; // the mirroring of a film that failed can be taken back
+}
+
 /** Show whether the film's mirror image was segmented, and why; one that its header mirrors stays so. */
 function drawMirroring({ flip, result, status }, view) {
   const byHeader = Boolean(result?.mirrored);
   $("mirrored").hidden = !view || !(flip || byHeader);
   $("mirrored").textContent = `Mirrored film${byHeader ? " by its header" : ""}: the patient's right is on the right of the picture`;
   $("flip").setAttribute("aria-pressed", String(flip || byHeader));
-  $("flip").setAttribute("aria-disabled", String(byHeader));
+  $("flip").setAttribute("aria-disabled", String(byHeader || !["done", "failed"].includes(status)));
   $("flip").title = byHeader ? MIRRORED_BY_HEADER : "The film is stored mirrored: find the lungs anew in its mirror image (M)";
-  $("flip").disabled = !["done", "failed"].includes(status);
 }
 
 function drawView(view) {
@@ -96,9 +113,9 @@ function drawView(view) {
   drawLungs();
   viewer.draw(); // with the text, not a frame later
   showReadout(viewer);
-  const button = lastFocus && document.querySelector(`[data-save="${lastFocus}"]`);
-  if (button && document.activeElement === document.body) button.focus();
-  lastFocus = null;
+  const button = lastSave && document.querySelector(`[data-save="${lastSave}"]`);
+  if (button && [document.body, $("screen")].includes(document.activeElement)) button.focus();
+  lastSave = null;
 }
 
 function clearView() {
@@ -165,7 +182,7 @@ export function drawDefinition() {
   if (film) announce(`${definitionOf(film)}: ${verdictText(lungsOf(film).quality)}`);
 }
 
-/** Disable the saves that are under way, and all of a film whose edited masks are not measured; show why. */
+/** Mark the saves that are under way, and all of a film whose edited masks could not be measured, as disabled; show why. */
 export function disableSaves() {
   const film = shownFilm();
   const missing = film && unmeasured(film);
@@ -173,6 +190,6 @@ export function disableSaves() {
   panel.showMeasureProblem(missing?.problem);
   if (film) $("measures").hidden = isVeiled(film) || Boolean(missing?.problem);
   for (const button of document.querySelectorAll("#downloads button")) {
-    button.disabled = Boolean(film?.saving.has(button.dataset.save) || missing);
+    button.setAttribute("aria-disabled", String(Boolean(film?.saving.has(button.dataset.save) || missing?.problem))); // it keeps the focus
   }
 }

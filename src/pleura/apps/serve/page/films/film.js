@@ -30,7 +30,7 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
     decision, // of the reviewer: "accepted", "rejected", or "" for none
     decidedAt, // the time of the decision
     comment,
-    unmeasured: {}, // by definition: { problem } while edited masks have no measurements; the problem after a failure
+    unmeasured: {}, // by definition: { problem, ending } while edited masks have no measurements; the problem after a failure
     revealed: false, // whether outlines and measurements of a refused film are shown
     saving: new Set(), // downloads under way
   };

@@ -72,6 +72,6 @@ export function showTotals(selected) {
   $("totals").textContent = counts.filter(([, count]) => count).map(([name, count]) => `${count} ${name}`).join(" · ");
   $("retry-all").hidden = !withStatus("failed").length;
   $("downloads-all").hidden = !done.length || films.length < 2;
-  $("next-review").disabled = !nextToReview(selected);
+  $("next-review").setAttribute("aria-disabled", String(!nextToReview(selected))); // it keeps the focus
   drawTable(selected);
 }

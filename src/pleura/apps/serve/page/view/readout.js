@@ -11,7 +11,6 @@ let lastPoint = null;
 
 /** Write zoom, window and level, and draw the histogram with the window; nothing without a film. */
 export function showReadout(viewer) {
-  $("window").disabled = !viewer.view;
   if (!viewer.view) {
     $("readout").textContent = "";
     $("window").value = "";
