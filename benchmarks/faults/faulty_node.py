@@ -26,10 +26,10 @@ def hang_at(patient: str) -> None:
 
     files = ResultMaker.files
 
-    def hanging(self: Any, film: Any) -> Any:
+    def hanging(self: Any, film: Any, **options: Any) -> Any:
         while pydicom.dcmread(film, stop_before_pixels=True).PatientID == patient:
             time.sleep(0.1)
-        return files(self, film)
+        return files(self, film, **options)
 
     ResultMaker.files = hanging  # type: ignore[method-assign]
 

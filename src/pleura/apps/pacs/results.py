@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pleura.apps.cli.options import names_in
 from pleura.core.types import Quality
 from pleura.io.dicom.formats import DICOM_FORMATS
+from pleura.io.dicom.objects.earlier import EarlierReport
 from pleura.io.dicom.results import (
     check_dicom_formats,
     dicom_bytes,
@@ -65,11 +66,16 @@ class ResultMaker:
         return " ".join((*check_dicom_formats(self.formats), f"refused={self.of_refused}"))
 
     def objects(
-        self, film: Path | bytes, *, received: bool = False
+        self,
+        film: Path | bytes,
+        *,
+        received: bool = False,
+        earlier: Sequence[EarlierReport] = (),
     ) -> tuple[dict[str, Any], Quality]:
         """DICOM objects by format, in the order of `check_dicom_formats`.
 
-        With `received` the film is checked as `io.dicom.received.check_received_file` does.
+        With `received` the film is checked as `io.dicom.received.check_received_file` does. A
+        report names the reports `earlier` of the film as its predecessors.
 
         Raises:
             UnreadableFilm: the film is damaged.
@@ -80,26 +86,28 @@ class ResultMaker:
         lungs = self.segmenter(decoded.radiograph)
         report_only = lungs.quality.verdict == "refused" and self.of_refused == "report"
         names = _REPORT if report_only else check_dicom_formats(self.formats)
-        objects = dicom_results(header, lungs, names)
+        objects = dicom_results(header, lungs, names, earlier=earlier)
         return dict(zip(names, objects, strict=True)), lungs.quality
 
-    def files(self, film: Path | bytes) -> FilmResults:
+    def files(self, film: Path | bytes, *, earlier: Sequence[EarlierReport] = ()) -> FilmResults:
         """The DICOM objects as files; raises the errors of `objects`."""
-        objects, quality = self.objects(film)
+        objects, quality = self.objects(film, earlier=earlier)
         files = {
             f"{_POSITIONS[name]}-{name}.dcm": dicom_bytes(dataset)
             for name, dataset in objects.items()
         }
         return FilmResults(files, quality)
 
-    def failure(self, film: Path | bytes, reason: str) -> dict[str, bytes]:
+    def failure(
+        self, film: Path | bytes, reason: str, *, earlier: Sequence[EarlierReport] = ()
+    ) -> dict[str, bytes]:
         """The report that a film was not segmented, as a file by its name.
 
         Raises:
             UnreadableFilm, UnsuitableFilm: no report can refer to the film.
         """
         content = film if isinstance(film, bytes) else film.read_bytes()
-        report = dicom_failure(content, reason, self.segmenter.provenance)
+        report = dicom_failure(content, reason, self.segmenter.provenance, earlier=earlier)
         return {"1-dicom-sr-failed.dcm": dicom_bytes(report)}
 
     def result_uid_sets(self, film: Any) -> list[set[str]]:

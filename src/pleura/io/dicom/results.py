@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pleura.core.types import Provenance, Segmentation
 from pleura.io.decoding import quietly
 from pleura.io.dicom.formats import DICOM_FORMATS
 from pleura.io.dicom.objects.common import result_uid
+from pleura.io.dicom.objects.earlier import EarlierReport
 from pleura.io.dicom.source import FilmHeader, film_header
 
 __all__ = ["check_dicom_formats", "dicom_bytes", "dicom_failure", "dicom_results", "result_uids"]
@@ -30,14 +31,17 @@ def dicom_results(
     source: FilmHeader | Dataset | bytes | Path | str,
     segmentation: Segmentation,
     formats: Iterable[str],
+    *,
+    earlier: Sequence[EarlierReport] = (),
 ) -> list[Dataset]:
     """DICOM objects of a result, one for each of `formats`, in the order of `DICOM_FORMATS`.
 
     `source` is the DICOM film that was segmented: the header that was read with it, its path, its
     bytes, or its data set; its pixels are not read. Each object lies in the film's study, in a new
     series of its own, and refers to the film; a report also refers to a Segmentation that is made
-    with it. UIDs depend on the film's UID, the version, the weights and the engine: the same film
-    with the same weights gives the same UIDs (`result_uids` gives them without segmenting).
+    with it, and names the reports `earlier` of the same film as its predecessors. UIDs depend on
+    the film's UID, the version and the weights: the same film with the same weights gives the same
+    UIDs (`result_uids` gives them without segmenting).
     `dicom_bytes` turns an object into a file.
 
     Raises:
@@ -53,7 +57,8 @@ def dicom_results(
     with quietly():
         for name in names:
             seg = next((results[key] for key in _SEGS if key in results), None)
-            results[name] = _result(_uid_name(name, names), film, segmentation, seg=seg)
+            uid_name = _uid_name(name, names)
+            results[name] = _result(uid_name, film, segmentation, seg=seg, earlier=earlier)
         for result in results.values():
             _set_referenced_class(result, header.film)
         return [header.add_patient_to(result) for result in results.values()]
@@ -71,14 +76,19 @@ def result_uids(
 
 
 def dicom_failure(
-    source: FilmHeader | Dataset | bytes | Path | str, reason: str, made_by: Provenance
+    source: FilmHeader | Dataset | bytes | Path | str,
+    reason: str,
+    made_by: Provenance,
+    *,
+    earlier: Sequence[EarlierReport] = (),
 ) -> Dataset:
     """A report that the film of `source` was not segmented, in its study; see `dicom_results`."""
     from pleura.io.dicom.objects.failure import dicom_failure_report
 
     header = film_header(source)
     with quietly():
-        report = dicom_failure_report(_of_one_frame(header.film), reason, made_by=made_by)
+        film = _of_one_frame(header.film)
+        report = dicom_failure_report(film, reason, made_by=made_by, earlier=earlier)
         _set_referenced_class(report, header.film)
         return header.add_patient_to(report)
 
@@ -106,7 +116,12 @@ def _uid_name(name: str, names: tuple[str, ...]) -> str:
 
 
 def _result(
-    name: str, film: Dataset, segmentation: Segmentation, *, seg: Dataset | None
+    name: str,
+    film: Dataset,
+    segmentation: Segmentation,
+    *,
+    seg: Dataset | None,
+    earlier: Sequence[EarlierReport],
 ) -> Dataset:
     """Make one object; highdicom (extra `pacs`) is imported here, as that takes a second."""
     try:
@@ -120,7 +135,7 @@ def _result(
             "'pacs': pip install \"pleura[pacs]\""
         ) from error
     if name.startswith("dicom-sr"):
-        return dicom_sr(film, segmentation, name=name, seg=seg)
+        return dicom_sr(film, segmentation, name=name, seg=seg, earlier=earlier)
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
     return write(film, segmentation, name=name)
 

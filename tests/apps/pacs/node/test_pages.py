@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pleura.apps.pacs.client import Refused
-from pleura.apps.pacs.dicomweb.pull import Query, _studies
+from pleura.apps.pacs.dicomweb.search import Query, _studies
 
 BOTH = [(f"1.2.{number}", ["CR", "DX"]) for number in range(1000, 1120)]
 DX = [(f"1.2.{number}", ["DX"]) for number in range(2000, 2012)]

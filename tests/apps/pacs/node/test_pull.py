@@ -34,6 +34,9 @@ class Archive(ThreadingHTTPServer):
         self.broken_study = ""
         """The study whose series are answered with 500."""
 
+        self.gives_no_reports = False
+        """Whether the metadata of reports are answered with 404."""
+
         self.url = f"http://127.0.0.1:{self.server_port}/dicom-web"
 
 
@@ -45,7 +48,9 @@ class Handler(BaseHTTPRequestHandler):
         parts, query = address.path.split("/")[2:], parse_qs(address.query)
         if self._is_busy():
             return
-        if len(parts) == 7:
+        if len(parts) == 7 and self.server.gives_no_reports and self._is_report(*parts[1:6:2]):
+            self._send(404, "text/plain", b"")
+        elif len(parts) == 7:
             self._answer("metadata", [film.to_json_dict() for film in self._at(*parts[1:6:2])])
         elif len(parts) == 6:
             self._send_film(next(self._at(*parts[1:6:2])))
@@ -79,6 +84,9 @@ class Handler(BaseHTTPRequestHandler):
         for film in self.server.stored:
             if all(not uid or film[key].value == uid for key, uid in zip(keys, uids, strict=True)):
                 yield film
+
+    def _is_report(self, *uids: str) -> bool:
+        return any(found.Modality == "SR" for found in self._at(*uids))
 
     def _studies(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
         first, last = query["StudyDate"][0].split("-")
@@ -199,3 +207,39 @@ def test_films_are_fetched_at_the_rate_that_is_asked_for(
     done = pull("--since", "2026-01-01", "--per-minute", 60)
     assert statuses(done) == ["done"] * 3
     assert pauses == [1.0, 1.0]
+
+
+def predecessors(report: Dataset) -> list[tuple[str, str, str]]:
+    """The study, series and instance of each predecessor that a report names."""
+    return [
+        (study.StudyInstanceUID, series.SeriesInstanceUID, instance.ReferencedSOPInstanceUID)
+        for study in report.get("PredecessorDocumentsSequence", ())
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    ]
+
+
+def test_a_report_names_the_earlier_ones_of_its_film(
+    archive: Archive, pull: Callable[..., Any]
+) -> None:
+    study = archive.stored[0].StudyInstanceUID
+    archive.stored[1].StudyInstanceUID = study  # two films, of which each has its own reports
+    assert statuses(pull("--study", study)) == ["done", "done"]
+    first = archive.stored[3:]
+    assert [predecessors(report) for report in first] == [[], []]
+    archive.requests.clear()
+    assert statuses(pull("--study", study, "--flip")) == ["done", "done"]
+    for before, after in zip(first, archive.stored[5:], strict=True):
+        assert predecessors(after) == [(study, before.SeriesInstanceUID, before.SOPInstanceUID)]
+    assert archive.requests["metadata"] == 2 + 3  # each film, and each report once
+    assert statuses(pull("--study", study, "--flip")) == ["there", "there"]
+
+
+def test_reports_that_the_archive_does_not_give_are_not_named(
+    archive: Archive, pull: Callable[..., Any]
+) -> None:
+    study = archive.stored[0].StudyInstanceUID
+    pull("--study", study)
+    archive.gives_no_reports = True
+    assert statuses(pull("--study", study, "--flip")) == ["done"]
+    assert predecessors(archive.stored[-1]) == []

@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> NodeFolder:
     return folder
 
 
-def report(film: Path, reason: str) -> dict[str, bytes]:
+def report(film: Path, reason: str, **_: Any) -> dict[str, bytes]:
     return {"1-failed.dcm": f"{film.name}: {reason}".encode()}
 
 
@@ -121,7 +121,7 @@ def test_a_film_that_ends_the_process_too_often_fails(folder: NodeFolder) -> Non
         queue.begin_attempt(film.number)
     film = queue.next_film()
     assert film is not None
-    worker(folder, queue, lambda _: pytest.fail("tried again"))._segment(film)
+    worker(folder, queue, lambda *_, **__: pytest.fail("tried again"))._segment(film)
     assert queue.next_film() is None
     assert queue.add("1.2", "again.dcm", sender="CR1", size=6) == Added(
         Accepted.again, number, "1.2.dcm"
@@ -135,7 +135,7 @@ def test_a_full_disk_does_not_count_as_an_attempt(folder: NodeFolder) -> None:
     film = queue.next_film()
     assert film is not None
 
-    def make(_: Path) -> FilmResults:
+    def make(_: Path, **__: Any) -> FilmResults:
         return FilmResults({"1-dicom-seg.dcm": b"result"}, Quality("ok", None))
 
     with pytest.raises(UsageError, match="too little free space"):
@@ -152,7 +152,7 @@ def test_invalid_numbers_of_the_network_stop_the_node_and_fail_no_film(folder: N
     queue = Queue(folder.queue)
     take(folder, queue)
 
-    def make(_: Path) -> FilmResults:
+    def make(_: Path, **__: Any) -> FilmResults:
         raise WeightsError("nan")
 
     with pytest.raises(WeightsError):
@@ -277,7 +277,7 @@ def test_a_film_that_is_dropped_meanwhile_has_no_results(folder: NodeFolder) -> 
     film = queue.next_film()
     assert film is not None
 
-    def make(_: Path) -> FilmResults:
+    def make(_: Path, **__: Any) -> FilmResults:
         drop(queue, folder, [number])
         return FilmResults({"1-dicom-seg.dcm": b"result"}, Quality("ok", None))
 
@@ -294,7 +294,7 @@ def test_a_film_without_its_file_fails_and_blocks_no_other(folder: NodeFolder) -
     folder.delete_film("1.2.dcm")
     film = queue.next_film()
     assert film is not None
-    worker(folder, queue, lambda _: pytest.fail("no file"))._segment(film)
+    worker(folder, queue, lambda *_, **__: pytest.fail("no file"))._segment(film)
     assert queue.next_film() is None
     with queue.change() as base:
         assert "not in the folder any more" in str(film_by_number(base, number).reason)

@@ -19,7 +19,8 @@ from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from pleura.apps.pacs.dicomweb.pull import Film, Pull, Pulled, Query
+    from pleura.apps.pacs.dicomweb.pull import Pull, Pulled
+    from pleura.apps.pacs.dicomweb.search import Film, Query
 
 __all__ = ["dicomweb"]
 
@@ -172,7 +173,7 @@ def _query(which: FilmOptions) -> Query:
     Raises:
         UsageError: both or none of `--study` and `--since` are given, or one is invalid.
     """
-    from pleura.apps.pacs.dicomweb.pull import Query
+    from pleura.apps.pacs.dicomweb.search import Query
 
     if bool(which.since) == bool(which.study):
         raise UsageError("name the films by one of two options: --study UID or --since DATE")

@@ -13,6 +13,7 @@ from pleura.apps.pacs.node.commitment import Commitments
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.entries import PendingDelivery
 from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.queue.reports import note_reports
 from pleura.io.dicom.received import read_objects
 
 __all__ = ["Delivery", "pause_s"]
@@ -106,6 +107,11 @@ class Delivery:
             for name, dataset in zip(unsent, objects, strict=True)
             if str(dataset.SOPInstanceUID) in receipt.stored
         }
+        note_reports(
+            self.queue,
+            film.number,
+            (dataset for dataset in objects if str(dataset.SOPInstanceUID) in receipt.stored),
+        )
         self.queue.mark_stored(film, self.name, film.stored | stored)
         if receipt.coerced:
             self.queue.count("stored_with_changes")

@@ -14,9 +14,11 @@ from pleura.apps.pacs.node.disk_space import DiskSpace
 from pleura.apps.pacs.node.folder import NodeFolder
 from pleura.apps.pacs.node.queue.entries import MAX_ATTEMPTS, Entry
 from pleura.apps.pacs.node.queue.queue import Queue
+from pleura.apps.pacs.node.queue.reports import sent_reports
 from pleura.apps.pacs.node.watchdog import Watchdog
 from pleura.apps.pacs.results import FilmResults, verdict_text
 from pleura.core.errors import FilmError, OutputError, UsageError, WeightsError
+from pleura.io.dicom.objects.earlier import EarlierReport
 
 __all__ = ["Maker", "Worker"]
 
@@ -34,11 +36,13 @@ class Maker(Protocol):
     def made_with(self) -> str:
         """The options that decide which results a film gets."""
 
-    def files(self, film: Path, /) -> FilmResults:
-        """The results of a film's file."""
+    def files(self, film: Path, /, *, earlier: Sequence[EarlierReport]) -> FilmResults:
+        """The results of a film's file; a report names the earlier ones."""
 
-    def failure(self, film: Path, reason: str, /) -> dict[str, bytes]:
-        """The report that a film was not segmented, and why."""
+    def failure(
+        self, film: Path, reason: str, /, *, earlier: Sequence[EarlierReport]
+    ) -> dict[str, bytes]:
+        """The report that a film was not segmented, and why; it names the earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class Worker:
             return
         self.queue.begin_attempt(film.number)
         try:
-            results = self.maker.files(path)
+            results = self.maker.files(path, earlier=sent_reports(self.queue, film.number))
             self._check_room(sum(map(len, results.files.values())))
             self.folder.write_results(film.number, results.files)
         except FilmError as error:
@@ -164,7 +168,9 @@ class Worker:
 
     def _report_failure(self, film: Entry, reason: str) -> bool:
         try:
-            report = self.maker.failure(self.folder.films / str(film.file), reason)
+            earlier = sent_reports(self.queue, film.number)
+            path = self.folder.films / str(film.file)
+            report = self.maker.failure(path, reason, earlier=earlier)
         except Exception as error:  # the film fails with or without its report
             LOG.warning("film %d: no report of it, %s", film.number, describe_defect(error))
             return False

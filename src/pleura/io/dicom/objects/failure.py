@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     ComprehensiveSR,
@@ -28,6 +30,7 @@ from pleura.io.dicom.objects.common import (
     result_uid,
     series_arguments,
 )
+from pleura.io.dicom.objects.earlier import EarlierReport, predecessors
 from pleura.io.dicom.objects.sr import COMMENT, VERDICT, library_entry, observer
 from pleura.io.images.write.masks import RIGHT
 
@@ -40,10 +43,13 @@ FAILED = Code("failed", OUR_SCHEME, "Not segmented")
 SUFFIX = " (FAILED, no result)"
 
 
-def dicom_failure_report(film: Dataset, reason: str, *, made_by: Provenance) -> Dataset:
+def dicom_failure_report(
+    film: Dataset, reason: str, *, made_by: Provenance, earlier: Sequence[EarlierReport] = ()
+) -> Dataset:
     """A Comprehensive SR without measurements: the verdict `failed`, and the reason as a comment.
 
-    `film` is of `io.dicom.source.FilmHeader`; `made_by` is what would have made the result.
+    `film` is of `io.dicom.source.FilmHeader`; `made_by` is what would have made the result;
+    `earlier` are earlier reports of Pleura on the film.
     """
     source = SourceImageForMeasurementGroup(film.SOPClassUID, film.SOPInstanceUID)
     uid = result_uid(film.SOPInstanceUID, made_by, f"{NAME}/group")
@@ -65,11 +71,13 @@ def dicom_failure_report(film: Dataset, reason: str, *, made_by: Provenance) -> 
     report[0].ContentSequence.append(
         TextContentItem(COMMENT, text, RelationshipTypeValues.CONTAINS)
     )
+    arguments = series_arguments(film.SOPInstanceUID, made_by, NAME, suffix=SUFFIX)
     sr: Dataset = ComprehensiveSR(
         evidence=[film],
         content=report,
         is_complete=True,
         coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
-        **series_arguments(film.SOPInstanceUID, made_by, NAME, suffix=SUFFIX),
+        previous_versions=predecessors(film, earlier, of=arguments["sop_instance_uid"]),
+        **arguments,
     )
     return sr

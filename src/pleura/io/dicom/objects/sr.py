@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ from pleura.io.dicom.objects.common import (
     result_uid,
     tracking_uid,
 )
+from pleura.io.dicom.objects.earlier import EarlierReport, predecessors
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = ["COMMENT", "VERDICT", "dicom_sr", "library_entry", "observer"]
@@ -71,7 +72,12 @@ DIGITS = 6  # significant, as in results.csv
 
 
 def dicom_sr(
-    film: Dataset, segmentation: Segmentation, *, name: str = "dicom-sr", seg: Dataset | None = None
+    film: Dataset,
+    segmentation: Segmentation,
+    *,
+    name: str = "dicom-sr",
+    seg: Dataset | None = None,
+    earlier: Sequence[EarlierReport] = (),
 ) -> Dataset:
     """A Comprehensive SR of the areas and ratios; `film` is of `io.dicom.source.FilmHeader`.
 
@@ -79,14 +85,17 @@ def dicom_sr(
     weights have one, the heart. The first also holds the verdict and the doubts, and that of the
     heart the verdict on the cardiothoracic ratio, which is left out unless it is `ok`. With `seg`,
     a Segmentation of the same film, a part's group refers to its segment; without one, to the film.
-    Undefined values are left out. Verdict, doubts and notes are also written as comments.
+    Undefined values are left out. Verdict, doubts and notes are also written as comments. `earlier`
+    are earlier reports of Pleura on the film: the predecessors of this one.
     """
+    arguments = common_arguments(film.SOPInstanceUID, segmentation, name)
     sr: Dataset = ComprehensiveSR(
         evidence=[film] if seg is None else [film, seg],
         content=_Report(film, segmentation, seg).content(),
         is_complete=True,
         coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
-        **common_arguments(film.SOPInstanceUID, segmentation, name),
+        previous_versions=predecessors(film, earlier, of=arguments["sop_instance_uid"]),
+        **arguments,
     )
     return sr
 

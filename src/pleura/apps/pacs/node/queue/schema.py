@@ -59,7 +59,17 @@ options of the results; it is NULL for results of earlier versions."""
 _FOURTH = "ALTER TABLE deliveries ADD COLUMN commitment TEXT;"
 """The TransactionUID of the storage commitment that was asked for, or that it was given."""
 
-UPDATES = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = """
+CREATE TABLE reports (
+    number INTEGER NOT NULL REFERENCES films (number),
+    uid TEXT NOT NULL,
+    series TEXT NOT NULL,
+    PRIMARY KEY (number, uid)
+) STRICT;
+"""
+"""The reports on a film that a destination confirmed. Pleura makes both UIDs; they are hashes."""
+
+UPDATES = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """Queues of the first version have the tables of `_FIRST` and the user_version 0."""
 
 
