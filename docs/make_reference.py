@@ -33,7 +33,8 @@ the exported weights. [Train on your films](../how-to/train-on-your-films.md) sh
 """
 
 RECIPE_TABLES = (
-    ("Top level", "pleura.lab.train.recipe", "Recipe", ("network", "augment")),
+    ("Top level", "pleura.lab.train.recipe", "Recipe", ("network", "augment", "stages")),
+    ("`[[stages]]`", "pleura.lab.train.recipe", "Stage", ("augment",)),
     ("`[network]`", "pleura.net.unetplusplus", "Architecture", ("channels_out",)),
     ("`[augment]`", "pleura.lab.train.recipe", "Augment", ()),
 )

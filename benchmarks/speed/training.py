@@ -15,8 +15,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pleura.lab.train.dataset import LEVELS, Shuffled, Squares, VariedSquares
+from pleura.lab.train.loss import supervise
 from pleura.lab.train.machine import Machine
-from pleura.lab.train.module import fresh_network, supervise
+from pleura.lab.train.module import fresh_network
 from pleura.lab.train.recipe import Recipe, load_recipe
 from pleura.phantom.film import draw
 
@@ -37,7 +38,7 @@ def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
     The precision is the one that `pleura train` chooses on this CPU.
     """
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
-    recipe = replace(load_recipe(Path("default")), init="")
+    recipe = replace(load_recipe(Path("default")), init="", stages=())
     precision = Machine(accelerator="cpu").resolved_precision
     mixed = precision == "bf16-mixed"
     network = fresh_network(recipe).train()
@@ -84,7 +85,7 @@ def _loader(recipe: Recipe) -> DataLoader[Any]:
         targets[number] = pixels < np.median(pixels)
     squares = Squares(images, targets, recipe.channels)
     order = Shuffled(FILMS, seed=0)
-    varied = VariedSquares(squares, recipe.augment, recipe.seed)
+    varied = VariedSquares(squares, recipe)
     return DataLoader(varied, batch_size=recipe.batch, sampler=order)
 
 

@@ -31,7 +31,7 @@ from pleura.lab.train.dataset import (
     cache_key,
     prepare,
 )
-from pleura.lab.train.recipe import Augment
+from pleura.lab.train.recipe import Augment, Recipe, Stage
 
 SIDE = 32
 
@@ -315,21 +315,21 @@ def test_processes_share_an_epoch_without_overlap(count: int, world: int, epoch:
 def test_a_variation_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -> None:
     films = [make_film("a"), make_film("b", grey=60)]
     prepared = prepare(films, tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
-    augment = Augment(shift=0.2, noise=0.1)
-    shown = VariedSquares(prepared, augment, seed=4)
+    recipe = Recipe(name="a", side=SIDE, seed=4, augment=Augment(shift=0.2, noise=0.1))
+    shown = VariedSquares(prepared, recipe)
     assert len(shown) == 2
     image, target, weight = shown[3, 1, 0]
     assert image.shape == target.shape == weight.shape == (1, SIDE, SIDE)
     shown[0, 0, 0]  # whatever was shown before
     torch.manual_seed(99)
     np.random.seed(99)
-    again = VariedSquares(prepared, augment, seed=4)[3, 1, 0]
+    again = VariedSquares(prepared, recipe)[3, 1, 0]
     assert all(torch.equal(a, b) for a, b in zip((image, target, weight), again, strict=True))
     for other in (
         shown[4, 1, 0],
         shown[3, 0, 0],
         shown[3, 1, 1],
-        VariedSquares(prepared, augment, seed=5)[3, 1, 0],
+        VariedSquares(prepared, replace(recipe, seed=5))[3, 1, 0],
     ):
         assert not torch.equal(other[0], image)
 
@@ -338,8 +338,27 @@ def test_without_augmentation_films_are_shown_as_they_are(make_film, tmp_path) -
     prepared = prepare(
         [make_film()], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",))
     )
-    image, target, weight = VariedSquares(prepared, Augment(), seed=0)[7, 0, 0]
     sample = prepared.sample(0)
-    assert torch.equal(image, sample.image)
-    assert torch.equal(target, sample.target)
-    assert torch.equal(weight, sample.weight)
+    for recipe in (None, Recipe(name="a", side=SIDE)):
+        image, target, weight = VariedSquares(prepared, recipe)[7, 0, 0]
+        assert torch.equal(image, sample.image)
+        assert torch.equal(target, sample.target)
+        assert torch.equal(weight, sample.weight)
+
+
+def test_a_stage_has_a_side_and_an_augmentation_of_its_own(make_film, tmp_path) -> None:
+    prepared = prepare(
+        [make_film()], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",))
+    )
+    stages = (
+        Stage(epochs=1, side=SIDE // 2),
+        Stage(epochs=2, augment=Augment(noise=0.1)),
+    )
+    varied = VariedSquares(prepared, Recipe(name="a", side=SIDE, stages=stages))
+    images = [varied[epoch, 0, 0][0] for epoch in range(4)]
+    unvaried = prepared.sample(0)
+    assert torch.equal(images[0], unvaried.at_side(SIDE // 2).image)
+    assert images[1].shape == images[2].shape == unvaried.image.shape
+    assert not torch.equal(images[1], unvaried.image)
+    assert not torch.equal(images[2], unvaried.image)
+    assert torch.equal(images[3], unvaried.image)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pleura.lab.train.augment import resized
-from pleura.lab.train.module import bce_dice, dice_per_film, supervise
+from pleura.lab.train.loss import bce_dice, supervise
+from pleura.lab.train.module import dice_per_film
 
 
 def maps(*values: float) -> Tensor:

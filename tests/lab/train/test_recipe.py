@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pleura.core.errors import UsageError
-from pleura.lab.train.recipe import LATER_KEYS, SMALLEST, Augment, Recipe, load_recipe, parse_recipe
+from pleura.lab.train.recipe import Augment, Recipe, Stage, load_recipe, parse_recipe
+from pleura.lab.train.recipe.recipe import LATER_KEYS, SMALLEST
 from pleura.net.unetplusplus import Architecture
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -41,6 +42,14 @@ def parse(**table: Any) -> Recipe:
             r"unknown key 'flip_chance'; it belongs in \[augment\]",
         ),
         ({"widths": [4, 8]}, r"recipe: unknown key 'widths'; it belongs in \[network\]"),
+        (
+            {"stages": [{"epochs": 1}, {"epochs": 2, "sides": 64}]},
+            r"recipe \[\[stages\]\] 2: unknown key 'sides'; did you mean 'side'",
+        ),
+        (
+            {"stages": [{"epochs": 1, "batch": 4}]},
+            r"\[\[stages\]\] 1: unknown key 'batch'; it belongs above all tables",
+        ),
     ],
     ids=str,
 )
@@ -98,6 +107,19 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
         ({"side": 48, "network": {"fold": 2}}, r"multiple of 32 .*\(4 poolings, fold 2\), got 48"),
         ({"small_side": 336, "network": {"fold": 2}}, "small_side must be a multiple of 32"),
         ({"small_side": -32}, "small_side must be 0 or more, got -32"),
+        ({"stages": {"epochs": 1}}, r"stages must be tables \[\[stages\]\], got {'epochs': 1}"),
+        ({"stages": [{"side": 64}]}, r"\[\[stages\]\] 1: epochs is missing"),
+        ({"stages": [{"epochs": 0}]}, "epochs of a stage must be 1 or more, got 0"),
+        ({"stages": [{"epochs": 1, "side": 40}]}, "side of stage 1 must be a multiple of 16"),
+        (
+            {"stages": [{"epochs": 1, "side": 528}]},
+            r"stage 1 must be at most side \(512\), got 528",
+        ),
+        ({"stages": [{"epochs": 1, "augment": 2}]}, r"must be a table \[stages.augment\], got 2"),
+        (
+            {"stages": [{"epochs": 1, "augment": {"zoom": 1}}]},
+            r"augment.zoom must be in \[0, 0.9\], got 1",
+        ),
         ({"head_shares": [1, 1]}, r"head_shares must be 4 numbers, .* got \[1.0, 1.0\]"),
         ({"head_shares": [0, 0, 1, 0]}, "none below 0 and the last above"),
         ({"head_shares": [1, 1], "network": {"kind": "unet"}}, "head_shares must be 1 numbers"),
@@ -135,6 +157,56 @@ def test_later_keys_are_written_only_if_they_are_used() -> None:
     used = Recipe(name="a", schedule="cosine", warm_up=0.1, accumulate=2)
     assert used.as_dict()["warm_up"] == 0.1
     assert parse_recipe(used.as_dict()) == used
+
+
+STAGED = """\
+side = 64
+epochs = 9
+learning_rate = 0.1
+[[stages]]
+epochs = 2
+side = 32
+learning_rate = 0.2
+[[stages]]
+epochs = 3
+[stages.augment]
+shift = 0
+noise = 0.1
+[augment]
+shift = 0.2
+zoom = 0.3
+"""
+
+
+def test_stages_follow_one_another_and_then_comes_the_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "staged.toml"
+    path.write_text(STAGED, encoding="utf-8")
+    recipe = load_recipe(path)
+    usual = Augment(shift=0.2, zoom=0.3)
+    first = Stage(epochs=2, side=32, learning_rate=0.2, augment=usual)
+    second = Stage(epochs=3, side=64, learning_rate=0.1, augment=Augment(zoom=0.3, noise=0.1))
+    last = Stage(epochs=4, side=64, learning_rate=0.1, augment=usual)
+    assert [recipe.at(epoch) for epoch in range(9)] == [first] * 2 + [second] * 3 + [last] * 4
+    assert parse_recipe(json.loads(json.dumps(recipe.as_dict()))) == recipe
+
+
+def test_a_card_of_an_older_version_has_its_stage_in_two_keys(tmp_path: Path) -> None:
+    """Earlier versions had `early_side` and `early_epochs`; 0 was no such stage."""
+    assert parse(side=64, early_side=32, early_epochs=3) == parse(
+        side=64, stages=[{"epochs": 3, "side": 32}]
+    )
+    assert parse(early_side=0, early_epochs=0) == parse()
+    path = tmp_path / "old.toml"
+    path.write_text("early_side = 32\nearly_epochs = 3\n", encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=r"early_side is now a stage; write a table \[\[stages\]\]"
+    ):
+        load_recipe(path)
+
+
+def test_the_default_recipe_begins_small() -> None:
+    recipe = load_recipe(Path("default"))
+    assert [recipe.at(epoch).side for epoch in (0, 59, 60, 99)] == [256, 256, 384, 384]
 
 
 def test_a_nameless_recipe_is_an_error() -> None:

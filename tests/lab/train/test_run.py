@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import logging
-import math
 import os
 import signal
 import subprocess
@@ -33,8 +32,8 @@ from pleura.lab.train import run as train_module
 from pleura.lab.train.dataset import VariedSquares
 from pleura.lab.train.export import Outcome, read_checkpoint, read_facts
 from pleura.lab.train.machine import Machine
-from pleura.lab.train.module import Learner, fresh_network, side_of
-from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
+from pleura.lab.train.module import fresh_network, side_of
+from pleura.lab.train.recipe import Augment, Recipe, Stage, parse_recipe
 from pleura.lab.train.records.sessions import read_sessions
 from pleura.lab.train.run import balance, divide, train
 from pleura.net.unetplusplus import Architecture
@@ -358,22 +357,6 @@ def test_a_step_computed_in_parts_is_the_same_step(
         assert torch.allclose(value, two["state_dict"][name], atol=1e-5), name
 
 
-def test_the_rate_rises_before_it_falls() -> None:
-    recipe = replace(RECIPE, schedule="cosine", warm_up=0.2, learning_rate=0.1)
-    learner = Learner(fresh_network(recipe), recipe, 10)
-    configured = learner.configure_optimizers()
-    optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    rates = []
-    for _ in range(10):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        schedule.step()
-    # Two steps rise to 0.1; then 0.1 (1 + cos(pi k / 8)) / 2 for k = 0 to 7.
-    assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
-    assert rates[6] == pytest.approx(0.05)
-    assert rates[-1] == pytest.approx(0.1 * (1 + math.cos(math.pi * 7 / 8)) / 2)
-
-
 def test_a_log_without_a_bar_has_a_line_an_epoch(
     films: list[Film], tmp_path: Path, no_export: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -636,10 +619,29 @@ def test_a_source_that_no_film_is_from_is_named(films: list[Film]) -> None:
         )
 
 
-def test_averaging_and_balance_survive_an_interruption(
-    films: list[Film], tmp_path: Path, no_export: None, when_shown: Callable[..., None]
+STAGES = (
+    Stage(epochs=1, side=16, learning_rate=0.05),
+    Stage(epochs=2, side=24, learning_rate=0.01, augment=Augment(rotation_deg=20)),
+)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ema_decay": 0.8, "balance": 0.5, "films_per_epoch": 17},
+        {"stages": STAGES},
+        {"stages": STAGES, "schedule": "cosine"},
+    ],
+    ids=["averaging and balance", "stages of one cycle", "stages of a cosine"],
+)
+def test_an_interruption_changes_no_weights(
+    films: list[Film],
+    tmp_path: Path,
+    no_export: None,
+    when_shown: Callable[..., None],
+    settings: dict[str, Any],
 ) -> None:
-    recipe = replace(RECIPE, ema_decay=0.8, balance=0.5, films_per_epoch=17)
+    recipe = replace(RECIPE, network=Architecture(widths=(2, 4, 8)), **settings)
     train(recipe, films, tmp_path / "whole", machine=QUIET)
     count = 0
 
@@ -721,8 +723,7 @@ def test_the_side_of_a_batch_follows_from_its_place() -> None:
         RECIPE,
         side=384,
         small_side=288,
-        early_side=256,
-        early_epochs=2,
+        stages=(Stage(epochs=2, side=256),),
         network=Architecture(widths=(2, 2, 2, 2, 2), fold=2),
     )
     sides = [[side_of(recipe, epoch, number) for number in (0, 1, 2)] for epoch in (0, 1, 2)]
@@ -730,8 +731,8 @@ def test_the_side_of_a_batch_follows_from_its_place() -> None:
     assert side_of(replace(recipe, small_side=0), 0, 1) == 256
 
 
-def test_early_epochs_are_shown_small(films: list[Film], tmp_path: Path) -> None:
-    recipe = replace(RECIPE, early_epochs=1, early_side=16)
+def test_a_stage_is_shown_small(films: list[Film], tmp_path: Path) -> None:
+    recipe = replace(RECIPE, stages=(Stage(epochs=1, side=16),))
     training, _ = divide(films, recipe)
     squares = train_module._prepared(training, recipe, tmp_path, QUIET, hints=False)
     loader = train_module._loader(squares, recipe, QUIET, shares=np.ones(len(training)))

@@ -29,7 +29,7 @@ from pleura.lab.data.weak_labels import (
     mark_heart_tops_unknown,
 )
 from pleura.lab.train.augment import Sample, draw, vary
-from pleura.lab.train.recipe import Augment
+from pleura.lab.train.recipe import Augment, Recipe
 
 __all__ = ["Shuffled", "SquareOptions", "Squares", "VariedSquares", "cache_key", "prepare"]
 
@@ -67,12 +67,9 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     where a run was interrupted.
     """
 
-    def __init__(
-        self, squares: Squares, augment: Augment, seed: int, early: tuple[int, int] = (0, 0)
-    ) -> None:
-        """`early` is the number of first epochs with a smaller side, and that side."""
-        self.squares, self.augment, self.seed = squares, augment, seed
-        self.early_epochs, self.early_side = early
+    def __init__(self, squares: Squares, recipe: Recipe | None = None) -> None:
+        """With a recipe the squares are varied as in training, at the side of the epoch's stage."""
+        self.squares, self.recipe = squares, recipe
 
     def __len__(self) -> int:
         return len(self.squares)
@@ -81,11 +78,14 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         self, key: tuple[int, int, int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         epoch, index, turn = key
-        rng = np.random.default_rng((self.seed, epoch, index, turn))
         sample = self.squares.sample(index)
-        if epoch < self.early_epochs:
-            sample = sample.at_side(self.early_side)
-        sample = vary(sample, draw(self.augment, rng), self.squares.channels)
+        if self.recipe is not None:
+            rng = np.random.default_rng((self.recipe.seed, epoch, index, turn))
+            stage = self.recipe.at(epoch)
+            if stage.side < self.recipe.side:
+                sample = sample.at_side(stage.side)
+            augment = stage.augment or Augment()
+            sample = vary(sample, draw(augment, rng), self.squares.channels)
         return sample.image, sample.target, sample.weight
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -13,11 +11,12 @@ from typing import Any, Self
 import lightning as L
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pleura.core.errors import UsageError, WeightsError
 from pleura.lab.train.augment import resized
+from pleura.lab.train.loss import supervise
 from pleura.lab.train.recipe import Recipe
+from pleura.lab.train.schedule import schedule
 from pleura.net.checkpoint import from_safetensors, transfer, transfer_heads
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
@@ -25,18 +24,13 @@ from pleura.runtime.open import SAFETENSORS, shipped
 
 __all__ = [
     "Learner",
-    "bce_dice",
     "dice_per_film",
     "fresh_network",
     "initial_weights",
     "pinned",
     "side_of",
-    "supervise",
 ]
 
-
-WARM_UP = 0.15
-"""The share of a one-cycle schedule in which the learning rate rises (Smith and Topin 2018)."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """image (N, 1, S, S), target (N, C, S, S), weight (N, C, S, S)."""
@@ -53,11 +47,10 @@ def dice_per_film(probabilities: Tensor, target: Tensor, weight: Tensor) -> Tens
 
 def side_of(recipe: Recipe, epoch: int, number: int) -> int:
     """Side of the squares of batch `number` of an epoch, both counted from 0, px."""
-    early = epoch < recipe.early_epochs
-    side = recipe.early_side if early else recipe.side
+    side = recipe.at(epoch).side
     if not recipe.small_side or number % 2 == 0:
         return side
-    if not early:
+    if side == recipe.side:
         return recipe.small_side
     stride = recipe.network.stride
     return max(1, round(side * recipe.small_side / recipe.side / stride)) * stride
@@ -140,26 +133,11 @@ class Learner(L.LightningModule):
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
         )
-        if recipe.warm_up:
-            schedule: Any = torch.optim.lr_scheduler.LambdaLR(optimiser, self._warm_factor)
-        elif recipe.schedule == "constant":
+        first = max(self.facts.get("extended", ()), default=0)
+        planned = schedule(optimiser, recipe, self.total_steps, first_epoch=first)
+        if planned is None:
             return optimiser
-        elif recipe.schedule == "cosine":
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.total_steps)
-        else:
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, recipe.learning_rate, total_steps=self.total_steps, pct_start=WARM_UP
-            )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _warm_factor(self, step: int) -> float:
-        """The factor of the highest rate in a step: a linear rise, then the schedule."""
-        rise = max(1, round(self.recipe.warm_up * self.total_steps))
-        if step < rise:
-            return (step + 1) / rise
-        if self.recipe.schedule == "constant":
-            return 1.0
-        return (1 + math.cos(math.pi * (step - rise) / max(1, self.total_steps - rise))) / 2
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": planned, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Begin a new schedule if a finished run is extended here."""
@@ -176,52 +154,6 @@ class Learner(L.LightningModule):
         score = self.trainer.callback_metrics.get("val_dice")
         dice = None if score is None else round(float(score), 5)
         checkpoint["pleura"] = {**self.facts, "val_dice": dice}
-
-
-SMOOTH = 1.0
-"""Added to numerator and denominator of the Dice, in pixels, so that small targets have a
-gradient."""
-
-
-def bce_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy + (1 - Dice): the mean over the films of each channel, then over the channels.
-
-    All three are (N, C, S, S); `target` is 0 or 1, `weight` is 0 where the label is unknown.
-    Channels have equal weight, as in the validation score: a heart that is labelled on one of four
-    films counts as much as the lungs of all four. Without any label the loss and its gradient are
-    zero. If no labelled pixel belongs to the structure, the Dice is left out. Its gradient for the
-    few remaining false positive pixels would be thousands of times larger than that for a true
-    pixel, and the network would learn to predict nothing.
-    """
-    area = weight.sum(dim=(2, 3))  # (N, C)
-    known = (area > 0).float()
-    losses = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
-    entropy = losses.sum(dim=(2, 3)) / area.clamp(min=1)
-    probabilities = torch.sigmoid(logits) * weight
-    truth = target * weight
-    overlap = (probabilities * truth).sum(dim=(2, 3))
-    total = probabilities.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-    present = (truth.sum(dim=(2, 3)) > 0).float()
-    dice_loss = (1 - (2 * overlap + SMOOTH) / (total + SMOOTH)) * present
-    films = known.sum(dim=0)  # (C,)
-    per_channel = ((entropy + dice_loss) * known).sum(dim=0) / films.clamp(min=1)
-    return per_channel.sum() / (films > 0).sum().clamp(min=1)
-
-
-def supervise(
-    heads: Sequence[Tensor], target: Tensor, weight: Tensor, shares: Sequence[float] = ()
-) -> Tensor:
-    """Deep supervision: the mean of `bce_dice` over the heads, in proportion to `shares`.
-
-    Without shares all heads have the same weight, as in Zhou et al. 2018, section 3.2. The early
-    heads use the same finest row of nodes as the last head, and constrain its features.
-    """
-    weights = shares or [1.0] * len(heads)
-    losses = [
-        share * bce_dice(head.float(), target, weight)
-        for head, share in zip(heads, weights, strict=True)
-    ]
-    return torch.stack(losses).sum() / sum(weights)
 
 
 log = logging.getLogger(__name__)

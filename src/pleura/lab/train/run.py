@@ -39,7 +39,7 @@ from pleura.lab.train.dataset import Shuffled, SquareOptions, Squares, VariedSqu
 from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
-from pleura.lab.train.recipe import Augment, Recipe, parse_recipe
+from pleura.lab.train.recipe import Recipe, parse_recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
 from pleura.lab.train.records.sessions import add_session
 from pleura.net.quiet import quiet
@@ -242,13 +242,10 @@ def _loader(
     """A loader; `shares` is how often each film is used, None for validation."""
     validate = shares is None
     order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
-    augment, early = Augment(), (0, 0)
-    if not validate:
-        augment, early = recipe.augment, (recipe.early_epochs, recipe.early_side)
     # Lightning sets the epoch too, but only after worker processes have started to fetch.
     order.set_epoch(epoch)
     return DataLoader(
-        VariedSquares(squares, augment, recipe.seed, early=early),
+        VariedSquares(squares, None if validate else recipe),
         batch_size=recipe.batch // machine.devices // recipe.accumulate,
         sampler=order,
         num_workers=machine.workers,

@@ -1,31 +1,23 @@
-"""The recipe: all settings of a training run, read from a TOML file.
+"""All settings of a training run.
 
-An unknown key is an error that proposes the most similar known key. The recipe is stored in the
-checkpoint and in the card of the exported weights.
+The recipe is stored in the checkpoint and in the card of the exported weights.
 """
 
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import lung_channels
-from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
-from pleura.lab.train.recipe_files import find_recipe, shipped_recipes, typed
+from pleura.lab.train.recipe.augment import Augment
+from pleura.lab.train.recipe.stage import Stage
 from pleura.net.unetplusplus import Architecture
 
-__all__ = [
-    "Augment",
-    "Recipe",
-    "load_recipe",
-    "parse_recipe",
-]
+__all__ = ["Recipe"]
 
 
 SMALLEST: dict[str, float] = {
@@ -39,91 +31,13 @@ SMALLEST: dict[str, float] = {
     "early_stop": 0,
     "films_per_epoch": 0,
     "small_side": 0,
-    "early_side": 0,
-    "early_epochs": 0,
     "seed": 0,
 }
 """The smallest allowed value of a number of a recipe."""
 
-LARGEST = {"rotation_deg": 180.0, "gamma": 10.0, "tone": 10.0, "blur_px": 20.0, "zoom": 0.9}
-"""The largest allowed value of a number of `[augment]`, if it is not 1."""
-
-LATER_KEYS: dict[str, Any] = {"accumulate": 1, "warm_up": 0.0}
+LATER_KEYS: dict[str, Any] = {"accumulate": 1, "warm_up": 0.0, "stages": []}
 """Keys that older recipes do not have, and their usual values: they are not written then, so that
 the recipe of a run keeps its digest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augment:
-    """How films are varied in training. Zero is off; a `_chance` is a probability."""
-
-    shift: float = 0.0
-    """Shift the film by up to this share of the side, up, down, left and right."""
-
-    zoom: float = 0.0
-    """Enlarge or shrink by up to this share; the uncovered border is black."""
-
-    padding: float = 0.0
-    """A black border of up to this share of the side; the width is drawn for each side."""
-
-    rotation_deg: float = 0.0
-    """Turn by up to this angle either way, degrees."""
-
-    aspect: float = 0.0
-    """Stretch one side against the other by up to this share."""
-
-    flip_chance: float = 0.0
-    """Mirror the film; the right lung becomes the left one in the target."""
-
-    gamma: float = 0.0
-    """Exponent drawn log-uniformly from 1/(1+gamma) to 1+gamma."""
-
-    tone: float = 0.0
-    """A random tone curve that rises from 0 to 1: the slope of each fifth of the grey scale is
-    multiplied by a factor drawn log-uniformly from 1/(1+tone) to 1+tone. The pictures that
-    different manufacturers make of a film differ in this way."""
-
-    contrast: float = 0.0
-    """Change contrast and brightness by up to this share."""
-
-    noise: float = 0.0
-    """Standard deviation of white noise, up to this share of the grey range."""
-
-    blur_px: float = 0.0
-    """Standard deviation of a Gaussian blur, up to this many pixels of the square."""
-
-    invert_chance: float = 0.0
-    """Show the film as a negative."""
-
-    occlusion_chance: float = 0.0
-    """Add a soft bright patch, like an opaque lung or a device; the target does not change."""
-
-    text_chance: float = 0.0
-    """Add letters and digits, like burnt-in markers."""
-
-    jpeg_chance: float = 0.0
-    """Compress and decompress at a low JPEG quality."""
-
-    opaque_chance: float = 0.0
-    """Make one labelled lung opaque, completely or below some height, like an effusion or a
-    collapse; the target does not change."""
-
-    line_chance: float = 0.0
-    """Add a few bright or dark curves, like lines, tubes and wires; the target does not change."""
-
-    coarse_chance: float = 0.0
-    """Reduce the film's resolution to 0.25 to 0.75 of the square's."""
-
-    gentle_chance: float = 0.0
-    """Vary the film little: 0.3 of every extent, and no effect that has a `_chance`. A network that
-    is trained only on strongly varied films segments ordinary films less exactly."""
-
-    def __post_init__(self) -> None:
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            most = LARGEST.get(setting.name, 1.0)
-            if not 0 <= value <= most:
-                raise UsageError(f"augment.{setting.name} must be in [0, {most:g}], got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +57,11 @@ class Recipe:
     """Side of every second batch, px, for weights that are used at two sides; 0 is off. Validation
     uses `side`."""
 
-    early_side: int = 0
-    """Side of the first `early_epochs` epochs, px. On small squares the network learns most in a
-    fraction of the time. With `small_side` every second batch is smaller in the same proportion."""
-
-    early_epochs: int = 0
-    """The number of epochs at `early_side`."""
-
     epochs: int = 10
     """Passes over the training films."""
+
+    stages: tuple[Stage, ...] = ()
+    """The first parts of the run, which have settings of their own: tables [[stages]]."""
 
     batch: int = 2
     """Films in a step, on all devices together."""
@@ -246,23 +156,24 @@ class Recipe:
                 f"network.channels_in is {self.network.channels_in} but a film has one channel; "
                 "leave channels_in out"
             )
-        for name in ("side", "small_side", "early_side"):
-            if getattr(self, name) % self.network.stride:
-                raise UsageError(
-                    f"{name} must be a multiple of {self.network.stride} for this network "
-                    f"({self.network.levels} poolings, fold {self.network.fold}), "
-                    f"got {getattr(self, name)}"
-                )
+        self._check_sides()
         self._check_numbers()
-        if self.early_epochs and not 0 < self.early_side <= self.side:
-            raise UsageError(
-                f"early_epochs needs an early_side of at most side ({self.side}), "
-                f"got {self.early_side}"
-            )
         if self.init and self.encoder_weights != "none":
             raise UsageError(
                 "init and encoder_weights both give the start of the encoder; leave one out"
             )
+
+    def _check_sides(self) -> None:
+        sides = {"side": self.side, "small_side": self.small_side}
+        sides |= {f"side of stage {n}": stage.side for n, stage in enumerate(self.stages, 1)}
+        for name, side in sides.items():
+            if side % self.network.stride:
+                raise UsageError(
+                    f"{name} must be a multiple of {self.network.stride} for this network "
+                    f"({self.network.levels} poolings, fold {self.network.fold}), got {side}"
+                )
+            if name.startswith("side of") and side > self.side:
+                raise UsageError(f"{name} must be at most side ({self.side}), got {side}")
 
     def _check_numbers(self) -> None:
         for name, least in SMALLEST.items():
@@ -314,6 +225,25 @@ class Recipe:
                 f"{len(self.channels)} channels; leave channels_out out"
             )
 
+    def at(self, epoch: int) -> Stage:
+        """The settings of an epoch, counted from 0: a stage that names all of them."""
+        begun = 0
+        for stage in self.stages:
+            begun += stage.epochs
+            if epoch < begun:
+                return replace(
+                    stage,
+                    side=stage.side or self.side,
+                    learning_rate=stage.learning_rate or self.learning_rate,
+                    augment=stage.augment or self.augment,
+                )
+        return Stage(
+            epochs=max(1, self.epochs - begun),
+            side=self.side,
+            learning_rate=self.learning_rate,
+            augment=self.augment,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `parse_recipe` reads them back."""
         table = asdict(self)
@@ -321,60 +251,10 @@ class Recipe:
         for name in ("head_shares", "pointed_hearts", "heart_in_field"):
             table[name] = list(getattr(self, name))
         table["network"] = self.network.as_dict()
+        table["stages"] = [
+            {key: value for key, value in stage.items() if value} for stage in table["stages"]
+        ]
         for name, usual in LATER_KEYS.items():
             if table[name] == usual:
                 del table[name]
         return table
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file whose keys are the fields of `Recipe`, or the shipped one of that name."""
-    path = find_recipe(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{path}: no such recipe ({error.strerror}); give a TOML file, or the name of one that "
-            f"ships: {', '.join(shipped_recipes())}"
-        ) from error
-    except ValueError as error:  # not TOML, or no text
-        raise UsageError(f"{path}: not a TOML file: {error}") from error
-    return parse_recipe({"name": path.stem, **table}, where=str(path))
-
-
-def parse_recipe(table: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
-    """A recipe from plain values, as in a TOML file or a card."""
-    values = dict(table)
-    tables = {name: values.pop(name, {}) for name in ("network", "augment")}
-    for name, content in tables.items():
-        if not isinstance(content, Mapping):
-            raise UsageError(f"{where}: {name} must be a table [{name}], got {content!r}")
-    chosen = _checked(Recipe, values, where)
-    if "name" not in chosen:
-        raise UsageError(f"{where}: name is missing; it names the weights")
-    network = {"channels_out": len(chosen.get("channels", ("field",))) or 1, **tables["network"]}
-    return Recipe(
-        **chosen,
-        network=Architecture(**_checked(Architecture, network, f"{where} [network]")),
-        augment=Augment(**_checked(Augment, tables["augment"], f"{where} [augment]")),
-    )
-
-
-def _checked(kind: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The values of a table, every key known and every value of its field's type."""
-    hints = get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            raise UsageError(f"{where}: unknown key {key!r}; {_remedy(key, list(hints))}")
-    return {key: typed(value, hints[key], f"{where}: {key}") for key, value in table.items()}
-
-
-def _remedy(key: str, known: list[str]) -> str:
-    for kind, place in (
-        (Recipe, "above all tables"),
-        (Architecture, "in [network]"),
-        (Augment, "in [augment]"),
-    ):
-        if key in (setting.name for setting in fields(kind)):
-            return f"it belongs {place}"
-    return did_you_mean(key, known)
