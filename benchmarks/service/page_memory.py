@@ -1,4 +1,4 @@
-"""Measures the memory of the page in chromium while many films are added, looked at and removed.
+"""Measures the memory of the page in chromium while many films are added, looked at and forgotten.
 
     python -m benchmarks.service.page_memory http://127.0.0.1:8017 --films 200 --megapixels 1
 
@@ -47,7 +47,7 @@ def main(address: str, *, films: int, megapixels: float, rounds: int) -> None:
 
 
 def run(page: Page, paths: list[Path], rounds: int) -> Iterator[dict[str, Any]]:
-    """Add the films, look at each, and remove all, in each round; the memory after each step."""
+    """Add the films, look at each, and forget all, in each round; the memory after each step."""
     yield {"round": 0, "step": "empty page", **memory(page)}
     for number in range(1, rounds + 1):
         yield from ({"round": number, **step} for step in one_round(page, paths))
@@ -64,7 +64,7 @@ def one_round(page: Page, paths: list[Path]) -> Iterator[dict[str, Any]]:
         page.click(f'#films button[title="{path.name}"]')
         page.wait_for_function(SHOWN, arg=path.name, timeout=60_000)
     yield {"step": "each looked at", **memory(page)}
-    page.get_by_role("button", name="Remove all").click()
+    page.get_by_role("button", name="Forget all").click()
     page.wait_for_selector("#welcome", state="visible")
     page.wait_for_timeout(2000)
     yield {"step": "all removed", **memory(page)}

@@ -122,19 +122,55 @@ def test_long_names_that_differ_at_the_end_are_told_apart(
         assert inside["x"] + inside["width"] <= box["x"] + box["width"]
 
 
-def test_films_are_removed_one_by_one_and_all(page: Page, films: Path, give: Give) -> None:
+KEPT = """async () => {
+  const [{ name }] = await indexedDB.databases();
+  const opened = (request) => new Promise((done) => {
+    request.onsuccess = () => done(request.result);
+  });
+  const stores = (await opened(indexedDB.open(name))).transaction(["films", "states"]);
+  const counts = ["films", "states"].map((store) => opened(stores.objectStore(store).count()));
+  return Promise.all(counts);
+}"""
+"""How many films, and states of films, the browser keeps."""
+
+BROKEN_STORE = """() => {
+  IDBObjectStore.prototype.clear = function () {
+    if (this.name === "films") this.transaction.abort();
+    return {};
+  };
+}"""
+
+
+def test_films_are_removed_one_by_one_or_all_forgotten(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png", films / "b.png", films / "notes.txt")
     expect(page.locator("#totals")).to_contain_text("1 failed")
     expect(page.locator("#count")).to_have_text("Film 1 of 3")
     page.keyboard.press("Delete")
     expect(page.locator("#name")).to_have_text("b.png")
     expect(page.locator("#count")).to_have_text("Film 1 of 2")
+    page.locator("#comment").fill("seen")
+    page.wait_for_function(f"async () => `${{await ({KEPT})()}}` === '2,1'")
+    asked: list[str] = []
+    forget = page.get_by_role("button", name="Forget")
+    page.once("dialog", lambda dialog: asked.append(dialog.message) or dialog.dismiss())
+    forget.click()
+    assert asked[0].startswith("Forget all 2 films, with edits, decisions and comments?")
+    expect(page.locator("#count")).to_have_text("Film 1 of 2")
     page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_text("Remove all", exact=True).click()
+    forget.click()
     expect(page.locator("#welcome")).to_be_visible()
+    page.wait_for_function(f"async () => `${{await ({KEPT})()}}` === '0,0'")
     page.reload()
     page.wait_for_timeout(500)
     expect(page.locator("#welcome")).to_be_visible()  # nothing came back
+
+
+def test_films_that_cannot_be_forgotten_are_said(page: Page, films: Path, give: Give) -> None:
+    give(page, films / "a.png")
+    page.evaluate(BROKEN_STORE)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Forget").click()
+    expect(page.locator("#message-text")).to_contain_text("could not delete the films")
 
 
 def test_a_reload_asks_first_and_brings_the_films_back(page: Page, films: Path, give: Give) -> None:

@@ -129,11 +129,12 @@ function filter(name, value) {
 
 const numberOf = (value) => (value === "" ? null : Number(value));
 
-function removeAll() {
-  if (!confirm(`Remove ${films.length === 1 ? "this film" : `all ${films.length} films`} from the page and from this browser?`)) return;
+async function forgetAll() {
+  const which = films.length === 1 ? "this film" : `all ${films.length} films`;
+  if (!confirm(`Forget ${which}, with edits, decisions and comments? The page and this browser keep nothing of them.`)) return;
   for (const film of [...films].reverse()) if (film !== screen.film) remove(film);
   if (screen.film) remove(screen.film);
-  storage.forgetAll();
+  if (!(await storage.forgetAll())) tell("This browser could not delete the films that it keeps. Delete the data of this site in the settings of the browser.");
 }
 
 function showNothing() {
@@ -214,7 +215,7 @@ const ACTIONS = {
   "retry-all": () => retry(withStatus("failed"), update),
   cancel: () => cancel(screen.film, update),
   remove: () => screen.film && remove(screen.film),
-  "remove-all": removeAll,
+  "forget-all": forgetAll,
   "close-message": () => { $("message").hidden = true; },
   in: () => viewer.zoom(1.25),
   out: () => viewer.zoom(0.8),

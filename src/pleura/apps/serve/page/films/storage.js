@@ -66,4 +66,5 @@ export async function forget(film) {
   if (key !== null && key !== undefined) await run("readwrite", (films, states) => [films.delete(key), states.delete(key)]);
 }
 
-export const forgetAll = () => run("readwrite", (films, states) => [films.clear(), states.clear()]);
+/** Delete all that is kept; whether nothing is left. */
+export const forgetAll = async () => !(await opened) || (await run("readwrite", (films, states) => [films.clear(), states.clear()])) !== null;
