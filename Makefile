@@ -61,7 +61,7 @@ VALIDATION_DATA = $(addprefix $(PLEURA_FILMS)/,$(SETS))
 FRESH := $(RUNS)/weights
 
 weights: $(FRESH)/pleura-int8.onnx $(FRESH)/pleura-fast-int8.onnx  ## train, quantise and calibrate the shipped weights (days; continues)
-	cp $(addprefix $(FRESH)/,pleura{,-fast}{.safetensors,.onnx,-int8.onnx}{,.sha256}) src/pleura/weights
+	cp $(addprefix $(FRESH)/,pleura{,-fast}{,-int8}.onnx{,.sha256}) src/pleura/weights
 	for run in default fast; do \
 	  cp $(RUNS)/$$run/{metrics.csv,sessions.json,curves.png} benchmarks/results/training/$$run; \
 	done
@@ -69,19 +69,17 @@ weights: $(FRESH)/pleura-int8.onnx $(FRESH)/pleura-fast-int8.onnx  ## train, qua
 
 .SECONDARY:  # keep what lies between the films and the weights
 
-$(RUNS)/default/weights/default.safetensors: | $(VENV)/ready
+$(RUNS)/default/weights/default.onnx: | $(VENV)/ready
 	$(PLEURA) train recipes/default.toml --out $(RUNS)/default --workers 1 --resume $(TRAINING_DATA)
 
-$(RUNS)/fast/weights/fast.safetensors: $(RUNS)/default/weights/default.safetensors
+$(RUNS)/fast/weights/fast.onnx: $(RUNS)/default/weights/default.onnx
 	$(PLEURA) train recipes/fast.toml --init $< --out $(RUNS)/fast --workers 1 --resume $(TRAINING_DATA)
 
-$(FRESH)/pleura.safetensors: $(RUNS)/default/weights/default.safetensors
+$(FRESH)/raw/pleura.onnx: $(RUNS)/default/weights/default.onnx
 	$(PLEURA) export $< -o $(FRESH)/raw --name pleura
-	cp $(FRESH)/raw/pleura.safetensors{,.sha256} $(FRESH)
 
-$(FRESH)/pleura-fast.safetensors: $(RUNS)/fast/weights/fast.safetensors
+$(FRESH)/raw/pleura-fast.onnx: $(RUNS)/fast/weights/fast.onnx
 	$(PLEURA) export $< -o $(FRESH)/raw --name pleura-fast --side 240
-	cp $(FRESH)/raw/pleura-fast.safetensors{,.sha256} $(FRESH)
 
 # Each final graph has its own temperature and reference values, fitted on the films of split val. The
 # scores of calibrated films are a part of `make accuracy`, so few films are scored here.
@@ -91,8 +89,8 @@ $(FRESH)/%-int8.onnx: $(FRESH)/%.onnx
 	$(PLEURA) quantise $< $(TRAINING_DATA) -o $(FRESH)/raw/$*-int8.onnx
 	$(CALIBRATE) --weights $(FRESH)/raw/$*-int8.onnx --write $@ -o $(FRESH)/report/$*-int8
 
-$(FRESH)/%.onnx: $(FRESH)/%.safetensors
-	$(CALIBRATE) --weights $(FRESH)/raw/$*.onnx --write $@ -o $(FRESH)/report/$*
+$(FRESH)/%.onnx: $(FRESH)/raw/%.onnx
+	$(CALIBRATE) --weights $< --write $@ -o $(FRESH)/report/$*
 
 accuracy: $(VENV)/ready  ## score the shipped weights on all test films, and write the model card (hours)
 	$(PLEURA) bench $(PLEURA_FILMS) -o benchmarks/results/accuracy --reports $(RUNS)/reports --perturbed 10 --bare --calibrated

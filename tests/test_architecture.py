@@ -43,7 +43,9 @@ RULES = {
         "core io", "numpy scipy pydicom highdicom PIL nibabel", late="imagecodecs gdcm pyarrow"
     ),
     "runtime": _rules("core runtime _version", "numpy onnxruntime openvino"),
-    "net": _rules("core net", "numpy torch onnx onnxscript safetensors pooch", late="onnxruntime"),
+    "net": _rules(
+        "core net", "numpy torch onnx google onnxscript safetensors pooch", late="onnxruntime"
+    ),
     "lab": _rules(
         "core io runtime net lab _version",
         "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",

@@ -57,6 +57,15 @@ def test_everything_of_the_package_is_in_it(wheel: zipfile.ZipFile) -> None:
     assert ours <= set(wheel.namelist())
 
 
+def test_the_weights_are_in_it_once_and_small(wheel: zipfile.ZipFile) -> None:
+    weights = [each for each in wheel.infolist() if each.filename.startswith("pleura/weights/")]
+    graphs = {f"pleura{part}.onnx" for part in ("", "-int8", "-fast", "-fast-int8")}
+    assert {Path(each.filename).name for each in weights} == {
+        name for graph in graphs for name in (graph, f"{graph}.sha256")
+    }
+    assert sum(each.file_size for each in weights) < 20e6
+
+
 def test_links_of_a_release_are_absolute() -> None:
     hook = runpy.run_path(str(CHECKOUT / "packaging" / "readme.py"))
     text = hook["absolute_links"](

@@ -1,6 +1,6 @@
 """Dice, HD95 and time of each head at each side: the table that `--fast` is chosen from.
 
-    python -m benchmarks.speed.heads WEIGHTS.safetensors [MORE ...] --data FILMS [--data ...]
+    python -m benchmarks.speed.heads WEIGHTS.onnx [MORE ...] --data FILMS [--data ...]
 
 The films are those of the validation split of training, never test films. Each film is read once
 and given to every network. The first weights are the reference; the others are compared with them.
@@ -25,7 +25,7 @@ from benchmarks.speed.measure import interleaved, machine, write_result
 from benchmarks.speed.tables import write_tables
 from pleura.lab.evaluate.metrics import Scores, score
 from pleura.lab.train.export import ExportPart, export_checkpoint
-from pleura.net.checkpoint import from_safetensors
+from pleura.net.checkpoint import read_network
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 
@@ -50,7 +50,7 @@ def main() -> None:
     }
     times = interleaved(calls, rounds=options.rounds)
     table = [_row(key, scores[key], min(times[key])) for key in engines]
-    network, card = from_safetensors(options.weights[0])
+    network, card = read_network(options.weights[0])
     shipped = options.weights[0].stem, f"L{network.architecture.levels}", card.side
     whole = next(row for row in table if (row["weights"], row["head"], row["side"]) == shipped)
     for row in table:
@@ -68,7 +68,7 @@ def _engines(options: argparse.Namespace) -> dict[Key, OnnxEngine]:
     engines = {}
     with tempfile.TemporaryDirectory() as folder:
         for weights in options.weights:
-            network, _ = from_safetensors(weights)
+            network, _ = read_network(weights)
             if not isinstance(network, UNetPlusPlus):
                 raise SystemExit(f"{weights}: only a UNet++ has heads")
             for head in sorted(int(name) for name in network.head):

@@ -20,8 +20,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.speed.measure import interleaved
-from pleura.net.checkpoint import from_safetensors
-from pleura.runtime.open import SAFETENSORS, Choice, open_weights, shipped
+from pleura.net.checkpoint import read_network
+from pleura.runtime.open import Choice, open_weights, shipped
 
 SIDE_MM, CHANNELS, SIDE, DEPTH = 1024, 128, 64, 8
 """Of the matrices and of the convolutions that measure the peak."""
@@ -46,7 +46,7 @@ def network(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _ours(threads: int) -> dict[str, Callable[[], object]]:
-    eager, card = from_safetensors(shipped(SAFETENSORS))
+    eager, card = read_network(shipped())
     choices = {
         f"{engine} {precision}{' --fast' if fast else ''}": Choice(
             engine=engine, precision=precision, fast=fast, threads=threads

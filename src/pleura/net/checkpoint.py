@@ -1,21 +1,25 @@
-"""Reading and writing weights as .safetensors files, which contain the card."""
+"""Reading networks back from weights files, and copying their tensors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import torch
+from google.protobuf.message import DecodeError
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import UsageError, WeightsError
+from pleura.net.graph_state import state_of
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
 
-__all__ = ["from_safetensors", "to_safetensors", "transfer", "transfer_heads"]
+__all__ = ["read_network", "transfer", "transfer_heads"]
 
 PARTS = {
     "field": ("right_field", "left_field"),
@@ -28,32 +32,27 @@ JOINED_BIAS = 20.0
 shipped weights the sum is about -15 in a lung and -24 outside. It is a start to train from."""
 
 
-def to_safetensors(network: nn.Module, card: Card) -> bytes:
-    """The bytes of a .safetensors file with the network's tensors and its card."""
-    state = {
-        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
-    }
-    return save(state, metadata={CARD_KEY: card.to_json()})
+def read_network(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
+    """The network of an .onnx file (or of its bytes), in evaluation mode, and its card.
 
+    A .safetensors file of an earlier version is read too. The temperature and the reference values
+    belong to the graph that was calibrated, so the card comes without them.
 
-def from_safetensors(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
-    """The network of a .safetensors file (or of its bytes), in evaluation mode, and its card.
-
-    Raises `WeightsError` if the file is missing or damaged, or Pleura did not write it.
+    Raises `WeightsError` if the file is missing or damaged, Pleura did not write it, or it is a
+    graph that can only segment, such as an int8 one.
     """
     where = "these weights" if isinstance(source, bytes) else str(source)
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
-        state = load(data)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{where}: not a readable .safetensors file ({error})") from error
-    text = _metadata(data).get(CARD_KEY)
-    if text is None:
-        raise WeightsError(f"{where}: no card inside; export it with `pleura export`")
-    card = Card.from_json(text)
+        text, state = _of_safetensors(data) if data[8:9] == b"{" else _of_onnx(data)
+    except (OSError, SafetensorError, DecodeError) as error:
+        raise WeightsError(f"{where}: not a readable weights file ({error})") from error
+    except WeightsError as error:
+        raise WeightsError(f"{where}: {error}") from error
+    card = replace(Card.from_json(text), temperature=1.0, norms={})
     try:
         network = build(Architecture(**card.architecture))
-        network.load_state_dict(state)
+        network.load_state_dict(_learned(state, network))
     except (TypeError, UsageError, RuntimeError) as error:
         raise WeightsError(
             f"{where}: the tensors do not fit their own card ({error}); export it again"
@@ -61,11 +60,32 @@ def from_safetensors(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
     return network.eval(), card
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of a .safetensors file: its header is 8 bytes of length, then JSON."""
+def _of_safetensors(data: bytes) -> tuple[str, dict[str, Tensor]]:
+    """The card's text and the tensors; the header is 8 bytes of length, then JSON."""
+    state = load(data)
     length = int.from_bytes(data[:8], "little")
-    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return metadata
+    return _card_in(json.loads(data[8 : 8 + length]).get("__metadata__", {})), state
+
+
+def _of_onnx(data: bytes) -> tuple[str, dict[str, Tensor]]:
+    """The card's text and the tensors, without the graph's other constants."""
+    model = onnx.load_model_from_string(data)
+    if not model.graph.node:
+        raise DecodeError("no graph in it")
+    text = _card_in({entry.key: entry.value for entry in model.metadata_props})
+    return text, state_of(model)
+
+
+def _learned(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of `state` without the fixed ones of the network, which a graph contains too."""
+    fixed = dict(network.named_buffers()).keys() - network.state_dict().keys()
+    return {name: value for name, value in state.items() if name not in fixed}
+
+
+def _card_in(metadata: dict[str, str]) -> str:
+    if CARD_KEY not in metadata:
+        raise WeightsError("no card inside; export it with `pleura export`")
+    return metadata[CARD_KEY]
 
 
 def transfer_heads(

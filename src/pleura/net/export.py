@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import WeightsError
+from pleura.net.graph_state import with_state
 from pleura.net.quiet import quiet
 from pleura.net.unetplusplus import Head, UNet, UNetPlusPlus
 
@@ -43,7 +44,8 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     """One ONNX file: input `image` (N, 1, S, S), output `probabilities` (N, C, S, S), any N.
 
     The graph has only the nodes that the last head needs. The engines fold batch normalisation
-    into the convolutions. The card is in the metadata.
+    into the convolutions. The card is in the metadata, and so are the tensors that only training
+    needs: `from_weights` reads the same network back.
     """
     was_training = network.training
     graph = Probabilities(_with_plain_heads(network)).eval()
@@ -63,7 +65,8 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
     network.train(was_training)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    return _with_metadata(_without_traces(program.model_proto), card)
+    model = with_state(_without_traces(program.model_proto), network)
+    return _with_metadata(model, card)
 
 
 def _with_plain_heads(network: UNetPlusPlus | UNet) -> UNetPlusPlus | UNet:

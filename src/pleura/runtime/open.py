@@ -17,7 +17,6 @@ __all__ = [
     "ENGINES",
     "ONNX",
     "PRECISIONS",
-    "SAFETENSORS",
     "Choice",
     "has_shipped",
     "open_weights",
@@ -137,8 +136,8 @@ def _check(given: str, known: Sequence[str], what: str) -> None:
         raise UsageError(f"no {what} is called '{given}'; {did_you_mean(given, known)}")
 
 
-ONNX, SAFETENSORS = "pleura.onnx", "pleura.safetensors"
-"""The same weights to segment with and to continue training from; each has a `NAME.sha256`."""
+ONNX = "pleura.onnx"
+"""The shipped fp32 weights, to segment with and to continue training from; see `NAME.sha256`."""
 
 
 def shipped_name(precision: str, *, fast: bool = False) -> str:

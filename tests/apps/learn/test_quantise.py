@@ -25,7 +25,7 @@ SMALL = Architecture(widths=(4, 8, 8), channels_out=5, fold=2)
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """Untrained five-channel weights; the .safetensors beside them."""
+    """Untrained five-channel weights."""
     torch.manual_seed(0)
     card = Card(
         name="five", version="0.1", channels=CHANNELS, side=64, architecture=SMALL.as_dict()
@@ -75,16 +75,23 @@ def test_too_few_training_films_are_reported(run: Run, weights: Path, labelled: 
 
 
 def test_a_smaller_network_is_exported(run: Run, weights: Path, tmp_path: Path) -> None:
-    source = weights.with_suffix(".safetensors")
     options = ("--head", 1, "--side", 32, "--name", "quick")
-    ended = run("export", source, "-o", tmp_path / "quick", *options)
+    ended = run("export", weights, "-o", tmp_path / "quick", *options)
     assert ended.code == 0, ended.err
     quick = tmp_path / "quick" / "quick.onnx"
     card = OnnxEngine(quick.read_bytes(), threads=1).card
     assert (card.side, card.name, card.channels) == (32, "quick", CHANNELS)
     assert Architecture(**card.architecture).widths == SMALL.widths[:2]
-    assert card.made_from == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert card.made_from == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert quick.stat().st_size < weights.stat().st_size
+
+
+def test_weights_are_not_replaced_by_their_own_export(run: Run, weights: Path) -> None:
+    before = weights.read_bytes()
+    ended = run("export", weights, "-o", weights.parent)
+    assert ended.code == 2
+    assert "would be replaced by its export; give another name or folder" in ended.err
+    assert weights.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -97,8 +104,7 @@ def test_a_smaller_network_is_exported(run: Run, weights: Path, tmp_path: Path) 
 def test_a_network_that_cannot_be_is_2(
     run: Run, weights: Path, tmp_path: Path, options: tuple[Any, ...], message: str
 ) -> None:
-    source = weights.with_suffix(".safetensors")
-    ended = run("export", source, "-o", tmp_path / "out", *options)
+    ended = run("export", weights, "-o", tmp_path / "out", *options)
     assert ended.code == 2
     assert message in ended.err
 
@@ -133,8 +139,7 @@ def test_channels_that_are_not_good_enough_can_be_left_out(
 ) -> None:
     kept = ("left_field", "right_field")
     options = [word for channel in kept for word in ("--channel", channel)]
-    source = weights.with_suffix(".safetensors")
-    ended = run("export", source, "-o", tmp_path / "out", "--name", "two", *options)
+    ended = run("export", weights, "-o", tmp_path / "out", "--name", "two", *options)
     assert ended.code == 0, ended.err
     engines = [
         OnnxEngine(path.read_bytes(), threads=1) for path in (weights, tmp_path / "out/two.onnx")
@@ -144,6 +149,6 @@ def test_channels_that_are_not_good_enough_can_be_left_out(
     whole, cut = (engine.predict(batch) for engine in engines)
     indices = [CHANNELS.index(channel) for channel in kept]
     np.testing.assert_allclose(cut, whole[:, indices], atol=1e-6)
-    wrong = run("export", source, "-o", tmp_path / "out", "--channel", "spleen")
+    wrong = run("export", weights, "-o", tmp_path / "out", "--channel", "spleen")
     assert wrong.code == 2
     assert "some of right_field" in wrong.err

@@ -85,9 +85,9 @@ def test_weights_are_written_with_their_digests(tmp_path: Path) -> None:
     )
     graph = write_weights(build(RECIPE.network), card, tmp_path / "weights" / "v1.5")
     assert graph == tmp_path / "weights" / "v1.5.onnx"
-    for path in (graph, graph.with_name("v1.5.safetensors")):
-        words = path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()
-        assert words == [hashlib.sha256(path.read_bytes()).hexdigest(), path.name]
+    words = graph.with_name("v1.5.onnx.sha256").read_text(encoding="ascii").split()
+    assert words == [hashlib.sha256(graph.read_bytes()).hexdigest(), graph.name]
+    assert len(list(graph.parent.iterdir())) == 2
 
 
 TABLE = """\

@@ -25,7 +25,8 @@ from pleura.lab.train.records.facts import (
     run_facts,
     unlabelled_channels,
 )
-from pleura.net.checkpoint import JOINED_BIAS, to_safetensors, transfer_heads
+from pleura.net.checkpoint import JOINED_BIAS, transfer_heads
+from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import Architecture, build
 from pleura.phantom.film import draw
 
@@ -105,8 +106,8 @@ def weights(tmp_path: Path) -> Path:
         architecture=replace(SMALL, channels_out=5).as_dict(),
         licence="CC BY 4.0",
     )
-    path = tmp_path / "theirs.safetensors"
-    path.write_bytes(to_safetensors(network(FIVE, 1), card))
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(to_onnx(network(FIVE, 1), card))
     return path
 
 

@@ -262,7 +262,7 @@ recipes = st.builds(
     schedule=st.sampled_from(["one-cycle", "cosine", "constant"]),
     seed=st.integers(0, 2**31),
     sources=st.dictionaries(st.sampled_from(["a", "b c"]), st.floats(0.1, 9)),
-    init=st.sampled_from(["", "shipped", "x.safetensors"]),
+    init=st.sampled_from(["", "shipped", "x.onnx"]),
     network=st.builds(
         Architecture,
         kind=st.sampled_from(["unet", "unet++"]),

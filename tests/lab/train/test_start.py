@@ -14,9 +14,10 @@ from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
 from pleura.lab.train.module import fresh_network, pinned
 from pleura.lab.train.recipe import Recipe
-from pleura.net.checkpoint import from_safetensors, to_safetensors
+from pleura.net.checkpoint import read_network
+from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
-from pleura.runtime.open import SAFETENSORS, shipped, shipped_digest
+from pleura.runtime.open import ONNX, shipped, shipped_digest
 
 RECIPE = Recipe(name="trial", side=32, network=Architecture(widths=(2, 4, 6)))
 FIVE = ("right_field", "left_field", "right_whole", "left_whole", "heart")
@@ -26,7 +27,7 @@ Save = Callable[..., tuple[str, UNetPlusPlus | UNet]]
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Writes weights of some network as a .safetensors file: (path, the network)."""
+    """Writes weights of some network as an .onnx file: (path, the network)."""
 
     def write(
         architecture: Architecture, channels: tuple[str, ...] = ("field",)
@@ -40,8 +41,8 @@ def save(tmp_path: Path) -> Save:
             side=64,
             architecture=network.architecture.as_dict(),
         )
-        path = tmp_path / "theirs.safetensors"
-        path.write_bytes(to_safetensors(network, card))
+        path = tmp_path / "theirs.onnx"
+        path.write_bytes(to_onnx(network, card))
         return str(path), network
 
     return write
@@ -125,16 +126,16 @@ def test_a_run_keeps_the_digest_of_what_it_started_from(save: Save) -> None:
     assert pinned(recipe) == recipe
     assert pinned(RECIPE) == RECIPE
     of_shipped = pinned(replace(RECIPE, init="shipped")).init
-    assert of_shipped == f"shipped#sha256={shipped_digest(SAFETENSORS)}"
+    assert of_shipped == f"shipped#sha256={shipped_digest(ONNX)}"
 
 
 def test_weights_that_are_not_there_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"gone\.safetensors: .* not a readable"):
-        fresh_network(replace(RECIPE, init=str(tmp_path / "gone.safetensors")))
+    with pytest.raises(WeightsError, match=r"gone\.onnx: .* not a readable"):
+        fresh_network(replace(RECIPE, init=str(tmp_path / "gone.onnx")))
 
 
 def test_the_shipped_weights_can_be_started_from() -> None:
-    theirs, card = from_safetensors(shipped(SAFETENSORS))
+    theirs, card = read_network(shipped())
     recipe = Recipe(
         name="trial",
         side=card.side,

@@ -12,7 +12,7 @@ from pleura.core.card import Card
 from pleura.net.export import to_onnx
 from pleura.net.int8.equalise import equalise
 from pleura.net.int8.graph import SPATIAL_AXES, Graph, values_of
-from pleura.net.int8.quantise import without_transposed
+from pleura.net.int8.quantise import simplified
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 
 KINDS = {
@@ -29,7 +29,7 @@ def test_channels_have_equal_maxima_and_results_stay(
 ) -> None:
     shape = KINDS[kind]
     weights = to_onnx(trained_like(shape), make_card(shape))
-    model, before = (without_transposed(onnx.load_from_string(weights)) for _ in range(2))
+    model, before = (simplified(onnx.load_from_string(weights)) for _ in range(2))
     films = list(np.random.default_rng(1).random((3, 1, 64, 64), dtype=np.float32))
     equalise(model, films)
     end = model.graph.output[0].name
@@ -57,7 +57,7 @@ def test_the_sources_of_a_tensor_are_found(
     """Every convolution except the first reads as many channels as its sources have."""
     shape = KINDS["unet++"]
     weights = to_onnx(trained_like(shape), make_card(shape))
-    graph = Graph(without_transposed(onnx.load_from_string(weights)))
+    graph = Graph(simplified(onnx.load_from_string(weights)))
     for node in graph.convolutions[1:]:
         row = list(graph.sources(node.input[0]))
         assert sum(map(graph.channels, row)) == graph.read(node.input[1]).shape[1]

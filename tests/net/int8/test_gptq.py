@@ -15,7 +15,7 @@ from pleura.core.card import Card
 from pleura.net.export import to_onnx
 from pleura.net.int8.gptq import round_rows, round_weights
 from pleura.net.int8.graph import Graph, values_of
-from pleura.net.int8.quantise import without_transposed
+from pleura.net.int8.quantise import simplified
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 
 SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)
@@ -89,7 +89,7 @@ def test_all_convolutions_except_the_named_ones_are_rounded(
     trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
 ) -> None:
     weights = to_onnx(trained_like(SMALL), make_card(SMALL))
-    model, before = (without_transposed(onnx.load_from_string(weights)) for _ in range(2))
+    model, before = (simplified(onnx.load_from_string(weights)) for _ in range(2))
     films = list(np.random.default_rng(1).random((6, 1, 64, 64), dtype=np.float32))
     graph, old = Graph(model), Graph(before)
     kept = graph.convolutions[0].name

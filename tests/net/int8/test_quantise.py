@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
 from pleura.net.export import to_onnx
-from pleura.net.int8.quantise import quantise, without_transposed
+from pleura.net.int8.quantise import quantise, simplified
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.openvino_engine import OpenVinoEngine
@@ -34,7 +34,7 @@ def fp32(make_card: MakeCard, trained_like: TrainedLike) -> bytes:
 
 
 def test_replaced_transposed_convolutions_give_the_same_sums(fp32: bytes) -> None:
-    unfolded = without_transposed(onnx.load_from_string(fp32)).SerializeToString()
+    unfolded = simplified(onnx.load_from_string(fp32)).SerializeToString()
     assert "ConvTranspose" not in {n.op_type for n in onnx.load_from_string(unfolded).graph.node}
     batch = squares(3, 1)
     before, after = (OnnxEngine(item, threads=1).predict(batch) for item in (fp32, unfolded))

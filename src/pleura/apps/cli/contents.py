@@ -126,7 +126,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         LEARN,
         "pleura.apps.learn.train",
         "export",
-        "Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.",
+        "Export a checkpoint: NAME.onnx, to segment with and to train on from.",
     ),
     "quantise": (
         LEARN,

@@ -33,7 +33,7 @@ def finetune(
     *,
     weights: Annotated[
         Path | None,
-        typer.Option(help="A .safetensors file to start from, instead of the shipped weights."),
+        typer.Option(help="An .onnx file to start from, instead of the shipped weights."),
     ] = None,
     splits: Splits = None,
     layout: Layout = "auto",

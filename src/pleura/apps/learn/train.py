@@ -122,7 +122,7 @@ def train(
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(help="A .safetensors file to start from, instead of the recipe's."),
+        typer.Option(help="An .onnx file to start from, instead of the recipe's."),
     ] = None,
     run_on: MachineOptions,
     shipped: Annotated[  # noqa: ARG001 - its callback ends before
@@ -267,7 +267,7 @@ def ablate(
 
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A .ckpt of `pleura train`, or a .safetensors.")
+        Path, typer.Argument(help="A .ckpt of `pleura train`, or an .onnx of fp32 weights.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     name: Annotated[
@@ -283,9 +283,9 @@ def export(
         list[str] | None, typer.Option(help="Keep only this channel; repeatable.")
     ] = None,
 ) -> None:
-    """Export a checkpoint: NAME.onnx to segment with, NAME.safetensors to train on from.
+    """Export a checkpoint: NAME.onnx, to segment with and to train on from.
 
-    Beside each lies its SHA-256.
+    Beside it lies its SHA-256.
 
     pleura export runs/first/checkpoints/best.ckpt -o weights
     pleura segment films/ --weights weights/first.onnx -o lungs
@@ -293,7 +293,7 @@ def export(
     A network that ends at an earlier head, or has a smaller input, is faster
     and less exact:
 
-    pleura export weights/first.safetensors -o weights --name quick --side 256
+    pleura export weights/first.onnx -o weights --name quick --side 256
     """
     from pleura.lab.train.export import ExportPart, export_checkpoint
 

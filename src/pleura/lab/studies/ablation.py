@@ -24,7 +24,7 @@ from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Recipe, load_recipe
 from pleura.lab.train.recipe_files import find_recipe
 from pleura.lab.train.run import train
-from pleura.net.checkpoint import from_safetensors
+from pleura.net.checkpoint import read_network
 from pleura.net.unetplusplus import UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
 
@@ -156,7 +156,7 @@ def _trained(arm: Arm, study: Study, folders: StudyFolders, seed: int) -> Path:
         films = _films(folders.root, arm.pretrained_on)
         folder = folders.out / f"{pretraining.name}_of_{arm.name}-{seed}"
         first = _run(pretraining, films, folder, folders.machine)
-        recipe = replace(recipe, init=str(first.with_suffix(".safetensors")))
+        recipe = replace(recipe, init=str(first))
     films = _films(folders.root, study.trained_on)
     return _run(recipe, films, folders.out / f"{arm.name}-{seed}", folders.machine)
 
@@ -181,7 +181,7 @@ def _films(root: Path, sets: Sequence[str]) -> list[Film]:
 def _variants(arm: Arm, weights: Path) -> list[tuple[str, Path]]:
     """(title, ONNX file) of the network and, if requested, of it pruned at its earlier heads."""
     variants = [(arm.title, weights)]
-    network, card = from_safetensors(weights.with_suffix(".safetensors"))
+    network, card = read_network(weights)
     if arm.heads and isinstance(network, UNetPlusPlus):
         for level in range(network.architecture.levels - 1, 0, -1):
             stem = weights.with_name(f"{weights.stem}_L{level}")

@@ -19,7 +19,7 @@ from pleura.core.digest import sha256
 from pleura.core.errors import UsageError, WeightsError
 from pleura.io.files.atomic import atomic_write, write_with_digest
 from pleura.lab.train.recipe import Recipe, parse_recipe
-from pleura.net.checkpoint import from_safetensors, to_safetensors
+from pleura.net.checkpoint import read_network
 from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
 
@@ -41,7 +41,7 @@ class Outcome:
     """The result of a training run."""
 
     weights: Path
-    """The ONNX file; the .safetensors of the same stem lies beside it."""
+    """The ONNX file."""
 
     val_dice: float | None
     """The validation Dice of the best epoch, on squares; None if no epoch was scored."""
@@ -117,12 +117,12 @@ def export_checkpoint(
 ) -> Path:
     """Write weights into `folder`; returns the ONNX file.
 
-    `source` is a run's checkpoint, or a .safetensors file. The files are named after the recipe,
-    or `name`.
+    `source` is a run's checkpoint, or the .onnx file of an fp32 network. The file is named after
+    the recipe, or `name`.
 
     Raises:
-        UsageError: the file, head or channel does not exist, or the side is no multiple of the
-        stride. WeightsError: the file is damaged.
+        UsageError: the file, head or channel does not exist, the side is no multiple of the
+        stride, or `source` would be replaced. WeightsError: the file is damaged.
     """
     part = part or ExportPart()
     network, card = _weights_of(source)
@@ -146,12 +146,15 @@ def export_checkpoint(
             norms={},
             made_from=sha256(source.read_bytes()),
         )
-    return write_weights(network, card, folder / (name or card.name))
+    stem = folder / (name or card.name)
+    if stem.with_name(f"{stem.name}.onnx").resolve() == source.resolve():
+        raise UsageError(f"{source} would be replaced by its export; give another name or folder")
+    return write_weights(network, card, stem)
 
 
 def _weights_of(source: Path) -> tuple[UNetPlusPlus | UNet, Card]:
-    if source.suffix == ".safetensors":
-        return from_safetensors(source)
+    if source.suffix in (".onnx", ".safetensors"):
+        return read_network(source)
     network, recipe, facts = read_checkpoint(source)
     return network, Card(
         name=recipe.name,
@@ -195,13 +198,9 @@ def _selected(
 
 
 def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:
-    """Write STEM.onnx and STEM.safetensors, a .sha256 beside each; returns the ONNX file."""
+    """Write STEM.onnx, to segment with and to train on from, and its .sha256; returns the file."""
     graph = stem.with_name(f"{stem.name}.onnx")
-    for path, content in (
-        (stem.with_name(f"{stem.name}.safetensors"), to_safetensors(network, card)),
-        (graph, to_onnx(network, card)),
-    ):
-        write_with_digest(path, content)
+    write_with_digest(graph, to_onnx(network, card))
     return graph
 
 

@@ -12,7 +12,7 @@ from pleura.lab.data.split import split
 from pleura.lab.train.module import initial_weights
 from pleura.lab.train.recipe import Augment, Recipe
 from pleura.lab.train.records.facts import labelled_channels
-from pleura.net.checkpoint import from_safetensors
+from pleura.net.checkpoint import read_network
 from pleura.net.unetplusplus import Architecture
 
 __all__ = ["Choices", "divided", "finetuning_recipe", "summary", "taught_channels"]
@@ -71,7 +71,7 @@ def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
     Raises `DataError` if the masks teach no lungs that the weights know, `WeightsError` for
     weights that cannot be read, and `UsageError` for a choice that does not fit the network.
     """
-    _, card = from_safetensors(initial_weights(Recipe(name="init", init=choices.init)))
+    _, card = read_network(initial_weights(Recipe(name="init", init=choices.init)))
     training = [film for film in with_masks(films) if film.split == "train"]
     count = len(training)
     few = count < FEW_FILMS

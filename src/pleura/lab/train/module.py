@@ -17,10 +17,10 @@ from pleura.lab.train.augment import resized
 from pleura.lab.train.loss import supervise
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.schedule import schedule
-from pleura.net.checkpoint import from_safetensors, transfer, transfer_heads
+from pleura.net.checkpoint import read_network, transfer, transfer_heads
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
-from pleura.runtime.open import SAFETENSORS, shipped
+from pleura.runtime.open import shipped
 
 __all__ = [
     "Learner",
@@ -176,16 +176,16 @@ def fresh_network(recipe: Recipe) -> UNetPlusPlus | UNet:
 
 
 def initial_weights(recipe: Recipe) -> bytes:
-    """The bytes of the .safetensors file that the recipe's `init` names.
+    """The bytes of the weights file that the recipe's `init` names.
 
     Raises `WeightsError` if it cannot be read, or if its SHA-256 is not the one that `init` names.
     """
     name, _, digest = recipe.init.partition("#sha256=")
     try:
-        weights = shipped(SAFETENSORS) if name == "shipped" else Path(name).read_bytes()
+        weights = shipped() if name == "shipped" else Path(name).read_bytes()
     except OSError as error:
         raise WeightsError(
-            f"{name}: the recipe starts from it, but it is not a readable .safetensors file "
+            f"{name}: the recipe starts from it, but it is not a readable weights file "
             f"({error.strerror})"
         ) from error
     actual = hashlib.sha256(weights).hexdigest()
@@ -206,7 +206,7 @@ def pinned(recipe: Recipe) -> Recipe:
 
 
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
-    source, card = from_safetensors(initial_weights(recipe))
+    source, card = read_network(initial_weights(recipe))
     fresh = transfer(source, network)
     # The channels may differ, and with them the heads; all other tensors must be in the weights.
     other = [name for name in fresh if not name.startswith("head.")]

@@ -36,7 +36,7 @@ class Use:
 def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
     """Scale the channels between convolutions, in place; the results do not change.
 
-    `model` is the result of `without_transposed`; `squares` are (1, S, S) float32 of training
+    `model` is the result of `simplified`; `squares` are (1, S, S) float32 of training
     films. Afterwards all channels of a tensor have the same maximum on these films, except channels
     that are nearly zero.
     """

@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from pleura.core.errors import WeightsError
+from pleura.net.batch_norm import fold
+from pleura.net.graph_state import STATE_KEY
 from pleura.net.int8.equalise import equalise
 from pleura.net.int8.gptq import round_weights
 from pleura.net.quiet import quiet
 
-__all__ = ["quantise", "without_transposed"]
+__all__ = ["quantise", "simplified"]
 
 COMPUTED = ("Conv", "Concat", "MaxPool", "Relu", "DepthToSpace")
 """The operators that are computed in 8 bits."""
@@ -44,13 +46,13 @@ FP32_CONVOLUTIONS = 2
 def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
     """Quantise an fp32 ONNX file to int8; `squares` are (1, S, S) float32 of training films.
 
-    The metadata, with the card, is copied.
+    The metadata, with the card, is copied, but not the tensors that only training needs.
 
     Raises:
         WeightsError: the graph has no convolutions, or is quantised already.
     """
     films = list(squares)
-    model = without_transposed(onnx.load_from_string(weights))
+    model = simplified(onnx.load_from_string(weights))
     kinds = [node.op_type for node in model.graph.node]
     if "QuantizeLinear" in kinds or "Conv" not in kinds:
         raise WeightsError(
@@ -65,17 +67,20 @@ def quantise(weights: bytes, squares: Iterable[NDArray[np.float32]]) -> bytes:
         onnx.save(model, source)
         _quantise_file(source, target, films, keep=keep)
         quantised = onnx.load(target)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key != STATE_KEY}
     helper.set_model_props(quantised, metadata)
     data: bytes = quantised.SerializeToString()
     return data
 
 
-def without_transposed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Replace 2 x 2 transposed convolutions of stride 2 by 1 x 1 ones and DepthToSpace, in place.
+def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model of plain convolutions alone, changed in place.
 
-    The results are the same. Engines compute 1 x 1 convolutions in 8 bits, but not transposed ones.
+    Batch normalisation is folded, and 2 x 2 transposed convolutions of stride 2 become 1 x 1 ones
+    and DepthToSpace. The results are the same. Engines compute 1 x 1 convolutions in 8 bits, but
+    not transposed ones.
     """
+    fold(model)
     graph = model.graph
     constants = {constant.name: constant for constant in graph.initializer}
     nodes: list[onnx.NodeProto] = []

@@ -134,7 +134,7 @@ class Recipe:
     """The seed of initial weights, order of films and augmentation."""
 
     init: str = ""
-    """The initial weights: `shipped`, or a .safetensors file; empty for random ones. A file may end
+    """The initial weights: `shipped`, or an .onnx file; empty for random ones. A file may end
     with its digest (`FILE#sha256=HEX`), which is then checked."""
 
     freeze: Literal["none", "encoder"] = "none"
