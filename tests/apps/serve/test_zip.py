@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,17 @@ def test_many_films_give_the_files_of_a_run(
     options = (*ENGINE, "-o", tmp_path / "out", "--format", ",".join(formats))
     assert run("segment", films, *options).code == 3  # no.png failed
     compare(unzipped(response), tmp_path / "out")
+
+
+def test_the_files_are_dated_with_the_local_time(client: httpx.Client, films: Path) -> None:
+    earliest = datetime.now() - timedelta(seconds=2)  # the zip format has steps of two seconds
+    response = client.post(
+        "/v1/segmentations?format=zip", content=(films / "b" / "two.v1.png").read_bytes()
+    )
+    with ZipFile(BytesIO(response.content)) as archive:
+        times = [datetime(*member.date_time) for member in archive.infolist()]
+    assert len(times) == 4
+    assert earliest <= min(times) <= max(times) <= datetime.now()
 
 
 def test_one_film_gives_mask_overlay_and_segmentation(

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def test_the_zip_file_has_what_the_command_line_writes(
     for name in ("version", "weights", "weights_sha256", "definition", "flip"):
         assert getattr(report, name) == of_command[name]
     expect(page.locator("#zip")).to_have_text("Zip")
+
+
+def test_the_files_are_dated_with_the_local_time(page: Page, films: Path, give: Give) -> None:
+    """The zip format has the year, month, day, hour, minute, and second in steps of two."""
+    page.clock.set_fixed_time(datetime(2031, 12, 31, 23, 58, 59))
+    give(page, films / "a.png")
+    page.click("#accept")
+    page.keyboard.press("t")
+    with page.expect_download() as download:
+        page.click('[data-save="corrections"]')
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        assert {member.date_time for member in archive.infolist()} == {(2031, 12, 31, 23, 58, 58)}
 
 
 def test_the_report_names_the_options_of_each_film_where_they_differ(

@@ -74,19 +74,24 @@ async function unpacked(file, { isEncrypted, method, packed, at, name }) {
 const FILE_HEAD = 0x04034b50;
 const UTF8 = 0x0800; // names are in UTF-8
 const VERSION = 20;
-const DATE = 0x0021; // 1980-01-01, so that equal content gives equal files
 const MOST_ZIPPED = 0xffffffff; // bytes, without Zip64
 const MOST_ENTRIES = 0xffff;
 
-/** A zip file, not compressed, of { name, content } with Blobs as content. Throws an `Error`. */
+/** The local time as a zip file has it, in steps of two seconds: [time, date]. */
+const zipTime = (at) => [
+  (at.getHours() << 11) | (at.getMinutes() << 5) | (at.getSeconds() >> 1),
+  ((at.getFullYear() - 1980) << 9) | ((at.getMonth() + 1) << 5) | at.getDate(),
+];
+
+/** A zip file, not compressed, of { name, content } with Blobs as content, dated now. Throws an `Error`. */
 export async function zip(entries) {
   const size = entries.reduce((sum, { content }) => sum + content.size + 1000, 0);
   if (size > MOST_ZIPPED || entries.length > MOST_ENTRIES) throw new Error("the results have over 4 GB or 65,535 files; remove some films and save in parts");
-  const [files, directory] = [[], []];
+  const [files, directory, now] = [[], [], zipTime(new Date())];
   let at = 0;
   for (const { name, content } of entries) {
     const encoded = new TextEncoder().encode(name);
-    const common = [...short(VERSION, UTF8, 0, 0, DATE), ...long(crc32(new Uint8Array(await content.arrayBuffer())), content.size, content.size)];
+    const common = [...short(VERSION, UTF8, 0, ...now), ...long(crc32(new Uint8Array(await content.arrayBuffer())), content.size, content.size)];
     const head = Uint8Array.from([...long(FILE_HEAD), ...common, ...short(encoded.length, 0)]);
     const entry = [...long(ENTRY), ...short(VERSION), ...common, ...short(encoded.length, 0, 0, 0, 0), ...long(0, at)];
     directory.push(Uint8Array.from(entry), encoded);
