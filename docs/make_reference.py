@@ -163,6 +163,7 @@ RESULT_CLASSES = {
     "dicom-sr": "1.2.840.10008.5.1.4.1.1.88.33",
     "dicom-sc": "1.2.840.10008.5.1.4.1.1.7",
     "dicom-gsps": "1.2.840.10008.5.1.4.1.1.11.1",
+    "dicom-kos": "1.2.840.10008.5.1.4.1.1.88.59",
 }
 """The SOP class of each format; tests compare them with real results."""
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import ComputedRadiographyImageStorage
 
 from pleura.core.types import Doubt, Quality, Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
@@ -30,20 +29,13 @@ SUFFIXES = {"ok": "", "review": " (please review)", "refused": " (REFUSED, do no
 
 
 @pytest.fixture
-def results(film: np.ndarray, segmentation: Segmentation) -> Callable[..., dict[str, Dataset]]:
+def results(drawn_film: Dataset, segmentation: Segmentation) -> Callable[..., dict[str, Dataset]]:
     """`results("review")`: every DICOM result of a film, through bytes, by format."""
-    source = Dataset()
-    source.SOPClassUID, source.SOPInstanceUID = ComputedRadiographyImageStorage, "1.2.3.4"
-    source.StudyInstanceUID, source.SeriesInstanceUID = "1.2.3", "1.2.3.9"
-    source.PatientName, source.PatientID, source.Modality = "A^B", "7", "CR"
-    source.PatientOrientation = ["L", "F"]
-    source.set_pixel_data(film, "MONOCHROME2", 8)
-    source.SOPInstanceUID = "1.2.3.4"
 
     def make(verdict: str, notes: tuple[str, ...] = ()) -> dict[str, Dataset]:
         lungs = replace(segmentation.lungs, notes=notes or segmentation.lungs.notes)
         judged = replace(segmentation, quality=QUALITIES[verdict], lungs=lungs)
-        made = dicom_results(source, judged, DICOM_FORMATS)
+        made = dicom_results(drawn_film, judged, DICOM_FORMATS)
         return {
             name: dcmread(BytesIO(dicom_bytes(result)))
             for name, result in zip(DICOM_FORMATS, made, strict=True)

@@ -443,7 +443,8 @@ def test_a_report_holds_the_measurements_with_their_units(tmp_path: Path) -> Non
     ]
     page = html(sr, tmp_path / "sr.dcm")
     assert f"{measured.lungs_area_px}.0" in page
-    assert "Plain chest X-ray" in page
+    assert "Imaging procedure" in page
+    assert sr.PerformedProcedureCodeSequence[0].CodeMeaning == "Plain chest X-ray"
     assert "millimetres=PixelSpacing" in page
 
 
@@ -491,7 +492,7 @@ def test_a_report_refers_to_the_segments_made_with_it(tmp_path: Path) -> None:
         for item in element.value
         if item.ReferencedSOPInstanceUID == seg.SOPInstanceUID and "ReferencedSegmentNumber" in item
     ]
-    assert segments == [1, 2, 3]
+    assert segments == [[1, 2], 1, 2, 3]  # both lungs, then each part
     assert "SG image" in html(sr, tmp_path / "sr.dcm")
     alone, _, _ = report("dicom-sr")
     assert alone.SOPInstanceUID != sr.SOPInstanceUID  # another content, another UID

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pleura.apps.pacs.addresses import Tls
 from pleura.core.errors import PleuraError, UsageError
+from pleura.io.film_checks import MOST_BYTES
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
@@ -64,7 +65,7 @@ def web_client(url: str, ca: Path | None = None, *, retries: int = 0) -> DICOMwe
     session = requests.Session()
     session.auth = _authorization(os.environ.get(AUTH, "").strip())
     session.headers["Accept"] = _DICOM_JSON  # where dicomweb-client asks for nothing
-    session.hooks["response"].append(_check_media_type)
+    session.hooks["response"] += [_check_media_type, _limit_size]
     if ca is not None:
         Tls(ca=ca).client_context()  # raises now if the file is wrong, not at the first film
         session.verify = str(ca)
@@ -137,6 +138,34 @@ def _check_media_type(response: Any, **_: Any) -> None:
         )
     if media_type in _WITHOUT_PARAMETERS:
         response.headers["Content-Type"] = media_type
+
+
+def _limit_size(response: Any, **_: Any) -> None:
+    """Let the body of an answer, which is not read yet, end with an error if it is too long."""
+    response.raw = _LimitedBody(response.raw)
+
+
+class _LimitedBody:
+    """The body of an answer, as requests reads it; `Refused` beyond `MOST_BYTES`."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, *arguments: Any, **options: Any) -> Iterator[bytes]:
+        """The body in pieces, unpacked."""
+        size = 0
+        for piece in self._raw.stream(*arguments, **options):
+            size += len(piece)
+            if size > MOST_BYTES:
+                self._raw.close()
+                raise Refused(
+                    f"the service answered with more than {MOST_BYTES / 1e6:.0f} MB, the limit "
+                    "for a film"
+                )
+            yield piece
 
 
 def _retry_after_s(response: Any) -> float:

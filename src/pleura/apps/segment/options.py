@@ -54,7 +54,7 @@ class OutputOptions:
             "-f",
             help="mask (the default), overlay, split, labels, npy, nifti, coco, crop, "
             "probabilities; of DICOM films dicom-seg, dicom-seg-fractional, dicom-seg-labelmap, "
-            "dicom-sr, dicom-sc, dicom-gsps too; repeatable, or with commas.",
+            "dicom-sr, dicom-sc, dicom-gsps, dicom-kos too; repeatable, or with commas.",
             **_WRITES,
         ),
     ] = None

@@ -11,5 +11,6 @@ DICOM_FORMATS: dict[str, str] = {
     "dicom-sr": "DICOM report of the measurements",
     "dicom-sc": "DICOM picture of the overlay",
     "dicom-gsps": "DICOM presentation state with the outlines",
+    "dicom-kos": "DICOM key object selection: a list of the film and its DICOM results",
 }
 """Description by name, in the order in which results are made."""

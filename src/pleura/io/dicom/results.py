@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -39,7 +39,8 @@ def dicom_results(
     `source` is the DICOM film that was segmented: the header that was read with it, its path, its
     bytes, or its data set; its pixels are not read. Each object lies in the film's study, in a new
     series of its own, and refers to the film; a report also refers to a Segmentation that is made
-    with it, and names the reports `earlier` of the same film as its predecessors. UIDs depend on
+    with it, and names the reports `earlier` of the same film as its predecessors; a key object
+    selection names the film and the other objects. UIDs depend on
     the film's UID, the version and the weights: the same film with the same weights gives the same
     UIDs (`result_uids` gives them without segmenting).
     `dicom_bytes` turns an object into a file.
@@ -56,9 +57,8 @@ def dicom_results(
     film = _of_one_frame(header.film)
     with quietly():
         for name in names:
-            seg = next((results[key] for key in _SEGS if key in results), None)
             uid_name = _uid_name(name, names)
-            results[name] = _result(uid_name, film, segmentation, seg=seg, earlier=earlier)
+            results[name] = _result(uid_name, film, segmentation, made=results, earlier=earlier)
         for result in results.values():
             _set_referenced_class(result, header.film)
         return [header.add_patient_to(result) for result in results.values()]
@@ -110,9 +110,13 @@ def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def _uid_name(name: str, names: tuple[str, ...]) -> str:
-    """The name that enters the UID; a report that refers to a Segmentation has a different one."""
-    seg = next((key for key in _SEGS if key in names), None)
-    return f"{name}+{seg}" if name == "dicom-sr" and seg else name
+    """The name that enters the UID; an object that refers to others has one with their names."""
+    if name == "dicom-sr":
+        seg = next((key for key in _SEGS if key in names), None)
+        return f"{name}+{seg}" if seg else name
+    if name == "dicom-kos":
+        return "+".join((name, *(_uid_name(key, names) for key in names if key != name)))
+    return name
 
 
 def _result(
@@ -120,12 +124,16 @@ def _result(
     film: Dataset,
     segmentation: Segmentation,
     *,
-    seg: Dataset | None,
+    made: Mapping[str, Dataset],
     earlier: Sequence[EarlierReport],
 ) -> Dataset:
-    """Make one object; highdicom (extra `pacs`) is imported here, as that takes a second."""
+    """Make one object after those that are `made`, by format.
+
+    highdicom (extra `pacs`) is imported here, as that takes a second.
+    """
     try:
         from pleura.io.dicom.objects.gsps import dicom_gsps
+        from pleura.io.dicom.objects.kos import dicom_kos
         from pleura.io.dicom.objects.sc import dicom_sc
         from pleura.io.dicom.objects.seg import dicom_seg
         from pleura.io.dicom.objects.sr import dicom_sr
@@ -135,7 +143,10 @@ def _result(
             "'pacs': pip install \"pleura[pacs]\""
         ) from error
     if name.startswith("dicom-sr"):
+        seg = next((made[key] for key in _SEGS if key in made), None)
         return dicom_sr(film, segmentation, name=name, seg=seg, earlier=earlier)
+    if name.startswith("dicom-kos"):
+        return dicom_kos(film, segmentation, name=name, results=list(made.values()))
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
     return write(film, segmentation, name=name)
 

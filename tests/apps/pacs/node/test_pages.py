@@ -45,7 +45,7 @@ class Archive:
 @pytest.mark.parametrize("modalities", [("CR", "DX"), ("DX", "CR")])
 def test_every_study_is_found_once(most: int, modalities: tuple[str, ...]) -> None:
     assert len(STUDIES) == 650
-    studies = list(_studies(Archive(most), Query(modalities, dates="20261101-")))  # type: ignore[arg-type]
+    studies = list(_studies(Archive(most), Query(modalities, dates="20261101-", most_films=9)))  # type: ignore[arg-type]
     wanted = {uid for uid, _ in (*BOTH, *DX, *UNLISTED)}
     assert sorted(studies) == sorted(wanted)
 
@@ -76,7 +76,7 @@ def test_every_study_of_an_orthanc_is_found_once(
 
 
 def test_a_modality_alone_finds_its_studies() -> None:
-    studies = list(_studies(Archive(100), Query(("CR",), dates="20261101-")))  # type: ignore[arg-type]
+    studies = list(_studies(Archive(100), Query(("CR",), dates="20261101-", most_films=9)))  # type: ignore[arg-type]
     assert set(studies) == {uid for uid, _ in (*BOTH, *UNLISTED)}
 
 
@@ -86,4 +86,4 @@ def test_an_archive_that_ignores_the_offset_is_an_error() -> None:
             return super().search_for_studies(**{**query, "offset": 0})
 
     with pytest.raises(Refused, match="every page with the same studies"):
-        list(_studies(Stubborn(100), Query(("CT",), dates="20261101-")))  # type: ignore[arg-type]
+        list(_studies(Stubborn(100), Query(("CT",), dates="20261101-", most_films=9)))  # type: ignore[arg-type]

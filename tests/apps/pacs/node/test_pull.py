@@ -209,6 +209,32 @@ def test_films_are_fetched_at_the_rate_that_is_asked_for(
     assert pauses == [1.0, 1.0]
 
 
+def test_a_study_with_too_many_films_is_one_failed_film(
+    archive: Archive, pull: Callable[..., Any]
+) -> None:
+    study = archive.stored[0].StudyInstanceUID
+    archive.stored[1].StudyInstanceUID = study
+    done = pull("--since", "2026-01-01", "--study-films", 1)
+    assert (done.code, statuses(done)) == (3, ["done", "failed"])
+    (failed,) = [line for line in done.lines if line["status"] == "failed"]
+    assert failed["study"] == study
+    assert failed["reason"] == (
+        "its study has 2 films of these modalities, more than the limit of 1: none was fetched; "
+        "see --study-films"
+    )
+    assert statuses(pull("--study", study, "--study-films", 2)) == ["done", "done"]
+
+
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(
+    archive: Archive, pull: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pleura.apps.pacs.client.MOST_BYTES", 30_000)  # a film has 51,200
+    done = pull("--study", archive.stored[0].StudyInstanceUID)
+    assert (done.code, statuses(done)) == (3, ["failed"])
+    assert "answered with more than 0 MB, the limit for a film" in done.lines[0]["reason"]
+    assert archive.requests["store"] == 0
+
+
 def predecessors(report: Dataset) -> list[tuple[str, str, str]]:
     """The study, series and instance of each predecessor that a report names."""
     return [

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["dicomweb"]
 
 _WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
+MOST_FILMS = 200
+"""The most films of a study by default; a study of chest films has fewer than ten."""
+
 _ASKED: dict[str, Any] = {"rich_help_panel": "How the service is asked"}
 
 
@@ -47,6 +50,12 @@ class FilmOptions:
     modality: Annotated[
         str, typer.Option(help="Modalities of the series to read, with commas.", **_WHICH)
     ] = "CR,DX"
+    study_films: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="FILMS", help="Pull no study with more films than this.", **_WHICH
+        ),
+    ] = MOST_FILMS
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show which films have no results; fetch none.", **_WHICH),
@@ -186,7 +195,9 @@ def _query(which: FilmOptions) -> Query:
     if first and last and last < first:
         raise UsageError(f"--until {which.until} lies before --since {which.since}")
     dates = f"{first}-{last}" if first else ""
-    return Query(_modalities(which.modality), which.study or (), dates)
+    return Query(
+        _modalities(which.modality), which.study or (), dates, most_films=which.study_films
+    )
 
 
 def _day(option: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pleura.apps.pacs.client import Refused, web_errors
@@ -44,16 +44,26 @@ class Query:
     dates: str = ""
     """A range of StudyDate, such as `20261101-` or `20261101-20261130`."""
 
+    most_films: int = field(kw_only=True)
+    """A study with more films is not segmented."""
+
 
 def find_films(client: DICOMwebClient, query: Query) -> Iterator[tuple[Film, str | None]]:
-    """Find films, each with None, or a study that cannot be listed, with the reason."""
+    """Find films, each with None, or a study that cannot be pulled, with the reason."""
     for study in query.studies or _studies(client, query):
         try:
             films = _films_of_study(client, study, query.modalities)
         except Refused as error:
             yield Film(study, "", ""), f"its study cannot be listed: {error}"
-        else:
-            yield from ((film, None) for film in films)
+            continue
+        if len(films) > query.most_films:
+            yield (
+                Film(study, "", ""),
+                f"its study has {len(films)} films of these modalities, more than the limit of "
+                f"{query.most_films}: none was fetched; see --study-films",
+            )
+            continue
+        yield from ((film, None) for film in films)
 
 
 def _films_of_study(client: DICOMwebClient, study: str, modalities: Sequence[str]) -> list[Film]:

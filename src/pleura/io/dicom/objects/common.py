@@ -55,6 +55,7 @@ _SERIES = {  # format -> series number and description; viewers list high number
     "dicom-sr": (9004, "Lung measurements"),
     "dicom-sc": (9005, "Lung overlay"),
     "dicom-gsps": (9006, "Lung outlines"),
+    "dicom-kos": (9007, "List of results"),
 }
 
 
@@ -134,7 +135,7 @@ PARTS = {RIGHT: _LUNG, LEFT: _LUNG, HEART: Code("80891009", "SCT", "Heart")}
 SIDES = {RIGHT: Code("24028007", "SCT", "Right"), LEFT: Code("7771000", "SCT", "Left")}
 """Code by segment number; it modifies the lung's code."""
 
-BOTH_SIDES = Code("51440002", "SCT", "Right and left")
+BOTH_SIDES = Code("51440002", "SCT", "Bilateral")
 LABELS = {RIGHT: "Right lung", LEFT: "Left lung", HEART: "Heart"}
 COLOURS = {RIGHT: RIGHT_COLOUR, LEFT: LEFT_COLOUR, HEART: HEART_COLOUR}
 AI = Code("123110", "DCM", "Artificial Intelligence")

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
-    ComprehensiveSR,
     FindingSite,
-    MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
-    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
-    TextContentItem,
     TrackingIdentifier,
 )
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from pleura.core.types import Provenance
@@ -26,12 +20,12 @@ from pleura.io.dicom.objects.common import (
     MAKER,
     OUR_SCHEME,
     PARTS,
-    PLAIN_FILM,
     result_uid,
     series_arguments,
 )
-from pleura.io.dicom.objects.earlier import EarlierReport, predecessors
-from pleura.io.dicom.objects.sr import COMMENT, VERDICT, library_entry, observer
+from pleura.io.dicom.objects.earlier import EarlierReport
+from pleura.io.dicom.objects.report import Report
+from pleura.io.dicom.objects.sr import VERDICT
 from pleura.io.images.write.masks import RIGHT
 
 __all__ = ["NAME", "dicom_failure_report"]
@@ -60,24 +54,6 @@ def dicom_failure_report(
         source_images=[source],
         qualitative_evaluations=[QualitativeEvaluation(VERDICT, FAILED)],
     )
-    report = MeasurementReport(
-        observation_context=observer(film, made_by),
-        procedure_reported=PLAIN_FILM,
-        imaging_measurements=[group],
-        title=codes.DCM.ImagingMeasurementReport,
-        referenced_images=[library_entry(film)],
-    )
     text = f"{MAKER} could not segment this film: {reason}"
-    report[0].ContentSequence.append(
-        TextContentItem(COMMENT, text, RelationshipTypeValues.CONTAINS)
-    )
-    arguments = series_arguments(film.SOPInstanceUID, made_by, NAME, suffix=SUFFIX)
-    sr: Dataset = ComprehensiveSR(
-        evidence=[film],
-        content=report,
-        is_complete=True,
-        coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
-        previous_versions=predecessors(film, earlier, of=arguments["sop_instance_uid"]),
-        **arguments,
-    )
-    return sr
+    report = Report(film, made_by, [group], [text], earlier=earlier)
+    return report.document(**series_arguments(film.SOPInstanceUID, made_by, NAME, suffix=SUFFIX))

@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ComprehensiveSRStorage
+from pydicom.uid import ComprehensiveSRStorage, KeyObjectSelectionDocumentStorage
 
 from pleura.io.dicom.objects.film_text import copy_bytes, is_blank, keep_bytes, raw_value
 from pleura.io.dicom.parse import items_of
@@ -50,6 +50,10 @@ _OF_SR = (
 """The attributes of an item of ReferencedRequestSequence in an SR, which may be empty."""
 
 
+_REPORTS = (ComprehensiveSRStorage, KeyObjectSelectionDocumentStorage)
+"""The SOP classes that state the request in ReferencedRequestSequence."""
+
+
 def add_request(film: Dataset, header: Dataset) -> None:
     """Copy the film's procedure codes and requests to `header`, in place, without invalid items.
 
@@ -67,12 +71,12 @@ def add_request(film: Dataset, header: Dataset) -> None:
 def for_result(result: Dataset, header: Dataset, *, study: str) -> Dataset:
     """The elements of `header` for a result, as its IOD has them.
 
-    Images state the request in their series. A report states it in ReferencedRequestSequence, whose
-    items name the study too.
+    Images state the request in their series. A report or key object selection states it in
+    ReferencedRequestSequence, whose items name the study too.
     """
     for keyword in (_STUDY, _SERIES):
         _keep_items(header.get(keyword) or ())
-    if result.get("SOPClassUID") != ComprehensiveSRStorage or _SERIES not in header:
+    if result.get("SOPClassUID") not in _REPORTS or _SERIES not in header:
         return header
     elements = Dataset()
     elements.update(header)

@@ -6,32 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     AlgorithmIdentification,
-    ComprehensiveSR,
-    DeviceObserverIdentifyingAttributes,
     FindingSite,
     Measurement,
-    MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
-    ObservationContext,
-    ObserverContext,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     ReferencedSegmentationFrame,
-    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceImageForSegmentation,
-    TextContentItem,
     TrackingIdentifier,
 )
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from pleura.core.arrays import Verdict
-from pleura.core.types import HeartQuality, Provenance, Quality, Segmentation
+from pleura.core.types import HeartQuality, Quality, Segmentation
 from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
@@ -40,20 +31,18 @@ from pleura.io.dicom.objects.common import (
     MAKER,
     OUR_SCHEME,
     PARTS,
-    PLAIN_FILM,
     SIDES,
     common_arguments,
     parameters,
     remarks,
-    result_uid,
     tracking_uid,
 )
-from pleura.io.dicom.objects.earlier import EarlierReport, predecessors
+from pleura.io.dicom.objects.earlier import EarlierReport
+from pleura.io.dicom.objects.report import Report
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["COMMENT", "VERDICT", "dicom_sr", "library_entry", "observer"]
+__all__ = ["VERDICT", "dicom_sr"]
 
-COMMENT = Code("121106", "DCM", "Comment")
 AREA = Code("42798000", "SCT", "Area")
 CARDIOTHORACIC = Code("cardiothoracic", OUR_SCHEME, "Cardiothoracic ratio of widths")
 ESTIMATED_DICE = Code("estimated-dice", OUR_SCHEME, "Estimated Dice with a reader's outline")
@@ -88,72 +77,31 @@ def dicom_sr(
     Undefined values are left out. Verdict, doubts and notes are also written as comments. `earlier`
     are earlier reports of Pleura on the film: the predecessors of this one.
     """
-    arguments = common_arguments(film.SOPInstanceUID, segmentation, name)
-    sr: Dataset = ComprehensiveSR(
-        evidence=[film] if seg is None else [film, seg],
-        content=_Report(film, segmentation, seg).content(),
-        is_complete=True,
-        coding_schemes=[CodingSchemeIdentificationItem(OUR_SCHEME, name=f"Codes of {MAKER}")],
-        previous_versions=predecessors(film, earlier, of=arguments["sop_instance_uid"]),
-        **arguments,
+    report = Report(
+        film,
+        segmentation.provenance,
+        list(_Measurements(film, segmentation, seg).groups()),
+        comments=remarks(segmentation),
+        seg=seg,
+        earlier=earlier,
     )
-    return sr
-
-
-def observer(film: Dataset, made_by: Provenance) -> ObservationContext:
-    """Pleura with its weights, as the device that observed `film`."""
-    device = DeviceObserverIdentifyingAttributes(
-        uid=result_uid(film.SOPInstanceUID, made_by, "sr/device"),
-        name=MAKER,
-        manufacturer_name=MAKER,
-        model_name=MAKER,
-        serial_number=made_by.weights_sha256[:16],
-    )
-    return ObservationContext(observer_device_context=ObserverContext(codes.DCM.Device, device))
-
-
-def library_entry(film: Dataset) -> Dataset:
-    """The film as the image library (TID 1600) of a report lists it: its class, UID and size.
-
-    highdicom describes a projection further only if its header has the spacing at the detector and
-    the orientation, which many films lack; a class of its own, OT, keeps it from that.
-    """
-    entry = Dataset()
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "Rows", "Columns"):
-        setattr(entry, keyword, film[keyword].value)
-    entry.Modality = "OT"
-    return entry
+    return report.document(**common_arguments(film.SOPInstanceUID, segmentation, name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Report:
+class _Measurements:
     film: Dataset
     segmentation: Segmentation
     seg: Dataset | None
 
-    def content(self) -> MeasurementReport:
-        report = MeasurementReport(
-            observation_context=observer(self.film, self.segmentation.provenance),
-            procedure_reported=PLAIN_FILM,
-            imaging_measurements=list(self._groups()),
-            title=codes.DCM.ImagingMeasurementReport,
-            referenced_images=[library_entry(self.film)],
-        )
-        # TID 1500 is extensible: verdict, doubts and notes are added as comments
-        report[0].ContentSequence.extend(
-            TextContentItem(COMMENT, note, RelationshipTypeValues.CONTAINS)
-            for note in remarks(self.segmentation)
-        )
-        return report
-
-    def _groups(self) -> Iterator[Any]:
+    def groups(self) -> Iterator[Any]:
         measured = self.segmentation.measurements
         both = _areas(measured.lungs_area_px, measured.lungs_area_cm2)
         both += _ratios(RIGHT_TO_LEFT, measured.right_to_left_ratio)
         site = FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)
         both += _ratios(ESTIMATED_DICE, self.segmentation.quality.estimated_dice)
         verdict = list(_evaluations(self.segmentation.quality))
-        yield self._film_group("Both lungs", site=site, values=both, verdict=verdict)
+        yield self._group("Both lungs", (RIGHT, LEFT), site=site, values=both, verdict=verdict)
         yield self._part_group(RIGHT, _areas(measured.right_area_px, measured.right_area_cm2))
         yield self._part_group(LEFT, _areas(measured.left_area_px, measured.left_area_cm2))
         if measured.heart_area_px is not None:
@@ -170,32 +118,34 @@ class _Report:
         values: list[Measurement],
         verdict: list[QualitativeEvaluation] | None = None,
     ) -> Any:
-        """A part's group; it refers to its segment, or to the film without a Segmentation."""
         site = FindingSite(PARTS[part], laterality=SIDES.get(part))
-        if self.seg is None:
-            return self._film_group(LABELS[part], site=site, values=values, verdict=verdict)
-        return PlanarROIMeasurementsAndQualitativeEvaluations(
-            referenced_segment=self._segment(part, self.seg),
-            qualitative_evaluations=verdict,
-            **self._group(LABELS[part], site=site, values=values),
-        )
+        return self._group(LABELS[part], (part,), site=site, values=values, verdict=verdict)
 
-    def _film_group(
+    def _group(
         self,
         label: str,
+        parts: tuple[int, ...],
         *,
         site: FindingSite,
         values: list[Measurement],
-        verdict: list[QualitativeEvaluation] | None = None,
-    ) -> MeasurementsAndQualitativeEvaluations:
-        film = SourceImageForMeasurementGroup(self.film.SOPClassUID, self.film.SOPInstanceUID)
-        return MeasurementsAndQualitativeEvaluations(
-            source_images=[film],
+        verdict: list[QualitativeEvaluation] | None,
+    ) -> Any:
+        """A group; it refers to the segments of its parts, or else to the film."""
+        arguments = self._arguments(label, site=site, values=values)
+        if self.seg is None:
+            film = SourceImageForMeasurementGroup(self.film.SOPClassUID, self.film.SOPInstanceUID)
+            return MeasurementsAndQualitativeEvaluations(
+                source_images=[film], qualitative_evaluations=verdict, **arguments
+            )
+        return PlanarROIMeasurementsAndQualitativeEvaluations(
+            referenced_segment=self._segments(parts, self.seg),
             qualitative_evaluations=verdict,
-            **self._group(label, site=site, values=values),
+            **arguments,
         )
 
-    def _group(self, label: str, *, site: FindingSite, values: list[Measurement]) -> dict[str, Any]:
+    def _arguments(
+        self, label: str, *, site: FindingSite, values: list[Measurement]
+    ) -> dict[str, Any]:
         """The arguments that both kinds of group share."""
         settings = parameters(self.segmentation.provenance)
         if self.segmentation.measurements.spacing_source is not None:
@@ -218,18 +168,21 @@ class _Report:
             "measurements": values,
         }
 
-    def _segment(self, part: int, seg: Dataset) -> ReferencedSegmentationFrame:
+    def _segments(self, parts: tuple[int, ...], seg: Dataset) -> ReferencedSegmentationFrame:
+        """The segments of `parts`, in one reference: ReferencedSegmentNumber may be several."""
         reference = ReferencedSegmentationFrame(
             sop_class_uid=seg.SOPClassUID,
             sop_instance_uid=seg.SOPInstanceUID,
-            frame_number=part,
-            segment_number=part,
+            frame_number=parts[0],
+            segment_number=parts[0],
             source_image=SourceImageForSegmentation(
                 self.film.SOPClassUID, self.film.SOPInstanceUID
             ),
         )
         # PS3.3 C.17.3 allows a frame number or a segment number; highdicom writes both
-        del reference[0].ReferencedSOPSequence[0].ReferencedFrameNumber
+        item = reference[0].ReferencedSOPSequence[0]
+        del item.ReferencedFrameNumber
+        item.ReferencedSegmentNumber = list(parts) if len(parts) > 1 else parts[0]
         return reference
 
 
