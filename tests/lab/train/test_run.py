@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import logging
 import os
@@ -188,6 +189,21 @@ def test_a_run_leaves_what_it_says(whole_run: tuple[Outcome, Path]) -> None:
     with Image.open(out / "curves.png") as picture:
         assert picture.width > 600
         assert len(set(picture.convert("L").resize((60, 30)).tobytes())) > 3, "something is drawn"
+
+
+def test_tensorboard_has_pictures_of_validation_films(whole_run: tuple[Outcome, Path]) -> None:
+    _, out = whole_run
+    events = EventAccumulator(str(out / "log")).Reload()
+    assert "learning_rate" in events.Tags()["scalars"]
+    images = events.Images("validation films")
+    assert [event.step for event in images] == [1, 2, 3, 4]
+    with Image.open(io.BytesIO(images[-1].encoded_image_string)) as picture:
+        # Two films, each with its labels on the left and the masks of the network on the right.
+        assert picture.size == (2 * 256, 2 * (256 + 14))
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    outline = np.abs(pixels - (0x00, 0x9E, 0x73)).sum(axis=2) == 0  # the colour of `field`
+    assert outline[:, :256].sum() > 500, "the labels are outlined"
+    assert images[0].encoded_image_string != images[-1].encoded_image_string
 
 
 def test_the_table_has_a_row_for_each_epoch(whole_run: tuple[Outcome, Path]) -> None:

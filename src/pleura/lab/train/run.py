@@ -37,6 +37,7 @@ from pleura.lab.train.dataset import Loaders, SquareOptions, Squares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
+from pleura.lab.train.pictures import Pictures
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
 from pleura.lab.train.records.resume import begun
@@ -79,8 +80,10 @@ def train(
     last = out / "checkpoints" / "last.ckpt"
     run = begun(last, recipe, resume=resume)
     recipe, done = run.recipe, run.epochs_done
-    callbacks = [*_callbacks(recipe, out, machine), termination := Termination()]
     training, validation = divide(films, recipe, processes=machine.devices)
+    termination = Termination()
+    pictures = Pictures([film.id for film in validation], recipe.channels)
+    callbacks = [pictures, *_callbacks(recipe, out, machine), termination]
     now = run_facts(training, validation, recipe)
     facts = facts_to_resume(read_facts(last), now, out) if done else now
     _announce(training, validation, recipe, machine)
