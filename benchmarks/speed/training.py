@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pleura.lab.train.dataset import LEVELS, Shuffled, Squares, VariedSquares
-from pleura.lab.train.loss import supervise
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import fresh_network
+from pleura.lab.train.optimise.loss import supervise
 from pleura.lab.train.recipe import Recipe, load_recipe
 from pleura.phantom.film import draw
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pleura.lab.train.augment import resized
-from pleura.lab.train.loss import bce_dice, supervise
 from pleura.lab.train.module import dice_per_film
+from pleura.lab.train.optimise.loss import LOSSES, Loss, bce_dice, robust, supervise
 
 
 def maps(*values: float) -> Tensor:
@@ -106,15 +106,57 @@ def test_a_batch_without_any_label_costs_zero_and_teaches_nothing() -> None:
     assert torch.equal(gradient(nothing, nothing), nothing)
 
 
+def test_the_robust_loss_of_an_undecided_network() -> None:
+    # p = 1/2 everywhere. Cross-entropy: (1 - 2 ** -0.7) / 0.7 at each pixel.
+    # Dice: distances 4 x 0.5 ** 1.5 = sqrt 2; squares 4 x 1/4 + 2 = 3, and 1 is added.
+    loss = robust(maps(0, 0, 0, 0), maps(1, 1, 0, 0), ONES)
+    assert loss.item() == pytest.approx((1 - 2**-0.7) / 0.7 + math.sqrt(2) / 4, abs=1e-6)
+
+
+def test_the_robust_loss_of_a_network_that_is_right_by_three_to_one() -> None:
+    # p = 3/4 of the labelled class on three known pixels. Cross-entropy: (1 - 0.75 ** 0.7) / 0.7.
+    # Dice: distances 3 x 0.25 ** 1.5 = 3/8; squares 2 x 9/16 + 1/16 + 2 = 51/16, and 1 is added.
+    k = math.log(3)
+    loss = robust(maps(k, k, -k, 99), maps(1, 1, 0, 0), maps(1, 1, 1, 0))
+    expected = (1 - 0.75**0.7) / 0.7 + (3 / 8) / (51 / 16 + 1)
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_wrong_label_has_a_bounded_loss_and_a_vanishing_gradient() -> None:
+    """Of four pixels one is labelled wrong, and the network is sure of the right answer."""
+    gradients = []
+    for loss in (robust, bce_dice):
+        logits = maps(-9, -9, -9, 9).requires_grad_()
+        value = loss(logits, maps(1, 0, 0, 1), ONES)
+        value.backward()
+        assert logits.grad is not None
+        gradients.append(-logits.grad[0, 0, 0, 0].item())
+        if loss is robust:  # at most 1 / 0.7 on one of four pixels, and 1 / (2 + 1 + 1)
+            assert value.item() == pytest.approx(1 / 0.7 / 4 + 1 / 4, abs=1e-3)
+    assert 0 < gradients[0] < gradients[1] / 50
+
+
+def test_the_robust_loss_is_silent_where_nothing_is_known() -> None:
+    nothing = torch.zeros(2, 1, 4, 4)
+    assert robust(torch.randn(2, 1, 4, 4), nothing, nothing).item() == 0
+    # An empty target has no Dice, as in the usual loss: only the cross-entropy is left.
+    assert robust(maps(0, 0, 0, 0), maps(0, 0, 0, 0), ONES).item() == pytest.approx(
+        (1 - 2**-0.7) / 0.7, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("of", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("size", [50.0, 1e4])
-def test_confident_mistakes_stay_finite(size: float) -> None:
+def test_confident_mistakes_stay_finite(size: float, of: Loss) -> None:
     logits = maps(size, -size, size, -size).requires_grad_()
-    loss = bce_dice(logits, maps(0, 1, 0, 1), ONES)
+    loss = of(logits, maps(0, 1, 0, 1), ONES)
     loss.backward()
     assert loss.isfinite()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
-    assert logits.grad[..., 0, 0] > 0, "down, where there is no lung"
+    assert logits.grad[..., 0, 0] >= 0, "down, where there is no lung"
+    if of is bce_dice:
+        assert logits.grad[..., 0, 0] > 0
 
 
 def test_deep_supervision_is_the_mean_over_the_heads() -> None:

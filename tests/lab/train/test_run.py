@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import logging
 import os
 import signal
@@ -26,14 +27,16 @@ import pleura
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, fingerprint
 from pleura.lab.data.layouts import read_films
+from pleura.lab.train import dataset as dataset_module
 from pleura.lab.train import run as train_module
-from pleura.lab.train.dataset import VariedSquares
+from pleura.lab.train.dataset import Loaders, VariedSquares
 from pleura.lab.train.export import Outcome, read_checkpoint, read_facts
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import fresh_network, side_of
 from pleura.lab.train.recipe import Augment, Recipe, Stage, parse_recipe
 from pleura.lab.train.records.sessions import read_sessions
 from pleura.lab.train.run import balance, divide, train
+from pleura.lab.train.time_limit import shortened
 from pleura.net.unetplusplus import Architecture
 from pleura.runtime.engine import OnnxEngine
 
@@ -120,7 +123,7 @@ def when_shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, int]
 
     def watch(shown: Callable[[int, int], None]) -> None:
         spy = type("Watching", (Spy,), {"shown": staticmethod(shown)})
-        monkeypatch.setattr(train_module, "VariedSquares", spy)
+        monkeypatch.setattr(dataset_module, "VariedSquares", spy)
 
     return watch
 
@@ -184,6 +187,21 @@ def test_a_run_leaves_what_it_says(whole_run: tuple[Outcome, Path]) -> None:
     with Image.open(out / "curves.png") as picture:
         assert picture.width > 600
         assert len(set(picture.convert("L").resize((60, 30)).tobytes())) > 3, "something is drawn"
+
+
+def test_tensorboard_has_pictures_of_validation_films(whole_run: tuple[Outcome, Path]) -> None:
+    _, out = whole_run
+    events = EventAccumulator(str(out / "log")).Reload()
+    assert "learning_rate" in events.Tags()["scalars"]
+    images = events.Images("validation films")
+    assert [event.step for event in images] == [1, 2, 3, 4]
+    with Image.open(io.BytesIO(images[-1].encoded_image_string)) as picture:
+        # Two films, each with its labels on the left and the masks of the network on the right.
+        assert picture.size == (2 * 256, 2 * (256 + 14))
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    outline = np.abs(pixels - (0x00, 0x9E, 0x73)).sum(axis=2) == 0  # the colour of `field`
+    assert outline[:, :256].sum() > 500, "the labels are outlined"
+    assert images[0].encoded_image_string != images[-1].encoded_image_string
 
 
 def test_the_table_has_a_row_for_each_epoch(whole_run: tuple[Outcome, Path]) -> None:
@@ -470,7 +488,7 @@ def test_a_run_ends_before_an_epoch_that_would_not_fit(
 ) -> None:
     clock(lambda _: 1.0)
     # An epoch shows 6 + 2 films. After two, 16 s have gone and a third needs 8 more.
-    outcome = train(RECIPE, films, tmp_path, machine=limited(20))
+    outcome = train(RECIPE, films, tmp_path, machine=limited(20), resume=True)
     assert not outcome.finished
     assert outcome.epochs_done == 2
     assert outcome.val_dice == pytest.approx(
@@ -488,6 +506,60 @@ def test_a_run_ends_before_an_epoch_that_would_not_fit(
     assert {session["machine"]["device"] for session in sessions} == {"cpu"}
 
 
+def test_a_run_that_starts_with_a_limit_is_shortened_to_it(
+    films: list[Film],
+    tmp_path: Path,
+    no_export: None,
+    clock: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock(lambda _: 1.0)
+    caplog.set_level(logging.INFO, "pleura")
+    recipe = replace(RECIPE, stages=(Stage(epochs=2, learning_rate=0.01),))
+    # An epoch shows 8 films, and so do the batches that are measured: of 30 s there are 22 left,
+    # and 0.9 of these are two epochs. Half of the stage is one.
+    limit = limited(30)
+    outcome = train(recipe, films, tmp_path / "limited", machine=limit)
+    assert (outcome.epochs_done, outcome.finished) == (2, True)
+    assert "2 of 4 epochs fit into 0:00:30" in caplog.text
+    planned = replace(recipe, epochs=2, stages=(Stage(epochs=1, learning_rate=0.01),))
+    train(planned, films, tmp_path / "planned", machine=QUIET)
+    one, other = (held(tmp_path / name) for name in ("limited", "planned"))
+    assert parse_recipe(one["pleura"]["recipe"]) == planned
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][name]), name
+    # The same command with --resume finds the run finished, and more epochs extend it.
+    again = train(recipe, films, tmp_path / "limited", machine=limit, resume=True)
+    assert (again.epochs_done, again.finished) == (2, True)
+    more = replace(recipe, epochs=3)
+    extended = train(more, films, tmp_path / "limited", machine=QUIET, resume=True)
+    assert (extended.epochs_done, extended.finished) == (3, True)
+    with pytest.raises(UsageError, match="a run of another recipe"):
+        train(replace(recipe, seed=5), films, tmp_path / "limited", machine=QUIET, resume=True)
+
+
+def test_a_constant_rate_is_not_shortened(
+    films: list[Film],
+    tmp_path: Path,
+    no_export: None,
+    clock: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock(lambda _: 1.0)
+    caplog.set_level(logging.INFO, "pleura")
+    outcome = train(replace(RECIPE, schedule="constant"), films, tmp_path, machine=limited(17))
+    assert (outcome.epochs_done, outcome.finished) == (2, False)
+    assert "not shortened to the time limit, because its rate is constant" in caplog.text
+
+
+def test_stages_are_shortened_in_proportion() -> None:
+    stages = (Stage(epochs=1, side=16), Stage(epochs=5, side=24), Stage(epochs=2))
+    recipe = replace(RECIPE, epochs=12, stages=stages)
+    half = shortened(recipe, 6)  # ends at 1, 6, 8 of 12: at 0 (0.5 to even), 3, 4 of 6
+    assert (half.epochs, half.stages) == (6, (replace(stages[1], epochs=3), Stage(epochs=1)))
+    assert shortened(recipe, 12) is recipe
+
+
 def test_the_limit_holds_within_an_epoch_too(
     films: list[Film],
     tmp_path: Path,
@@ -497,7 +569,7 @@ def test_the_limit_holds_within_an_epoch_too(
 ) -> None:
     clock(lambda epoch: 10.0 if epoch == 2 else 1.0)
     # 16 s for two epochs; the third, for which 8 s are expected, meets 30 s in its first batch.
-    outcome = train(RECIPE, films, tmp_path, machine=limited(30))
+    outcome = train(RECIPE, films, tmp_path, machine=limited(30), resume=True)
     assert (outcome.finished, outcome.epochs_done) == (False, 2)
     assert [row["epoch"] for row in rows(tmp_path)] == ["1", "2"]
     assert held(tmp_path)["epoch"] == 1
@@ -514,7 +586,7 @@ def test_too_little_time_for_one_epoch_still_gives_weights(
     clock: Callable[..., None],
 ) -> None:
     clock(lambda _: 1.0)
-    outcome = train(RECIPE, films, tmp_path, machine=limited(3))
+    outcome = train(RECIPE, films, tmp_path, machine=limited(3), resume=True)
     assert (outcome.finished, outcome.epochs_done) == (False, 0)
     assert outcome.val_dice is not None
     read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
@@ -731,7 +803,7 @@ def test_a_stage_is_shown_small(films: list[Film], tmp_path: Path) -> None:
     recipe = replace(RECIPE, stages=(Stage(epochs=1, side=16),))
     training, _ = divide(films, recipe)
     squares = train_module._prepared(training, recipe, tmp_path, QUIET, hints=False)
-    loader = train_module._loader(squares, recipe, QUIET, shares=np.ones(len(training)))
+    loader = Loaders(squares, squares, QUIET, np.ones(len(training))).training(recipe)
     sides = []
     for epoch in (0, 1):
         loader.sampler.set_epoch(epoch)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from pleura.lab.train.optimise.schedule import schedule
 from pleura.lab.train.recipe import Recipe, Stage
-from pleura.lab.train.schedule import schedule
 
 RECIPE = Recipe(name="a", learning_rate=0.1, epochs=5)
 

@@ -59,7 +59,11 @@ class MachineOptions:
         int | None, typer.Option(min=1, help="Threads on a CPU; by default one a core.")
     ] = None
     max_time: Annotated[
-        str | None, typer.Option(help="Stop after this long, e.g. 90m, 2h or 1h30m.")
+        str | None,
+        typer.Option(
+            help="Take this long, e.g. 90m, 2h or 1h30m: a run that starts is shortened to it, one "
+            "with --resume stops and can be continued."
+        ),
     ] = None
     quiet: NoBar = False
 

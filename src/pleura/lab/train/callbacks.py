@@ -18,7 +18,16 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from pleura.io.files.atomic import atomic_write
 
-__all__ = ["Deadline", "EpochTable", "KeepLast", "Patience", "Termination", "TimeIsUp", "keep_best"]
+__all__ = [
+    "Deadline",
+    "EpochTable",
+    "KeepLast",
+    "Patience",
+    "Stopwatch",
+    "Termination",
+    "TimeIsUp",
+    "keep_best",
+]
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +100,11 @@ class Deadline(Callback):
         self.cut_short = False
         """Whether the first epoch is incomplete."""
 
+    @property
+    def left_s(self) -> float:
+        """The time until the limit, s."""
+        return self.limit_s - (time.monotonic() - self.begun_s)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note the time."""
         self.epoch_begun_s = time.monotonic()
@@ -111,8 +125,37 @@ class Deadline(Callback):
             trainer.should_stop = True
 
     def _exceeded(self, trainer: Trainer, *, ahead_s: float) -> bool:
-        over = time.monotonic() - self.begun_s + ahead_s > self.limit_s
+        over = self.left_s < ahead_s
         return bool(trainer.strategy.broadcast(over))  # all processes stop together
+
+
+class Stopwatch(Callback):
+    """Measures the time of a batch, in training and in validation."""
+
+    def __init__(self) -> None:
+        self.times_s: dict[str, list[float]] = {"training": [], "validation": []}
+
+    def batch_s(self, kind: str) -> float:
+        """The mean time of a batch, s; the first two of several batches are left out."""
+        times = self.times_s[kind]
+        times = times[min(2, max(0, len(times) - 2)) :]
+        return (times[-1] - times[0]) / (len(times) - 1)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Note the time."""
+        self.times_s["training"].append(time.monotonic())
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Note the time."""
+        self.times_s["training"].append(time.monotonic())
+
+    def on_validation_epoch_start(self, *_: Any) -> None:
+        """Note the time."""
+        self.times_s["validation"].append(time.monotonic())
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Note the time."""
+        self.times_s["validation"].append(time.monotonic())
 
 
 class Termination(Callback):

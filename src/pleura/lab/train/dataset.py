@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pleura._version import __version__
 from pleura.core.errors import DataError, FilmError
@@ -29,9 +30,18 @@ from pleura.lab.data.weak_labels import (
     mark_heart_tops_unknown,
 )
 from pleura.lab.train.augment import Sample, draw, vary
+from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Augment, Recipe
 
-__all__ = ["Shuffled", "SquareOptions", "Squares", "VariedSquares", "cache_key", "prepare"]
+__all__ = [
+    "Loaders",
+    "Shuffled",
+    "SquareOptions",
+    "Squares",
+    "VariedSquares",
+    "cache_key",
+    "prepare",
+]
 
 LEVELS = 65535
 """The largest grey of a stored square, in 16 bits."""
@@ -87,6 +97,39 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
             augment = stage.augment or Augment()
             sample = vary(sample, draw(augment, rng), self.squares.channels)
         return sample.image, sample.target, sample.weight
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaders:
+    """The batches of a run: its squares to train and to validate on, and how they are loaded."""
+
+    trained: Squares
+    validated: Squares
+    machine: Machine
+    shares: NDArray[np.float64]
+    """How often each film to train on is used in an epoch."""
+
+    def training(self, recipe: Recipe, *, epoch: int = 0) -> DataLoader[Any]:
+        """Varied films in random order, from an epoch on."""
+        order = Shuffled(len(self.trained), seed=recipe.seed, shares=self.shares)
+        # Lightning sets the epoch too, but only after worker processes have started to fetch.
+        order.set_epoch(epoch)
+        return self._loader(VariedSquares(self.trained, recipe), order, recipe)
+
+    def validation(self, recipe: Recipe) -> DataLoader[Any]:
+        """Films as they are, each once."""
+        order = Shuffled(len(self.validated), seed=recipe.seed, shuffle=False)
+        return self._loader(VariedSquares(self.validated), order, recipe)
+
+    def _loader(self, squares: VariedSquares, order: Shuffled, recipe: Recipe) -> DataLoader[Any]:
+        return DataLoader(
+            squares,
+            batch_size=recipe.batch // self.machine.devices // recipe.accumulate,
+            sampler=order,
+            num_workers=self.machine.workers,
+            persistent_workers=self.machine.workers > 0,
+            pin_memory=self.machine.device == "cuda",
+        )
 
 
 class Shuffled(Sampler[tuple[int, int, int]]):

@@ -242,7 +242,7 @@ def write_curves(table: Path, picture: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axis, names, title in (
-        (left, ("loss", "val_loss"), "loss: cross-entropy + (1 - Dice)"),
+        (left, ("loss", "val_loss"), "loss"),
         (right, [n for n in curves if n.startswith("val_dice")], "validation Dice"),
     ):
         for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +15,9 @@ from torch import Tensor
 
 from pleura.core.errors import UsageError, WeightsError
 from pleura.lab.train.augment import resized
-from pleura.lab.train.loss import supervise
+from pleura.lab.train.optimise.loss import LOSSES, supervise
+from pleura.lab.train.optimise.schedule import schedule
 from pleura.lab.train.recipe import Recipe
-from pleura.lab.train.schedule import schedule
 from pleura.net.checkpoint import read_network, transfer, transfer_heads
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
@@ -87,7 +88,7 @@ class Learner(L.LightningModule):
         if side != batch[0].shape[-1]:
             batch = resized(batch, side)
         image, target, weight = batch
-        loss = supervise(self.network(image), target, weight, self.recipe.head_shares)
+        loss = self._loss(self.network(image), target, weight)
         self.log(
             "loss",
             loss,
@@ -99,13 +100,17 @@ class Learner(L.LightningModule):
         )
         return loss
 
+    def _loss(self, heads: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
+        shares, loss = self.recipe.head_shares, LOSSES[self.recipe.loss]
+        return supervise(heads, target, weight, shares, loss)
+
     def validation_step(self, batch: Batch, _: int) -> None:
         """Score the last head on squares without variation."""
         image, target, weight = batch
         heads = self.network(image)
         self.log(
             "val_loss",
-            supervise(heads, target, weight, self.recipe.head_shares),
+            self._loss(heads, target, weight),
             batch_size=len(image),
             sync_dist=True,
         )

@@ -13,7 +13,7 @@ from pleura.lab.train.augment import Sample, draw, vary
 from pleura.lab.train.dataset import Squares, square_image
 from pleura.lab.train.recipe import Recipe
 
-__all__ = ["varied_tiles"]
+__all__ = ["sample_tile", "varied_tiles"]
 
 
 def varied_tiles(
@@ -28,14 +28,15 @@ def varied_tiles(
         image = square_image(film, recipe.side)
         target = square_target(film.read_labels(), recipe.side, recipe.channels)
         unvaried = Squares(image[None], target[None], recipe.channels).sample(0)
-        yield _tile(unvaried, recipe.channels, f"{film.id} as it is", side)
+        yield sample_tile(unvaried, recipe.channels, f"{film.id} as it is", side)
         for turn in range(1, per_film):
             rng = np.random.default_rng((seed, turn, index))
             varied = vary(unvaried, draw(recipe.augment, rng), recipe.channels)
-            yield _tile(varied, recipe.channels, f"{film.id} {turn}", side)
+            yield sample_tile(varied, recipe.channels, f"{film.id} {turn}", side)
 
 
-def _tile(sample: Sample, channels: Sequence[str], caption: str, side: int) -> Tile:
+def sample_tile(sample: Sample, channels: Sequence[str], caption: str, side: int) -> Tile:
+    """A picture of a sample with its targets; pixels without any label are outlined as `ignore`."""
     grey = resize_to(np.rint(sample.image[0].numpy() * 255).astype(np.uint8), side)
     masks = {
         channel: resize_mask(target.numpy() > 0.5, grey.shape)

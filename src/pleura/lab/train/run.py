@@ -8,9 +8,8 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import numpy as np
@@ -21,7 +20,6 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from torch.utils.data import DataLoader
 
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, with_masks
@@ -35,13 +33,16 @@ from pleura.lab.train.callbacks import (
     TimeIsUp,
     keep_best,
 )
-from pleura.lab.train.dataset import Shuffled, SquareOptions, Squares, VariedSquares, prepare
+from pleura.lab.train.dataset import Loaders, SquareOptions, Squares, prepare
 from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
-from pleura.lab.train.recipe import Recipe, parse_recipe
+from pleura.lab.train.pictures import Pictures
+from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
+from pleura.lab.train.records.resume import begun
 from pleura.lab.train.records.sessions import add_session
+from pleura.lab.train.time_limit import fitted
 from pleura.net.quiet import quiet
 
 __all__ = ["balance", "divide", "train"]
@@ -63,7 +64,8 @@ def train(
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
     Films of split `test` are never used. `resume` continues after the last complete epoch, with the
-    same weights as a run without interruption, or starts the run if there is no such epoch.
+    same weights as a run without interruption, or starts the run if there is no such epoch. A run
+    that starts without it is shortened to the time limit, if there is one; see `time_limit`.
 
     Raises:
         UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
@@ -75,10 +77,13 @@ def train(
     machine = machine or Machine()
     machine.limit_threads()
     recipe = pinned(recipe)
-    callbacks = [*_callbacks(recipe, out, machine), termination := Termination()]
     last = out / "checkpoints" / "last.ckpt"
-    done, extended = _epochs_done(last, recipe, resume=resume)
+    run = begun(last, recipe, resume=resume)
+    recipe, done = run.recipe, run.epochs_done
     training, validation = divide(films, recipe, processes=machine.devices)
+    termination = Termination()
+    pictures = Pictures([film.id for film in validation], recipe.channels)
+    callbacks = [pictures, *_callbacks(recipe, out, machine), termination]
     now = run_facts(training, validation, recipe)
     facts = facts_to_resume(read_facts(last), now, out) if done else now
     _announce(training, validation, recipe, machine)
@@ -89,19 +94,34 @@ def train(
         _prepared(part, recipe, out, machine, hints=part is training)
         for part in (training, validation)
     ]
-    scheduled = recipe.epochs - max(extended, default=0)
-    facts |= {"extended": extended} if extended else {}
-    learner = _laid_out(Learner(fresh_network(recipe), recipe, steps * scheduled, facts), machine)
-    if trainer.is_global_zero and done < recipe.epochs:
-        add_session(out / "sessions.json", machine, epochs_done=done)
+    loaders = Loaders(squares[0], squares[1], machine, shares)
     with _without_advice(), _interruptible(termination):
+        if not (done or resume):
+            recipe, asked = _fitted(recipe, loaders, machine, callbacks), recipe
+            trainer.fit_loop.max_epochs = recipe.epochs
+            run = replace(run, facts={} if recipe == asked else {"asked": asked.as_dict()})
+        facts |= {**run.facts, "recipe": recipe.as_dict()}
+        scheduled = recipe.epochs - max(run.facts.get("extended", ()), default=0)
+        learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
+        if trainer.is_global_zero and done < recipe.epochs:
+            add_session(out / "sessions.json", machine, epochs_done=done)
         trainer.fit(
-            learner,
-            _loader(squares[0], recipe, machine, epoch=done, shares=shares),
-            _loader(squares[1], recipe, machine),
+            _laid_out(learner, machine),
+            loaders.training(recipe, epoch=done),
+            loaders.validation(recipe),
             ckpt_path=last if done else None,
         )
     return _conclude(trainer, recipe, out)
+
+
+def _fitted(
+    recipe: Recipe, loaders: Loaders, machine: Machine, callbacks: Sequence[Callback]
+) -> Recipe:
+    """The recipe with as many epochs as fit into the time limit, or as it is without one."""
+    for callback in callbacks:
+        if isinstance(callback, Deadline):
+            return fitted(recipe, loaders, machine, callback.left_s)
+    return recipe
 
 
 def _laid_out(learner: Learner, machine: Machine) -> Learner:
@@ -163,44 +183,6 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
     return np.asarray(shares * (shown / shares.sum()))
 
 
-def _epochs_done(last: Path, recipe: Recipe, *, resume: bool) -> tuple[int, list[int]]:
-    """The number of complete epochs of the run with the checkpoint `last`; 0 if there is no run.
-
-    Also the epochs at which it was extended: a finished run continues with a recipe of more epochs,
-    and has a schedule of its own for these.
-    """
-    if not last.exists():
-        return 0, []
-    if not resume:
-        raise UsageError(
-            f"{last.parent.parent} holds a run already; "
-            "continue with --resume, or take another --out"
-        )
-    facts = read_facts(last)
-    before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
-    extended: list[int] = list(facts.get("extended", ()))
-    if recipe.epochs > before.epochs and done >= before.epochs:
-        extended.append(before.epochs)
-        before = replace(before, epochs=recipe.epochs)
-    _require_same(before, recipe, last.parent.parent)
-    return done, extended
-
-
-def _require_same(before: Recipe, now: Recipe, out: Path) -> None:
-    theirs, ours = asdict(before), asdict(now)
-    changed = [
-        f"{key} was {theirs[key]!r}, now {value!r}"
-        for key, value in ours.items()
-        if value != theirs[key]
-    ]
-    if changed:
-        more = "; only a finished run can have more epochs" if before.epochs != now.epochs else ""
-        raise UsageError(
-            f"{out} is a run of another recipe ({'; '.join(changed)}); resume with its own, or "
-            f"take another --out, where `init` can name the weights of this run{more}"
-        )
-
-
 def _prepared(
     films: list[Film], recipe: Recipe, out: Path, machine: Machine, *, hints: bool
 ) -> Squares:
@@ -229,29 +211,6 @@ def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
             f"{machine.devices} devices; take another --devices"
         )
     return -(-(films // machine.devices) // (recipe.batch // machine.devices))
-
-
-def _loader(
-    squares: Squares,
-    recipe: Recipe,
-    machine: Machine,
-    *,
-    epoch: int = 0,
-    shares: NDArray[np.float64] | None = None,
-) -> DataLoader[Any]:
-    """A loader; `shares` is how often each film is used, None for validation."""
-    validate = shares is None
-    order = Shuffled(len(squares), seed=recipe.seed, shuffle=not validate, shares=shares)
-    # Lightning sets the epoch too, but only after worker processes have started to fetch.
-    order.set_epoch(epoch)
-    return DataLoader(
-        VariedSquares(squares, None if validate else recipe),
-        batch_size=recipe.batch // machine.devices // recipe.accumulate,
-        sampler=order,
-        num_workers=machine.workers,
-        persistent_workers=machine.workers > 0,
-        pin_memory=machine.device == "cuda",
-    )
 
 
 def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:

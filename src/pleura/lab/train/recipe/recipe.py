@@ -35,7 +35,7 @@ SMALLEST: dict[str, float] = {
 }
 """The smallest allowed value of a number of a recipe."""
 
-LATER_KEYS: dict[str, Any] = {"accumulate": 1, "warm_up": 0.0, "stages": []}
+LATER_KEYS: dict[str, Any] = {"accumulate": 1, "warm_up": 0.0, "stages": [], "loss": "bce-dice"}
 """Keys that older recipes do not have, and their usual values: they are not written then, so that
 the recipe of a run keeps its digest."""
 
@@ -81,6 +81,10 @@ class Recipe:
     warm_up: float = 0.0
     """The share of a run in which the rate rises from 0 before the schedule `cosine` or `constant`;
     `one-cycle` has a rise of its own."""
+
+    loss: Literal["bce-dice", "robust"] = "bce-dice"
+    """Binary cross-entropy and Dice, or a loss for data in which some masks are wrong; see
+    `lab.train.optimise.loss.robust`. The robust one learns more slowly from correct masks."""
 
     head_shares: tuple[float, ...] = ()
     """The weight of each head L1 to Ln in the loss; if empty, all weights are equal."""

@@ -1,0 +1,84 @@
+"""What a run that continues was before: its recipe, its complete epochs, its extensions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pleura.core.errors import UsageError
+from pleura.lab.train.export import read_facts
+from pleura.lab.train.recipe import Recipe, parse_recipe
+
+__all__ = ["Begun", "begun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run as it is found in its folder."""
+
+    recipe: Recipe
+    """The recipe that continues; the one that was shortened, if the run was."""
+
+    epochs_done: int = 0
+    """Complete epochs; 0 if there is no run."""
+
+    facts: dict[str, Any]
+    """Facts that every later checkpoint repeats: `extended`, the epochs at which a finished run was
+    continued with more of them, and `asked`, the recipe of a run that was shortened."""
+
+
+def begun(last: Path, recipe: Recipe, *, resume: bool) -> Begun:
+    """The run with the checkpoint `last`, to be continued by `recipe`.
+
+    A finished run continues with a recipe of more epochs, and has a schedule of its own for these.
+
+    Raises `UsageError` if there is a run and `resume` is false, or if it is of another recipe.
+    """
+    if not last.exists():
+        return Begun(recipe=recipe, facts={})
+    if not resume:
+        raise UsageError(
+            f"{last.parent.parent} holds a run already; "
+            "continue with --resume, or take another --out"
+        )
+    facts = read_facts(last)
+    before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
+    recipe = _shortened_too(recipe, before, facts)
+    extended: list[int] = list(facts.get("extended", ()))
+    if recipe.epochs > before.epochs and done >= before.epochs:
+        extended.append(before.epochs)
+        before = replace(before, epochs=recipe.epochs)
+    _require_same(before, recipe, last.parent.parent)
+    kept = {"extended": extended} if extended else {}
+    kept |= {"asked": facts["asked"]} if "asked" in facts else {}
+    return Begun(recipe=recipe, epochs_done=done, facts=kept)
+
+
+def _shortened_too(recipe: Recipe, before: Recipe, facts: dict[str, Any]) -> Recipe:
+    """The recipe as the run was shortened, if it is the one that the run was asked for."""
+    if "asked" not in facts:
+        return recipe
+    asked = parse_recipe(facts["asked"])
+    if recipe == asked:
+        return before
+    return replace(before, epochs=recipe.epochs) if _but_epochs(asked, recipe) else recipe
+
+
+def _but_epochs(one: Recipe, other: Recipe) -> bool:
+    return replace(one, epochs=other.epochs) == other
+
+
+def _require_same(before: Recipe, now: Recipe, out: Path) -> None:
+    theirs, ours = asdict(before), asdict(now)
+    changed = [
+        f"{key} was {theirs[key]!r}, now {value!r}"
+        for key, value in ours.items()
+        if value != theirs[key]
+    ]
+    if changed:
+        more = "; only a finished run can have more epochs" if before.epochs != now.epochs else ""
+        raise UsageError(
+            f"{out} is a run of another recipe ({'; '.join(changed)}); resume with its own, or "
+            f"take another --out, where `init` can name the weights of this run{more}"
+        )
