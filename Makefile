@@ -98,6 +98,8 @@ accuracy: $(VENV)/ready  ## score the shipped weights on all test films, and wri
 
 # The release is tried as a user installs it: in a new environment, outside the checkout.
 RELEASE_VENV := .venv-release
+BASE_MB := 400
+WITHOUT_PIP := $(addprefix --exclude=,pip pip-* setuptools setuptools-* pkg_resources _distutils_hack)
 TRIED = $(shell mktemp -d)
 
 release: $(VENV)/ready  ## build, check and try the release; PLEURA_REPOSITORY=https://HOST/OWNER/pleura sets its links
@@ -120,7 +122,9 @@ try:  # FILE is installed in PLACE, and segments a drawn film there
 	@$(PYTHON) -m venv $(PLACE)/venv --clear
 	@$(PLACE)/venv/bin/pip install --quiet --disable-pip-version-check $(FILE)
 	@cd $(PLACE) && venv/bin/pleura phantom -o film.png && venv/bin/pleura segment film.png -o out --overwrite
-	@echo "make release: $(FILE) segments a film"
+	@size=$$(du -sm $(WITHOUT_PIP) $(PLACE)/venv | cut -f1); \
+	  echo "make release: $(FILE) segments a film; installed it takes $$size MB without pip"; \
+	  test "$$size" -lt $(BASE_MB) || { echo "the base install must stay under $(BASE_MB) MB" >&2; exit 1; }
 
 reference: $(VENV)/ready  ## write docs/reference and the notebook's recipe from the code
 	$(VENV)/bin/python docs/make_reference.py
@@ -168,7 +172,7 @@ $(VENV)/ready: pyproject.toml constraints.txt | python
 	@touch $@
 
 $(DEMO_VENV)/ready: pyproject.toml constraints.txt $(SOURCES) | python
-	@echo "Installing the base package into $(DEMO_VENV): no torch; about 400 MB"
+	@echo "Installing the base package into $(DEMO_VENV): no torch; about 390 MB"
 	@$(PYTHON) -m venv $(DEMO_VENV)
 	@$(DEMO_VENV)/bin/pip install $(PIP_FLAGS) .
 	@touch $@

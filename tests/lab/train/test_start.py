@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from pleura.core.card import Card
+from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import UsageError, WeightsError
 from pleura.lab.train.module import fresh_network, pinned
 from pleura.lab.train.recipe import Recipe
 from pleura.net.checkpoint import read_network
-from pleura.net.export import to_onnx
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
 from pleura.runtime.open import ONNX, shipped, shipped_digest
 
@@ -27,7 +27,7 @@ Save = Callable[..., tuple[str, UNetPlusPlus | UNet]]
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Writes weights of some network as an .onnx file: (path, the network)."""
+    """Writes weights of some network as a file: (path, the network)."""
 
     def write(
         architecture: Architecture, channels: tuple[str, ...] = ("field",)
@@ -41,8 +41,8 @@ def save(tmp_path: Path) -> Save:
             side=64,
             architecture=network.architecture.as_dict(),
         )
-        path = tmp_path / "theirs.onnx"
-        path.write_bytes(to_onnx(network, card))
+        path = tmp_path / "theirs.safetensors"  # quicker to write than an export
+        save_file(network.state_dict(), path, metadata={CARD_KEY: card.to_json()})
         return str(path), network
 
     return write
