@@ -144,7 +144,7 @@ python:
 # What tests run that pip does not bring, as command:package of Debian: a real browser for the page,
 # other people's DICOM tools, and an archive with its plugin (a file, not a command).
 TOOLS := chromium:chromium dcmconv:dcmtk dciodvfy:dicom3tools Orthanc:orthanc \
-  /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb systemd-analyze:systemd
+  /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb systemd-analyze:systemd nginx:nginx-light openssl:openssl
 
 tools:
 	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(TOOLS); do \
