@@ -144,11 +144,12 @@ python:
 	  echo "'$(PYTHON)' cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 # What tests run that pip does not bring, as command:package of Debian: a real browser for the page,
-# other people's DICOM tools (PixelMed has 11 MB; Java, if it is missing, 190 MB), and an archive with
-# its plugin (a file, not a command).
+# other people's DICOM tools (PixelMed has 11 MB; Java, if it is missing, 190 MB), an archive with its
+# plugin (a file, not a command), and what reads the examples.
 TOOLS := chromium:chromium dcmconv:dcmtk dciodvfy:dicom3tools Orthanc:orthanc java:default-jre-headless \
   /usr/share/java/pixelmed.jar:libpixelmed-java \
-  /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb systemd-analyze:systemd
+  /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb systemd-analyze:systemd \
+  nginx:nginx-light openssl:openssl
 
 tools:
 	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(TOOLS); do \

@@ -81,6 +81,39 @@ def test_the_value_under_the_cursor_is_the_films(
     expect(page.locator("#value")).to_have_text("")
 
 
+PAIRS = """() => {
+  const text = (id) => document.getElementById(id).textContent;
+  window.pairs = [];
+  const note = () => window.pairs.push(`${text("name")} ${text("value")}`);
+  const all = { subtree: true, childList: true, characterData: true };
+  new MutationObserver(note).observe(document.body, all);
+}"""
+"""Records the name of the film and the value under the cursor at each change of the page."""
+
+
+def test_the_value_under_a_cursor_that_rests_is_of_the_film_on_the_screen(
+    page: Page, deep: Path, tmp_path: Path, give: Callable[..., None]
+) -> None:
+    Image.fromarray(np.tile(np.arange(128, dtype=np.uint8), (160, 1))).save(tmp_path / "flat.png")
+    give(page, deep, tmp_path / "flat.png")
+    shown(page)
+    position = (page.locator("#film").get_attribute("data-position") or "").split()
+    box = page.locator("#screen").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + int(position[0]) + 100.5, box["y"] + int(position[1]) + 20.5)
+    value = page.locator("#value")
+    expect(value).to_have_text("x 100, y 20: 5,000")
+    page.evaluate(PAIRS)
+    page.keyboard.press("ArrowRight")  # the film fits the screen: it is larger there
+    expect(page.locator("#screen")).to_have_attribute("data-shown", "flat.png field")
+    expect(value).to_have_text(re.compile(r"^x (\d+), y \d+: \1$"))
+    assert "flat.png x 100, y 20: 5,000" not in page.evaluate("() => window.pairs")
+    before = value.inner_text()
+    page.keyboard.press("+")
+    expect(value).not_to_have_text(before)
+    expect(value).to_have_text(re.compile(r"^x (\d+), y \d+: \1$"))
+
+
 @pytest.mark.parametrize("prefix", ["/pleura", "/a/b"])
 def test_the_page_works_behind_a_path_prefix(
     browser: Browser, engine: Engine, running: Callable[..., Any], films: Path, prefix: str

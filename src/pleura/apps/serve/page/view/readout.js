@@ -8,12 +8,14 @@ const NAMES = { usual: "Usual", full: "Full range", lungs: "Lungs", heart: "Hear
 
 let isAsking = false;
 let lastPoint = null;
+let lastView = null; // whose value was written
 
-/** Write zoom, window and level, and draw the histogram with the window; nothing without a film. */
+/** Write zoom, window, level and the value under the cursor, and draw the histogram with the window; nothing without a film. */
 export function showReadout(viewer) {
+  showValue(viewer, lastPoint);
   if (!viewer.view) {
     $("readout").textContent = "";
-    $("window").value = "";
+    $("window").selectedIndex = -1;
     clearHistogram();
     return;
   }
@@ -60,8 +62,10 @@ function drawHistogram({ view, window: { low, high } }) {
 /** Write the film's value under the cursor; `point` is null outside of the screen. */
 export async function showValue(viewer, point) {
   lastPoint = point;
-  if (isAsking) return;
   const { view } = viewer;
+  if (view !== lastView) $("value").textContent = ""; // it is of another film
+  lastView = view;
+  if (isAsking) return;
   const pixel = point && viewer.pixelAt(point);
   if (!pixel) {
     $("value").textContent = "";
@@ -72,5 +76,6 @@ export async function showValue(viewer, point) {
   isAsking = false;
   if (viewer.view !== view || value === null) $("value").textContent = "";
   else $("value").textContent = `x ${pixel.column}, y ${pixel.row}: ${number.format(value)}`;
-  if (lastPoint !== point) showValue(viewer, lastPoint);
+  const now = lastPoint && viewer.view && viewer.pixelAt(lastPoint);
+  if (viewer.view !== view || now?.column !== pixel.column || now?.row !== pixel.row) showValue(viewer, lastPoint);
 }
