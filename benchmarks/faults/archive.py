@@ -22,6 +22,7 @@ from pydicom.uid import (
 from pynetdicom import AE, evt
 
 from benchmarks.faults.site import free_port
+from pleura.io.dicom.received import references
 
 JSON, HTML = "application/dicom+json", "text/html; charset=utf-8"
 KINDS = (SegmentationStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorage)
@@ -129,12 +130,7 @@ def objects_in(body: bytes) -> list[Dataset]:
 def names(objects: Iterable[Dataset]) -> bytes:
     """An answer of STOW-RS that these objects are stored."""
     answer = Dataset()
-    answer.ReferencedSOPSequence = []
-    for dataset in objects:
-        item = Dataset()
-        item.ReferencedSOPClassUID = dataset.SOPClassUID
-        item.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
-        answer.ReferencedSOPSequence.append(item)
+    answer.ReferencedSOPSequence = references(objects)
     return answer.to_json().encode()
 
 

@@ -82,7 +82,7 @@ def test_the_report_of_both_lungs_refers_to_both_segments(
     report = ComprehensiveSR.from_dataset(as_read(made))
     groups = report.content.get_planar_roi_measurement_groups()
     frames = [group.referenced_segmentation_frame for group in groups]
-    segments = [frame.ReferencedSOPSequence[0].ReferencedSegmentNumber for frame in frames]
+    segments = [frame[0].ReferencedSOPSequence[0].ReferencedSegmentNumber for frame in frames]
     assert segments == [[1, 2], 1, 2, 3]
     assert [group.tracking_identifier for group in groups] == [
         *("Both lungs", "Right lung", "Left lung", "Heart")

@@ -32,6 +32,7 @@ __all__ = [
     "commitment_request",
     "dataset_from_json",
     "read_objects",
+    "references",
     "transfer_syntaxes",
 ]
 
@@ -106,13 +107,19 @@ def commitment_request(objects: Iterable[Dataset]) -> Dataset:
     """The request to keep these objects, with a new TransactionUID (PS3.4 J.3.2)."""
     request = Dataset()
     request.TransactionUID = generate_uid(prefix=None)
-    request.ReferencedSOPSequence = []
+    request.ReferencedSOPSequence = references(objects)
+    return request
+
+
+def references(objects: Iterable[Dataset]) -> list[Dataset]:
+    """The items of ReferencedSOPSequence that name these objects."""
+    items = []
     for result in objects:
         item = Dataset()
         item.ReferencedSOPClassUID = result.SOPClassUID
         item.ReferencedSOPInstanceUID = result.SOPInstanceUID
-        request.ReferencedSOPSequence.append(item)
-    return request
+        items.append(item)
+    return items
 
 
 def dataset_from_json(content: dict[str, Any]) -> Dataset:

@@ -61,6 +61,11 @@ class Orthanc:
         self.web = f"http://127.0.0.1:{self.http_port}/dicom-web"
         self.rest = httpx.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
 
+    @property
+    def node_options(self) -> tuple[str, ...]:
+        """Options of a node that takes its films, and sends their results to it."""
+        return ("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{self.dicom_port}")
+
     def start(self) -> None:
         program = shutil.which("Orthanc", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
         assert program, "Orthanc is not here; on Debian: apt-get install orthanc orthanc-dicomweb"
@@ -198,6 +203,12 @@ def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
 
 
 @pytest.fixture
+def orthanc(start_orthanc: Callable[..., Orthanc]) -> Orthanc:
+    """A running Orthanc that sends nothing by itself."""
+    return start_orthanc()
+
+
+@pytest.fixture
 def print_line(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     """Print a line that is shown also if the test passes."""
 
@@ -220,8 +231,16 @@ def tools() -> SimpleNamespace:
         send=send,
         send_raw=send_raw,
         storescu=storescu,
+        two_greys=two_greys,
         until=until,
     )
+
+
+def two_greys(film: FileDataset) -> FileDataset:
+    """The film's outline in two grey values, which only decoding shows to be no film."""
+    half = film.pixel_array > np.median(film.pixel_array)
+    film.PixelData = (half * 1000).astype("<u2").tobytes()
+    return film
 
 
 def files_with_the_name(folder: Path) -> list[str]:

@@ -35,21 +35,19 @@ def named(report: Dataset) -> list[str]:
 
 
 def test_reports_of_a_film_that_is_sent_again_are_linked(
-    start_orthanc: Callable[..., Any],
+    orthanc: Any,
     start_node: Callable[..., Any],
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     run: Callable[..., Any],
 ) -> None:
-    orthanc = start_orthanc()
-    options = ("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
     (film,) = small_films(1)
     grey = pydicom.dcmread(BytesIO(as_bytes(film)))
     grey.PixelData = b"\0\0\1\0" * (len(film.PixelData) // 4)
     known: list[str] = []
 
     def send_and_drop(sent: Dataset, *more: str, state: str) -> None:
-        node = start_node(*options, *more)
+        node = start_node(*orthanc.node_options, *more)
         assert tools.send(node.port, sent) == [0]
         tools.until(lambda: len(orthanc.instances("SR")) > len(known), "another report arrives")
         tools.until(lambda: node.has(**{state: 1}), "it is delivered")
@@ -62,7 +60,7 @@ def test_reports_of_a_film_that_is_sent_again_are_linked(
     send_and_drop(grey, state="failed")
     send_and_drop(film, state="delivered")
     send_and_drop(film, "--flip", state="delivered")
-    node = start_node(*options, "--flip")
+    node = start_node(*orthanc.node_options, "--flip")
     assert tools.send(node.port, film) == [0]  # its results have the UIDs of the last ones
     tools.until(lambda: node.has(delivered=1), "it is delivered again")
     assert len(orthanc.instances("SR")) == 3

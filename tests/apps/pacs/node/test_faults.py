@@ -52,13 +52,12 @@ def save_films(films: list[Dataset], folder: Path) -> list[Path]:
 def test_a_killed_node_loses_no_film_and_delivers_none_twice(
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
-    start_orthanc: Callable[..., Any],
+    orthanc: Any,
     start_node: Callable[..., Any],
     print_line: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
-    orthanc = start_orthanc()
-    node = start_node("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
+    node = start_node(*orthanc.node_options)
     films, retries = small_films(FILMS), []
     files = save_films(films, tmp_path / "films")
     for film in films:

@@ -75,15 +75,13 @@ def test_a_node_without_room_is_not_ready(
 
 
 def test_the_status_ends_with_a_code_for_scripts(
-    start_orthanc: Callable[..., Any],
+    orthanc: Any,
     start_node: Callable[..., Any],
     tools: SimpleNamespace,
     small_films: Callable[[int], list[Dataset]],
     run: Callable[..., Any],
 ) -> None:
-    orthanc = start_orthanc()
-    to = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
-    node = start_node("--from", "ORTHANC", "--to", to)
+    node = start_node(*orthanc.node_options)
     command = ("node", "status", "--folder", node.folder)
     assert run(*command).code == 0
     orthanc.stop()

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -25,13 +24,6 @@ LEADING_ZERO = {
     "StudyInstanceUID": "1.2.840.113619.2.0055.3",
     "SeriesInstanceUID": "1.2.840.113619.2.0055.4",
 }
-
-
-def two_greys(film: Dataset) -> Dataset:
-    """The film's outline in two grey values, which only decoding shows to be no film."""
-    half = film.pixel_array > np.median(film.pixel_array)
-    film.PixelData = (half * 1000).astype("<u2").tobytes()
-    return film
 
 
 def compressed(film: Dataset, folder: Path) -> Dataset:
@@ -64,9 +56,8 @@ def of_one_frame(film: Dataset) -> Dataset:
 
 
 @pytest.fixture
-def node(start_orthanc: Callable[..., Any], start_node: Callable[..., Any]) -> Any:
-    orthanc = start_orthanc()
-    node = start_node("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
+def node(orthanc: Any, start_node: Callable[..., Any]) -> Any:
+    node = start_node(*orthanc.node_options)
     node.orthanc = orthanc
     return node
 
@@ -74,7 +65,7 @@ def node(start_orthanc: Callable[..., Any], start_node: Callable[..., Any]) -> A
 def test_a_film_that_fails_is_kept_reported_and_counted(
     node: Any, small_films: Callable[[int], list[Dataset]], tools: SimpleNamespace
 ) -> None:
-    film = two_greys(small_films(1)[0])
+    film = tools.two_greys(small_films(1)[0])
     assert tools.send(node.port, film) == [0]
     tools.until(lambda: node.orthanc.instances("SR"), "the report of the failure is delivered")
     status = node.status()
@@ -99,14 +90,12 @@ def test_a_film_that_fails_is_kept_reported_and_counted(
 
 
 def test_a_film_that_hangs_is_given_up_and_holds_up_no_other(
-    start_orthanc: Callable[..., Any],
+    orthanc: Any,
     start_node: Callable[..., Any],
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
 ) -> None:
-    orthanc = start_orthanc()
-    options = ("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
-    node = start_node(*options, "--film-timeout", "20", faulty=["--hang", "P0"])
+    node = start_node(*orthanc.node_options, "--film-timeout", "20", faulty=["--hang", "P0"])
     films = small_films(3)  # of the patients P0, P1, P2
     assert tools.send(node.port, *films) == [0, 0, 0]
     tools.until(lambda: node.has(delivered=2, failed=1), "the others are delivered")

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
@@ -180,26 +179,24 @@ def test_a_command_without_a_queue_or_with_a_misplaced_option_says_so(
 
 
 def test_a_running_node_obeys(
-    start_orthanc: Callable[..., Any],
+    orthanc: Any,
     start_node: Callable[..., Any],
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
     run: Callable[..., Any],
 ) -> None:
     """Results for an archive that is gone are sent to another; a film that failed is retried."""
-    orthanc = start_orthanc()
     gone = f"GONE@127.0.0.1:{tools.free_port()}"
-    to = ("--to", gone, "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
-    node = start_node("--from", "ORTHANC", *to)
+    node = start_node("--to", gone, *orthanc.node_options)
     good, grey = small_films(2)
-    half = grey.pixel_array > np.median(grey.pixel_array)
-    grey.PixelData = (half * 1000).astype("<u2").tobytes()
-    assert tools.send(node.port, good, grey) == [0, 0]
+    assert tools.send(node.port, good, tools.two_greys(grey)) == [0, 0]
     tools.until(lambda: node.has(segmented=1, failed=1), "one film lacks a destination, one failed")
     tools.until(lambda: len(orthanc.instances()) == 4, "Orthanc has the results and the report")
 
     where = ("--folder", node.folder)
-    moved = run("node", "queue", "redeliver", "--lacking", gone, "--to", to[-1], *where)
+    moved = run(
+        "node", "queue", "redeliver", "--lacking", gone, "--to", orthanc.node_options[-1], *where
+    )
     assert moved.code == 0
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
     assert run("node", "queue", "retry", "--failed", *where).code == 0
@@ -211,20 +208,18 @@ def test_a_running_node_obeys(
 
 
 def test_other_formats_at_the_next_start_apply_to_what_waits(
-    start_orthanc: Callable[..., Any],
+    orthanc: Any,
     start_node: Callable[..., Any],
     small_films: Callable[[int], list[Dataset]],
     tools: SimpleNamespace,
 ) -> None:
-    orthanc = start_orthanc()
     orthanc.stop()
-    to = ("--from", "ORTHANC", "--to", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
-    node = start_node(*to)
+    node = start_node(*orthanc.node_options)
     assert tools.send(node.port, small_films(1)[0]) == [0]
     tools.until(lambda: node.has(segmented=1), "the results wait for the archive")
     assert node.stop() == 0
     orthanc.start()
-    node = start_node(*to, "--format", "dicom-sr,dicom-gsps")
+    node = start_node(*orthanc.node_options, "--format", "dicom-sr,dicom-gsps")
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
     assert "1 films are segmented again: their results had other formats" in node.log()
     results = orthanc.instances()
