@@ -27,6 +27,7 @@ __all__ = [
     "Films",
     "FilmsAsJson",
     "Flip",
+    "Fold",
     "Layout",
     "Lungs",
     "LungsOption",
@@ -203,6 +204,15 @@ Splits = Annotated[
         metavar="FILE|NAME",
         help="A CSV with columns id and split, or a published split's name, such as "
         "'shenzhen-montgomery-published'; by default the data's own.",
+    ),
+]
+Fold = Annotated[
+    int | None,
+    typer.Option(
+        "--fold",
+        min=1,
+        help="Take this fold of --splits as split val, and the others as train; see "
+        "`pleura data split --folds`.",
     ),
 ]
 Layout = Annotated[
