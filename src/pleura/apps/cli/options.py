@@ -38,6 +38,7 @@ __all__ = [
     "RefusedOption",
     "Split",
     "Splits",
+    "TestTimeAugmentation",
     "Threads",
     "TrialLungs",
     "Weights",
@@ -83,6 +84,15 @@ Flip = Annotated[
         "--flip",
         help="Mirror all films left to right before they are segmented: for films that are stored "
         "mirrored. The results lie on the films as stored, and right is the patient's right.",
+        **COMPUTED,
+    ),
+]
+TestTimeAugmentation = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Test-time augmentation: average over four variants of each film (as it is, mirrored, "
+        "shifted, smaller). Takes four times as long; the verdicts are not calibrated for it.",
         **COMPUTED,
     ),
 ]

@@ -84,6 +84,9 @@ class Trial:
     cleaned: bool = True
     """False scores the thresholded maps without clean-up, to measure the effect of clean-up."""
 
+    tta: bool = False
+    """Whether the maps are means over variants of each film."""
+
     compare: Path | None = None
     """The scores.csv of another run."""
 
