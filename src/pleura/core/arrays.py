@@ -16,6 +16,7 @@ __all__ = [
     "Probabilities",
     "Square",
     "Verdict",
+    "mirrored_channel",
 ]
 
 Pixels: TypeAlias = NDArray[np.float32]
@@ -35,6 +36,14 @@ CHANNELS = ("right_field", "left_field", "right_whole", "left_whole", "heart")
 
 KNOWN_CHANNELS = (*CHANNELS, "field", "whole")
 """Every channel a network may have; `field` and `whole` hold both lungs in one map."""
+
+
+def mirrored_channel(channel: str) -> str:
+    """The channel that holds the same structure in the mirror image of a film."""
+    side, _, definition = channel.partition("_")
+    other = {"right": "left", "left": "right"}.get(side)
+    return channel if other is None else f"{other}_{definition}"
+
 
 Definition: TypeAlias = Literal["field", "whole"]
 """`field`: heart and mediastinum left out. `whole`: the lung behind the heart included."""

@@ -133,6 +133,9 @@ class Provenance:
     """Whether the film was mirrored left to right for the network; masks lie on the film as it
     is."""
 
+    tta: bool = False
+    """Whether the maps are means over variants of the film (test-time augmentation)."""
+
     edited: str | None = None
     """Who edited the masks by hand and when; None if nobody did."""
 

@@ -19,6 +19,7 @@ from pleura.core.quality.verdict import judge
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
 from pleura.runtime.mirror import BY_HEADER, FLIPPED, mirror_film, mirror_result
+from pleura.runtime.variants import predict_variants
 
 __all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
 
@@ -35,6 +36,7 @@ class Segmenter:
         *,
         definition: Definition = "field",
         flip: bool = False,
+        tta: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
         """Segment with `engine`; the lungs are by `definition`.
@@ -43,6 +45,7 @@ class Segmenter:
         before it is segmented, and its result is mirrored back. With `flip` every film is: for
         films that are stored mirrored without a header that tells it. Masks, boxes and maps lie on
         the film as it was given, and the right lung is the patient's.
+        With `tta` the maps are means over variants of each film; see `runtime.variants`.
         `postprocess` makes the masks from the probability maps; only studies pass another one.
 
         Raises:
@@ -52,6 +55,7 @@ class Segmenter:
         self.engine = engine
         self.definition: Definition = definition
         self.flip = flip
+        self.tta = tta
         self.postprocess = postprocess
 
     @property
@@ -64,6 +68,7 @@ class Segmenter:
             engine=self.engine.name,
             definition=self.definition,
             flip=self.flip,
+            tta=self.tta,
         )
 
     def __call__(self, radiograph: Radiograph) -> Segmentation:
@@ -94,7 +99,8 @@ class Segmenter:
         """Segment films without mirroring them."""
         frames = [Frame(*film.size, self.engine.card.side) for film in films]
         squares = [_square(f, film) for f, film in zip(frames, films, strict=True)]
-        maps = self.engine.predict(np.stack(squares))
+        batch = np.stack(squares)
+        maps = predict_variants(self.engine, batch) if self.tta else self.engine.predict(batch)
         return [
             self._finish(film, ProbabilityMaps(predicted, frame))
             for film, frame, predicted in zip(films, frames, maps, strict=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,37 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.astype("uint8")).save(folder / kind / f"film{seed}.png")
     return folder
+
+
+def test_a_fold_validates_and_the_others_train(run: Run, drawn: Path, tmp_path: Path) -> None:
+    recipe, folds = tmp_path / "small.toml", tmp_path / "folds.csv"
+    recipe.write_text(RECIPE)
+    assert run("data", "split", drawn, "--test", 0, "--folds", 2, "-o", folds).code == 0
+    options = ("--data", drawn, "--accelerator", "cpu", "-q", "--splits", folds)
+    for fold in (1, 2):
+        ended = run("train", recipe, *options, "--fold", fold, "-o", tmp_path / f"fold{fold}")
+        assert ended.code == 0, ended.err
+        assert "3 films to train on, 3 to validate on" in ended.err
+    weights = tmp_path / "fold2" / "weights" / "small.onnx"
+    scored = ("evaluate", drawn, "--split", "val", "--weights", weights, "--splits", folds, "-q")
+    ids = []
+    for fold in (1, 2):
+        report = tmp_path / f"report{fold}"
+        assert run(*scored, "--fold", fold, "-o", report).code == 0
+        with (report / "scores.csv").open(newline="") as file:
+            ids.append({row["id"] for row in csv.DictReader(file)})
+    assert ids[0].isdisjoint(ids[1])
+    assert len(ids[0] | ids[1]) == 6
+    # A run of one fold does not continue as one of another.
+    mixed = run("train", recipe, *options, "--fold", 1, "-o", tmp_path / "fold2", "--resume")
+    assert mixed.code == 2
+    assert "a run on other split" in mixed.err
+    missing = run("train", recipe, *options, "--fold", 3, "-o", tmp_path / "fold3")
+    assert missing.code == 2
+    assert "has 2 folds, and no fold 3" in missing.err
+    without = run("train", recipe, "--data", drawn, "--fold", 1, "-o", tmp_path / "none")
+    assert without.code == 2
+    assert "--fold takes a fold of --splits" in without.err
 
 
 def test_train_resume_export_and_segment_with_the_trained_weights(

@@ -33,6 +33,20 @@ def read(path: Path) -> np.ndarray[Any, Any]:
         return np.asarray(image)
 
 
+def test_variants_are_averaged_on_request(segment: Run, films: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert segment(films / "a.png", "-o", out, "--tta", "-f", "probabilities").code == 0
+    assert json.loads((out / "run.json").read_text())["tta"] is True
+    mixed = segment(films / "a.png", "-o", out, "--resume", "-f", "probabilities")
+    assert mixed.code == 2
+    assert "was started with tta" in mixed.err
+    plain = tmp_path / "plain"
+    assert segment(films / "a.png", "-o", plain, "-f", "probabilities").code == 0
+    names = [name for name in files(out) if "prob" in name]
+    assert names
+    assert all((out / name).read_bytes() != (plain / name).read_bytes() for name in names)
+
+
 class TestOneFilm:
     def test_the_mask_is_where_the_film_is_dark(
         self, segment: Run, films: Path, tmp_path: Path

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 
 from pleura.lab.data.check import check
-from pleura.lab.data.duplicates import SAME, same_bytes, similar_films, thumbnail
+from pleura.lab.data.checks.duplicates import SAME, same_bytes, similar_films, thumbnail
 from pleura.lab.data.film import Film
 from pleura.lab.data.findings import ERRORS, WARNINGS, CheckReport, Finding
 from pleura.lab.data.layouts import read_films

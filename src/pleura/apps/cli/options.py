@@ -27,6 +27,7 @@ __all__ = [
     "Films",
     "FilmsAsJson",
     "Flip",
+    "Fold",
     "Layout",
     "Lungs",
     "LungsOption",
@@ -37,6 +38,7 @@ __all__ = [
     "RefusedOption",
     "Split",
     "Splits",
+    "TestTimeAugmentation",
     "Threads",
     "TrialLungs",
     "Weights",
@@ -82,6 +84,15 @@ Flip = Annotated[
         "--flip",
         help="Mirror all films left to right before they are segmented: for films that are stored "
         "mirrored. The results lie on the films as stored, and right is the patient's right.",
+        **COMPUTED,
+    ),
+]
+TestTimeAugmentation = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Test-time augmentation: average over four variants of each film (as it is, mirrored, "
+        "shifted, smaller). Takes four times as long; the verdicts are not calibrated for it.",
         **COMPUTED,
     ),
 ]
@@ -203,6 +214,15 @@ Splits = Annotated[
         metavar="FILE|NAME",
         help="A CSV with columns id and split, or a published split's name, such as "
         "'shenzhen-montgomery-published'; by default the data's own.",
+    ),
+]
+Fold = Annotated[
+    int | None,
+    typer.Option(
+        "--fold",
+        min=1,
+        help="Take this fold of --splits as split val, and the others as train; see "
+        "`pleura data split --folds`.",
     ),
 ]
 Layout = Annotated[

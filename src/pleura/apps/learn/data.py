@@ -160,6 +160,10 @@ def split(
     paths: Sets,
     test: Annotated[float, typer.Option(help="Share of the films with masks.")] = 0.2,
     val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Divide all but the test films into so many folds, instead of --val."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the random draw.")] = 42,
     by: Annotated[Unit, typer.Option(help="Films of one unit stay in one part.")] = Unit.patient,
     patient_pattern: PatientPattern = None,
@@ -180,6 +184,7 @@ def split(
     pleura data check films --splits split.csv
     pleura data split films --patient-pattern '^(P[0-9]+)_' -o split.csv
     pleura data split clinic-a clinic-b -o split.csv
+    pleura data split films --folds 5 -o folds.csv
 
     A patient is what a manifest states, the PatientID of a DICOM film, or what the pattern finds in
     the film's name; it is written into the split. Otherwise each film counts as a patient.
@@ -187,8 +192,12 @@ def split(
     The same films and seed give the same split on every machine. Each source and condition is
     represented alike; films without a mask are left out. A file that holds anything else than this
     split is replaced only with --overwrite.
+
+    With --folds the file has a column `fold`, which `--fold` of `train`, `finetune` and `evaluate`
+    takes; without `--fold` the first fold validates.
     """
     from pleura.core.errors import UsageError
+    from pleura.lab.data.folds import folds_csv, folds_of
     from pleura.lab.data.layouts import read_sets
     from pleura.lab.data.split import split as divide
     from pleura.lab.data.split import split_csv
@@ -196,13 +205,18 @@ def split(
     if as_json and out is None:
         raise UsageError("--json and the CSV cannot both go to stdout; give --out FILE")
     films_found = read_sets(paths, layout=layout, patients=patient_pattern)
-    films = divide(films_found, test=test, val=val, seed=seed, by=by.value)
+    if folds is None:
+        films = divide(films_found, test=test, val=val, seed=seed, by=by.value)
+        table = split_csv(films)
+    else:
+        films, fold_of = folds_of(films_found, folds, test=test, seed=seed, by=by.value)
+        table = folds_csv(films, fold_of)
     if by is Unit.patient:
         _warn_of_prefixes(films)
     if out is None:
-        typer.echo(split_csv(films), nl=False)
+        typer.echo(table, nl=False)
     else:
-        _write_split(split_csv(films), out, overwrite=overwrite)
+        _write_split(table, out, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **tally(films)}, indent=1))
     else:

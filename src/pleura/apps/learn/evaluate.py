@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import EngineOptions
+from pleura.apps.cli.options import EngineOptions, TestTimeAugmentation
 from pleura.apps.cli.progress import FilmProgress, console
 from pleura.apps.learn.trial_options import TrialOptions, figures_table
 
@@ -28,6 +28,7 @@ def evaluate(
     cleaned: Annotated[
         bool, typer.Option(help="Score the masks as shipped, or the threshold without clean-up.")
     ] = True,
+    tta: TestTimeAugmentation = False,
     compare: Annotated[
         Path | None, typer.Option(help="The scores.csv of another run, to compare with.")
     ] = None,
@@ -43,7 +44,7 @@ def evaluate(
     engine = computing.open()
     from pleura.lab.report.evaluation import evaluate as run
 
-    trial = options.trial(cleaned=cleaned, compare=compare)
+    trial = options.trial(cleaned=cleaned, tta=tta, compare=compare)
     with ExitStack() as stack:
         summary = run(trial, engine, options.out, on_progress=_bars(stack, options.quiet))
     options.finish(summary, partial(_show, summary), page="report.html")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import Accept, Layout, Splits
+from pleura.apps.cli.options import Accept, Fold, Layout, Splits
 from pleura.apps.cli.progress import console
 from pleura.apps.learn.train import MachineOptions, run_training, silent
 
@@ -36,6 +36,7 @@ def finetune(
         typer.Option(help="An .onnx file to start from, instead of the shipped weights."),
     ] = None,
     splits: Splits = None,
+    fold: Fold = None,
     layout: Layout = "auto",
     accept: Accept = None,
     name: Annotated[str, typer.Option(help="The name of the new weights.")] = "finetuned",
@@ -65,7 +66,7 @@ def finetune(
     from pleura.lab.data.layouts import read_sets
     from pleura.lab.train.finetune import Choices, divided, finetuning_recipe, summary
 
-    films = divided(read_sets(data, layout=layout, split=splits))
+    films = divided(read_sets(data, layout=layout, split=splits, fold=fold))
     init = "shipped" if weights is None else str(weights)
     frozen = None if freeze is None else freeze.value
     choices = Choices(

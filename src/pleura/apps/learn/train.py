@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import Accept, BatchWorkers, Layout, NoBar, Splits
+from pleura.apps.cli.options import Accept, BatchWorkers, Fold, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress, console
 from pleura.core.errors import UsageError
 
@@ -118,6 +118,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
     *,
     splits: Splits = None,
+    fold: Fold = None,
     layout: Layout = "auto",
     accept: Accept = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
@@ -148,12 +149,13 @@ def train(
     OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
     """
     run_on.limit()
+    from pleura.lab.data.layouts import read_sets
     from pleura.lab.train.recipe import load_recipe
 
     chosen = load_recipe(recipe)
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     chosen = chosen if init is None else replace(chosen, init=init)
-    films = _films(data, layout, splits)
+    films = read_sets(data, layout=layout, split=splits, fold=fold)
     run_training(chosen, films, out, resume=resume, run_on=run_on, accept=accept)
 
 
@@ -204,12 +206,6 @@ def duration(text: str) -> timedelta:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(f"--max-time must look like 90m, 2h or 1h30m, got '{text}'")
     return timedelta(**{_UNITS[unit]: float(number) for number, unit in parts})
-
-
-def _films(data: list[Path], layout: str, splits: str | None) -> list[Film]:
-    from pleura.lab.data.layouts import read_sets
-
-    return read_sets(data, layout=layout, split=splits)
 
 
 def _require_sound(films: list[Film], accept: list[str] | None, *, quiet: bool) -> None:

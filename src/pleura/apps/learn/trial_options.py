@@ -19,6 +19,7 @@ from pleura.apps.cli.options import (
     Accept,
     AsJson,
     Films,
+    Fold,
     Layout,
     MostFilms,
     NoBar,
@@ -44,6 +45,7 @@ class TrialOptions:
     ] = Path("report")
     split: Split = "test"
     splits: Splits = None
+    fold: Fold = None
     layout: Layout = "auto"
     accept: Accept = None
     lungs: TrialLungs = None
@@ -60,6 +62,7 @@ class TrialOptions:
             data=tuple(self.data),
             split=self.split,
             splits=self.splits,
+            fold=self.fold,
             layout=self.layout,
             accepted=tuple(self.accept or ()),
             lungs=self.lungs,

@@ -17,6 +17,7 @@ from pleura.apps.cli.options import (
     Flip,
     Lungs,
     LungsOption,
+    TestTimeAugmentation,
     Threads,
     names_in,
 )
@@ -109,6 +110,7 @@ class ComputeOptions(EngineOptions):
 
     lungs: LungsOption = Lungs.field
     flip: Flip = False
+    tta: TestTimeAugmentation = False
     force: Annotated[
         bool,
         typer.Option(
@@ -165,6 +167,7 @@ class ComputeOptions(EngineOptions):
             weights=None if self.weights is None else read_weights(self.weights),
             definition=self.lungs.value,
             flip=self.flip,
+            tta=self.tta,
         )
         if self.ray is None:
             if self.workers is not None:

@@ -274,6 +274,7 @@ class OutputFolder:
             "weights_sha256": report.weights_sha256,
             "definition": report.definition,
             "flip": report.flip,
+            "tta": report.tta,
             "formats": list(self.formats),
         }
         for name, value in now.items():
@@ -308,7 +309,7 @@ def _read_run(path: Path) -> dict[str, Any]:
     """The report of an earlier run; empty if there is none."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        return {"flip": False, **report, "formats": report["options"]["formats"]}
+        return {"flip": False, "tta": False, **report, "formats": report["options"]["formats"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

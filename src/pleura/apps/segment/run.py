@@ -151,6 +151,7 @@ def _begun(task: Task, made_by: Provenance, search: Search) -> Run:
     return Run(
         version=made_by.version,
         flip=made_by.flip,
+        tta=made_by.tta,
         options={**task.options, "formats": list(task.place.formats)},
         weights=made_by.weights_name,
         weights_sha256=made_by.weights_sha256,

@@ -34,11 +34,12 @@ class Opener:
 
     definition: Definition = "field"
     flip: bool = False
+    tta: bool = False
 
     def __call__(self, streams: int) -> Segmenter:
         """Open a segmenter for this number of threads that call it at the same time."""
         engine = open_engine(self.weights, replace(self.choice, streams=streams))
-        return Segmenter(engine, definition=self.definition, flip=self.flip)
+        return Segmenter(engine, definition=self.definition, flip=self.flip, tta=self.tta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

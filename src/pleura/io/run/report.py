@@ -35,6 +35,9 @@ class Run:
     flip: bool = False
     """Every film was mirrored left to right before it was segmented."""
 
+    tta: bool = False
+    """The maps are means over variants of each film."""
+
     shard: Mapping[str, Any] | None = None
     """Of a run over a part of the films: its number, the number of shards, and the number and
     digest of the films of all shards. None for a run over all films."""

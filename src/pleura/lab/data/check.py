@@ -20,6 +20,7 @@ from pleura.lab.data.checks.border import (
     exchanged,
     misplaced,
 )
+from pleura.lab.data.checks.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
 from pleura.lab.data.checks.masks import (
     check_channels,
     check_files,
@@ -27,7 +28,6 @@ from pleura.lab.data.checks.masks import (
     check_sizes,
     lungs_of,
 )
-from pleura.lab.data.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
 from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.findings import (
     ERRORS,

@@ -12,7 +12,7 @@ import hashlib
 import io
 import logging
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -25,12 +25,18 @@ from pleura.lab.data.film import Film
 __all__ = [
     "NAMES",
     "PUBLISHED",
+    "By",
+    "Unit",
     "apply_split",
     "carve_validation",
+    "condition_of",
+    "rank",
     "read_patients",
     "read_split",
+    "rows",
     "split",
     "split_csv",
+    "unit_of",
     "without_copies",
 ]
 
@@ -75,9 +81,9 @@ def split(
     for name, share in (("test", test), ("val", val)):
         taken = _draw(rest, share, f"{seed}/{name}", by)
         chosen |= dict.fromkeys(taken, name)
-        rest = [film for film in rest if _unit(film, by) not in taken]
+        rest = [film for film in rest if unit_of(film, by) not in taken]
     return [
-        replace(film, split=chosen.get(_unit(film, by), "train") if film.channels else None)
+        replace(film, split=chosen.get(unit_of(film, by), "train") if film.channels else None)
         for film in films
     ]
 
@@ -108,7 +114,7 @@ def carve_validation(
     for source in sources - set(copies):
         own = [film for film in divisible if film.source == source]
         taken = _draw(own, share, f"{seed}/val", "patient")
-        if taken != {_unit(film, "patient") for film in own}:
+        if taken != {unit_of(film, "patient") for film in own}:
             carved |= taken
 
     def unit(film: Film) -> Unit:
@@ -162,7 +168,7 @@ def apply_split(films: Sequence[Film], table: Mapping[str, str], *, name: str) -
 def read_split(source: str | Path) -> dict[str, str]:
     """Read a split (id -> part): a CSV file with columns id and split, or a name of `PUBLISHED`."""
     table: dict[str, str] = {}
-    for row in _rows(source):
+    for row in rows(source):
         if row["split"] not in NAMES:
             raise DataError(
                 f"split {source}: {row['id']} is in {row['split']!r}; known are {', '.join(NAMES)}"
@@ -174,10 +180,11 @@ def read_split(source: str | Path) -> dict[str, str]:
 
 def read_patients(source: str | Path) -> dict[str, str]:
     """Read the patients (id -> patient) in a split's column `patient`; empty without it."""
-    return {row["id"]: row["patient"] for row in _rows(source) if row.get("patient")}
+    return {row["id"]: row["patient"] for row in rows(source) if row.get("patient")}
 
 
-def _rows(source: str | Path) -> list[dict[str, str]]:
+def rows(source: str | Path) -> list[dict[str, str]]:
+    """The rows of a split. Raises `UsageError` or `DataError` if it is none."""
     if str(source) in PUBLISHED:
         text = files("pleura.lab.data").joinpath("splits", f"{source}.csv").read_text("utf-8")
     elif Path(source).is_file():
@@ -187,10 +194,10 @@ def _rows(source: str | Path) -> list[dict[str, str]]:
             f"split {source}: neither a CSV file nor the name of a published split; "
             f"published are {', '.join(PUBLISHED)}"
         )
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if not rows or not {"id", "split"} <= set(rows[0]):
+    table = list(csv.DictReader(io.StringIO(text)))
+    if not table or not {"id", "split"} <= set(table[0]):
         raise DataError(f"split {source}: expected a CSV with columns id and split, one row a film")
-    return rows
+    return table
 
 
 def split_csv(films: Iterable[Film]) -> str:
@@ -207,25 +214,31 @@ def split_csv(films: Iterable[Film]) -> str:
     return out.getvalue()
 
 
-def _unit(film: Film, by: By) -> Unit:
+def condition_of(films: Sequence[Film], by: By) -> dict[Unit, str]:
+    """The condition of each unit: of several, the first by name."""
+    conditions: dict[Unit, str] = {}
+    for film in films:
+        unit = unit_of(film, by)
+        conditions[unit] = min(conditions.get(unit, film.condition), film.condition)
+    return conditions
+
+
+def unit_of(film: Film, by: By) -> Unit:
+    """The films that stay together with a film."""
     return (film.source, film.patient or film.id) if by == "patient" else (film.source, film.id)
 
 
 def _draw(films: Sequence[Film], share: float, salt: str, by: By) -> set[Unit]:
     """Units that hold `share` of the films, taken evenly from every source and condition."""
-    counts: dict[Unit, int] = defaultdict(int)
-    conditions: dict[Unit, str] = {}
-    for film in films:
-        unit = _unit(film, by)
-        counts[unit] += 1
-        conditions[unit] = min(conditions.get(unit, film.condition), film.condition)
+    counts = Counter(unit_of(film, by) for film in films)
+    conditions = condition_of(films, by)
     strata: dict[tuple[str, str], list[Unit]] = defaultdict(list)
     for unit in counts:
         strata[unit[0], conditions[unit]].append(unit)
     taken: set[Unit] = set()
     films_seen = films_taken = 0
     for key in sorted(strata):
-        ranked = sorted(strata[key], key=lambda unit: _rank(unit, salt))
+        ranked = sorted(strata[key], key=lambda unit: rank(unit, salt))
         films_seen += sum(counts[unit] for unit in ranked)
         # The goal is cumulative, so that the next stratum corrects the rounding of this one.
         goal = math.ceil(share * films_seen - 1e-9)
@@ -236,5 +249,6 @@ def _draw(films: Sequence[Film], share: float, salt: str, by: By) -> set[Unit]:
     return taken
 
 
-def _rank(unit: Unit, salt: str) -> str:
+def rank(unit: Unit, salt: str) -> str:
+    """The place of a unit in a random order, the same on every machine."""
     return hashlib.sha256("\0".join((salt, *unit)).encode()).hexdigest()

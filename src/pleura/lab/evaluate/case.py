@@ -139,10 +139,12 @@ class Evaluator:
         engine: Engine,
         *,
         lungs: Definition | None = None,
+        tta: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
         """Predict the definition that each film labels, or always the definition `lungs`.
 
+        With `tta` the maps are means over variants of each film.
         `postprocess` makes the masks from the probability maps; users get `clean`.
 
         Raises:
@@ -151,7 +153,7 @@ class Evaluator:
         definitions = (lungs,) if lungs else engine.card.definitions
         self.engine = engine
         self.segmenters = {
-            definition: Segmenter(engine, definition=definition, postprocess=postprocess)
+            definition: Segmenter(engine, definition=definition, tta=tta, postprocess=postprocess)
             for definition in definitions
         }
 

@@ -67,6 +67,9 @@ class Trial:
     splits: str | None = None
     """A CSV file or the name of a published split, instead of the data's own."""
 
+    fold: int | None = None
+    """A fold of `splits`, whose films are `val`."""
+
     layout: str = "auto"
     accepted: tuple[str, ...] = ()
     """Kinds of errors of films and masks that do not keep a film from being scored."""
@@ -80,6 +83,9 @@ class Trial:
 
     cleaned: bool = True
     """False scores the thresholded maps without clean-up, to measure the effect of clean-up."""
+
+    tta: bool = False
+    """Whether the maps are means over variants of each film."""
 
     compare: Path | None = None
     """The scores.csv of another run."""
@@ -163,7 +169,7 @@ def choose(trial: Trial) -> Selection:
 
 def _read(trial: Trial) -> list[Film]:
     """Read the films of all data sets. Source and id identify a film, so they must be unique."""
-    films = read_sets(trial.data, layout=trial.layout, split=trial.splits)
+    films = read_sets(trial.data, layout=trial.layout, split=trial.splits, fold=trial.fold)
     seen = Counter((film.source, film.id) for film in films)
     repeated = [key for key, times in seen.items() if times > 1]
     if repeated:

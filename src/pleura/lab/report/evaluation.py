@@ -193,7 +193,7 @@ def evaluate(
     """
     baseline = None if trial.compare is None else read_rows(trial.compare)
     postprocess = clean if trial.cleaned else threshold_only
-    evaluator = Evaluator(engine, lungs=trial.lungs, postprocess=postprocess)
+    evaluator = Evaluator(engine, lungs=trial.lungs, tta=trial.tta, postprocess=postprocess)
     selection = choose(trial)
     advance = _counter(on_progress, "score", len(selection.films))
     evaluation = evaluate_films(selection, evaluator, accepted=trial.accepted, on_film=advance)
@@ -238,6 +238,7 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
         "command": trial.command,
         "seed": trial.seed,
         "cleaned": trial.cleaned,
+        "tta": trial.tta,
         "engine": engine.name,
         "weights": {
             "name": card.name,

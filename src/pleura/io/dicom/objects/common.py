@@ -63,9 +63,10 @@ def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
     """The SOPInstanceUID of the result `name` of a film; the same each time it is made.
 
     It depends on the film's UID, the version of Pleura, the weights' hash, the definition of lung,
-    whether the film was mirrored, and who edited the masks and when: a second run gives the same
-    UIDs, other weights give other ones. The engine is left out: engines compute the same network,
-    and differ by rounding alone. It is a UUID of version 5 (RFC 9562) under 2.25, as in PS3.5 B.2.
+    whether the film was mirrored, test-time augmentation, and who edited the masks and when: a
+    second run gives the same UIDs, other weights give other ones. The engine is left out: engines
+    compute the same network, and differ by rounding alone. It is a UUID of version 5 (RFC 9562)
+    under 2.25, as in PS3.5 B.2.
     """
     made_by = (
         provenance.version,
@@ -73,6 +74,7 @@ def result_uid(film_uid: str, provenance: Provenance, name: str) -> UID:
         provenance.weights_sha256,
         provenance.definition,
         *(["flip"] if provenance.flip else []),
+        *(["tta"] if provenance.tta else []),
         *([provenance.edited] if provenance.edited else []),
     )
     identity = "\n".join((film_uid, *made_by, name))
@@ -109,13 +111,14 @@ def series_arguments(
 
 
 def parameters(provenance: Provenance) -> dict[str, str]:
-    """The algorithm's parameters: weights, their hash, definition, engine, and flip if it is on."""
+    """The algorithm's parameters: weights, their hash, definition, engine; flip and tta if on."""
     return {
         "weights": provenance.weights_name.replace(",", " "),
         "weights_sha256": provenance.weights_sha256,
         "definition": provenance.definition,
         "engine": provenance.engine,
         **({"flip": "on"} if provenance.flip else {}),
+        **({"tta": "on"} if provenance.tta else {}),
     }
 
 

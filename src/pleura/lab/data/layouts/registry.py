@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film
+from pleura.lab.data.folds import read_folds, with_fold
 from pleura.lab.data.layouts import annotated, corrections, folder, manifest, nnunet
 from pleura.lab.data.layouts.public_sets import jsrt, montgomery, shenzhen, shenzhen_montgomery
 from pleura.lab.data.patients import with_patients
@@ -53,18 +54,32 @@ def read_sets(
     *,
     layout: str = "auto",
     split: str | Path | None = None,
+    fold: int | None = None,
     patients: str | None = None,
 ) -> list[Film]:
-    """The films of several data sets, as `read_films` reads each; one split holds for all."""
+    """The films of several data sets, as `read_films` reads each; one split holds for all.
+
+    With `fold` the films of that fold of the split are `val`, and those of other folds `train`.
+
+    Raises `UsageError` if the split does not have the fold.
+    """
     films = [film for path in paths for film in read_films(path, layout=layout, patients=patients)]
     if split is None:
+        if fold is not None:
+            raise UsageError("--fold takes a fold of --splits; give that file too")
         return films
     named = read_split(split)
     _require_distinct(
         [film for film in films if film.id in named],
         f"split {split} cannot tell films of several data sets with the same id apart: rename one",
     )
-    return _divided(films, split)
+    films = _divided(films, split)
+    if fold is None:
+        return films
+    folds = read_folds(split)
+    if fold not in folds.values():
+        raise UsageError(f"split {split} has {max(folds.values())} folds, and no fold {fold}")
+    return [with_fold(film, folds, fold) for film in films]
 
 
 def read_films(

@@ -12,18 +12,11 @@ from monai.transforms.spatial.array import Affine
 from numpy.random import Generator
 from torch import Tensor
 
+from pleura.core.arrays import mirrored_channel
 from pleura.lab.train.augment.effect import Effect, Sample
 from pleura.lab.train.recipe import Augment
 
 __all__ = ["Placement"]
-
-MIRRORED_CHANNELS = {
-    "right_field": "left_field",
-    "left_field": "right_field",
-    "right_whole": "left_whole",
-    "left_whole": "right_whole",
-}
-"""Channel -> the channel that it becomes in a mirrored film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +90,11 @@ def _with_sides_exchanged(
     order = [_mirrored_index(channels, channel) for channel in channels]
     target, weight = target[order], weight[order]
     for index, channel in enumerate(channels):  # there is no mask of the other side
-        if MIRRORED_CHANNELS.get(channel, channel) not in channels:
+        if mirrored_channel(channel) not in channels:
             target[index], weight[index] = 0, 0
     return target, weight
 
 
 def _mirrored_index(channels: tuple[str, ...], channel: str) -> int:
-    mirrored = MIRRORED_CHANNELS.get(channel, channel)
+    mirrored = mirrored_channel(channel)
     return channels.index(mirrored if mirrored in channels else channel)
