@@ -302,6 +302,33 @@ def give() -> Callable[..., None]:
     return choose
 
 
+SETTLED = """async () => {
+  const result = (request) => new Promise((done) => {
+    request.onsuccess = () => done(request.result);
+  });
+  for (const { name } of await indexedDB.databases()) {
+    const database = await result(indexedDB.open(name));
+    const stores = [...database.objectStoreNames];
+    await result(database.transaction(stores).objectStore(stores[0]).count());
+    database.close();
+  }
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  await frame();
+  await frame();
+}"""
+"""Waits for what the page stores (a reading transaction waits for those that write) and draws."""
+
+
+@pytest.fixture(scope="session")
+def settle() -> Callable[[Page], None]:
+    """`settle(page)` waits until the page has stored and drawn all that it was asked for."""
+
+    def wait(page: Page) -> None:
+        page.evaluate(SETTLED)
+
+    return wait
+
+
 @pytest.fixture(scope="session")
 def axe_violations() -> Callable[[Page], list[str]]:
     """The accessibility rules of axe-core that a page breaks, each with its elements."""

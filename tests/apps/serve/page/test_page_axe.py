@@ -72,11 +72,13 @@ def review_states(page: Page) -> Iterator[str]:
 
 
 def failure_states(page: Page) -> Iterator[str]:
+    page.keyboard.press("k")
+    expect(page.locator("#compare-tools")).to_be_visible()
     page.click('#films button[title="notes.txt"]')
     expect(page.locator("#failure")).to_be_visible()
-    yield "failed"
-    page.keyboard.press("k")
     yield "failed, compare"
+    page.set_viewport_size({"width": 320, "height": 640})
+    yield "failed, narrow"
     page.set_input_files("#masks", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"none"})
     expect(page.locator("#message")).to_be_visible()
     yield "message"

@@ -18,6 +18,7 @@ from pleura.core.types import Spacing
 from pleura.lab.evaluate.metrics import score
 
 Give = Callable[..., None]
+Settle = Callable[[Page], None]
 Mask = NDArray[np.bool_]
 
 NEAR, MIDDLE = [76, 141, 255], [242, 227, 76]
@@ -76,7 +77,7 @@ def comparing(five: Page, films: Path, give: Give) -> Page:
 
 
 def test_a_label_map_gives_dice_and_distances_as_evaluate_has_them(
-    comparing: Page, tmp_path: Path, axe_violations: Any
+    comparing: Page, tmp_path: Path, axe_violations: Any, settle: Settle
 ) -> None:
     """The reference has its right lung 4 px further in: of 32 columns 28 are common, 28/32."""
     others = {"Right lung": box(40, 120, 20, 52), "Left lung": LEFT, "Heart": box(66, 100, 52, 92)}
@@ -101,7 +102,7 @@ def test_a_label_map_gives_dice_and_distances_as_evaluate_has_them(
     expect(comparing.locator("#status")).to_contain_text("Right lung: Dice 0.88")
     expect(comparing.locator("#legend")).to_contain_text("Distance, px")
     comparing.keyboard.press("+")
-    comparing.wait_for_timeout(300)
+    settle(comparing)
     assert NEAR in colours(comparing)
     assert MIDDLE in colours(comparing)
     assert axe_violations(comparing) == []
@@ -159,7 +160,9 @@ def test_the_other_definition_and_the_outlines_before_edits(comparing: Page) -> 
     assert float(cells(comparing)["Right lung"][0]) < 1
 
 
-def test_swipe_and_blink_show_either_result(comparing: Page, tmp_path: Path) -> None:
+def test_swipe_and_blink_show_either_result(
+    comparing: Page, tmp_path: Path, settle: Settle
+) -> None:
     """The reference has no right lung: left of the line it is there, and right of it not."""
     comparing.emulate_media(reduced_motion="reduce")
     none = np.zeros_like(RIGHT)
@@ -170,13 +173,13 @@ def test_swipe_and_blink_show_either_result(comparing: Page, tmp_path: Path) -> 
     swipe = comparing.locator("#swipe")
     for percent, is_shown in (("100", True), ("0", False)):
         swipe.fill(percent)
-        comparing.wait_for_timeout(300)
+        settle(comparing)
         assert ([0, 114, 178] in colours(comparing)) is is_shown
     expect(comparing.locator("#side-right")).to_have_text("a_labels.png")
     comparing.locator("#screen").focus()
     for is_shown in (False, True):
         comparing.keyboard.press("x")
-        comparing.wait_for_timeout(300)
+        settle(comparing)
         assert ([0, 114, 178] in colours(comparing)) is is_shown
         name = "this result" if is_shown else "a_labels.png"
         expect(comparing.locator("#status")).to_have_text(f"Shown: {name}")
@@ -221,10 +224,10 @@ def test_what_is_no_mask_of_the_film_is_told(comparing: Page, films: Path, tmp_p
     expect(message).to_contain_text("200 × 100 px and the film 128 × 160")
 
 
-def test_a_reload_keeps_the_reference(comparing: Page, tmp_path: Path) -> None:
+def test_a_reload_keeps_the_reference(comparing: Page, tmp_path: Path, settle: Settle) -> None:
     comparing.set_input_files("#masks", save_labels(tmp_path / "a_labels.png", RIGHT, LEFT))
     expect(comparing.locator("#comparison-name")).to_have_text("a_labels.png")
-    comparing.wait_for_timeout(300)
+    settle(comparing)
     comparing.on("dialog", lambda dialog: dialog.accept())
     comparing.reload()
     expect(comparing.locator("#result")).to_be_visible()

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 Give = Callable[..., None]
+Settle = Callable[[Page], None]
 
 TRANSFER = """([event, files]) => {
   const carried = new DataTransfer();
@@ -173,7 +174,9 @@ def test_films_that_cannot_be_forgotten_are_said(page: Page, films: Path, give: 
     expect(page.locator("#message-text")).to_contain_text("could not delete the films")
 
 
-def test_a_reload_asks_first_and_brings_the_films_back(page: Page, films: Path, give: Give) -> None:
+def test_a_reload_asks_first_and_brings_the_films_back(
+    page: Page, films: Path, give: Give, settle: Settle
+) -> None:
     asked: list[str] = []
 
     def answer(dialog: Any) -> None:
@@ -183,7 +186,7 @@ def test_a_reload_asks_first_and_brings_the_films_back(page: Page, films: Path, 
     page.on("dialog", answer)
     give(page, films / "a.png", films / "b.png")
     page.click("#films button >> nth=1")  # a page asks only after the user did something
-    page.wait_for_timeout(500)
+    settle(page)
     page.reload()
     assert asked == ["beforeunload"]
     expect(page.locator('#films button[data-status="done"]')).to_have_count(2)

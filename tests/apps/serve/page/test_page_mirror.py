@@ -21,6 +21,7 @@ from pleura.runtime.mirror import FLIPPED
 from pleura.runtime.open import open_weights
 
 Give = Callable[..., None]
+Settle = Callable[[Page], None]
 
 
 def saved(page: Page, what: str) -> bytes:
@@ -107,12 +108,12 @@ def test_edits_are_lost_only_after_a_question(five: Page, films: Path, give: Giv
     expect(five.locator("#edited")).to_be_hidden()
 
 
-def test_a_reload_keeps_the_option(five: Page, films: Path, give: Give) -> None:
+def test_a_reload_keeps_the_option(five: Page, films: Path, give: Give, settle: Settle) -> None:
     give(five, films / "a.png")
     five.click("#flip")
     expect(five.locator("#notes")).to_contain_text("mirrored")
     five.on("dialog", lambda dialog: dialog.accept())
-    five.wait_for_timeout(300)
+    settle(five)
     five.reload()
     expect(five.locator("#flip")).to_have_attribute("aria-pressed", "true")
     expect(five.locator("#notes")).to_contain_text("mirrored")

@@ -17,6 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 from pleura.runtime.engine import OnnxEngine
 
 Give = Callable[..., None]
+Settle = Callable[[Page], None]
 
 
 def wait_for(page: Page, name: str) -> None:
@@ -83,7 +84,7 @@ def test_keys_go_from_doubt_to_doubt(review: Page) -> None:
     expect(review.locator("#films .decision")).to_have_text(["accepted"])
 
 
-def test_decisions_and_comments_are_saved_and_kept_on_reload(review: Page) -> None:
+def test_decisions_and_comments_are_saved_and_kept_on_reload(review: Page, settle: Settle) -> None:
     review.keyboard.press("j")
     wait_for(review, "2.png")
     review.keyboard.press("c")
@@ -94,7 +95,7 @@ def test_decisions_and_comments_are_saved_and_kept_on_reload(review: Page) -> No
     review.keyboard.press("y")
     expect(review.locator("#films .decision")).to_have_count(2)
     review.on("dialog", lambda dialog: dialog.accept())
-    review.wait_for_timeout(300)
+    settle(review)
     review.reload()
     expect(review.locator("#films button[data-status]")).to_have_count(5)
     expect(review.locator("#films .decision")).to_have_text(["rejected", "accepted"])
@@ -180,7 +181,9 @@ def saved_from_table(page: Page) -> list[dict[str, str]]:
     return saved(page, "review")
 
 
-def test_an_edit_takes_the_decision_back_and_comes_back_with_the_film(review: Page) -> None:
+def test_an_edit_takes_the_decision_back_and_comes_back_with_the_film(
+    review: Page, settle: Settle
+) -> None:
     review.keyboard.press("y")
     wait_for(review, "2.png")
     review.locator("#films button").first.click()
@@ -198,7 +201,7 @@ def test_an_edit_takes_the_decision_back_and_comes_back_with_the_film(review: Pa
     review.keyboard.press("y")
     wait_for(review, "2.png")
     review.on("dialog", lambda dialog: dialog.accept())
-    review.wait_for_timeout(300)
+    settle(review)
     review.reload()
     wait_for(review, "1.png")
     expect(review.locator("#edited")).to_be_visible()

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 Give = Callable[..., None]
+Settle = Callable[[Page], None]
 
 
 def place(page: Page, x: float, y: float) -> tuple[float, float]:
@@ -36,11 +37,11 @@ def length(page: Page) -> Any:
 
 
 @pytest.fixture
-def measuring(page: Page, films: Path, give: Give) -> Page:
+def measuring(page: Page, films: Path, give: Give, settle: Settle) -> Page:
     """`a.png`, 128 x 160 px without a spacing, and the ruler."""
     give(page, films / "a.png")
     expect(page.locator("#screen")).to_have_attribute("data-shown", "a.png field")
-    page.wait_for_timeout(300)
+    settle(page)
     page.keyboard.press("r")
     expect(page.get_by_label("Ruler")).to_be_checked()
     return page
@@ -60,13 +61,13 @@ def test_a_drag_measures_px_and_its_ends_are_moved(measuring: Page) -> None:
 
 
 def test_another_film_has_no_line_and_a_drag_moves_the_film_again(
-    measuring: Page, films: Path, give: Give
+    measuring: Page, films: Path, give: Give, settle: Settle
 ) -> None:
     drag(measuring, (30, 40), (60, 80))
     give(measuring, films / "b.png")
     expect(measuring.locator("#screen")).to_have_attribute("data-shown", "b.png field")
     length(measuring).to_have_attribute("data-length", "")
-    measuring.wait_for_timeout(300)
+    settle(measuring)
     measuring.keyboard.press("r")
     before = measuring.locator("#film").get_attribute("data-position")
     drag(measuring, (30, 40), (60, 80))
@@ -117,11 +118,11 @@ def ratio(page: Page) -> Any:
 
 
 @pytest.fixture
-def with_ratio(five: Page, films: Path, give: Give) -> Page:
+def with_ratio(five: Page, films: Path, give: Give, settle: Settle) -> Page:
     """`a.png`: the heart is 40 px wide, columns 52 to 92; the chest 96 px, columns 16 to 112."""
     give(five, films / "a.png")
     ratio(five).to_have_text(f"{RATIO}0.42")
-    five.wait_for_timeout(300)
+    settle(five)
     five.keyboard.press("h")
     expect(five.get_by_label("CTR")).to_be_checked()
     return five
@@ -155,7 +156,7 @@ def test_the_ends_of_the_widths_are_dragged(with_ratio: Page, axe_violations: An
 
 
 def test_the_ends_of_the_widths_are_moved_with_the_keyboard_and_stay_after_a_reload(
-    with_ratio: Page,
+    with_ratio: Page, settle: Settle
 ) -> None:
     """The fourth end is the right one of the chest: 16 to 116 is 100 px, and the ratio 0.40."""
     for _ in range(3):
@@ -163,7 +164,7 @@ def test_the_ends_of_the_widths_are_moved_with_the_keyboard_and_stay_after_a_rel
     for _ in range(4):
         with_ratio.keyboard.press("ArrowRight")
     ratio(with_ratio).to_have_text(f"{RATIO}, by hand0.40")
-    with_ratio.wait_for_timeout(300)
+    settle(with_ratio)
     with_ratio.on("dialog", lambda dialog: dialog.accept())
     with_ratio.reload()
     ratio(with_ratio).to_have_text(f"{RATIO}, by hand0.40")
