@@ -91,6 +91,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "ablate",
         "Train every arm of a study once a seed, score all on the same test films, compare.",
     ),
+    "runs": (LEARN, "pleura.apps.learn.runs", "runs_app", "Compare training runs."),
     "evaluate": (
         LEARN,
         "pleura.apps.learn.evaluate",
