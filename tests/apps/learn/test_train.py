@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import csv
+import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +14,7 @@ from PIL import Image
 
 from pleura.apps.learn.train import duration
 from pleura.core.errors import UsageError
+from pleura.lab.train.export import read_facts
 from pleura.phantom.film import draw
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -38,6 +42,37 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.astype("uint8")).save(folder / kind / f"film{seed}.png")
     return folder
+
+
+def test_runs_are_compared_on_one_page(run: Run, drawn: Path, tmp_path: Path) -> None:
+    recipe, parts = tmp_path / "small.toml", tmp_path / "parts.csv"
+    assert run("data", "split", drawn, "--test", 0, "--val", 0.34, "-o", parts).code == 0
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for out, rate in zip(runs, (0.001, 0.02), strict=True):
+        recipe.write_text(f"learning_rate = {rate}\n{RECIPE}")
+        options = ("--data", drawn, "--splits", parts, "-o", out, "--accelerator", "cpu", "-q")
+        assert run("train", recipe, *options).code == 0
+    page = tmp_path / "runs.html"
+    ended = run("runs", "compare", *runs, "-o", page)
+    assert (ended.code, ended.out.strip()) == (0, str(page))
+    html = page.read_text()
+    text = " ".join(re.sub(r"<[^>]*>", " ", html).split())
+    assert f"Differences of the recipes {runs[0]} {runs[1]} learning_rate 0.001 0.02 Notes" in text
+    assert "1 of 1" in text
+    assert "3 + 3" in text
+    assert "not trained and validated on the same films" not in text
+    best = [read_facts(out / "checkpoints" / "best.ckpt")["val_dice"] for out in runs]
+    assert all(f"{dice:.4f}" in text for dice in best)
+    (encoded,) = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+        assert picture.width > 800
+    assert "http" not in html, "no network"
+
+
+def test_what_is_no_run_is_not_compared(run: Run, tmp_path: Path) -> None:
+    ended = run("runs", "compare", tmp_path, tmp_path)
+    assert ended.code == 2
+    assert "no run with a complete epoch here (no metrics.csv)" in ended.err
 
 
 def test_a_fold_validates_and_the_others_train(run: Run, drawn: Path, tmp_path: Path) -> None:

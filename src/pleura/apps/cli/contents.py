@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         USE,
         "pleura.apps.segment.tables.command",
         "results_app",
-        "Put the tables of a run in shards together, or write a table as Parquet.",
+        "Put the tables of shards together, write a table as Parquet, name the worst films.",
     ),
     "serve": (
         USE,
@@ -91,6 +91,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "ablate",
         "Train every arm of a study once a seed, score all on the same test films, compare.",
     ),
+    "runs": (LEARN, "pleura.apps.learn.runs", "runs_app", "Compare training runs."),
     "evaluate": (
         LEARN,
         "pleura.apps.learn.evaluate",
