@@ -54,7 +54,7 @@ RULES = {
     "apps": _rules(
         "core io runtime phantom apps api _version",
         "typer rich fastapi starlette prometheus_client pynetdicom pydantic",
-        late="lab net PIL uvicorn dicomweb_client requests urllib3 ray pyarrow",
+        late="lab net PIL uvicorn dicomweb_client requests urllib3 ray pyarrow napari",
     ),
     "api": _rules("core io runtime _version", "numpy PIL"),
     "__init__": _rules("_version", late="api apps"),

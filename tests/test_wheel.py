@@ -8,9 +8,13 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
+
+from pleura._version import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -64,6 +68,14 @@ def test_the_weights_are_in_it_once_and_small(wheel: zipfile.ZipFile) -> None:
         name for graph in graphs for name in (graph, f"{graph}.sha256")
     }
     assert sum(each.file_size for each in weights) < 20e6
+
+
+def test_changelog_and_citation_state_the_version_and_one_date() -> None:
+    news = re.search(r"^## \[(.+)\] - (.+)$", (CHECKOUT / "CHANGELOG.md").read_text(), re.M)
+    cited = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
+    assert news is not None
+    assert news[1] == cited["version"] == __version__
+    assert date.fromisoformat(news[2]) == cited["date-released"]
 
 
 def test_links_of_a_release_are_absolute() -> None:

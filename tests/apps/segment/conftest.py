@@ -1,10 +1,12 @@
-"""An object store with the requests of S3 that reading needs."""
+"""A folder of many films, and an object store with the requests of S3 that reading needs."""
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -12,6 +14,18 @@ import pytest
 
 Store = dict[str, bytes]
 """The content of each file, by `bucket/key`."""
+
+
+@pytest.fixture
+def many(films: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder with as many films as FILMS of the module says, and a damaged one."""
+    folder = tmp_path / "many"
+    for number in range(request.module.FILMS):
+        place = folder / f"site{number % 2}" / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(films / ("a.png", "b.png")[number % 2], place)
+    (folder / "damaged.png").write_bytes(b"no film")
+    return folder
 
 
 class _S3(BaseHTTPRequestHandler):

@@ -100,18 +100,6 @@ def on_cluster(segment: Run, cluster: Any) -> Run:
     return lambda *arguments: segment(*arguments, "--ray", cluster.address)
 
 
-@pytest.fixture
-def many(films: Path, tmp_path: Path) -> Path:
-    """A folder with many films, and a damaged one."""
-    folder = tmp_path / "many"
-    for number in range(FILMS):
-        place = folder / f"site{number % 2}" / f"{number}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films / ("a.png", "b.png")[number % 2], place)
-    (folder / "damaged.png").write_bytes(b"no film")
-    return folder
-
-
 def rows(out: Path) -> dict[str, dict[str, str]]:
     """The table without the seconds, by film; a film with two rows is an error."""
     with (out / "results.csv").open(newline="", encoding="utf-8") as file:

@@ -25,18 +25,6 @@ FORMATS = ("--format", "mask,coco")
 
 
 @pytest.fixture
-def many(films: Path, tmp_path: Path) -> Path:
-    """A folder with seven films, and a damaged one."""
-    folder = tmp_path / "many"
-    for number in range(FILMS):
-        place = folder / f"site{number % 2}" / f"{number}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films / "a.png", place)
-    (folder / "damaged.png").write_bytes(b"no film")
-    return folder
-
-
-@pytest.fixture
 def segment(run: Run, tiny_weights: Path) -> Run:
     """`pleura segment ... --weights tiny.onnx --threads 1`."""
     return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)

@@ -20,6 +20,7 @@ __all__ = [
     "HEART",
     "LEFT",
     "RIGHT",
+    "label_colours",
     "label_map",
     "labels_png",
     "mask_png",
@@ -41,6 +42,12 @@ def label_map(segmentation: Segmentation) -> NDArray[np.uint8]:
     labels[segmentation.right] = RIGHT
     labels[segmentation.left] = LEFT
     return labels
+
+
+def label_colours() -> dict[int, str]:
+    """The colour of each value of the label map, as #RRGGBB; those of the overlay."""
+    colours = {RIGHT: RIGHT_COLOUR, LEFT: LEFT_COLOUR, HEART: HEART_COLOUR}
+    return {label: "#{:02X}{:02X}{:02X}".format(*colour) for label, colour in colours.items()}
 
 
 def labels_png(segmentation: Segmentation) -> bytes:

@@ -1,0 +1,1 @@
+"""Plugins of viewers of images: napari."""
