@@ -54,6 +54,7 @@ def killed_at_random(work: Path, kills: int) -> Outcomes:
             starting = moments.random() < 0.25
             (place.node.launch if starting else place.node.start)()
         place.node.kill()
+        killed += 1
         place.node.start()
         sender.join(900)
         place.send_all(films)  # a second time

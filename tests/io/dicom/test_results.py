@@ -764,3 +764,16 @@ def test_viewers_find_the_plane_of_all_frames(name: str) -> None:
     result, _ = one(name)
     (shared,) = result.SharedFunctionalGroupsSequence
     assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap"])
+def test_viewers_find_measures_and_no_spacing_is_made_up(name: str) -> None:
+    """OHIF's viewport shows nothing, not even the film, if there is no item, or an empty one."""
+    known, _ = one(name)
+    (measures,) = known.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert (measures.PixelSpacing, measures.SliceThickness) == ([2, 2], 1)
+    unknown, _ = one(name, PixelSpacing=None)
+    (measures,) = unknown.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert [(element.keyword, element.value) for element in measures] == [
+        ("SpacingBetweenSlices", 1)
+    ]

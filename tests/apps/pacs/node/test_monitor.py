@@ -89,7 +89,7 @@ def test_the_status_ends_with_a_code_for_scripts(
     tools.until(lambda: node.status().troubles, "the archive is away")
     ended = run(*command, "--json")
     assert ended.code == 6
-    assert f"pleura: {to}: no connection" in ended.err
+    assert f"pleura: {orthanc.node_options[-1]}: no connection" in ended.err
     orthanc.start()
     tools.until(lambda: node.has(delivered=1), "the film is delivered")
     assert run(*command).code == 0

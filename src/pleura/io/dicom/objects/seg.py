@@ -14,11 +14,12 @@ from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
+from pydicom.valuerep import DS
 from scipy.ndimage import distance_transform_edt
 
 from pleura.core.arrays import Mask
 from pleura.core.masks.cleanup import check_definition
-from pleura.core.types import Provenance, Segmentation
+from pleura.core.types import Provenance, Segmentation, Spacing
 from pleura.io.dicom.objects.common import (
     AI,
     ANATOMY,
@@ -54,8 +55,7 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
     `dicom-seg` holds a bit a pixel and segment; `dicom-seg-fractional` probabilities in steps of
     1/255; `dicom-seg-labelmap` the label map. A segment with an empty mask is written too; the
     heart's only if the weights have a heart. Rows and columns are the film's. There is no frame of
-    reference and no position, since a projection has none, and no spacing: that of the film is
-    valid. The plane is for viewers alone.
+    reference and no position, since a projection has none. The plane is for viewers alone.
     """
     pixels = _pixels(segmentation, name)
     seg: Dataset = Seg(
@@ -71,7 +71,7 @@ def dicom_seg(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-s
     if segmentation.provenance.edited:
         seg.ContentDescription = "Lungs found by software and edited by hand"
     seg.PatientOrientation = film.PatientOrientation
-    _add_plane(seg)
+    _add_plane(seg, segmentation.radiograph.spacing)
     dimensions = result_uid(film.SOPInstanceUID, segmentation.provenance, f"{name}/dimensions")
     _name_dimensions(seg, dimensions)
     add_remarks(seg, segmentation)
@@ -97,15 +97,26 @@ def _without_spacing(film: Dataset) -> Dataset:
     return header
 
 
-def _add_plane(seg: Dataset) -> None:
-    """State that rows run along x and columns along y, for all frames, in place.
+def _add_plane(seg: Dataset, spacing: Spacing | None) -> None:
+    """State that rows run along x and columns along y, and the spacing, for all frames, in place.
 
     A projection has no position in space, and the standard does not require a plane without a frame
-    of reference. The SEG reader of cornerstone3D, and so OHIF, cannot read a SEG without one.
+    of reference. The SEG reader of cornerstone3D, and so OHIF, cannot read a SEG without one. The
+    page of OHIF goes blank at a SEG without pixel measures. highdicom reads no measures without
+    spacing and slice thickness; a projection has no slices, so that 1 mm has no meaning. Without
+    spacing there is the distance of slices alone: a made-up spacing would give wrong areas.
     """
-    plane = Dataset()
+    plane, measures = Dataset(), Dataset()
     plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [plane]
+    if spacing is None:
+        measures.SpacingBetweenSlices = 1
+    else:
+        sides = (spacing.row_mm, spacing.col_mm)
+        measures.PixelSpacing = [DS(side, auto_format=True) for side in sides]
+        measures.SliceThickness = 1
+    groups = seg.SharedFunctionalGroupsSequence[0]
+    groups.PlaneOrientationSequence = [plane]
+    groups.PixelMeasuresSequence = [measures]
 
 
 def _name_dimensions(seg: Dataset, uid: UID) -> None:
