@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -74,3 +75,59 @@ def test_the_notebook_has_the_published_recipe() -> None:
 def test_the_notebook_holds_no_output() -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     assert [cell["outputs"] for cell in cells if cell.get("outputs")] == []
+
+
+COLAB = """
+import pathlib, sys, types
+calls = []
+def mount(path):
+    calls.append(path)
+    pathlib.Path(path, "MyDrive").mkdir(parents=True)
+google, colab = types.ModuleType("google"), types.ModuleType("google.colab")
+google.colab, colab.drive = colab, types.SimpleNamespace(mount=mount)
+sys.modules |= {"google": google, "google.colab": colab}
+"""
+
+
+def run_first_cells(tmp_path: Path, after: str, **environment: str) -> subprocess.CompletedProcess:
+    """The paths and the installation as on Colab, where Pleura is not installed."""
+    paths, install = code_cells()[:2]
+    stub = (
+        "import importlib.util, subprocess\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "subprocess.run = lambda command, check: print(command[-1])\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", "\n\n".join((COLAB, paths, stub + after, install))],
+        cwd=tmp_path,
+        env={**os.environ, "COLAB_RELEASE_TAG": "x", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_on_colab_drive_is_mounted_and_a_wheel_is_installed_from_it(tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    done = run_first_cells(
+        tmp_path,
+        "print(calls, data, out)\n(home / 'pleura-0.1.0-py3-none-any.whl').touch()\n",
+        PLEURA_EXAMPLE_DRIVE=str(drive),
+    )
+    assert done.returncode == 0, done.stderr
+    home = drive / "MyDrive" / "pleura"
+    assert done.stdout.splitlines() == [
+        f"['{drive}'] {home / 'films'} {home / 'runs' / 'seed'}",
+        f"{home / 'pleura-0.1.0-py3-none-any.whl'}[train]",
+    ]
+
+
+def test_on_colab_a_repository_is_installed_from_its_address(tmp_path: Path) -> None:
+    where = {"PLEURA_EXAMPLE_DRIVE": str(tmp_path / "drive")}
+    address = "https://example.org/pleura"
+    done = run_first_cells(tmp_path, "", PLEURA_EXAMPLE_SOURCE=address, **where)
+    assert done.stdout.strip() == f"pleura[train] @ git+{address}", done.stderr
+    shutil.rmtree(tmp_path / "drive")
+    without = run_first_cells(tmp_path, "", **where)
+    assert without.returncode != 0
+    assert "put a wheel of Pleura into" in without.stderr

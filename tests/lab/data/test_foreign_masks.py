@@ -17,7 +17,7 @@ from pleura.core.errors import DataError
 from pleura.core.masks.contours import decompressed_rle, fill_outlines
 from pleura.lab.data.check import check
 from pleura.lab.data.film import Film, fingerprint
-from pleura.lab.data.layouts import read_films, read_sets
+from pleura.lab.data.layouts import annotated, read_films, read_sets
 from pleura.lab.data.layouts.structures import channel_named
 
 HEIGHT, WIDTH = 48, 40
@@ -326,3 +326,31 @@ def test_the_meaning_of_a_label_is_part_of_the_fingerprint(tmp_path: Path) -> No
     before = fingerprint(read_films(tmp_path))
     save_json(tmp_path / "labels.json", {"right_field": "two", "left_field": "one"})
     assert fingerprint(read_films(tmp_path)) != before
+
+
+def test_one_annotation_file_of_many_rows_is_indexed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, rows = coco(), ["id,image,mask"]
+    content["images"] = [
+        {"id": 7 + number, "file_name": f"f{number}.png", "height": HEIGHT, "width": WIDTH}
+        for number in range(30)
+    ]
+    content["annotations"] = [
+        {**entry, "image_id": 7 + number}
+        for number in range(30)
+        for entry in content["annotations"]
+    ]
+    save_json(tmp_path / "all.json", content)
+    for number in range(30):
+        save_film(tmp_path / f"f{number}.png")
+        rows.append(f"f{number},f{number}.png,all.json")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    reads: list[Path] = []
+    read = annotated.read_annotations
+    monkeypatch.setattr(
+        annotated, "read_annotations", lambda path: reads.append(path) or read(path)
+    )
+    films = read_films(tmp_path)
+    assert [len(film.masks) for film in films] == [2] * 30
+    assert reads == [tmp_path / "all.json"]

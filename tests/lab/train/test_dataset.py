@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +26,7 @@ from pleura.lab.data.film import Film, Labels, MaskPart
 from pleura.lab.data.labels import square_target, target_for
 from pleura.lab.train import dataset as squares_module
 from pleura.lab.train.dataset import (
+    Loaders,
     Shuffled,
     SquareOptions,
     Squares,
@@ -31,6 +34,7 @@ from pleura.lab.train.dataset import (
     cache_key,
     prepare,
 )
+from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Augment, Recipe, Stage
 
 SIDE = 32
@@ -362,3 +366,26 @@ def test_a_stage_has_a_side_and_an_augmentation_of_its_own(make_film, tmp_path) 
     assert not torch.equal(images[1], unvaried.image)
     assert not torch.equal(images[2], unvaried.image)
     assert torch.equal(images[3], unvaried.image)
+
+
+def test_a_data_worker_outlives_sigterm(make_film, tmp_path, monkeypatch) -> None:
+    """It would end before the run, which then fails wherever it is, in a finalizer too."""
+    films = [make_film(name, grey=40 + 10 * index) for index, name in enumerate("abcdefgh")]
+    prepared = prepare(films, tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
+    machine = Machine(accelerator="cpu", workers=1)
+    loaders = Loaders(prepared, prepared, machine, np.ones(len(films)))
+    batches = iter(loaders.training(Recipe(name="a", side=SIDE, batch=1)))
+    next(batches)
+    (worker,) = batches._workers
+    os.kill(worker.pid, signal.SIGTERM)
+    assert len(list(batches)) == len(films) - 1
+    del batches
+    monkeypatch.setattr(squares_module, "GRACE_S", 0.0)
+    batches = iter(loaders.training(Recipe(name="a", side=SIDE, batch=1)))
+    (worker,) = batches._workers
+    next(batches)
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.join(60)
+    assert worker.exitcode == 0, "and ends by itself"
+    with contextlib.suppress(RuntimeError):  # torch tells that it ended
+        list(batches)

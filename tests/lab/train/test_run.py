@@ -998,4 +998,5 @@ def test_sigterm_to_all_processes_ends_in_a_saved_state(
     assert run.returncode == 130, error
     assert "the last finished epoch is kept, --resume continues from there" in error
     assert "defect" not in error
+    assert "Traceback" not in error
     assert held(out)["global_step"] >= 3

@@ -8,14 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pleura.core.masks.contours import decompressed_rle
-from pleura.io.annotations.shapes import (
-    AnnotatedFilm,
-    Draw,
-    Shape,
-    draw_nothing,
-    draw_polygons,
-    draw_runs,
-)
+from pleura.io.annotations import shapes
 
 __all__ = ["is_coco", "read_coco"]
 
@@ -25,31 +18,31 @@ def is_coco(content: Any) -> bool:
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content)
 
 
-def read_coco(content: Any) -> list[AnnotatedFilm]:
+def read_coco(content: Any) -> list[shapes.AnnotatedFilm]:
     """The films of a COCO file, in its order; those without an annotation have no shape."""
     labels = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
-    shapes: dict[Any, list[Shape]] = {image["id"]: [] for image in content["images"]}
+    drawn: dict[Any, list[shapes.Shape]] = {image["id"]: [] for image in content["images"]}
     for entry in content["annotations"]:
         label = labels[entry["category_id"]]
-        shapes[entry["image_id"]].append(Shape(label, _draw(entry, label)))
+        drawn[entry["image_id"]].append(shapes.Shape(label, _draw(entry, label)))
     return [
-        AnnotatedFilm(
+        shapes.AnnotatedFilm(
             str(image["file_name"]),
             int(image["height"]),
             int(image["width"]),
-            tuple(shapes[image["id"]]),
+            tuple(drawn[image["id"]]),
         )
         for image in content["images"]
     ]
 
 
-def _draw(entry: dict[str, Any], label: str) -> Draw:
+def _draw(entry: dict[str, Any], label: str) -> shapes.Draw:
     """Run lengths are taken before polygons, which have no holes in COCO."""
     outline = entry.get("rle") or entry.get("segmentation")
     if not outline:
-        return draw_nothing(label, "bbox", "polygons or run lengths under `segmentation`")
+        return shapes.draw_nothing(label, "bbox", "polygons or run lengths under `segmentation`")
     if not isinstance(outline, dict):
-        return draw_polygons(outline)
+        return shapes.draw_polygons(outline)
     counts, (height, width) = outline["counts"], outline["size"]
     runs = decompressed_rle(counts) if isinstance(counts, str) else list(map(int, counts))
-    return draw_runs(runs, (int(height), int(width)))
+    return shapes.draw_runs(runs, (int(height), int(width)))

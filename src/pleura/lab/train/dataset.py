@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -129,7 +131,27 @@ class Loaders:
             num_workers=self.machine.workers,
             persistent_workers=self.machine.workers > 0,
             pin_memory=self.machine.device == "cuda",
+            worker_init_fn=_outlive_sigterm,
         )
+
+
+GRACE_S = 20.0
+"""How long a data worker continues after SIGTERM, so that the run can end its batch, s."""
+
+
+def _outlive_sigterm(_worker: int) -> None:
+    """Let a data worker end by itself some time after SIGTERM, and not at once.
+
+    Where SIGTERM goes to all processes of a run, a worker would otherwise end before the run does.
+    torch reports that as an error wherever the main process happens to be, in a finalizer too.
+    """
+
+    def end_later(*_: object) -> None:
+        later = threading.Timer(GRACE_S, os._exit, (0,))
+        later.daemon = True
+        later.start()
+
+    signal.signal(signal.SIGTERM, end_later)
 
 
 class Shuffled(Sampler[tuple[int, int, int]]):

@@ -15,8 +15,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.errors import DataError
@@ -30,6 +32,12 @@ from pleura.lab.data.layouts.structures import ALIASES, is_colour
 __all__ = ["EXPECTS", "matches", "read_manifest"]
 
 EXPECTS = "manifest.csv (or a .csv file itself) with columns id, image, mask, labels, split, ..."
+
+Meaning: TypeAlias = tuple[tuple[str, str], ...]
+"""Pairs of a structure's name and its channel."""
+
+IndexOf: TypeAlias = Callable[[Path, Meaning], AnnotationIndex]
+"""(annotation file, meanings) -> its films by name."""
 
 COLUMNS = ("id", "image", "mask", "split", "patient", "labels", "condition", "source", "weight")
 
@@ -58,7 +66,12 @@ def read_manifest(path: Path) -> list[Film]:
     table = path / "manifest.csv" if path.is_dir() else path
     if not table.is_file():
         raise DataError(f"{path}: no manifest.csv here")
-    return [_film(row, table) for row in _rows(table)]
+
+    @cache  # a file of many films is indexed once, not for each of them
+    def index_of(annotations: Path, meanings: Meaning) -> AnnotationIndex:
+        return AnnotationIndex([annotations], dict(meanings))
+
+    return [_film(row, table, index_of) for row in _rows(table)]
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
@@ -95,13 +108,13 @@ def _headings(given: Sequence[str]) -> dict[str, str]:
     return plain
 
 
-def _film(row: dict[str, str], table: Path) -> Film:
+def _film(row: dict[str, str], table: Path, index_of: IndexOf) -> Film:
     for column in ("id", "image"):
         if not row.get(column):
             raise DataError(f"{table}: a row without {column}: {row}")
     folder, prefix = table.parent, row["id"].split("_")[0]
     try:
-        masks, weight = _parts(row, folder), _weight(row.get("weight") or "1")
+        masks, weight = _parts(row, folder, index_of), _weight(row.get("weight") or "1")
     except DataError as error:
         raise DataError(f"{table}: film {row['id']}: {error}") from error
     return Film(
@@ -127,7 +140,7 @@ def _weight(text: str) -> float:
     return weight
 
 
-def _parts(row: dict[str, str], folder: Path) -> tuple[MaskPart, ...]:
+def _parts(row: dict[str, str], folder: Path, index_of: IndexOf) -> tuple[MaskPart, ...]:
     parts = tuple(
         MaskPart(folder / row[column], channel)
         for column, channel in PART_COLUMNS.items()
@@ -139,7 +152,7 @@ def _parts(row: dict[str, str], folder: Path) -> tuple[MaskPart, ...]:
     labels = [text.strip() for text in (row.get("labels") or "").split(";")]
     meanings = dict(_meaning(label) for label in labels if "=" in label)
     if path.suffix.lower() in ANNOTATION_SUFFIXES:
-        index = AnnotationIndex([path], meanings)
+        index = index_of(path, tuple(meanings.items()))
         return (*parts, *index.parts_of(row["id"], folder / row["image"]))
     segments = segments_of(path, meanings) if path.is_file() else ()
     return (*parts, *(segments or (_labelled(label or "field", path) for label in labels)))
