@@ -138,17 +138,6 @@ def test_nginx_serves_the_page_and_its_requests_at_the_path(proxy: str, films: P
 # ---- Docker
 
 
-def test_the_dockerfile_has_valid_instructions() -> None:
-    found = instructions()
-    assert set(found) == {
-        "FROM", "RUN", "COPY", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT",
-    }  # fmt: skip
-    entry = json.loads(found["ENTRYPOINT"][0])
-    assert entry[:2] == ["pleura", "serve"]
-    assert found["USER"] == ["pleura"]
-    assert found["EXPOSE"] == ["8017"]
-
-
 @pytest.mark.parametrize("is_running", [True, False])
 def test_the_health_check_of_the_image_is_right(serve: Any, is_running: bool) -> None:
     (check,) = instructions()["HEALTHCHECK"]
@@ -164,7 +153,7 @@ def test_the_health_check_of_the_image_is_right(serve: Any, is_running: bool) ->
 
 
 def test_a_wheel_is_built_from_the_files_that_the_image_is_given(tmp_path: Path) -> None:
-    lines = (SERVE / "Dockerfile.dockerignore").read_text().splitlines()
+    lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
     given = [line[1:] for line in lines if line.startswith("!")]
     assert lines[1] == "*"
     for name in given:
@@ -172,6 +161,7 @@ def test_a_wheel_is_built_from_the_files_that_the_image_is_given(tmp_path: Path)
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
             shutil.copy(source, tmp_path / name)
     assert "constraints.txt" in given  # of the `pip install` in the Dockerfile
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "out"]
@@ -179,16 +169,6 @@ def test_a_wheel_is_built_from_the_files_that_the_image_is_given(tmp_path: Path)
     (made,) = (tmp_path / "out").glob("*.whl")
     names = zipfile.ZipFile(made).namelist()
     assert {"pleura/weights/pleura.onnx", "pleura/apps/serve/page/index.html"} <= set(names)
-
-
-def test_compose_builds_the_dockerfile_and_needs_a_key() -> None:
-    (content,) = documents("compose.yaml")
-    service = content["services"]["pleura"]
-    context = SERVE / service["build"]["context"]
-    assert (context / service["build"]["dockerfile"]).resolve() == SERVE / "Dockerfile"
-    assert service["environment"]["PLEURA_API_KEY"].startswith("${PLEURA_API_KEY:?")
-    assert service["ports"] == ["127.0.0.1:8017:8017"]  # of this machine only
-    assert service["read_only"] is True
 
 
 # ---- Kubernetes
@@ -203,7 +183,8 @@ def test_the_parts_of_the_kubernetes_manifest_fit() -> None:
     assert deployment["spec"]["selector"]["matchLabels"] == labels
     assert service["spec"]["selector"] == labels
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert container["args"][:2] == ["--port", str(ports["http"])]
+    args = container["args"]
+    assert args[args.index("--port") + 1] == str(ports["http"])
     used = [container[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")]
     assert {*used, service["spec"]["ports"][0]["targetPort"]} == set(ports)
     mounted = {mount["name"] for mount in container["volumeMounts"]}

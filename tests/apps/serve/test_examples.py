@@ -120,14 +120,15 @@ def test_the_options_of_the_examples_start_a_service(serve: Callable[..., Any]) 
     proxy = (EXAMPLES / "nginx.conf").read_text()
     commands = {
         "unit": re.findall(r"^ExecStart=\S+ serve (.*)$", unit, re.M),
-        "image": re.findall(r'^ENTRYPOINT \["pleura", "serve", (.*)\]$', image, re.M),
-        "manifest": re.findall(r"args: \[(.*)\]", manifest),
+        "image": re.findall(r'^CMD \["serve", (.*)\]$', image, re.M),
+        "manifest": re.findall(r"args: \[serve, (.*)\]", manifest),
         "proxy": re.findall(r"pleura serve (--allow-host.*)$", proxy, re.M),
     }
     for name, command in commands.items():
         assert len(command) == 1, name
     options = [word for command in commands.values() for word in options_in(command[0])]
-    for fixed in ("--host", "127.0.0.1", "--port", "8017", "--host", "0.0.0.0", "--port", "8017"):
+    hosts = ("--host", "127.0.0.1", "--host", "0.0.0.0", "--host", "0.0.0.0")
+    for fixed in (*hosts, "--port", "8017", "--port", "8017", "--log"):
         options.remove(fixed)
     server = serve(*options)
     for host in ("films.example", "pleura", "127.0.0.1"):

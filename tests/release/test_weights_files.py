@@ -16,7 +16,7 @@ from pleura.core.card import CARD_KEY, Card
 from pleura.net.checkpoint import read_network
 from pleura.net.export import with_card
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 NAMES = ("pleura", "pleura-fast")
 
 
