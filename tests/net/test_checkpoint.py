@@ -23,11 +23,12 @@ from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.open import shipped, shipped_name
 
-SMALL = Architecture(widths=(2, 4, 6), channels_out=2)
+SMALL = Architecture(widths=(4, 6, 8), channels_out=2)
 VGG = Architecture(widths=(64, 128), channels_out=1, encoder="vgg13_bn")
 
 MakeCard = Callable[..., Card]
 TrainedLike = Callable[[Architecture], UNetPlusPlus | UNet]
+Exported = Callable[[Architecture], bytes]
 
 
 def assert_same_tensors(one: nn.Module, other: nn.Module) -> None:
@@ -51,11 +52,15 @@ def assert_same_tensors(one: nn.Module, other: nn.Module) -> None:
     ids=["unet++", "unet", "bare", "smoothed", "vgg"],
 )
 def test_a_network_is_the_same_after_a_round_trip(
-    tmp_path: Path, make_card: MakeCard, trained_like: TrainedLike, architecture: Architecture
+    tmp_path: Path,
+    make_card: MakeCard,
+    trained_like: TrainedLike,
+    exported: Exported,
+    architecture: Architecture,
 ) -> None:
     network, card = trained_like(architecture), make_card(architecture)
     path = tmp_path / "trial.onnx"
-    path.write_bytes(to_onnx(network, card))
+    path.write_bytes(exported(architecture))
     read, read_card = read_network(path)
     assert read_card == card
     assert type(read) is type(network)
@@ -72,11 +77,11 @@ def test_an_untrained_network_is_the_same_too(make_card: MakeCard) -> None:
 
 
 def test_calibrated_weights_hold_the_network_and_their_card_its_own_values(
-    make_card: MakeCard, trained_like: TrainedLike
+    make_card: MakeCard, trained_like: TrainedLike, exported: Exported
 ) -> None:
     network, card = trained_like(SMALL), make_card(SMALL)
     calibrated = replace(card, temperature=1.5)
-    weights = with_card(with_temperature(to_onnx(network, card), calibrated), calibrated)
+    weights = with_card(with_temperature(exported(SMALL), calibrated), calibrated)
     read, read_card = read_network(weights)
     assert_same_tensors(read, network)
     assert read_card == card, "a network that is exported anew has no temperature yet"
@@ -103,9 +108,9 @@ def test_a_graph_of_folded_convolutions_can_only_segment() -> None:
 
 @pytest.mark.parametrize("architecture", [SMALL, VGG], ids=["plain", "vgg"])
 def test_folded_normalisation_gives_the_same_probabilities(
-    make_card: MakeCard, trained_like: TrainedLike, architecture: Architecture
+    exported: Exported, architecture: Architecture
 ) -> None:
-    weights = to_onnx(trained_like(architecture), make_card(architecture))
+    weights = exported(architecture)
     model = onnx.load_from_string(weights)
     assert "BatchNormalization" in [node.op_type for node in model.graph.node]
     before = {constant.name for constant in model.graph.initializer}
@@ -173,11 +178,9 @@ def test_bytes_are_refused_without_a_name() -> None:
         read_network(b"no weights")
 
 
-def test_a_truncated_file_is_refused(
-    tmp_path: Path, make_card: MakeCard, trained_like: TrainedLike
-) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, exported: Exported) -> None:
     path = tmp_path / "weights.onnx"
-    path.write_bytes(to_onnx(trained_like(SMALL), make_card(SMALL))[:-100])
+    path.write_bytes(exported(SMALL)[:-100])
     with pytest.raises(WeightsError, match="not a readable"):
         read_network(path)
 
@@ -197,8 +200,8 @@ def test_weights_of_another_project_are_refused() -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        {"widths": [2, 4, 8]},
-        {"widths": [2]},
+        {"widths": [4, 6, 10]},
+        {"widths": [4]},
         {"kind": "unet"},
         {"kind": "unet+++"},
         {"channels_out": 1},
@@ -207,19 +210,16 @@ def test_weights_of_another_project_are_refused() -> None:
     ids=str,
 )
 def test_a_card_that_describes_another_network_is_refused(
-    make_card: MakeCard, trained_like: TrainedLike, lie: dict[str, object]
+    make_card: MakeCard, exported: Exported, lie: dict[str, object]
 ) -> None:
     card = make_card(SMALL)
-    weights = to_onnx(trained_like(SMALL), card)
     other = replace(card, architecture=card.architecture | lie)
     with pytest.raises(WeightsError, match="do not fit their own card"):
-        read_network(with_card(weights, other))
+        read_network(with_card(exported(SMALL), other))
 
 
-def test_a_graph_that_lacks_a_tensor_is_refused(
-    make_card: MakeCard, trained_like: TrainedLike
-) -> None:
-    model = onnx.load_from_string(to_onnx(trained_like(SMALL), make_card(SMALL)))
+def test_a_graph_that_lacks_a_tensor_is_refused(exported: Exported) -> None:
+    model = onnx.load_from_string(exported(SMALL))
     (kernel,) = [c for c in model.graph.initializer if c.name == "network.encoder.0.0.weight"]
     kernel.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(kernel), "network.other"))
     with pytest.raises(WeightsError, match="do not fit their own card"):

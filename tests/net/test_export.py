@@ -59,10 +59,13 @@ def assert_holds_no_other_head(graph: bytes) -> None:
     ids=["unet++", "unet", "bare", "folded", "vgg"],
 )
 def test_engine_and_torch_agree_for_any_number_of_films(
-    make_card: MakeCard, trained_like: TrainedLike, architecture: Architecture
+    make_card: MakeCard,
+    trained_like: TrainedLike,
+    exported: Callable[[Architecture], bytes],
+    architecture: Architecture,
 ) -> None:
     network, card = trained_like(architecture), make_card(architecture)
-    engine = OnnxEngine(to_onnx(network, card), threads=1)
+    engine = OnnxEngine(exported(architecture), threads=1)
     assert engine.card == card
     for count in (1, 2, 5):
         batch = squares(count)

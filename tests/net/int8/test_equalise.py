@@ -8,12 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from pleura.core.card import Card
-from pleura.net.export import to_onnx
 from pleura.net.int8.equalise import equalise
 from pleura.net.int8.graph import SPATIAL_AXES, Graph, values_of
 from pleura.net.int8.quantise import simplified
-from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
+from pleura.net.unetplusplus import Architecture
 
 KINDS = {
     "unet++": Architecture(widths=(8, 16, 24), channels_out=2, fold=2),
@@ -24,11 +22,10 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_channels_have_equal_maxima_and_results_stay(
     kind: str,
-    make_card: Callable[..., Card],
-    trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
+    exported: Callable[[Architecture], bytes],
 ) -> None:
     shape = KINDS[kind]
-    weights = to_onnx(trained_like(shape), make_card(shape))
+    weights = exported(shape)
     model, before = (simplified(onnx.load_from_string(weights)) for _ in range(2))
     films = list(np.random.default_rng(1).random((3, 1, 64, 64), dtype=np.float32))
     equalise(model, films)
@@ -51,12 +48,11 @@ def test_channels_have_equal_maxima_and_results_stay(
 
 
 def test_the_sources_of_a_tensor_are_found(
-    make_card: Callable[..., Card],
-    trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
+    exported: Callable[[Architecture], bytes],
 ) -> None:
     """Every convolution except the first reads as many channels as its sources have."""
     shape = KINDS["unet++"]
-    weights = to_onnx(trained_like(shape), make_card(shape))
+    weights = exported(shape)
     graph = Graph(simplified(onnx.load_from_string(weights)))
     for node in graph.convolutions[1:]:
         row = list(graph.sources(node.input[0]))

@@ -11,12 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pleura.core.card import Card
-from pleura.net.export import to_onnx
 from pleura.net.int8.gptq import round_rows, round_weights
 from pleura.net.int8.graph import Graph, values_of
 from pleura.net.int8.quantise import simplified
-from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
+from pleura.net.unetplusplus import Architecture
 
 SMALL = Architecture(widths=(8, 16, 24), channels_out=2, fold=2)
 
@@ -85,10 +83,9 @@ def test_inputs_that_are_0_on_every_film_are_rounded_to_the_nearest() -> None:
 
 
 def test_all_convolutions_except_the_named_ones_are_rounded(
-    make_card: Callable[..., Card],
-    trained_like: Callable[[Architecture], UNetPlusPlus | UNet],
+    exported: Callable[[Architecture], bytes],
 ) -> None:
-    weights = to_onnx(trained_like(SMALL), make_card(SMALL))
+    weights = exported(SMALL)
     model, before = (simplified(onnx.load_from_string(weights)) for _ in range(2))
     films = list(np.random.default_rng(1).random((6, 1, 64, 64), dtype=np.float32))
     graph, old = Graph(model), Graph(before)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.net.export import to_onnx
 from pleura.net.int8.quantise import quantise, simplified
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus
 from pleura.runtime.engine import OnnxEngine
@@ -29,8 +28,8 @@ def squares(count: int, seed: int) -> NDArray[np.float32]:
 
 
 @pytest.fixture
-def fp32(make_card: MakeCard, trained_like: TrainedLike) -> bytes:
-    return to_onnx(trained_like(SMALL), make_card(SMALL))
+def fp32(exported: Callable[[Architecture], bytes]) -> bytes:
+    return exported(SMALL)
 
 
 def test_replaced_transposed_convolutions_give_the_same_sums(fp32: bytes) -> None:
