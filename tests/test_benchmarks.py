@@ -27,6 +27,7 @@ PROGRAMS = (
     "service.page",
     "service.page_memory",
     "viewers",
+    "viewers.ohif",
 )
 
 
