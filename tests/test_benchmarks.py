@@ -31,6 +31,7 @@ PROGRAMS = (
     "service.page",
     "service.page_memory",
     "viewers",
+    "viewers.ohif",
 )
 
 

@@ -69,6 +69,7 @@ def test_every_format_writes_its_files(
         "_sr.dcm",
         "_sc.dcm",
         "_gsps.dcm",
+        "_kos.dcm",
     }
 
 
