@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from pleura.lab.data.contact_sheet import Tile, contact_sheet
 from pleura.lab.train.augment import Sample
+from pleura.lab.train.dataset import VariedSquares
 from pleura.lab.train.preview import sample_tile
 
 __all__ = ["Pictures"]
@@ -53,7 +54,9 @@ class Pictures(Callback):
         self, index: int, loader: DataLoader[object], module: LightningModule
     ) -> Iterator[Tile]:
         """The film with its labels, and with the masks of the last head."""
-        labelled = Sample(*loader.dataset[0, index, 0])  # type: ignore[misc]
+        squares = loader.dataset
+        assert isinstance(squares, VariedSquares)
+        labelled = squares.squares.sample(index)
         network, name = module.network, self.names[index]
         assert isinstance(network, torch.nn.Module)
         with torch.no_grad():
