@@ -169,7 +169,7 @@ def test_a_run_learns(films: list[Film], tmp_path: Path) -> None:
     assert outcome.val_dice > 0.9
     # And so does what was exported: the engine finds the lungs of a film it was not taught.
     engine = OnnxEngine(outcome.weights.read_bytes(), threads=1)
-    squares = train_module._prepared(divide(films, recipe)[1], recipe, tmp_path, QUIET, hints=False)
+    squares = train_module._squares(divide(films, recipe)[1], recipe, tmp_path, QUIET, hints=False)
     sample = squares.sample(0)
     mask = engine.predict(sample.image.numpy()[None])[0] >= 0.5
     truth = sample.target.numpy() == 1
@@ -802,7 +802,7 @@ def test_the_side_of_a_batch_follows_from_its_place() -> None:
 def test_a_stage_is_shown_small(films: list[Film], tmp_path: Path) -> None:
     recipe = replace(RECIPE, stages=(Stage(epochs=1, side=16),))
     training, _ = divide(films, recipe)
-    squares = train_module._prepared(training, recipe, tmp_path, QUIET, hints=False)
+    squares = train_module._squares(training, recipe, tmp_path, QUIET, hints=False)
     loader = Loaders(squares, squares, QUIET, np.ones(len(training))).training(recipe)
     sides = []
     for epoch in (0, 1):

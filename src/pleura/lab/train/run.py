@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -40,7 +41,7 @@ from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.pictures import Pictures
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
-from pleura.lab.train.records.resume import begun
+from pleura.lab.train.records.resume import Begun, begun
 from pleura.lab.train.records.sessions import add_session
 from pleura.lab.train.time_limit import fitted
 from pleura.net.quiet import quiet
@@ -81,32 +82,22 @@ def train(
     run = begun(last, recipe, resume=resume)
     recipe, done = run.recipe, run.epochs_done
     training, validation = divide(films, recipe, processes=machine.devices)
-    termination = Termination()
-    pictures = Pictures([film.id for film in validation], recipe.channels)
-    callbacks = [pictures, *_callbacks(recipe, out, machine), termination]
-    now = run_facts(training, validation, recipe)
-    facts = facts_to_resume(read_facts(last), now, out) if done else now
+    callbacks = [*_callbacks(recipe, out, machine, validation), termination := Termination()]
+    facts = run_facts(training, validation, recipe)
+    facts = facts_to_resume(read_facts(last), facts, out) if done else facts
     _announce(training, validation, recipe, machine)
     shares = balance(training, recipe)
     steps = _steps(recipe, machine, round(float(shares.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
-    squares = [
-        _prepared(part, recipe, out, machine, hints=part is training)
-        for part in (training, validation)
-    ]
-    loaders = Loaders(squares[0], squares[1], machine, shares)
+    loaders = Loaders(*_prepared((training, validation), recipe, out, machine), machine, shares)
     with _without_advice(), _interruptible(termination):
         if not (done or resume):
-            recipe, asked = _fitted(recipe, loaders, machine, callbacks), recipe
-            trainer.fit_loop.max_epochs = recipe.epochs
-            run = replace(run, facts={} if recipe == asked else {"asked": asked.as_dict()})
-        facts |= {**run.facts, "recipe": recipe.as_dict()}
-        scheduled = recipe.epochs - max(run.facts.get("extended", ()), default=0)
-        learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
+            run = _fitted(run, loaders, machine, callbacks)
+            recipe, trainer.fit_loop.max_epochs = run.recipe, run.recipe.epochs
         if trainer.is_global_zero and done < recipe.epochs:
             add_session(out / "sessions.json", machine, epochs_done=done)
         trainer.fit(
-            _laid_out(learner, machine),
+            _learner(run, steps, facts, machine),
             loaders.training(recipe, epoch=done),
             loaders.validation(recipe),
             ckpt_path=last if done else None,
@@ -114,18 +105,23 @@ def train(
     return _conclude(trainer, recipe, out)
 
 
-def _fitted(
-    recipe: Recipe, loaders: Loaders, machine: Machine, callbacks: Sequence[Callback]
-) -> Recipe:
-    """The recipe with as many epochs as fit into the time limit, or as it is without one."""
-    for callback in callbacks:
-        if isinstance(callback, Deadline):
-            return fitted(recipe, loaders, machine, callback.left_s)
-    return recipe
+def _fitted(run: Begun, loaders: Loaders, machine: Machine, callbacks: Sequence[Callback]) -> Begun:
+    """The run with as many epochs as fit into the time limit, or as it is without one."""
+    deadline = next((one for one in callbacks if isinstance(one, Deadline)), None)
+    if deadline is None:
+        return run
+    recipe = fitted(run.recipe, loaders, machine, deadline.left_s)
+    if recipe == run.recipe:
+        return run
+    return replace(run, recipe=recipe, facts={"asked": run.recipe.as_dict()})
 
 
-def _laid_out(learner: Learner, machine: Machine) -> Learner:
-    """The learner in the layout of memory that is fast in 16 bits."""
+def _learner(run: Begun, steps: int, facts: dict[str, Any], machine: Machine) -> Learner:
+    """The learner of a run with `steps` an epoch, in the layout of memory that suits the device."""
+    recipe = run.recipe
+    facts = {**facts, **run.facts, "recipe": recipe.as_dict()}
+    scheduled = recipe.epochs - max(run.facts.get("extended", ()), default=0)
+    learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
     if machine.device == "cuda" or machine.resolved_precision != "32-true":
         # It reduces the time of 16-bit convolutions on CPUs to 0.6 (oneDNN, AVX-512 BF16).
         return learner.to(memory_format=torch.channels_last)
@@ -184,6 +180,16 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
 
 
 def _prepared(
+    parts: tuple[list[Film], list[Film]], recipe: Recipe, out: Path, machine: Machine
+) -> tuple[Squares, Squares]:
+    """The squares of the films to train on, with hints, and of those to validate on."""
+    training, validation = (
+        _squares(part, recipe, out, machine, hints=part is parts[0]) for part in parts
+    )
+    return training, validation
+
+
+def _squares(
     films: list[Film], recipe: Recipe, out: Path, machine: Machine, *, hints: bool
 ) -> Squares:
     console = Console(stderr=True)
@@ -213,9 +219,12 @@ def _steps(recipe: Recipe, machine: Machine, films: int) -> int:
     return -(-(films // machine.devices) // (recipe.batch // machine.devices))
 
 
-def _callbacks(recipe: Recipe, out: Path, machine: Machine) -> list[Callback]:
+def _callbacks(
+    recipe: Recipe, out: Path, machine: Machine, validation: Sequence[Film]
+) -> list[Callback]:
     kept = out / "checkpoints"
     callbacks: list[Callback] = [
+        Pictures([film.id for film in validation], recipe.channels),
         EpochTable(out / "metrics.csv", lines=machine.lines),
         keep_best(kept),
         KeepLast(kept),  # after the best one, because it stores the best score
