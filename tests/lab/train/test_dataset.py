@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,7 +368,20 @@ def test_a_stage_has_a_side_and_an_augmentation_of_its_own(make_film, tmp_path) 
     assert torch.equal(images[3], unvaried.image)
 
 
-def test_a_data_worker_outlives_sigterm(make_film, tmp_path, monkeypatch) -> None:
+@pytest.fixture
+def own_sigchld() -> Iterator[None]:
+    """Takes back the handler of SIGCHLD that torch sets in a process with data workers.
+
+    With it, OpenVINO's parallel streams and a child process that ends crash the process of pytest.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_data_worker_outlives_sigterm(
+    make_film, tmp_path, monkeypatch, own_sigchld: None
+) -> None:
     """It would end before the run, which then fails wherever it is, in a finalizer too."""
     films = [make_film(name, grey=40 + 10 * index) for index, name in enumerate("abcdefgh")]
     prepared = prepare(films, tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
