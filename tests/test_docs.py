@@ -167,12 +167,29 @@ class TestEveryPage:
         links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
         assert [link for link in links if not (page.parent / link).exists()] == []
 
+    def test_it_begins_with_its_title(self, page: Path) -> None:
+        lines = [line for line in page.read_text().splitlines() if not line.startswith("<!--")]
+        assert next(line for line in lines if line).startswith("# ")
+
+    def test_links_lead_to_headings(self, page: Path) -> None:
+        links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+        for target, anchor in links:
+            other = page.parent / target if target else page
+            assert other.suffix != ".md" or anchor in anchors(other), f"{target}#{anchor}"
+
     def test_every_command_it_names_exists(self, page: Path) -> None:
         known = commands()
         named = re.findall(r"`pleura ([a-z]+)(?: ([a-z]+)\b)?", page.read_text())
         for first, second in named:
             assert first in known, f"pleura {first}"
             assert not (known[first] and second) or second in known[first], f"{first} {second}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    plain = [re.sub(r"[^\w\s-]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
 
 
 def commands() -> dict[str, set[str]]:
