@@ -34,8 +34,8 @@ from benchmarks.accuracy.outlines import roughness
 from pleura.core.arrays import Definition, Mask
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
-from pleura.lab.evaluate.case import Evaluator
 from pleura.runtime.engine import OnnxEngine
+from pleura.runtime.segmenter import Segmenter
 
 FAR = 0.05
 """A border that lies farther inside, in widths of the chest, is far inside."""
@@ -52,8 +52,8 @@ def main() -> None:
         path.stem: OnnxEngine(path.read_bytes(), threads=options.threads)
         for path in options.weights
     }
-    judges = {
-        (name, definition): Evaluator(engine, lungs=definition)
+    segmenters = {
+        (name, definition): Segmenter(engine, definition=definition)
         for name, engine in engines.items()
         for definition in DEFINITIONS
     }
@@ -61,8 +61,8 @@ def main() -> None:
     for film in films_of(options, options.split):
         if film.channels & {"whole", "left_whole", "right_whole"}:
             held: Any = Held(film)
-            for (name, definition), judge in judges.items():
-                rows[film.source, name, definition].append(_numbers(held, judge))
+            for (name, definition), segmenter in segmenters.items():
+                rows[film.source, name, definition].append(_numbers(held, segmenter))
     table = [
         {"source": source, "weights": name, "outline": definition, "films": len(films)}
         | {key: round(statistics.fmean(f[key] for f in films), 4) for key in films[0]}
@@ -81,9 +81,9 @@ def main() -> None:
             file.write(json.dumps({"split": options.split, "table": table}, indent=1) + "\n")
 
 
-def _numbers(film: Film, judge: Evaluator) -> Numbers:
-    """The numbers of both lungs of a film, as `judge` predicts them."""
-    labels, result = film.read_labels(), judge.segmenters[_definition(judge)](film.read_image())
+def _numbers(film: Film, segmenter: Segmenter) -> Numbers:
+    """The numbers of both lungs of a film, as `segmenter` finds them."""
+    labels, result = film.read_labels(), segmenter(film.read_image())
     drawn = labels.targets["whole"]
     counted = np.ones_like(drawn) if labels.ignore is None else ~labels.ignore
     mask = result.mask & counted
@@ -95,11 +95,6 @@ def _numbers(film: Film, judge: Evaluator) -> Numbers:
         "far_inside": float((steps > FAR).mean()) if steps.size else 0.0,
         "roughness": (roughness(result.right) + roughness(result.left)) / 2,
     }
-
-
-def _definition(judge: Evaluator) -> Definition:
-    (definition,) = judge.segmenters
-    return definition
 
 
 def border_steps(predicted: Mask, drawn: Mask) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ def to_onnx(network: UNetPlusPlus | UNet, card: Card) -> bytes:
 
     The graph has only the nodes that the last head needs. The engines fold batch normalisation
     into the convolutions. The card is in the metadata, and so are the tensors that only training
-    needs: `from_weights` reads the same network back.
+    needs: `read_network` reads the same network back.
     """
     was_training = network.training
     graph = Probabilities(_with_plain_heads(network)).eval()
