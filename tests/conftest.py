@@ -13,6 +13,9 @@ from onnx import TensorProto, helper
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
+# pytest runs one process per core. More threads in each of them would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("pleura", deadline=None)  # a busy machine is no failure
 settings.load_profile("pleura")
 

@@ -16,7 +16,7 @@ from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Recipe
 from pleura.net.unetplusplus import Architecture
 
-INVERTED = 10
+INVERTED = 11
 """Of 24 films to train on; the masks of the 6 films to validate on are right."""
 
 
@@ -47,9 +47,10 @@ def test_inverted_masks_do_less_harm_with_the_robust_loss(
     recipe = Recipe(
         name="tiny",
         side=32,
-        epochs=20,
+        epochs=12,
         batch=4,
         learning_rate=0.02,
+        seed=1,
         network=Architecture(widths=(4, 8, 16)),
     )
     scores: dict[Any, float] = {}
@@ -58,4 +59,4 @@ def test_inverted_masks_do_less_harm_with_the_robust_loss(
         trained = run.train(replace(recipe, loss=loss), films, tmp_path / loss, machine=machine)
         assert trained.val_dice is not None
         scores[loss] = trained.val_dice
-    assert scores["robust"] > scores["bce-dice"] + 0.02
+    assert scores["robust"] > scores["bce-dice"] + 0.1
