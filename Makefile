@@ -37,7 +37,8 @@ demo: $(DEMO_VENV)/ready  ## install the base package, draw a film, segment it, 
 
 setup: $(VENV)/ready  ## make .venv with all that development needs (about 1.7 GB, torch included)
 
-test: $(VENV)/ready tools  ## set up if needed, then run the gate; what CI runs
+test:  ## set up if needed, then run the gate; what CI runs
+	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/ready tools
 	@echo "make test: set-up in $(TOOK); films: $${PLEURA_FILMS:-none, tests that need them are skipped}"
 	@$(MAKE) --no-print-directory check
 	@echo "make test: done in $(TOOK): packages at the versions of constraints.txt, format, lint, types, tests"
