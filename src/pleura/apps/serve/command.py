@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import COMPUTED, EngineOptions, Threads
+from pleura.apps.cli.options import EngineOptions, Panel, Threads
 from pleura.apps.serve.options import AccessOptions, LimitOptions, LogOptions
 from pleura.core.errors import UsageError
 from pleura.io.decoder_process import stop_decoders
@@ -27,10 +27,8 @@ def serve(
     threads: Threads = None,
     jobs: Annotated[
         int,
-        typer.Option(
-            min=1,
-            help="Films segmented at a time; those that wait share one call of the network.",
-            **COMPUTED,
+        Panel.COMPUTED.option(
+            min=1, help="Films segmented at a time; those that wait share one call of the network."
         ),
     ] = 4,
     limits: LimitOptions,
