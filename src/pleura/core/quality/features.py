@@ -16,7 +16,7 @@ from pleura.core.card import lung_channels
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.cleanup import THRESHOLD
 from pleura.core.masks.heart_cleanup import heart_width
-from pleura.core.quality.shape import Place, place_of, sample_map, sample_mask
+from pleura.core.quality.shape import Place, box_of_both, place_of, sample_map, sample_mask
 from pleura.core.types import LungMasks
 
 __all__ = [
@@ -193,8 +193,8 @@ def _heart_place(lungs: LungMasks, size: tuple[int, int]) -> Place | None:
 def _heart_side(right: Place | None, left: Place | None, heart: Place | None) -> float | None:
     if right is None or left is None or heart is None:
         return None
-    begin, end = min(right.first, left.first), max(right.last, left.last)
-    return (heart.column - (begin + end) / 2) / (end - begin)
+    box = box_of_both(right, left)
+    return (heart.column - (box.left + box.right) / 2) / box.width
 
 
 def _ratio_spread(
@@ -207,5 +207,5 @@ def _ratio_spread(
     thresholds = LOW_THRESHOLD, 1 - LOW_THRESHOLD
     widest, narrowest = (heart_width(heart, at, maps.pixel) for at in thresholds)
     columns = min(SAMPLE_SIDE, heart.shape[1])  # of the sample
-    chest = (max(right.last, left.last) - min(right.first, left.first)) / columns
+    chest = box_of_both(right, left).width / columns
     return (widest - narrowest) / (chest * heart.shape[1]) if widest else None
