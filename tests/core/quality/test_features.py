@@ -39,11 +39,11 @@ def test_traits_by_hand():
     seen = measure_features(maps, lungs, CHANNELS, definition="field")
     assert seen.expected_dice == pytest.approx(2 * 0.9 / 1.9)
     assert seen.worse_lung == pytest.approx(2 * 0.9 / 1.9)
-    assert seen.unsure == pytest.approx(0.09)
+    assert seen.mean_variance == pytest.approx(0.09)
     assert (seen.right_share, seen.left_share) == (0.125, 0.125)
     assert (seen.cleaned, seen.contacts, seen.exchanged) == (0.0, {}, False)
     film = measure_film(maps, CHANNELS)
-    assert film.unsure == pytest.approx(0.09)
+    assert film.mean_variance == pytest.approx(0.09)
     assert film.numbers is not None
     assert film.numbers[14:] == pytest.approx(np.log([1 - 2 * 0.9 / 1.9, 0.09]))
     # Their box is 32 high, 48 wide: each lung a third of it, as high, a third as wide; middles at
@@ -62,7 +62,7 @@ def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int)
         measure_features(*result, CHANNELS, definition="field")
         for result in ((maps, lungs), flipped)
     )
-    for name in ("expected_dice", "worse_lung", "unsure", "cleaned", "uncertainty"):
+    for name in ("expected_dice", "worse_lung", "mean_variance", "cleaned", "uncertainty"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_a_film_of_more_pixels_is_the_same_film(times: int) -> None:
         measure_features(*result, CHANNELS, definition="field") for result in ((maps, lungs), large)
     )
     assert other.expected_dice == pytest.approx(one.expected_dice, abs=1e-6)
-    assert other.unsure == pytest.approx(one.unsure, abs=1e-6)
+    assert other.mean_variance == pytest.approx(one.mean_variance, abs=1e-6)
     # A sample of 128 pixels of 5 x 64 has its borders off by less than a pixel in 64.
     own, same = (measure_film(film_maps, CHANNELS).numbers for film_maps in (maps, large[0]))
     assert same == pytest.approx(own, abs=0.03)

@@ -65,16 +65,16 @@ def of_heart(*made: Any) -> Quality:
     return judge(*made, weights, definition="field")
 
 
-def test_the_spread_of_the_ratio_by_hand() -> None:
+def test_the_range_of_the_ratio_by_hand() -> None:
     """The chest is columns 8 to 55, 48 px. At 0.8 the heart has 20 columns, at 0.2 it has 26."""
     maps, lungs = with_heart(slice(24, 44), slice(24, 44), unsure=slice(44, 50))
     seen = measure_features(maps, lungs, HEART_CHANNELS, definition="field")
     assert seen.heart_found is True
-    assert seen.ratio_spread == pytest.approx(6 / 48)
+    assert seen.ratio_range == pytest.approx(6 / 48)
     sure = measure_features(
         *with_heart(slice(24, 44), slice(24, 44)), HEART_CHANNELS, definition="field"
     )
-    assert sure.ratio_spread == 0
+    assert sure.ratio_range == 0
 
 
 @pytest.mark.parametrize(("end", "is_doubted"), [(44, False), (47, False), (50, True)])

@@ -38,7 +38,7 @@ def drawings() -> Iterator[tuple[list[str], Quality]]:
 
 
 @pytest.mark.parametrize(("expected", "quality"), list(drawings()), ids=lambda item: str(item)[:30])
-def test_what_needs_no_norms(expected: list[str], quality: Quality) -> None:
+def test_doubts_that_need_no_reference_values(expected: list[str], quality: Quality) -> None:
     assert codes(quality) == expected
     graver = "refused" if set(expected) & set(REFUSING_CODES) else "review"
     assert quality.verdict == (graver if expected else "ok")
@@ -154,16 +154,21 @@ def test_far_from_the_usual_is_reviewed_and_very_far_is_refused() -> None:
         {"estimate": "none"},
     ],
 )
-def test_a_card_whose_norms_are_none_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(WeightsError, match=r"norms of 'field' cannot be used .*calibrate --write"):
+def test_a_card_with_invalid_reference_values_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(
+        WeightsError,
+        match=r"reference values of 'field' on the card cannot be used .*calibrate --write",
+    ):
         card(**wrong)
 
 
-def test_norms_of_other_channels_are_refused() -> None:
+def test_reference_values_of_other_channels_are_refused() -> None:
     one = {"mean": [0.0], "precision": [[1.0]], "unusual": 1, "strange": 2, "unsure": 1}
     with pytest.raises(WeightsError, match=r"'film' are 1 features, but these weights give 16"):
         card(usual=one)
-    with pytest.raises(WeightsError, match=r"norms .* cannot be used .*precision must be 2 x 2"):
+    with pytest.raises(
+        WeightsError, match=r"reference values .* cannot be used .*precision must be 2 x 2"
+    ):
         card(usual={**one, "mean": [0.0, 1.0]})
 
 
@@ -209,7 +214,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
             assert quality.verdict == (refused if expected else "ok")
 
 
-def test_norms_travel_through_the_cards_json() -> None:
+def test_reference_values_are_kept_in_the_cards_json() -> None:
     whole = card(estimate=estimate(), usual=usual())
     again = Card.from_json(whole.to_json())
     assert read_reference_values(again.norms, "field") == read_reference_values(

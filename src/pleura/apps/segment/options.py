@@ -140,7 +140,7 @@ class ComputeOptions(EngineOptions):
     ] = None
 
     def executor(self) -> OpenExecutor:
-        """Where the films are done: in this process, or on Ray.
+        """What segments the films: this process, or Ray.
 
         Raises:
             UsageError: two of the options do not go together.
@@ -163,16 +163,16 @@ class ComputeOptions(EngineOptions):
             return partial(in_this_process, opener)
         from pleura.apps.segment.cluster.connect import RayOptions, on_ray
 
-        asked = RayOptions(
+        options = RayOptions(
             address=self.ray,
             cpus=self._cpus,
             gpus=int(self.device == "cuda"),
             workers=self.workers,
         )
-        return partial(on_ray, asked, opener)
+        return partial(on_ray, options, opener)
 
     def work(self, place: OutputFolder) -> FilmWork:
-        """What is done with each film, with its results in `place`."""
+        """The work on each film; the results go to `place`."""
         from pleura.apps.segment.work import FilmWork
         from pleura.runtime.threads import lanes, usable_cpus
 

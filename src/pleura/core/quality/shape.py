@@ -66,7 +66,7 @@ def place_of(mask: Mask) -> Place | None:
         return None
     rows, columns = np.arange(len(by_row)) + 0.5, np.arange(len(by_column)) + 0.5
     row, column = float(by_row @ rows) / area, float(by_column @ columns) / area
-    spread = np.sqrt((by_row @ (rows - row) ** 2) * (by_column @ (columns - column) ** 2))
+    deviations = np.sqrt((by_row @ (rows - row) ** 2) * (by_column @ (columns - column) ** 2))
     product = float((mask @ (columns - column)) @ (rows - row))
     at, across = np.flatnonzero(by_row), np.flatnonzero(by_column)
     return Place(
@@ -74,7 +74,7 @@ def place_of(mask: Mask) -> Place | None:
         box=Box(int(at[0]), int(across[0]), int(at[-1]) + 1, int(across[-1]) + 1),
         row=row,
         column=column,
-        slant=product / float(spread) if spread else 0.0,
+        slant=product / float(deviations) if deviations else 0.0,
     )
 
 

@@ -219,7 +219,7 @@ def test_a_photograph_is_segmented_on_request(page: Page, tmp_path: Path, give: 
     expect(page.locator("#failure-text")).to_have_text(re.compile("colour photograph.*of it.$"))
     page.get_by_text("Segment it anyway").click()
     expect(page.locator("#result")).to_be_visible()
-    expect(page.locator("#notes")).to_contain_text("read as grey because that was asked for")
+    expect(page.locator("#notes")).to_contain_text("read as grey because this was requested")
     overlay = Image.open(io.BytesIO(content(page, "overlay")))
     assert (overlay.width, overlay.info["pleura:film"]) == (128, "160,128")
 

@@ -20,9 +20,9 @@ from pleura.core.errors import UnreadableFilm
 from pleura.io.dicom.received import check_received_file
 from pleura.io.read import read_radiograph
 
-DEPARTS = "the file departs from the DICOM standard; it could be read all the same"
+DEPARTS = "the file departs from the DICOM standard, but it could be read"
 
-PACKED = "the compressed pixels are packed otherwise than DICOM says; they were read all the same"
+PACKED = "the compressed pixels are not packed as DICOM requires, but they could be read"
 
 
 def packed(syntax: str, data: bytes, **tags: Any) -> bytes:
@@ -124,7 +124,7 @@ def test_a_colour_jpeg_with_a_grey_header_is_read(called: str) -> None:
     film = read_radiograph(data)
     expected = 236 - grey.astype(int) if called == "MONOCHROME1" else grey
     assert np.abs(film.pixels - expected).max() <= 4
-    assert "the file calls its pixels grey" in film.notes[0]
+    assert "the header says that the pixels are grey" in film.notes[0]
 
 
 def test_a_grey_jpeg_with_a_colour_header_is_read() -> None:
@@ -133,14 +133,14 @@ def test_a_grey_jpeg_with_a_colour_header_is_read() -> None:
     stream = encapsulate([jpeg(Image.fromarray(grey))])
     film = read_radiograph(packed(JPEGBaseline8Bit, stream, **EIGHT, **tags))
     assert np.abs(film.pixels - grey).max() <= 4
-    assert "the file calls its pixels coloured" in film.notes[0]
+    assert "the header says that the pixels are in colour" in film.notes[0]
 
 
 def test_all_bits_are_read_if_the_header_states_fewer() -> None:
     data = packed(JPEG2000Lossless, encapsulate([j2k(ramp())]), **EIGHT)
     film = read_radiograph(data)
     assert np.array_equal(film.pixels, ramp())
-    assert "the pixels have 16 bits, and the file says fewer; all were read" in film.notes
+    assert "the pixels have 16 bits, but the header says fewer; all were read" in film.notes
 
 
 def test_uncompressed_colour_with_a_grey_header_is_read() -> None:

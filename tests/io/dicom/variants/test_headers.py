@@ -87,7 +87,7 @@ def test_words_for_parts_of_the_body_in_several_languages() -> None:
 def test_an_unknown_part_is_a_note_that_does_not_quote_it(part: str) -> None:
     film = read(ramp(), BodyPartExamined=part)
     (note,) = film.notes
-    assert note == "BodyPartExamined is no word known here; the film was taken for one of the chest"
+    assert note == "BodyPartExamined is not a known word; the film was taken for a chest film"
 
 
 def test_force_reads_another_part_and_a_photograph() -> None:
@@ -96,7 +96,7 @@ def test_force_reads_another_part_and_a_photograph() -> None:
         read_radiograph(data)
     film = read_radiograph(data, photographs=True)
     assert film.notes == (
-        "BodyPartExamined is GENOU; the film was read because that was asked for",
+        "BodyPartExamined is GENOU; the film was read because this was requested",
     )
     grey = ramp() // 13
     photo = np.dstack([grey, 255 - grey, np.roll(grey, 20, axis=0)]).astype(np.uint8)

@@ -51,7 +51,9 @@ def test_a_machine_that_is_not_there_is_an_error(
 ) -> None:
     if choice == {"accelerator": "cuda"} and torch.cuda.is_available():
         pytest.skip("this machine has what the test says it lacks")
-    with pytest.raises(UsageError, match=r"cannot train as asked: .* Choose another --acc"):
+    with pytest.raises(
+        UsageError, match=r"cannot train with these options: .* Choose another --acc"
+    ):
         train(RECIPE, films, tmp_path, machine=replace(QUIET, **choice))
 
 

@@ -115,6 +115,6 @@ def test_too_little_time_for_one_epoch_still_gives_weights(
     assert outcome.val_dice is not None
     read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
     assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
-    # To go on is to start over, since half an epoch cannot be gone on from exactly.
+    # An incomplete epoch cannot be continued exactly, so the resumed run starts again.
     assert train(RECIPE, films, tmp_path, machine=QUIET, resume=True).finished
     assert_same_end(tmp_path, whole_run[1])

@@ -164,7 +164,7 @@ def _service(url: str) -> str:
 def _modalities(option: str) -> tuple[str, ...]:
     names = tuple(name.upper() for name in names_in([option]))
     if not names:
-        raise UsageError("--modality names nothing; expected CR, DX or the like, with commas")
+        raise UsageError("--modality is empty; expected CR, DX or the like, with commas")
     return names
 
 
