@@ -89,8 +89,8 @@ def test_the_verdicts_of_a_folder_of_reports_are_printed(tmp_path: Path) -> None
     assert row.endswith("| 1 | 1 | 1.00 |")
 
 
-def test_the_limit_of_the_ratio_s_spread_by_hand() -> None:
-    """Of 100 films 4 disagree, with spreads of 0.10, 0.12, 0.14 and 0.30; the rest have 0.02.
+def test_the_limit_of_the_range_of_the_ratio_by_hand() -> None:
+    """Of 100 films 4 disagree, with ranges of 0.10, 0.12, 0.14 and 0.30; the rest have 0.02.
 
     2 of the 98 films up to a limit of 0.12 are more than 2 %, 1 of 97 is not: the limit is 0.11.
     """

@@ -28,7 +28,7 @@ class Check:
     name: str
     good: bool
     found: str
-    """What was met; a key of `--json`."""
+    """The state that was found; a key of `--json`."""
     remedy: str | None = None
     """The advice; None if the check is good."""
 

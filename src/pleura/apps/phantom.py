@@ -16,7 +16,9 @@ ASPECT = 0.875
 def phantom(
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")],
     size: Annotated[int, typer.Option(min=32, max=12_000, help="Height in pixels.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed; each is another person.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; each seed draws another person.")
+    ] = 0,
     masks: Annotated[
         bool, typer.Option("--masks", help="Write the exact masks too: NAME_mask, _right, _left.")
     ] = False,

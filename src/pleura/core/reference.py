@@ -7,8 +7,8 @@ Dice for each definition of lung, and under `film` the usual values of a film.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ __all__ = [
     "FILM",
     "Estimate",
     "ReferenceValues",
-    "Usual",
+    "UsualFeatures",
     "check_reference_values",
     "feature_names",
     "read_reference_values",
@@ -28,15 +28,22 @@ __all__ = [
 FILM = "film"
 """The key of `norms` for what does not depend on the definition."""
 
-_OF_A_LUNG = ("share", "height", "width", "row", "column", "slant")
-_OF_LUNGS = (
-    *(f"{side}_{feature}" for side in ("right", "left") for feature in _OF_A_LUNG),
+_CARD_KEYS = {
+    "review_distance": "unusual",
+    "refusal_distance": "strange",
+    "refusal_variance": "unsure",
+}
+"""The keys of a card for fields of `UsualFeatures` that have other names there."""
+
+_LUNG_SHAPE = ("share", "height", "width", "row", "column", "slant")
+_LUNG_FEATURES = (
+    *(f"{side}_{feature}" for side in ("right", "left") for feature in _LUNG_SHAPE),
     "log_area",
     "log_aspect",
     "log_loss",
-    "log_unsure",
+    "log_variance",
 )
-_OF_HEART = ("share", "row", "column", "width", "height", "log_unsure")
+_HEART_FEATURES = ("share", "row", "column", "width", "height", "log_variance")
 
 
 def feature_names(definitions: Iterable[str], *, heart: bool) -> tuple[str, ...]:
@@ -44,8 +51,8 @@ def feature_names(definitions: Iterable[str], *, heart: bool) -> tuple[str, ...]
 
     `definitions` are those that the weights give; `heart` is whether they have a heart channel.
     """
-    lungs = tuple(f"{definition}_{name}" for definition in definitions for name in _OF_LUNGS)
-    return lungs + tuple(f"heart_{name}" for name in _OF_HEART if heart)
+    lungs = tuple(f"{definition}_{name}" for definition in definitions for name in _LUNG_FEATURES)
+    return lungs + tuple(f"heart_{name}" for name in _HEART_FEATURES if heart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,8 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
-    """Mean and precision of the features of many films, and limits of the distance to them."""
+class UsualFeatures:
+    """Mean and precision of the features of many films, and limits for other films."""
 
     mean: tuple[float, ...]
     """Of each of `feature_names`."""
@@ -76,20 +83,30 @@ class Usual:
     precision: tuple[tuple[float, ...], ...]
     """The inverse of their covariance."""
 
-    unusual: float
-    """A distance beyond this gives the verdict `review`."""
+    review_distance: float
+    """A film at a larger distance from the mean gets the verdict `review`."""
 
-    strange: float
-    """Beyond this distance a picture is no frontal chest film."""
+    refusal_distance: float
+    """A picture at a larger distance from the mean is no frontal chest film."""
 
-    unsure: float
-    """Beyond this `FilmFeatures.unsure` a picture is no frontal chest film either."""
+    refusal_variance: float
+    """A picture with a larger `FilmFeatures.mean_variance` is no frontal chest film either."""
 
     def __post_init__(self) -> None:
         known = len(self.mean)
         _check(np.shape(self.precision) == (known,) * 2, f"precision must be {known} x {known}")
-        limits = self.unusual, self.strange, self.unsure
+        limits = self.review_distance, self.refusal_distance, self.refusal_variance
         _check(all(limit > 0 for limit in limits), "limits must be positive")
+
+    @classmethod
+    def from_card(cls, entry: Mapping[str, Any]) -> Self:
+        """The values in the entry `usual` of a card; `as_card` gives the entry."""
+        names = {key: name for name, key in _CARD_KEYS.items()}
+        return cls(**{names.get(key, key): value for key, value in _numbers(entry).items()})
+
+    def as_card(self) -> dict[str, Any]:
+        """The entry `usual` of a card."""
+        return {_CARD_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
     def distance(self, features: NDArray[np.float64]) -> float:
         """Mahalanobis distance of `features`, as many as `mean`, in standard deviations."""
@@ -102,8 +119,8 @@ class ReferenceValues:
     """The reference values of one definition; None where there were too few films to fit them."""
 
     estimate: Estimate | None = None
-    usual: Usual | None = None
-    """Those of a film, which are the same for each definition."""
+    usual: UsualFeatures | None = None
+    """The usual features of a film, which are the same for each definition."""
 
 
 def read_reference_values(on_card: Mapping[str, Any], definition: str) -> ReferenceValues:
@@ -117,11 +134,11 @@ def read_reference_values(on_card: Mapping[str, Any], definition: str) -> Refere
         usual = on_card.get(FILM, {}).get("usual")
         return ReferenceValues(
             None if estimate is None else Estimate(**_numbers(estimate)),
-            None if usual is None else Usual(**_numbers(usual)),
+            None if usual is None else UsualFeatures.from_card(usual),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
-            f"the card's norms of '{definition}' cannot be used ({error}); "
+            f"the reference values of '{definition}' on the card cannot be used ({error}); "
             "write them anew with `pleura calibrate --write`"
         ) from error
 
@@ -133,15 +150,15 @@ def check_reference_values(on_card: object, features: int) -> None:
     """
     if not isinstance(on_card, Mapping):
         raise WeightsError(
-            f"the card's norms must be an object, got {on_card!r}; "
+            f"the reference values on the card must be an object, got {on_card!r}; "
             "write them anew with `pleura calibrate --write`"
         )
     for definition in ("field", "whole"):
         usual = read_reference_values(on_card, definition).usual
         if usual is not None and len(usual.mean) != features:
             raise WeightsError(
-                f"the card's norms of '{FILM}' are {len(usual.mean)} features, but these weights "
-                f"give {features}; write them anew with `pleura calibrate --write`"
+                f"the reference values on the card are of {len(usual.mean)} features, but these "
+                f"weights give {features}; write them anew with `pleura calibrate --write`"
             )
 
 

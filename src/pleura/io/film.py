@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "NOT_DICOM", "DecodedFilm", "ReadOptions"]
 
 NOT_DICOM = (
-    "a DICOM result refers to the DICOM film it was made of, and this film is none; "
+    "a DICOM result refers to a DICOM film, and this film is not DICOM; "
     "ask for other formats, or give the film as DICOM"
 )
 

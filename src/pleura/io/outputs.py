@@ -127,10 +127,10 @@ FORMATS: dict[str, Format] = {
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """The formats, each once, in the order of `FORMATS`; `UsageError` for an unknown one."""
-    asked = set(formats)
-    for name in sorted(asked - set(FORMATS)):
+    requested = set(formats)
+    for name in sorted(requested - set(FORMATS)):
         raise UsageError(f"there is no format {name!r}; {did_you_mean(name, FORMATS)}")
-    return tuple(name for name in FORMATS if name in asked)
+    return tuple(name for name in FORMATS if name in requested)
 
 
 def output_paths(stem: Path, formats: Iterable[str] = ("mask",)) -> list[Path]:

@@ -23,14 +23,14 @@ the earlier heads, the last head before its filter, and the count of batches."""
 def with_state(model: onnx.ModelProto, network: nn.Module) -> onnx.ModelProto:
     """Add what the exported graph lacks of the tensors of `network`, in place."""
     separate(model, network)
-    held = _tensors(model)
-    rest = {
+    in_graph = _tensors(model)
+    missing = {
         name: value.detach().cpu().contiguous()
         for name, value in network.state_dict().items()
-        if name not in held or not torch.equal(held[name], value)
+        if name not in in_graph or not torch.equal(in_graph[name], value)
     }
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    text = base64.b64encode(save(rest)).decode("ascii")
+    text = base64.b64encode(save(missing)).decode("ascii")
     onnx.helper.set_model_props(model, metadata | {STATE_KEY: text})
     return model
 

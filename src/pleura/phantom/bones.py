@@ -179,11 +179,11 @@ def _draw_shoulder(canvas: Canvas, side: int, rng: np.random.Generator) -> None:
     add_rod(canvas, head, 0.12)
 
 
-def _add_sheet(canvas: Canvas, side: int, one: Points, other: Points) -> None:
+def _add_sheet(canvas: Canvas, side: int, inner: Points, outer: Points) -> None:
     """Add a thin plate between two lines, as in the shoulder blade."""
-    count, across = min(len(one), len(other)), canvas.samples(40)
+    count, across = min(len(inner), len(outer)), canvas.samples(40)
     pick = np.linspace(0, 1, count)
-    first, last = (line[np.rint(pick * (len(line) - 1)).astype(int), :2] for line in (one, other))
+    first, last = (line[np.rint(pick * (len(line) - 1)).astype(int), :2] for line in (inner, outer))
     share = np.linspace(0, 1, across)
     x = first[:, 0, None] + np.outer(last[:, 0] - first[:, 0], share)
     y = first[:, 1, None] + np.outer(last[:, 1] - first[:, 1], share)

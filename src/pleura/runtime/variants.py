@@ -31,18 +31,19 @@ class Variant:
 
     def apply(self, squares: Batch) -> Batch:
         """The variant of squares (N, 1, S, S)."""
-        made = squares[..., ::-1] if self.mirrored else squares
-        side = made.shape[-1]
+        changed = squares[..., ::-1] if self.mirrored else squares
+        side = changed.shape[-1]
         if self.scale < 1:
             inner = _inner(side, self.scale)
             size = inner.stop - inner.start
-            made, small = np.zeros_like(made), _each(made, lambda one: resample(one, (size, size)))
-            made[..., inner, inner] = small
+            small = _map_by_map(changed, lambda square: resample(square, (size, size)))
+            changed = np.zeros_like(changed)
+            changed[..., inner, inner] = small
         if self.shift:
             by = round(self.shift * side)
-            made, moved = np.zeros_like(made), made
-            made[..., by:, by:] = moved[..., :-by, :-by]
-        return np.ascontiguousarray(made)
+            changed, moved = np.zeros_like(changed), changed
+            changed[..., by:, by:] = moved[..., :-by, :-by]
+        return np.ascontiguousarray(changed)
 
     def undo(self, maps: Batch, channels: Sequence[str]) -> tuple[Batch, NDArray[np.bool_]]:
         """(the maps (N, C, S, S) of the square itself, (S, S) the pixels that have a value)."""
@@ -55,7 +56,7 @@ class Variant:
             known[-by:] = known[:, -by:] = False
         if self.scale < 1:
             inner = _inner(side, self.scale)
-            maps = _each(maps[..., inner, inner], lambda one: resample(one, (side, side)))
+            maps = _map_by_map(maps[..., inner, inner], lambda map_: resample(map_, (side, side)))
         if self.mirrored:
             order = [list(channels).index(mirrored_channel(name)) for name in channels]
             maps, known = maps[:, order, :, ::-1], known[:, ::-1]
@@ -93,8 +94,10 @@ def _inner(side: int, scale: float) -> slice:
     return slice(first, first + size)
 
 
-def _each(batch: Batch, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Batch:
+def _map_by_map(
+    batch: Batch, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> Batch:
     """The batch with each map (H, W) changed."""
     flat = batch.reshape(-1, *batch.shape[-2:])
-    made = np.stack([change(np.ascontiguousarray(one)) for one in flat])
-    return made.reshape(*batch.shape[:2], *made.shape[-2:])
+    changed = np.stack([change(np.ascontiguousarray(map_)) for map_ in flat])
+    return changed.reshape(*batch.shape[:2], *changed.shape[-2:])

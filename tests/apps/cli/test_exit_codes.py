@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pleura.apps.cli.exit_codes import Exit, answer
+from pleura.apps.cli.exit_codes import Exit, exit_code
 from pleura.apps.serve import errors as service_errors
+from pleura.apps.serve.responses.problem_details import problem_details
 from pleura.core import errors
 
 
@@ -22,32 +23,36 @@ from pleura.core import errors
         (errors.OutputError, 1, 507),
         (errors.DiskFull, 1, 507),
         (errors.PleuraError, 1, 500),
-        (KeyboardInterrupt, 130, 503),
         (ZeroDivisionError, 1, 500),
         (OSError, 1, 500),
     ],
 )
-def test_an_error_is_answered_by_its_nearest_kind(
-    error: type[BaseException], code: int, status: int
+def test_an_error_has_the_exit_code_and_the_http_status_of_its_class(
+    error: type[Exception], code: int, status: int
 ) -> None:
-    given = answer(error("message"))
-    assert (given.exit_code, given.http_status) == (code, status)
+    assert exit_code(error("message")) == code
+    assert problem_details(error("message"))["status"] == status
 
 
-def test_a_kind_of_error_that_is_new_is_answered_as_its_parent() -> None:
+def test_an_interruption_has_the_exit_code_of_a_signal() -> None:
+    assert exit_code(KeyboardInterrupt()) == 130
+
+
+def test_a_new_error_class_has_the_numbers_of_its_parent() -> None:
     class Torn(errors.UnreadableFilm):
         pass
 
-    assert answer(Torn("x")) == answer(errors.UnreadableFilm("x"))
+    assert exit_code(Torn("x")) == errors.UnreadableFilm.exit_code
+    assert Torn.http_status == errors.UnreadableFilm.http_status
 
 
-def test_every_error_of_ours_has_an_answer_that_is_not_a_surprise() -> None:
+def test_only_errors_of_the_machine_share_the_exit_code_of_a_defect() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__ if name != "PleuraError"]
-    surprises = [kind for kind in kinds if answer(kind("message")).exit_code == Exit.UNEXPECTED]
-    assert all(issubclass(kind, errors.OutputError) for kind in surprises)  # the machine refused
+    unexpected = [kind for kind in kinds if exit_code(kind("message")) == Exit.UNEXPECTED]
+    assert all(issubclass(kind, errors.OutputError) for kind in unexpected)  # the disk, for example
 
 
-def test_the_reference_has_every_error_as_it_is_answered() -> None:
+def test_the_reference_has_the_numbers_of_every_error() -> None:
     page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "exit-codes.md"
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page.read_text(), re.M)
     kinds = {
@@ -57,9 +62,7 @@ def test_the_reference_has_every_error_as_it_is_answered() -> None:
         if isinstance(getattr(where, name), type)
         and issubclass(getattr(where, name), errors.PleuraError)
     }
-    answers = {name: answer(kind.__new__(kind)) for name, kind in kinds.items()}
     assert rows == [
-        (name, str(int(answers[name].exit_code)), str(answers[name].http_status))
-        for name, _, _ in rows
+        (name, str(kinds[name].exit_code), str(kinds[name].http_status)) for name, _, _ in rows
     ]
     assert sorted(name for name, _, _ in rows) == sorted(kinds)

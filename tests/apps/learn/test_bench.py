@@ -5,25 +5,15 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-
-SIDE = 64
+from tests.apps.learn.drawn import save_film_and_low_mask
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with one set of one film, whose mask lies 4 rows of 32 too low."""
     folder = tmp_path / "data" / "drawn"
-    folder.mkdir(parents=True)
-    film = np.tile((200 + np.arange(SIDE) // 4).astype(np.uint8), (SIDE, 1))
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    for columns in (slice(8, 24), slice(40, 56)):
-        film[16:48, columns] = 40
-        mask[20:52, columns] = 255
-    Image.fromarray(film).save(folder / "film.png")
-    Image.fromarray(mask).save(folder / "mask.png")
+    save_film_and_low_mask(folder)
     with (folder / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
             [["id", "image", "mask", "split"], ["a", "film.png", "mask.png", "test"]]

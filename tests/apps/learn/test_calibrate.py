@@ -7,27 +7,17 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from tests.apps.learn.drawn import save_film_and_low_mask
 
 from pleura.runtime.engine import OnnxEngine
-
-SIDE = 64
 
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
     """One film to tune on and one to judge on, with masks that lie 4 rows too low."""
     folder = tmp_path / "set"
-    folder.mkdir()
-    film = np.tile((200 + np.arange(SIDE) // 4).astype(np.uint8), (SIDE, 1))
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    for columns in (slice(8, 24), slice(40, 56)):
-        film[16:48, columns] = 40
-        mask[20:52, columns] = 255
-    Image.fromarray(film).save(folder / "film.png")
-    Image.fromarray(mask).save(folder / "mask.png")
+    save_film_and_low_mask(folder)
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "image", "mask", "split", "source"])

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.apps.learn.drawn import film_and_low_mask
 
-SIDE = 64
 ACCEPT = ("--accept", "misplaced-mask")
 
 
@@ -23,11 +23,7 @@ ACCEPT = ("--accept", "misplaced-mask")
 def labelled(tmp_path: Path) -> Path:
     """images/ and masks/ of a, b and c; d has no mask."""
     folder = tmp_path / "set"
-    film = np.tile((200 + np.arange(SIDE) // 4).astype(np.uint8), (SIDE, 1))
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    for columns in (slice(8, 24), slice(40, 56)):
-        film[16:48, columns] = 40
-        mask[20:52, columns] = 255
+    film, mask = film_and_low_mask()
     for name, image, ids in (("images", film, "abcd"), ("masks", mask, "abc")):
         (folder / name).mkdir(parents=True)
         for letter in ids:

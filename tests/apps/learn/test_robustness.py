@@ -6,22 +6,16 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
-
-SIDE = 64
+from tests.apps.learn.drawn import film_and_low_mask
 
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
     """images/ and masks/ of one film, which the tiny network finds 4 rows of 32 too high."""
     folder = tmp_path / "set"
-    film = np.tile((200 + np.arange(SIDE) // 4).astype(np.uint8), (SIDE, 1))
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    for columns in (slice(8, 24), slice(40, 56)):
-        film[16:48, columns] = 40
-        mask[20:52, columns] = 255
+    film, mask = film_and_low_mask()
     for name, image in (("images", film), ("masks", mask)):
         (folder / name).mkdir(parents=True)
         Image.fromarray(image).save(folder / name / "a.png")

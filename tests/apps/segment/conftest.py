@@ -1,12 +1,13 @@
-"""A folder of many films, and an object store with the requests of S3 that reading needs."""
+"""`pleura segment` with small weights, a folder of many films, and an S3 store."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -14,6 +15,12 @@ import pytest
 
 Store = dict[str, bytes]
 """The content of each file, by `bucket/key`."""
+
+
+@pytest.fixture
+def segment(run: Callable[..., Any], tiny_weights: Path) -> Callable[..., Any]:
+    """`pleura segment ... --weights tiny.onnx --threads 1`."""
+    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
 
 
 @pytest.fixture

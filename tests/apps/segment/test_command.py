@@ -1,27 +1,14 @@
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture
-def segment(run: Run, tiny_weights: Path) -> Run:
-    """`pleura segment ... --weights tiny.onnx --threads 1`."""
-    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
-
-
-def rows(out: Path) -> dict[str, dict[str, str]]:
-    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
-        return {row["film"]: row for row in csv.DictReader(file)}
+from tests.apps.segment.outputs import Run, rows
 
 
 def files(out: Path) -> list[str]:

@@ -17,11 +17,6 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def segment(run: Run, tiny_weights: Path) -> Run:
-    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
-
-
-@pytest.fixture
 def bucket(store: dict[str, bytes], films: Path) -> Iterator[dict[str, bytes]]:
     """The films of the folder in the store, as `s3://films/set/...`, beside other files."""
     remote._store.cache_clear()  # the store of another module's tests

@@ -11,20 +11,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.apps.segment.outputs import Run, files
 
 from pleura.apps.segment.cluster import connect
 from pleura.apps.segment.cluster.worker import NodeView, Ready, Worker
 from pleura.apps.segment.work import Ended
 from pleura.core.errors import PleuraError
-from pleura.io.files.walk import walk
 from pleura.io.run.find import FilmFile
-
-Run = Callable[..., Any]
 
 FILMS = 24
 STORE = 80 * 2**20
@@ -89,12 +87,6 @@ def cluster(store: dict[str, bytes]) -> Iterator[Any]:
 
 
 @pytest.fixture
-def segment(run: Run, tiny_weights: Path) -> Run:
-    """`pleura segment ... --weights tiny.onnx --threads 1`."""
-    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
-
-
-@pytest.fixture
 def on_cluster(segment: Run, cluster: Any) -> Run:
     """The same on the cluster."""
     return lambda *arguments: segment(*arguments, "--ray", cluster.address)
@@ -107,16 +99,6 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
     by_film = {row["film"]: row for row in table}
     assert list(by_film) == [row["film"] for row in table]
     return by_film
-
-
-def files(out: Path) -> dict[str, bytes]:
-    """The content of every file but the table and the report, by its path."""
-    paths = (Path(place, name) for place, _, names in walk(str(out)) for name in names)
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in paths
-        if path.name not in ("results.csv", "run.json")
-    }
 
 
 def report(out: Path) -> dict[str, Any]:

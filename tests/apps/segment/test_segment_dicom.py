@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
+from tests.apps.segment.outputs import Run, rows
 
-Run = Callable[..., Any]
 NAME, UID = "Secretname", "1.2.3.4.5.6"
 RESULTS = ("_gsps.dcm", "_sc.dcm", "_seg.dcm", "_sr.dcm")
 FORMATS = "mask,overlay,coco,dicom-seg,dicom-sr,dicom-sc,dicom-gsps"
@@ -36,16 +33,6 @@ def ward(films: Path) -> Path:
         film = dicom_film(np.asarray(image))
     film.save_as(films / "film.dcm", enforce_file_format=True)
     return films
-
-
-@pytest.fixture
-def segment(run: Run, tiny_weights: Path) -> Run:
-    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
-
-
-def rows(out: Path) -> dict[str, dict[str, str]]:
-    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
-        return {row["film"]: row for row in csv.DictReader(file)}
 
 
 def test_dicom_results_lie_beside_the_others(segment: Run, ward: Path, tmp_path: Path) -> None:

@@ -9,41 +9,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.apps.segment.outputs import Run, files
 
-from pleura.io.files.walk import walk
 from pleura.io.run.lock import locked_folder
-
-Run = Callable[..., Any]
 
 FILMS = 7
 FORMATS = ("--format", "mask,coco")
-
-
-@pytest.fixture
-def segment(run: Run, tiny_weights: Path) -> Run:
-    """`pleura segment ... --weights tiny.onnx --threads 1`."""
-    return lambda *arguments: run("segment", *arguments, "--weights", tiny_weights, "--threads", 1)
 
 
 def rows(out: Path) -> list[dict[str, str]]:
     """The table without the seconds."""
     with (out / "results.csv").open(newline="", encoding="utf-8") as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
-
-
-def files(out: Path) -> dict[str, bytes]:
-    """The content of every file but the table and the report, by its path."""
-    paths = (Path(place, name) for place, _, names in walk(str(out)) for name in names)
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in paths
-        if path.name not in ("results.csv", "run.json")
-    }
 
 
 class TestMerged:

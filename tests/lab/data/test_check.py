@@ -1,4 +1,4 @@
-"""Every fault of a data set gives its finding and no other."""
+"""Checking a data set: each fault gives its finding."""
 
 from __future__ import annotations
 
@@ -10,77 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import zoom
+from tests.lab.data.drawn_set import DataSet, film, lungs, noise
 
 from pleura.lab.data.check import check
 from pleura.lab.data.checks.duplicates import SAME, same_bytes, similar_films, thumbnail
-from pleura.lab.data.film import Film
-from pleura.lab.data.findings import ERRORS, WARNINGS, CheckReport, Finding
+from pleura.lab.data.findings import ERRORS, WARNINGS, Finding
 from pleura.lab.data.layouts import read_films
-
-HEIGHT, WIDTH = 96, 80
-
-
-def noise(seed: int) -> NDArray[np.float64]:
-    """Smooth noise from 0 to 1, different for each seed."""
-    drawn = gaussian_filter(np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH)), 4)
-    return np.asarray((drawn - drawn.min()) / np.ptp(drawn))
-
-
-def film(seed: int) -> NDArray[np.uint8]:
-    """Noise that is darker in the lungs, 8 bits."""
-    return np.asarray(155 * noise(seed) + np.where(lungs() > 0, 0, 100), np.uint8)
-
-
-def lungs() -> NDArray[np.uint8]:
-    """Two rectangles of 60 x 20 px."""
-    drawn = np.zeros((HEIGHT, WIDTH), np.uint8)
-    drawn[20:80, 10:30] = drawn[20:80, 50:70] = 255
-    return drawn
-
-
-class DataSet:
-    """A data set of six films without faults, to be damaged by a test."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.rows = {f"f{number}": ("train", "val", "test")[number // 2] for number in range(6)}
-        self.patients = {name: name for name in self.rows}
-        self.labels = "field"
-        for number, name in enumerate(self.rows):
-            self.write(name, film=film(number), mask=lungs())
-
-    def image(self, name: str) -> Path:
-        return self.root / "images" / f"{name}.png"
-
-    def mask(self, name: str) -> Path:
-        return self.root / "masks" / f"{name}.png"
-
-    def write(self, name: str, **pictures: NDArray[np.uint8]) -> None:
-        for kind, pixels in pictures.items():
-            path = self.image(name) if kind == "film" else self.mask(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path)
-
-    def films(self) -> list[Film]:
-        lines = ["id,image,mask,split,patient,labels"]
-        for name, part in self.rows.items():
-            mask = f"masks/{name}.png" if self.mask(name).exists() else ""
-            lines.append(
-                f"{name},images/{name}.png,{mask},{part},{self.patients[name]},{self.labels}"
-            )
-        (self.root / "manifest.csv").write_text("\n".join(lines))
-        return read_films(self.root)
-
-    def report(self) -> CheckReport:
-        return check(self.films())
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> DataSet:
-    return DataSet(tmp_path / "clinic")
 
 
 def test_a_good_set_has_no_findings(data: DataSet) -> None:
@@ -312,123 +249,3 @@ def test_a_real_set_has_no_errors(films_root: Path) -> None:
     assert report.passed
     assert (report.films, report.pairs) == (137, 137)
     assert {finding.kind for finding in report.warnings} <= {"specks"}
-
-
-def inverted(data: DataSet) -> None:
-    data.write("f0", mask=255 - lungs())
-
-
-def full(data: DataSet) -> None:
-    data.write("f0", mask=np.full_like(lungs(), 255))
-
-
-def nearly_full(data: DataSet) -> None:
-    data.write("f0", mask=np.where(lungs() > 0, 255, 1).astype(np.uint8))
-
-
-def alpha_alone(data: DataSet) -> None:
-    white = np.full_like(lungs(), 255)
-    Image.fromarray(np.dstack([white, lungs()])).save(data.mask("f0"))
-
-
-def opaque_alpha(data: DataSet) -> None:
-    Image.fromarray(np.dstack([lungs(), np.full_like(lungs(), 255)])).save(data.mask("f0"))
-
-
-def grey_and_alpha(data: DataSet) -> None:
-    """White opaque lungs on a white transparent ground."""
-    grey = np.where(lungs() > 0, 250, 255).astype(np.uint8)
-    Image.fromarray(np.dstack([grey, lungs()])).save(data.mask("f0"))
-
-
-def palette(data: DataSet, colours: list[int], values: NDArray[np.uint8]) -> None:
-    image = Image.fromarray(values).convert("P")
-    image.putdata(values.ravel().tolist())
-    image.putpalette(colours)
-    image.save(data.mask("f0"))
-
-
-def grey_palette_exchanged(data: DataSet) -> None:
-    """Index 0 is white and means lung, as `quantize` writes it: the greys count."""
-    palette(data, [255, 255, 255, 0, 0, 0], (lungs() == 0).astype(np.uint8))
-
-
-def coloured_palette_exchanged(data: DataSet) -> None:
-    """Index 0 is red and means lung; index 1 is black."""
-    palette(data, [255, 200, 200, 0, 0, 0], (lungs() == 0).astype(np.uint8))
-
-
-def coloured_palette(data: DataSet) -> None:
-    palette(data, [0, 0, 0, 255, 0, 0], (lungs() > 0).astype(np.uint8))
-
-
-def grey_edges(data: DataSet) -> None:
-    drawn = lungs()
-    drawn[20, 10:30] = 128
-    data.write("f0", mask=drawn)
-
-
-def jpeg_called_png(data: DataSet) -> None:
-    Image.fromarray(lungs()).save(data.mask("f0"), "JPEG", quality=100)
-
-
-def turned_film(data: DataSet) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    Image.fromarray(film(0)).save(data.image("f0"), exif=exif)
-
-
-def turned_film_and_mask(data: DataSet) -> None:
-    turned_film(data)
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    Image.fromarray(lungs()).save(data.mask("f0"), exif=exif)
-
-
-@pytest.mark.parametrize(
-    ("damage", "kinds", "sound"),
-    [
-        (inverted, {"inverted-mask"}, False),
-        (full, {"full-mask"}, False),
-        (nearly_full, {"full-mask", "several-values"}, False),
-        (alpha_alone, {"unreadable-mask"}, False),
-        (opaque_alpha, set(), True),
-        (grey_and_alpha, set(), True),
-        (grey_palette_exchanged, set(), True),
-        (coloured_palette_exchanged, {"bright-ground", "inverted-mask"}, False),
-        (coloured_palette, set(), True),
-        (grey_edges, {"undeclared-values"}, True),
-        (jpeg_called_png, {"lossy-mask"}, False),
-        (turned_film, {"turned-film", "misplaced-mask"}, False),
-        (turned_film_and_mask, set(), True),
-    ],
-)
-def test_unusual_mask_files(
-    data: DataSet, damage: Callable[[DataSet], None], kinds: set[str], sound: bool
-) -> None:
-    damage(data)
-    report = data.report()
-    assert {finding.kind for finding in report.findings} - {"specks", "one-piece"} == kinds
-    assert {finding.where for finding in report.findings} <= {"f0"}
-    assert report.passed == sound
-
-
-def test_undeclared_values_are_named(data: DataSet) -> None:
-    data.labels = "field=255;ignore=127"
-    drawn = lungs()
-    drawn[0, :4], drawn[1, :3] = 127, 64
-    data.write("f0", mask=drawn)
-    (finding,) = data.report().findings
-    assert (finding.kind, finding.level) == ("undeclared-values", "warning")
-    assert finding.detail == "f0.png holds 64; none of them is used"
-
-
-def test_a_grey_palette_is_read_by_the_declared_values(data: DataSet) -> None:
-    """Index 1 has the grey 255: `field=255` means the grey, and `field=1` the index."""
-    for labels in ("field=255", "field=1"):
-        data.labels = labels
-        for name in data.rows:
-            palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
-            data.mask("f0").rename(data.mask(name)) if name != "f0" else None
-        palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
-        assert data.report().findings == ()

@@ -26,7 +26,7 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[ResultFeatures]:
         features = Features(
             expected_dice=1 - lack,
             worse_lung=1 - lack,
-            unsure=unsure,
+            mean_variance=unsure,
             cleaned=0.0,
             contacts={},
             right_share=0.15,
@@ -34,9 +34,9 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[ResultFeatures]:
             exchanged=False,
             heart_side=None,
             heart_found=None,
-            ratio_spread=None,
+            ratio_range=None,
         )
-        film = FilmFeatures(numbers=rng.normal(size=KNOWN), unsure=unsure)
+        film = FilmFeatures(numbers=rng.normal(size=KNOWN), mean_variance=unsure)
         dice = 1 - 2 * float(np.sqrt(lack * unsure))
         made.append(
             ResultFeatures(
@@ -51,19 +51,21 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[ResultFeatures]:
 
 
 def test_the_fit_finds_the_known_line() -> None:
-    norms = read_reference_values(fit_reference_values(results()), "field")
-    assert norms.estimate is not None
-    assert norms.estimate.slope == pytest.approx(1, abs=1e-4)
-    assert norms.estimate.intercept == pytest.approx(np.log(2), abs=1e-4)
+    reference = read_reference_values(fit_reference_values(results()), "field")
+    assert reference.estimate is not None
+    assert reference.estimate.slope == pytest.approx(1, abs=1e-4)
+    assert reference.estimate.intercept == pytest.approx(np.log(2), abs=1e-4)
 
 
 def test_the_shares_that_go_to_review_are_as_stated_and_none_is_refused() -> None:
     """Of 200 films 6.7 have a low Dice; of 200 others about 8 are unusual."""
     seen, others = results(), results(seed=1)
-    norms = fit_reference_values(seen)
-    labelled = verdict_figures(judge_features(seen, norms))["labelled"]
+    reference = fit_reference_values(seen)
+    labelled = verdict_figures(judge_features(seen, reference))["labelled"]
     assert labelled["doubts"]["unsure_edges"] == 7
-    unusual = verdict_figures(judge_features(others, norms))["labelled"]["doubts"]["unusual_shape"]
+    unusual = verdict_figures(judge_features(others, reference))["labelled"]["doubts"][
+        "unusual_shape"
+    ]
     assert 4 <= unusual <= 12
     assert labelled["refused"] == 0
     assert labelled["mae"] == pytest.approx(0, abs=1e-4)
@@ -72,12 +74,16 @@ def test_the_shares_that_go_to_review_are_as_stated_and_none_is_refused() -> Non
 
 def test_unusual_features_are_refused() -> None:
     seen = results()
-    norms = read_reference_values(fit_reference_values(seen), "field")
-    assert norms.usual is not None
+    reference = read_reference_values(fit_reference_values(seen), "field")
+    assert reference.usual is not None
     numbers = seen[0].film.numbers
     assert numbers is not None
-    assert norms.usual.distance(numbers) < norms.usual.unusual < norms.usual.strange
-    assert norms.usual.distance(numbers + 10) > norms.usual.strange
+    assert (
+        reference.usual.distance(numbers)
+        < reference.usual.review_distance
+        < reference.usual.refusal_distance
+    )
+    assert reference.usual.distance(numbers + 10) > reference.usual.refusal_distance
 
 
 def test_too_few_films_give_no_reference_values() -> None:

@@ -121,7 +121,7 @@ def test_a_value_of_the_wrong_kind_is_an_error(table: dict[str, Any], message: s
             r"augment.zoom must be in \[0, 0.9\], got 1",
         ),
         ({"head_shares": [1, 1]}, r"head_shares must be 4 numbers, .* got \[1.0, 1.0\]"),
-        ({"head_shares": [0, 0, 1, 0]}, "none below 0 and the last above"),
+        ({"head_shares": [0, 0, 1, 0]}, "none negative and the last above 0"),
         ({"head_shares": [1, 1], "network": {"kind": "unet"}}, "head_shares must be 1 numbers"),
         ({"sources": {"jsrt": 0}}, "sources.jsrt must be above 0, got 0"),
         ({"channels": ["lung"]}, "channels must be some of right_field, .*; got .'lung'"),

@@ -1,17 +1,16 @@
-"""The exit codes of the command line, and the exit code and HTTP status of every error.
+"""The exit codes of the command line.
 
-The numbers of an error are in its class statement: in `core.errors`, and in `apps.serve.errors` for
+The class statement of an error has its exit code: in `core.errors`, and in `apps.serve.errors` for
 rejected requests. Scripts rely on these numbers: they do not change.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from pleura.core.errors import PleuraError
 
-__all__ = ["Answer", "Exit", "answer"]
+__all__ = ["Exit", "exit_code"]
 
 
 class Exit(IntEnum):
@@ -44,18 +43,8 @@ class Exit(IntEnum):
     """The reader of stdout closed it, as `head` does; `--resume` continues."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The exit code and the HTTP status of an error."""
-
-    exit_code: Exit
-    http_status: int
-
-
-def answer(error: BaseException) -> Answer:
-    """The answer to an error: that of its class, of an interruption, or of a defect."""
+def exit_code(error: BaseException) -> Exit:
+    """The exit code for an error: that of its class, of an interruption, or of a defect."""
     if isinstance(error, PleuraError):
-        return Answer(Exit(error.exit_code), error.http_status)
-    if isinstance(error, KeyboardInterrupt):
-        return Answer(Exit.INTERRUPTED, 503)
-    return Answer(Exit.UNEXPECTED, 500)
+        return Exit(error.exit_code)
+    return Exit.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Exit.UNEXPECTED

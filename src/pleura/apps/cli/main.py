@@ -66,7 +66,7 @@ def _end(error: BaseException) -> int:
     """Print what went wrong; a traceback only for a defect of Pleura."""
     import traceback
 
-    from pleura.apps.cli.exit_codes import Exit, answer
+    from pleura.apps.cli.exit_codes import Exit, exit_code
     from pleura.apps.cli.extras import missing_package
     from pleura.apps.cli.progress import say
     from pleura.apps.segment.memory import OUT_OF_MEMORY, is_out_of_memory
@@ -87,7 +87,7 @@ def _end(error: BaseException) -> int:
     else:
         say("".join(traceback.format_exception(error)).rstrip())
         say(f"pleura {__version__}: this is a defect; please report it with the lines above")
-    return answer(error).exit_code
+    return exit_code(error)
 
 
 def _open_closed_streams() -> None:

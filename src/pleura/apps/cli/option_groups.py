@@ -29,11 +29,11 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**given: Any) -> None:
-        made = {
+        group_values = {
             name: group(**{field.name: given.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
         }
-        command(**given, **made)
+        command(**given, **group_values)
 
     typed: Any = run
     typed.__signature__ = inspect.Signature(parameters)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from pleura.runtime.open import Choice
 
 __all__ = [
-    "COMPUTED",
-    "PRINTED",
-    "SENT",
     "AsJson",
     "BatchWorkers",
     "Device",
@@ -34,6 +31,7 @@ __all__ = [
     "MostFilms",
     "NoBar",
     "OfRefused",
+    "Panel",
     "Precision",
     "RefusedOption",
     "Split",
@@ -46,14 +44,32 @@ __all__ = [
     "port_option",
 ]
 
-COMPUTED: dict[str, Any] = {"rich_help_panel": "How it is computed"}
-SENT: dict[str, Any] = {"rich_help_panel": "Where results go"}
-PRINTED: dict[str, Any] = {"rich_help_panel": "What is printed"}
+
+class Panel(StrEnum):
+    """The panels of the help, each with a group of options."""
+
+    COMPUTED = "How it is computed"
+    SENT = "Where results go"
+    WRITTEN = "What is written"
+    PRINTED = "What is printed"
+    RAY = "On Ray (extra scale)"
+    FILMS = "Which films"
+    REQUESTS = "How the service is asked"
+    SENDERS = "Who may send"
+    DISK = "Disk"
+    MONITORING = "Monitoring"
+    TLS = "TLS"
+    ACCESS = "Access"
+    LIMITS = "Limits"
+
+    def option(self, *names: str, **settings: Any) -> Any:
+        """An option in this panel: names and settings as for `typer.Option`."""
+        return typer.Option(*names, rich_help_panel=self, **settings)
 
 
-def port_option(text: str, panel: dict[str, Any]) -> Any:
+def port_option(text: str, panel: Panel) -> Any:
     """The option for the TCP port of a service, with its help text and its panel of the help."""
-    return typer.Option(min=0, max=65535, help=text, **panel)
+    return panel.option(min=0, max=65535, help=text)
 
 
 class Lungs(StrEnum):
@@ -72,66 +88,57 @@ class OfRefused(StrEnum):
 
 LungsOption = Annotated[
     Lungs,
-    typer.Option(
+    Panel.COMPUTED.option(
         "--lungs",
         help="field is the lung field without the heart; whole includes the lung behind it.",
-        **COMPUTED,
     ),
 ]
 Flip = Annotated[
     bool,
-    typer.Option(
+    Panel.COMPUTED.option(
         "--flip",
         help="Mirror all films left to right before they are segmented: for films that are stored "
         "mirrored. The results lie on the films as stored, and right is the patient's right.",
-        **COMPUTED,
     ),
 ]
 TestTimeAugmentation = Annotated[
     bool,
-    typer.Option(
+    Panel.COMPUTED.option(
         "--tta",
         help="Test-time augmentation: average over four variants of each film (as it is, mirrored, "
         "shifted, smaller). Takes four times as long; the verdicts are not calibrated for it.",
-        **COMPUTED,
     ),
 ]
 TrialLungs = Annotated[
     Literal["field", "whole"] | None,
-    typer.Option(
+    Panel.COMPUTED.option(
         "--lungs",
         help="Predict this definition for all films; by default the one of each film's labels.",
-        **COMPUTED,
     ),
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(
-        "--weights",
-        help="An .onnx file that `pleura export` wrote; by default the shipped one.",
-        **COMPUTED,
+    Panel.COMPUTED.option(
+        "--weights", help="An .onnx file that `pleura export` wrote; by default the shipped one."
     ),
 ]
 Engine = Annotated[
     str,
-    typer.Option(
-        "--engine",
-        help="The library: openvino, onnxruntime; auto is openvino on the cpu.",
-        **COMPUTED,
+    Panel.COMPUTED.option(
+        "--engine", help="The library: openvino, onnxruntime; auto is openvino on the cpu."
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="The device: cpu, cuda, coreml.", **COMPUTED)]
+Device = Annotated[str, Panel.COMPUTED.option("--device", help="The device: cpu, cuda, coreml.")]
 Precision = Annotated[
     str,
-    typer.Option(
+    Panel.COMPUTED.option(
         "--precision",
         help="int8, bf16 (openvino) or fp32; auto is int8 where this CPU is faster with it.",
-        **COMPUTED,
     ),
 ]
 Fast = Annotated[
     bool,
-    typer.Option("--fast", help="Take a smaller network: faster, a little less exact.", **COMPUTED),
+    Panel.COMPUTED.option("--fast", help="Take a smaller network: faster, a little less exact."),
 ]
 
 
@@ -166,11 +173,8 @@ class EngineOptions:
 
 Threads = Annotated[
     int | None,
-    typer.Option(
-        "--threads",
-        min=1,
-        help="CPUs for the network; by default all that this process may use.",
-        **COMPUTED,
+    Panel.COMPUTED.option(
+        "--threads", min=1, help="CPUs for the network; by default all that this process may use."
     ),
 ]
 BatchWorkers = Annotated[
@@ -179,25 +183,23 @@ BatchWorkers = Annotated[
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 FilmsAsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object a film on stdout.", **PRINTED)
+    bool, Panel.PRINTED.option("--json", help="Print one JSON object a film on stdout.")
 ]
 
 RefusedOption = Annotated[
     OfRefused,
-    typer.Option(
+    Panel.SENT.option(
         "--refused",
         help="For a film with this verdict: all results, marked as refused, or the report alone.",
-        **SENT,
     ),
 ]
 DicomFormats = Annotated[
     list[str] | None,
-    typer.Option(
+    Panel.SENT.option(
         "--format",
         "-f",
         help="dicom-seg, dicom-sr, dicom-sc (these three by default), or another DICOM format of "
         "`pleura segment`; repeatable, or with commas.",
-        **SENT,
     ),
 ]
 

@@ -89,7 +89,7 @@ class _Lines:
         self._thread.start()
 
     def stop(self) -> None:
-        """Print no more lines; one that is being written to a reader who has stopped may remain."""
+        """Print no more lines; only a line that waits for a blocked reader may still come."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
@@ -99,7 +99,7 @@ class _Lines:
             say(self._line(time.monotonic() - self._since))
 
     def _line(self, seconds: float) -> str:
-        """`12 of 400 films, 0.2 a second, about 32 min left`, after so many seconds."""
+        """`12 of 400 films, 0.2 a second, about 32 min left`, after `seconds`."""
         counted = f"{self.done} of {self._total} films"
         new = self.done - self._before
         if not new:

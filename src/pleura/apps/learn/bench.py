@@ -58,7 +58,7 @@ def bench(
     engine = computing.open()
     from pleura.lab.studies.bench import Bench, run_bench
 
-    asked = Bench(
+    options = Bench(
         root=root,
         splits=tuple(split or ["test"]),
         perturbed=perturbed,
@@ -72,7 +72,7 @@ def bench(
     def say(name: str) -> None:
         screen.print(f"scoring {name}", markup=False)
 
-    for path in run_bench(asked, engine, out, reports=reports, on_set=say):
+    for path in run_bench(options, engine, out, reports=reports, on_set=say):
         typer.echo(path)
 
 

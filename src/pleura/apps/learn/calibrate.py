@@ -22,7 +22,7 @@ __all__ = ["calibrate"]
 def calibrate(
     options: TrialOptions,
     tune: Annotated[
-        str, typer.Option(help="The split that temperature and norms are chosen on.")
+        str, typer.Option(help="The split for choosing the temperature and the reference values.")
     ] = "val",
     negatives: Annotated[
         list[Path] | None,
@@ -33,15 +33,17 @@ def calibrate(
     weights: Weights = None,
     write: Annotated[
         Path | None,
-        typer.Option(help="Write the weights with temperature and norms on their card."),
+        typer.Option(
+            help="Write the weights with the temperature and the reference values on their card."
+        ),
     ] = None,
 ) -> None:
     """Tune the probabilities and verdicts on some films, and score them on others.
 
-    The temperature is chosen by the pixels; the norms, from which the Dice of a result
-    is estimated and its verdict follows, by the features of the films. Sources without
-    films of split val get those on which training chose its epoch. --limit leaves out
-    films to score, never films to tune on.
+    The temperature is fitted to the pixels of the films, and the reference values to
+    their features. The estimated Dice and the verdict of a result follow from the
+    reference values. Sources without films of split val get those on which training
+    chose its epoch. --limit leaves out films to score, never films to tune on.
 
     pleura calibrate films/ --tune val --split test -o report
     pleura calibrate films/ --weights mine.onnx --write mine-calibrated.onnx
@@ -68,9 +70,9 @@ def _write(weights: Path | None, target: Path, results: dict[str, Any]) -> None:
 
     content = shipped() if weights is None else weights.read_bytes()
     write_with_temperature(content, results["temperature"], target, norms=results["norms"])
-    norms = " and ".join(results["norms"]) or "none: too few films"
+    fitted = " and ".join(results["norms"]) or "none: too few films"
     console().print(
-        f"{target}: temperature {results['temperature']:g}, norms {norms}", markup=False
+        f"{target}: temperature {results['temperature']:g}, reference values {fitted}", markup=False
     )
 
 

@@ -73,8 +73,9 @@ def fetch(
     pleura data fetch shenzhen --to films        662 films, without masks
 
     A download that stopped is continued. The library publishes no checksums: that of
-    your first download is kept beside the archive and holds from then on. No other command
-    uses the network. Without a network, the message says which file to put where by hand.
+    your first download is written beside the archive, and is compared at every later use.
+    No other command uses the network. Without a network, the message names the file to
+    download by hand and its place.
     """
     from pleura.lab.data.download import ARCHIVES
     from pleura.lab.data.download import fetch as run

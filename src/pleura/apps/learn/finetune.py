@@ -47,7 +47,7 @@ def finetune(
     epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs.")] = None,
     rate: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
     freeze: Annotated[
-        Frozen | None, typer.Option(help="Leave the encoder as it is, or nothing.")
+        Frozen | None, typer.Option(help="What to leave as it is: the encoder, or nothing.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
     run_on: MachineOptions,

@@ -46,14 +46,14 @@ def quantise(
     )
     target = out or weights.with_name(f"{weights.stem}-int8.onnx")
     with FilmProgress(films + CHECKED, quiet=quiet) as progress:
-        made = quantise_weights(
+        quantised = quantise_weights(
             read_weights(weights), calibration, target, on_film=progress.advance
         )
-    agreement = dict(made.agreement)
+    agreement = dict(quantised.agreement)
     typer.echo(
-        f"{made.megabytes:.1f} MB, calibrated on {made.calibrated} films; Dice with the fp32 masks "
-        f"on {agreement.pop('films')} other films: "
+        f"{quantised.megabytes:.1f} MB, calibrated on {quantised.calibrated} films; Dice with the "
+        f"fp32 masks on {agreement.pop('films')} other films: "
         + ", ".join(f"{k} {v['mean']:.4f} (worst {v['worst']:.4f})" for k, v in agreement.items()),
         err=True,
     )
-    typer.echo(made.weights)
+    typer.echo(quantised.weights)

@@ -61,7 +61,7 @@ class MachineOptions:
     max_time: Annotated[
         str | None,
         typer.Option(
-            help="Take this long, e.g. 90m, 2h or 1h30m: a run that starts is shortened to it, one "
+            help="The longest time, e.g. 90m, 2h or 1h30m: a new run is shortened to it, a run "
             "with --resume stops and can be continued."
         ),
     ] = None
@@ -76,7 +76,7 @@ class MachineOptions:
         return None if self.max_time is None else duration(self.max_time)
 
     def machine(self) -> Machine:
-        """The machine; to import Lightning takes seconds, so check other options before."""
+        """The machine. Importing Lightning takes seconds, so check other options before."""
         from pleura.lab.train.machine import Machine
 
         return Machine(
@@ -241,7 +241,7 @@ def ablate(
     workers: BatchWorkers = 0,
     quiet: NoBar = False,
 ) -> None:
-    """Train every arm of a study once a seed, score all on the same test films, compare.
+    """Train every arm of a study with each seed, and compare them on the same test films.
 
     pleura ablate ablation/study --data films/ -o runs/ablation
 
@@ -283,7 +283,7 @@ def export(
         list[str] | None, typer.Option(help="Keep only this channel; repeatable.")
     ] = None,
 ) -> None:
-    """Export a checkpoint: NAME.onnx, to segment with and to train on from.
+    """Export a checkpoint as NAME.onnx, for segmenting and for further training.
 
     Beside it lies its SHA-256.
 

@@ -51,7 +51,9 @@ class Senders:
 
     def with_nodes(self, addresses: Iterable[Address]) -> Senders:
         """These senders and the DICOM nodes among `addresses`, which report in associations."""
-        nodes = [Sender(one.ae, _addresses(one.host)) for one in addresses if one.ae]
+        nodes = [
+            Sender(address.ae, _addresses(address.host)) for address in addresses if address.ae
+        ]
         return Senders((*self.listed, *nodes), self.anyone)
 
     def may_connect(self, address: str) -> bool:
@@ -88,8 +90,8 @@ class Tls:
         if self.cert is None:
             if self.key is not None:
                 raise UsageError(
-                    "a key without its certificate would let films come in the clear; give "
-                    "--tls-cert too, or leave --tls-key out"
+                    "without the certificate of this key, films would be received unencrypted; "
+                    "give --tls-cert too, or leave --tls-key out"
                 )
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -120,7 +120,7 @@ def web_errors() -> Iterator[None]:
     except requests.ConnectionError as error:
         raise _connection_error(error) from None
     except requests.RequestException as error:
-        raise Refused(f"no proper answer ({type(error).__name__})") from None
+        raise Refused(f"invalid answer ({type(error).__name__})") from None
 
 
 def _check_media_type(response: Any, **_: Any) -> None:

@@ -89,7 +89,7 @@ class CStore:
         """Send DICOM objects of one film; see `Destination`."""
         from pynetdicom import build_context
 
-        contexts = [  # apart, so that a peer that takes both gets the bytes as they are
+        contexts = [  # separately, so that a peer that takes both gets the bytes as they are
             build_context(uid, syntax)
             for uid in sorted({dataset.SOPClassUID for dataset in objects})
             for syntax in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)

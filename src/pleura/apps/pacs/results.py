@@ -39,7 +39,8 @@ refused, or the report alone."""
 
 _REPORT = ("dicom-sr",)
 _POSITIONS = {name: position for position, name in enumerate(DICOM_FORMATS, 1)}
-"""The same for a format whatever other formats are made; a destination has results by file name."""
+"""The number in the file name of a format's result. It does not depend on the other formats,
+since the queue notes by file name which results a destination has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def segment(
     computing: ComputeOptions,
     messages: MessageOptions,
 ) -> None:
-    """Find the lungs in films: a mask each, and a table of measurements.
+    """Find the lungs in films: a mask for each, and a table of measurements.
 
     pleura segment film.dcm -o lungs
     pleura segment films/ -o lungs --overlay --split

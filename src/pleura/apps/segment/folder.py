@@ -98,10 +98,7 @@ def segment_folder(
         KeyboardInterrupt: Ctrl-C or SIGTERM; what is finished stays.
     """
     names = [str(inputs)] if isinstance(inputs, str | Path) else [str(name) for name in inputs]
-    unknown = set(options) - set(FolderOptions.__annotations__)
-    if unknown:
-        known = ", ".join(FolderOptions.__annotations__)
-        raise TypeError(f"segment_folder has no argument {min(unknown)!r}; it has {known}")
+    _check_names(options)
     place = OutputOptions(
         out=Path(out),
         formats=[formats] if isinstance(formats, str) else list(formats),
@@ -119,6 +116,13 @@ def segment_folder(
     return FolderResults(
         table=place.records / RESULTS, review=report.review, refused=report.refused, **counts
     )
+
+
+def _check_names(options: FolderOptions) -> None:
+    unknown = set(options) - set(FolderOptions.__annotations__)
+    if unknown:
+        known = ", ".join(FolderOptions.__annotations__)
+        raise TypeError(f"segment_folder has no argument {min(unknown)!r}; it has {known}")
 
 
 def _computing(options: FolderOptions) -> ComputeOptions:

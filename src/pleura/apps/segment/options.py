@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pleura.apps.cli.options import (
-    COMPUTED,
-    PRINTED,
     EngineOptions,
     FilmsAsJson,
     Flip,
     Lungs,
     LungsOption,
+    Panel,
     TestTimeAugmentation,
     Threads,
     names_in,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ComputeOptions", "MessageOptions", "OutputOptions"]
 
-_WRITES: dict[str, Any] = {"rich_help_panel": "What is written"}
-_ON_RAY: dict[str, Any] = {"rich_help_panel": "On Ray (extra scale)"}
 
 MOST_JOBS = 4
 """The most jobs by default: each holds a film in memory, and a few keep the network busy."""
@@ -43,46 +40,42 @@ class OutputOptions:
         Path, typer.Option("--out", "-o", help="The folder for results; folders are mirrored.")
     ]
     overlay: Annotated[
-        bool, typer.Option("--overlay", help="Also write the film with coloured lungs.", **_WRITES)
+        bool, Panel.WRITTEN.option("--overlay", help="Also write the film with coloured lungs.")
     ] = False
-    split: Annotated[
-        bool, typer.Option("--split", help="Also write one mask a lung.", **_WRITES)
-    ] = False
+    split: Annotated[bool, Panel.WRITTEN.option("--split", help="Also write one mask a lung.")] = (
+        False
+    )
     formats: Annotated[
         list[str] | None,
-        typer.Option(
+        Panel.WRITTEN.option(
             "--format",
             "-f",
             help="mask (the default), overlay, split, labels, npy, nifti, coco, crop, "
             "probabilities; of DICOM films dicom-seg, dicom-seg-fractional, dicom-seg-labelmap, "
             "dicom-sr, dicom-sc, dicom-gsps, dicom-kos too; repeatable, or with commas.",
-            **_WRITES,
         ),
     ] = None
     resume: Annotated[
         bool,
-        typer.Option(
+        Panel.WRITTEN.option(
             "--resume",
             help="Continue the run in OUT: finished films are kept; a format may be added.",
-            **_WRITES,
         ),
     ] = False
     overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Start anew in OUT, and replace its files.", **_WRITES),
+        bool, Panel.WRITTEN.option("--overwrite", help="Start anew in OUT, and replace its files.")
     ] = False
     uid: Annotated[
-        bool, typer.Option("--uid", help="Add the UIDs of DICOM films to results.csv.", **_WRITES)
+        bool, Panel.WRITTEN.option("--uid", help="Add the UIDs of DICOM films to results.csv.")
     ] = False
 
     shard: Annotated[
         str | None,
-        typer.Option(
+        Panel.WRITTEN.option(
             "--shard",
             metavar="K/N",
             help="Only part K of N of the films, as one of N runs into the same OUT; "
             "`pleura results merge OUT` puts their tables together.",
-            **_WRITES,
         ),
     ] = None
 
@@ -113,46 +106,41 @@ class ComputeOptions(EngineOptions):
     tta: TestTimeAugmentation = False
     force: Annotated[
         bool,
-        typer.Option(
+        Panel.COMPUTED.option(
             "--force",
             help="Also segment colour photographs of films, and films whose header names another "
             "body part.",
-            **COMPUTED,
         ),
     ] = False
     threads: Threads = None
     batch: Annotated[
-        int,
-        typer.Option("--batch-size", min=1, help="Films in one call of the network.", **COMPUTED),
+        int, Panel.COMPUTED.option("--batch-size", min=1, help="Films in one call of the network.")
     ] = 1
     jobs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads that read, and as many that write.", **COMPUTED),
+        int | None, Panel.COMPUTED.option(min=1, help="Threads that read, and as many that write.")
     ] = None
 
     ray: Annotated[
         str | None,
-        typer.Option(
+        Panel.RAY.option(
             "--ray",
             metavar="local|ADDRESS",
             help="Segment on Ray: `local` on this machine; `auto` or HOST:PORT on a cluster, "
             "whose nodes all see the films and OUT.",
-            **_ON_RAY,
         ),
     ] = None
     workers: Annotated[
         int | None,
-        typer.Option(
+        Panel.RAY.option(
             "--workers",
             min=1,
             help="The most workers on Ray, each with --threads CPUs; by default as many as the "
             "cluster has CPUs for. An autoscaler starts nodes for them.",
-            **_ON_RAY,
         ),
     ] = None
 
     def executor(self) -> OpenExecutor:
-        """Where the films are done: in this process, or on Ray.
+        """What segments the films: this process, or Ray.
 
         Raises:
             UsageError: two of the options do not go together.
@@ -175,16 +163,16 @@ class ComputeOptions(EngineOptions):
             return partial(in_this_process, opener)
         from pleura.apps.segment.cluster.connect import RayOptions, on_ray
 
-        asked = RayOptions(
+        options = RayOptions(
             address=self.ray,
             cpus=self._cpus,
             gpus=int(self.device == "cuda"),
             workers=self.workers,
         )
-        return partial(on_ray, asked, opener)
+        return partial(on_ray, options, opener)
 
     def work(self, place: OutputFolder) -> FilmWork:
-        """What is done with each film, with its results in `place`."""
+        """The work on each film; the results go to `place`."""
         from pleura.apps.segment.work import FilmWork
         from pleura.runtime.threads import lanes, usable_cpus
 
@@ -211,8 +199,8 @@ class MessageOptions:
     as_json: FilmsAsJson = False
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit with 4 if a film is to review or refused.", **PRINTED),
+        Panel.PRINTED.option("--strict", help="Exit with 4 if a film is to review or refused."),
     ] = False
     quiet: Annotated[
-        bool, typer.Option("--no-progress", "-q", help="Print only errors on stderr.", **PRINTED)
+        bool, Panel.PRINTED.option("--no-progress", "-q", help="Print only errors on stderr.")
     ] = False

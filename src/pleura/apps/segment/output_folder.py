@@ -128,13 +128,13 @@ class OutputFolder:
         Raises:
             UsageError: a file is in the way; the message names it and an option that helps.
         """
-        begun = any((self.records / name).exists() for name in (RESULTS, RUN))
-        if begun and not (self.resume or self.overwrite):
+        has_results = any((self.records / name).exists() for name in (RESULTS, RUN))
+        if has_results and not (self.resume or self.overwrite):
             raise UsageError(
                 f"{self.records} holds results already; continue with --resume, start anew with "
                 "--overwrite, or give another --out"
             )
-        if begun and self.resume:
+        if has_results and self.resume:
             self._check_same_run(report, self.records)
         if self.shard is not None:
             self._check_other_shards(report, self.shard)
@@ -142,7 +142,7 @@ class OutputFolder:
         for path in self._outputs(films):
             if path in sources:
                 raise UsageError(f"the result {path} would overwrite a film; give another --out")
-            if not begun and not self.overwrite and os.path.isfile(path):  # noqa: PTH113
+            if not has_results and not self.overwrite and os.path.isfile(path):  # noqa: PTH113
                 raise UsageError(
                     f"{path} exists and is no result of an earlier run; "
                     "give another --out, or --overwrite to replace it"

@@ -157,7 +157,7 @@ class Pipeline(Generic[B]):
         loaded = [film for film in group if isinstance(film, Loaded)]
         start = time.perf_counter()
         try:
-            made = iter(self.segmenter.segment([film.value.radiograph for film in loaded]))
+            segmentations = iter(self.segmenter.segment([film.value.radiograph for film in loaded]))
         except Exception:  # the edge of a batch: one film must not stop the others
             return [
                 film if isinstance(film, Failed) else _attempt(film, self._segment_alone)
@@ -167,7 +167,7 @@ class Pipeline(Generic[B]):
         return [
             film
             if isinstance(film, Failed)
-            else Loaded(film.file, (film.value, next(made)), film.seconds + share)
+            else Loaded(film.file, (film.value, next(segmentations)), film.seconds + share)
             for film in group
         ]
 

@@ -37,7 +37,7 @@ class Messages(Protocol):
     def films(
         self, total: int, *, done: int, interrupt: Interrupt
     ) -> AbstractContextManager[Callable[[Row], None]]:
-        """While films are done: gives what is called with the row of each film that ends.
+        """A block for the time of segmenting: gives a function to call with each film's row.
 
         `done` of all films were finished before; `interrupt` can stop the run.
         """
@@ -48,7 +48,7 @@ class Task:
     """The options of a run; its films are given apart."""
 
     work: FilmWork
-    """What is done with each film, and the output folder."""
+    """The work on each film, and the output folder."""
 
     options: Mapping[str, Any]
     """As given, for run.json."""

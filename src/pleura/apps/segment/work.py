@@ -1,4 +1,4 @@
-"""What is done with each film of a run, in this process or in the workers of a cluster."""
+"""Reading, segmenting and writing the films of a run, in this process or on a cluster."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Opener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """How a run looks at its films while they are in work."""
+    """Functions of a run that are called while films are in work."""
 
     stopped: Callable[[], bool] = lambda: False
     """Called before each batch; if true, films that were only read are dropped."""
@@ -79,7 +79,7 @@ class FilmWork:
     def done(
         self, films: Sequence[FilmFile], segmenter: Segmenter, watch: Watch
     ) -> Iterator[Ended]:
-        """Do the films, in their order; raises what `Pipeline.run` does."""
+        """Segment the films, in their order; raises what `Pipeline.run` does."""
         return Pipeline(
             segmenter=segmenter,
             write=self.place.write,
@@ -95,14 +95,14 @@ class FilmWork:
 
 
 class Executor(Protocol):
-    """Where the films of a run are done."""
+    """Segments the films of a run: in this process, or on a cluster."""
 
     @property
     def provenance(self) -> Provenance:
         """The provenance of all results."""
 
     def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
-        """Do the films, in any order; gives those that have just ended, each film once.
+        """Segment the films, in any order; gives those that have just ended, each film once.
 
         Raises:
             WeightsError: the network gives values that are no probabilities.
@@ -131,7 +131,7 @@ class _ThisProcess:
 def in_this_process(
     opener: Opener, films: Sequence[FilmFile], work: FilmWork
 ) -> Iterator[_ThisProcess]:
-    """An executor that does all films in this process, on threads."""
+    """An executor that segments all films in this process, on threads."""
     if films:
         prepare_for(films[0].path)  # while the network is loaded
     work = replace(work, lanes=max(1, min(work.lanes, len(films))))

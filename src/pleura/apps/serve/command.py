@@ -6,12 +6,12 @@ import ipaddress
 import os
 import sys
 from contextlib import nullcontext
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import COMPUTED, EngineOptions, Threads
+from pleura.apps.cli.options import EngineOptions, Panel, Threads
 from pleura.apps.serve.options import AccessOptions, LimitOptions, LogOptions
 from pleura.core.errors import UsageError
 from pleura.io.decoder_process import stop_decoders
@@ -27,10 +27,8 @@ def serve(
     threads: Threads = None,
     jobs: Annotated[
         int,
-        typer.Option(
-            min=1,
-            help="Films segmented at a time; those that wait share one call of the network.",
-            **COMPUTED,
+        Panel.COMPUTED.option(
+            min=1, help="Films segmented at a time; those that wait share one call of the network."
         ),
     ] = 4,
     limits: LimitOptions,
@@ -44,7 +42,6 @@ def serve(
     Nothing is stored, and no film is sent to another machine. Not for diagnosis.
     """
     from pleura.apps.cli.engines import open_engine
-    from pleura.apps.cli.exit_codes import Exit
     from pleura.apps.quiet import discard_native_output, silence_libraries
     from pleura.apps.serve.request_log import logging_requests
     from pleura.apps.serve.security.hosts import AllowedHosts, host_names
@@ -74,14 +71,21 @@ def serve(
     if all_ended:
         typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
         return
+    _end_with_a_film_in_work(limits.grace)
+
+
+def _end_with_a_film_in_work(grace_s: float) -> NoReturn:
+    """End the process: a thread that hangs in a decoder ends only with it."""
+    from pleura.apps.cli.exit_codes import Exit
+
     typer.echo(
-        f"pleura: ended, though a film was still worked on after {limits.grace:g} s; its client "
+        f"pleura: ended, though a film was still worked on after {grace_s:g} s; its client "
         "was told to send it again",
         err=True,
     )
     sys.stderr.flush()
     stop_decoders()
-    os._exit(Exit.UNEXPECTED)  # a thread that hangs in a decoder ends only with the process
+    os._exit(Exit.UNEXPECTED)
 
 
 def check_access(host: str, api_key: str | None, *, no_key: bool) -> None:

@@ -6,7 +6,7 @@ Refusal
 ├── ForeignOrigin  403 Forbidden              a web page of another site sent the request
 ├── NotOffered     406 Not Acceptable         the client accepts none of the media types
 ├── TooSlow        408 Request Timeout        the upload was too slow
-├── TooLarge       413 Content Too Large      more bytes or films than one request may bring
+├── TooLarge       413 Content Too Large      more bytes or films than one request may have
 ├── UnknownHost    421 Misdirected Request    `Host` names none of the service's names
 ├── Busy           503 Service Unavailable    the queue or the memory for uploads is full
 ├── Stopping       503 Service Unavailable    the service ends
@@ -95,20 +95,20 @@ class TooSlow(Refusal, exit_code=2, http_status=408):
 
 
 class TooLarge(Refusal, exit_code=2, http_status=413):
-    """HTTP 413 Content Too Large: more bytes or films than one request may bring."""
+    """HTTP 413 Content Too Large: more bytes or films than one request may have."""
 
     @classmethod
     def in_bytes(cls, limit_bytes: int) -> TooLarge:
         """The body is longer than `limit_bytes`."""
         return cls(
-            f"the request is larger than {limit_bytes / 1e6:g} MB, the most it may be; "
+            f"the request is larger than the limit of {limit_bytes / 1e6:g} MB; "
             "send fewer films at a time"
         )
 
     @classmethod
     def in_films(cls, limit_films: int) -> TooLarge:
         """The form has more files than `limit_films`."""
-        return cls(f"a request may bring {limit_films} films; send them in several requests")
+        return cls(f"a request may have {limit_films} films at most; send them in several requests")
 
 
 class UnknownHost(Refusal, exit_code=2, http_status=421):
@@ -134,7 +134,7 @@ class Busy(Refusal, http_status=503):
     def upload_memory_is_full(cls, limit_bytes: int) -> Busy:
         """The uploads of all requests together would exceed `limit_bytes`."""
         return cls(
-            f"the requests under way hold {limit_bytes / 1e6:g} MB, the most that is kept "
+            f"the requests in progress hold {limit_bytes / 1e6:g} MB, the most that is kept "
             f"in memory; {SEND_LATER}, or fewer at a time",
             retry_after_s=RETRY_AFTER_UPLOADS_S,
         )

@@ -3,66 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pleura.apps.cli.options import port_option
+from pleura.apps.cli.options import Panel, port_option
 
 if TYPE_CHECKING:
     from pleura.apps.serve.limits.limits import Limits
 
 __all__ = ["AccessOptions", "LimitOptions", "LogOptions"]
 
-_LIMITS: dict[str, Any] = {"rich_help_panel": "Limits"}
-_ACCESS: dict[str, Any] = {"rich_help_panel": "Access"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessOptions:
     """The address of the service, and who may use it."""
 
-    host: Annotated[str, typer.Option(help="The address to bind to.", **_ACCESS)] = "127.0.0.1"
-    port: Annotated[int, port_option("The port; 0 takes a free one.", _ACCESS)] = 8017
+    host: Annotated[str, Panel.ACCESS.option(help="The address to bind to.")] = "127.0.0.1"
+    port: Annotated[int, port_option("The port; 0 takes a free one.", Panel.ACCESS)] = 8017
     api_key: Annotated[
         str | None,
-        typer.Option(
+        Panel.ACCESS.option(
             envvar="PLEURA_API_KEY",
             help="The key that clients must send. Set it in the environment: other users of the "
             "machine can see options.",
             show_default=False,
-            **_ACCESS,
         ),
     ] = None
     no_key: Annotated[
-        bool, typer.Option("--no-key", help="Let other machines connect without a key.", **_ACCESS)
+        bool, Panel.ACCESS.option("--no-key", help="Let other machines connect without a key.")
     ] = False
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(
+        Panel.ACCESS.option(
             metavar="NAME",
             help="Another host name of the service, such as that of a reverse proxy; repeatable. "
             "*.NAME allows its subdomains, * any name.",
-            **_ACCESS,
         ),
     ] = None
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(
+        Panel.ACCESS.option(
             metavar="ORIGIN",
             help="A web site whose pages may use the service, such as https://viewer.example; "
             "repeatable (CORS).",
             show_default=False,
-            **_ACCESS,
         ),
     ] = None
     root_path: Annotated[
         str,
-        typer.Option(
+        Panel.ACCESS.option(
             metavar="PATH",
             help="The path prefix at which a reverse proxy serves it, such as /pleura.",
             show_default=False,
-            **_ACCESS,
         ),
     ] = ""
 
@@ -85,23 +78,20 @@ class LogOptions:
 class LimitOptions:
     """Sizes and times of requests."""
 
-    megabytes: Annotated[
-        int, typer.Option(min=1, help="The size of one request, MB.", **_LIMITS)
-    ] = 128
+    megabytes: Annotated[int, Panel.LIMITS.option(min=1, help="The size of one request, MB.")] = 128
     megapixels: Annotated[
-        int, typer.Option(min=1, max=60, help="The size of one film, megapixels.", **_LIMITS)
+        int, Panel.LIMITS.option(min=1, max=60, help="The size of one film, megapixels.")
     ] = 40
-    films: Annotated[int, typer.Option(min=1, help="Films in one request.", **_LIMITS)] = 16
+    films: Annotated[int, Panel.LIMITS.option(min=1, help="Films in one request.")] = 16
     queue: Annotated[
-        int, typer.Option(min=1, help="Films accepted and not yet answered.", **_LIMITS)
+        int, Panel.LIMITS.option(min=1, help="Films accepted and not yet answered.")
     ] = 64
     seconds: Annotated[
-        float,
-        typer.Option(min=0.1, help="Time for one request after its upload, seconds.", **_LIMITS),
+        float, Panel.LIMITS.option(min=0.1, help="Time for one request after its upload, seconds.")
     ] = 120
     grace: Annotated[
         float,
-        typer.Option(min=0, help="Time to finish accepted films after Ctrl-C, seconds.", **_LIMITS),
+        Panel.LIMITS.option(min=0, help="Time to finish accepted films after Ctrl-C, seconds."),
     ] = 25
 
     def limits(self) -> Limits:

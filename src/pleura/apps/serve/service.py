@@ -181,7 +181,7 @@ class Service:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Answer `Stopping` to every request under way. Call it in the event loop's thread."""
+        """Answer `Stopping` to every request in progress. Call it in the event loop's thread."""
         self._stopped.set()
 
     def close(self) -> bool:

@@ -199,8 +199,8 @@ def _air_beside_patient(pieces: Pieces, notes: list[str]) -> list[Piece]:
     """
     height, width = pieces.shape
     corners = [(row, column) for row in (0, height - 1) for column in (0, width - 1)]
-    held = {pieces.label_at(*corner) for corner in corners}
-    air = [piece for piece in pieces.large if piece.label in held]
+    in_corners = {pieces.label_at(*corner) for corner in corners}
+    air = [piece for piece in pieces.large if piece.label in in_corners]
     if not air or len(pieces.large) - len(air) < 2:
         return []
     area = sum(piece.area for piece in air)

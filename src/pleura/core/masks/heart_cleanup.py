@@ -197,11 +197,11 @@ def _hull(rows: NDArray[np.intp], reach: Floats) -> Floats:
 
 
 def _lies_inside(
-    one: tuple[float, float], middle: tuple[float, float], other: tuple[float, float]
+    before: tuple[float, float], middle: tuple[float, float], after: tuple[float, float]
 ) -> bool:
     """Whether `middle` lies on the line between its neighbours, or on the inner side of it."""
-    down, farther = middle[0] - one[0], middle[1] - one[1]
-    return down * (other[1] - one[1]) >= farther * (other[0] - one[0])
+    down, farther = middle[0] - before[0], middle[1] - before[1]
+    return down * (after[1] - before[1]) >= farther * (after[0] - before[0])
 
 
 def _smoothed(values: Probabilities, deviation: tuple[float, float]) -> Probabilities:

@@ -153,19 +153,19 @@ def label_runs(runs: Runs, *, corners: bool = False) -> tuple[NDArray[np.intp], 
     return numbers[roots], joints
 
 
-def _roots(size: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
+def _roots(size: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
     """(size,) the root of each of `size` runs: the first run of its connected component.
 
-    `one` and `other` are the connected pairs. In each step every root takes the smallest root among
-    its neighbours, until both runs of every pair have the same root. Loading scipy's
+    `first` and `second` are the connected pairs. In each step every root takes the smallest root
+    among its neighbours, until both runs of every pair have the same root. Loading scipy's
     connected_components takes longer than this takes for any lung.
     """
     roots = np.arange(size)
-    while len(one):
-        np.minimum.at(roots, np.maximum(one, other), np.minimum(one, other))
+    while len(first):
+        np.minimum.at(roots, np.maximum(first, second), np.minimum(first, second))
         while not np.array_equal(above := roots[roots], roots):
             roots = above
-        one, other = roots[one], roots[other]
-        differ = one != other
-        one, other = one[differ], other[differ]
+        first, second = roots[first], roots[second]
+        differ = first != second
+        first, second = first[differ], second[differ]
     return roots

@@ -97,11 +97,11 @@ def _mean(pick: Callable[[int], Values], weights: Iterable[Values]) -> Values:
     Each operation is a ufunc of its own, so that no compiler joins a multiplication and an
     addition: a CPU that does both at once leaves out a rounding.
     """
-    made = base = pick(0)
+    mean = base = pick(0)
     for step, weight in enumerate(weights, start=1):
         part = pick(step)
         part -= base
         part *= weight
-        part += made
-        made = part
-    return made
+        part += mean
+        mean = part
+    return mean

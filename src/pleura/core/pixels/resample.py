@@ -55,11 +55,11 @@ class Band:
     ) -> NDArray[np.float32]:
         """(H, W) -> these rows, (new, W), of the picture whose columns are resampled."""
         part = image[self.old_pixels]
-        made = np.empty((len(self.weights), part.shape[1]), np.float32) if out is None else out
+        resampled = np.empty((len(self.weights), part.shape[1]), np.float32) if out is None else out
         step = max(1, MOST_PRODUCTS // self.weights.size)
         for at in range(0, part.shape[1], step):
-            np.matmul(self.weights, part[:, at : at + step], out=made[:, at : at + step])
-        return made
+            np.matmul(self.weights, part[:, at : at + step], out=resampled[:, at : at + step])
+        return resampled
 
 
 def resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -74,21 +74,21 @@ def resample(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 
 def resample_rows(image: NDArray[np.float32], new: int) -> NDArray[np.float32]:
     """(H, W) -> (new, W)."""
-    made = np.empty((new, image.shape[1]), np.float32)
+    resampled = np.empty((new, image.shape[1]), np.float32)
     for band in bands(len(image), new):
-        band.rows(image, out=made[band.new_pixels])
-    return made
+        band.rows(image, out=resampled[band.new_pixels])
+    return resampled
 
 
 def resample_columns(image: NDArray[np.float32], new: int) -> NDArray[np.float32]:
     """(H, W) -> (H, new)."""
-    made = np.empty((len(image), new), np.float32)
+    resampled = np.empty((len(image), new), np.float32)
     for band in bands(image.shape[1], new):
         step = max(1, MOST_PRODUCTS // band.weights.size)
         for at in range(0, len(image), step):
             part = image[at : at + step, band.old_pixels]
-            np.matmul(part, band.weights.T, out=made[at : at + step, band.new_pixels])
-    return made
+            np.matmul(part, band.weights.T, out=resampled[at : at + step, band.new_pixels])
+    return resampled
 
 
 @lru_cache(maxsize=64)

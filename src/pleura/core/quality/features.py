@@ -16,7 +16,7 @@ from pleura.core.card import lung_channels
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.cleanup import THRESHOLD
 from pleura.core.masks.heart_cleanup import heart_width
-from pleura.core.quality.shape import Place, place_of, sample_map, sample_mask
+from pleura.core.quality.shape import Place, box_of_both, place_of, sample_map, sample_mask
 from pleura.core.types import LungMasks
 
 __all__ = [
@@ -37,7 +37,7 @@ EDGE_DISTANCE = 3
 The predicted outline of a lung that the edge cuts lies up to so many pixels inside the film."""
 
 LOW_THRESHOLD = 0.2
-"""The lower threshold of `Features.ratio_spread`. The thresholds 0.2 and 0.8 separate the films on
+"""The lower threshold of `Features.ratio_range`. The thresholds 0.2 and 0.8 separate the films on
 which two networks disagree about the ratio better than 0.3 and 0.7 do."""
 
 LEAST_UNCERTAINTY = 1e-4
@@ -62,7 +62,7 @@ class Features:
     worse_lung: float | None
     """The lower expected Dice of the two lungs; that of both together if one map holds both."""
 
-    unsure: float | None
+    mean_variance: float | None
     """Sum of p (1 - p) of all pixels over the number of pixels in the lungs; 0 if every p is 0 or
     1."""
 
@@ -89,7 +89,7 @@ class Features:
     heart_found: bool | None
     """Whether there is a heart; None if the weights have no heart channel."""
 
-    ratio_spread: float | None
+    ratio_range: float | None
     """Difference of the cardiothoracic ratio between two thresholds, `LOW_THRESHOLD` and 1 -
     `LOW_THRESHOLD`; None without a heart or both lungs."""
 
@@ -97,12 +97,12 @@ class Features:
     def uncertainty(self) -> float | None:
         """The network's uncertainty about the lungs, as a logarithm; None without lungs.
 
-        It is the mean of two logarithms: of 1 - `worse_lung`, and of `unsure`. On validation films
-        this mean predicts the true Dice best.
+        It is the mean of two logarithms: of 1 - `worse_lung`, and of `mean_variance`. On validation
+        films this mean predicts the true Dice best.
         """
-        if self.worse_lung is None or self.unsure is None:
+        if self.worse_lung is None or self.mean_variance is None:
             return None
-        return (logarithm(1 - self.worse_lung) + logarithm(self.unsure)) / 2
+        return (logarithm(1 - self.worse_lung) + logarithm(self.mean_variance)) / 2
 
 
 def logarithm(uncertainty: float) -> float:
@@ -143,7 +143,7 @@ def measure_features(
     return Features(
         expected_dice=total,
         worse_lung=_worse_lung(lung_maps, (right, left)) if len(lung_maps) == 2 else total,
-        unsure=float((both - both * both).sum()) / area if area else None,
+        mean_variance=float((both - both * both).sum()) / area if area else None,
         cleaned=float(changed / marked) if marked else 0.0,
         contacts=_contacts(lungs, maps.stored.shape[1:]) if area else {},
         right_share=float(right.mean()),
@@ -151,7 +151,7 @@ def measure_features(
         exchanged=bool(places[0] and places[1] and places[0].column > places[1].column),
         heart_side=_heart_side(*places, _heart_place(lungs, side)),
         heart_found=None if lungs.heart is None else bool(lungs.heart.any()),
-        ratio_spread=_ratio_spread(maps, channels, *places),
+        ratio_range=_ratio_range(maps, channels, *places),
     )
 
 
@@ -193,19 +193,19 @@ def _heart_place(lungs: LungMasks, size: tuple[int, int]) -> Place | None:
 def _heart_side(right: Place | None, left: Place | None, heart: Place | None) -> float | None:
     if right is None or left is None or heart is None:
         return None
-    begin, end = min(right.first, left.first), max(right.last, left.last)
-    return (heart.column - (begin + end) / 2) / (end - begin)
+    box = box_of_both(right, left)
+    return (heart.column - (box.left + box.right) / 2) / box.width
 
 
-def _ratio_spread(
+def _ratio_range(
     maps: ProbabilityMaps, channels: tuple[str, ...], right: Place | None, left: Place | None
 ) -> float | None:
-    """`Features.ratio_spread`: the difference of the heart's widths, in chest widths."""
+    """`Features.ratio_range`: the difference of the heart's widths, in chest widths."""
     if "heart" not in channels or right is None or left is None:
         return None
     heart = maps.stored[channels.index("heart")]
     thresholds = LOW_THRESHOLD, 1 - LOW_THRESHOLD
     widest, narrowest = (heart_width(heart, at, maps.pixel) for at in thresholds)
     columns = min(SAMPLE_SIDE, heart.shape[1])  # of the sample
-    chest = (max(right.last, left.last) - min(right.first, left.first)) / columns
+    chest = box_of_both(right, left).width / columns
     return (widest - narrowest) / (chest * heart.shape[1]) if widest else None

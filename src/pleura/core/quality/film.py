@@ -34,7 +34,7 @@ class FilmFeatures:
     """(D,) in the order of `reference.feature_names`; None if a lung, by any definition, or the
     heart is missing."""
 
-    unsure: float | None
+    mean_variance: float | None
     """Sum of p (1 - p) of all pixels of all lung maps, over the number of pixels in the lungs; None
     without lungs."""
 
@@ -69,7 +69,7 @@ def measure_film(maps: ProbabilityMaps, channels: tuple[str, ...]) -> FilmFeatur
     known = [part for part in parts if part is not None]
     return FilmFeatures(
         numbers=np.concatenate(known) if len(known) == len(parts) else None,
-        unsure=sum(pair.variance for pair in lungs) / area if area else None,
+        mean_variance=sum(pair.variance for pair in lungs) / area if area else None,
     )
 
 

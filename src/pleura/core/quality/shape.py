@@ -8,8 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pleura.core.arrays import Mask, Probabilities
+from pleura.core.types import Box
 
-__all__ = ["Place", "heart_shape", "lungs_shape", "place_of", "sample_map", "sample_mask"]
+__all__ = [
+    "Place",
+    "box_of_both",
+    "heart_shape",
+    "lungs_shape",
+    "place_of",
+    "sample_map",
+    "sample_mask",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +26,8 @@ class Place:
     """The position of a structure in the sample, in its pixels; rows and columns count from 0."""
 
     area: int
-    top: int
-    bottom: int
-    """One past its last row."""
-
-    first: int
-    """Its first column."""
-
-    last: int
-    """One past its last column."""
+    box: Box
+    """Around the structure."""
 
     row: float
     column: float
@@ -64,18 +66,15 @@ def place_of(mask: Mask) -> Place | None:
         return None
     rows, columns = np.arange(len(by_row)) + 0.5, np.arange(len(by_column)) + 0.5
     row, column = float(by_row @ rows) / area, float(by_column @ columns) / area
-    spread = np.sqrt((by_row @ (rows - row) ** 2) * (by_column @ (columns - column) ** 2))
+    deviations = np.sqrt((by_row @ (rows - row) ** 2) * (by_column @ (columns - column) ** 2))
     product = float((mask @ (columns - column)) @ (rows - row))
     at, across = np.flatnonzero(by_row), np.flatnonzero(by_column)
     return Place(
         area=area,
-        top=int(at[0]),
-        bottom=int(at[-1]) + 1,
-        first=int(across[0]),
-        last=int(across[-1]) + 1,
+        box=Box(int(at[0]), int(across[0]), int(at[-1]) + 1, int(across[-1]) + 1),
         row=row,
         column=column,
-        slant=product / float(spread) if spread else 0.0,
+        slant=product / float(deviations) if deviations else 0.0,
     )
 
 
@@ -84,37 +83,41 @@ def lungs_shape(right: Place, left: Place, *, aspect: float, pixels: int) -> lis
 
     `aspect` is height over width of a pixel, `pixels` the number in the sample.
     """
-    top, first, height, width = _box(right, left)
+    box = box_of_both(right, left)
     numbers = [
         number
         for lung in (right, left)
         for number in (
-            lung.area / (height * width),
-            (lung.bottom - lung.top) / height,
-            (lung.last - lung.first) / width,
-            (lung.row - top) / height,
-            (lung.column - first) / width,
+            lung.area / (box.height * box.width),
+            lung.box.height / box.height,
+            lung.box.width / box.width,
+            (lung.row - box.top) / box.height,
+            (lung.column - box.left) / box.width,
             lung.slant,
         )
     ]
     area = float(np.log((right.area + left.area) / pixels))
-    return [*numbers, area, float(np.log(aspect * height / width))]
+    return [*numbers, area, float(np.log(aspect * box.height / box.width))]
 
 
 def heart_shape(heart: Place, right: Place, left: Place) -> list[float]:
     """5 numbers: share, row, column, width and height of the heart in the box around both lungs."""
-    top, first, height, width = _box(right, left)
+    box = box_of_both(right, left)
     return [
-        heart.area / (height * width),
-        (heart.row - top) / height,
-        (heart.column - first) / width,
-        (heart.last - heart.first) / width,
-        (heart.bottom - heart.top) / height,
+        heart.area / (box.height * box.width),
+        (heart.row - box.top) / box.height,
+        (heart.column - box.left) / box.width,
+        heart.box.width / box.width,
+        heart.box.height / box.height,
     ]
 
 
-def _box(right: Place, left: Place) -> tuple[int, int, int, int]:
-    """First row, first column, height and width of the box around both."""
-    top, bottom = min(right.top, left.top), max(right.bottom, left.bottom)
-    first, last = min(right.first, left.first), max(right.last, left.last)
-    return top, first, bottom - top, last - first
+def box_of_both(right: Place, left: Place) -> Box:
+    """The box around both lungs, in pixels of the sample."""
+    one, other = right.box, left.box
+    return Box(
+        top=min(one.top, other.top),
+        left=min(one.left, other.left),
+        bottom=max(one.bottom, other.bottom),
+        right=max(one.right, other.right),
+    )

@@ -72,8 +72,8 @@ HEART_ON_RIGHT = -0.02
 films of adults and 4.5 % of those of children have a smaller value. If the films are mirrored,
 93 to 98 % of those of adults and 84 % of those of children have."""
 
-RATIO_SPREAD = 0.07
-"""The largest usual `Features.ratio_spread`. `python -m benchmarks.accuracy.heart_ratio` measures
+LARGEST_RATIO_RANGE = 0.07
+"""The largest usual `Features.ratio_range`. `python -m benchmarks.accuracy.heart_ratio` measures
 on training films for how many the ratio is given, and how well two networks agree on it."""
 
 
@@ -125,11 +125,11 @@ def _heart_quality(features: Features, *, is_refused: bool = False) -> HeartQual
         return None
     if is_refused:
         return HeartQuality("refused", _heart_doubts({"film_refused"}))
-    spread = features.ratio_spread
+    ratio_range = features.ratio_range
     doubts = {
         "no_heart": not features.heart_found,
         "no_chest_width": not (features.right_share and features.left_share),
-        "unsure_heart": spread is not None and spread > RATIO_SPREAD,
+        "unsure_heart": ratio_range is not None and ratio_range > LARGEST_RATIO_RANGE,
     }
     codes = {code for code, is_met in doubts.items() if is_met}
     return HeartQuality("review" if codes else "ok", _heart_doubts(codes))
@@ -181,13 +181,13 @@ def _structural(features: Features) -> set[str]:
 def _film_doubts(film: FilmFeatures, reference: ReferenceValues) -> set[str]:
     """Codes of the doubts about the film, which do not depend on the definition of lung."""
     usual = reference.usual
-    if usual is None or film.unsure is None:
+    if usual is None or film.mean_variance is None:
         return set()
-    if film.unsure > usual.unsure:
+    if film.mean_variance > usual.refusal_variance:
         return {"not_a_chest_film"}
     if film.numbers is None:  # a lung or the heart is missing
         return {"unusual_shape"}
     distance = usual.distance(film.numbers)
-    if distance > usual.strange:
+    if distance > usual.refusal_distance:
         return {"not_a_chest_film"}
-    return {"unusual_shape"} if distance > usual.unusual else set()
+    return {"unusual_shape"} if distance > usual.review_distance else set()

@@ -1,6 +1,6 @@
 """COCO JSON: polygons and run lengths of many films in one file.
 
-Also what CVAT, Roboflow, Label Studio and Pleura itself export as COCO.
+CVAT, Roboflow, Label Studio and Pleura itself export such files.
 """
 
 from __future__ import annotations

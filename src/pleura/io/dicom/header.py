@@ -79,8 +79,8 @@ def part_notes(dataset: Dataset) -> list[str]:
     if is_chest(value) and another_part(value) is None:
         return []
     if part := another_part(value):
-        return [f"BodyPartExamined is {part}; the film was read because that was asked for"]
-    return ["BodyPartExamined is no word known here; the film was taken for one of the chest"]
+        return [f"BodyPartExamined is {part}; the film was read because this was requested"]
+    return ["BodyPartExamined is not a known word; the film was taken for a chest film"]
 
 
 def view_of(dataset: Dataset) -> str | None:

@@ -97,9 +97,7 @@ def read_dicom(
         state.notes += [*part_notes(dataset), *(doubt.note for doubt in doubts)]
         state.notes += side_notes(dataset) + _intent_notes(dataset)
     if state.warned:
-        state.notes.append(
-            "the file departs from the DICOM standard; it could be read all the same"
-        )
+        state.notes.append("the file departs from the DICOM standard, but it could be read")
     radiograph = Radiograph(
         pixels,
         spacing=spacing,

@@ -58,7 +58,7 @@ def dicom_results(
     with quietly():
         for name in names:
             uid_name = _uid_name(name, names)
-            results[name] = _result(uid_name, film, segmentation, made=results, earlier=earlier)
+            results[name] = _result(uid_name, film, segmentation, others=results, earlier=earlier)
         for result in results.values():
             _set_referenced_class(result, header.film)
         return [header.add_patient_to(result) for result in results.values()]
@@ -103,10 +103,10 @@ def dicom_bytes(result: Dataset) -> bytes:
 
 def check_dicom_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """The formats, each once, in the order of `DICOM_FORMATS`; `UsageError` for an unknown one."""
-    asked = set(formats)
-    for name in sorted(asked - set(DICOM_FORMATS)):
+    requested = set(formats)
+    for name in sorted(requested - set(DICOM_FORMATS)):
         raise UsageError(f"there is no DICOM format {name!r}; {did_you_mean(name, DICOM_FORMATS)}")
-    return tuple(name for name in DICOM_FORMATS if name in asked)
+    return tuple(name for name in DICOM_FORMATS if name in requested)
 
 
 def _uid_name(name: str, names: tuple[str, ...]) -> str:
@@ -124,10 +124,10 @@ def _result(
     film: Dataset,
     segmentation: Segmentation,
     *,
-    made: Mapping[str, Dataset],
+    others: Mapping[str, Dataset],
     earlier: Sequence[EarlierReport],
 ) -> Dataset:
-    """Make one object after those that are `made`, by format.
+    """Make one object; `others` are those of earlier formats, by format.
 
     highdicom (extra `pacs`) is imported here, as that takes a second.
     """
@@ -143,10 +143,10 @@ def _result(
             "'pacs': pip install \"pleura[pacs]\""
         ) from error
     if name.startswith("dicom-sr"):
-        seg = next((made[key] for key in _SEGS if key in made), None)
+        seg = next((others[key] for key in _SEGS if key in others), None)
         return dicom_sr(film, segmentation, name=name, seg=seg, earlier=earlier)
     if name.startswith("dicom-kos"):
-        return dicom_kos(film, segmentation, name=name, results=list(made.values()))
+        return dicom_kos(film, segmentation, name=name, results=list(others.values()))
     write = {"dicom-sc": dicom_sc, "dicom-gsps": dicom_gsps}.get(name, dicom_seg)
     return write(film, segmentation, name=name)
 

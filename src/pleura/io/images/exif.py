@@ -18,7 +18,7 @@ __all__ = ["TURNED", "orientation", "orientation_of_file", "turn"]
 ORIENTATION = 0x0112
 """The tag, in EXIF and in TIFF."""
 
-TURNED = "turned as the file asks (EXIF orientation); so are the masks"
+TURNED = "turned by the EXIF orientation of the file; so are the masks"
 """The note on a film that was turned."""
 
 

@@ -111,7 +111,7 @@ def to_grey(
     if _hue_unity(coloured) < ONE_TINT and photographs:
         return image.convert("L"), (
             f"this looks like a colour photograph ({share:.0%} of its pixels are coloured); "
-            "it was read as grey because that was asked for",
+            "it was read as grey because this was requested",
         )
     if _hue_unity(coloured) < ONE_TINT:
         raise UnsuitableFilm(

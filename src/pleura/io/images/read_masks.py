@@ -117,7 +117,7 @@ def _annotated(path: Path, film: str) -> MaskFile:
     films = read_annotations(path)
     if films is None:
         raise UnreadableFilm("no annotation file of COCO, Labelme or CVAT")
-    annotated = next((one for one in films if one.name == film), None)
+    annotated = next((entry for entry in films if entry.name == film), None)
     if annotated is None:
         raise UnreadableFilm(f"no annotations of {film}")
     values = np.zeros((annotated.height, annotated.width), np.uint8)

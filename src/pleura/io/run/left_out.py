@@ -62,7 +62,7 @@ class LeftOut:
         self.unreadable[path] = reason
 
     def lines(self) -> Iterator[str]:
-        """A line for each kind but the unreadable."""
+        """A line for each kind except unreadable files."""
         for tally, one, many in (
             (self.hidden, "hidden file or folder", "hidden files or folders"),
             (self.other, "file of another kind", "files of other kinds"),

@@ -41,7 +41,7 @@ def locked_folder(folder: Path, *, patience_s: float = 0.0) -> Iterator[bool]:
         OutputError: no file can be made there.
     """
     try:
-        made = not folder.is_dir()
+        is_new = not folder.is_dir()
         make_folders(folder)
         handle, locked = _open_and_lock(folder / LOCK, time.monotonic() + patience_s)
     except OSError as error:
@@ -50,7 +50,7 @@ def locked_folder(folder: Path, *, patience_s: float = 0.0) -> Iterator[bool]:
         yield locked
     finally:
         _release(folder / LOCK, handle)
-        if made:
+        if is_new:
             with suppress(OSError):  # the folder is not empty
                 folder.rmdir()
 

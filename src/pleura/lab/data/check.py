@@ -131,7 +131,7 @@ def require_sound(
     lines = [f"{used[index].id}: {text}" for index, text in errors.items()]
     if "patient-across-splits" not in accepted:
         divided = list(_divided_patients(with_masks(films)))
-        lines += [f"{one.where}: {one.kind}: {one.detail}" for one in divided]
+        lines += [f"{finding.where}: {finding.kind}: {finding.detail}" for finding in divided]
     if lines:
         shown = "".join(f"\n  {line}" for line in lines[:SHOWN_ERRORS])
         more = len(lines) - SHOWN_ERRORS
@@ -246,10 +246,10 @@ def _duplicates(films: Sequence[Film], thumbnails: Sequence[Thumbnail | None]) -
     readable = [index for index in split if thumbnails[index] is not None]
     small = [picture for index in readable if (picture := thumbnails[index]) is not None]
     for a, b, similarity in similar_films(small):
-        one, other = films[readable[a]], films[readable[b]]
-        if one.split != other.split and frozenset((readable[a], readable[b])) not in reported:
-            detail = f"{_with_split(one)} ~ {_with_split(other)}, similarity {similarity:.3f}"
-            yield Finding("near-duplicate-across-splits", one.id, detail)
+        film, other = films[readable[a]], films[readable[b]]
+        if film.split != other.split and frozenset((readable[a], readable[b])) not in reported:
+            detail = f"{_with_split(film)} ~ {_with_split(other)}, similarity {similarity:.3f}"
+            yield Finding("near-duplicate-across-splits", film.id, detail)
 
 
 def _divided_patients(films: Sequence[Film]) -> Iterator[Finding]:

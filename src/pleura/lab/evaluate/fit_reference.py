@@ -13,7 +13,7 @@ from pleura.core.arrays import Definition
 from pleura.core.card import Card
 from pleura.core.quality.features import Features, measure_features
 from pleura.core.quality.film import FilmFeatures, measure_film
-from pleura.core.reference import FILM, Estimate, Usual
+from pleura.core.reference import FILM, Estimate, UsualFeatures
 from pleura.core.types import Segmentation
 from pleura.lab.evaluate.case import Examined
 from pleura.lab.evaluate.metrics import overlap
@@ -27,12 +27,12 @@ FEWEST = 20
 POOR_SHARE = 1 / 30
 """The share of the films of the fit whose estimated Dice lies below the limit for review."""
 
-UNUSUAL_SHARE = 0.04
+REVIEW_SHARE = 0.04
 """The share of the films of the fit whose features lie beyond the limit for review. All CT slices
 of the first part of the negatives lie beyond it; coronal slices, which resemble a film most, lie
 nearest."""
 
-STRANGE_FACTOR = 2.0
+REFUSAL_FACTOR = 2.0
 """The limit for pictures that are no chest film, as a multiple of the limit for review. No film of
 split val, and 0.1 % of 1,619 other films that are not test films, lie beyond it."""
 
@@ -41,7 +41,7 @@ SHRINKAGE = 0.2
 films."""
 
 MARGIN = 1.15
-"""The limit of `FilmFeatures.unsure`, as a multiple of the largest value of the films of the
+"""The limit of `FilmFeatures.mean_variance`, as a multiple of the largest value of the films of the
 fit."""
 
 SMALLEST_LOSS = 1e-4
@@ -100,13 +100,13 @@ def fit_reference_values(results: Sequence[ResultFeatures]) -> dict[str, Any]:
     films. A part that has too few films to be fitted is left out.
     """
     definitions = sorted({result.definition for result in results})
-    norms: dict[str, Any] = {}
+    on_card: dict[str, Any] = {}
     for definition in definitions:
         estimate = _estimate([result for result in results if result.definition == definition])
         if estimate is not None:
-            norms[definition] = {"estimate": asdict(estimate)}
+            on_card[definition] = {"estimate": asdict(estimate)}
     usual = _usual([result.film for result in results if result.definition in definitions[:1]])
-    return norms if usual is None else {**norms, FILM: {"usual": asdict(usual)}}
+    return on_card if usual is None else {**on_card, FILM: {"usual": usual.as_card()}}
 
 
 def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
@@ -129,20 +129,22 @@ def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
     return replace(line, poor=_rounded(np.quantile(estimates, POOR_SHARE)))
 
 
-def _usual(films: Sequence[FilmFeatures]) -> Usual | None:
+def _usual(films: Sequence[FilmFeatures]) -> UsualFeatures | None:
     """The usual values of a film; None if too few films have lungs and heart."""
     rows = [film.numbers for film in films if film.numbers is not None]
     if len(rows) < FEWEST:
         return None
     table = np.array(rows)
     mean, precision = _mean_and_precision(table)
-    unusual = np.quantile(_distances_from_others(table), 1 - UNUSUAL_SHARE)
-    return Usual(
+    review_distance = np.quantile(_distances_from_others(table), 1 - REVIEW_SHARE)
+    return UsualFeatures(
         tuple(_rounded(value) for value in mean),
         tuple(tuple(_rounded(value) for value in row) for row in precision),
-        _rounded(unusual),
-        _rounded(STRANGE_FACTOR * unusual),
-        _rounded(MARGIN * max(film.unsure for film in films if film.unsure is not None)),
+        _rounded(review_distance),
+        _rounded(REFUSAL_FACTOR * review_distance),
+        _rounded(
+            MARGIN * max(film.mean_variance for film in films if film.mean_variance is not None)
+        ),
     )
 
 

@@ -46,12 +46,14 @@ class Judged:
     quality: Quality
 
 
-def judge_features(results: Sequence[ResultFeatures], norms: dict[str, Any]) -> list[Judged]:
+def judge_features(results: Sequence[ResultFeatures], on_card: dict[str, Any]) -> list[Judged]:
     """The verdicts by these reference values."""
     return [
         Judged(
             result,
-            conclude(result.features, result.film, read_reference_values(norms, result.definition)),
+            conclude(
+                result.features, result.film, read_reference_values(on_card, result.definition)
+            ),
         )
         for result in results
     ]

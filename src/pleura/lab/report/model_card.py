@@ -193,7 +193,7 @@ def _cleaning(scored: dict[str, dict[str, Any]], evaluations: dict[str, dict[str
     for name, result in scored.items():
         without = evaluations.get(f"{name}_bare")
         if without is not None and "lungs" in result["overall"]:
-            pair = [one["overall"]["lungs"] for one in (result, without)]
+            pair = [scores["overall"]["lungs"] for scores in (result, without)]
             cells = (number(lungs[m][key], digits) for m, key, digits in figures for lungs in pair)
             rows.append((name, *cells))
     return "\n".join([_line(head), _line(("---",) * len(head)), *map(_line, rows)]) if rows else ""

@@ -125,7 +125,7 @@ def run_study(
     *,
     on_run: Callable[[str], None] = lambda _title: None,
 ) -> dict[str, Any]:
-    """Train and score the runs that are not done; write `study.json` and return its content.
+    """Train and score the runs that are not finished; write `study.json` and return its content.
 
     An interrupted run is continued. The file is written after each run, with the finished arms
     only. `on_run` is called with the title of each run when it begins.

@@ -71,8 +71,8 @@ def quantise_weights(
     """
     fp32 = OnnxEngine(weights)
     chosen, others = _choose(calibration)
-    made = quantise(weights, _squares(chosen, fp32.card.side, on_film))
-    agreement = _agreement(fp32, OnnxEngine(made), _squares(others, fp32.card.side, on_film))
+    quantised = quantise(weights, _squares(chosen, fp32.card.side, on_film))
+    agreement = _agreement(fp32, OnnxEngine(quantised), _squares(others, fp32.card.side, on_film))
     card = replace(
         fp32.card,
         precision="int8",
@@ -80,7 +80,7 @@ def quantise_weights(
         scores={**fp32.card.scores, "int8_agreement": agreement},
         data={**fp32.card.data, "calibrated_on": len(chosen)},
     )
-    content = with_card(made, card)
+    content = with_card(quantised, card)
     write_with_digest(target, content)
     return Quantised(target, len(content) / 1e6, len(chosen), agreement)
 

@@ -51,7 +51,7 @@ class Outcome:
     """False if the time was up or the run was interrupted; continue it with `--resume`."""
 
     diverged: bool = False
-    """The best epoch found next to nothing, and no weights are written."""
+    """The best epoch finds almost no structure, and no weights are written."""
 
 
 def read_checkpoint(path: Path) -> tuple[UNetPlusPlus | UNet, Recipe, dict[str, Any]]:
@@ -198,7 +198,7 @@ def _selected(
 
 
 def write_weights(network: UNetPlusPlus | UNet, card: Card, stem: Path) -> Path:
-    """Write STEM.onnx, to segment with and to train on from, and its .sha256; returns the file."""
+    """Write STEM.onnx, for segmenting and further training, and its .sha256; returns the file."""
     graph = stem.with_name(f"{stem.name}.onnx")
     write_with_digest(graph, to_onnx(network, card))
     return graph

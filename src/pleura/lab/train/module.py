@@ -134,7 +134,7 @@ class Learner(L.LightningModule):
         """AdamW, with the recipe's schedule stepped after every batch."""
         recipe = self.recipe
         optimiser = torch.optim.AdamW(
-            [one for one in self.parameters() if one.requires_grad],
+            [parameter for parameter in self.parameters() if parameter.requires_grad],
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
         )

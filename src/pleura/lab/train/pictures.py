@@ -39,7 +39,7 @@ class Pictures(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the pictures of this epoch to the log of TensorBoard."""
-        logs = [one for one in trainer.loggers if isinstance(one, TensorBoardLogger)]
+        logs = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         loader = trainer.val_dataloaders
         if not (trainer.is_global_zero and logs and isinstance(loader, DataLoader)):
             return
@@ -60,6 +60,6 @@ class Pictures(Callback):
         assert isinstance(network, torch.nn.Module)
         with torch.no_grad():
             logits = network(labelled.image[None].to(module.device))[-1][0].float().cpu()
-        found = Sample(labelled.image, (logits > 0).float(), torch.ones_like(logits))
+        predicted = Sample(labelled.image, (logits > 0).float(), torch.ones_like(logits))
         yield sample_tile(labelled, self.channels, f"{name}: labels", SIDE)
-        yield sample_tile(found, self.channels, f"{name}: network", SIDE)
+        yield sample_tile(predicted, self.channels, f"{name}: network", SIDE)

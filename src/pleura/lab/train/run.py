@@ -41,7 +41,7 @@ from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.pictures import Pictures
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
-from pleura.lab.train.records.resume import Begun, begun
+from pleura.lab.train.records.resume import RunState, read_run_state
 from pleura.lab.train.records.sessions import add_session
 from pleura.lab.train.time_limit import fitted
 from pleura.net.quiet import quiet
@@ -79,7 +79,7 @@ def train(
     machine.limit_threads()
     recipe = pinned(recipe)
     last = out / "checkpoints" / "last.ckpt"
-    run = begun(last, recipe, resume=resume)
+    run = read_run_state(last, recipe, resume=resume)
     recipe, done = run.recipe, run.epochs_done
     training, validation = divide(films, recipe, processes=machine.devices)
     callbacks = [*_callbacks(recipe, out, machine, validation), termination := Termination()]
@@ -105,9 +105,11 @@ def train(
     return _conclude(trainer, recipe, out)
 
 
-def _fitted(run: Begun, loaders: Loaders, machine: Machine, callbacks: Sequence[Callback]) -> Begun:
+def _fitted(
+    run: RunState, loaders: Loaders, machine: Machine, callbacks: Sequence[Callback]
+) -> RunState:
     """The run with as many epochs as fit into the time limit, or as it is without one."""
-    deadline = next((one for one in callbacks if isinstance(one, Deadline)), None)
+    deadline = next((callback for callback in callbacks if isinstance(callback, Deadline)), None)
     if deadline is None:
         return run
     recipe = fitted(run.recipe, loaders, machine, deadline.left_s)
@@ -116,7 +118,7 @@ def _fitted(run: Begun, loaders: Loaders, machine: Machine, callbacks: Sequence[
     return replace(run, recipe=recipe, facts={"asked": run.recipe.as_dict()})
 
 
-def _learner(run: Begun, steps: int, facts: dict[str, Any], machine: Machine) -> Learner:
+def _learner(run: RunState, steps: int, facts: dict[str, Any], machine: Machine) -> Learner:
     """The learner of a run with `steps` an epoch, in the layout of memory that suits the device."""
     recipe = run.recipe
     facts = {**facts, **run.facts, "recipe": recipe.as_dict()}
@@ -133,7 +135,9 @@ def _announce(
 ) -> None:
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
     for channel in unlabelled_channels(recipe.channels, training):
-        log.warning("no film to train on labels %s: its masks will mean nothing", channel)
+        log.warning(
+            "no training film labels %s: the masks of this channel will be meaningless", channel
+        )
     log.info("device %s, precision %s", machine.device, machine.resolved_precision)
 
 
@@ -182,7 +186,7 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
 def _prepared(
     parts: tuple[list[Film], list[Film]], recipe: Recipe, out: Path, machine: Machine
 ) -> tuple[Squares, Squares]:
-    """The squares of the films to train on, with hints, and of those to validate on."""
+    """The squares of the films to train on, with derived labels, and of those to validate on."""
     training, validation = (
         _squares(part, recipe, out, machine, hints=part is parts[0]) for part in parts
     )
@@ -264,7 +268,7 @@ def _trainer(
             )
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(
-            f"this machine cannot train as asked: {error} Choose another --accelerator, "
+            f"this machine cannot train with these options: {error} Choose another --accelerator, "
             "--devices, --strategy or --precision"
         ) from error
 
@@ -326,7 +330,7 @@ def _interruptible(termination: Termination) -> Iterator[None]:
                     raise
                 raise SystemExit(signal.SIGTERM) from error
     except TimeIsUp:
-        log.info("time is up; the epoch that was not finished is dropped")
+        log.info("time is up; the incomplete epoch is dropped")
     except SystemExit as end:
         log.warning("interrupted; the last finished epoch is kept, --resume continues from there")
         raise KeyboardInterrupt from end

@@ -64,7 +64,7 @@ def shortened(recipe: Recipe, epochs: int) -> Recipe:
     if epochs >= recipe.epochs:
         return recipe
     share = epochs / recipe.epochs
-    ends = [0, *(round(share * end) for end in accumulate(one.epochs for one in recipe.stages))]
+    ends = [0, *(round(share * end) for end in accumulate(stage.epochs for stage in recipe.stages))]
     lengths = [end - begin for begin, end in pairwise(ends)]
     stages = [
         replace(stage, epochs=length)

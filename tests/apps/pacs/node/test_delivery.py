@@ -133,7 +133,7 @@ def test_objects_are_confirmed_one_by_one(service: Any) -> None:
         (200, JSON, b"", "without DICOM JSON or XML that names an object"),
         (200, JSON, b"{}", "without DICOM JSON or XML that names an object"),
         (200, "application/octet-stream", b"ok", "without DICOM JSON or XML"),
-        (200, JSON, b"<html>", "no proper answer"),
+        (200, JSON, b"<html>", "invalid answer"),
         (200, "application/dicom+xml", b"<html>", "cannot be read"),
         (409, JSON, b"{}", "HTTP 409"),
         (500, HTML, b"<html>", "HTTP 500"),

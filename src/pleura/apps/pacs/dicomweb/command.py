@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import PRINTED, SENT, FilmsAsJson, names_in
+from pleura.apps.cli.options import FilmsAsJson, Panel, names_in
 from pleura.apps.pacs.options import ResultOptions
 from pleura.core.errors import UsageError
 
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["dicomweb"]
 
-_WHICH: dict[str, Any] = {"rich_help_panel": "Which films"}
 MOST_FILMS = 200
 """The most films of a study by default; a study of chest films has fewer than ten."""
-
-_ASKED: dict[str, Any] = {"rich_help_panel": "How the service is asked"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,29 +33,25 @@ class FilmOptions:
     """Which films of the service are segmented."""
 
     study: Annotated[
-        list[str] | None,
-        typer.Option(metavar="UID", help="A StudyInstanceUID; repeatable.", **_WHICH),
+        list[str] | None, Panel.FILMS.option(metavar="UID", help="A StudyInstanceUID; repeatable.")
     ] = None
     since: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="All studies since this day, as 2026-11-23.", **_WHICH),
+        Panel.FILMS.option(metavar="DATE", help="All studies since this day, as 2026-11-23."),
     ] = None
     until: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="With --since: no study after this day.", **_WHICH),
+        Panel.FILMS.option(metavar="DATE", help="With --since: no study after this day."),
     ] = None
     modality: Annotated[
-        str, typer.Option(help="Modalities of the series to read, with commas.", **_WHICH)
+        str, Panel.FILMS.option(help="Modalities of the series to read, with commas.")
     ] = "CR,DX"
     study_films: Annotated[
         int,
-        typer.Option(
-            min=1, metavar="FILMS", help="Pull no study with more films than this.", **_WHICH
-        ),
+        Panel.FILMS.option(min=1, metavar="FILMS", help="Pull no study with more films than this."),
     ] = MOST_FILMS
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Show which films have no results; fetch none.", **_WHICH),
+        bool, Panel.FILMS.option("--dry-run", help="Show which films have no results; fetch none.")
     ] = False
 
 
@@ -68,8 +61,8 @@ class ServiceOptions:
 
     to: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="Another service for the results.", show_default=False, **SENT
+        Panel.SENT.option(
+            metavar="URL", help="Another service for the results.", show_default=False
         ),
     ] = None
     ca: Annotated[
@@ -77,18 +70,17 @@ class ServiceOptions:
     ] = None
     retry: Annotated[
         int,
-        typer.Option(
+        Panel.REQUESTS.option(
             min=0,
             max=20,
             help="Repeat a request that often if the service is away or busy: at once, then after "
             "2, 4, 8 ... seconds.",
-            **_ASKED,
         ),
     ] = 3
     per_minute: Annotated[
         float | None,
-        typer.Option(
-            min=0.01, metavar="FILMS", help="Fetch that many films a minute at most.", **_ASKED
+        Panel.REQUESTS.option(
+            min=0.01, metavar="FILMS", help="Fetch that many films a minute at most."
         ),
     ] = None
 
@@ -104,7 +96,7 @@ def dicomweb(
     results: ResultOptions,
     as_json: FilmsAsJson = False,
     uids: Annotated[
-        bool, typer.Option("--uids", help="Name films by their UIDs, not numbers.", **PRINTED)
+        bool, Panel.PRINTED.option("--uids", help="Name films by their UIDs, not numbers.")
     ] = False,
 ) -> None:
     """Pull films from a DICOMweb service, segment them, push the results back.
@@ -172,7 +164,7 @@ def _service(url: str) -> str:
 def _modalities(option: str) -> tuple[str, ...]:
     names = tuple(name.upper() for name in names_in([option]))
     if not names:
-        raise UsageError("--modality names nothing; expected CR, DX or the like, with commas")
+        raise UsageError("--modality is empty; expected CR, DX or the like, with commas")
     return names
 
 

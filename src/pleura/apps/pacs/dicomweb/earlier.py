@@ -20,7 +20,7 @@ _CLASS = "00080016"
 
 
 class Reports:
-    """The reports of the study that was asked about last; each is fetched once."""
+    """The reports of the study that was queried last; each is fetched once."""
 
     def __init__(self) -> None:
         self._study = ""
@@ -36,13 +36,13 @@ class Reports:
         """
         if film.study != self._study:
             self._study, self._films = film.study, {}
-        found = []
+        reports = []
         for report in _reports_among(instances):
             if report.uid not in self._films:
                 self._films[report.uid] = _films_of(client, film.study, report)
             if film.uid in self._films[report.uid]:
-                found.append(report)
-        return found
+                reports.append(report)
+        return reports
 
 
 def _reports_among(instances: Iterable[dict[str, Any]]) -> Iterator[EarlierReport]:

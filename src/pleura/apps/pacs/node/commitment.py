@@ -87,11 +87,11 @@ class Commitments:
 
     def _note(self, transaction: str, stored: set[str], reasons: set[int]) -> bool:
         """Note what an archive keeps. Returns whether it was asked for in this transaction."""
-        asked = self.queue.asked(transaction)
-        if asked is None:
+        request = self.queue.asked(transaction)
+        if request is None:
             LOG.warning("a storage commitment that nobody asked for, or that came too late")
             return False
-        film, name = asked
+        film, name = request
         paths = self.folder.results_of(film.number)
         objects = read_objects(paths)
         uids = {p.name: str(o.SOPInstanceUID) for p, o in zip(paths, objects, strict=True)}

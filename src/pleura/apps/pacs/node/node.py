@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pleura.apps.pacs.addresses import Settings
 from pleura.apps.pacs.destinations import open_destination
@@ -75,10 +75,7 @@ def run_node(
     LOG.info("%s listens on %s port %d", settings.ae, settings.host, scp.port)
     if monitor is not None:
         LOG.info("/metrics, /healthz and /readyz are on port %d", monitor.port)
-    hangs = False
-    while not (stopped() or hangs) and all(thread.is_alive() for thread in threads):
-        time.sleep(0.1)
-        hangs = worker.give_up_if_overdue()
+    hangs = _wait(threads, worker, stopped)
     LOG.info("stopping")
     scp.stop(grace_s=GRACE_S)
     if monitor is not None:
@@ -91,6 +88,15 @@ def run_node(
         if thread.error is not None:
             raise thread.error
     return hangs and not stopped()
+
+
+def _wait(threads: Sequence[_NodeThread], worker: Worker, stopped: Callable[[], bool]) -> bool:
+    """Wait until `stopped()`, a thread ends, or a film hangs; whether a film hangs."""
+    hangs = False
+    while not (stopped() or hangs) and all(thread.is_alive() for thread in threads):
+        time.sleep(0.1)
+        hangs = worker.give_up_if_overdue()
+    return hangs
 
 
 def _deliveries(

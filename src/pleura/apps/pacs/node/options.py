@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from pleura.apps.cli.options import COMPUTED, SENT, port_option
+from pleura.apps.cli.options import Panel, port_option
 
 if TYPE_CHECKING:
     from pleura.apps.pacs.addresses import Senders, Tls
@@ -28,45 +26,37 @@ __all__ = [
     "To",
 ]
 
-_WHO: dict[str, Any] = {"rich_help_panel": "Who may send"}
-_DISK: dict[str, Any] = {"rich_help_panel": "Disk"}
-_WATCHED: dict[str, Any] = {"rich_help_panel": "Monitoring"}
-_TLS: dict[str, Any] = {"rich_help_panel": "TLS"}
-
 HOME = Path("~/.pleura/node")
 """The folder of the node, if none is named."""
 
 Folder = Annotated[
     Path,
-    typer.Option(envvar="PLEURA_NODE", help="Folder of the queue; closed to other users.", **_DISK),
+    Panel.DISK.option(envvar="PLEURA_NODE", help="Folder of the queue; closed to other users."),
 ]
 To = Annotated[
     list[str] | None,
-    typer.Option(
+    Panel.SENT.option(
         metavar="AE@HOST:PORT|URL",
         help="Where results go: a DICOM node (tls:AE@HOST:PORT over TLS), or a DICOMweb "
         "service by its URL; repeatable.",
-        **SENT,
     ),
 ]
 Commit = Annotated[
     bool,
-    typer.Option(
+    Panel.SENT.option(
         "--commit",
         help="Ask DICOM nodes for storage commitment; results are kept until it is given.",
-        **SENT,
     ),
 ]
 FilmTimeout = Annotated[
     float,
-    typer.Option(
+    Panel.COMPUTED.option(
         min=1.0,
         help="Longest time for one film, seconds; then it fails, and the node starts again.",
-        **COMPUTED,
     ),
 ]
 Retry = Annotated[
-    float, typer.Option(min=0.1, help="Longest pause between two tries, seconds.", **SENT)
+    float, Panel.SENT.option(min=0.1, help="Longest pause between two tries, seconds.")
 ]
 
 
@@ -74,20 +64,21 @@ Retry = Annotated[
 class ListenOptions:
     """The address of the node, and who may send films to it."""
 
-    ae: Annotated[str, typer.Option(help="AE title of this node.", **_WHO)] = "PLEURA"
-    port: Annotated[int, port_option("Port to listen on; 0 takes a free one.", _WHO)] = 11112
-    host: Annotated[str, typer.Option(help="Address to listen on.", **_WHO)] = "0.0.0.0"
+    ae: Annotated[str, Panel.SENDERS.option(help="AE title of this node.")] = "PLEURA"
+    port: Annotated[int, port_option("Port to listen on; 0 takes a free one.", Panel.SENDERS)] = (
+        11112
+    )
+    host: Annotated[str, Panel.SENDERS.option(help="Address to listen on.")] = "0.0.0.0"
     from_: Annotated[
         list[str] | None,
-        typer.Option(
+        Panel.SENDERS.option(
             "--from",
             metavar="AE[@HOST]",
             help="A sender to accept, from this host only if one is named; repeatable.",
-            **_WHO,
         ),
     ] = None
     anyone: Annotated[
-        bool, typer.Option("--anyone", help="Accept films from every sender.", **_WHO)
+        bool, Panel.SENDERS.option("--anyone", help="Accept films from every sender.")
     ] = False
 
     def senders(self) -> Senders:
@@ -102,12 +93,10 @@ class DiskOptions:
     """Where films wait, and how much of the disk they may take."""
 
     folder: Folder = HOME
-    keep_free: Annotated[int, typer.Option(min=0, help="MB of the disk to keep free.", **_DISK)] = (
-        500
+    keep_free: Annotated[int, Panel.DISK.option(min=0, help="MB of the disk to keep free.")] = 500
+    quota: Annotated[int | None, Panel.DISK.option(min=1, help="MB that the folder may take.")] = (
+        None
     )
-    quota: Annotated[
-        int | None, typer.Option(min=1, help="MB that the folder may take.", **_DISK)
-    ] = None
 
     def node_folder(self) -> NodeFolder:
         """The folder, which may not exist yet."""
@@ -129,9 +118,11 @@ class MonitorOptions:
 
     monitor_port: Annotated[
         int | None,
-        port_option("Port of /healthz, /readyz and /metrics over HTTP; none by default.", _WATCHED),
+        port_option(
+            "Port of /healthz, /readyz and /metrics over HTTP; none by default.", Panel.MONITORING
+        ),
     ] = None
-    monitor_host: Annotated[str, typer.Option(help="Address of that port.", **_WATCHED)] = (
+    monitor_host: Annotated[str, Panel.MONITORING.option(help="Address of that port.")] = (
         "127.0.0.1"
     )
 
@@ -146,14 +137,14 @@ class TlsOptions:
 
     tls_cert: Annotated[
         Path | None,
-        typer.Option(help="Certificate of this node, PEM; films then come over TLS.", **_TLS),
+        Panel.TLS.option(help="Certificate of this node, PEM; films then come over TLS."),
     ] = None
     tls_key: Annotated[
-        Path | None, typer.Option(help="Its key, if it is not in the same file.", **_TLS)
+        Path | None, Panel.TLS.option(help="Its key, if it is not in the same file.")
     ] = None
     tls_ca: Annotated[
         Path | None,
-        typer.Option(help="Authority that signed the certificates of the others, PEM.", **_TLS),
+        Panel.TLS.option(help="Authority that signed the certificates of the others, PEM."),
     ] = None
 
     def tls(self) -> Tls:

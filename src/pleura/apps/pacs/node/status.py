@@ -86,7 +86,7 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     yield f"verdicts  {_listed(status.verdicts)}"
     yield f"met       {_listed(status.counts)}"
     if status.oldest_s is not None:
-        yield f"oldest    waits since {status.oldest_s:.0f} s"
+        yield f"oldest    has waited {status.oldest_s:.0f} s"
     for destination, number in status.waiting.items():
         yield f"to        {destination}: {number} films to deliver"
     for delivery in status.refused:
@@ -97,12 +97,12 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     for film in status.failed:
         yield f"failed    film {film['number']}: {film['reason']}"
     for trouble in status.troubles:
-        yield f"trouble   {trouble['place']}, since {trouble['since_s']:.0f} s: {trouble['text']}"
+        yield f"trouble   {trouble['place']}, for {trouble['since_s']:.0f} s: {trouble['text']}"
     yield f"disk      {status.free_bytes / 1e9:.1f} GB free"
 
 
 def problems(status: NodeStatus) -> list[str]:
-    """What keeps the node from its work: it is down, has a trouble, or its results are refused."""
+    """The problems of the node: it does not run, has a trouble, or its results are refused."""
     down = [] if status.running else ["the node does not run"]
     troubles = [f"{entry['place']}: {entry['text']}" for entry in status.troubles]
     refusals = [f"{name} refuses results of {n} films" for name, n in status.refusals.items()]

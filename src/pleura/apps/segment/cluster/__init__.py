@@ -1,1 +1,1 @@
-"""`pleura segment --ray`: the films of a run are done by workers on a Ray cluster."""
+"""`pleura segment --ray`: workers on a Ray cluster segment the films of a run."""

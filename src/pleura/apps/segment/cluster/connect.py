@@ -57,7 +57,7 @@ class RayOptions:
 
 @contextmanager
 def on_ray(
-    asked: RayOptions, opener: Opener, films: Sequence[FilmFile], work: FilmWork
+    options: RayOptions, opener: Opener, films: Sequence[FilmFile], work: FilmWork
 ) -> Iterator[Pool]:
     """An executor on the workers of a cluster.
 
@@ -66,17 +66,17 @@ def on_ray(
         UsageError: there is no cluster at the address, its Python or Ray is another one, or it has
             no room for a worker.
     """
-    with _connected(asked) as ray:
+    with _connected(options) as ray:
         worker = ray.remote(Worker).options(
-            num_cpus=asked.cpus, num_gpus=asked.gpus, max_restarts=0, max_task_retries=0
+            num_cpus=options.cpus, num_gpus=options.gpus, max_restarts=0, max_task_retries=0
         )
-        made_of = ray.put(work), ray.put(opener)
+        arguments = ray.put(work), ray.put(opener)
         pool = Pool(
             ray,
-            lambda: worker.remote(*made_of),
+            lambda: worker.remote(*arguments),
             seen=view_of_run(work, films),
-            room=lambda: _room(ray, asked),
-            most=asked.workers,
+            room=lambda: _room(ray, options),
+            most=options.workers,
         )
         try:
             pool.open(len(films))

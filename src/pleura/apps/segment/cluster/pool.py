@@ -1,11 +1,11 @@
-"""The workers of a run on Ray, and the chunks of films that they do.
+"""The workers of a run on Ray, and the chunks of films that they segment.
 
-A worker has two chunks: one that it does, and one that waits, so that it is never idle. Films that
-are not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
-ends before its chunk is done, the films of that chunk are done again one by one, and read in a
-decoder process; a film that ends `MOST_DEATHS` workers fails with the reason. Such a film is the
-only one that its worker has, because the answer of a film that is done can be lost if the next one
-ends the worker at once. A node that is lost costs nothing: its films are done again on other nodes.
+A worker has two chunks: one in work, and one that waits, so that it is never idle. Films that are
+not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
+crashes in a chunk, the films of that chunk are segmented again one by one, and read in a decoder
+process; a film that crashes `MOST_CRASHES` workers fails with the reason. Such a film is the only
+one that its worker has: the result of a finished film can be lost if the next film crashes the
+worker at once. The films of a lost node are segmented again on other nodes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pleura.core.errors import PleuraError, UsageError
 from pleura.core.types import Provenance
 from pleura.io.run.find import FilmFile
 
-__all__ = ["MOST_DEATHS", "Pool"]
+__all__ = ["MOST_CRASHES", "Pool"]
 
-MOST_DEATHS = 3
-"""A film fails when so many workers ended while they did it."""
+MOST_CRASHES = 3
+"""A film fails when so many workers crashed while they segmented it."""
 
-_MOST_LOSSES = 20
-"""A film fails when so many nodes were lost while they did it."""
+_MOST_LOST_NODES = 20
+"""A film fails when so many nodes were lost while they segmented it."""
 
 _MOST_FAILED_STARTS = 5
 """The run ends when so many workers in a row ended before they could begin."""
@@ -40,7 +40,7 @@ _CHUNKS_A_WORKER = 2
 _FIRST_CHUNK = 2  # films
 _LARGEST_CHUNK = 64
 _CHUNK_S = 2.0
-"""How long a worker should take for a chunk: so much work is lost with it."""
+"""The time that a worker should take for a chunk; a crash loses so much work at most."""
 
 _POLL_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -50,11 +50,11 @@ _COUNT_EVERY_S = 2.0
 @dataclass(eq=False, slots=True)
 class _Chunk:
     films: Sequence[FilmFile]
-    deaths: int = 0
-    """Workers that ended while they did it."""
+    crashes: int = 0
+    """Workers that crashed while they segmented it."""
 
-    losses: int = 0
-    """Nodes that were lost while they did it."""
+    lost_nodes: int = 0
+    """Nodes that were lost while they segmented it."""
 
     @property
     def weight(self) -> int:
@@ -62,13 +62,13 @@ class _Chunk:
 
     @property
     def suspected(self) -> bool:
-        """Whether a worker ended while it did these films."""
-        return self.deaths > 0
+        """Whether a worker crashed while it segmented these films."""
+        return self.crashes > 0
 
 
 @dataclass(eq=False, slots=True)
-class _Employed:
-    """A worker, from the moment it is asked for."""
+class _PoolWorker:
+    """A worker of the pool, which may still be starting."""
 
     handle: Any
     ready: bool = False
@@ -87,11 +87,11 @@ class _Employed:
         return not alone and len(self.chunks) < _CHUNKS_A_WORKER
 
 
-_Event = tuple[_Employed, "_Chunk | None", "Future[Any]"]
+_Event = tuple[_PoolWorker, "_Chunk | None", "Future[Any]"]
 
 
 class Pool:
-    """Does films on workers; `work.Executor`."""
+    """Segments films on workers; `work.Executor`."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Pool:
         self._ray, self._start, self._seen = ray, start, seen
         self._room, self._most = room, most
         self._events: SimpleQueue[_Event] = SimpleQueue()
-        self._workers: list[_Employed] = []
+        self._workers: list[_PoolWorker] = []
         self._waiting: deque[_Chunk] = deque()
         self._failed_starts = 0
         self._counted = -_COUNT_EVERY_S
@@ -131,7 +131,7 @@ class Pool:
                 "started on demand, give --workers"
             )
         while self._made_by is None:
-            self._staff(max(1, films))
+            self._ask_for_workers(max(1, films))
             for _ in self._collect():
                 raise AssertionError("no film was handed out")
 
@@ -142,12 +142,12 @@ class Pool:
         self._workers.clear()
 
     def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
-        """Do the films, a chunk at a time in the order in which they end; each film ends once."""
+        """Segment the films, and give the chunks in the order in which they end; each film once."""
         left = len(films)
         ahead = deque(films)
         while left and not (watch.stopped() and (watch.overdue() or not self._in_work())):
             if not watch.stopped():
-                self._staff(left)
+                self._ask_for_workers(left)
                 self._hand_out(ahead, watch)
             for ends in self._collect():
                 left -= len(ends)
@@ -156,7 +156,7 @@ class Pool:
     def _in_work(self) -> bool:
         return any(worker.chunks for worker in self._workers)
 
-    def _staff(self, films: int) -> None:
+    def _ask_for_workers(self, films: int) -> None:
         """Ask for workers, as many as there is room for and not more than films."""
         now = time.monotonic()
         if now - self._counted < _COUNT_EVERY_S and len(self._workers) >= self._places:
@@ -164,11 +164,11 @@ class Pool:
         self._counted = now
         self._places = self._room() if self._most is None else self._most
         while len(self._workers) < min(self._places, films):
-            worker = _Employed(self._start())
+            worker = _PoolWorker(self._start())
             self._workers.append(worker)
             self._expect(worker, None, worker.handle.begin.remote(self._seen))
 
-    def _expect(self, worker: _Employed, chunk: _Chunk | None, reference: Any) -> None:
+    def _expect(self, worker: _PoolWorker, chunk: _Chunk | None, reference: Any) -> None:
         future: Future[Any] = reference.future()
         future.add_done_callback(lambda done: self._events.put((worker, chunk, done)))
 
@@ -179,7 +179,7 @@ class Pool:
                 if chunk is not None:
                     self._send(worker, chunk, watch)
 
-    def _next_chunk(self, worker: _Employed, ahead: deque[FilmFile]) -> _Chunk | None:
+    def _next_chunk(self, worker: _PoolWorker, ahead: deque[FilmFile]) -> _Chunk | None:
         """The chunk that this worker is given next; None if it has no room, or none is left."""
         if self._waiting:
             first = self._waiting[0]
@@ -190,12 +190,12 @@ class Pool:
             return None
         return _Chunk([ahead.popleft() for _ in range(size)])
 
-    def _send(self, worker: _Employed, chunk: _Chunk, watch: Watch) -> None:
+    def _send(self, worker: _PoolWorker, chunk: _Chunk, watch: Watch) -> None:
         if not worker.chunks:
             worker.since = time.monotonic()
         worker.chunks.append(chunk)
         names = [film.name for film in chunk.films]
-        suspects = frozenset(n for n in names if chunk.deaths or n in watch.suspects)
+        suspects = frozenset(n for n in names if chunk.crashes or n in watch.suspects)
         self._expect(worker, chunk, worker.handle.do.remote(chunk.films, suspects))
 
     def _collect(self) -> Iterator[list[Ended]]:
@@ -209,13 +209,13 @@ class Pool:
             return
 
     def _handle(
-        self, worker: _Employed, chunk: _Chunk | None, future: Future[Any]
+        self, worker: _PoolWorker, chunk: _Chunk | None, future: Future[Any]
     ) -> Iterator[list[Ended]]:
         if worker not in self._workers:  # it was lost, and its chunks were handed out again
             return
         error = future.exception()
         if error is not None:
-            yield from self._lost(worker, error)
+            yield from self._end_worker(worker, error)
             return
         answer = future.result()
         if isinstance(answer, PleuraError):
@@ -223,10 +223,10 @@ class Pool:
         if chunk is None:
             self._begin(worker, answer)
         else:
-            self._done(worker, chunk)
+            self._note_done(worker, chunk)
             yield answer
 
-    def _begin(self, worker: _Employed, ready: Ready) -> None:
+    def _begin(self, worker: _PoolWorker, ready: Ready) -> None:
         self._failed_starts = 0
         made_by = self._made_by = self._made_by or ready.provenance
         if ready.provenance != made_by:
@@ -236,14 +236,14 @@ class Pool:
             )
         worker.ready = True
 
-    def _done(self, worker: _Employed, chunk: _Chunk) -> None:
+    def _note_done(self, worker: _PoolWorker, chunk: _Chunk) -> None:
         worker.chunks.remove(chunk)
         now = time.monotonic()
         rate = chunk.weight / max(1e-6, now - worker.since)
         worker.since = now
         worker.size = max(1, min(_LARGEST_CHUNK, 2 * worker.size, round(rate * _CHUNK_S)))
 
-    def _lost(self, worker: _Employed, error: BaseException) -> Iterator[list[Ended]]:
+    def _end_worker(self, worker: _PoolWorker, error: BaseException) -> Iterator[list[Ended]]:
         """Put the films of a worker that ended in the queue again, or fail them."""
         errors = self._ray.exceptions
         if not isinstance(error, errors.RayError):
@@ -258,38 +258,42 @@ class Pool:
         for chunk in reversed(chunks[1:]):  # it had not begun these
             self._waiting.appendleft(chunk)
         if chunks:
-            yield from self._again(chunks[0], error)
+            yield from self._requeue_or_fail(chunks[0], error)
 
-    def _again(self, chunk: _Chunk, error: BaseException) -> Iterator[list[Ended]]:
-        died = _is_death(error)
-        deaths, losses = chunk.deaths + died, chunk.losses + (not died)
-        if deaths < MOST_DEATHS and losses < _MOST_LOSSES:
-            alone = [_Chunk([film], deaths, losses) for film in chunk.films]
-            self._waiting.extendleft(reversed(alone if died else [replace(chunk, losses=losses)]))
+    def _requeue_or_fail(self, chunk: _Chunk, error: BaseException) -> Iterator[list[Ended]]:
+        crashed = _is_crash(error)
+        crashes, lost_nodes = chunk.crashes + crashed, chunk.lost_nodes + (not crashed)
+        if crashes < MOST_CRASHES and lost_nodes < _MOST_LOST_NODES:
+            alone = [_Chunk([film], crashes, lost_nodes) for film in chunk.films]
+            self._waiting.extendleft(
+                reversed(alone if crashed else [replace(chunk, lost_nodes=lost_nodes)])
+            )
             return
-        yield [Failed(film, _reason(error, deaths, losses), 0.0) for film in chunk.films]
+        yield [Failed(film, _reason(error, crashes, lost_nodes), 0.0) for film in chunk.films]
 
     def _count_failed_start(self, error: BaseException) -> None:
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise UsageError(
-                f"the workers end before they can begin: {_first_lines(error)}; is the same Pleura "
+                f"the workers end before they can begin: {_last_lines(error)}; is the same Pleura "
                 'installed on all nodes (pip install "pleura[scale]"), and is there memory for '
                 "--workers?"
             )
 
 
-def _is_death(error: BaseException) -> bool:
+def _is_crash(error: BaseException) -> bool:
     """Whether the worker's process ended, and not its node."""
     return "worker process has died" in str(error) or "out of memory" in str(error).lower()
 
 
-def _reason(error: BaseException, deaths: int, losses: int) -> str:
-    if deaths < MOST_DEATHS:
-        return f"{losses} nodes were lost while they did this film; run again with --resume"
+def _reason(error: BaseException, crashes: int, lost_nodes: int) -> str:
+    if crashes < MOST_CRASHES:
+        return (
+            f"{lost_nodes} nodes were lost while they segmented this film; run again with --resume"
+        )
     cause = "it was out of memory" if _is_out_of_memory(error) else "it crashed or was killed"
     return (
-        f"{deaths} worker processes ended on this film, the last because {cause}; the film may be "
+        f"{crashes} worker processes ended on this film, the last because {cause}; the film may be "
         "damaged, or need more memory than a worker has: look at it, make it smaller, or take "
         "fewer --workers"
     )
@@ -299,6 +303,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return "NODE_OUT_OF_MEMORY" in str(error) or "low on memory" in str(error)
 
 
-def _first_lines(error: BaseException) -> str:
+def _last_lines(error: BaseException) -> str:
     """The last lines of Ray's text, which hold the cause, on one line."""
     return " ".join(" ".join(str(error).splitlines()[-2:]).split())[:400]

@@ -1,4 +1,4 @@
-"""A worker of a Ray cluster: one process with one segmenter, which does films in chunks."""
+"""A worker of a Ray cluster: one process with one segmenter, which segments films in chunks."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Worker:
         return Ready(host=socket.gethostname(), provenance=self._segmenter.provenance)
 
     def do(self, films: Sequence[FilmFile], suspects: frozenset[str]) -> list[Ended] | PleuraError:
-        """Do a chunk of films; `suspects` are read in a decoder process."""
+        """Segment a chunk of films; `suspects` are read in a decoder process."""
         try:
             return list(self._work.done(films, self._segmenter, Watch(suspects=suspects)))
         except PleuraError as error:

@@ -1,1 +1,1 @@
-"""`pleura results`: what is done with the tables of runs."""
+"""`pleura results`: merging, converting and searching the tables of runs."""

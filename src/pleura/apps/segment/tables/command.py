@@ -1,4 +1,4 @@
-"""`pleura results`: what is done with the tables of runs."""
+"""`pleura results`: merging, converting and searching the tables of runs."""
 
 from __future__ import annotations
 

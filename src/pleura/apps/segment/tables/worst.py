@@ -35,7 +35,7 @@ def worst(
         raise UsageError(
             f"{out / RESULTS}: no film has an estimated Dice; the weights need `pleura calibrate`"
         )
-    for _, _, row in sorted(rated, key=lambda one: one[:2])[:count]:
+    for _, _, row in sorted(rated, key=lambda entry: entry[:2])[:count]:
         typer.echo(row.path)
     if len(rated) < len(rows):
         say(f"{len(rows) - len(rated)} of {len(rows)} films have no estimated Dice")

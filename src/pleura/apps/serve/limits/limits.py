@@ -53,6 +53,6 @@ class Limits:
     def __post_init__(self) -> None:
         if self.request_films > self.queue_films:
             raise UsageError(
-                f"a request may bring {self.request_films} films, but the queue holds only "
+                f"a request may have {self.request_films} films, but the queue holds only "
                 f"{self.queue_films}; give a longer queue or fewer films a request"
             )

@@ -88,7 +88,7 @@ def streamed_films_response(
         async for index, outcome in outcomes:
             yield _line({"index": index, **_json_result(uploads[index], outcome)})
 
-    uploads = [replace(upload, content=b"") for upload in uploads]  # they are with the workers
+    uploads = [replace(upload, content=b"") for upload in uploads]  # the workers have them
     return StreamingResponse(lines(), media_type=NDJSON)
 
 

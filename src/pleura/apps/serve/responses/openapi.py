@@ -212,7 +212,7 @@ _SEGMENTATION_PROBLEMS = {
     401: "The API key is missing or wrong.",
     406: "Not acceptable: the service offers none of the media types in Accept.",
     408: "Request timeout: the upload was too slow.",
-    413: "Content too large: more bytes or films than one request may bring.",
+    413: "Content too large: more bytes or films than one request may have.",
     415: "No image, a format that Pleura does not read, a damaged image, or a Content-Encoding.",
     422: "The image is no film that can be segmented.",
     500: "A defect of the service.",

@@ -10,12 +10,12 @@ from pydantic import TypeAdapter
 __all__ = ["nullable", "schema_of"]
 
 
-def schema_of(made: type, *, without: Collection[str] = ()) -> dict[str, Any]:
+def schema_of(dataclass_type: type, *, without: Collection[str] = ()) -> dict[str, Any]:
     """The JSON schema of a dataclass as `asdict` gives it, with no reference and no title.
 
     Every field but those in `without` is required.
     """
-    schema = TypeAdapter(made).json_schema(mode="serialization")
+    schema = TypeAdapter(dataclass_type).json_schema(mode="serialization")
     plain: dict[str, Any] = _plain(schema, schema.get("$defs", {}))
     for name in without:
         plain["properties"].pop(name)

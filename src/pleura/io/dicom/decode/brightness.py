@@ -188,6 +188,6 @@ def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         notes.append(
             "PresentationLUTShape contradicts PhotometricInterpretation, which was followed; "
-            "look whether the lungs are dark"
+            "check that the lungs are dark"
         )
     return inverted

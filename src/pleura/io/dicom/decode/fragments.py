@@ -19,7 +19,7 @@ _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _TAG, _OPEN = b"\xe0\x7f\x10\x00", b"\xff\xff\xff\xff"
 _END_OF_IMAGE = b"\xff\xd9"
 _STARTS = (_TAG + b"OB\0\0" + _OPEN, _TAG + b"OW\0\0" + _OPEN, _TAG + b"UN\0\0" + _OPEN)
-_NOTE = "the compressed pixels are packed otherwise than DICOM says; they were read all the same"
+_NOTE = "the compressed pixels are not packed as DICOM requires, but they could be read"
 
 
 def repack(dataset: Dataset, notes: list[str]) -> None:

@@ -25,16 +25,24 @@ def correct_samples(dataset: Dataset, notes: list[str]) -> bool:
     stream = read_codestream(codestream_of(dataset))
     if stream and stream.bits > int(number(dataset, "BitsAllocated") or 16):
         _set_bits(dataset, stream.bits)
-        notes.append(f"the pixels have {stream.bits} bits, and the file says fewer; all were read")
+        notes.append(
+            f"the pixels have {stream.bits} bits, but the header says fewer; all were read"
+        )
     actual = stream.components if stream else _native_samples(dataset, stated)
     grey = word(dataset, "PhotometricInterpretation") not in _COLOURS
     if actual == 3 and grey:
         _set_colour(dataset, stream)
-        notes.append("the file calls its pixels grey, and they are in colour; they were made grey")
+        notes.append(
+            "the header says that the pixels are grey, but they are in colour; "
+            "they were converted to grey"
+        )
         return True
     if actual == 1 and stated == 3:
         dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-        notes.append("the file calls its pixels coloured, and they are grey; they were read so")
+        notes.append(
+            "the header says that the pixels are in colour, but they are grey; "
+            "they were read as grey"
+        )
     return False
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from pleura.core.arrays import Definition, Verdict
@@ -15,18 +14,11 @@ from pleura.core.types import Provenance, Segmentation
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
 __all__ = [
-    "AI",
-    "ANATOMY",
-    "BOTH_SIDES",
     "COLOURS",
     "DEFINITION_TEXTS",
     "LABELS",
     "MAKER",
     "NOT_FOR_DIAGNOSIS",
-    "OUR_SCHEME",
-    "PARTS",
-    "PLAIN_FILM",
-    "SIDES",
     "VERDICT_TEXTS",
     "add_remarks",
     "common_arguments",
@@ -130,26 +122,8 @@ def copy_lossy_compression(film: Dataset, image: Dataset) -> None:
             setattr(image, keyword, film[keyword].value)
 
 
-ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
-_LUNG = Code("39607008", "SCT", "Lung")
-PARTS = {RIGHT: _LUNG, LEFT: _LUNG, HEART: Code("80891009", "SCT", "Heart")}
-"""Code by segment number, which is the value in the label map."""
-
-SIDES = {RIGHT: Code("24028007", "SCT", "Right"), LEFT: Code("7771000", "SCT", "Left")}
-"""Code by segment number; it modifies the lung's code."""
-
-BOTH_SIDES = Code("51440002", "SCT", "Bilateral")
 LABELS = {RIGHT: "Right lung", LEFT: "Left lung", HEART: "Heart"}
 COLOURS = {RIGHT: RIGHT_COLOUR, LEFT: LEFT_COLOUR, HEART: HEART_COLOUR}
-AI = Code("123110", "DCM", "Artificial Intelligence")
-PLAIN_FILM = Code("399208008", "SCT", "Plain chest X-ray")
-
-OUR_SCHEME = "99PLEURA"
-"""Pleura's own coding scheme, for concepts without a public code: the cardiothoracic ratio of
-widths (LOINC has those of areas and circumferences of a fetal heart), and the ratio of the lungs'
-areas."""
-
-
 VERDICT_TEXTS: dict[Verdict, str] = {
     "ok": "Pleura's own verdict: ok.",
     "review": "Pleura's own verdict: please review before use.",

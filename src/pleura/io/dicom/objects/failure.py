@@ -12,20 +12,12 @@ from highdicom.sr import (
     TrackingIdentifier,
 )
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 
 from pleura.core.types import Provenance
-from pleura.io.dicom.objects.common import (
-    BOTH_SIDES,
-    MAKER,
-    OUR_SCHEME,
-    PARTS,
-    result_uid,
-    series_arguments,
-)
+from pleura.io.dicom.objects.codes import BOTH_SIDES, FAILED, PARTS, VERDICT
+from pleura.io.dicom.objects.common import MAKER, result_uid, series_arguments
 from pleura.io.dicom.objects.earlier import EarlierReport
 from pleura.io.dicom.objects.report import Report
-from pleura.io.dicom.objects.sr import VERDICT
 from pleura.io.images.write.masks import RIGHT
 
 __all__ = ["NAME", "dicom_failure_report"]
@@ -33,7 +25,6 @@ __all__ = ["NAME", "dicom_failure_report"]
 NAME = "dicom-sr+failed"
 """The name from which the UIDs of these reports follow."""
 
-FAILED = Code("failed", OUR_SCHEME, "Not segmented")
 SUFFIX = " (FAILED, no result)"
 
 

@@ -21,22 +21,18 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from pleura.core.types import Provenance
-from pleura.io.dicom.objects.common import MAKER, OUR_SCHEME, PLAIN_FILM, result_uid
+from pleura.io.dicom.objects.codes import (
+    COMMENT,
+    MODALITIES,
+    OUR_SCHEME,
+    PLAIN_FILM,
+    PROCEDURE,
+    RADIOGRAPH,
+)
+from pleura.io.dicom.objects.common import MAKER, result_uid
 from pleura.io.dicom.objects.earlier import EarlierReport, predecessors
 
 __all__ = ["Report", "observer"]
-
-COMMENT = Code("121106", "DCM", "Comment")
-PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
-"""The only code of CID 100, from which TID 1500 takes the procedure, that covers chest films. The
-report's PerformedProcedureCodeSequence has the code of a chest film."""
-
-RADIOGRAPH = Code("RG", "DCM", "Radiographic imaging")
-MODALITIES = {
-    "CR": Code("CR", "DCM", "Computed Radiography"),
-    "DX": Code("DX", "DCM", "Digital Radiography"),
-}
-"""Code of CID 29 by Modality; films of other modalities, such as OT, are `RADIOGRAPH`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

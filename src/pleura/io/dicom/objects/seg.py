@@ -20,16 +20,13 @@ from scipy.ndimage import distance_transform_edt
 from pleura.core.arrays import Mask
 from pleura.core.masks.cleanup import check_definition
 from pleura.core.types import Provenance, Segmentation, Spacing
+from pleura.io.dicom.objects.codes import AI, ANATOMY, PARTS, SIDES
 from pleura.io.dicom.objects.common import (
-    AI,
-    ANATOMY,
     COLOURS,
     DEFINITION_TEXTS,
     LABELS,
     MAKER,
     NOT_FOR_DIAGNOSIS,
-    PARTS,
-    SIDES,
     VERDICT_TEXTS,
     add_remarks,
     common_arguments,

@@ -21,17 +21,28 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from pleura.core.arrays import Verdict
 from pleura.core.types import HeartQuality, Quality, Segmentation
-from pleura.io.dicom.objects.common import (
+from pleura.io.dicom.objects.codes import (
     AI,
     ANATOMY,
+    AREA,
     BOTH_SIDES,
-    LABELS,
-    MAKER,
+    CARDIOTHORACIC,
+    CM2,
+    DOUBT,
+    ESTIMATED_DICE,
     OUR_SCHEME,
     PARTS,
+    PIXELS,
+    RATIO,
+    RIGHT_TO_LEFT,
     SIDES,
+    VERDICT,
+    VERDICTS,
+)
+from pleura.io.dicom.objects.common import (
+    LABELS,
+    MAKER,
     common_arguments,
     parameters,
     remarks,
@@ -41,22 +52,8 @@ from pleura.io.dicom.objects.earlier import EarlierReport
 from pleura.io.dicom.objects.report import Report
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["VERDICT", "dicom_sr"]
+__all__ = ["dicom_sr"]
 
-AREA = Code("42798000", "SCT", "Area")
-CARDIOTHORACIC = Code("cardiothoracic", OUR_SCHEME, "Cardiothoracic ratio of widths")
-ESTIMATED_DICE = Code("estimated-dice", OUR_SCHEME, "Estimated Dice with a reader's outline")
-VERDICT = Code("verdict", OUR_SCHEME, "Verdict of the software on its own result")
-VERDICTS: dict[Verdict, Code] = {
-    "ok": Code("ok", OUR_SCHEME, "No reason to doubt it was found"),
-    "review": Code("review", OUR_SCHEME, "To be reviewed before use"),
-    "refused": Code("refused", OUR_SCHEME, "Not to be used"),
-}
-DOUBT = Code("doubt", OUR_SCHEME, "Reason to doubt the result")
-RIGHT_TO_LEFT = Code("right-over-left", OUR_SCHEME, "Area of right lung over left lung")
-PIXELS = Code("{pixels}", "UCUM", "pixels")
-CM2 = Code("cm2", "UCUM", "square centimeter")
-RATIO = Code("{ratio}", "UCUM", "ratio")
 DIGITS = 6  # significant, as in results.csv
 
 

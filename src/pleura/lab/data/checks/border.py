@@ -108,11 +108,11 @@ def border_view(pixels: Pixels, lungs: Mask) -> BorderView | None:
     """The view of a film (H, W) and the mask of its lungs; None if either has no structure."""
     square = normalise(Frame(pixels.shape[0], pixels.shape[1], SIDE).fit(pixels))[0]
     fine = square - ndimage.gaussian_filter(square, COARSE_PX)
-    spread = float(fine.std())
+    deviation = float(fine.std())
     mask = Frame(lungs.shape[0], lungs.shape[1], SIDE).fit(lungs.astype(np.float32))[0] >= 0.5
-    if spread < 1e-6 or not mask.any() or mask.all():
+    if deviation < 1e-6 or not mask.any() or mask.all():
         return None
-    detail = ((fine - fine.mean()) / spread).astype(np.float32)
+    detail = ((fine - fine.mean()) / deviation).astype(np.float32)
     halves = mask[:, : SIDE // 2].sum(), mask[:, SIDE // 2 :].sum()
     return BorderView(detail, _border(mask), bool(min(halves) < ONE_SIDED * sum(halves)))
 
@@ -171,7 +171,7 @@ def exchanged(views: Sequence[BorderView | None]) -> Iterator[tuple[int, int, fl
     gains = best - fits.diagonal()
     takers = np.argsort(masks)  # of each film's own mask
     for film in np.flatnonzero((best >= CLEAR) & (gains >= OTHER_GAIN)):
-        if gains[takers[film]] >= TURN_GAIN:  # in an exchange everyone gains
+        if gains[takers[film]] >= TURN_GAIN:  # in an exchange, each mask fits better
             yield known[film][0], known[masks[film]][0], float(best[film])
 
 

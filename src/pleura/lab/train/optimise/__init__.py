@@ -1,1 +1,1 @@
-"""What a training step minimises, and by which rate."""
+"""The loss and the learning rate of a training step."""

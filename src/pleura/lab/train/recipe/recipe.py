@@ -164,7 +164,7 @@ class Recipe:
         self._check_numbers()
         if self.init and self.encoder_weights != "none":
             raise UsageError(
-                "init and encoder_weights both give the start of the encoder; leave one out"
+                "init and encoder_weights both set the first weights of the encoder; leave one out"
             )
 
     def _check_sides(self) -> None:
@@ -208,7 +208,7 @@ class Recipe:
         if shares and (len(shares) != heads or min(shares) < 0 or shares[-1] == 0):
             raise UsageError(
                 f"head_shares must be {heads} numbers, one for each head of this network, none "
-                f"below 0 and the last above, got {list(shares)}"
+                f"negative and the last above 0, got {list(shares)}"
             )
 
     def _check_channels(self) -> None:
@@ -231,10 +231,10 @@ class Recipe:
 
     def at(self, epoch: int) -> Stage:
         """The settings of an epoch, counted from 0: a stage that names all of them."""
-        begun = 0
+        end = 0
         for stage in self.stages:
-            begun += stage.epochs
-            if epoch < begun:
+            end += stage.epochs
+            if epoch < end:
                 return replace(
                     stage,
                     side=stage.side or self.side,
@@ -242,7 +242,7 @@ class Recipe:
                     augment=stage.augment or self.augment,
                 )
         return Stage(
-            epochs=max(1, self.epochs - begun),
+            epochs=max(1, self.epochs - end),
             side=self.side,
             learning_rate=self.learning_rate,
             augment=self.augment,

@@ -1,4 +1,4 @@
-"""What a run that continues was before: its recipe, its complete epochs, its extensions."""
+"""The state of a run that is continued: its recipe, complete epochs and extensions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pleura.core.errors import UsageError
 from pleura.lab.train.export import read_facts
 from pleura.lab.train.recipe import Recipe, parse_recipe
 
-__all__ = ["Begun", "begun"]
+__all__ = ["RunState", "read_run_state"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """A run as it is found in its folder."""
+class RunState:
+    """The state of a run in its folder."""
 
     recipe: Recipe
     """The recipe that continues; the one that was shortened, if the run was."""
@@ -28,7 +28,7 @@ class Begun:
     continued with more of them, and `asked`, the recipe of a run that was shortened."""
 
 
-def begun(last: Path, recipe: Recipe, *, resume: bool) -> Begun:
+def read_run_state(last: Path, recipe: Recipe, *, resume: bool) -> RunState:
     """The run with the checkpoint `last`, to be continued by `recipe`.
 
     A finished run continues with a recipe of more epochs, and has a schedule of its own for these.
@@ -36,7 +36,7 @@ def begun(last: Path, recipe: Recipe, *, resume: bool) -> Begun:
     Raises `UsageError` if there is a run and `resume` is false, or if it is of another recipe.
     """
     if not last.exists():
-        return Begun(recipe=recipe, facts={})
+        return RunState(recipe=recipe, facts={})
     if not resume:
         raise UsageError(
             f"{last.parent.parent} holds a run already; "
@@ -44,29 +44,33 @@ def begun(last: Path, recipe: Recipe, *, resume: bool) -> Begun:
         )
     facts = read_facts(last)
     before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
-    recipe = _shortened_too(recipe, before, facts)
+    recipe = _as_shortened(recipe, before, facts)
     extended: list[int] = list(facts.get("extended", ()))
     if recipe.epochs > before.epochs and done >= before.epochs:
         extended.append(before.epochs)
         before = replace(before, epochs=recipe.epochs)
     _require_same(before, recipe, last.parent.parent)
-    kept = {"extended": extended} if extended else {}
-    kept |= {"asked": facts["asked"]} if "asked" in facts else {}
-    return Begun(recipe=recipe, epochs_done=done, facts=kept)
+    repeated = {"extended": extended} if extended else {}
+    repeated |= {"asked": facts["asked"]} if "asked" in facts else {}
+    return RunState(recipe=recipe, epochs_done=done, facts=repeated)
 
 
-def _shortened_too(recipe: Recipe, before: Recipe, facts: dict[str, Any]) -> Recipe:
-    """The recipe as the run was shortened, if it is the one that the run was asked for."""
+def _as_shortened(recipe: Recipe, before: Recipe, facts: dict[str, Any]) -> Recipe:
+    """The shortened recipe of the run, if `recipe` is the one that it was started with."""
     if "asked" not in facts:
         return recipe
-    asked = parse_recipe(facts["asked"])
-    if recipe == asked:
+    requested = parse_recipe(facts["asked"])
+    if recipe == requested:
         return before
-    return replace(before, epochs=recipe.epochs) if _but_epochs(asked, recipe) else recipe
+    return (
+        replace(before, epochs=recipe.epochs)
+        if _differ_in_epochs_only(requested, recipe)
+        else recipe
+    )
 
 
-def _but_epochs(one: Recipe, other: Recipe) -> bool:
-    return replace(one, epochs=other.epochs) == other
+def _differ_in_epochs_only(first: Recipe, other: Recipe) -> bool:
+    return replace(first, epochs=other.epochs) == other
 
 
 def _require_same(before: Recipe, now: Recipe, out: Path) -> None:

@@ -91,7 +91,7 @@ def show(
     folder: Folder = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show one film: its state, its failure, and who lacks its results.
+    """Show one film: its state, its failure, and the destinations that lack its results.
 
     pleura node queue show 17
     pleura node queue show --uid 1.2.840.113619.2.1

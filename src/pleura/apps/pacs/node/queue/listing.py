@@ -111,7 +111,7 @@ def number_of_uid(base: sqlite3.Connection, uid: str) -> int:
 def film_lines(film: Film) -> Iterator[str]:
     """One film as lines of text."""
     yield f"film      {film.number}"
-    yield f"state     {film.state}, since {_age(film.changed_s)}"
+    yield f"state     {film.state}, for {_age(film.changed_s)}"
     yield f"received  {_age(film.received_s)} ago from {film.sender}, {film.size} bytes"
     yield f"attempts  {film.attempts}"
     if film.reason:

@@ -141,7 +141,7 @@ class Queue:
         """The results are on the disk, and are to be sent to these destinations.
 
         A film that was segmented before, with other options, is sent to those that lacked its
-        earlier results. Returns False, and changes nothing, if the film waits no more.
+        earlier results. Returns False, and changes nothing, if the film no longer waits.
         """
         with self.change() as base:
             if not self._end_waiting(base, number, State.segmented):
@@ -154,7 +154,7 @@ class Queue:
     def mark_failed(self, number: int, reason: str, destinations: Iterable[str] = ()) -> bool:
         """The film cannot be segmented. Its file is kept; its report goes to `destinations`.
 
-        Returns False, and changes nothing, if the film waits no more.
+        Returns False, and changes nothing, if the film no longer waits.
         """
         with self.change() as base:
             if not self._end_waiting(base, number, State.failed, reason):

@@ -38,7 +38,7 @@ PER_PEER = 10
 """The most associations of one address, so that others are served too."""
 
 WAITING = 64
-"""The most connections without an association; the oldest gives way to a new one."""
+"""The most connections without an association; the oldest is closed for a new one."""
 
 WAITING_PER_PEER = 16
 """The same for one address."""
@@ -169,7 +169,11 @@ class Server(ThreadedAssociationServer):
 
     def _living(self) -> list[Association]:
         """The open connections, oldest first."""
-        self._open = [one for one in self._open if one.ident is None or one.is_alive()]
+        self._open = [
+            connection
+            for connection in self._open
+            if connection.ident is None or connection.is_alive()
+        ]
         return self._open
 
     @staticmethod
@@ -199,7 +203,7 @@ class _LimitedSocket(AssociationSocket):
     """The connection of a peer, which is closed at a PDU that is too long or takes too long."""
 
     def __init__(self, plain: AssociationSocket, server: Server) -> None:
-        vars(self).update(vars(plain))  # it takes the connection over, and its first event
+        vars(self).update(vars(plain))  # it takes over the connection, and its first event
         self._server = server
 
     def recv(self, nr_bytes: int) -> bytearray:
@@ -230,5 +234,5 @@ def _hang_up(association: Association) -> None:
     """Close the connection; the association's threads see it and end."""
     connection = association.dul.socket
     if connection is not None and connection.socket is not None:
-        with suppress(OSError):  # the peer was faster
+        with suppress(OSError):  # the peer closed it first
             connection.socket.shutdown(socket.SHUT_RDWR)
