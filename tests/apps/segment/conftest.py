@@ -1,13 +1,16 @@
-"""A folder of many films, and an object store with the requests of S3 that reading needs."""
+"""A folder of many films, and object stores: one like S3, and an emulator of Google's."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.request import Request, urlopen
 from xml.sax.saxutils import escape
 
 import pytest
@@ -99,3 +102,42 @@ def store() -> Iterator[Store]:
         yield files
     server.shutdown()
     server.server_close()
+
+
+_EMULATOR = """
+import sys
+from gcp_storage_emulator.server import create_server
+
+with create_server("127.0.0.1", 0, in_memory=True, default_bucket="films") as server:
+    print(server._api._httpd.server_port, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def google_store(films: Path) -> Iterator[None]:
+    """The folder of films in an emulator of Google Cloud Storage, as `gs://films/set/...`.
+
+    It is a process of its own, as pyarrow holds the GIL while it waits for an answer.
+    """
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", _EMULATOR],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as emulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        assert emulator.stdin is not None
+        assert emulator.stdout is not None
+        address = f"http://127.0.0.1:{int(emulator.stdout.readline())}"
+        patch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", address)
+        for path in films.rglob("*.png"):
+            name = quote(f"set/{path.relative_to(films).as_posix()}", safe="")
+            url = f"{address}/upload/storage/v1/b/films/o?uploadType=media&name={name}"
+            with urlopen(Request(url, path.read_bytes())):
+                pass
+        yield
+        emulator.stdin.close()
