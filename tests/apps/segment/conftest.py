@@ -1,14 +1,20 @@
-"""`pleura segment` with small weights, a folder of many films, and an S3 store."""
+"""`pleura segment` with small weights, a folder of many films, and object stores.
+
+One store is like S3, the other one is an emulator of Google Cloud Storage.
+"""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.request import Request, urlopen
 from xml.sax.saxutils import escape
 
 import pytest
@@ -106,3 +112,42 @@ def store() -> Iterator[Store]:
         yield files
     server.shutdown()
     server.server_close()
+
+
+_EMULATOR = """
+import sys
+from gcp_storage_emulator.server import create_server
+
+with create_server("127.0.0.1", 0, in_memory=True, default_bucket="films") as server:
+    print(server._api._httpd.server_port, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def google_store(films: Path) -> Iterator[None]:
+    """The folder of films in an emulator of Google Cloud Storage, as `gs://films/set/...`.
+
+    It is a process of its own, as pyarrow holds the GIL while it waits for an answer.
+    """
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", _EMULATOR],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as emulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        assert emulator.stdin is not None
+        assert emulator.stdout is not None
+        address = f"http://127.0.0.1:{int(emulator.stdout.readline())}"
+        patch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", address)
+        for path in films.rglob("*.png"):
+            name = quote(f"set/{path.relative_to(films).as_posix()}", safe="")
+            url = f"{address}/upload/storage/v1/b/films/o?uploadType=media&name={name}"
+            with urlopen(Request(url, path.read_bytes())):
+                pass
+        yield
+        emulator.stdin.close()

@@ -81,6 +81,7 @@ class TestStore:
             ("s3://films/set/*.png", "globs are for paths on disk"),
             ("ftp://films/set", "give s3:// or gs://, or a path"),
             ("s3://films//set", "has an empty part"),
+            ("s3://me:secret@films/set", "a URL of s3://films has a password in it"),
         ],
     )
     def test_what_is_not_there(
@@ -94,6 +95,36 @@ class TestStore:
         ended = segment(films, "-o", "s3://results/out")
         assert ended.code == 2
         assert "results are written to a folder: give one, and copy it to s3://results" in ended.err
+
+
+@pytest.mark.usefixtures("google_store")
+class TestGoogleStore:
+    def test_a_folder_gives_what_the_same_folder_on_disk_gives(
+        self, segment: Run, films: Path, tmp_path: Path
+    ) -> None:
+        """Folders below it too, which are no objects of their own in this store."""
+        remote._store.cache_clear()
+        disk, out = tmp_path / "disk", tmp_path / "out"
+        assert segment(films, "-o", disk).code == 0
+        ended = segment("gs://anonymous@films/set", "-o", out)
+        assert ended.code == 0, ended.err
+        names = ("a", "b", "deep/a")
+        assert paths(out) == [f"gs://anonymous@films/set/{name}.png" for name in names]
+        assert measured(out) == measured(disk)
+        for name in names:
+            mask = f"{name}_mask.png"
+            assert (out / mask).read_bytes() == (disk / mask).read_bytes()
+
+    def test_what_is_not_there(self, segment: Run, tmp_path: Path) -> None:
+        remote._store.cache_clear()
+        films = tmp_path / "films.txt"
+        films.write_text("gs://anonymous@films/set/a.png\ngs://anonymous@films/set/none.png\n")
+        assert segment(films, "-o", tmp_path / "out").code == 3
+        failed = [row for row in rows(tmp_path / "out") if row["status"] == "failed"]
+        assert [row["path"] for row in failed] == ["gs://anonymous@films/set/none.png"]
+        ended = segment("gs://anonymous@films/nothing", "-o", tmp_path / "none")
+        assert ended.code == 2
+        assert "there is no such file or folder" in ended.err
 
 
 class TestLists:

@@ -1,13 +1,15 @@
 """Files in object stores: what URLs such as s3://bucket/films name.
 
 A film in an object store has a path like any other film: `s3://bucket/a.png` is
-`Path("s3:/bucket/a.png")`, which is never the absolute path of a file on disk.
+`Path("s3:/bucket/a.png")`, which is never the absolute path of a file on disk. A user may stand
+before the bucket: gs://anonymous@bucket is read without credentials.
 """
 
 from __future__ import annotations
 
 import errno
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from io import BytesIO
@@ -32,6 +34,9 @@ _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
 _REMOTE = re.compile(f"{_SCHEME}:").fullmatch
 _LARGEST_BYTES = 500_000_000
 
+_RETRY_S = 30
+"""How long Google's library repeats a request that fails, s; by default 15 minutes."""
+
 
 def local_or_remote(name: str | Path) -> Path:
     """The path of a file or of a URL; `file://` is a path on disk."""
@@ -43,6 +48,12 @@ def local_or_remote(name: str | Path) -> Path:
     path = Path(text)
     if name_of(path) != text.rstrip("/"):
         raise UsageError(f"{text} has an empty part, or . or .. in it; give it without")
+    user, _, bucket = "".join(path.parts[1:2]).rpartition("@")
+    if ":" in user:
+        raise UsageError(
+            f"a URL of {path.parts[0]}//{bucket} has a password in it, which the table would show; "
+            "give it as AWS_SECRET_ACCESS_KEY, or as Google's libraries want it"
+        )
     return path
 
 
@@ -93,42 +104,58 @@ def read_head(path: Path, size: int) -> bytes:
 def walk_remote(
     top: Path, *, on_error: Callable[[str, OSError], None]
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield (URL of a folder, names of its folders, names of its files) from `top` down."""
-    from pyarrow import fs
+    """Yield (URL of a folder, names of its folders, names of its files) from `top` down, sorted.
 
-    store, _ = _store_and_key(top)
+    The caller may remove names from the list of folders; these folders are not entered.
+    """
+    try:
+        listed = _listed(top)
+    except OSError as error:
+        on_error(name_of(top), error)
+        return
     waiting = [top]
     while waiting:
         place = waiting.pop()
-        try:
-            _, key = _store_and_key(place)
-            listed = store.get_file_info(fs.FileSelector(key))
-        except OSError as error:
-            on_error(name_of(place), error)
-            continue
-        is_folder = {info.base_name: info.type == fs.FileType.Directory for info in listed}
-        folders = sorted(name for name, folder in is_folder.items() if folder)
-        yield (
-            name_of(place),
-            folders,
-            sorted(name for name, folder in is_folder.items() if not folder),
-        )
+        folders, files = (sorted(names) for names in listed[place.parts])
+        yield name_of(place), folders, files
         waiting += [place / name for name in reversed(folders)]
+
+
+def _listed(top: Path) -> dict[tuple[str, ...], tuple[set[str], set[str]]]:
+    """The names of the folders and of the files in `top` and in each folder below, by its parts.
+
+    One listing of all that lies below: in Google Cloud Storage a folder is nothing but a part of
+    its files' names, and pyarrow's listing of a single folder leaves the folders in it out.
+    """
+    from pyarrow import fs
+
+    store, key = _store_and_key(top)
+    listed: dict[tuple[str, ...], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for info in store.get_file_info(fs.FileSelector(key, recursive=True)):
+        *folders, name = info.path[len(key) + 1 :].split("/")
+        place = top.parts
+        for folder in folders:
+            listed[place][0].add(folder)
+            place = (*place, folder)
+        listed[place][info.type != fs.FileType.Directory].add(name)
+    return listed
 
 
 def _store_and_key(path: Path) -> tuple[Any, str]:
     """The store, and the file's name in it: bucket and key."""
-    return _store(*path.parts[:2]), "/".join(path.parts[1:])
+    scheme, bucket, *folders = (*path.parts, "")
+    user, _, bucket = bucket.rpartition("@")
+    return _store(scheme, user, bucket), "/".join([bucket, *folders]).rstrip("/")
 
 
 @lru_cache(maxsize=16)
-def _store(scheme: str, bucket: str = "") -> Any:
+def _store(scheme: str, user: str, bucket: str) -> Any:
     from pyarrow import fs
 
+    url = f"{scheme}//{user}{'@' * bool(user)}{bucket}"
+    limit = f"?retry_limit_seconds={_RETRY_S}" if scheme in ("gs:", "gcs:") else ""
     try:
-        store, _ = fs.FileSystem.from_uri(f"{scheme}//{bucket}")
+        store, _ = fs.FileSystem.from_uri(f"{url}{limit}")
     except ValueError as error:  # pyarrow's errors of usage
-        raise UsageError(
-            f"cannot read {scheme}//{bucket}: {error}; give s3:// or gs://, or a path"
-        ) from error
+        raise UsageError(f"cannot read {url}: {error}; give s3:// or gs://, or a path") from error
     return store
