@@ -105,10 +105,11 @@ TrialLungs = Annotated[
     ),
 ]
 Weights = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--weights",
-        help="An .onnx file that `pleura export` wrote; by default the shipped one.",
+        help="An .onnx file that `pleura export` wrote; by default the shipped one. Repeatable: "
+        "the probability maps of several files are averaged.",
         **COMPUTED,
     ),
 ]
@@ -161,7 +162,7 @@ class EngineOptions:
         """An engine of these options; raises what `open_engine` does."""
         from pleura.apps.cli.engines import open_engine
 
-        return open_engine(self.weights, self.choice())
+        return open_engine(*(self.weights or ()), choice=self.choice())
 
 
 Threads = Annotated[
