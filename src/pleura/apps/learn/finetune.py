@@ -75,4 +75,5 @@ def finetune(
     recipe = finetuning_recipe(films, choices)
     if not silent():
         console().print(summary(recipe, films), markup=False)
-    run_training(recipe, films, out, resume=resume, run_on=run_on, accept=accept)
+    extend = epochs is not None
+    run_training(recipe, films, out, resume=resume, extend=extend, run_on=run_on, accept=accept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from pleura.lab.train.export import read_facts
 from pleura.lab.train.recipe import Recipe, parse_recipe
 
 __all__ = ["Begun", "begun"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +31,12 @@ class Begun:
     continued with more of them, and `asked`, the recipe of a run that was shortened."""
 
 
-def begun(last: Path, recipe: Recipe, *, resume: bool) -> Begun:
+def begun(last: Path, recipe: Recipe, *, resume: bool, extend: bool = False) -> Begun:
     """The run with the checkpoint `last`, to be continued by `recipe`.
 
     A finished run continues with a recipe of more epochs, and has a schedule of its own for these.
+    A finished run that was shortened stays finished with the recipe that it was asked for; with
+    `extend` it continues to the epochs of that recipe.
 
     Raises `UsageError` if there is a run and `resume` is false, or if it is of another recipe.
     """
@@ -44,23 +49,34 @@ def begun(last: Path, recipe: Recipe, *, resume: bool) -> Begun:
         )
     facts = read_facts(last)
     before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
-    recipe = _shortened_too(recipe, before, facts)
+    finished = done >= before.epochs
+    recipe = _shortened_too(recipe, before, facts, extend=extend and finished)
     extended: list[int] = list(facts.get("extended", ()))
-    if recipe.epochs > before.epochs and done >= before.epochs:
+    if recipe.epochs > before.epochs and finished:
         extended.append(before.epochs)
         before = replace(before, epochs=recipe.epochs)
     _require_same(before, recipe, last.parent.parent)
     kept = {"extended": extended} if extended else {}
     kept |= {"asked": facts["asked"]} if "asked" in facts else {}
+    if "asked" in facts and done >= recipe.epochs < facts["asked"]["epochs"]:
+        log.info(
+            "the run was shortened to %d of %d epochs and is finished; more --epochs continue it",
+            *(recipe.epochs, facts["asked"]["epochs"]),
+        )
     return Begun(recipe=recipe, epochs_done=done, facts=kept)
 
 
-def _shortened_too(recipe: Recipe, before: Recipe, facts: dict[str, Any]) -> Recipe:
-    """The recipe as the run was shortened, if it is the one that the run was asked for."""
+def _shortened_too(
+    recipe: Recipe, before: Recipe, facts: dict[str, Any], *, extend: bool
+) -> Recipe:
+    """The recipe as the run was shortened, if it is the one that the run was asked for.
+
+    With `extend`, the number of epochs is that of `recipe`.
+    """
     if "asked" not in facts:
         return recipe
     asked = parse_recipe(facts["asked"])
-    if recipe == asked:
+    if recipe == asked and not extend:
         return before
     return replace(before, epochs=recipe.epochs) if _but_epochs(asked, recipe) else recipe
 
