@@ -19,7 +19,7 @@ ifneq ($(PLEURA_FILMS),)
 export PLEURA_FILMS
 endif
 
-.PHONY: help setup demo test check bench weights accuracy release try reference pictures fix python tools
+.PHONY: help setup demo test check bench weights accuracy links release try reference pictures fix python tools
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -96,6 +96,9 @@ $(FRESH)/%.onnx: $(FRESH)/raw/%.onnx
 accuracy: $(VENV)/ready  ## score the shipped weights on all test films, and write the model card (hours)
 	$(PLEURA) bench $(PLEURA_FILMS) -o benchmarks/results/accuracy --reports $(RUNS)/reports --perturbed 10 --bare --calibrated
 	$(PLEURA) card benchmarks/results/accuracy -o docs/explanation/model_card.md
+
+links: $(VENV)/ready  ## write the address PLEURA_REPOSITORY into README, how-to and notebook, or take it out
+	$(VENV)/bin/python packaging/links.py
 
 # The release is tried as a user installs it: in a new environment, outside the checkout.
 RELEASE_VENV := .venv-release

@@ -1,13 +1,15 @@
 """A hatchling hook: the README of a release, with links that work outside the repository.
 
 With PLEURA_REPOSITORY (https://HOST/OWNER/pleura) in the environment, links and pictures of
-README.md become absolute, and the package has project URLs. Without it the README is unchanged.
+README.md become absolute, it links to the notebook on Colab, and the package has project URLs.
+Without it the README is unchanged.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ class ReadmeHook(MetadataHookInterface):
         text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
         repository = os.environ.get(VARIABLE, "").rstrip("/")
         if repository:
-            text = absolute_links(text, repository)
+            links = runpy.run_path(str(Path(self.root) / "packaging" / "links.py"))
+            text = absolute_links(links["linked_to_colab"](text, repository), repository)
             pages = {name: repository + path for name, path in URLS.items()}
             metadata["urls"] = {"Repository": repository, **pages}
         metadata["readme"] = {"content-type": "text/markdown", "text": text}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,50 @@ def test_on_colab_drive_is_mounted_and_a_wheel_is_installed_from_it(tmp_path: Pa
         f"['{drive}'] {home / 'films'} {home / 'runs' / 'seed'}",
         f"{home / 'pleura-0.1.0-py3-none-any.whl'}[train]",
     ]
+
+
+def files_with_links(root: Path) -> list[Path]:
+    """The files in which `make links` writes."""
+    return [
+        root / name
+        for name in ("README.md", "docs/how-to/train-on-your-films.md", "examples/" + NOTEBOOK.name)
+    ]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The files of the checkout in which `make links` writes."""
+    for path in files_with_links(CHECKOUT):
+        target = tmp_path / path.relative_to(CHECKOUT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return tmp_path
+
+
+def test_the_links_to_colab_come_and_go_with_the_address(copied: Path) -> None:
+    write = runpy.run_path(str(CHECKOUT / "packaging" / "links.py"))["write_links"]
+    address = "https://github.com/someone/pleura"
+    write(copied, address)
+    *pages, notebook = (path.read_text(encoding="utf-8") for path in files_with_links(copied))
+    link = (
+        "https://colab.research.google.com/github/someone/pleura/blob/main/"
+        "examples/train_on_colab.ipynb"
+    )
+    assert [page.count(f"([open it in Colab]({link}))") for page in pages] == [1, 1]
+    held: dict[str, str] = {}
+    cells = json.loads(notebook)["cells"]
+    (line,) = (
+        line for cell in cells for line in cell["source"] if line.startswith("repository = ")
+    )
+    exec(line, held)
+    assert held["repository"] == address
+    write(copied, "https://elsewhere.example/pleura")
+    *pages, notebook = (path.read_text(encoding="utf-8") for path in files_with_links(copied))
+    assert not any("colab.research" in page for page in pages), "Colab opens GitHub alone"
+    assert "https://elsewhere.example/pleura" in notebook
+    write(copied, "")
+    without = [path.read_text(encoding="utf-8") for path in files_with_links(copied)]
+    assert not any("colab.research" in text for text in without)
 
 
 def test_on_colab_a_repository_is_installed_from_its_address(tmp_path: Path) -> None:

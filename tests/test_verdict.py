@@ -29,7 +29,7 @@ CORONAL = ("16689_1_5", "16745_4_3", "16745_7_5")
 
 @pytest.fixture(scope="module", params=[False, True], ids=["normal", "fast"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return open_weights(None, Choice(fast=request.param))
+    return open_weights(choice=Choice(fast=request.param))
 
 
 def of_the_film(quality: Quality) -> set[str]:

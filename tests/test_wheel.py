@@ -94,7 +94,7 @@ def test_links_of_a_release_are_absolute() -> None:
 def test_the_release_has_no_relative_link_and_names_both_licences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PLEURA_REPOSITORY", "https://host.example/pleura/")
+    monkeypatch.setenv("PLEURA_REPOSITORY", "https://github.com/someone/pleura/")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
     subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True)
     (made,) = tmp_path.glob("*.tar.gz")
@@ -108,5 +108,6 @@ def test_the_release_has_no_relative_link_and_names_both_licences(
     targets = re.findall(r"\]\(([^)\s]+)", readme) + re.findall(r'src="([^"]+)"', readme)
     assert len(targets) > 20
     assert [link for link in targets if not link.startswith(("https://", "http://", "#"))] == []
+    assert "https://colab.research.google.com/github/someone/pleura/blob/main/examples/" in readme
     assert "License-Expression: Apache-2.0 AND LicenseRef-Pleura-Weights-Research-Only" in head
-    assert "Project-URL: Repository, https://host.example/pleura\n" in head
+    assert "Project-URL: Repository, https://github.com/someone/pleura\n" in head

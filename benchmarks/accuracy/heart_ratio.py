@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--lungs", choices=["field", "whole"], default="field")
     asked = parser.parse_args()
     definition: Definition = asked.lungs
-    engines = [open_weights(None, Choice(fast=fast)) for fast in (False, True)]
+    engines = [open_weights(choice=Choice(fast=fast)) for fast in (False, True)]
     segmenters = [Segmenter(engine, definition=definition) for engine in engines]
     wanted = ("test",) if asked.split == "test" else ("train", "val")
     sets = {}

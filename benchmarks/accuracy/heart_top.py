@@ -33,7 +33,7 @@ CHANNELS = ("right_field", "left_field", "heart")
 def main() -> None:
     """Print the table."""
     options = _options()
-    judge = Evaluator(open_weights(None, Choice(fast=options.fast, threads=options.threads)))
+    judge = Evaluator(open_weights(choice=Choice(fast=options.fast, threads=options.threads)))
     values: dict[str, list[tuple[float, float]]] = {}
     for film in films_of(options, options.split):
         if set(CHANNELS) <= film.channels:

@@ -1,6 +1,7 @@
 """From a folder of one's own films to judged weights: the four commands of the how-to, timed.
 
     python -m benchmarks.accuracy.own_films DATA -o work
+    python -m benchmarks.accuracy.own_films DATA -o work --channels field --epochs 3
 
 It makes `work/films`: 24 DICOM films of 8 patients, from films of split val of a data set, which
 the shipped weights were not trained on. Their masks are in five formats: Labelme, COCO, CVAT,
@@ -8,6 +9,9 @@ NIfTI and numpy. Then it runs check, split, finetune and evaluate on two threads
 times and the validation Dice to `work/own_films.json`. It exits with 1 if a command fails, if the
 Dice is under 0.95, or if the commands take more than 15 minutes of processor time on each of two
 cores.
+
+Each `--channels` fine-tunes with these channels too, and the validation Dice of each of these runs
+is written beside the first; `--epochs` shortens all runs.
 """
 
 from __future__ import annotations
@@ -153,25 +157,42 @@ def best_dice(table: Path) -> float:
         return max(float(row["val_dice"]) for row in csv.DictReader(file))
 
 
+def tuned_dice(tuning: Sequence[object], channels: str, out: Path) -> float | None:
+    """The best validation Dice of a run with these channels; None if the command fails."""
+    run = out / channels.replace(",", "-")
+    failed = timed(*tuning, "--channels", channels, "-o", run)["exit_code"]
+    return None if failed else best_dice(run / "metrics.csv")
+
+
 def main() -> None:
     """Make the folder, run the commands, write and judge the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, help="a data set with at least 24 films of split val")
     parser.add_argument("-o", "--out", type=Path, required=True, help="a new folder")
+    parser.add_argument("--channels", action="append", default=[], help="such as field")
+    parser.add_argument("--epochs", type=int, help="epochs of each run")
     options = parser.parse_args()
     root, split, run = (options.out / name for name in ("films", "split.csv", "run"))
     make_folder(choose(options.data), root)
+    length = ("--epochs", options.epochs) if options.epochs else ()
+    tuning = ("finetune", root, "--splits", split, "-q", *length)
     steps = [
         timed("data", "check", root),
         timed("data", "split", root, "-o", split),
-        timed("finetune", root, "--splits", split, "-o", run, "-q"),
+        timed(*tuning, "-o", run),
     ]
     weights = run / "weights" / "finetuned.onnx"
     judged = ("--weights", weights, "-o", options.out / "report", "-q")
     steps.append(timed("evaluate", root, "--splits", split, *judged))
     dice = best_dice(run / "metrics.csv")
     processors = sum(step["processor_seconds"] for step in steps)
-    figures = {"val_dice": dice, "processor_minutes": processors / 60, "steps": steps}
+    others = {channels: tuned_dice(tuning, channels, options.out) for channels in options.channels}
+    figures = {
+        "val_dice": dice,
+        "processor_minutes": processors / 60,
+        "steps": steps,
+        "val_dice_by_channels": others,
+    }
     (options.out / "own_films.json").write_text(json.dumps(figures, indent=1))
     print(json.dumps(figures, indent=1))
     failed = any(step["exit_code"] for step in steps)

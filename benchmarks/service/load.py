@@ -112,7 +112,7 @@ def by_command_line(folder: Path, weights: list[str], threads: int) -> tuple[lis
 
 def engine_alone(films: list[Film], weights: Path | None, threads: int) -> tuple[float, float]:
     """The network by itself, decoding left out: films a second, and CPU seconds a film."""
-    engine = open_engine(weights, threads=threads)
+    engine = open_engine(*([weights] if weights else []), threads=threads)
     squares = []
     for film in films[:ENGINE_FILMS]:
         radiograph = read_radiograph(film.content)
@@ -254,7 +254,7 @@ def main() -> int:
         for path in sorted(asked.folder.glob("*.png"))[: asked.different]:
             (Path(chosen) / path.name).symlink_to(path.resolve())
         films, command_line = by_command_line(Path(chosen), weights, asked.threads)
-    engine = open_engine(asked.weights, threads=1)
+    engine = open_engine(*([asked.weights] if asked.weights else []), threads=1)
     alone_per_s, alone_cpu_s = engine_alone(films, asked.weights, asked.threads)
     measurements = measured(asked, films)
     result = {

@@ -67,8 +67,8 @@ class _Alone:
 
     def __init__(self, cpus: int) -> None:
         self.lanes = lanes(cpus)
-        self.whole = open_weights(None, Choice(threads=cpus))
-        self.part = open_weights(None, Choice(threads=cpus, streams=self.lanes))
+        self.whole = open_weights(choice=Choice(threads=cpus))
+        self.part = open_weights(choice=Choice(threads=cpus, streams=self.lanes))
         side = self.whole.card.side
         self.square = np.random.default_rng(0).random((1, 1, side, side), dtype=np.float32)
 

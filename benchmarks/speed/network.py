@@ -58,7 +58,7 @@ def _ours(threads: int) -> dict[str, Callable[[], object]]:
         for precision in precisions
         for fast in (False, True)
     }
-    engines = {name: open_weights(None, choice) for name, choice in choices.items()}
+    engines = {name: open_weights(choice=choice) for name, choice in choices.items()}
     return {
         "eager torch": _eager(eager, _square(card.side)),
         **{

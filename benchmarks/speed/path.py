@@ -42,7 +42,7 @@ import pleura.apps.segment.command, pleura.apps.segment.run, pleura.runtime.segm
 import pleura.io.read, pleura.io.outputs
 lap("import pleura and pillow")
 from pleura.apps.cli.engines import Choice, open_engine
-engine = open_engine(None, Choice(threads=THREADS))
+engine = open_engine(choice=Choice(threads=THREADS))
 lap("open the weights")
 from pleura.io.read import read_radiograph
 from pleura.io.outputs import write_outputs
@@ -63,7 +63,7 @@ def film(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """From a PNG on disk to a mask on disk, in a process that is warm."""
     paths = {side: drawn(folder / f"{side}.png", (side, side)) for side in SIDES}
     made = {
-        name: Segmenter(open_weights(None, Choice(fast=fast, threads=options.threads)))
+        name: Segmenter(open_weights(choice=Choice(fast=fast, threads=options.threads)))
         for name, fast in (("", False), (" --fast", True))
     }
 

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     options = parser.parse_args()
     engines = {
-        name: open_weights(None, Choice(**_with_threads(choice, options.threads)))
+        name: open_weights(choice=Choice(**_with_threads(choice, options.threads)))
         for name, choice in GRAPHS.items()
     }
     films = []

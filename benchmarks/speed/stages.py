@@ -32,7 +32,7 @@ def stages(_options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "20 megapixels, 16 bits": drawn(folder / "large.png", LARGE, bits=16),
         "512 px, 8 bits": drawn(folder / "small.png", (512, 512)),
     }
-    engine = open_weights(None, Choice(threads=1))
+    engine = open_weights(choice=Choice(threads=1))
     table = {}
     for name, path in films.items():
         taken: dict[str, list[float]] = defaultdict(list)

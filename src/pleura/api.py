@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypeAlias, TypedDict, Unpack
 
 from PIL import Image
 
@@ -144,11 +144,38 @@ class Segmentation(types.Segmentation):
         return png.getvalue()
 
 
+Weights: TypeAlias = Path | str | bytes
+"""An ONNX file of `pleura export`, or its bytes."""
+
+
+class _Options(TypedDict, total=False):
+    """How films are segmented; see `runtime.segmenter.Segmenter`."""
+
+    definition: Definition
+    flip: bool
+    tta: bool
+
+
 class Segmenter(segmenter.Segmenter):
     """Segments films with one engine: called with a `Radiograph`, it gives a `Segmentation`.
 
     Safe to call from several threads.
     """
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        *,
+        weights: Weights | Sequence[Weights] | None = None,
+        **options: Unpack[_Options],
+    ) -> None:
+        """Segment with `engine`, with `weights` as `segment` takes them, or with the shipped ones.
+
+        Raises:
+            UsageError: the weights lack the definition, or both engine and weights are given.
+            WeightsError: the weights are missing, altered, or no weights.
+        """
+        super().__init__(_engine(weights, engine), **options)
 
     def __call__(self, radiograph: Radiograph) -> Segmentation:
         """Segment one film.
@@ -171,10 +198,10 @@ _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz",
 
 
 class Network(TypedDict, total=False):
-    """What computes in `segment`: shipped weights, other weights, or an engine that has its own."""
+    """What computes: shipped weights, other weights, or an engine that has its own."""
 
     fast: bool
-    weights: Path | str | bytes | None
+    weights: Weights | Sequence[Weights] | None
     engine: Engine | None
 
 
@@ -198,7 +225,8 @@ def segment(
         flip: mirror the film left to right before it is segmented, for a film that is stored
             mirrored. The result lies on the film as it was given, and `right` is the patient's.
         fast: take the smaller shipped network, as `--fast` of the command line does.
-        weights: an ONNX file made by `pleura export`, or its bytes; None for the shipped ones.
+        weights: an ONNX file made by `pleura export`, or its bytes; or several of them, whose
+            probability maps are averaged; None for the shipped ones.
         engine: an engine that is already loaded, in place of `weights`.
 
     Returns:
@@ -233,7 +261,10 @@ def _respaced(film: Radiograph, spacing: Spacing | tuple[float, float] | float) 
 
 
 def _engine(
-    weights: Path | str | bytes | None = None, engine: Engine | None = None, *, fast: bool = False
+    weights: Weights | Sequence[Weights] | None = None,
+    engine: Engine | None = None,
+    *,
+    fast: bool = False,
 ) -> Engine:
     if engine is not None:
         if weights is not None or fast:
@@ -243,9 +274,12 @@ def _engine(
         return engine
     if weights is not None and fast:
         raise UsageError("fast takes a smaller shipped network; leave it or weights out")
-    content = weights if weights is None or isinstance(weights, bytes) else _content(weights)
+    if weights is not None and not isinstance(weights, bytes | str | Path) and not weights:
+        raise UsageError("weights is empty; give one file or more, or None for the shipped weights")
+    several = (weights,) if isinstance(weights, bytes | str | Path) else weights or ()
+    contents = [given if isinstance(given, bytes) else _content(given) for given in several]
     with _LOADING:  # or two threads would both load the network
-        return _shipped_engine(fast) if content is None else _loaded_engine(content)
+        return _loaded_engine(*contents) if contents else _shipped_engine(fast)
 
 
 @cache
@@ -254,8 +288,8 @@ def _shipped_engine(fast: bool) -> Engine:
 
 
 @lru_cache(maxsize=2)
-def _loaded_engine(weights: bytes) -> Engine:
-    return open_weights(weights)
+def _loaded_engine(*weights: bytes) -> Engine:
+    return open_weights(*weights)
 
 
 def _content(path: Path | str) -> bytes:

@@ -48,9 +48,9 @@ def test_weights_of_ones_own_are_taken_as_they_are(dark_weights: Make) -> None:
     assert open_weights(fp32).name.endswith("cpu fp32")
     assert open_weights(int8).name.endswith("cpu int8")
     with pytest.raises(UsageError, match="are fp32, not int8"):
-        open_weights(fp32, Choice(precision="int8"))
+        open_weights(fp32, choice=Choice(precision="int8"))
     with pytest.raises(UsageError, match="leave it or --weights out"):
-        open_weights(fp32, Choice(fast=True))
+        open_weights(fp32, choice=Choice(fast=True))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_the_default_precision_depends_on_the_cpu(
     stocked: Callable[..., None], pays: bool, choice: Choice, taken: str
 ) -> None:
     stocked(*EVERY, pays=pays)
-    assert open_weights(None, choice).card.name == taken
+    assert open_weights(choice=choice).card.name == taken
 
 
 def test_int8_weights_of_other_weights_are_left_alone(stocked: Callable[..., None]) -> None:
@@ -107,7 +107,7 @@ def test_without_int8_weights_auto_is_fp32(stocked: Callable[..., None]) -> None
     stocked("pleura.onnx", pays=True)
     assert open_weights().card.name == "pleura.onnx"
     with pytest.raises(WeightsError, match=r"pleura-int8\.onnx .* missing"):
-        open_weights(None, Choice(precision="int8"))
+        open_weights(choice=Choice(precision="int8"))
 
 
 def test_what_ships_beside_the_fp32_weights_was_made_of_them() -> None:

@@ -19,7 +19,7 @@ from pleura.core.errors import UsageError, WeightsError
 from pleura.net.graph_state import state_of
 from pleura.net.unetplusplus import Architecture, UNet, UNetPlusPlus, build
 
-__all__ = ["read_network", "transfer", "transfer_heads"]
+__all__ = ["joined_bias", "read_network", "transfer", "transfer_heads"]
 
 PARTS = {
     "field": ("right_field", "left_field"),
@@ -27,9 +27,9 @@ PARTS = {
 }
 """Channel of both lungs -> the channels of the right and the left lung."""
 
-JOINED_BIAS = 20.0
-"""Added to the sum of the logits of the right and the left lung, to give a logit of both. With the
-shipped weights the sum is about -15 in a lung and -24 outside. It is a start to train from."""
+BORDER = 0.01
+"""The share of the pixels that are taken as the border of the lungs: those whose larger logit, of
+the right and the left lung, is nearest to zero."""
 
 
 def read_network(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
@@ -94,17 +94,22 @@ def transfer_heads(
     *,
     theirs: Sequence[str],
     ours: Sequence[str],
+    films: Tensor,
 ) -> list[str]:
     """Copy the rows of the heads by the names of their channels; returns those without a copy.
 
-    The channel of both lungs starts from those of the right and the left lung together, and each of
-    these from the channel of both. `theirs` and `ours` are the channels of both networks, in order.
+    The channel of both lungs starts from the sum of those of the right and the left lung, and each
+    of these from the channel of both. `theirs` and `ours` are the channels of both networks, in
+    order. `films`, (N, 1, S, S) in [0, 1], show the source lungs: the sum of the logits gets a bias
+    that puts its border where those of the right and the left lung are.
     """
     given = source.state_dict()
     state = network.state_dict()
     parts = network.architecture.fold**2  # rows of a channel, side by side
     if source.architecture.fold != network.architecture.fold:
         return list(ours)
+    joined = any(len(_origin(channel, theirs)) > 1 for channel in ours)
+    logits = _logits_by_head(source, films) if joined else {}
     for name, value in state.items():
         if not name.startswith("head.") or name not in given:
             continue
@@ -113,9 +118,13 @@ def transfer_heads(
         if rows.shape[-1] != own.shape[-1]:
             return list(ours)
         for index, channel in enumerate(ours):
-            row = _row(rows, theirs, channel, joined_bias=JOINED_BIAS * name.endswith("bias"))
-            if row is not None:
-                own[index] = row
+            origin = [theirs.index(one) for one in _origin(channel, theirs)]
+            if not origin:
+                continue
+            own[index] = rows[origin].sum(dim=0)
+            head, _, kind = name.rpartition(".")
+            if len(origin) > 1 and kind == "bias":
+                own[index] += joined_bias(logits[head][:, origin])
     with torch.no_grad():
         network.load_state_dict(state)
     return [channel for channel in ours if not _origin(channel, theirs)]
@@ -130,12 +139,23 @@ def _origin(channel: str, theirs: Sequence[str]) -> tuple[str, ...]:
     return tuple(both for both, parts in PARTS.items() if channel in parts and both in theirs)
 
 
-def _row(rows: Tensor, theirs: Sequence[str], channel: str, *, joined_bias: float) -> Tensor | None:
-    """The row for `channel` of the source's rows (C, parts, inputs); None if there is none."""
-    origin = [rows[theirs.index(name)] for name in _origin(channel, theirs)]
-    if not origin:
-        return None
-    return origin[0] if len(origin) == 1 else origin[0] + origin[1] + joined_bias
+def _logits_by_head(network: UNetPlusPlus | UNet, films: Tensor) -> dict[str, Tensor]:
+    """The logits (N, C, S, S) of each head, by the name of its module."""
+    heads = network.head
+    names = [f"head.{key}" for key in heads] if isinstance(heads, nn.ModuleDict) else ["head"]
+    with torch.no_grad():
+        return dict(zip(names, network(films), strict=True))
+
+
+def joined_bias(logits: Tensor) -> float:
+    """What to add to the sum of logits (N, 2, S, S), to give a logit of both lungs.
+
+    At the border of a lung, the larger logit is zero and the other one is that of the other lung.
+    There the sum with the bias is zero too.
+    """
+    larger, total = logits.amax(dim=1).flatten(), logits.sum(dim=1).flatten()
+    border = larger.abs().argsort()[: max(1, round(BORDER * len(larger)))]
+    return -float(total[border].median())
 
 
 def transfer(source: nn.Module, network: nn.Module) -> list[str]:

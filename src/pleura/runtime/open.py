@@ -10,6 +10,7 @@ from pleura.core.did_you_mean import did_you_mean
 from pleura.core.digest import SUFFIX, digest_in, sha256
 from pleura.core.errors import UsageError, WeightsError
 from pleura.runtime.engine import Engine, OnnxEngine
+from pleura.runtime.ensemble import Ensemble
 from pleura.runtime.threads import int8_pays, usable_cpus
 
 __all__ = [
@@ -27,21 +28,32 @@ __all__ = [
 ]
 
 
-def open_weights(weights: bytes | None = None, choice: Choice | None = None) -> Engine:
+def open_weights(*weights: bytes, choice: Choice | None = None) -> Engine:
     """An engine with these weights, or with the shipped ones that fit the choice and this CPU.
+
+    Several weights make an `Ensemble`, whose maps are the mean of theirs.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
-        UsageError: the choice does not fit these weights, or the device is not available.
-        WeightsError: the weights are missing or altered, or the file has no weights.
+        UsageError: the choice does not fit these weights, the device is not available, or weights
+            are given twice.
+        WeightsError: the weights are missing or altered, the file has no weights, or several have
+            different channels.
     """
     choice = choice or Choice()
-    if weights is None:
-        if choice.precision == "auto":
-            return _open_best(choice)
-        weights = shipped(shipped_name(choice.precision, fast=choice.fast))
-    elif choice.fast:
+    if weights and choice.fast:
         raise UsageError("--fast takes a smaller shipped network; leave it or --weights out")
+    if len(weights) > 1:
+        return Ensemble([_open_checked(content, choice) for content in weights])
+    if weights:
+        return _open_checked(weights[0], choice)
+    if choice.precision == "auto":
+        return _open_best(choice)
+    return _open_checked(shipped(shipped_name(choice.precision, fast=choice.fast)), choice)
+
+
+def _open_checked(weights: bytes, choice: Choice) -> Engine:
+    """An engine with these weights; `UsageError` if they have another precision than chosen."""
     engine = _open(weights, choice)
     if engine.card.precision != choice.precision and choice.precision in ("int8", "fp32"):
         raise UsageError(

@@ -15,6 +15,7 @@ from PIL import Image
 from pleura.apps.learn.train import duration
 from pleura.core.errors import UsageError
 from pleura.lab.train.export import read_facts
+from pleura.lab.train.time_limit import shortened
 from pleura.phantom.film import draw
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -107,15 +108,17 @@ def test_a_fold_validates_and_the_others_train(run: Run, drawn: Path, tmp_path: 
 
 
 def test_train_resume_export_and_segment_with_the_trained_weights(
-    run: Run, drawn: Path, tmp_path: Path
+    run: Run, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe, out = tmp_path / "small.toml", tmp_path / "run"
-    recipe.write_text(RECIPE)
+    recipe.write_text(RECIPE.replace("epochs = 1", "epochs = 2"))
     parts = tmp_path / "parts.csv"
     split = run("data", "split", drawn, "--test", 0, "--val", 0.34, "-o", parts)
     assert split.code == 0, split.err
     options = ("--data", drawn, "--splits", parts, "--out", out, "--accelerator", "cpu", "-q")
-    ended = run("train", recipe, *options)
+    with monkeypatch.context() as patch:  # one of the two epochs fits into the time
+        patch.setattr("pleura.lab.train.run.fitted", lambda recipe, *_: shortened(recipe, 1))
+        ended = run("train", recipe, *options, "--max-time", "1h")
     assert ended.code == 0, ended.err
     assert ended.out.strip() == str(out / "weights/small.onnx")
     assert "epochs 1, best validation Dice 0." in ended.err

@@ -12,9 +12,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from benchmarks.faults.weights import dark_is_lung
 from PIL import Image
 
+import pleura
 from pleura.core.card import Card
+from pleura.core.digest import sha256
 from pleura.core.masks.contours import mask_from_rle
 from pleura.runtime.engine import OnnxEngine
 
@@ -57,6 +60,23 @@ def test_json_holds_measurements_and_exact_masks(client: httpx.Client, films: Pa
     assert lungs["rle"]["heart"] is None
     assert response["provenance"]["weights_name"] == "tiny"
     assert "definition" not in response["provenance"]
+
+
+def test_several_weights_are_averaged(
+    serve: Callable[..., Any], films: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(dark_is_lung(level=0.1))
+    address, body = serve("--weights", other).address, (films / "a.png").read_bytes()
+    response = httpx.post(address + ROUTE, content=body, timeout=60).json()
+    expected = pleura.segment(body, weights=[tiny_weights, other])
+    made_by = response["provenance"]
+    assert made_by["weights_sha256"] == expected.provenance.weights_sha256
+    mask = mask_from_rle(response["lungs"]["field"]["rle"]["right"]["counts"], 160, 128)
+    np.testing.assert_array_equal(mask, expected.right)
+    members = httpx.get(f"{address}/v1/model").json()["card"]["architecture"]["members"]
+    digests = [sha256(path.read_bytes()) for path in (tiny_weights, other)]
+    assert [member["sha256"] for member in members] == digests
 
 
 RIGHT_LEFT = ("right", "left")

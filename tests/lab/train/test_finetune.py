@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from pleura.apps.cli.main import main
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import DataError, UsageError
+from pleura.core.frame import Frame, normalise
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts import read_films
 from pleura.lab.train.finetune import Choices, divided, finetuning_recipe
@@ -26,11 +28,13 @@ from pleura.lab.train.records.facts import (
     run_facts,
     unlabelled_channels,
 )
-from pleura.net.checkpoint import JOINED_BIAS, transfer_heads
+from pleura.net.checkpoint import joined_bias, read_network, transfer_heads
 from pleura.net.unetplusplus import Architecture, build
 from pleura.phantom.film import draw
+from pleura.runtime.open import shipped
 
 FIVE = ("right_field", "left_field", "right_whole", "left_whole", "heart")
+NOISE = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 SMALL = Architecture(widths=(2, 4, 6))
 
 
@@ -48,7 +52,7 @@ def network(channels: tuple[str, ...], seed: int):
 )
 def test_rows_are_copied_by_name_not_by_place(theirs, ours) -> None:
     source, target = network(theirs, 1), network(ours, 2)
-    assert transfer_heads(source, target, theirs=theirs, ours=ours) == []
+    assert transfer_heads(source, target, theirs=theirs, ours=ours, films=NOISE) == []
     parts = SMALL.fold**2
     for name, value in target.state_dict().items():
         if name.startswith("head."):
@@ -60,25 +64,52 @@ def test_rows_are_copied_by_name_not_by_place(theirs, ours) -> None:
 
 def test_the_channel_of_both_lungs_starts_from_right_and_left() -> None:
     source, target = network(FIVE, 1), network(("field",), 2)
-    assert transfer_heads(source, target, theirs=FIVE, ours=("field",)) == []
+    assert transfer_heads(source, target, theirs=FIVE, ours=("field",), films=NOISE) == []
     given = source.state_dict()
+    with torch.no_grad():
+        logits = {f"head.{j}": one[:, :2] for j, one in zip("12", source(NOISE), strict=True)}
     parts = SMALL.fold**2
     for name, value in target.state_dict().items():
         if name.startswith("head."):
             rows = given[name].view(len(FIVE), parts, -1)
-            joined = rows[0] + rows[1] + JOINED_BIAS * name.endswith("bias")
+            joined = rows[0] + rows[1]
+            if name.endswith("bias"):
+                joined += joined_bias(logits[name.removesuffix(".bias")])
             assert torch.allclose(value.view(parts, -1), joined)
 
 
 def test_right_and_left_start_from_both_and_a_new_channel_is_named() -> None:
     ours = ("right_field", "left_field", "heart")
     source, target = network(("field",), 1), network(ours, 2)
-    assert transfer_heads(source, target, theirs=("field",), ours=ours) == ["heart"]
+    assert transfer_heads(source, target, theirs=("field",), ours=ours, films=NOISE) == ["heart"]
     parts = SMALL.fold**2
     rows = target.state_dict()["head.1.weight"].view(3, parts, -1)
     theirs = source.state_dict()["head.1.weight"].view(1, parts, -1)
     assert torch.equal(rows[0], theirs[0])
     assert torch.equal(rows[1], theirs[0])
+
+
+def test_the_sum_is_zero_where_the_larger_logit_is() -> None:
+    # The right lung ends at the middle column, where the left one is at -12: both need 12.
+    right = torch.linspace(5, -5, 101).expand(20, 101)
+    left = -12 + 0.5 * right
+    assert joined_bias(torch.stack([right, left])[None]) == pytest.approx(12, abs=0.2)
+    assert joined_bias(torch.stack([left, right])[None]) == pytest.approx(12, abs=0.2)
+
+
+def test_the_shipped_lungs_are_there_before_the_first_step() -> None:
+    source, card = read_network(shipped("pleura-fast.onnx"))
+    network = replace(source.architecture, channels_out=1)
+    weights = files("pleura") / "weights" / "pleura-fast.onnx"
+    recipe = Recipe(
+        name="one", channels=("field",), init=str(weights), side=card.side, network=network
+    )
+    film = normalise(Frame(600, 500, card.side).fit(draw(600, 500, seed=9).radiograph.pixels))
+    batch = torch.from_numpy(film)[None]
+    with torch.no_grad():
+        one = fresh_network(recipe).eval()(batch)[0][0, 0] > 0
+        apart = source(batch)[0][0, :2].amax(dim=0) > 0
+    assert 2 * (one & apart).sum() / (one.sum() + apart.sum()) > 0.97
 
 
 @pytest.fixture
@@ -119,6 +150,10 @@ def test_the_recipe_keeps_what_the_masks_teach(clinic: Path, weights: Path) -> N
     assert (recipe.side, recipe.freeze, recipe.learning_rate) == (32, "encoder", 5e-4)
     # 100 steps of 4 films are 400 films: more than 20 times the 8 films to train on.
     assert recipe.epochs == 20
+    one = finetuning_recipe(films, Choices(init=str(weights), channels=("field",)))
+    assert (one.channels, one.network.channels_out) == (("field",), 1)
+    with pytest.raises(DataError, match="no mask labels heart; the masks teach field, left_field"):
+        finetuning_recipe(films, Choices(init=str(weights), channels=("field", "heart")))
     many = films * 20
     recipe = finetuning_recipe(many, Choices(init=str(weights), side=64, epochs=3))
     assert (recipe.freeze, recipe.learning_rate, recipe.side, recipe.epochs) == (
@@ -189,7 +224,7 @@ def test_the_command_trains_and_a_known_film_is_reported(
     assert run("finetune", clinic, "-o", out, *options) == 0
     message = capsys.readouterr().err
     assert "8 films to train on, fewer than 100: encoder frozen, rate 0.0001, batch 4" in message
-    assert "channels that the masks teach: right_field, left_field" in message
+    assert "channels: right_field, left_field" in message
     with (out / "metrics.csv").open() as file:
         (epoch,) = csv.DictReader(file)
     assert float(epoch["val_dice"]) > 0.6  # fresh weights reach 0.2 in this time

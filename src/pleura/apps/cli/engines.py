@@ -24,23 +24,25 @@ __all__ = [
 
 
 def open_engine(
-    weights: Path | bytes | None = None, choice: Choice | None = None, *, threads: int | None = None
+    *weights: Path | bytes, choice: Choice | None = None, threads: int | None = None
 ) -> Engine:
-    """An engine with the shipped weights, or those of a file or its bytes.
+    """An engine with the shipped weights, or those of files or their bytes.
 
-    `threads` replaces the choice's.
+    Several weights make an ensemble. `threads` replaces the choice's.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
         UsageError: the choice does not go with these weights or this machine.
-        WeightsError: the weights are missing, altered, or the file holds no weights.
+        WeightsError: the weights are missing, altered, the file holds no weights, or several have
+            different channels.
     """
     from pleura.runtime.open import open_weights
 
     choice = replace(choice or Choice(), cache=str(cache_folder() or ""))
     if threads is not None:
         choice = replace(choice, threads=threads)
-    return open_weights(read_weights(weights) if isinstance(weights, Path) else weights, choice)
+    contents = [read_weights(given) if isinstance(given, Path) else given for given in weights]
+    return open_weights(*contents, choice=choice)
 
 
 def cache_folder() -> Path | None:

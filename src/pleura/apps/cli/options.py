@@ -117,9 +117,11 @@ TrialLungs = Annotated[
     ),
 ]
 Weights = Annotated[
-    Path | None,
+    list[Path] | None,
     Panel.COMPUTED.option(
-        "--weights", help="An .onnx file that `pleura export` wrote; by default the shipped one."
+        "--weights",
+        help="An .onnx file that `pleura export` wrote; by default the shipped one. Repeatable: "
+        "the probability maps of several files are averaged.",
     ),
 ]
 Engine = Annotated[
@@ -168,7 +170,7 @@ class EngineOptions:
         """An engine of these options; raises what `open_engine` does."""
         from pleura.apps.cli.engines import open_engine
 
-        return open_engine(self.weights, self.choice())
+        return open_engine(*(self.weights or ()), choice=self.choice())
 
 
 Threads = Annotated[

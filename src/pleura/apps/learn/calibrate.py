@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from pleura.apps.cli.engines import open_engine
+from pleura.apps.cli.engines import open_engine, read_weights
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
 from pleura.apps.cli.progress import console
 from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
+from pleura.core.errors import UsageError
+from pleura.runtime.open import shipped
 
 __all__ = ["calibrate"]
 
@@ -51,7 +53,12 @@ def calibrate(
 
     OUT receives calibration.json, .png and .html. The shipped weights are never changed.
     """
-    engine = open_engine(weights)
+    if write is not None and len(weights or ()) > 1:
+        raise UsageError(
+            "--write changes one weights file, and an ensemble has none of its own: give one "
+            "--weights, or leave --write out"
+        )
+    engine = open_engine(*(weights or ()))
     from pleura.lab.report.calibration import Tuning
     from pleura.lab.report.calibration import calibrate as run
 
@@ -60,16 +67,14 @@ def calibrate(
         on_film = film_bar(stack, options.quiet)
         results = run(options.trial(), engine, options.out, tuning=tuning, on_film=on_film)
     if write is not None:
-        _write(weights, write, results)
+        _write(shipped() if not weights else read_weights(weights[0]), write, results)
     options.finish(results, partial(_show, results), page="calibration.html")
 
 
-def _write(weights: Path | None, target: Path, results: dict[str, Any]) -> None:
+def _write(weights: bytes, target: Path, results: dict[str, Any]) -> None:
     from pleura.lab.report.calibration import write_with_temperature
-    from pleura.runtime.open import shipped
 
-    content = shipped() if weights is None else weights.read_bytes()
-    write_with_temperature(content, results["temperature"], target, norms=results["norms"])
+    write_with_temperature(weights, results["temperature"], target, norms=results["norms"])
     fitted = " and ".join(results["norms"]) or "none: too few films"
     console().print(
         f"{target}: temperature {results['temperature']:g}, reference values {fitted}", markup=False

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pleura.apps.cli.option_groups import grouped
-from pleura.apps.cli.options import Accept, Fold, Layout, Splits
+from pleura.apps.cli.options import Accept, Fold, Layout, Splits, names_in
 from pleura.apps.cli.progress import console
 from pleura.apps.learn.train import MachineOptions, run_training, silent
 
@@ -40,6 +40,13 @@ def finetune(
     layout: Layout = "auto",
     accept: Accept = None,
     name: Annotated[str, typer.Option(help="The name of the new weights.")] = "finetuned",
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Channels of the new weights, such as field, or right_field,left_field; by "
+            "default those of the weights that your masks teach. Repeatable, or with commas.",
+        ),
+    ] = None,
     side: Annotated[
         int | None,
         typer.Option(min=1, help="Side of the square, px; that of the weights if unset."),
@@ -70,9 +77,16 @@ def finetune(
     init = "shipped" if weights is None else str(weights)
     frozen = None if freeze is None else freeze.value
     choices = Choices(
-        init=init, side=side, epochs=epochs, learning_rate=rate, freeze=frozen, name=name
+        init=init,
+        channels=tuple(names_in(channels)),
+        side=side,
+        epochs=epochs,
+        learning_rate=rate,
+        freeze=frozen,
+        name=name,
     )
     recipe = finetuning_recipe(films, choices)
     if not silent():
         console().print(summary(recipe, films), markup=False)
-    run_training(recipe, films, out, resume=resume, run_on=run_on, accept=accept)
+    extend = epochs is not None
+    run_training(recipe, films, out, resume=resume, extend=extend, run_on=run_on, accept=accept)

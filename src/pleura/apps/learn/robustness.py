@@ -24,7 +24,7 @@ def robustness(options: TrialOptions, weights: Weights = None) -> None:
 
     OUT receives robustness.json, .csv, .png and .html.
     """
-    engine = open_engine(weights)
+    engine = open_engine(*(weights or ()))
     from pleura.lab.report.robustness import robustness as run
 
     with ExitStack() as stack:

@@ -156,7 +156,8 @@ def train(
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     chosen = chosen if init is None else replace(chosen, init=init)
     films = read_sets(data, layout=layout, split=splits, fold=fold)
-    run_training(chosen, films, out, resume=resume, run_on=run_on, accept=accept)
+    extend = epochs is not None
+    run_training(chosen, films, out, resume=resume, extend=extend, run_on=run_on, accept=accept)
 
 
 def run_training(
@@ -165,16 +166,20 @@ def run_training(
     out: Path,
     *,
     resume: bool,
+    extend: bool,
     run_on: MachineOptions,
     accept: list[str] | None,
 ) -> None:
-    """Check the films, train, and print the outcome; a resumed run has checked them before."""
+    """Check the films, train, and print the outcome; a resumed run has checked them before.
+
+    With `extend` a finished run is continued to the epochs of the recipe.
+    """
     if not (out / "checkpoints" / "last.ckpt").exists():
         _require_sound(films, accept, quiet=run_on.quiet or silent())
     from pleura.lab.train.run import train as run
 
     with _speaking():
-        outcome = run(recipe, films, out, resume=resume, machine=run_on.machine())
+        outcome = run(recipe, films, out, resume=resume, extend=extend, machine=run_on.machine())
     _print_outcome(outcome, out)
 
 

@@ -51,6 +51,6 @@ class ResultOptions:
         from pleura.runtime.segmenter import Segmenter
 
         names = self.names()
-        engine = open_engine(self.weights, threads=self.threads)
+        engine = open_engine(*(self.weights or ()), threads=self.threads)
         segmenter = Segmenter(engine, definition=self.lungs.value, flip=self.flip)
         return ResultMaker(segmenter, names, self.refused.value)

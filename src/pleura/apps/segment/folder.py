@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class FolderOptions(TypedDict, total=False):
     lungs: Literal["field", "whole"]
     flip: bool
     fast: bool
-    weights: Path | str | None
+    weights: Path | str | Sequence[Path | str] | None
     threads: int | None
     force: bool
 
@@ -86,7 +86,8 @@ def segment_folder(
         lungs: `field`, or `whole` with the parts behind heart and mediastinum.
         flip: the films are stored mirrored.
         fast: take the smaller shipped network.
-        weights: an ONNX file of `pleura export`; None for the shipped weights.
+        weights: an ONNX file of `pleura export`, or several, whose probability maps are averaged;
+            None for the shipped weights.
         threads: CPUs for the network; None for all that the process may use.
         force: also segment photographs, and films whose header names another body part.
 
@@ -133,10 +134,16 @@ def _computing(options: FolderOptions) -> ComputeOptions:
         lungs=Lungs(lungs),
         flip=options.get("flip", False),
         fast=options.get("fast", False),
-        weights=None if weights is None else Path(weights),
+        weights=[Path(path) for path in _several(weights)],
         threads=options.get("threads"),
         force=options.get("force", False),
     )
+
+
+def _several(weights: Path | str | Sequence[Path | str] | None) -> Sequence[Path | str]:
+    if weights is None:
+        return ()
+    return (weights,) if isinstance(weights, Path | str) else weights
 
 
 @dataclass(frozen=True, slots=True)

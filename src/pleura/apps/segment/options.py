@@ -152,7 +152,7 @@ class ComputeOptions(EngineOptions):
 
         opener = Opener(
             choice=self.choice(threads=self._cpus if self.ray else self.threads),
-            weights=None if self.weights is None else read_weights(self.weights),
+            weights=tuple(read_weights(path) for path in self.weights or ()),
             definition=self.lungs.value,
             flip=self.flip,
             tta=self.tta,

@@ -29,8 +29,8 @@ class Opener:
     """What a segmenter is made of; a worker of a cluster receives it as it is."""
 
     choice: Choice
-    weights: bytes | None = None
-    """The content of a weights file; None for the shipped weights."""
+    weights: tuple[bytes, ...] = ()
+    """The content of weights files; empty for the shipped weights."""
 
     definition: Definition = "field"
     flip: bool = False
@@ -38,7 +38,7 @@ class Opener:
 
     def __call__(self, streams: int) -> Segmenter:
         """Open a segmenter for this number of threads that call it at the same time."""
-        engine = open_engine(self.weights, replace(self.choice, streams=streams))
+        engine = open_engine(*self.weights, choice=replace(self.choice, streams=streams))
         return Segmenter(engine, definition=self.definition, flip=self.flip, tta=self.tta)
 
 

@@ -53,7 +53,7 @@ def serve(
     hosts = AllowedHosts(access.host, host_names(access.allow_host), origins)
     listener = bind(access.host, access.port)
     with listener:
-        opened = open_engine(network.weights, network.choice(threads=threads))
+        opened = open_engine(*(network.weights or ()), choice=network.choice(threads=threads))
         service = Service(
             opened,
             limits.limits(),

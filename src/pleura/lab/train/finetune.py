@@ -11,7 +11,7 @@ from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import split
 from pleura.lab.train.module import initial_weights
 from pleura.lab.train.recipe import Augment, Recipe
-from pleura.lab.train.records.facts import labelled_channels
+from pleura.lab.train.records.facts import labelled_channels, unlabelled_channels
 from pleura.net.checkpoint import read_network
 from pleura.net.unetplusplus import Architecture
 
@@ -48,6 +48,9 @@ class Choices:
     """What the user chooses; None leaves the choice to `finetuning_recipe`."""
 
     init: str = "shipped"
+    channels: tuple[str, ...] = ()
+    """Empty for those of the weights that the masks teach."""
+
     side: int | None = None
     epochs: int | None = None
     learning_rate: float | None = None
@@ -65,10 +68,11 @@ def divided(films: Sequence[Film], *, seed: int = 42) -> list[Film]:
 def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
     """The recipe to train the weights of `choices` further on `films`.
 
-    It keeps the network and the side of the weights, and those of its channels that the masks
-    teach. With few films the encoder is frozen and the rate is low.
+    It keeps the network and the side of the weights. Its channels are the chosen ones, or those of
+    the weights that the masks teach. With few films the encoder is frozen and the rate is low.
 
-    Raises `DataError` if the masks teach no lungs that the weights know, `WeightsError` for
+    Raises `DataError` if the masks teach no lungs that the weights know, or not the chosen
+    channels, `WeightsError` for
     weights that cannot be read, and `UsageError` for a choice that does not fit the network.
     """
     _, card = read_network(initial_weights(Recipe(name="init", init=choices.init)))
@@ -77,7 +81,7 @@ def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
     few = count < FEW_FILMS
     batch = 4 if few else 8
     epochs = min(MOST_EPOCHS, max(EPOCHS, round(STEPS * batch / max(1, count))))
-    channels = taught_channels(card, training)
+    channels = _labelled(choices.channels, training) or taught_channels(card, training)
     return replace(
         _base(choices.name, card, channels),
         init=choices.init,
@@ -100,6 +104,16 @@ def taught_channels(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
             "state the labels in a manifest"
         )
     return known
+
+
+def _labelled(channels: tuple[str, ...], films: Sequence[Film]) -> tuple[str, ...]:
+    """The channels, checked to be labelled; `DataError` if the masks of no film label one."""
+    if unlabelled := unlabelled_channels(channels, films):
+        raise DataError(
+            f"no mask labels {', '.join(unlabelled)}; the masks teach "
+            f"{', '.join(sorted(labelled_channels(films))) or 'nothing'}"
+        )
+    return channels
 
 
 def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
@@ -128,5 +142,5 @@ def summary(recipe: Recipe, films: Sequence[Film]) -> str:
         f"{recipe.learning_rate:g}, batch {recipe.batch}\n"
         f"side {recipe.side} px; {recipe.epochs} epochs, about {steps} steps, ended earlier after "
         f"{recipe.early_stop} without a better validation Dice\n"
-        f"channels that the masks teach: {', '.join(recipe.channels)}"
+        f"channels: {', '.join(recipe.channels)}"
     )

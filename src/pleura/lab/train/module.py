@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 
 from pleura.core.errors import UsageError, WeightsError
+from pleura.core.frame import Frame, normalise
 from pleura.lab.train.augment import resized
 from pleura.lab.train.optimise.loss import LOSSES, supervise
 from pleura.lab.train.optimise.schedule import schedule
@@ -21,6 +23,7 @@ from pleura.lab.train.recipe import Recipe
 from pleura.net.checkpoint import read_network, transfer, transfer_heads
 from pleura.net.encoder_weights import load_encoder
 from pleura.net.unetplusplus import UNet, UNetPlusPlus, build
+from pleura.phantom.film import draw
 from pleura.runtime.open import shipped
 
 __all__ = [
@@ -32,6 +35,9 @@ __all__ = [
     "side_of",
 ]
 
+
+DRAWN_FILMS = 3
+"""The drawn films on which the border of the lungs of weights is found; see `transfer_heads`."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """image (N, 1, S, S), target (N, C, S, S), weight (N, C, S, S)."""
@@ -210,6 +216,13 @@ def pinned(recipe: Recipe) -> Recipe:
     return replace(recipe, init=f"{recipe.init}#sha256={digest}")
 
 
+def _drawn(side: int) -> Tensor:
+    """Drawn films, (N, 1, S, S) in [0, 1]: the network is built before the data is read."""
+    films = (draw(512, 448, seed=seed).radiograph.pixels for seed in range(DRAWN_FILMS))
+    squares = [normalise(Frame(film.shape[0], film.shape[1], side).fit(film)) for film in films]
+    return torch.from_numpy(np.stack(squares))
+
+
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
     source, card = read_network(initial_weights(recipe))
     fresh = transfer(source, network)
@@ -223,6 +236,8 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
             f"differ, {other[0]} is the first); take their [network] table: "
             f"{'; '.join(differing)}"
         )
-    new = transfer_heads(source, network, theirs=card.channels, ours=recipe.channels)
+    new = transfer_heads(
+        source, network, theirs=card.channels, ours=recipe.channels, films=_drawn(card.side)
+    )
     copied = "all channels" if not new else f"new channels: {', '.join(new)}"
     log.info("starts from %s; %s", card.name, copied)

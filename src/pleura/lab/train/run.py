@@ -60,13 +60,15 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    extend: bool = False,
     machine: Machine | None = None,
 ) -> Outcome:
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
     Films of split `test` are never used. `resume` continues after the last complete epoch, with the
     same weights as a run without interruption, or starts the run if there is no such epoch. A run
-    that starts without it is shortened to the time limit, if there is one; see `time_limit`.
+    that starts without it is shortened to the time limit, if there is one; see `time_limit`. When
+    it is finished, `extend` continues it to the epochs of the recipe.
 
     Raises:
         UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
@@ -79,7 +81,7 @@ def train(
     machine.limit_threads()
     recipe = pinned(recipe)
     last = out / "checkpoints" / "last.ckpt"
-    run = read_run_state(last, recipe, resume=resume)
+    run = read_run_state(last, recipe, resume=resume, extend=extend)
     recipe, done = run.recipe, run.epochs_done
     training, validation = divide(films, recipe, processes=machine.devices)
     callbacks = [*_callbacks(recipe, out, machine, validation), termination := Termination()]

@@ -70,6 +70,14 @@ def test_a_run_that_starts_with_a_limit_is_shortened_to_it(
     more = replace(recipe, epochs=3)
     extended = train(more, films, tmp_path / "limited", machine=QUIET, resume=True)
     assert (extended.epochs_done, extended.finished) == (3, True)
+    # The number of epochs that it was asked for at first is more, too, if it is named.
+    caplog.clear()
+    again = train(recipe, films, tmp_path / "limited", machine=QUIET, resume=True)
+    assert (again.epochs_done, again.finished) == (3, True)
+    assert "shortened to 3 of 4 epochs and is finished; more --epochs continue it" in caplog.text
+    whole = train(recipe, films, tmp_path / "limited", machine=QUIET, resume=True, extend=True)
+    assert (whole.epochs_done, whole.finished) == (4, True)
+    assert len(rows(tmp_path / "limited")) == 4
     with pytest.raises(UsageError, match="a run of another recipe"):
         train(replace(recipe, seed=5), films, tmp_path / "limited", machine=QUIET, resume=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from pleura.lab.train.export import read_facts
 from pleura.lab.train.recipe import Recipe, parse_recipe
 
 __all__ = ["RunState", "read_run_state"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +31,12 @@ class RunState:
     continued with more of them, and `asked`, the recipe of a run that was shortened."""
 
 
-def read_run_state(last: Path, recipe: Recipe, *, resume: bool) -> RunState:
+def read_run_state(last: Path, recipe: Recipe, *, resume: bool, extend: bool = False) -> RunState:
     """The run with the checkpoint `last`, to be continued by `recipe`.
 
     A finished run continues with a recipe of more epochs, and has a schedule of its own for these.
+    A finished run that was shortened stays finished with the recipe that it was asked for; with
+    `extend` it continues to the epochs of that recipe.
 
     Raises `UsageError` if there is a run and `resume` is false, or if it is of another recipe.
     """
@@ -44,23 +49,32 @@ def read_run_state(last: Path, recipe: Recipe, *, resume: bool) -> RunState:
         )
     facts = read_facts(last)
     before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
-    recipe = _as_shortened(recipe, before, facts)
+    finished = done >= before.epochs
+    recipe = _as_shortened(recipe, before, facts, extend=extend and finished)
     extended: list[int] = list(facts.get("extended", ()))
-    if recipe.epochs > before.epochs and done >= before.epochs:
+    if recipe.epochs > before.epochs and finished:
         extended.append(before.epochs)
         before = replace(before, epochs=recipe.epochs)
     _require_same(before, recipe, last.parent.parent)
     repeated = {"extended": extended} if extended else {}
     repeated |= {"asked": facts["asked"]} if "asked" in facts else {}
+    if "asked" in facts and done >= recipe.epochs < facts["asked"]["epochs"]:
+        log.info(
+            "the run was shortened to %d of %d epochs and is finished; more --epochs continue it",
+            *(recipe.epochs, facts["asked"]["epochs"]),
+        )
     return RunState(recipe=recipe, epochs_done=done, facts=repeated)
 
 
-def _as_shortened(recipe: Recipe, before: Recipe, facts: dict[str, Any]) -> Recipe:
-    """The shortened recipe of the run, if `recipe` is the one that it was started with."""
+def _as_shortened(recipe: Recipe, before: Recipe, facts: dict[str, Any], *, extend: bool) -> Recipe:
+    """The recipe as the run was shortened, if it is the one that the run was asked for.
+
+    With `extend`, the number of epochs is that of `recipe`.
+    """
     if "asked" not in facts:
         return recipe
     requested = parse_recipe(facts["asked"])
-    if recipe == requested:
+    if recipe == requested and not extend:
         return before
     return (
         replace(before, epochs=recipe.epochs)
