@@ -95,6 +95,17 @@ def test_answers_that_are_no_probabilities(dark_weights: Make, pixel: float) -> 
         engine.predict(np.full((1, 1, SIDE, SIDE), pixel, np.float32))
 
 
+@pytest.mark.parametrize(("pixel", "probability"), [(-1.2e-7, 1.0), (1 + 1.2e-7, 0.0)])
+def test_a_rounding_error_outside_is_clipped(
+    dark_weights: Make, pixel: float, probability: float
+) -> None:
+    batch = np.full((1, 1, SIDE, SIDE), 0.25, np.float32)
+    batch[0, 0, 3, 5] = pixel
+    maps = OnnxEngine(dark_weights(ONE.to_json())).predict(batch)
+    assert maps[0, 0, 3, 5] == probability
+    assert (maps == 0.75).sum() == SIDE * SIDE - 1
+
+
 @pytest.mark.parametrize(
     "batch",
     [

@@ -32,6 +32,9 @@ PROVIDERS = {
 }
 """ONNX Runtime's names of the devices. The CPU computes operators that a device does not have."""
 
+ROUNDING = 1e-6
+"""The largest distance of a network's value from [0, 1] that is a rounding error."""
+
 INSTALL_HINTS = {
     "cuda": "on a machine with a CUDA GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu",
     "coreml": "it comes with onnxruntime on macOS only",
@@ -209,17 +212,20 @@ def check_batch(batch: NDArray[np.float32], card: Card) -> None:
 
 
 def check_maps(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The maps, checked to lie in [0, 1].
+    """The maps, checked to lie in [0, 1]; a rounding error outside is clipped.
+
+    ONNX Runtime's sigmoid of 17.96 is 1.0000001.
 
     Raises:
         WeightsError: a value is no probability.
     """
-    if not (maps.min(initial=0) >= 0 and maps.max(initial=0) <= 1):  # also false for nan
+    lowest, highest = maps.min(initial=0), maps.max(initial=0)
+    if not (lowest >= -ROUNDING and highest <= 1 + ROUNDING):  # also false for nan
         raise WeightsError(
             "the network gave values outside [0, 1]; its weights are damaged or were "
             "exported without their sigmoid: export or install them again"
         )
-    return maps
+    return maps if lowest >= 0 and highest <= 1 else maps.clip(0, 1)
 
 
 def _agree(given: Shape, wanted: list[int]) -> bool:
