@@ -49,13 +49,15 @@ def test_resumed_films_count_too(run, lone, tiny_weights, tmp_path):
     assert run(*arguments, "--resume").code == 4
 
 
-def test_only_good_films_are_done(run, lone, tiny_weights, tmp_path):
+def test_only_good_films_succeed(run, lone, tiny_weights, tmp_path):
     ended = run("segment", lone / "two.png", "-o", tmp_path / "out", "--weights", tiny_weights,
                 "--strict")  # fmt: skip
     assert ended.code == 0
 
 
-def test_a_failed_film_outranks_a_doubtful_one(run, lone, tiny_weights, tmp_path):
+def test_the_exit_code_of_a_failed_film_replaces_that_of_a_doubtful_one(
+    run, lone, tiny_weights, tmp_path
+):
     (lone / "bad.png").write_bytes(b"no picture")
     ended = run("segment", lone, "-o", tmp_path / "out", "--weights", tiny_weights, "--strict")
     assert ended.code == 3

@@ -121,7 +121,7 @@ def test_the_estimate_is_the_cards_line() -> None:
 
 
 @given(st.floats(0.55, 0.98), st.floats(0.001, 0.01))
-def test_the_surer_the_better(sure: float, more: float) -> None:
+def test_the_estimated_dice_rises_with_the_certainty(sure: float, more: float) -> None:
     less, better = (
         verdict(sure=level, norms={"estimate": estimate()}) for level in (sure, sure + more)
     )

@@ -140,7 +140,7 @@ def test_the_csv_reads_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 20])
-def test_a_share_is_a_share(share: float) -> None:
+def test_a_share_must_be_in_0_to_1(share: float) -> None:
     with pytest.raises(UsageError, match=r"a share of the films in \[0, 1\)"):
         split([film("a")], test=share)
     with pytest.raises(UsageError, match="val is a share"):

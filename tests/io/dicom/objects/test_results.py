@@ -165,7 +165,7 @@ def test_a_film_without_uids_has_no_results(keyword: str) -> None:
 def test_a_film_that_is_not_dicom_has_no_dicom_results() -> None:
     png = BytesIO()
     Image.new("L", (COLUMNS, ROWS)).save(png, "PNG")
-    with pytest.raises(UnsuitableFilm, match="this film is none; ask for other formats"):
+    with pytest.raises(UnsuitableFilm, match="this film is not DICOM; ask for other formats"):
         dicom_results(png.getvalue(), found_in(as_bytes(film())), ["dicom-seg"])
 
 

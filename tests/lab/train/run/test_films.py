@@ -34,7 +34,7 @@ def test_a_copy_of_a_test_film_is_not_trained_on(
     assert films[0].id in caplog.text
 
 
-def test_small_sources_are_brought_up(films: list[Film]) -> None:
+def test_films_of_small_sources_are_used_more_often(films: list[Film]) -> None:
     twelve = [replace(film, source="large") for film in (films * 9)[:9]]
     twelve += [replace(film, source="small") for film in films[:1]]
     # 9 ** 0.5 : 1 ** 0.5 is 3 : 1, of 20 films in all.
