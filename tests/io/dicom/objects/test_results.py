@@ -147,7 +147,7 @@ def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
 
 
 def test_the_conformance_statement_has_the_class_of_each_result() -> None:
-    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "conformance.md"
+    page = Path(__file__).resolve().parents[4] / "docs" / "reference" / "conformance.md"
     text, data = page.read_text(encoding="utf-8"), as_bytes(film())
     for name in DICOM_FORMATS:
         (result,) = dicom_results(data, found_in(data), [name])

@@ -66,7 +66,7 @@ def test_a_source_that_no_film_is_from_is_named(films: list[Film]) -> None:
         )
 
 
-def test_validation_is_carved_where_there_is_none(films: list[Film]) -> None:
+def test_validation_films_are_taken_where_there_are_none(films: list[Film]) -> None:
     bare = [film for film in films if film.split == "train"]
     training, validation = divide(bare, replace(RECIPE, validation_share=0.3))
     assert len(validation) == 2
