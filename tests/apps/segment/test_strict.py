@@ -35,7 +35,7 @@ def test_a_doubtful_film_is_written_and_reported(run, lone, tiny_weights, tmp_pa
     assert (out / "one_mask.png").exists()
     records = {row["film"]: row for row in map(json.loads, ended.out.splitlines())}
     assert records["one"]["verdict"] == "review"
-    assert records["one"]["estimated_dice"] is None  # the tiny weights' card has no norms
+    assert records["one"]["estimated_dice"] is None  # not calibrated
     report = json.loads((out / "run.json").read_text())
     assert (report["review"], report["refused"]) == (1, 0)
     assert "review: " in ended.err
