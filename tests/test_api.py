@@ -106,7 +106,7 @@ def test_fast_takes_the_smaller_network() -> None:
         pleura.segment(film(), fast=True, weights=b"")
 
 
-def test_a_result_is_the_cores_noun_and_more(weights: bytes) -> None:
+def test_a_result_is_a_segmentation_of_the_core(weights: bytes) -> None:
     result = pleura.segment(film(), weights=weights)
     assert isinstance(result, pleura.Segmentation)
     assert isinstance(result, types.Segmentation)
@@ -269,7 +269,7 @@ def test_arrays_that_cannot_be_segmented(pixels: NDArray[np.generic], weights: b
         pleura.segment(pixels, weights=weights)
 
 
-def test_what_is_no_image(tmp_path: Path, weights: bytes) -> None:
+def test_files_that_are_no_images_are_unreadable(tmp_path: Path, weights: bytes) -> None:
     for source in (tmp_path / "absent.png", b"", b"not an image"):
         with pytest.raises(pleura.UnreadableFilm):
             pleura.segment(source, weights=weights)

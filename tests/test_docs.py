@@ -148,11 +148,11 @@ class TestEveryPage:
     def test_blocks_are_of_a_known_kind(self, page: Path) -> None:
         assert {block.kind for block in blocks(page)} <= {*RUN, *SILENT}
 
-    def test_every_fence_is_seen(self, page: Path) -> None:
+    def test_every_code_block_is_found(self, page: Path) -> None:
         fences = re.findall(r"^\s*```", page.read_text(), re.M)
         assert len(fences) == 2 * len(list(blocks(page)))
 
-    def test_what_is_not_run_says_why(self, page: Path) -> None:
+    def test_a_block_that_is_not_run_has_a_reason(self, page: Path) -> None:
         left_out = [b for b in blocks(page) if b.kind in RUN and not b.is_run]
         assert all(len(b.mark.removeprefix("not run:").split()) >= 3 for b in left_out)
 
@@ -163,7 +163,7 @@ class TestEveryPage:
             if block.kind == "toml":
                 parse_recipe({"name": "page", **tomllib.loads(block.code)})
 
-    def test_links_lead_somewhere(self, page: Path) -> None:
+    def test_links_have_targets(self, page: Path) -> None:
         links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
         assert [link for link in links if not (page.parent / link).exists()] == []
 
@@ -215,7 +215,7 @@ def test_generated_pages_are_fresh(page: str) -> None:
     assert (CHECKOUT / "docs/reference" / page).read_text() == text, "run `make reference`"
 
 
-def test_exit_codes_are_all_told() -> None:
+def test_all_exit_codes_are_documented() -> None:
     from pleura.apps.cli.exit_codes import Exit
 
     codes = re.findall(
@@ -288,13 +288,13 @@ def test_all_dependencies_are_documented() -> None:
     }
 
 
-def test_the_changelog_heads_with_this_version() -> None:
+def test_the_changelog_begins_with_this_version() -> None:
     import pleura
 
     versions = re.findall(r"^## \[([^\]]+)\]", (CHECKOUT / "CHANGELOG.md").read_text(), re.M)
     assert next(version for version in versions if version != "Unreleased") == pleura.__version__
 
 
-def test_a_block_that_fails_is_seen(tmp_path: Path) -> None:
+def test_a_code_block_that_fails_is_detected(tmp_path: Path) -> None:
     assert run(Block("bash", "false\ntrue", "", 1), tmp_path).returncode
     assert run(Block("python", "import nothing_of_that_name", "", 1), tmp_path).returncode

@@ -139,7 +139,7 @@ def test_the_overlay_has_no_bars_and_says_why(results: dict[str, Segmentation]) 
     assert captioned(blank, unsure).height > captioned(blank, settled).height
 
 
-def test_a_heart_that_spilled_along_the_diaphragm_does_not(films_root: Path) -> None:
+def test_a_heart_mask_does_not_spill_along_the_diaphragm(films_root: Path) -> None:
     """Its ratio was 0.71, of a slim man whose heart is less than half as wide as his chest."""
     result = pleura.segment(film_of(films_root, SPILLING))
     ratio = result.measurements.cardiothoracic_ratio

@@ -127,7 +127,7 @@ def test_every_package_names_its_licence() -> None:
         "License :: OSI Approved :: GNU Affero General Public License v3",
     ],
 )
-def test_gpl_is_seen(name: str) -> None:
+def test_a_gpl_licence_is_detected(name: str) -> None:
     assert is_gpl(name)
 
 
@@ -144,11 +144,11 @@ def test_gpl_is_seen(name: str) -> None:
         "License :: OSI Approved :: GNU Library or Lesser General Public License (LGPL)",
     ],
 )
-def test_what_is_not_gpl_passes(name: str) -> None:
+def test_other_licences_pass(name: str) -> None:
     assert not is_gpl(name)
 
 
-def test_what_must_never_come_is_not_there() -> None:
+def test_forbidden_packages_are_not_installed() -> None:
     assert set(NEVER) & set(everything()) == set()
     assert set(NEVER) & set(pins()) == set()
 

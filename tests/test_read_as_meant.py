@@ -99,7 +99,7 @@ def segmented(
         return {row["film"]: row for row in csv.DictReader(table)}
 
 
-def test_what_the_file_says_against_its_position_is_to_review(
+def test_a_position_that_the_header_contradicts_is_to_review(
     film: np.ndarray, tmp_path: Path
 ) -> None:
     deep = film.astype(int) * 16

@@ -37,7 +37,7 @@ def of_the_film(quality: Quality) -> set[str]:
     return {doubt.code for doubt in quality.doubts} & {"not_a_chest_film", "unusual_shape"}
 
 
-def test_what_is_no_chest_film_passes_in_no_mode(films_root: Path, engine: Engine) -> None:
+def test_pictures_of_other_things_are_not_ok_in_any_mode(films_root: Path, engine: Engine) -> None:
     paths = sorted(film.path for film in find_films([films_root / "negatives"]).films)
     looked_at = paths[::2]  # the half in sight when limits were chosen
     hard = [path for path in looked_at if path.stem in CORONAL]
@@ -70,7 +70,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
 
 
 @pytest.mark.parametrize("source", ["jsrt512/images/JPCLN001.png", "openist/images"])
-def test_a_lung_that_the_edge_cuts_off_is_told_with_the_edge(
+def test_a_lung_that_the_edge_cuts_off_is_reported_with_the_edge(
     films_root: Path, tmp_path: Path, source: str
 ) -> None:
     """Each edge of a real film, cropped through 10 % of the lungs' height, or of a half's width."""

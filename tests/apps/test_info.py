@@ -116,5 +116,5 @@ class TestDoctor:
         (check,) = doctor.torchvision()
         assert check.good
 
-    def test_without_torchvision_there_is_nothing_to_say(self) -> None:
+    def test_without_torchvision_it_is_not_checked(self) -> None:
         assert list(doctor.torchvision()) == []

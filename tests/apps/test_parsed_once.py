@@ -148,7 +148,7 @@ def test_a_pulled_film_is_checked_and_read_in_one_parse(
         maker.objects(ours, received=True)
 
 
-def test_the_header_that_travels_makes_the_same_results(
+def test_the_transferred_header_gives_the_same_results(
     grey: np.ndarray[Any, Any], segmenter: Segmenter
 ) -> None:
     """From another process, from this one, and read from the file again: byte for byte."""
@@ -187,12 +187,14 @@ def test_a_film_that_no_result_can_refer_to_is_read_and_says_why(
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_a_film_that_is_no_dicom_says_so(grey: np.ndarray[Any, Any], kind: str) -> None:
+def test_a_film_that_is_not_dicom_has_no_dicom_header(
+    grey: np.ndarray[Any, Any], kind: str
+) -> None:
     file = BytesIO()
     Image.fromarray(grey).save(file, kind)
     film = read_film(file.getvalue(), HEADER)
     assert film.uid is None
-    with pytest.raises(FilmError, match="this film is none; ask for other formats"):
+    with pytest.raises(FilmError, match="this film is not DICOM; ask for other formats"):
         film.dicom_header()
     with pytest.raises(ValueError, match="read without its header"):
         read_film(file.getvalue()).dicom_header()

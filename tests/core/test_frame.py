@@ -56,7 +56,7 @@ def test_restore_keeps_every_place(height: int, width: int, side: int) -> None:
 
 
 @given(sizes, sizes, sides)
-def test_there_and_back_is_the_film_again(height: int, width: int, side: int) -> None:
+def test_fit_and_restore_give_the_film_again(height: int, width: int, side: int) -> None:
     frame, film = Frame(height, width, side), ramp(height, width)
     back = frame.restore(frame.fit(film))[0]
     assert np.abs(back - film).max() <= 2 * reach(height, width, side)

@@ -18,7 +18,7 @@ def maps() -> ProbabilityMaps:
     return ProbabilityMaps(rng.random((5, 64, 64), dtype=np.float32), FRAME)
 
 
-def test_every_way_of_looking_gives_the_same_numbers(maps: ProbabilityMaps) -> None:
+def test_every_kind_of_index_gives_the_same_values(maps: ProbabilityMaps) -> None:
     whole = FRAME.restore(maps.stored)
     assert (len(maps), maps.shape, maps.dtype) == (5, whole.shape, whole.dtype)
     np.testing.assert_array_equal(np.asarray(maps), whole)
@@ -59,7 +59,7 @@ def test_the_threshold_is_that_of_the_restored_map(maps: ProbabilityMaps) -> Non
 
 
 @pytest.mark.parametrize("size", [(1500, 300), (40, 51), (64, 64), (33, 999)])
-def test_a_threshold_looks_wherever_it_must(size: tuple[int, int]) -> None:
+def test_the_threshold_equals_that_of_the_restored_map_everywhere(size: tuple[int, int]) -> None:
     """Blobs at edges and corners, nothing at all, one pixel alone; films larger and smaller."""
     frame = Frame(*size, 64)
     squares = np.zeros((6, 64, 64), np.float32)
@@ -71,7 +71,7 @@ def test_a_threshold_looks_wherever_it_must(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(1500, 300), (40, 51), (33, 999), (513, 640)])
-def test_a_tie_has_one_answer_however_it_is_looked_at(size: tuple[int, int]) -> None:
+def test_a_value_equal_to_the_threshold_always_gives_the_same_pixel(size: tuple[int, int]) -> None:
     """Maps of eighths: between two neighbours many restored values are exactly the threshold."""
     frame = Frame(*size, 64)
     maps = np.random.default_rng(1).integers(0, 9, (3, 64, 64)).astype(np.float32) / 8

@@ -78,7 +78,7 @@ def test_dicom_formats_need_a_dicom_film(segmentation: Segmentation, tmp_path: P
         UsageError, match=r"dicom-seg refers to the DICOM film .* give it as `film`"
     ):
         write_outputs(segmentation, tmp_path / "film", ["mask", "dicom-seg"])
-    with pytest.raises(UnsuitableFilm, match="this film is none"):
+    with pytest.raises(UnsuitableFilm, match="this film is not DICOM"):
         write_outputs(segmentation, tmp_path / "film", ["mask", "dicom-seg"], film=b"no DICOM")
     assert list(tmp_path.iterdir()) == []
 

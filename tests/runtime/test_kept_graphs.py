@@ -48,7 +48,7 @@ def test_any_changed_byte_is_detected(tmp_path: Path, at: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 30, 47, 55, 5000])
-def test_a_file_cut_short_is_none(tmp_path: Path, size: int) -> None:
+def test_a_truncated_graph_is_not_loaded(tmp_path: Path, size: int) -> None:
     save_graph(tmp_path, KEY, GRAPH)
     os.truncate(only_file(tmp_path), size)
     assert load_graph(tmp_path, KEY) is None
@@ -140,7 +140,7 @@ def test_a_whole_graph_that_the_library_does_not_take_is_compiled(
     assert b"no graph at all" not in path.read_bytes()
 
 
-def test_weights_that_fail_leave_nothing(dark_weights: Make, tmp_path: Path) -> None:
+def test_weights_that_fail_leave_no_file(dark_weights: Make, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="has no card"):
         OpenVinoEngine(dark_weights(None), cache=str(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -31,7 +31,7 @@ Make = Callable[..., bytes]
         ({"device": "cuda", "precision": "bf16"}, "take --engine openvino"),
     ],
 )
-def test_a_choice_that_cannot_be_is_refused(options: dict[str, str], message: str) -> None:
+def test_an_impossible_choice_is_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Choice(**options)
 
@@ -110,7 +110,7 @@ def test_without_int8_weights_auto_is_fp32(stocked: Callable[..., None]) -> None
         open_weights(choice=Choice(precision="int8"))
 
 
-def test_what_ships_beside_the_fp32_weights_was_made_of_them() -> None:
+def test_the_shipped_int8_weights_are_made_of_the_fp32_weights() -> None:
     """After a change of weights: "New weights" in docs/explanation/performance.md."""
     card = OnnxEngine(shipped(), threads=1).card
     for fast in (False, True):

@@ -103,7 +103,7 @@ def test_bf16_without_support_of_the_cpu_is_reported(dark_weights: Make) -> None
             OpenVinoEngine(dark_weights(ONE.to_json()), precision="bf16")
 
 
-def test_it_reports_to_nobody(dark_weights: Make, tmp_path: Path) -> None:
+def test_openvino_sends_no_telemetry(dark_weights: Make, tmp_path: Path) -> None:
     """On import OpenVINO would send to its makers and leave an identity in the home folder."""
     weights = tmp_path / "weights.onnx"
     weights.write_bytes(dark_weights(ONE.to_json()))

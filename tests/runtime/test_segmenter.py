@@ -85,7 +85,7 @@ def test_films_of_many_sizes_are_one_batch() -> None:
         assert result.mask.shape == one.size
 
 
-def test_no_films_no_batch() -> None:
+def test_no_films_give_no_batch() -> None:
     engine = Darkness()
     assert Segmenter(engine).segment([]) == []
     assert engine.batches == []

@@ -46,7 +46,7 @@ def test_help_of_every_command_loads_no_heavy_library() -> None:
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
-def test_help_teaches_with_an_example(run: Callable[..., object], command: tuple[str, ...]) -> None:
+def test_help_has_an_example(run: Callable[..., object], command: tuple[str, ...]) -> None:
     ended = run(*command, "--help")
     examples = [line for line in ended.out.splitlines() if line.startswith(" pleura ")]
     assert examples, ended.out

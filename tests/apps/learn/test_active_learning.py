@@ -102,7 +102,7 @@ def test_a_round_from_unlabelled_films_to_new_weights(
     assert tested.isdisjoint(path.stem for path in worst)
 
 
-def test_films_without_an_estimate_are_told(run: Run, films: Path, tmp_path: Path) -> None:
+def test_films_without_an_estimate_are_reported(run: Run, films: Path, tmp_path: Path) -> None:
     none = run("results", "worst", tmp_path)
     assert none.code == 2
     assert "give the --out of a run" in none.err

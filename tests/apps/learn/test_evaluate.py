@@ -129,7 +129,7 @@ def test_missing_weights_end_with_5(run, labelled, tmp_path):
     assert "none.onnx" in ended.err
 
 
-def test_what_cleaning_is_worth_can_be_measured(run, labelled, tiny_weights, tmp_path):
+def test_the_effect_of_clean_up_can_be_measured(run, labelled, tiny_weights, tmp_path):
     """A dark speck in the corner: gone from what ships, and far from the lung in what does not."""
     for path in (labelled / "images").iterdir():
         film = np.asarray(Image.open(path)).copy()

@@ -101,7 +101,7 @@ def test_weights_are_not_replaced_by_their_own_export(run: Run, weights: Path) -
         (("--side", 36), "multiple of 8"),
     ],
 )
-def test_a_network_that_cannot_be_is_2(
+def test_an_impossible_network_gives_exit_code_2(
     run: Run, weights: Path, tmp_path: Path, options: tuple[Any, ...], message: str
 ) -> None:
     ended = run("export", weights, "-o", tmp_path / "out", *options)
@@ -109,7 +109,7 @@ def test_a_network_that_cannot_be_is_2(
     assert message in ended.err
 
 
-def test_options_of_the_engine_are_checked_at_the_door(
+def test_impossible_options_of_the_engine_are_wrong_usage(
     run: Run, films: Path, weights: Path, tmp_path: Path
 ) -> None:
     given = ("segment", films, "-o", tmp_path / "out", "--weights", weights, "-q")

@@ -70,7 +70,7 @@ def test_runs_are_compared_on_one_page(run: Run, drawn: Path, tmp_path: Path) ->
     assert "http" not in html, "no network"
 
 
-def test_what_is_no_run_is_not_compared(run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_not_compared(run: Run, tmp_path: Path) -> None:
     ended = run("runs", "compare", tmp_path, tmp_path)
     assert ended.code == 2
     assert "no run with a complete epoch here (no metrics.csv)" in ended.err
@@ -195,6 +195,6 @@ def test_durations(text: str, minutes: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "90", "m", "1h 30m", "soon", "-5m", "5m!"])
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="90m, 2h or 1h30m"):
         duration(text)

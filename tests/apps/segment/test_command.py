@@ -136,7 +136,7 @@ class TestManyFilms:
         assert ended.out == ""
         assert "3 films: 3 segmented" in ended.err
 
-    def test_quiet_is_quiet(self, segment: Run, films: Path, tmp_path: Path) -> None:
+    def test_quiet_prints_nothing(self, segment: Run, films: Path, tmp_path: Path) -> None:
         assert segment(films, "-o", tmp_path / "out", "-q").err == ""
 
 
@@ -162,7 +162,7 @@ def _hostile(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 class TestHostileFilms:
-    def test_each_is_a_row_with_its_reason_and_the_run_goes_on(
+    def test_each_has_a_row_with_its_reason_and_the_run_continues(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         reasons = dict(_hostile(films))
@@ -260,7 +260,7 @@ class TestResume:
         assert list(rows(out)) == ["a", "b"]
         assert json.loads((out / "run.json").read_text())["skipped"] == 1
 
-    def test_a_film_whose_files_are_gone_is_done_again(
+    def test_a_film_whose_files_are_gone_is_segmented_again(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
@@ -292,13 +292,15 @@ class TestResume:
         assert rows(out)["a"]["right_to_left_ratio"] == ""  # undefined, not zero
         assert "1 finished before" in run(*command, "--resume").err
 
-    def test_a_format_less_is_refused(self, segment: Run, films: Path, tmp_path: Path) -> None:
+    def test_resuming_with_fewer_formats_is_refused(
+        self, segment: Run, films: Path, tmp_path: Path
+    ) -> None:
         segment(films, "-o", tmp_path / "out")
         ended = segment(films, "-o", tmp_path / "out", "--resume", "--format", "labels")
         assert ended.code == 2
         assert "started with formats" in ended.err
 
-    def test_a_format_more_is_written_for_every_film(
+    def test_resuming_with_another_format_writes_it_for_every_film(
         self, segment: Run, films: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "out"

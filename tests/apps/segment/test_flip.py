@@ -87,7 +87,7 @@ def test_a_run_is_not_resumed_with_another_flip(
     assert run(*command, *before, "--resume").code == 0
 
 
-def test_a_run_of_before_this_option_was_without_it(
+def test_a_run_of_an_older_version_is_resumed_without_the_option(
     run: Run, films: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

@@ -203,7 +203,7 @@ class TestMemory:
         assert rows(tmp_path / "out")["a"]["error"].startswith("this needs more memory than")
         assert "defect" not in ended.err
 
-    def test_a_network_that_does_not_fit_is_1_and_no_defect(
+    def test_a_network_that_does_not_fit_into_memory_gives_exit_code_1(
         self, segment: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def load(*_: Any, **__: Any) -> None:

@@ -64,7 +64,7 @@ class TestStore:
         ended = segment("s3://films/set", "-o", tmp_path / "out", "--resume")
         assert "2 segmented, 1 finished before" in ended.err
 
-    def test_a_film_that_cannot_be_read_costs_a_row(
+    def test_a_film_that_cannot_be_read_has_a_row_with_the_reason(
         self, segment: Run, bucket: dict[str, bytes], tmp_path: Path
     ) -> None:
         films = tmp_path / "films.txt"
@@ -84,7 +84,7 @@ class TestStore:
             ("s3://me:secret@films/set", "a URL of s3://films has a password in it"),
         ],
     )
-    def test_what_is_not_there(
+    def test_missing_files_of_a_store_are_wrong_usage(
         self, segment: Run, tmp_path: Path, given: str, message: str
     ) -> None:
         ended = segment(given, "-o", tmp_path / "out")

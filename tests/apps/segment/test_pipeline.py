@@ -113,7 +113,7 @@ def test_every_film_comes_out_once_in_order_with_its_own_result(
         assert end.seconds > 0
 
 
-def test_films_are_let_go_of_as_soon_as_they_are_written(
+def test_films_are_released_as_soon_as_they_are_written(
     films: list[FilmFile], segmenter: Segmenter
 ) -> None:
     seen: list[weakref.ref[Any]] = []

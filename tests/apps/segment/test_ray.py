@@ -136,7 +136,7 @@ class TestEqual:
         assert rows(out) == rows(plain)
         assert files(out) == files(plain)
 
-    def test_a_run_is_resumed_by_the_other_way(
+    def test_a_run_is_resumed_with_or_without_ray(
         self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
@@ -152,7 +152,7 @@ class TestLost:
         monkeypatch.setattr(connect, "Worker", Fragile)
 
     @pytest.mark.usefixtures("fragile")
-    def test_a_film_that_ends_its_worker_costs_a_row(
+    def test_a_film_that_ends_its_worker_has_a_row_with_the_reason(
         self, segment: Run, on_cluster: Run, many: Path, tmp_path: Path
     ) -> None:
         plain, out = tmp_path / "plain", tmp_path / "out"
@@ -167,7 +167,7 @@ class TestLost:
         assert not (out / "killer_mask.png").exists()
 
     @pytest.mark.usefixtures("fragile")
-    def test_a_node_that_is_lost_costs_nothing(
+    def test_the_films_of_a_lost_node_are_segmented_again(
         self, segment: Run, on_cluster: Run, cluster: Any, many: Path, tmp_path: Path
     ) -> None:
         plain, out = tmp_path / "plain", tmp_path / "out"

@@ -21,7 +21,7 @@ Run = Callable[..., Any]
         (("--workers", "2"), "--workers is for --ray"),
     ],
 )
-def test_what_cannot_be(
+def test_impossible_options_of_ray_are_wrong_usage(
     run: Run, films: Path, tmp_path: Path, given: tuple[str, ...], message: str
 ) -> None:
     ended = run("segment", films, "-o", tmp_path / "out", *given)

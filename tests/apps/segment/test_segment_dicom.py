@@ -47,7 +47,9 @@ def test_dicom_results_lie_beside_the_others(segment: Run, ward: Path, tmp_path:
     assert (row["spacing_source"], row["uid"]) == ("ImagerPixelSpacing", "")
 
 
-def test_nobody_is_named_outside_of_dicom(segment: Run, ward: Path, tmp_path: Path) -> None:
+def test_the_patients_name_is_in_dicom_results_only(
+    segment: Run, ward: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     ended = segment(ward / "film.dcm", "-o", out, "--format", FORMATS, "--json")
     files = [path for path in out.iterdir() if path.suffix != ".dcm"]
@@ -79,7 +81,7 @@ def test_a_film_that_is_no_dicom_fails_alone(segment: Run, ward: Path, tmp_path:
         "deep/a": "failed",
         "film": "done",
     }
-    assert "this film is none; ask for other formats" in table["a"]["error"]
+    assert "this film is not DICOM; ask for other formats" in table["a"]["error"]
     assert not (out / "a_mask.png").exists()
 
 

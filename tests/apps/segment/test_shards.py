@@ -102,7 +102,7 @@ class TestNotComplete:
             "holds no shards; `pleura segment --shard K/N`" in run("results", "merge", tmp_path).err
         )
 
-    def test_a_merge_that_was_killed_is_done_again(
+    def test_a_merge_that_was_killed_is_repeated(
         self, segment: Run, run: Run, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         out = tmp_path / "out"

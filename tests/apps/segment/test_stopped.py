@@ -204,7 +204,7 @@ def test_an_output_folder_that_is_closed_stops_the_run(
     assert "--resume" in ended.err
 
 
-def test_a_film_whose_file_is_gone_is_done_again(
+def test_a_film_whose_file_is_gone_is_segmented_again(
     many: Path, tiny_weights: Path, uninterrupted: dict[str, bytes], tmp_path: Path
 ) -> None:
     """In two folders, of two formats; every other film is left as it is."""

@@ -49,7 +49,7 @@ sys.exit(main(sys.argv[1:]))
 @posix
 class TestStreams:
     @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
-    def test_a_run_with_closed_streams_is_a_run(
+    def test_a_run_works_with_closed_streams(
         self, command: list[object], tmp_path: Path, closed: str
     ) -> None:
         words = [sys.executable, "-m", "pleura", *map(str, command), "--json"]
@@ -63,7 +63,7 @@ class TestStreams:
         assert all(json.loads(line) for line in done.stdout.splitlines())  # no word among them
         report(tmp_path / "out")  # nothing was printed into a file that took a stream's number
 
-    def test_what_a_library_prints_on_a_closed_stream_gets_into_no_file(
+    def test_output_of_libraries_on_a_closed_stream_gets_into_no_file(
         self, command: list[object], tmp_path: Path
     ) -> None:
         words = [sys.executable, "-c", PRINTING, *map(str, command)]

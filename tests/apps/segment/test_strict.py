@@ -35,7 +35,7 @@ def test_a_doubtful_film_is_written_and_reported(run, lone, tiny_weights, tmp_pa
     assert (out / "one_mask.png").exists()
     records = {row["film"]: row for row in map(json.loads, ended.out.splitlines())}
     assert records["one"]["verdict"] == "review"
-    assert records["one"]["estimated_dice"] is None  # the tiny weights' card has no norms
+    assert records["one"]["estimated_dice"] is None  # not calibrated
     report = json.loads((out / "run.json").read_text())
     assert (report["review"], report["refused"]) == (1, 0)
     assert "review: " in ended.err
@@ -49,13 +49,15 @@ def test_resumed_films_count_too(run, lone, tiny_weights, tmp_path):
     assert run(*arguments, "--resume").code == 4
 
 
-def test_only_good_films_are_done(run, lone, tiny_weights, tmp_path):
+def test_only_good_films_succeed(run, lone, tiny_weights, tmp_path):
     ended = run("segment", lone / "two.png", "-o", tmp_path / "out", "--weights", tiny_weights,
                 "--strict")  # fmt: skip
     assert ended.code == 0
 
 
-def test_a_failed_film_outranks_a_doubtful_one(run, lone, tiny_weights, tmp_path):
+def test_the_exit_code_of_a_failed_film_replaces_that_of_a_doubtful_one(
+    run, lone, tiny_weights, tmp_path
+):
     (lone / "bad.png").write_bytes(b"no picture")
     ended = run("segment", lone, "-o", tmp_path / "out", "--weights", tiny_weights, "--strict")
     assert ended.code == 3

@@ -13,7 +13,7 @@ from pleura.runtime.open import open_weights
 ROUTE = "/v1/segmentations"
 
 
-def test_a_doubtful_ratio_is_null_and_the_reason_is_told(
+def test_a_doubtful_ratio_is_null_and_the_reason_is_given(
     start: Callable[..., httpx.Client], films_root: Path
 ) -> None:
     client = start(engine=open_weights())
@@ -30,7 +30,7 @@ def test_a_doubtful_ratio_is_null_and_the_reason_is_told(
     assert headers["Pleura-Heart-Doubts"] == code
 
 
-def test_weights_without_a_heart_say_nothing_of_it(client: httpx.Client, films: Path) -> None:
+def test_weights_without_a_heart_give_no_heart(client: httpx.Client, films: Path) -> None:
     body = (films / "a.png").read_bytes()
     assert client.post(ROUTE, content=body).json()["lungs"]["field"]["quality"]["heart"] is None
     headers = client.post(ROUTE, params={"format": "mask"}, content=body).headers

@@ -68,7 +68,7 @@ def test_a_result_comes_before_the_others_are_done(
         assert json.loads(next(lines))["film"] == "b.png"
 
 
-def test_films_that_take_too_long_are_said_to(start: Start, halting: Any, films: Path) -> None:
+def test_films_that_take_too_long_have_that_reason(start: Start, halting: Any, films: Path) -> None:
     client = start(engine=halting, answer_s=0.5)
     answer = client.post(ROUTE, files=form(films / "a.png", films / "b.png"))
     problems = [json.loads(line)["problem"] for line in answer.text.splitlines()]

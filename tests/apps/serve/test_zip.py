@@ -196,7 +196,7 @@ def test_a_film_that_is_the_body_and_fails_is_a_problem(client: httpx.Client) ->
         ("format=split", "split is two files; ask for format=zip&files=split"),
     ],
 )
-def test_what_is_no_zip_file_is_400_with_advice(
+def test_an_impossible_zip_request_is_400_with_advice(
     client: httpx.Client, query: str, detail: str
 ) -> None:
     response = client.post(f"/v1/segmentations?{query}", content=b"film")

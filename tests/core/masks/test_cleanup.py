@@ -62,7 +62,7 @@ def test_the_lung_on_the_viewers_left_is_the_patients_right() -> None:
     assert lungs.notes == ()
 
 
-def test_islands_go_and_are_counted() -> None:
+def test_islands_are_removed_and_counted() -> None:
     islands = block((5, 8), (5, 9)) | block((190, 195), (220, 224))  # 12 + 20 px
     lungs = one(RIGHT | LEFT | islands)
     same(lungs.right | lungs.left, RIGHT | LEFT)
@@ -181,13 +181,13 @@ def test_a_lung_in_the_corner_of_a_tight_crop_stays() -> None:
     same(lungs.left, left)
 
 
-def test_nothing_found_is_said_once() -> None:
+def test_an_empty_film_has_one_note() -> None:
     lungs = one(NOTHING)
     same(lungs.right | lungs.left, NOTHING)
     assert lungs.notes == ("no lung was found",)
 
 
-def test_a_film_all_lung_does_not_fail() -> None:
+def test_a_film_that_is_lung_everywhere_does_not_fail() -> None:
     lungs = one(~NOTHING)
     assert not (lungs.right & lungs.left).any()
     assert (lungs.right | lungs.left).all()

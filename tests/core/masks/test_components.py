@@ -18,7 +18,7 @@ masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=14), elem
 
 
 @given(masks)
-def test_the_box_holds_every_pixel_and_no_line_more(mask: Mask) -> None:
+def test_the_box_is_the_smallest_one_with_every_pixel(mask: Mask) -> None:
     box = bounding_box(mask)
     if box is None:
         assert not mask.any()

@@ -49,7 +49,7 @@ def test_a_smooth_heart_keeps_its_outline() -> None:
         assert np.abs(reach[0] - reach[1]).max() <= 1
 
 
-def test_corners_stay() -> None:
+def test_corners_are_kept() -> None:
     """SCR's hearts are cut flat at the top, and end in corners."""
     flat = HEART & (ROWS > 52)
     assert differ(trimmed(flat), flat) < 0.015
@@ -57,7 +57,7 @@ def test_corners_stay() -> None:
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_a_spike_goes(turns: int) -> None:
+def test_a_spike_is_removed(turns: int) -> None:
     spiked, plain = (np.rot90(mask, turns) for mask in (HEART | SPIKE, HEART))
     result = trimmed(spiked)
     assert differ(result, plain) < 0.03  # a stub is left
@@ -65,7 +65,7 @@ def test_a_spike_goes(turns: int) -> None:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_part_along_the_diaphragm_goes(mirrored: bool) -> None:
+def test_a_part_along_the_diaphragm_is_removed(mirrored: bool) -> None:
     """It is 24 px thick: no opening that spares the heart would remove it."""
     spilled = HEART | SPILL
     assert np.count_nonzero(SPILL & ~HEART) > 0.2 * np.count_nonzero(HEART)
@@ -88,7 +88,7 @@ def test_it_does_not_depend_on_the_film_s_aspect() -> None:
     assert differ(trimmed(low, (2.0, 1.0)), HEART[::2]) < 0.03
 
 
-def test_a_comb_becomes_smooth() -> None:
+def test_a_comb_shaped_outline_becomes_smooth() -> None:
     """Teeth of one pixel, as a network makes them that computes at a lower resolution."""
     rows, columns = np.mgrid[:384, :384]
     radius = np.hypot((rows - 200) / 84, (columns - 190) / 72)

@@ -103,7 +103,7 @@ def test_one_lung_has_a_ratio_only_over_the_left() -> None:
     assert measure(NOTHING, LEFT).right_to_left_ratio == 0
 
 
-def test_widths_are_told_by_row_and_ends() -> None:
+def test_widths_have_a_row_and_two_ends() -> None:
     measured = transverse_widths(RIGHT, LEFT, block((20, 36), (18, 40)))
     assert measured is not None
     heart, thorax = measured

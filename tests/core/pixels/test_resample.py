@@ -70,6 +70,6 @@ def test_the_block_size_does_not_change_the_result(
     np.testing.assert_allclose(resample(image, (61, 300)), expected, atol=1e-6)
 
 
-def test_rows_and_columns_are_one_thing_turned() -> None:
+def test_rows_and_columns_are_resampled_alike() -> None:
     image = np.random.default_rng(0).random((97, 41), dtype=np.float32)
     np.testing.assert_allclose(resample_columns(image.T, 33), resample_rows(image, 33).T, atol=1e-6)

@@ -20,8 +20,8 @@ CHANNELS = ("right_field", "left_field")
 KNOWN = len(feature_names(["field"], heart=False))
 
 
-def card(usual: Any = None, **norms: Any) -> Card:
-    on_card = {"field": norms} | ({} if usual is None else {"film": {"usual": usual}})
+def card(usual: Any = None, **reference: Any) -> Card:
+    on_card = {"field": reference} | ({} if usual is None else {"film": {"usual": usual}})
     return Card(name="by hand", version="0", channels=CHANNELS, side=SIDE, norms=on_card)
 
 
@@ -51,9 +51,9 @@ def codes(quality: Quality) -> list[str]:
     return [doubt.code for doubt in quality.doubts]
 
 
-def verdict(*drawing: slice, sure: float = 0.9, norms: Any = None, **rows: slice) -> Quality:
+def verdict(*drawing: slice, sure: float = 0.9, reference: Any = None, **rows: slice) -> Quality:
     maps, lungs = drawn(*drawing, sure=sure, **rows)
-    return judge(maps, lungs, card(**(norms or {})), definition="field")
+    return judge(maps, lungs, card(**(reference or {})), definition="field")
 
 
 ALL = ("right_field", "left_field", "right_whole", "left_whole", "heart")

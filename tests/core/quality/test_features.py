@@ -34,7 +34,7 @@ def test_expected_dice_is_the_mean_over_truths():
     assert expected_dice(probabilities, mask) == pytest.approx(np.mean(dice), abs=2e-3)
 
 
-def test_traits_by_hand():
+def test_features_by_hand():
     maps, lungs = drawn()  # 2 lungs of 32 x 16 = 512 px at 0.9 in 4096
     seen = measure_features(maps, lungs, CHANNELS, definition="field")
     assert seen.expected_dice == pytest.approx(2 * 0.9 / 1.9)
@@ -55,7 +55,7 @@ def test_traits_by_hand():
 
 
 @given(st.floats(0.55, 0.99), st.integers(0, 8), st.integers(2, 20))
-def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int) -> None:
+def test_a_film_upside_down_has_the_same_features(sure: float, top: int, height: int) -> None:
     maps, lungs = drawn(sure=sure, rows=slice(top + 1, top + 1 + height))
     flipped = ProbabilityMaps(maps[:, ::-1]), LungMasks(lungs.right[::-1], lungs.left[::-1])
     one, other = (
@@ -67,7 +67,7 @@ def test_a_film_upside_down_is_as_well_known(sure: float, top: int, height: int)
 
 
 @given(st.integers(2, 5))
-def test_a_film_of_more_pixels_is_the_same_film(times: int) -> None:
+def test_the_features_do_not_depend_on_the_resolution(times: int) -> None:
     def scaled(array: np.ndarray) -> np.ndarray:
         return array.repeat(times, axis=-1).repeat(times, axis=-2)
 

@@ -111,19 +111,19 @@ def test_much_that_was_cleaned_away_is_doubted() -> None:
 
 def test_the_estimate_is_the_cards_line() -> None:
     # uncertainty = (log(1 - 1.8 / 1.9) + log(0.09)) / 2, a lack of sqrt(0.05263 x 0.09) = 0.06882
-    quality = verdict(norms={"estimate": estimate()})
+    quality = verdict(reference={"estimate": estimate()})
     assert quality.estimated_dice == pytest.approx(1 - 0.0688247, abs=1e-5)
     assert quality.verdict == "ok"
-    doubted = verdict(norms={"estimate": estimate(poor=0.95)})
+    doubted = verdict(reference={"estimate": estimate(poor=0.95)})
     assert (doubted.verdict, codes(doubted)) == ("review", ["unsure_edges"])
-    hopeless = verdict(norms={"estimate": estimate(intercept=9.0)})
+    hopeless = verdict(reference={"estimate": estimate(intercept=9.0)})
     assert hopeless.estimated_dice == 0.0
 
 
 @given(st.floats(0.55, 0.98), st.floats(0.001, 0.01))
-def test_the_surer_the_better(sure: float, more: float) -> None:
+def test_the_estimated_dice_rises_with_the_certainty(sure: float, more: float) -> None:
     less, better = (
-        verdict(sure=level, norms={"estimate": estimate()}) for level in (sure, sure + more)
+        verdict(sure=level, reference={"estimate": estimate()}) for level in (sure, sure + more)
     )
     assert less.estimated_dice is not None
     assert better.estimated_dice is not None
@@ -131,16 +131,16 @@ def test_the_surer_the_better(sure: float, more: float) -> None:
 
 
 def test_far_from_the_usual_is_reviewed_and_very_far_is_refused() -> None:
-    norms = {"usual": usual(), "estimate": estimate()}
-    assert verdict(norms=norms).verdict == "ok"
+    reference = {"usual": usual(), "estimate": estimate()}
+    assert verdict(reference=reference).verdict == "ok"
     # Half as high: log area and log aspect are off by log 2, 6.9 spreads each: 9.8 in all.
     low = {"rows": slice(16, 32)}
-    strange = verdict(norms=norms, **low)
+    strange = verdict(reference=reference, **low)
     assert (strange.verdict, codes(strange)) == ("refused", ["not_a_chest_film"])
     assert strange.estimated_dice is None
-    unusual = verdict(norms={"usual": usual(strange=20.0)}, **low)
+    unusual = verdict(reference={"usual": usual(strange=20.0)}, **low)
     assert (unusual.verdict, codes(unusual)) == ("review", ["unusual_shape"])
-    unsure = verdict(sure=0.6, norms={"usual": usual(unsure=0.2, strange=99.0)})
+    unsure = verdict(sure=0.6, reference={"usual": usual(unsure=0.2, strange=99.0)})
     assert "not_a_chest_film" in codes(unsure)  # 0.6 x 0.4 = 0.24 a pixel
 
 
@@ -203,7 +203,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
         version="0",
         channels=ALL,
         side=SIDE,
-        norms={"film": {"usual": usual_of(chest())}},
+        reference={"film": {"usual": usual_of(chest())}},
     )
     for definition in known.definitions:
         for maps, expected in ((chest(), set()), (strange, {code})):

@@ -96,7 +96,7 @@ def test_an_offset_of_0_means_right_after_the_header(film: np.ndarray) -> None:
     assert np.array_equal(read_radiograph(bytes(data)).pixels, film)
 
 
-def test_a_bomb_is_refused_from_its_header(film: np.ndarray) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(film: np.ndarray) -> None:
     data = bytearray(nifti(film.T))
     data[42:46] = (30_000).to_bytes(2, "little") * 2  # dim[1], dim[2]
     with pytest.raises(UnsuitableFilm, match="900 megapixels"):

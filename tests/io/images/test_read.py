@@ -263,7 +263,7 @@ def test_a_strip_is_refused() -> None:
         read_radiograph(encoded(Image.new("L", (401, 100)), "PNG"))
 
 
-def test_a_bomb_is_refused_from_its_header() -> None:
+def test_a_decompression_bomb_is_refused_by_its_header() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(UnsuitableFilm, match="60000 x 60000 pixels, 3600 megapixels"):

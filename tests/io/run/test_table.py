@@ -204,8 +204,8 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
 def test_what_decides_whether_a_film_is_finished(tmp_path: Path) -> None:
     with Table(tmp_path) as table:
         table.add(Row(film="a", path="=/x, y", status="done", verdict="ok", lungs_area_px=7))
-        assert table.rows.brief("a") == ("=/x, y", "done", "ok", "7")
-        assert table.rows.brief("b") is None
+        assert table.rows.summary("a") == ("=/x, y", "done", "ok", "7")
+        assert table.rows.summary("b") is None
 
 
 def test_a_table_of_another_version_is_not_mixed_with_ours(tmp_path: Path) -> None:

@@ -35,17 +35,17 @@ def test_patient_and_split_can_be_added_by_hand(tmp_path: Path) -> None:
         ({"masks": {"spleen": "masks/a.png"}}, "unknown label 'spleen'"),
     ],
 )
-def test_wrong_entries_are_told(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_wrong_entries_are_reported(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_films(listed(tmp_path, {**FILM, **change}))
 
 
-def test_a_film_without_an_image_is_told(tmp_path: Path) -> None:
+def test_a_film_without_an_image_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a film without image, masks"):
         read_films(listed(tmp_path, {"id": "a"}))
 
 
-def test_a_damaged_list_is_told(tmp_path: Path) -> None:
+def test_a_damaged_list_is_reported(tmp_path: Path) -> None:
     (tmp_path / "corrections.json").write_text("{")
     with pytest.raises(DataError, match="save the corrections again"):
         read_films(tmp_path)

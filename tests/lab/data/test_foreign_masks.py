@@ -213,7 +213,7 @@ def write_damage(root: Path) -> None:
         (write_damage, "b.json: .*damaged"),
     ],
 )
-def test_what_cannot_be_read_is_named(
+def test_unreadable_files_are_named(
     tmp_path: Path, write: Callable[[Path], None], message: str
 ) -> None:
     save_film(tmp_path / "images" / "a.png")

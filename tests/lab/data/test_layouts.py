@@ -328,7 +328,7 @@ def test_a_split_must_fit_the_films(mixed: Path, tmp_path: Path) -> None:
         read_films(mixed, split="no-such-split")
 
 
-def test_a_manifest_of_another_hand_is_read(tmp_path: Path) -> None:
+def test_a_manifest_with_other_headings_and_separators_is_read(tmp_path: Path) -> None:
     """Semicolons, Latin-1, other headings, and no ids."""
     text = (
         "Image Path;Mask-Path;PatientID;Diagnosis\r\nfilme/größe.png;masken/größe.png;p1;üblich\r\n"

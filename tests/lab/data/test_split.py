@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pleura.core.errors import UsageError
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts import read_films
-from pleura.lab.data.split import carve_validation, read_split, split, split_csv
+from pleura.lab.data.split import add_validation_split, read_split, split, split_csv
 
 
 def film(
@@ -81,7 +81,7 @@ def test_the_order_of_the_films_does_not_matter(films: list[Film], chance: rando
     assert split_csv(split(shuffled)) == split_csv(split(films))
     part = [film(item.id, patient=item.patient, part="train") for item in films]
     other = [film(item.id, patient=item.patient, part="train") for item in shuffled]
-    assert split_csv(carve_validation(other)) == split_csv(carve_validation(part))
+    assert split_csv(add_validation_split(other)) == split_csv(add_validation_split(part))
 
 
 def test_one_film_a_patient_gives_exact_counts_in_every_stratum() -> None:
@@ -140,7 +140,7 @@ def test_the_csv_reads_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 20])
-def test_a_share_is_a_share(share: float) -> None:
+def test_a_share_must_be_in_0_to_1(share: float) -> None:
     with pytest.raises(UsageError, match=r"a share of the films in \[0, 1\)"):
         split([film("a")], test=share)
     with pytest.raises(UsageError, match="val is a share"):
@@ -158,7 +158,7 @@ def test_the_published_split_counts() -> None:
     assert sum(name.startswith("MCUCXR_") for name in table) == 138
 
 
-def test_validation_is_carved_only_where_there_is_none() -> None:
+def test_validation_films_are_taken_only_where_there_is_none() -> None:
     films = [
         *(film(f"n{number}", source="north", part="train") for number in range(20)),
         *(film(f"s{number}", source="south", part="train") for number in range(20)),
@@ -167,40 +167,40 @@ def test_validation_is_carved_only_where_there_is_none() -> None:
         film("n21", source="north", part="train", masked=False),
         film("lone", source="west", part="train"),
     ]
-    carved = {item.id: item.split for item in carve_validation(films, 0.1, 7)}
-    parts = Counter((name[0], part) for name, part in carved.items())
+    divided = {item.id: item.split for item in add_validation_split(films, 0.1, 7)}
+    parts = Counter((name[0], part) for name, part in divided.items())
     assert parts["n", "val"] == 2  # 0.1 * 20
     assert parts["n", "test"] == 1
     assert parts["s", "val"] == 1
-    assert carved["n21"] == carved["lone"] == "train"
-    assert carved == {item.id: item.split for item in carve_validation(films, 0.1, 7)}
-    assert carve_validation(films, 0.0, 7) == films
+    assert divided["n21"] == divided["lone"] == "train"
+    assert divided == {item.id: item.split for item in add_validation_split(films, 0.1, 7)}
+    assert add_validation_split(films, 0.0, 7) == films
 
 
-def test_two_renderings_of_a_film_are_carved_together() -> None:
+def test_two_renderings_of_a_film_are_taken_together() -> None:
     """Else a film that chooses the weights would teach them under its other name."""
     films = [
         film(f"{source}{number}", source=source, part="train", patient=str(number))
         for source in ("scan", "print")
         for number in range(20)
     ]
-    apart = carve_validation(films, 0.1, 7)
-    together = carve_validation(films, 0.1, 7, copies={"print": "scan"})
+    apart = add_validation_split(films, 0.1, 7)
+    together = add_validation_split(films, 0.1, 7, copies={"print": "scan"})
 
-    def held(carved: list[Film], source: str) -> set[str]:
-        return {item.patient for item in carved if item.split == "val" and item.source == source}
+    def held(divided: list[Film], source: str) -> set[str]:
+        return {item.patient for item in divided if item.split == "val" and item.source == source}
 
     assert held(apart, "scan") != held(apart, "print")
     assert held(together, "scan") == held(together, "print") == held(apart, "scan")
     alone = [item for item in films if item.source == "print"]
-    assert len(held(carve_validation(alone, 0.1, 7, copies={"print": "scan"}), "print")) == 2
+    assert len(held(add_validation_split(alone, 0.1, 7, copies={"print": "scan"}), "print")) == 2
 
 
-def test_carving_keeps_patients_whole() -> None:
+def test_taking_validation_films_keeps_patients_together() -> None:
     films = [film(f"f{number}", patient=f"p{number // 3}", part="train") for number in range(60)]
-    carved = carve_validation(films, 0.2)
+    divided = add_validation_split(films, 0.2)
     people = {
-        part: {item.patient for item in carved if item.split == part} for part in ("train", "val")
+        part: {item.patient for item in divided if item.split == part} for part in ("train", "val")
     }
     assert not people["train"] & people["val"]
     assert len(people["val"]) == 4  # 0.2 * 60 films = 12, of three a patient

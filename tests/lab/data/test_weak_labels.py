@@ -100,7 +100,7 @@ def test_lungs_too_near_to_each_other_leave_the_heart_unknown() -> None:
             assert (out[index, 86:, :79] == near[index, 86:, :79]).all()
 
 
-def test_inside_the_field_there_is_whole_lung_and_near_it_nothing_is_said() -> None:
+def test_inside_the_field_there_is_whole_lung_and_near_it_the_label_is_unknown() -> None:
     out = fill_certain_labels(labelled("field"), CHANNELS)
     right = out[2]
     assert right[100, 60] == 1
@@ -139,7 +139,7 @@ def test_between_the_lungs_there_may_be_heart_however_far_they_are() -> None:
     assert heart[60 + 58, 40] == 2  # in the lung
 
 
-def test_what_is_to_be_ignored_says_nothing_of_the_heart() -> None:
+def test_ignored_pixels_give_no_label_of_the_heart() -> None:
     state = far_apart()
     state[:2, 110:130, 90:110] = 2
     heart = fill_certain_labels(state, CHANNELS)[4]
@@ -147,7 +147,7 @@ def test_what_is_to_be_ignored_says_nothing_of_the_heart() -> None:
     assert heart[60 + 58, 80] == 1
 
 
-def test_what_is_labelled_stays_as_it_is() -> None:
+def test_labelled_channels_are_not_changed() -> None:
     state = labelled("whole")
     state[2:4, :20] = 2  # an area to ignore
     before = state.copy()
@@ -156,7 +156,7 @@ def test_what_is_labelled_stays_as_it_is() -> None:
     np.testing.assert_array_equal(state, before)
 
 
-def test_nothing_follows_from_nothing() -> None:
+def test_unlabelled_lungs_give_no_derived_labels() -> None:
     state = np.full((5, SIDE, SIDE), 2, np.uint8)
     np.testing.assert_array_equal(fill_certain_labels(state, CHANNELS), state)
     only_heart = state.copy()
@@ -164,7 +164,7 @@ def test_nothing_follows_from_nothing() -> None:
     np.testing.assert_array_equal(fill_certain_labels(only_heart, CHANNELS), only_heart)
 
 
-def test_one_channel_for_both_lungs_is_told_of_by_the_other_definition() -> None:
+def test_one_channel_for_both_lungs_is_derived_from_the_other_definition() -> None:
     state = np.full((2, SIDE, SIDE), 2, np.uint8)
     state[0] = labelled("field")[:2].max(axis=0) == 1
     out = fill_certain_labels(state, ("field", "whole"))

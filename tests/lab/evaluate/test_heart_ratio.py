@@ -80,7 +80,7 @@ def test_one_film_has_no_limits_and_none_no_figures() -> None:
     assert ratio_cells(one["kept"])[1] == "+0.020"
 
 
-def test_the_ratios_travel_through_scores_csv(tmp_path: Path) -> None:
+def test_the_ratios_are_kept_in_scores_csv(tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
     table.write_text(Evaluation(tuple(ROWS), (), Selection((), 0), ()).as_csv())
     assert ratio_figures(read_rows(table)) == ratio_figures(ROWS)

@@ -101,7 +101,7 @@ def test_no_films_to_score_is_an_error(made, tmp_path):
         run_bench(bench, Shifted(), tmp_path, reports=tmp_path)
 
 
-def test_why_describes_the_numbers(made):
+def test_the_likely_reason_follows_from_the_scores(made):
     row = read_rows(made.reports / "one_test" / "scores.csv")[0]
     assert likely_reason(replace(row, case="missed")) == "no lung found"
     assert likely_reason(replace(row, predicted_definition="whole")) == "another definition of lung"

@@ -178,7 +178,7 @@ def test_no_film_at_all_is_an_error(tmp_path) -> None:
         prepare([], tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
 
 
-def test_a_bad_film_ends_it_soon_and_leaves_nothing(make_film, tmp_path) -> None:
+def test_a_bad_film_ends_the_preparation_early_and_leaves_no_file(make_film, tmp_path) -> None:
     films = [make_film("bad"), *(make_film(f"good{i}") for i in range(30))]
     films[0].image.write_bytes(b"not an image")
     threads = threading.active_count()
@@ -203,7 +203,7 @@ def labels(**targets: NDArray[np.bool_]) -> Labels:
     return Labels(targets)
 
 
-def test_both_lungs_follow_from_their_halves_and_the_halves_from_both() -> None:
+def test_both_lungs_are_derived_from_right_and_left_and_the_reverse() -> None:
     right, left = halves()
     both = target_for(labels(right_whole=right, left_whole=left), "whole")
     assert both is not None
@@ -228,7 +228,7 @@ def test_one_lung_or_the_other_definition_gives_no_labels() -> None:
         assert target_for(labels(**known), channel) is None
 
 
-def test_unknown_is_two() -> None:
+def test_unknown_pixels_have_the_value_2() -> None:
     right, left = halves()
     ignore = np.zeros_like(right)
     ignore[:, :40] = True

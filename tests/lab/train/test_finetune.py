@@ -142,7 +142,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_recipe_keeps_what_the_masks_teach(clinic: Path, weights: Path) -> None:
+def test_the_recipe_keeps_the_channels_that_the_masks_label(clinic: Path, weights: Path) -> None:
     films = divided(read_films(clinic))
     assert {film.split for film in films} == {"train", "val"}
     recipe = finetuning_recipe(films, Choices(init=str(weights)))

@@ -100,7 +100,7 @@ def test_an_ignored_area_has_no_gradient() -> None:
     assert torch.count_nonzero(grad[..., 2:, :]) == 8
 
 
-def test_a_batch_without_any_label_costs_zero_and_teaches_nothing() -> None:
+def test_a_batch_without_labels_has_no_loss_and_no_gradient() -> None:
     nothing = torch.zeros(2, 1, 4, 4)
     assert bce_dice(torch.randn(2, 1, 4, 4), nothing, nothing).item() == 0
     assert torch.equal(gradient(nothing, nothing), nothing)
@@ -136,7 +136,7 @@ def test_a_wrong_label_has_a_bounded_loss_and_a_vanishing_gradient() -> None:
     assert 0 < gradients[0] < gradients[1] / 50
 
 
-def test_the_robust_loss_is_silent_where_nothing_is_known() -> None:
+def test_the_robust_loss_is_zero_without_labels() -> None:
     nothing = torch.zeros(2, 1, 4, 4)
     assert robust(torch.randn(2, 1, 4, 4), nothing, nothing).item() == 0
     # An empty target has no Dice, as in the usual loss: only the cross-entropy is left.

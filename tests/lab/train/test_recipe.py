@@ -239,7 +239,7 @@ def test_a_file_is_read_and_named_after_itself(tmp_path: Path) -> None:
         (b"\xff\xfe", "not a TOML file"),
     ],
 )
-def test_what_is_no_recipe_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_invalid_recipes_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "recipe.toml"
     if content is not None:
         path.write_bytes(content)
@@ -281,7 +281,7 @@ def test_a_recipe_survives_plain_values_and_json(recipe: Recipe) -> None:
     assert parse_recipe(json.loads(json.dumps(recipe.as_dict()))) == recipe
 
 
-def test_what_heads_count_survives_plain_values_and_json() -> None:
+def test_head_shares_are_kept_in_plain_values_and_json() -> None:
     recipe = parse(head_shares=[0, 0.1, 0.5, 1])
     assert recipe.head_shares == (0.0, 0.1, 0.5, 1.0)
     assert parse_recipe(json.loads(json.dumps(recipe.as_dict()))) == recipe
@@ -303,7 +303,7 @@ def test_a_recipe_that_ships_is_found_by_its_name_anywhere(
     assert load_recipe(Path(name)) == load_recipe(CHECKOUT / f"recipes/{name}.toml")
 
 
-def test_a_file_goes_before_the_recipe_that_ships_under_its_name(
+def test_a_file_is_preferred_to_the_shipped_recipe_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -30,10 +30,10 @@ __all__ = [
     "LungsOption",
     "MostFilms",
     "NoBar",
-    "OfRefused",
     "Panel",
     "Precision",
     "RefusedOption",
+    "RefusedResults",
     "Split",
     "Splits",
     "TestTimeAugmentation",
@@ -79,7 +79,7 @@ class Lungs(StrEnum):
     whole = "whole"
 
 
-class OfRefused(StrEnum):
+class RefusedResults(StrEnum):
     """The results that are sent for a film whose verdict is `refused`, as options."""
 
     marked = "marked"
@@ -189,7 +189,7 @@ FilmsAsJson = Annotated[
 ]
 
 RefusedOption = Annotated[
-    OfRefused,
+    RefusedResults,
     Panel.SENT.option(
         "--refused",
         help="For a film with this verdict: all results, marked as refused, or the report alone.",

@@ -10,8 +10,8 @@ from pleura.apps.cli.options import (
     Flip,
     Lungs,
     LungsOption,
-    OfRefused,
     RefusedOption,
+    RefusedResults,
     Threads,
     Weights,
 )
@@ -27,7 +27,7 @@ class ResultOptions:
     """How films are segmented, and which DICOM results are made of them."""
 
     formats: DicomFormats = None
-    refused: RefusedOption = OfRefused.marked
+    refused: RefusedOption = RefusedResults.marked
     lungs: LungsOption = Lungs.field
     flip: Flip = False
     weights: Weights = None

@@ -25,7 +25,7 @@ from pleura.runtime.segmenter import Segmenter
 __all__ = [
     "DEFAULT_FORMATS",
     "FilmResults",
-    "OfRefused",
+    "RefusedResults",
     "ResultMaker",
     "read_formats",
     "verdict_text",
@@ -33,7 +33,7 @@ __all__ = [
 
 DEFAULT_FORMATS = ("dicom-seg", "dicom-sr", "dicom-sc")
 
-OfRefused = Literal["marked", "report"]
+RefusedResults = Literal["marked", "report"]
 """The results that are sent for a film whose verdict is `refused`: all formats, each marked as
 refused, or the report alone."""
 
@@ -59,12 +59,12 @@ class ResultMaker:
 
     segmenter: Segmenter
     formats: Sequence[str]
-    of_refused: OfRefused = "marked"
+    refused_results: RefusedResults = "marked"
 
     @property
     def made_with(self) -> str:
         """The formats and the option `--refused`: other values make other results of a film."""
-        return " ".join((*check_dicom_formats(self.formats), f"refused={self.of_refused}"))
+        return " ".join((*check_dicom_formats(self.formats), f"refused={self.refused_results}"))
 
     def objects(
         self,
@@ -85,7 +85,7 @@ class ResultMaker:
         decoded = read_film(film, ReadOptions(header=True, received=received))
         header = decoded.dicom_header()
         lungs = self.segmenter(decoded.radiograph)
-        report_only = lungs.quality.verdict == "refused" and self.of_refused == "report"
+        report_only = lungs.quality.verdict == "refused" and self.refused_results == "report"
         names = _REPORT if report_only else check_dicom_formats(self.formats)
         objects = dicom_results(header, lungs, names, earlier=earlier)
         return dict(zip(names, objects, strict=True)), lungs.quality
@@ -113,7 +113,7 @@ class ResultMaker:
 
     def result_uid_sets(self, film: Any) -> list[set[str]]:
         """The SOPInstanceUIDs of each set of results that this film can have."""
-        sets = [self.formats] + [_REPORT] * (self.of_refused == "report")
+        sets = [self.formats] + [_REPORT] * (self.refused_results == "report")
         provenance = self.segmenter.provenance
         return [set(map(str, result_uids(film, provenance, formats))) for formats in sets]
 

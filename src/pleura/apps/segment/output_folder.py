@@ -25,7 +25,7 @@ from pleura.io.run.lock import locked_folder
 from pleura.io.run.report import RUN, Run
 from pleura.io.run.row import DONE, Row, done_row
 from pleura.io.run.shard import Shard, shards_in
-from pleura.io.run.table import RESULTS, Brief, Rows, read_names
+from pleura.io.run.table import RESULTS, Rows, RowSummary, read_names
 
 __all__ = ["OutputFolder"]
 
@@ -159,7 +159,7 @@ class OutputFolder:
         there = FolderListings(str(self.out))
         left = []
         for film in films:
-            row = rows.brief(film.name)
+            row = rows.summary(film.name)
             if row is not None and self._is_done(film, row):
                 wanted = endings if row.lungs_area_px not in ("", "0") else without_lungs
                 if all(film.name + ending in there for ending in wanted):
@@ -215,7 +215,7 @@ class OutputFolder:
         except OSError as error:
             raise cannot_write(self.out, error) from error
 
-    def _is_done(self, film: FilmFile, row: Brief) -> bool:
+    def _is_done(self, film: FilmFile, row: RowSummary) -> bool:
         if row.path != film.source:
             raise UsageError(
                 f"{self.out} holds the result '{film.name}' of another film, {row.path}; "

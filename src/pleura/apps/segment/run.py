@@ -115,7 +115,7 @@ def _segmented(
         skipped = len(films) - len(left)
         with messages.films(len(films), done=skipped, interrupt=interrupt) as show:
             counts = _work(executor.run(left, watch), table, show)
-        known = (table.rows.brief(film.name) for film in films)
+        known = (table.rows.summary(film.name) for film in films)
         verdicts = Counter(row.verdict for row in known if row is not None)
     report = _ended(report, counts, skipped=skipped, seconds=time.monotonic() - start)
     report = replace(report, review=verdicts["review"], refused=verdicts["refused"])

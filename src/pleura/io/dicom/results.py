@@ -54,7 +54,7 @@ def dicom_results(
     header = film_header(source)
     _check_same_size(header.film, segmentation)
     results: dict[str, Dataset] = {}
-    film = _of_one_frame(header.film)
+    film = _single_frame(header.film)
     with quietly():
         for name in names:
             uid_name = _uid_name(name, names)
@@ -87,7 +87,7 @@ def dicom_failure(
 
     header = film_header(source)
     with quietly():
-        film = _of_one_frame(header.film)
+        film = _single_frame(header.film)
         report = dicom_failure_report(film, reason, made_by=made_by, earlier=earlier)
         _set_referenced_class(report, header.film)
         return header.add_patient_to(report)
@@ -151,7 +151,7 @@ def _result(
     return write(film, segmentation, name=name)
 
 
-def _of_one_frame(film: Dataset) -> Dataset:
+def _single_frame(film: Dataset) -> Dataset:
     """The header with a SOP class of one frame.
 
     For classes of several frames highdicom requires attributes that a film does not have.

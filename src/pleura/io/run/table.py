@@ -24,7 +24,7 @@ from pleura.io.run.row import COLUMNS, Row, are_cells
 
 __all__ = [
     "RESULTS",
-    "Brief",
+    "RowSummary",
     "Rows",
     "Table",
     "read_cells",
@@ -37,7 +37,7 @@ RESULTS = "results.csv"
 """The table's name in the output folder."""
 
 
-class Brief(NamedTuple):
+class RowSummary(NamedTuple):
     """The cells of a row that decide whether its film is finished, as text."""
 
     path: str
@@ -64,13 +64,13 @@ class Rows(Mapping[str, Row]):
     def __len__(self) -> int:
         return len(self._lines)
 
-    def brief(self, film: str) -> Brief | None:
+    def summary(self, film: str) -> RowSummary | None:
         """What `unfinished` needs of a film's row; None if there is no row."""
         line = self._lines.get(film)
         if line is None:
             return None
         cells = _cells(line)
-        return Brief(name_in(cells[_PATH]), cells[_STATUS], cells[_VERDICT], cells[_AREA])
+        return RowSummary(name_in(cells[_PATH]), cells[_STATUS], cells[_VERDICT], cells[_AREA])
 
     def set_line(self, film: str, line: str) -> None:
         """Add a film's row, or replace it; `line` is as in the table, without its end."""

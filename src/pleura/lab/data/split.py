@@ -27,8 +27,8 @@ __all__ = [
     "PUBLISHED",
     "By",
     "Unit",
+    "add_validation_split",
     "apply_split",
-    "carve_validation",
     "condition_of",
     "rank",
     "read_patients",
@@ -88,7 +88,7 @@ def split(
     ]
 
 
-def carve_validation(
+def add_validation_split(
     films: Sequence[Film],
     share: float = 0.1,
     seed: int = 42,
@@ -110,18 +110,18 @@ def carve_validation(
     ]
     sources = {film.source for film in divisible}
     copies = {name: original for name, original in (copies or {}).items() if original in sources}
-    carved: set[Unit] = set()
+    selected: set[Unit] = set()
     for source in sources - set(copies):
         own = [film for film in divisible if film.source == source]
         taken = _draw(own, share, f"{seed}/val", "patient")
         if taken != {unit_of(film, "patient") for film in own}:
-            carved |= taken
+            selected |= taken
 
     def unit(film: Film) -> Unit:
         return copies.get(film.source, film.source), film.patient or film.id
 
     return [
-        replace(film, split="val") if film.split == "train" and unit(film) in carved else film
+        replace(film, split="val") if film.split == "train" and unit(film) in selected else film
         for film in films
     ]
 

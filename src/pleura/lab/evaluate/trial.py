@@ -17,7 +17,7 @@ from pleura.core.errors import DataError, FilmError, UsageError
 from pleura.lab.data.check import errors_by_film
 from pleura.lab.data.film import Film, fingerprint, with_masks
 from pleura.lab.data.layouts import read_sets
-from pleura.lab.data.split import carve_validation, without_copies
+from pleura.lab.data.split import add_validation_split, without_copies
 from pleura.lab.evaluate.case import Evaluator, Row, rows
 from pleura.lab.evaluate.metrics import METRICS, Scores
 
@@ -77,7 +77,7 @@ class Trial:
     lungs: Definition | None = None
     """The definition to predict; None for the one that each film labels, if the weights give it."""
 
-    carve: tuple[float, int] | None = None
+    validation_draw: tuple[float, int] | None = None
     """Share and seed for moving films from split `train` to `val` in sources without `val`, as
     training does; None leaves the splits unchanged."""
 
@@ -177,7 +177,11 @@ def _read(trial: Trial) -> list[Film]:
             f"{len(repeated)} films are there twice (first: {'/'.join(repeated[0])}); "
             "name each data set once"
         )
-    return films if trial.carve is None else carve_validation(without_copies(films), *trial.carve)
+    return (
+        films
+        if trial.validation_draw is None
+        else add_validation_split(without_copies(films), *trial.validation_draw)
+    )
 
 
 def evaluate_films(

@@ -89,8 +89,8 @@ def calibrate(
         WeightsError: the network gives invalid numbers.
     """
     _check_splits(tuning.split, trial.split)
-    carve = _carving(engine.card) if tuning.split == "val" else None
-    fitted = replace(trial, split=tuning.split, carve=carve, limit=None)
+    validation_draw = _validation_draw(engine.card) if tuning.split == "val" else None
+    fitted = replace(trial, split=tuning.split, validation_draw=validation_draw, limit=None)
     tuned_on, judged_on = choose(fitted), choose(trial)
     passes = _Passes(trial, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
@@ -158,7 +158,7 @@ class _Passes:
         return _PassResult(samples, features)
 
 
-def _carving(card: Card) -> tuple[float, int] | None:
+def _validation_draw(card: Card) -> tuple[float, int] | None:
     """The share and the seed with which training chose its validation films."""
     share, seed = card.recipe.get("validation_share"), card.recipe.get("validation_seed")
     if seed is None:  # of older weights

@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, with_masks
-from pleura.lab.data.split import carve_validation, without_copies
+from pleura.lab.data.split import add_validation_split, without_copies
 from pleura.lab.train.callbacks import (
     Deadline,
     EpochTable,
@@ -146,12 +146,14 @@ def _announce(
 def divide(
     films: Sequence[Film], recipe: Recipe, *, processes: int = 1
 ) -> tuple[list[Film], list[Film]]:
-    """(training, validation) films with masks; `carve_validation` completes sources without `val`.
+    """(training, validation) films with masks.
+
+    `add_validation_split` takes validation films from sources that have none.
 
     Raises `DataError` if one part has fewer films than there are processes.
     """
     usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
-    usable = carve_validation(
+    usable = add_validation_split(
         usable, recipe.validation_share, recipe.validation_seed, copies=recipe.copies
     )
     parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}

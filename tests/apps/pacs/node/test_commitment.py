@@ -90,7 +90,7 @@ def test_orthanc_gives_storage_commitment(
     assert not list((node.folder / "films").iterdir())
 
 
-def test_what_an_archive_does_not_keep_is_sent_again(
+def test_results_that_an_archive_does_not_keep_are_sent_again(
     archive: Archive,
     start_node: Callable[..., Any],
     small_films: Callable[[int], list[Dataset]],

@@ -192,7 +192,7 @@ def c_store(port: int) -> Receipt:
     )
 
 
-def test_warnings_of_a_peer_are_told_apart() -> None:
+def test_warnings_of_a_peer_are_distinguished() -> None:
     with peer({SEG: 0xB000, SR: 0xB007}, tuple(KINDS.values())) as (port, sent):
         receipt = c_store(port)
     assert sent == [SEG, SR]

@@ -132,7 +132,7 @@ def test_damaged_films_are_not_acknowledged(
     assert "every pixel of the film has the same value" in node.log()
 
 
-def test_a_codestream_without_its_end_is_seen(
+def test_a_codestream_without_its_end_is_detected(
     small_films: Callable[[int], list[Dataset]], tmp_path: Path
 ) -> None:
     def arrival(film: Dataset) -> Any:

@@ -178,7 +178,7 @@ def test_a_command_without_a_queue_or_with_a_misplaced_option_says_so(
     assert "--folder stands before 'queue'" in ended.err
 
 
-def test_a_running_node_obeys(
+def test_a_running_node_applies_the_commands(
     orthanc: Any,
     start_node: Callable[..., Any],
     small_films: Callable[[int], list[Dataset]],

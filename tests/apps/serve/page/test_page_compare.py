@@ -212,7 +212,7 @@ def test_the_json_of_other_results_is_a_reference_for_each_film(
     assert cells(five)["Both lungs"][0] == "1.00"
 
 
-def test_what_is_no_mask_of_the_film_is_told(comparing: Page, films: Path, tmp_path: Path) -> None:
+def test_a_mask_of_another_film_is_reported(comparing: Page, films: Path, tmp_path: Path) -> None:
     message = comparing.locator("#message-text")
     comparing.set_input_files("#masks", films / "a.png")
     expect(message).to_contain_text("so it is a film and no mask")

@@ -173,7 +173,9 @@ def test_a_decision_during_a_measurement_counts(opened: Page, stroke: Held) -> N
     expect(opened.locator("#accept")).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_decision_without_a_measurement_is_refused_and_said(opened: Page, stroke: Held) -> None:
+def test_a_decision_without_a_measurement_is_refused_with_a_message(
+    opened: Page, stroke: Held
+) -> None:
     opened.click("#accept")
     for route in stroke.routes:
         route.abort()

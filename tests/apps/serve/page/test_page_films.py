@@ -101,7 +101,7 @@ def test_a_folder_is_chosen(page: Page, films: Path) -> None:
     ]
 
 
-def test_films_of_one_name_are_told_apart(page: Page, films: Path, give: Give) -> None:
+def test_films_of_one_name_are_distinguished(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png", films / "deep/a.png")
     assert labels(page) == ["a.png", "a (2).png"]
 
@@ -166,7 +166,7 @@ def test_films_are_removed_one_by_one_or_all_forgotten(page: Page, films: Path, 
     expect(page.locator("#welcome")).to_be_visible()  # nothing came back
 
 
-def test_films_that_cannot_be_forgotten_are_said(page: Page, films: Path, give: Give) -> None:
+def test_films_that_cannot_be_deleted_are_reported(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png")
     page.evaluate(BROKEN_STORE)
     page.on("dialog", lambda dialog: dialog.accept())
@@ -222,7 +222,7 @@ def test_a_film_is_cancelled_and_sent_again(
         expect(page.locator("#result")).to_be_visible()
 
 
-def test_a_save_that_fails_is_said_to_everyone(page: Page, films: Path, give: Give) -> None:
+def test_a_save_that_fails_is_shown_and_announced(page: Page, films: Path, give: Give) -> None:
     give(page, films / "a.png")
     page.route("**/v1/segmentations*", lambda route: route.abort())
     page.click('[data-save="overlay"]')

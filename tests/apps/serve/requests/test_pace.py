@@ -32,7 +32,7 @@ def test_a_pause_ends_it() -> None:
     assert upload.end(is_crowded=False) == 18.0
 
 
-def test_what_came_quickly_is_no_credit_for_a_pause() -> None:
+def test_fast_bytes_allow_no_longer_pause() -> None:
     upload = pace(announced_bytes=128_000_000)
     upload.add(127_000_000, now=1.0)
     assert upload.end(is_crowded=False) == 11.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import warnings
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def as_bytes(dataset: Dataset) -> bytes:
     return file.getvalue()
 
 
-def found_in(data: bytes | Path, *, heart: bool = True) -> Segmentation:
+def ellipses(data: bytes | Path, *, heart: bool = True) -> Segmentation:
     """A result by hand: two ellipses, and a heart that overlaps the left one."""
     radiograph = read_radiograph(data)
     height, width = radiograph.size
@@ -82,10 +81,10 @@ def found_in(data: bytes | Path, *, heart: bool = True) -> Segmentation:
     )
 
 
-def one(name: str, *, heart: bool = True, **tags: Any) -> tuple[Dataset, Segmentation]:
+def result_of(name: str, *, heart: bool = True, **tags: Any) -> tuple[Dataset, Segmentation]:
     """One result of the drawn film, through bytes, and what it was made of."""
     data = as_bytes(film(**tags))
-    segmentation = found_in(data, heart=heart)
+    segmentation = ellipses(data, heart=heart)
     (result,) = dicom_results(data, segmentation, [name])
     return dcmread(BytesIO(dicom_bytes(result))), segmentation
 
@@ -97,11 +96,6 @@ def errors(result: bytes | Dataset, place: Path) -> list[str]:
     lines = (process.stdout + process.stderr).splitlines()
     assert lines, "dciodvfy names the kind of object at least"
     return [line for line in lines if line.startswith("Error")]
-
-
-def every(dataset: Dataset) -> Iterator[Any]:
-    """All elements, those in sequences too."""
-    return dataset.iterall()
 
 
 def lines(annotation: Dataset) -> list[np.ndarray]:

@@ -15,7 +15,16 @@ from pydicom.tag import Tag
 from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
-from tests.io.dicom.objects.drawn import FILM, NAME, STUDY, as_bytes, errors, film, found_in, item
+from tests.io.dicom.objects.drawn import (
+    FILM,
+    NAME,
+    STUDY,
+    as_bytes,
+    ellipses,
+    errors,
+    film,
+    item,
+)
 
 from pleura.io.dicom.results import dicom_bytes, dicom_results
 from pleura.io.dicom.source import FilmHeader, film_header
@@ -28,14 +37,14 @@ def test_names_are_kept_and_appear_in_no_message(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     data = as_bytes(film(PatientName="Müller", SpecificCharacterSet="ISO_IR 100"))
-    (result,) = dicom_results(data, found_in(data), ["dicom-seg"])
+    (result,) = dicom_results(data, ellipses(data), ["dicom-seg"])
     back = dcmread(BytesIO(dicom_bytes(result)))
     assert str(back.PatientName) == "Müller"
     assert "Müller" not in caplog.text
     assert NAME not in caplog.text
     wrong = as_bytes(film(PatientBirthDate="31/12/1970", PatientSex=NAME))
     caplog.clear()
-    dicom_results(wrong, found_in(wrong), ["dicom-seg"])  # pydicom would warn of both, and quote
+    dicom_results(wrong, ellipses(wrong), ["dicom-seg"])  # pydicom would warn of both, and quote
     assert "31/12/1970" not in caplog.text
     assert NAME not in caplog.text
     assert FILM not in caplog.text
@@ -50,7 +59,7 @@ def test_values_of_an_older_standard_are_corrected_or_left_empty() -> None:
         StudyDate="some day",
     )
     data = as_bytes(odd)
-    (result,) = dicom_results(data, found_in(data), ["dicom-seg"])
+    (result,) = dicom_results(data, ellipses(data), ["dicom-seg"])
     assert result.PatientBirthDate == "19701231"
     assert not result.StudyDate
     assert not result.PatientSex
@@ -68,7 +77,7 @@ def results_of_each_source(film: Dataset, *, implicit: bool) -> Iterator[Dataset
     data = as_bytes(film)
     header = read_film(data, ReadOptions(header=True)).dicom_header()
     for source in (data, header, FilmHeader.from_bytes(header.to_bytes())):
-        yield from dicom_results(source, found_in(data), ["dicom-seg", "dicom-sr", "dicom-sc"])
+        yield from dicom_results(source, ellipses(data), ["dicom-seg", "dicom-sr", "dicom-sc"])
 
 
 @pytest.mark.parametrize(
@@ -156,5 +165,5 @@ def test_results_that_repeat_a_request_have_no_error(tmp_path: Path) -> None:
     )
     data = as_bytes(film(RequestAttributesSequence=[request], ProcedureCodeSequence=[request]))
     assert "ProcedureCodeSequence" not in film_header(data).patient  # a code needs a value
-    for result in dicom_results(data, found_in(data), ["dicom-seg", "dicom-sr", "dicom-sc"]):
+    for result in dicom_results(data, ellipses(data), ["dicom-seg", "dicom-sr", "dicom-sc"]):
         assert errors(result, tmp_path / "result.dcm") == []

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.io.dicom.objects.drawn import COLUMNS, ROWS, as_bytes, film, found_in, lines, one
+from tests.io.dicom.objects.drawn import (
+    COLUMNS,
+    ROWS,
+    as_bytes,
+    ellipses,
+    film,
+    lines,
+    result_of,
+)
 
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.masks.contours import fill_outlines
@@ -19,21 +27,21 @@ from pleura.io.read import read_radiograph
 
 
 def test_the_picture_is_the_overlay() -> None:
-    sc, segmentation = one("dicom-sc", PatientOrientation=["R", "F"])
+    sc, segmentation = result_of("dicom-sc", PatientOrientation=["R", "F"])
     assert np.array_equal(sc.pixel_array, marked_overlay(segmentation))
     assert np.array_equal(sc.pixel_array[:ROWS], overlay_image(segmentation))
     assert (sc.Rows > ROWS, sc.Columns) == (True, COLUMNS)
     assert sc.PixelSpacing == [2, 2]  # the film's: rows are added, none is squeezed
     assert list(sc.PatientOrientation) == ["R", "F"]
     assert "BurnedInAnnotation" not in sc
-    burnt, _ = one("dicom-sc", BurnedInAnnotation="YES")
+    burnt, _ = result_of("dicom-sc", BurnedInAnnotation="YES")
     assert burnt.BurnedInAnnotation == "YES"
     with pytest.raises(UnsuitableFilm, match="a picture that Pleura made itself"):
         read_radiograph(dicom_bytes(sc))
 
 
 def test_the_lines_enclose_the_masks() -> None:
-    gsps, segmentation = one("dicom-gsps")
+    gsps, segmentation = result_of("dicom-gsps")
     drawn = {item.GraphicLayer: lines(item) for item in gsps.GraphicAnnotationSequence}
     assert segmentation.heart is not None
     masks = {
@@ -51,7 +59,7 @@ def test_the_lines_enclose_the_masks() -> None:
 def test_a_long_line_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 8 * MOST_POINTS <= 65534  # bytes that explicit VR can tell
     monkeypatch.setattr("pleura.io.dicom.objects.gsps.MOST_POINTS", 10)
-    gsps, segmentation = one("dicom-gsps")
+    gsps, segmentation = result_of("dicom-gsps")
     right = gsps.GraphicAnnotationSequence[0]
     assert len(right.GraphicObjectSequence) > 5
     assert max(item.NumberOfGraphicPoints for item in right.GraphicObjectSequence) == 10
@@ -61,7 +69,7 @@ def test_a_long_line_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_the_presentation_state_keeps_bone_white(photometric: str, tmp_path: Path) -> None:
     data = as_bytes(film(PhotometricInterpretation=photometric, PatientName="A^B"))
-    (result,) = dicom_results(data, found_in(data), ["dicom-gsps"])
+    (result,) = dicom_results(data, ellipses(data), ["dicom-gsps"])
     for name, content in {"film": data, "state": dicom_bytes(result)}.items():
         (tmp_path / name).write_bytes(content)
     command = ["dcmp2pgm", "-q", "-p", tmp_path / "state", tmp_path / "film", tmp_path / "pgm"]
@@ -75,7 +83,7 @@ def test_a_colour_film_has_a_picture_but_no_presentation_state() -> None:
     colour = film(SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
     colour.set_pixel_data(np.repeat(grey[..., None], 3, axis=2).astype("u1"), "RGB", 8)
     data = as_bytes(colour)
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     assert len(dicom_results(data, segmentation, ["dicom-seg", "dicom-sc", "dicom-sr"])) == 3
     with pytest.raises(UnsuitableFilm, match="this one is in colour"):
         dicom_results(data, segmentation, ["dicom-gsps"])

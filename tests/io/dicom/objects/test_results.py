@@ -22,11 +22,10 @@ from tests.io.dicom.objects.drawn import (
     ROWS,
     STUDY,
     as_bytes,
+    ellipses,
     errors,
-    every,
     film,
-    found_in,
-    one,
+    result_of,
 )
 
 from pleura.core.errors import UnsuitableFilm, UsageError
@@ -51,7 +50,7 @@ FROM_ZERO = "Error - SegmentNumber not monotonically increasing from one by one"
 @pytest.mark.parametrize("name", READABLE)
 def test_no_error_in_any_result_of_a_real_film(films_root: Path, name: str, tmp_path: Path) -> None:
     path = films_root / "dicom" / name
-    segmentation = found_in(path)
+    segmentation = ellipses(path)
     formats = list(DICOM_FORMATS)
     results = dicom_results(path, segmentation, formats)
     for kind, result in zip(formats, results, strict=True):
@@ -69,7 +68,7 @@ def test_no_error_in_any_result_of_a_real_film(films_root: Path, name: str, tmp_
 def test_a_film_of_a_multi_frame_class_has_valid_results(tmp_path: Path) -> None:
     kind = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     for name in DICOM_FORMATS:
-        result, _ = one(name, SOPClassUID=kind, NumberOfFrames=1, Modality="OT")
+        result, _ = result_of(name, SOPClassUID=kind, NumberOfFrames=1, Modality="OT")
         reported = errors(result, tmp_path / "result.dcm")
         if name == "dicom-seg-labelmap":
             reported = [e for e in reported if not e.startswith((UNKNOWN_TO_DCIODVFY, FROM_ZERO))]
@@ -114,20 +113,20 @@ def test_results_of_films_with_invalid_headers_have_no_error(
 ) -> None:
     data = as_bytes(film(**tags))
     formats = [name for name in DICOM_FORMATS if name != "dicom-seg-labelmap"]
-    for kind, result in zip(formats, dicom_results(data, found_in(data), formats), strict=True):
+    for kind, result in zip(formats, dicom_results(data, ellipses(data), formats), strict=True):
         assert (kind, errors(result, tmp_path / "result.dcm")) == (kind, [])
         assert "FrameOfReferenceUID" not in result
 
 
 def test_dciodvfy_reports_an_error_if_there_is_one(tmp_path: Path) -> None:
-    result, _ = one("dicom-seg")
+    result, _ = result_of("dicom-seg")
     del result.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
     assert errors(result, tmp_path / "result.dcm")
 
 
 @pytest.mark.parametrize("kind", DICOM_FORMATS)
 def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
-    result, segmentation = one(kind)
+    result, segmentation = result_of(kind)
     assert result.StudyInstanceUID == STUDY
     assert result.SeriesInstanceUID not in ("1.2.3.4.5", result.SOPInstanceUID)
     assert (str(result.PatientName), result.PatientID) == (NAME, f"{NAME}-7")
@@ -135,11 +134,13 @@ def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
     assert (result.StudyDate, result.AccessionNumber) == ("20260102", "A1")
     assert (result.Manufacturer, result.SoftwareVersions) == ("Pleura", "0.1.0")
     referenced = {
-        element.value for element in every(result) if element.keyword == "ReferencedSOPInstanceUID"
+        element.value
+        for element in result.iterall()
+        if element.keyword == "ReferencedSOPInstanceUID"
     }
     assert referenced == {FILM}
     invented = {"FrameOfReferenceUID", "ImagePositionPatient"}
-    assert not invented & {element.keyword for element in every(result)}
+    assert not invented & {element.keyword for element in result.iterall()}
     if "Rows" in result:
         rows, columns = segmentation.radiograph.size
         assert result.Columns == columns
@@ -147,10 +148,10 @@ def test_every_result_lies_in_the_film_s_study(kind: str) -> None:
 
 
 def test_the_conformance_statement_has_the_class_of_each_result() -> None:
-    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "conformance.md"
+    page = Path(__file__).resolve().parents[4] / "docs" / "reference" / "conformance.md"
     text, data = page.read_text(encoding="utf-8"), as_bytes(film())
     for name in DICOM_FORMATS:
-        (result,) = dicom_results(data, found_in(data), [name])
+        (result,) = dicom_results(data, ellipses(data), [name])
         assert f"| `{result.SOPClassUID}` | `{name}` |" in text
 
 
@@ -158,15 +159,15 @@ def test_the_conformance_statement_has_the_class_of_each_result() -> None:
 def test_a_film_without_uids_has_no_results(keyword: str) -> None:
     bare = film(**{keyword: None})
     with pytest.raises(UnsuitableFilm, match=f"no valid {keyword}") as refusal:
-        dicom_results(bare, found_in(as_bytes(film())), ["dicom-seg"])
+        dicom_results(bare, ellipses(as_bytes(film())), ["dicom-seg"])
     assert NAME not in str(refusal.value)
 
 
 def test_a_film_that_is_not_dicom_has_no_dicom_results() -> None:
     png = BytesIO()
     Image.new("L", (COLUMNS, ROWS)).save(png, "PNG")
-    with pytest.raises(UnsuitableFilm, match="this film is none; ask for other formats"):
-        dicom_results(png.getvalue(), found_in(as_bytes(film())), ["dicom-seg"])
+    with pytest.raises(UnsuitableFilm, match="this film is not DICOM; ask for other formats"):
+        dicom_results(png.getvalue(), ellipses(as_bytes(film())), ["dicom-seg"])
 
 
 def test_a_result_of_another_film_is_refused() -> None:
@@ -174,12 +175,12 @@ def test_a_result_of_another_film_is_refused() -> None:
     with pytest.raises(
         UnsuitableFilm, match="95 x 80 pixels, but the one that was segmented 96 x 80"
     ):
-        dicom_results(other, found_in(as_bytes(film())), ["dicom-seg"])
+        dicom_results(other, ellipses(as_bytes(film())), ["dicom-seg"])
 
 
 def test_an_error_names_an_unknown_format() -> None:
     with pytest.raises(UsageError, match="no DICOM format 'dicom-srx'; did you mean 'dicom-sr'"):
-        dicom_results(film(), found_in(as_bytes(film())), ["dicom-srx"])
+        dicom_results(film(), ellipses(as_bytes(film())), ["dicom-srx"])
 
 
 def test_an_error_without_highdicom_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,4 +191,4 @@ def test_an_error_without_highdicom_names_the_remedy(monkeypatch: pytest.MonkeyP
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(UsageError, match=r"need highdicom.* pip install \"pleura\[pacs\]\""):
-        dicom_results(film(), found_in(as_bytes(film())), ["dicom-seg"])
+        dicom_results(film(), ellipses(as_bytes(film())), ["dicom-seg"])

@@ -9,7 +9,7 @@ import highdicom
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from tests.io.dicom.objects.drawn import FILM, as_bytes, film, found_in, one
+from tests.io.dicom.objects.drawn import FILM, as_bytes, ellipses, film, result_of
 
 from pleura.core.frame import ProbabilityMaps
 from pleura.io.dicom.results import dicom_bytes, dicom_results
@@ -17,7 +17,7 @@ from pleura.io.dicom.results import dicom_bytes, dicom_results
 
 def test_highdicom_and_pydicom_read_the_same_masks() -> None:
     data = as_bytes(film())
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     (result,) = dicom_results(data, segmentation, ["dicom-seg"])
     seg = highdicom.seg.segread(BytesIO(dicom_bytes(result)))
     back = seg.get_pixels_by_source_instance([FILM], assert_missing_frames_are_empty=True)
@@ -33,7 +33,7 @@ def codes(item: Dataset) -> tuple[str, str]:
 
 
 def test_segments_have_labels_and_codes() -> None:
-    seg, _ = one("dicom-seg")
+    seg, _ = result_of("dicom-seg")
     right, left, heart = seg.SegmentSequence
     for segment in (right, left, heart):
         (category,) = segment.SegmentedPropertyCategoryCodeSequence
@@ -57,14 +57,14 @@ def test_segments_have_labels_and_codes() -> None:
 
 
 def test_a_seg_without_a_heart_has_two_segments() -> None:
-    seg, segmentation = one("dicom-seg", heart=False)
+    seg, segmentation = result_of("dicom-seg", heart=False)
     assert [item.SegmentLabel for item in seg.SegmentSequence] == ["Right lung", "Left lung"]
     assert np.array_equal(seg.pixel_array, [segmentation.right, segmentation.left])
 
 
 def test_a_lung_that_was_not_found_is_an_empty_segment() -> None:
     data = as_bytes(film())
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     bare = replace(
         segmentation, lungs=replace(segmentation.lungs, left=np.zeros_like(segmentation.left))
     )
@@ -77,7 +77,7 @@ def test_a_lung_that_was_not_found_is_an_empty_segment() -> None:
 
 def test_fractions_are_the_probabilities_which_are_not_changed() -> None:
     data = as_bytes(film())
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     before = np.asarray(segmentation.probabilities)
     (result,) = dicom_results(data, segmentation, ["dicom-seg-fractional"])
     assert np.array_equal(segmentation.probabilities, before)
@@ -88,7 +88,7 @@ def test_fractions_are_the_probabilities_which_are_not_changed() -> None:
 
 def test_one_map_of_both_lungs_is_split() -> None:
     data = as_bytes(film())
-    segmentation = found_in(data, heart=False)
+    segmentation = ellipses(data, heart=False)
     field = segmentation.probabilities.stored.max(axis=0)
     shared = replace(segmentation, probabilities=ProbabilityMaps(field[None]), channels=("field",))
     (result,) = dicom_results(data, shared, ["dicom-seg-fractional"])
@@ -100,7 +100,7 @@ def test_one_map_of_both_lungs_is_split() -> None:
 
 
 def test_the_label_map_has_one_value_for_each_part() -> None:
-    labels, segmentation = one("dicom-seg-labelmap")
+    labels, segmentation = result_of("dicom-seg-labelmap")
     assert labels.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.7"
     assert np.array_equal(labels.pixel_array == 1, segmentation.right)
     assert np.array_equal(labels.pixel_array == 2, segmentation.left)
@@ -111,7 +111,7 @@ def test_the_label_map_has_one_value_for_each_part() -> None:
 @pytest.mark.parametrize("name", ["dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap"])
 def test_viewers_find_the_plane_of_all_frames(name: str) -> None:
     """cornerstone's reader takes it from here; it fails without it."""
-    result, _ = one(name)
+    result, _ = result_of(name)
     (shared,) = result.SharedFunctionalGroupsSequence
     assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
 
@@ -119,10 +119,10 @@ def test_viewers_find_the_plane_of_all_frames(name: str) -> None:
 @pytest.mark.parametrize("name", ["dicom-seg", "dicom-seg-fractional", "dicom-seg-labelmap"])
 def test_viewers_find_measures_and_no_spacing_is_made_up(name: str) -> None:
     """OHIF's viewport shows nothing, not even the film, if there is no item, or an empty one."""
-    known, _ = one(name)
+    known, _ = result_of(name)
     (measures,) = known.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
     assert (measures.PixelSpacing, measures.SliceThickness) == ([2, 2], 1)
-    unknown, _ = one(name, PixelSpacing=None)
+    unknown, _ = result_of(name, PixelSpacing=None)
     (measures,) = unknown.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
     assert [(element.keyword, element.value) for element in measures] == [
         ("SpacingBetweenSlices", 1)

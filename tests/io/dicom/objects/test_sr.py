@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from tests.io.dicom.objects.drawn import COLUMNS, FILM, ROWS, as_bytes, errors, film, found_in
+from tests.io.dicom.objects.drawn import (
+    COLUMNS,
+    FILM,
+    ROWS,
+    as_bytes,
+    ellipses,
+    errors,
+    film,
+)
 
 from pleura.core.types import Segmentation
 from pleura.io.dicom.results import dicom_bytes, dicom_results
@@ -18,7 +26,7 @@ from pleura.io.dicom.results import dicom_bytes, dicom_results
 
 def report(*formats: str, **tags: Any) -> tuple[Dataset, list[Dataset], Segmentation]:
     data = as_bytes(film(**tags))
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     *others, sr = dicom_results(data, segmentation, formats)
     return dcmread(BytesIO(dicom_bytes(sr))), others, segmentation
 
@@ -92,7 +100,7 @@ def test_a_report_without_spacing_has_no_centimetres() -> None:
 
 def test_a_report_holds_the_notes_on_the_film(tmp_path: Path) -> None:
     data = as_bytes(film(PatientOrientation=["R", "F"]))
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     (note,) = segmentation.radiograph.notes
     assert "mirrored" in note
     (sr,) = dicom_results(

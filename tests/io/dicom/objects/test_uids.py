@@ -9,7 +9,7 @@ import pytest
 from pydicom.uid import (
     UID,
 )
-from tests.io.dicom.objects.drawn import as_bytes, film, found_in
+from tests.io.dicom.objects.drawn import as_bytes, ellipses, film
 
 from pleura.core.types import Provenance
 from pleura.io.dicom.formats import DICOM_FORMATS
@@ -18,13 +18,13 @@ from pleura.io.dicom.results import dicom_results, result_uids
 
 def test_the_same_film_and_weights_give_the_same_uids() -> None:
     data = as_bytes(film())
-    segmentation = found_in(data)
+    segmentation = ellipses(data)
     formats = list(DICOM_FORMATS)
     first, again = (dicom_results(data, segmentation, formats) for _ in range(2))
     uids = [result.SOPInstanceUID for result in first]
     assert [result.SOPInstanceUID for result in again] == uids
-    for one, other in zip(first, again, strict=True):  # series and dimensions too
-        every = [[e.value for e in made.iterall() if e.VR == "UI"] for made in (one, other)]
+    for result_of, other in zip(first, again, strict=True):  # series and dimensions too
+        every = [[e.value for e in made.iterall() if e.VR == "UI"] for made in (result_of, other)]
         assert every[0] == every[1]
     assert result_uids(data, segmentation.provenance, formats) == uids
     assert result_uids(film(), segmentation.provenance, reversed(formats)) == uids
@@ -54,7 +54,7 @@ def test_other_versions_weights_and_options_give_other_uids(other: dict[str, Any
 
 def test_segments_and_groups_of_the_report_share_their_tracking_uids() -> None:
     data = as_bytes(film())
-    seg, sr = dicom_results(data, found_in(data), ["dicom-seg", "dicom-sr"])
+    seg, sr = dicom_results(data, ellipses(data), ["dicom-seg", "dicom-sr"])
     segments = {item.TrackingID: item.TrackingUID for item in seg.SegmentSequence}
     assert list(segments) == ["Right lung", "Left lung", "Heart"]
     reported = [element.value for element in sr.iterall() if element.keyword == "UID"]

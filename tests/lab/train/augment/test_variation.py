@@ -69,7 +69,7 @@ def test_every_setting_has_an_effect_of_its_own(field: str) -> None:
 
 
 @given(st.integers(0, 2**31))
-def test_what_is_drawn_keeps_to_its_limits(seed: int) -> None:
+def test_drawn_values_keep_to_their_limits(seed: int) -> None:
     augment = Augment(shift=0.1, rotation_deg=15, gamma=0.5, contrast=0.3, noise=0.05, blur_px=2)
     variation = draw(augment, generator(seed))
     placement, contrast = drawn(variation, Placement), drawn(variation, Contrast)
@@ -94,7 +94,7 @@ def test_a_film_shown_gently_moves_little_and_is_neither_mirrored_nor_painted(se
     assert {type(effect) for effect in seen.effects} == {Placement, Gamma, Contrast, Noise, Blur}
 
 
-def test_so_many_films_are_shown_gently_as_the_chance_says() -> None:
+def test_the_share_of_gently_varied_films_is_the_chance() -> None:
     often = replace(EVERYTHING, gentle_chance=0.6, flip_chance=1.0)
     mirrored = sum(drawn(draw(often, generator(seed)), Placement).flip for seed in range(500))
     assert 160 <= mirrored <= 240  # 200 expected, 11 standard deviation

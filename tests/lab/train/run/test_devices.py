@@ -30,7 +30,7 @@ def test_a_batch_is_divided_among_the_devices(films: list[Film], tmp_path: Path)
         train(replace(RECIPE, batch=3), films, tmp_path, machine=replace(QUIET, devices=2))
 
 
-def test_batches_of_an_epoch_are_as_many_on_two_devices() -> None:
+def test_an_epoch_has_as_many_steps_on_two_devices() -> None:
     recipe = replace(RECIPE, batch=4)
     one, two = (train_module._steps(recipe, Machine(devices=count), 12) for count in (1, 2))
     assert one == two == 3

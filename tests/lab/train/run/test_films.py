@@ -34,7 +34,7 @@ def test_a_copy_of_a_test_film_is_not_trained_on(
     assert films[0].id in caplog.text
 
 
-def test_small_sources_are_brought_up(films: list[Film]) -> None:
+def test_films_of_small_sources_are_used_more_often(films: list[Film]) -> None:
     twelve = [replace(film, source="large") for film in (films * 9)[:9]]
     twelve += [replace(film, source="small") for film in films[:1]]
     # 9 ** 0.5 : 1 ** 0.5 is 3 : 1, of 20 films in all.
@@ -66,7 +66,7 @@ def test_a_source_that_no_film_is_from_is_named(films: list[Film]) -> None:
         )
 
 
-def test_validation_is_carved_where_there_is_none(films: list[Film]) -> None:
+def test_validation_films_are_taken_where_there_are_none(films: list[Film]) -> None:
     bare = [film for film in films if film.split == "train"]
     training, validation = divide(bare, replace(RECIPE, validation_share=0.3))
     assert len(validation) == 2

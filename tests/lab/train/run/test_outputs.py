@@ -43,7 +43,7 @@ def test_a_run_learns(films: list[Film], tmp_path: Path) -> None:
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
 
 
-def test_a_run_leaves_what_it_says(whole_run: tuple[Outcome, Path]) -> None:
+def test_a_run_writes_its_documented_files(whole_run: tuple[Outcome, Path]) -> None:
     outcome, out = whole_run
     assert outcome.finished
     assert outcome.epochs_done == EPOCHS
@@ -105,7 +105,7 @@ def test_the_checkpoint_says_how_it_was_made(
     assert (facts["git_revision"] is None) == (revision.returncode != 0)
 
 
-def test_the_card_travels_in_the_exported_file(whole_run: tuple[Outcome, Path]) -> None:
+def test_the_exported_file_contains_the_card(whole_run: tuple[Outcome, Path]) -> None:
     outcome, out = whole_run
     facts = held(out, "best")["pleura"]
     card = OnnxEngine(outcome.weights.read_bytes(), threads=1).card
@@ -244,7 +244,9 @@ def test_the_side_of_a_batch_follows_from_its_place() -> None:
     assert side_of(replace(recipe, small_side=0), 0, 1) == 256
 
 
-def test_a_stage_is_shown_small(films: list[Film], tmp_path: Path) -> None:
+def test_a_stage_with_a_smaller_side_uses_smaller_squares(
+    films: list[Film], tmp_path: Path
+) -> None:
     recipe = replace(RECIPE, stages=(Stage(epochs=1, side=16),))
     training, _ = divide(films, recipe)
     squares = train_module._squares(training, recipe, tmp_path, QUIET, hints=False)

@@ -24,7 +24,7 @@ def test_a_run_is_not_overwritten(films: list[Film], whole_run: tuple[Outcome, P
         train(RECIPE, films, whole_run[1], machine=QUIET)
 
 
-def test_a_run_does_not_go_on_as_another(
+def test_a_run_is_not_resumed_with_another_recipe(
     films: list[Film], whole_run: tuple[Outcome, Path]
 ) -> None:
     with pytest.raises(

@@ -131,7 +131,12 @@ class _NodeCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         status = self.status
         yield _gauge("films", "Films, by state.", "state", status.films)
-        yield _counter("events", "What peers sent or met, by kind.", "event", status.counts)
+        yield _counter(
+            "events",
+            "Duplicates, rejected objects and exceeded limits, by kind.",
+            "event",
+            status.counts,
+        )
         yield _counter("verdicts", "Films segmented, by verdict.", "verdict", status.verdicts)
         yield _gauge("undelivered", "Films to deliver.", "destination", status.waiting)
         yield _gauge(

@@ -84,7 +84,7 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     yield f"node      {'running' if status.running else 'not running'}"
     yield f"films     {_listed(status.films)}"
     yield f"verdicts  {_listed(status.verdicts)}"
-    yield f"met       {_listed(status.counts)}"
+    yield f"events    {_listed(status.counts)}"
     if status.oldest_s is not None:
         yield f"oldest    has waited {status.oldest_s:.0f} s"
     for destination, number in status.waiting.items():

@@ -75,7 +75,7 @@ def on_ray(
             ray,
             lambda: worker.remote(*arguments),
             seen=view_of_run(work, films),
-            room=lambda: _room(ray, options),
+            room=lambda: _worker_places(ray, options),
             most=options.workers,
         )
         try:
@@ -95,7 +95,7 @@ def quiet_ray() -> Any:
 
 
 @contextmanager
-def _connected(asked: RayOptions) -> Iterator[Any]:
+def _connected(options: RayOptions) -> Iterator[Any]:
     """Ray, connected; what it changes in this process is put back at the end."""
     ray = quiet_ray()
     in_main = threading.current_thread() is threading.main_thread()
@@ -103,20 +103,20 @@ def _connected(asked: RayOptions) -> Iterator[Any]:
     was_connected = ray.is_initialized()  # by a program that calls this command
     try:
         if not was_connected:
-            _connect_stoppable(ray, asked, before)
+            _connect_stoppable(ray, options, before)
         yield ray
     finally:
         if not was_connected:
             ray.shutdown()
 
 
-def _connect_stoppable(ray: Any, asked: RayOptions, before: Any) -> None:
+def _connect_stoppable(ray: Any, options: RayOptions, before: Any) -> None:
     """Connect; SIGTERM, which Ray makes the end of the process, interrupts as Ctrl-C does.
 
     `before` is the handler of SIGTERM, which is put back; None outside the main thread.
     """
     try:
-        _connect(ray, asked)
+        _connect(ray, options)
     except SystemExit as end:
         if end.code != signal.SIGTERM:
             raise
@@ -126,24 +126,24 @@ def _connect_stoppable(ray: Any, asked: RayOptions, before: Any) -> None:
             signal.signal(signal.SIGTERM, before)
 
 
-def _connect(ray: Any, asked: RayOptions) -> None:
+def _connect(ray: Any, options: RayOptions) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if asked.address == LOCAL:
-        _start(ray, num_cpus=max(usable_cpus(), asked.cpus), **quiet)
+    if options.address == LOCAL:
+        _start(ray, num_cpus=max(usable_cpus(), options.cpus), **quiet)
         return
-    _check_address(asked.address)
+    _check_address(options.address)
     try:
-        ray.init(address=asked.address, **quiet)
+        ray.init(address=options.address, **quiet)
     except ConnectionError as error:
         raise UsageError(
-            f"there is no Ray cluster at {asked.address} that this machine belongs to ({error}); "
+            f"there is no Ray cluster at {options.address} that this machine belongs to ({error}); "
             "start one with `ray start --head`, or use --ray local"
         ) from error
     except RuntimeError as error:
         if "version mismatch" not in str(error).lower():
             raise
         raise UsageError(
-            f"the cluster at {asked.address} runs another Python or Ray than this command: "
+            f"the cluster at {options.address} runs another Python or Ray than this command: "
             f"{' '.join(str(error).split())}; install the same versions on all nodes"
         ) from error
 
@@ -186,13 +186,13 @@ def _check_address(address: str) -> None:
         ) from error
 
 
-def _room(ray: Any, asked: RayOptions) -> int:
+def _worker_places(ray: Any, options: RayOptions) -> int:
     """How many workers the living nodes have room for."""
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(
         min(
-            int(has.get("CPU", 0) // asked.cpus),
-            int(has.get("GPU", 0) // asked.gpus) if asked.gpus else 2**31,
+            int(has.get("CPU", 0) // options.cpus),
+            int(has.get("GPU", 0) // options.gpus) if options.gpus else 2**31,
         )
         for has in resources
     )

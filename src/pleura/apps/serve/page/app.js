@@ -102,7 +102,7 @@ function flip(film) {
   if (!["done", "failed"].includes(film?.status)) return;
   if (film.result?.mirrored) return tell(MIRRORED_BY_HEADER);
   const isEdited = Object.values(film.edited).some(Boolean);
-  if (isEdited && !confirm(`The lungs of ${film.label} are found anew, and your edits are lost. Go on?`)) return;
+  if (isEdited && !confirm(`${film.label} is segmented again, and your edits are lost. Continue?`)) return;
   film.flip = !film.flip;
   sendAgain(film);
 }

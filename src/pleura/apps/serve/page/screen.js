@@ -103,7 +103,7 @@ function drawMirroring({ flip, result, status }, view) {
   $("mirrored").textContent = `Mirrored film${byHeader ? " by its header" : ""}: the patient's right is on the right of the picture`;
   $("flip").setAttribute("aria-pressed", String(flip || byHeader));
   $("flip").setAttribute("aria-disabled", String(byHeader || !["done", "failed"].includes(status)));
-  $("flip").title = byHeader ? MIRRORED_BY_HEADER : "The film is stored mirrored: find the lungs anew in its mirror image (M)";
+  $("flip").title = byHeader ? MIRRORED_BY_HEADER : "The film is stored mirrored: segment its mirror image (M)";
 }
 
 function drawView(view) {

@@ -22,7 +22,7 @@ _SERIES = "RequestAttributesSequence"
 _STUDY = "ProcedureCodeSequence"
 
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
-_NEEDED_OF_CODES = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+_CODE_REQUIRED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 _REQUEST = (
     "SpecificCharacterSet",
     "AccessionNumber",
@@ -38,7 +38,7 @@ _REQUEST = (
 )
 """The attributes of the Request Attributes Macro (PS3.3 table 10-9) that are repeated."""
 
-_OF_SR = (
+_SR_KEYWORDS = (
     "ReferencedStudySequence",
     "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest",
@@ -83,14 +83,14 @@ def for_result(result: Dataset, header: Dataset, *, study: str) -> Dataset:
     requests = elements.RequestAttributesSequence
     del elements.RequestAttributesSequence
     elements.ReferencedRequestSequence = Sequence(
-        [_of_report(item, header, study) for item in requests]
+        [_report_request(item, header, study) for item in requests]
     )
     return elements
 
 
-def _of_report(request: Dataset, header: Dataset, study: str) -> Dataset:
+def _report_request(request: Dataset, header: Dataset, study: str) -> Dataset:
     item = Dataset()
-    for keyword in _OF_SR:
+    for keyword in _SR_KEYWORDS:
         if keyword in request:
             item[keyword] = request.get_item(keyword)
         elif keyword == "AccessionNumber":
@@ -133,5 +133,5 @@ def _copies(items: Iterable[Dataset], keywords: tuple[str, ...]) -> Iterator[Dat
 
 
 def _is_complete(copy: Dataset, keywords: tuple[str, ...]) -> bool:
-    needed = _NEEDED_OF_CODES if keywords is _CODE else ()
+    needed = _CODE_REQUIRED if keywords is _CODE else ()
     return all(keyword in copy for keyword in needed) and len(copy) > 0

@@ -150,7 +150,7 @@ def misplaced(view: BorderView) -> tuple[str, float] | None:
     right, down, contrast = _best_shift(view)
     far = max(abs(right), abs(down)) >= SHIFT_PX
     if far and contrast >= CLEAR and contrast - view.contrast >= SHIFT_GAIN:
-        ways = (_way(right, "left", "right"), _way(down, "up", "down"))
+        ways = (_shift_text(right, "left", "right"), _shift_text(down, "up", "down"))
         return f"shifted {' and '.join(way for way in ways if way)}", contrast
     return None
 
@@ -185,6 +185,6 @@ def _best_shift(view: BorderView) -> tuple[int, int, float]:
     return int(right) - far, int(down) - far, float(near.max())
 
 
-def _way(steps: int, negative: str, positive: str) -> str:
+def _shift_text(steps: int, negative: str, positive: str) -> str:
     """A shift as text, in percent of the film's side; empty for none."""
     return f"{abs(steps) / SIDE:.0%} {positive if steps > 0 else negative}" if steps else ""

@@ -121,7 +121,7 @@ def retry(films: Numbers = None, failed: Failed = False, folder: Folder = HOME) 
     from pleura.apps.pacs.node.queue.operate import retry
 
     with _opened(folder) as (queue, _):
-        _tell(retry(queue, _numbers(queue, films, failed=failed)))
+        _print_lines(retry(queue, _numbers(queue, films, failed=failed)))
 
 
 @queue_app.command()
@@ -151,7 +151,7 @@ def redeliver(
     name = None if to is None else read_address(to).name
     with _opened(folder) as (queue, _):
         numbers = _numbers(queue, films, lacking=lacking)
-        _tell(redeliver(queue, numbers, lacking=lacking, to=name))
+        _print_lines(redeliver(queue, numbers, lacking=lacking, to=name))
 
 
 @queue_app.command()
@@ -175,7 +175,7 @@ def drop(
         numbers = _numbers(queue, films, failed=failed)
         if not yes:
             _ask(numbers)
-        _tell(drop(queue, node_folder, numbers))
+        _print_lines(drop(queue, node_folder, numbers))
 
 
 @contextmanager
@@ -215,5 +215,5 @@ def _ask(numbers: list[int]) -> None:
         raise UsageError("nothing was changed")
 
 
-def _tell(lines: list[str]) -> None:
+def _print_lines(lines: list[str]) -> None:
     typer.echo("\n".join(lines) or "no films")

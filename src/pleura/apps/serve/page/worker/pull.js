@@ -1,4 +1,4 @@
-// Pulling an outline: points near the grip follow it, less the farther away they are; and filling an outline.
+// Pulling an outline: points near the grip follow it, and less with the distance from it; and filling an outline.
 
 /**
  * Closed polygons along pixel edges, [x, y, x, y, ...], after a pull from one point to another. A point at the distance d
