@@ -70,10 +70,11 @@ def calibrate(
 
 
 def _write(weights: bytes, target: Path, results: dict[str, Any]) -> None:
+    from pleura.lab.evaluate.fit_reference import FEWEST
     from pleura.lab.report.calibration import write_with_temperature
 
     write_with_temperature(weights, results["temperature"], target, norms=results["norms"])
-    norms = " and ".join(results["norms"]) or "none: too few films"
+    norms = " and ".join(results["norms"]) or f"none: they need {FEWEST} films to tune on"
     console().print(
         f"{target}: temperature {results['temperature']:g}, norms {norms}", markup=False
     )
