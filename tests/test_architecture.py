@@ -47,7 +47,7 @@ RULES = {
         "core net", "numpy torch onnx google onnxscript safetensors pooch", late="onnxruntime"
     ),
     "lab": _rules(
-        "core io runtime net lab _version",
+        "core phantom io runtime net lab _version",
         "numpy scipy PIL torch lightning monai matplotlib pooch safetensors rich jinja2 markupsafe",
         late="mlflow",  # taken if it is there; no extra brings it
     ),

@@ -32,8 +32,12 @@ BORDER = 0.01
 the right and the left lung, is nearest to zero."""
 
 
-def read_network(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
+def read_network(
+    source: Path | bytes, *, name: str = "these weights"
+) -> tuple[UNetPlusPlus | UNet, Card]:
     """The network of an .onnx file (or of its bytes), in evaluation mode, and its card.
+
+    `name` is what messages call the bytes.
 
     A .safetensors file of an earlier version is read too. The temperature and the reference values
     belong to the graph that was calibrated, so the card comes without them.
@@ -41,7 +45,7 @@ def read_network(source: Path | bytes) -> tuple[UNetPlusPlus | UNet, Card]:
     Raises `WeightsError` if the file is missing or damaged, Pleura did not write it, or it is a
     graph that can only segment, such as an int8 one.
     """
-    where = "these weights" if isinstance(source, bytes) else str(source)
+    where = name if isinstance(source, bytes) else str(source)
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
         text, state = _of_safetensors(data) if data[8:9] == b"{" else _of_onnx(data)

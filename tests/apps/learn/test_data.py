@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import threading
 import zipfile
 from collections import Counter
@@ -51,6 +52,8 @@ def test_a_sound_set_ends_with_0(run: Callable[..., Any], clinic: Path) -> None:
     ended = run("data", "check", clinic)
     assert (ended.code, ended.err) == (0, "")
     assert "9 films, 8 with masks, patients not stated" in ended.out
+    assert re.search(r"without split .* without mask", ended.out)
+    assert re.search(r"^films by channel: field \(8\)$", ended.out, re.MULTILINE)
     assert "warning: film-without-mask: 1 (not used for training or scoring)" in ended.out
     assert ended.out.rstrip().endswith("0 errors, 1 warnings")
 

@@ -316,6 +316,12 @@ def test_wrong_requests_name_what_exists(make_set, tmp_path):
     data = make_set("a", mask=lungs(), split="train")
     with pytest.raises(DataError, match=r"no film of split 'test'.*for: train\. .*--split"):
         choose(Trial(data=(data,)))
+    whole = make_set("b", mask=lungs(), split="", name="whole")
+    with pytest.raises(DataError, match="not divided: give --splits with a file of `pleura data s"):
+        choose(Trial(data=(whole,)))
+    bare = make_set("c", name="bare")
+    with pytest.raises(DataError, match="no film of another one has, either"):
+        choose(Trial(data=(bare,)))
     with pytest.raises(DataError, match=r"there twice \(first: set/a\)"):
         choose(Trial(data=(data, data), split="all"))
     with pytest.raises(UsageError, match="--limit must be 1 or more, got 0"):

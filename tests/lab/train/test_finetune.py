@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from pleura.apps.cli.main import main
 from pleura.core.card import CARD_KEY, Card
-from pleura.core.errors import DataError, UsageError
+from pleura.core.errors import DataError, UsageError, WeightsError
 from pleura.core.frame import Frame, normalise
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts import read_films
@@ -162,6 +162,13 @@ def test_the_recipe_keeps_the_channels_that_the_masks_label(clinic: Path, weight
         64,
         3,
     )
+
+
+def test_a_file_that_holds_no_weights_is_named(clinic: Path, tmp_path: Path) -> None:
+    file = tmp_path / "split.csv"
+    file.write_text("id,split")
+    with pytest.raises(WeightsError, match=r"split\.csv: not a readable weights file"):
+        finetuning_recipe(divided(read_films(clinic)), Choices(init=str(file)))
 
 
 def test_masks_that_the_weights_do_not_know_are_an_error(weights: Path) -> None:

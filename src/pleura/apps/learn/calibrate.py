@@ -72,10 +72,11 @@ def calibrate(
 
 
 def _write(weights: bytes, target: Path, results: dict[str, Any]) -> None:
+    from pleura.lab.evaluate.fit_reference import FEWEST
     from pleura.lab.report.calibration import write_with_temperature
 
     write_with_temperature(weights, results["temperature"], target, norms=results["norms"])
-    fitted = " and ".join(results["norms"]) or "none: too few films"
+    fitted = " and ".join(results["norms"]) or f"none: they need {FEWEST} films to tune on"
     console().print(
         f"{target}: temperature {results['temperature']:g}, reference values {fitted}", markup=False
     )

@@ -30,9 +30,9 @@ def print_report(report: CheckReport, everything: bool) -> None:
     out.print(f"{report.films} films, {report.pairs} with masks, {patients}", markup=False)
     out.print(_counts_table(report))
     for title, table in (
-        ("conditions", report.conditions),
-        ("channels", report.channels),
-        ("sizes, px", report.sizes),
+        ("films by condition", report.conditions),
+        ("films by channel", report.channels),
+        ("films by size, px", report.sizes),
     ):
         out.print(f"{title}: {_few(table)}", markup=False)
     if report.median_dice:
@@ -58,8 +58,11 @@ def _lines(findings: Iterable[Finding], everything: bool) -> Iterator[str]:
 
 
 def _few(table: dict[str, int], most: int = 6) -> str:
-    parts = [f"{name} {count}" for name, count in list(table.items())[:most]]
+    parts = [f"{name} ({count})" for name, count in list(table.items())[:most]]
     return ", ".join(parts) + (f", and {len(table) - most} more" if len(table) > most else "")
+
+
+_HEADINGS = {"none": "without split", "unlabelled": "without mask"}
 
 
 def _counts_table(report: CheckReport) -> Table:
@@ -71,7 +74,7 @@ def _counts_table(report: CheckReport) -> Table:
         if any(part in row for row in report.counts.values())
     ]
     parts += sorted({part for row in report.counts.values() for part in row} - set(parts))
-    table = Table("source", *parts)
+    table = Table("source", *(_HEADINGS.get(part, part) for part in parts))
     for source, row in report.counts.items():
         table.add_row(source, *(str(row.get(part, 0)) for part in parts))
     if len(report.counts) > 1:

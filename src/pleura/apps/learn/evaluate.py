@@ -18,7 +18,7 @@ from pleura.apps.learn.trial_options import TrialOptions, figures_table
 
 __all__ = ["evaluate"]
 
-_STAGES = {"score": "scoring", "draw": "drawing for the report:"}
+_STAGES = {"score": "scoring {} films", "draw": "drawing {} pictures for the report"}
 
 
 @grouped
@@ -61,7 +61,7 @@ def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
         stack.close()
         bars[stage] = stack.enter_context(FilmProgress(total, quiet=quiet))
         if not quiet:
-            bars[stage].say(f"{_STAGES[stage]} {total} films")
+            bars[stage].say(_STAGES[stage].format(total))
 
     return step
 

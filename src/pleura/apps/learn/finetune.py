@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Accept, Fold, Layout, Splits, names_in
 from pleura.apps.cli.progress import console
 from pleura.apps.learn.train import MachineOptions, run_training, silent
+
+if TYPE_CHECKING:
+    from pleura.lab.train.records.resume import Resume
 
 __all__ = ["finetune"]
 
@@ -88,5 +91,5 @@ def finetune(
     recipe = finetuning_recipe(films, choices)
     if not silent():
         console().print(summary(recipe, films), markup=False)
-    extend = epochs is not None
-    run_training(recipe, films, out, resume=resume, extend=extend, run_on=run_on, accept=accept)
+    again: Resume = "extend" if resume and epochs is not None else resume
+    run_training(recipe, films, out, resume=again, run_on=run_on, accept=accept)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pleura.lab.train.export import Outcome
     from pleura.lab.train.machine import Machine
     from pleura.lab.train.recipe import Recipe
+    from pleura.lab.train.records.resume import Resume
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -156,8 +157,8 @@ def train(
     chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     chosen = chosen if init is None else replace(chosen, init=init)
     films = read_sets(data, layout=layout, split=splits, fold=fold)
-    extend = epochs is not None
-    run_training(chosen, films, out, resume=resume, extend=extend, run_on=run_on, accept=accept)
+    again: Resume = "extend" if resume and epochs is not None else resume
+    run_training(chosen, films, out, resume=again, run_on=run_on, accept=accept)
 
 
 def run_training(
@@ -165,21 +166,17 @@ def run_training(
     films: list[Film],
     out: Path,
     *,
-    resume: bool,
-    extend: bool,
+    resume: Resume,
     run_on: MachineOptions,
     accept: list[str] | None,
 ) -> None:
-    """Check the films, train, and print the outcome; a resumed run has checked them before.
-
-    With `extend` a finished run is continued to the epochs of the recipe.
-    """
+    """Check the films, train, and print the outcome; a resumed run has checked them before."""
     if not (out / "checkpoints" / "last.ckpt").exists():
         _require_sound(films, accept, quiet=run_on.quiet or silent())
     from pleura.lab.train.run import train as run
 
     with _speaking():
-        outcome = run(recipe, films, out, resume=resume, extend=extend, machine=run_on.machine())
+        outcome = run(recipe, films, out, resume=resume, machine=run_on.machine())
     _print_outcome(outcome, out)
 
 

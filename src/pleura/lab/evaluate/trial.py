@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -154,17 +154,29 @@ def choose(trial: Trial) -> Selection:
     in_split = [film for film in films if trial.split in (ALL, film.split)]
     masked = with_masks(in_split)
     if not masked:
-        splits = sorted({film.split or "(no split)" for film in with_masks(films)}) or ["no film"]
         raise DataError(
             f"{', '.join(map(str, trial.data))}: no film of split '{trial.split}' has a mask; "
-            f"masks are there for: {', '.join(splits)}. Name another with --split, "
-            f"or take --split {ALL}"
+            f"{_other_splits(films)}"
         )
     chosen = masked
     if trial.limit is not None and trial.limit < len(masked):
         drawn = np.random.default_rng(trial.seed).choice(len(masked), trial.limit, replace=False)
         chosen = [masked[index] for index in sorted(drawn)]
     return Selection(tuple(chosen), len(in_split) - len(masked), len(masked) - len(chosen))
+
+
+def _other_splits(films: Sequence[Film]) -> str:
+    """Which splits have masks, and what to do."""
+    splits = sorted({film.split or "" for film in with_masks(films)})
+    if not splits:
+        return "no film of another one has, either: see `pleura data check`"
+    if splits == [""]:
+        return (
+            "the films are not divided: give --splits with a file of `pleura data split`, "
+            f"or take --split {ALL}"
+        )
+    named = ", ".join(split or "(no split)" for split in splits)
+    return f"masks are there for: {named}. Name another with --split, or take --split {ALL}"
 
 
 def _read(trial: Trial) -> list[Film]:

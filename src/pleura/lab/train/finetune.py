@@ -9,10 +9,9 @@ from pleura.core.card import Card
 from pleura.core.errors import DataError
 from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import split
-from pleura.lab.train.module import initial_weights
+from pleura.lab.train.module import initial_network
 from pleura.lab.train.recipe import Augment, Recipe
 from pleura.lab.train.records.facts import labelled_channels, unlabelled_channels
-from pleura.net.checkpoint import read_network
 from pleura.net.unetplusplus import Architecture
 
 __all__ = ["Choices", "divided", "finetuning_recipe", "summary", "taught_channels"]
@@ -75,7 +74,7 @@ def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
     channels, `WeightsError` for
     weights that cannot be read, and `UsageError` for a choice that does not fit the network.
     """
-    _, card = read_network(initial_weights(Recipe(name="init", init=choices.init)))
+    _, card = initial_network(Recipe(name="init", init=choices.init))
     training = [film for film in with_masks(films) if film.split == "train"]
     count = len(training)
     few = count < FEW_FILMS

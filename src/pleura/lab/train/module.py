@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pleura.core.card import Card
 from pleura.core.errors import UsageError, WeightsError
 from pleura.core.frame import Frame, normalise
 from pleura.lab.train.augment import resized
@@ -30,7 +31,7 @@ __all__ = [
     "Learner",
     "dice_per_film",
     "fresh_network",
-    "initial_weights",
+    "initial_network",
     "pinned",
     "side_of",
 ]
@@ -208,6 +209,14 @@ def initial_weights(recipe: Recipe) -> bytes:
     return weights
 
 
+def initial_network(recipe: Recipe) -> tuple[UNetPlusPlus | UNet, Card]:
+    """The network and the card of the weights that the recipe's `init` names.
+
+    Raises `WeightsError` if they cannot be read; the message names the file.
+    """
+    return read_network(initial_weights(recipe), name=recipe.init.partition("#")[0])
+
+
 def pinned(recipe: Recipe) -> Recipe:
     """The recipe with the digest of its initial weights added to `init`."""
     if not recipe.init or "#sha256=" in recipe.init:
@@ -224,7 +233,7 @@ def _drawn(side: int) -> Tensor:
 
 
 def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
-    source, card = read_network(initial_weights(recipe))
+    source, card = initial_network(recipe)
     fresh = transfer(source, network)
     # The channels may differ, and with them the heads; all other tensors must be in the weights.
     other = [name for name in fresh if not name.startswith("head.")]

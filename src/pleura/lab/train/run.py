@@ -41,7 +41,7 @@ from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.pictures import Pictures
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
-from pleura.lab.train.records.resume import RunState, read_run_state
+from pleura.lab.train.records.resume import Resume, RunState, read_run_state
 from pleura.lab.train.records.sessions import add_session
 from pleura.lab.train.time_limit import fitted
 from pleura.net.quiet import quiet
@@ -59,16 +59,14 @@ def train(
     films: Sequence[Film],
     out: Path,
     *,
-    resume: bool = False,
-    extend: bool = False,
+    resume: Resume = False,
     machine: Machine | None = None,
 ) -> Outcome:
     """Write weights/, checkpoints/, log/, metrics.csv, curves.png, sessions.json to `out`.
 
     Films of split `test` are never used. `resume` continues after the last complete epoch, with the
     same weights as a run without interruption, or starts the run if there is no such epoch. A run
-    that starts without it is shortened to the time limit, if there is one; see `time_limit`. When
-    it is finished, `extend` continues it to the epochs of the recipe.
+    that starts without it is shortened to the time limit, if there is one; see `time_limit`.
 
     Raises:
         UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
@@ -81,7 +79,7 @@ def train(
     machine.limit_threads()
     recipe = pinned(recipe)
     last = out / "checkpoints" / "last.ckpt"
-    run = read_run_state(last, recipe, resume=resume, extend=extend)
+    run = read_run_state(last, recipe, resume=resume)
     recipe, done = run.recipe, run.epochs_done
     training, validation = divide(films, recipe, processes=machine.devices)
     callbacks = [*_callbacks(recipe, out, machine, validation), termination := Termination()]

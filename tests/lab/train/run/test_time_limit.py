@@ -75,7 +75,7 @@ def test_a_run_that_starts_with_a_limit_is_shortened_to_it(
     again = train(recipe, films, tmp_path / "limited", machine=QUIET, resume=True)
     assert (again.epochs_done, again.finished) == (3, True)
     assert "shortened to 3 of 4 epochs and is finished; more --epochs continue it" in caplog.text
-    whole = train(recipe, films, tmp_path / "limited", machine=QUIET, resume=True, extend=True)
+    whole = train(recipe, films, tmp_path / "limited", machine=QUIET, resume="extend")
     assert (whole.epochs_done, whole.finished) == (4, True)
     assert len(rows(tmp_path / "limited")) == 4
     with pytest.raises(UsageError, match="a run of another recipe"):

@@ -25,7 +25,7 @@ def worst(
     pleura results worst OUT --count 20
 
     Their masks teach most when they are corrected. Films without an estimate are left out: those
-    that failed, and all films of weights that were not calibrated.
+    that failed, and all films of an ensemble or of weights that were not calibrated.
     """
     if not (out / RESULTS).is_file():
         raise UsageError(f"there is no {out / RESULTS}; give the --out of a run")
@@ -33,7 +33,8 @@ def worst(
     rated = [(row.estimated_dice, row.film, row) for row in rows if row.estimated_dice is not None]
     if not rated:
         raise UsageError(
-            f"{out / RESULTS}: no film has an estimated Dice; the weights need `pleura calibrate`"
+            f"{out / RESULTS}: no film has an estimated Dice; take the shipped weights, or weights "
+            "with the norms of `pleura calibrate --write`. An ensemble estimates none"
         )
     for _, _, row in sorted(rated, key=lambda entry: entry[:2])[:count]:
         typer.echo(row.path)

@@ -13,9 +13,8 @@ from pleura.core.errors import UsageError
 from pleura.lab.data.film import Film, digest_of, fingerprint
 from pleura.lab.data.labels import RIGHT_AND_LEFT
 from pleura.lab.train.export import provenance
-from pleura.lab.train.module import initial_weights
+from pleura.lab.train.module import initial_network
 from pleura.lab.train.recipe import Recipe
-from pleura.net.checkpoint import read_network
 
 __all__ = ["NOT_STATED", "facts_to_resume", "labelled_channels", "run_facts", "unlabelled_channels"]
 
@@ -87,4 +86,4 @@ def _split_digest(training: Sequence[Film], validation: Sequence[Film]) -> str:
 
 def _licence(recipe: Recipe) -> str:
     """The licence of the weights that the run starts from, if it starts from some."""
-    return read_network(initial_weights(recipe))[1].licence if recipe.init else NOT_STATED
+    return initial_network(recipe)[1].licence if recipe.init else NOT_STATED

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pleura.core.errors import UsageError
 from pleura.lab.train.export import read_facts
 from pleura.lab.train.recipe import Recipe, parse_recipe
 
-__all__ = ["RunState", "read_run_state"]
+__all__ = ["Resume", "RunState", "read_run_state"]
 
 log = logging.getLogger(__name__)
+
+
+Resume: TypeAlias = bool | Literal["extend"]
+"""Whether a run is continued; `extend` if its number of epochs was named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +35,12 @@ class RunState:
     continued with more of them, and `asked`, the recipe of a run that was shortened."""
 
 
-def read_run_state(last: Path, recipe: Recipe, *, resume: bool, extend: bool = False) -> RunState:
+def read_run_state(last: Path, recipe: Recipe, *, resume: Resume) -> RunState:
     """The run with the checkpoint `last`, to be continued by `recipe`.
 
     A finished run continues with a recipe of more epochs, and has a schedule of its own for these.
     A finished run that was shortened stays finished with the recipe that it was asked for; with
-    `extend` it continues to the epochs of that recipe.
+    `resume="extend"` it continues to the epochs of that recipe.
 
     Raises `UsageError` if there is a run and `resume` is false, or if it is of another recipe.
     """
@@ -50,7 +54,7 @@ def read_run_state(last: Path, recipe: Recipe, *, resume: bool, extend: bool = F
     facts = read_facts(last)
     before, done = parse_recipe(facts["recipe"]), int(facts["epoch"]) + 1
     finished = done >= before.epochs
-    recipe = _as_shortened(recipe, before, facts, extend=extend and finished)
+    recipe = _as_shortened(recipe, before, facts, extend=finished and resume == "extend")
     extended: list[int] = list(facts.get("extended", ()))
     if recipe.epochs > before.epochs and finished:
         extended.append(before.epochs)
