@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from pleura.lab.train.augment import resized
 from pleura.lab.train.module import dice_per_film
@@ -209,3 +209,28 @@ def test_a_batch_at_half_its_side() -> None:
     expected = (maps(3, 1, 8, 5), maps(1, 0, 0, 1), maps(1, 0, 0, 1))
     for got, wanted in zip(smaller, expected, strict=True):
         assert torch.equal(got, wanted)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values())
+def test_the_loss_of_two_processes_is_that_of_one(
+    loss: Loss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three films, of which the first alone labels the second channel, on two processes."""
+    random = torch.manual_seed(0)
+    logits = torch.randn(3, 2, 4, 4, generator=random)
+    target = (torch.randn(3, 2, 4, 4, generator=random) > 0).float()
+    weight = torch.ones(3, 2, 4, 4)
+    weight[1:, 1] = 0
+    whole = loss(logits, target, weight)
+    parts = []
+    for mine, of_other in ((slice(0, 1), [2, 0]), (slice(1, 3), [1, 1])):  # films with a label
+        with monkeypatch.context() as patch:
+            patch.setattr(distributed, "is_initialized", lambda: True)
+            patch.setattr(distributed, "get_world_size", lambda: 2)
+            patch.setattr(
+                distributed,
+                "all_reduce",
+                lambda counts, other=of_other: counts.add_(torch.tensor(other)),
+            )
+            parts.append(loss(logits[mine], target[mine], weight[mine]))
+    torch.testing.assert_close(sum(parts) / 2, whole)

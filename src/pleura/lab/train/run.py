@@ -45,6 +45,7 @@ from pleura.lab.train.records.resume import Resume, RunState, read_run_state
 from pleura.lab.train.records.sessions import add_session
 from pleura.lab.train.time_limit import fitted
 from pleura.net.quiet import quiet
+from pleura.net.sync_batch_norm import synchronise
 
 __all__ = ["balance", "divide", "train"]
 
@@ -119,11 +120,13 @@ def _fitted(
 
 
 def _learner(run: RunState, steps: int, facts: dict[str, Any], machine: Machine) -> Learner:
-    """The learner of a run with `steps` an epoch, in the layout of memory that suits the device."""
-    recipe = run.recipe
+    """The learner of a run with `steps` an epoch, as it suits the device and the processes."""
+    recipe, network = run.recipe, fresh_network(run.recipe)
+    if machine.devices > 1:
+        synchronise(network)
     facts = {**facts, **run.facts, "recipe": recipe.as_dict()}
     scheduled = recipe.epochs - max(run.facts.get("extended", ()), default=0)
-    learner = Learner(fresh_network(recipe), recipe, steps * scheduled, facts)
+    learner = Learner(network, recipe, steps * scheduled, facts)
     if machine.device == "cuda" or machine.resolved_precision != "32-true":
         # It reduces the time of 16-bit convolutions on CPUs to 0.6 (oneDNN, AVX-512 BF16).
         return learner.to(memory_format=torch.channels_last)

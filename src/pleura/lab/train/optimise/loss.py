@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional as F
 
 __all__ = ["LOSSES", "Loss", "bce_dice", "robust", "supervise"]
@@ -73,10 +73,21 @@ def robust(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def _mean(losses: Tensor, known: Tensor) -> Tensor:
-    """(N, C) losses -> their mean over the films with a label, and then over the channels."""
-    films = known.sum(dim=0)  # (C,)
+    """(N, C) losses -> their mean over the films with a label, and then over the channels.
+
+    The films are those of all processes. The mean of what the processes return is the loss.
+    """
+    films, processes = _of_all_processes(known.sum(dim=0))  # (C,)
     per_channel = (losses * known).sum(dim=0) / films.clamp(min=1)
-    return per_channel.sum() / (films > 0).sum().clamp(min=1)
+    return processes * per_channel.sum() / (films > 0).sum().clamp(min=1)
+
+
+def _of_all_processes(counts: Tensor) -> tuple[Tensor, int]:
+    """The sum of `counts` over the processes of a run, and their number."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return counts, 1
+    distributed.all_reduce(counts)
+    return counts, distributed.get_world_size()
 
 
 LOSSES: dict[str, Loss] = {"bce-dice": bce_dice, "robust": robust}
