@@ -74,7 +74,7 @@ def _input(film: bytes, seed: int, kind: str, number: int) -> bytes:
 
 
 def _results(folder: Path, inputs: list[tuple[str, int]], seed: int) -> Iterator[dict[str, object]]:
-    """What became of each input; the reading process is started anew where it ended."""
+    """What became of each input; the reading process is started again where it ended."""
     left = inputs
     while left:
         done = 0

@@ -2,7 +2,7 @@
 
     python tests/golden/record.py FILMS
 
-Record anew only with new weights, in the same commit.
+Record again only with new weights, in the same commit.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def test_calibrated_weights_hold_the_network_and_their_card_its_own_values(
     weights = with_card(with_temperature(exported(SMALL), calibrated), calibrated)
     read, read_card = read_network(weights)
     assert_same_tensors(read, network)
-    assert read_card == card, "a network that is exported anew has no temperature yet"
+    assert read_card == card, "a network that is exported again has no temperature yet"
 
 
 @pytest.mark.parametrize("fast", [False, True])

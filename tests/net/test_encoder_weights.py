@@ -250,7 +250,7 @@ def test_a_file_with_a_wrong_checksum_is_refused_and_removed(
     altered = public_file.rename(public_file.with_stem(f"vgg13_bn-{wrong}"))
     with pytest.raises(WeightsError, match=f"does not begin with {wrong}; try again"):
         load_encoder(build(SHALLOW), f"{served}/{altered.name}")
-    # And once the server has the right one, it is fetched anew: nothing wrong was kept.
+    # And once the server has the right one, it is fetched again: nothing wrong was kept.
     torch.save({**public_weights(10), "more": torch.zeros(1)}, altered)
     network = build(SHALLOW)
     load_encoder(network, f"{served}/{altered.name}#sha256={digest(altered)}")

@@ -139,7 +139,7 @@ def read_reference_values(on_card: Mapping[str, Any], definition: str) -> Refere
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"the reference values of '{definition}' on the card cannot be used ({error}); "
-            "write them anew with `pleura calibrate --write`"
+            "write them again with `pleura calibrate --write`"
         ) from error
 
 
@@ -151,14 +151,14 @@ def check_reference_values(on_card: object, features: int) -> None:
     if not isinstance(on_card, Mapping):
         raise WeightsError(
             f"the reference values on the card must be an object, got {on_card!r}; "
-            "write them anew with `pleura calibrate --write`"
+            "write them again with `pleura calibrate --write`"
         )
     for definition in ("field", "whole"):
         usual = read_reference_values(on_card, definition).usual
         if usual is not None and len(usual.mean) != features:
             raise WeightsError(
                 f"the reference values on the card are of {len(usual.mean)} features, but these "
-                f"weights give {features}; write them anew with `pleura calibrate --write`"
+                f"weights give {features}; write them again with `pleura calibrate --write`"
             )
 
 

@@ -164,7 +164,7 @@ def test_a_card_with_invalid_reference_values_is_refused(wrong: dict[str, Any]) 
 
 def test_reference_values_of_other_channels_are_refused() -> None:
     one = {"mean": [0.0], "precision": [[1.0]], "unusual": 1, "strange": 2, "unsure": 1}
-    with pytest.raises(WeightsError, match=r"'film' are 1 features, but these weights give 16"):
+    with pytest.raises(WeightsError, match=r"are of 1 features, but these weights give 16"):
         card(usual=one)
     with pytest.raises(
         WeightsError, match=r"reference values .* cannot be used .*precision must be 2 x 2"

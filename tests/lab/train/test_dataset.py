@@ -137,7 +137,7 @@ def test_films_are_decoded_once(make_film, tmp_path, monkeypatch) -> None:
     assert not np.array_equal(first.images[0], first.images[1])
     get(films, side=16)
     assert len(calls) == 4
-    # A changed file: another key, decoded anew.
+    # A changed file: another key, decoded again.
     make_film("a", grey=30)
     get(films)
     assert len(calls) == 6

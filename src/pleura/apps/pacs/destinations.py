@@ -99,7 +99,7 @@ class CStore:
         try:
             for dataset in objects:
                 answers = answers and _store(association, dataset, receipt)
-                if not answers:  # the next object would wait for its answer in vain
+                if not answers:  # it would not answer the next object either
                     receipt.refused.setdefault(*_cut_off(dataset))
         finally:
             if answers:

@@ -82,7 +82,7 @@ def segment_folder(
         formats: those of `pleura segment --format`.
         on_film: called with the row of each film when it is finished.
         resume: continue the run in `out`: finished films are kept.
-        overwrite: start anew in `out`, and replace its files.
+        overwrite: start again in `out`, and replace its files.
         lungs: `field`, or `whole` with the parts behind heart and mediastinum.
         flip: the films are stored mirrored.
         fast: take the smaller shipped network.

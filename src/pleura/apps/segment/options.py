@@ -63,7 +63,7 @@ class OutputOptions:
         ),
     ] = False
     overwrite: Annotated[
-        bool, Panel.WRITTEN.option("--overwrite", help="Start anew in OUT, and replace its files.")
+        bool, Panel.WRITTEN.option("--overwrite", help="Start again in OUT, and replace its files.")
     ] = False
     uid: Annotated[
         bool, Panel.WRITTEN.option("--uid", help="Add the UIDs of DICOM films to results.csv.")

@@ -43,7 +43,7 @@ class OutputFolder:
     """Continue an earlier run: films with a row and all their files are kept."""
 
     overwrite: bool = False
-    """Start anew, and replace the files that are there."""
+    """Start again, and replace the files that are there."""
 
     uid: bool = False
     """The table also has the UIDs of DICOM films."""
@@ -131,7 +131,7 @@ class OutputFolder:
         has_results = any((self.records / name).exists() for name in (RESULTS, RUN))
         if has_results and not (self.resume or self.overwrite):
             raise UsageError(
-                f"{self.records} holds results already; continue with --resume, start anew with "
+                f"{self.records} holds results already; continue with --resume, start again with "
                 "--overwrite, or give another --out"
             )
         if has_results and self.resume:
@@ -281,7 +281,7 @@ class OutputFolder:
             if name in before and before[name] != value:
                 raise UsageError(
                     f"{records} was started with {name} {_shown(before[name])}, now it is "
-                    f"{_shown(value)}; resume with the same, or start anew with --overwrite"
+                    f"{_shown(value)}; resume with the same, or start again with --overwrite"
                 )
 
     def _outputs(self, films: Iterable[FilmFile]) -> Iterator[str]:

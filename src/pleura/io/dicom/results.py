@@ -83,7 +83,7 @@ def dicom_failure(
     earlier: Sequence[EarlierReport] = (),
 ) -> Dataset:
     """A report that the film of `source` was not segmented, in its study; see `dicom_results`."""
-    from pleura.io.dicom.objects.failure import dicom_failure_report
+    from pleura.io.dicom.objects.sr import dicom_failure_report
 
     header = film_header(source)
     with quietly():

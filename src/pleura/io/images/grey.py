@@ -117,7 +117,7 @@ def to_grey(
         raise UnsuitableFilm(
             f"this looks like a colour photograph: {share:.0%} of its pixels are coloured, "
             "a film is grey; give the film as it was exported, or a grey scan of it; "
-            "a photograph of a film is segmented all the same with --force"
+            "with --force a photograph of a film is segmented anyway"
         )
     return image.convert("L"), ("the picture was tinted; it was read as grey",)
 

@@ -177,7 +177,7 @@ def _verified(archive: Path, expected: str | None) -> str:
     if expected not in (None, actual):
         raise DataError(
             f"{archive}: SHA-256 is {actual}, expected {expected}; remove the file to fetch it "
-            f"anew, or remove {_digest_file(archive).name} beside it if you trust this one"
+            f"again, or remove {_digest_file(archive).name} beside it if you trust this one"
         )
     return actual
 
@@ -212,7 +212,7 @@ def _unpacked(archive: Path, progress: Progress) -> Path:
     except _DAMAGE_ERRORS as error:
         raise DataError(
             f"{archive}: damaged, or no ZIP archive ({error}); remove it and its .sha256, and "
-            "fetch it anew"
+            "fetch it again"
         ) from error
     except OSError as error:
         raise DataError(
@@ -231,11 +231,11 @@ def _top_folder(archive: Path, members: list[zipfile.ZipInfo]) -> str | None:
         if fault:
             raise DataError(
                 f"{archive}: the archive holds {fault}; nothing was unpacked. It is not what its "
-                "owner publishes: remove it and its .sha256, and fetch it anew"
+                "owner publishes: remove it and its .sha256, and fetch it again"
             )
     if all(member.is_dir() for member in members):
         raise DataError(
-            f"{archive}: the archive holds no file; remove it and its .sha256, and fetch it anew"
+            f"{archive}: the archive holds no file; remove it and its .sha256, and fetch it again"
         )
     tops = {PurePosixPath(member.filename).parts[0] for member in members}
     nested = len(tops) == 1 and all("/" in member.filename for member in members)

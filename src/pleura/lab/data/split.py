@@ -184,7 +184,7 @@ def read_patients(source: str | Path) -> dict[str, str]:
 
 
 def rows(source: str | Path) -> list[dict[str, str]]:
-    """The rows of a split. Raises `UsageError` or `DataError` if it is none."""
+    """The rows of a split. Raises `UsageError` or `DataError` if it is invalid."""
     if str(source) in PUBLISHED:
         text = files("pleura.lab.data").joinpath("splits", f"{source}.csv").read_text("utf-8")
     elif Path(source).is_file():

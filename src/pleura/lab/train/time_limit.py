@@ -36,8 +36,8 @@ MARGIN = 0.9
 def fitted(recipe: Recipe, loaders: Loaders, machine: Machine, left_s: float) -> Recipe:
     """The recipe with as many epochs as fit into the time; at least one, at most its own.
 
-    A few batches of a network that is thrown away are measured. A constant rate can end at any
-    time, and several devices are not measured: their recipe stays as it is.
+    A few batches are measured, with a network that is then discarded. The recipe is not changed if
+    its rate is constant, since it can end at any time, or if there are several devices.
     """
     if machine.devices > 1 or recipe.schedule == "constant":
         why = "its rate is constant" if machine.devices == 1 else "it has several devices"

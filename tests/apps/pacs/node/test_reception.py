@@ -180,7 +180,7 @@ def test_a_stop_waits_for_the_present_film_only(
     status = node.status()
     assert not status.running
     assert sum(status.films.values()) == 6
-    assert "ended; whatever is left is done at the next start" in node.log()
+    assert "ended; the remaining work is done at the next start" in node.log()
 
 
 @pytest.mark.parametrize(

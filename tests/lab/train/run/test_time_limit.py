@@ -34,7 +34,7 @@ def test_a_run_ends_before_an_epoch_that_would_not_fit(
     assert outcome.val_dice == pytest.approx(
         max(float(row["val_dice"]) for row in rows(tmp_path)), abs=1e-5
     )
-    # The time counts anew: enough for one more, and then for the rest.
+    # The time counts again: enough for one more, and then for the rest.
     again = train(RECIPE, films, tmp_path, machine=limited(10), resume=True)
     assert (again.finished, again.epochs_done) == (False, 3)
     last = train(RECIPE, films, tmp_path, machine=limited(10), resume=True)

@@ -137,4 +137,4 @@ def _run(settings: Any, folder: Any, space: Any, wanted: ResultOptions) -> None:
     if again:
         stop_decoders()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-    typer.echo("pleura: ended; whatever is left is done at the next start", err=True)
+    typer.echo("pleura: ended; the remaining work is done at the next start", err=True)

@@ -168,7 +168,7 @@ def _start(ray: Any, **settings: Any) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Raises `UsageError` for an address that is none, or where nothing listens."""
+    """Raise `UsageError` for an invalid address, or one at which no service answers."""
     if address == AUTO:
         return
     match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", address)

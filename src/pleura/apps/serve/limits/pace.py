@@ -10,11 +10,11 @@ __all__ = ["Pace"]
 class Pace:
     """How long the service waits for the next bytes of a body; times are in seconds of one clock.
 
-    A slow upload goes on while it moves: after no more than `headers_s` seconds some bytes arrive
-    (`upload_s` seconds if the length is not announced, since no memory is reserved then), and in
-    `upload_s` seconds as many as `upload_rate` gives. While many uploads hold memory, an announced
-    body must arrive at the pace at which it is complete within `upload_s`, with `headers_s` of
-    tolerance, and another one within `upload_s`.
+    A slow upload may continue if no pause is longer than `headers_s` seconds, and if as many bytes
+    arrive in `upload_s` seconds as `upload_rate` gives. If the length is not announced, no memory
+    is reserved, and a pause may take `upload_s` seconds. While many uploads hold memory, a body of
+    announced length must arrive fast enough to be complete within `upload_s`, with `headers_s` of
+    tolerance; any other body must be complete within `upload_s`.
     """
 
     def __init__(self, limits: Limits, *, announced_bytes: int, now: float) -> None:

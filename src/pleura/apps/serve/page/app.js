@@ -97,7 +97,7 @@ function remove(film) {
   announce(`${film.label} was removed.`);
 }
 
-/** Find the lungs anew in the mirror image of a film, or again in the film as it is stored. */
+/** Find the lungs again in the mirror image of a film, or again in the film as it is stored. */
 function flip(film) {
   if (!["done", "failed"].includes(film?.status)) return;
   if (film.result?.mirrored) return tell(MIRRORED_BY_HEADER);

@@ -85,7 +85,7 @@ function showSide(showsOther) {
 
 document.addEventListener("lungs-drawn", update);
 
-/** Compare anew if the film, its definition, its masks or the other ones are no longer those that were compared. */
+/** Compare again if the film, its definition, its masks or the other ones are no longer those that were compared. */
 async function update() {
   const film = shownFilm();
   if (!compare.isOn || !film) return drop(); // a film that is loading keeps the controls, and the focus in them

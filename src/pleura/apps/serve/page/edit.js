@@ -222,5 +222,5 @@ export async function measureAgain() {
 
 function announceMeasures(film) {
   const { cardiothoracic_ratio: ratio } = measurementsOf(film);
-  announce(`Measured anew${ratio ? `; cardiothoracic ratio ${ratio.toFixed(2)}` : ""}.`);
+  announce(`Measured again${ratio ? `; cardiothoracic ratio ${ratio.toFixed(2)}` : ""}.`);
 }

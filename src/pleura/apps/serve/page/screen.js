@@ -46,7 +46,7 @@ async function load(film) {
   if (film === screen.film && film.id === id && film.status === "done" && !screen.view) show(film, view, { isLost: !view });
 }
 
-/** Draw the selected film anew after its state changed. */
+/** Draw the selected film again after its state changed. */
 export function refresh(film) {
   showTotals(screen.film);
   if (film !== screen.film || screen.view) return;

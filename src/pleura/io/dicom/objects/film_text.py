@@ -35,7 +35,7 @@ def copy_bytes(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None
 
 
 def raw_value(dataset: Dataset, keyword: str) -> Any:
-    """The value as it stands in the file; pydicom itself converts SpecificCharacterSet."""
+    """The value as it is in the file; pydicom itself converts SpecificCharacterSet."""
     value = dataset.get_item(keyword).value if keyword in dataset else None
     if keyword == "SpecificCharacterSet" and value is not None and not isinstance(value, bytes):
         names = value if isinstance(value, MultiValue) else [value]

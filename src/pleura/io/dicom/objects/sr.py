@@ -1,4 +1,4 @@
-"""DICOM structured report of the measurements (TID 1500)."""
+"""DICOM structured reports: of the measurements (TID 1500), and that a film was not segmented."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from pleura.core.types import HeartQuality, Quality, Segmentation
+from pleura.core.types import HeartQuality, Provenance, Quality, Segmentation
 from pleura.io.dicom.objects.codes import (
     AI,
     ANATOMY,
@@ -31,6 +31,7 @@ from pleura.io.dicom.objects.codes import (
     CM2,
     DOUBT,
     ESTIMATED_DICE,
+    FAILED,
     OUR_SCHEME,
     PARTS,
     PIXELS,
@@ -46,15 +47,22 @@ from pleura.io.dicom.objects.common import (
     common_arguments,
     parameters,
     remarks,
+    result_uid,
+    series_arguments,
     tracking_uid,
 )
 from pleura.io.dicom.objects.earlier import EarlierReport
 from pleura.io.dicom.objects.report import Report
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["dicom_sr"]
+__all__ = ["FAILURE_NAME", "dicom_failure_report", "dicom_sr"]
 
 DIGITS = 6  # significant, as in results.csv
+
+FAILURE_NAME = "dicom-sr+failed"
+"""The name from which the UIDs of reports of a failure follow."""
+
+FAILURE_SUFFIX = " (FAILED, no result)"
 
 
 def dicom_sr(
@@ -83,6 +91,30 @@ def dicom_sr(
         earlier=earlier,
     )
     return report.document(**common_arguments(film.SOPInstanceUID, segmentation, name))
+
+
+def dicom_failure_report(
+    film: Dataset, reason: str, *, made_by: Provenance, earlier: Sequence[EarlierReport] = ()
+) -> Dataset:
+    """A Comprehensive SR without measurements: the verdict `failed`, and the reason as a comment.
+
+    `film` is of `io.dicom.source.FilmHeader`; `made_by` is what would have made the result;
+    `earlier` are earlier reports of Pleura on the film.
+    """
+    source = SourceImageForMeasurementGroup(film.SOPClassUID, film.SOPInstanceUID)
+    uid = result_uid(film.SOPInstanceUID, made_by, f"{FAILURE_NAME}/group")
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(uid=uid, identifier="Both lungs"),
+        finding_type=PARTS[RIGHT],
+        finding_sites=[FindingSite(PARTS[RIGHT], laterality=BOTH_SIDES)],
+        source_images=[source],
+        qualitative_evaluations=[QualitativeEvaluation(VERDICT, FAILED)],
+    )
+    text = f"{MAKER} could not segment this film: {reason}"
+    report = Report(film, made_by, [group], [text], earlier=earlier)
+    return report.document(
+        **series_arguments(film.SOPInstanceUID, made_by, FAILURE_NAME, suffix=FAILURE_SUFFIX)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

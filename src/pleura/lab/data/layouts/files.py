@@ -48,7 +48,7 @@ NAMES = (*MASK_NAMES, *LABEL_NAMES, "{}_right", "{}_left", "{}_coco")
 
 
 def is_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
-    """Whether the name is that of a picture; hidden copies (`._X.png`) are none."""
+    """Whether the name is that of a picture; hidden copies (`._X.png`) do not count."""
     name = path.name.lower()
     return not name.startswith(".") and name.endswith(suffixes)
 

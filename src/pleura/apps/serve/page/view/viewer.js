@@ -1,4 +1,4 @@
-// The viewer: film and outlines on two canvases of the screen's size, drawn for each zoom anew.
+// The viewer: film and outlines on two canvases of the screen's size, drawn for each zoom again.
 
 import { call } from "../worker/client.js";
 import { drawComparison } from "./comparison.js";

@@ -78,7 +78,7 @@ def read_raw(path: Path) -> Radiograph:
     if size != 2 * SIDE * SIDE:
         raise UnreadableFilm(
             f"{path}: {size} bytes, but a raw JSRT film has {2 * SIDE * SIDE} "
-            f"({SIDE} x {SIDE} x 2); fetch it anew"
+            f"({SIDE} x {SIDE} x 2); fetch it again"
         )
     if raw.max() > LARGEST_VALUE:
         raise UnreadableFilm(
