@@ -34,10 +34,12 @@ def film(seed: int) -> NDArray[np.uint8]:
     return np.asarray(155 * noise(seed) + np.where(lungs() > 0, 0, 100), np.uint8)
 
 
-def lungs() -> NDArray[np.uint8]:
-    """Two rectangles of 60 x 20 px."""
+def lungs(number: int | None = None) -> NDArray[np.uint8]:
+    """Two rectangles of 60 x 20 px; the mask of a film by its number lacks a pixel of its own."""
     drawn = np.zeros((HEIGHT, WIDTH), np.uint8)
     drawn[20:80, 10:30] = drawn[20:80, 50:70] = 255
+    if number is not None:
+        drawn[20, 10 + number] = 0
     return drawn
 
 
@@ -50,7 +52,7 @@ class DataSet:
         self.patients = {name: name for name in self.rows}
         self.labels = "field"
         for number, name in enumerate(self.rows):
-            self.write(name, film=film(number), mask=lungs())
+            self.write(name, film=film(number), mask=lungs(number))
 
     def image(self, name: str) -> Path:
         return self.root / "images" / f"{name}.png"
@@ -222,14 +224,16 @@ def test_a_rotated_mask_is_reported_with_both_sizes(data: DataSet) -> None:
 
 def test_swapped_sides_and_empty_structures(data: DataSet) -> None:
     data.labels = "field_right=1;field_left=2;heart=3"
-    for name in data.rows:
-        drawn = lungs() // 255
-        drawn[:, 40:] *= 2
-        drawn[60:70, 33:47] = 3
-        data.write(name, mask=drawn)
+    drawn = {}
+    for number, name in enumerate(data.rows):
+        drawn[name] = lungs(number) // 255
+        drawn[name][:, 40:] *= 2
+        drawn[name][60:70, 33:47] = 3
+        data.write(name, mask=drawn[name])
     assert data.report().findings == ()
-    data.write("f0", mask=np.where(drawn == 3, 3, (3 - drawn) * (drawn > 0)).astype(np.uint8))
-    data.write("f2", mask=np.where(drawn == 3, 0, drawn).astype(np.uint8))
+    one, other = drawn["f0"], drawn["f2"]
+    data.write("f0", mask=np.where(one == 3, 3, (3 - one) * (one > 0)).astype(np.uint8))
+    data.write("f2", mask=np.where(other == 3, 0, other).astype(np.uint8))
     swapped, without_heart = sorted(data.report().findings, key=lambda finding: finding.where)
     assert (swapped.kind, swapped.where) == ("sides-swapped", "f0")
     # Columns 50..69 and 10..29: means 59.5 and 19.5.
@@ -427,8 +431,7 @@ def test_a_grey_palette_is_read_by_the_declared_values(data: DataSet) -> None:
     """Index 1 has the grey 255: `field=255` means the grey, and `field=1` the index."""
     for labels in ("field=255", "field=1"):
         data.labels = labels
-        for name in data.rows:
-            palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
-            data.mask("f0").rename(data.mask(name)) if name != "f0" else None
-        palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
+        for number, name in reversed(list(enumerate(data.rows))):  # f0 is the last
+            palette(data, [0, 0, 0, 255, 255, 255], (lungs(number) > 0).astype(np.uint8))
+            data.mask("f0").rename(data.mask(name))
         assert data.report().findings == ()
