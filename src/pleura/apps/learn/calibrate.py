@@ -40,16 +40,17 @@ def calibrate(
 ) -> None:
     """Tune the probabilities and verdicts on some films, and score them on others.
 
-    The temperature is chosen by the pixels; the norms, from which the Dice of a result
-    is estimated and its verdict follows, by the features of the films. Sources without
-    films of split val get those on which training chose its epoch. --limit leaves out
-    films to score, never films to tune on.
+    The temperature is chosen by the pixels; the norms, from which the Dice of a
+    result is estimated and its verdict follows, by the features of the films.
+    Sources without films of split val get those on which training chose its
+    epoch. --limit leaves out films to score, never films to tune on.
 
     pleura calibrate films/ --tune val --split test -o report
     pleura calibrate films/ --weights mine.onnx --write mine-calibrated.onnx
     pleura calibrate films/ --negatives laterals/ -o report
 
-    OUT receives calibration.json, .png and .html. The shipped weights are never changed.
+    OUT receives calibration.json, .png and .html. The shipped weights are never
+    changed.
     """
     if write is not None and len(weights or ()) > 1:
         raise UsageError(
