@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,20 @@ def test_help_has_an_example(run: Callable[..., object], command: tuple[str, ...
     examples = [line for line in ended.out.splitlines() if line.startswith(" pleura ")]
     assert examples, ended.out
     assert all(example.split()[1] in {name[0] for name in commands()} for example in examples)
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_paragraphs_of_help_fit_into_80_columns(command: tuple[str, ...]) -> None:
+    """Typer keeps the line ends of a docstring; a longer line leaves a short one behind it."""
+    found = get_command(app)
+    for name in command:
+        found = found.get_command(None, name)  # type: ignore[attr-defined]
+    assert found.help
+    for paragraph in inspect.cleandoc(found.help).split("\n\n"):
+        lines = paragraph.splitlines()
+        if len(lines) > 1:
+            long = [line for line in lines if len(line) > 78 and not line.startswith("pleura ")]
+            assert long == []
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("--help", "--version")])

@@ -28,10 +28,12 @@ def film(seed: int) -> NDArray[np.uint8]:
     return np.asarray(155 * noise(seed) + np.where(lungs() > 0, 0, 100), np.uint8)
 
 
-def lungs() -> NDArray[np.uint8]:
-    """Two rectangles of 60 x 20 px."""
+def lungs(number: int | None = None) -> NDArray[np.uint8]:
+    """Two rectangles of 60 x 20 px; the mask of a film by its number lacks a pixel of its own."""
     drawn = np.zeros((HEIGHT, WIDTH), np.uint8)
     drawn[20:80, 10:30] = drawn[20:80, 50:70] = 255
+    if number is not None:
+        drawn[20, 10 + number] = 0
     return drawn
 
 
@@ -44,7 +46,7 @@ class DataSet:
         self.patients = {name: name for name in self.rows}
         self.labels = "field"
         for number, name in enumerate(self.rows):
-            self.write(name, film=film(number), mask=lungs())
+            self.write(name, film=film(number), mask=lungs(number))
 
     def image(self, name: str) -> Path:
         return self.root / "images" / f"{name}.png"

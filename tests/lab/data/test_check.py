@@ -159,14 +159,16 @@ def test_a_rotated_mask_is_reported_with_both_sizes(data: DataSet) -> None:
 
 def test_swapped_sides_and_empty_structures(data: DataSet) -> None:
     data.labels = "field_right=1;field_left=2;heart=3"
-    for name in data.rows:
-        drawn = lungs() // 255
-        drawn[:, 40:] *= 2
-        drawn[60:70, 33:47] = 3
-        data.write(name, mask=drawn)
+    drawn = {}
+    for number, name in enumerate(data.rows):
+        drawn[name] = lungs(number) // 255
+        drawn[name][:, 40:] *= 2
+        drawn[name][60:70, 33:47] = 3
+        data.write(name, mask=drawn[name])
     assert data.report().findings == ()
-    data.write("f0", mask=np.where(drawn == 3, 3, (3 - drawn) * (drawn > 0)).astype(np.uint8))
-    data.write("f2", mask=np.where(drawn == 3, 0, drawn).astype(np.uint8))
+    one, other = drawn["f0"], drawn["f2"]
+    data.write("f0", mask=np.where(one == 3, 3, (3 - one) * (one > 0)).astype(np.uint8))
+    data.write("f2", mask=np.where(other == 3, 0, other).astype(np.uint8))
     swapped, without_heart = sorted(data.report().findings, key=lambda finding: finding.where)
     assert (swapped.kind, swapped.where) == ("sides-swapped", "f0")
     # Columns 50..69 and 10..29: means 59.5 and 19.5.

@@ -124,8 +124,7 @@ def test_a_grey_palette_is_read_by_the_declared_values(data: DataSet) -> None:
     """Index 1 has the grey 255: `field=255` means the grey, and `field=1` the index."""
     for labels in ("field=255", "field=1"):
         data.labels = labels
-        for name in data.rows:
-            palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
-            data.mask("f0").rename(data.mask(name)) if name != "f0" else None
-        palette(data, [0, 0, 0, 255, 255, 255], (lungs() > 0).astype(np.uint8))
+        for number, name in reversed(list(enumerate(data.rows))):  # f0 is the last
+            palette(data, [0, 0, 0, 255, 255, 255], (lungs(number) > 0).astype(np.uint8))
+            data.mask("f0").rename(data.mask(name))
         assert data.report().findings == ()

@@ -134,6 +134,18 @@ def test_two_exchanged_masks_are_named_with_their_films(pairs: list, tmp_path: P
     assert errors == [("f2", "that of f5 fits it"), ("f5", "that of f2 fits it")]
 
 
+def test_a_mask_that_two_films_have_is_named_with_both(pairs: list, tmp_path: Path) -> None:
+    pairs = [*pairs, pairs[0]]  # a copy of a film has its mask, and is no error
+    data = write_set(tmp_path / "data", pairs, lambda masks, i: grey(masks[5 if i == 2 else i]))
+    errors = [e for e in check(data).errors if e.kind != "mask-of-another-film"]
+    assert [(error.kind, error.where, error.detail) for error in errors] == [
+        ("shared-mask", "f2", "f5 has it too"),
+        ("shared-mask", "f5", "f2 has it too"),
+    ]
+    with pytest.raises(DataError, match="f5: shared-mask: f2 has it too"):
+        require_sound(read_films(data))
+
+
 @pytest.mark.parametrize(
     ("turn", "detail"),
     [

@@ -216,8 +216,8 @@ Splits = Annotated[
     typer.Option(
         "--splits",
         metavar="FILE|NAME",
-        help="A CSV with columns id and split, or a published split's name, such as "
-        "'shenzhen-montgomery-published'; by default the data's own.",
+        help="A CSV with columns id and split, or the name of a published split (see "
+        "the page on layouts); by default the data's own.",
     ),
 ]
 Fold = Annotated[

@@ -86,7 +86,8 @@ def card(
 
     pleura card benchmarks/results -o docs/explanation/model_card.md
 
-    A remarks.csv among the results, of columns id and remark, is shown beside the worst films.
+    A remarks.csv among the results, of columns id and remark, is shown beside the
+    worst films.
     """
     from pleura.io.files.atomic import atomic_write
     from pleura.lab.report.model_card import model_card, read_remarks, read_results

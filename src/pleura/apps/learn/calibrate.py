@@ -42,16 +42,18 @@ def calibrate(
 ) -> None:
     """Tune the probabilities and verdicts on some films, and score them on others.
 
-    The temperature is fitted to the pixels of the films, and the reference values to
-    their features. The estimated Dice and the verdict of a result follow from the
-    reference values. Sources without films of split val get those on which training
-    chose its epoch. --limit leaves out films to score, never films to tune on.
+    The temperature is fitted to the pixels of the films, and the reference values
+    to their features. The estimated Dice and the verdict of a result follow from
+    the reference values. Sources without films of split val get those on which
+    training chose its epoch. --limit leaves out films to score, never films to
+    tune on.
 
     pleura calibrate films/ --tune val --split test -o report
     pleura calibrate films/ --weights mine.onnx --write mine-calibrated.onnx
     pleura calibrate films/ --negatives laterals/ -o report
 
-    OUT receives calibration.json, .png and .html. The shipped weights are never changed.
+    OUT receives calibration.json, .png and .html. The shipped weights are never
+    changed.
     """
     if write is not None and len(weights or ()) > 1:
         raise UsageError(

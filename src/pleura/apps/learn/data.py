@@ -72,10 +72,10 @@ def fetch(
     pleura data fetch montgomery --to films      138 films, a mask for each lung
     pleura data fetch shenzhen --to films        662 films, without masks
 
-    A download that stopped is continued. The library publishes no checksums: that of
-    your first download is written beside the archive, and is compared at every later use.
-    No other command uses the network. Without a network, the message names the file to
-    download by hand and its place.
+    A download that stopped is continued. The library publishes no checksums: that
+    of your first download is written beside the archive, and is compared at every
+    later use. No other command uses the network. Without a network, the message
+    names the file to download by hand and its place.
     """
     from pleura.lab.data.download import ARCHIVES
     from pleura.lab.data.download import fetch as run
@@ -131,10 +131,11 @@ def check(
     pleura data check clinic-a clinic-b --splits split.csv
     pleura data check films --json | jq .counts
 
-    Errors make scores or weights wrong: unreadable files, masks without films, masks that are
-    empty, full or mark the background, that are turned, mirrored, shifted or of another film, the
-    same film or patient in two parts of the split. `train`, `finetune` and `evaluate` use no film
-    with an error of its own. Warnings are for you to look at.
+    Errors make scores or weights wrong: unreadable files, masks without films,
+    masks that are empty, full or mark the background, that are turned, mirrored,
+    shifted or of another film, the same film or patient in two parts of the
+    split. `train`, `finetune` and `evaluate` use no film with an error of its
+    own. Warnings are for you to look at.
 
     Exit codes: 0 no error, 1 errors found, 2 no data set here.
     """
@@ -187,15 +188,16 @@ def split(
     pleura data split clinic-a clinic-b -o split.csv
     pleura data split films --folds 5 -o folds.csv
 
-    A patient is what a manifest states, the PatientID of a DICOM film, or what the pattern finds in
-    the film's name; it is written into the split. Otherwise each film counts as a patient.
+    A patient is what a manifest states, the PatientID of a DICOM film, or what
+    the pattern finds in the film's name; it is written into the split. Otherwise
+    each film counts as a patient.
 
-    The same films and seed give the same split on every machine. Each source and condition is
-    represented alike; films without a mask are left out. A file that holds anything else than this
-    split is replaced only with --overwrite.
+    The same films and seed give the same split on every machine. Each source and
+    condition is represented alike; films without a mask are left out. A file that
+    holds anything else than this split is replaced only with --overwrite.
 
-    With --folds the file has a column `fold`, which `--fold` of `train`, `finetune` and `evaluate`
-    takes; without `--fold` the first fold validates.
+    With --folds the file has a column `fold`, which `--fold` of `train`,
+    `finetune` and `evaluate` takes; without `--fold` the first fold validates.
     """
     from pleura.core.errors import UsageError
     from pleura.lab.data.folds import folds_csv, folds_of

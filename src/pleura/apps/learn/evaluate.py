@@ -39,7 +39,8 @@ def evaluate(
     pleura evaluate films/ --weights mine.onnx --compare report/scores.csv -o mine
     pleura evaluate films/ --no-cleaned --compare report/scores.csv -o bare
 
-    OUT receives scores.csv (a row for each film and structure), summary.json and report.html.
+    OUT receives scores.csv (a row for each film and structure), summary.json and
+    report.html.
     """
     engine = computing.open()
     from pleura.lab.report.evaluation import evaluate as run

@@ -67,10 +67,11 @@ def finetune(
     pleura finetune films --splits split.csv -o runs/mine --max-time 15m
     pleura segment new --weights runs/mine/weights/finetuned.onnx -o lungs
 
-    Side, rate, number of epochs and what is frozen are chosen by the weights and the number of
-    films, and printed; with fewer than 100 films the encoder is frozen. The network keeps those
-    channels that your masks teach. Without a split, a fifth of the films, by patient, validates.
-    OUT receives what `pleura train` writes.
+    Side, rate, number of epochs and what is frozen are chosen by the weights and
+    the number of films, and printed; with fewer than 100 films the encoder is
+    frozen. The network keeps those channels that your masks teach. Without a
+    split, a fifth of the films, by patient, validates. OUT receives what `pleura
+    train` writes.
     """
     run_on.limit()
     from pleura.lab.data.layouts import read_sets

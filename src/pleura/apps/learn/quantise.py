@@ -31,9 +31,9 @@ def quantise(
 ) -> None:
     """Make int8 weights: a quarter of the size, and faster on most CPUs.
 
-    The ranges of the network's values are taken from training films. On other training
-    films the result is compared with that of the fp32 weights; the card keeps how well
-    they agree.
+    The ranges of the network's values are taken from training films. On other
+    training films the result is compared with that of the fp32 weights; the card
+    keeps how well they agree.
 
     pleura quantise weights/first.onnx --data my-data/ -o weights/first-int8.onnx
     pleura segment films/ --weights weights/first-int8.onnx -o lungs

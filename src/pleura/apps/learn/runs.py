@@ -35,8 +35,8 @@ def compare(
 
     pleura runs compare runs/first runs/second -o runs.html
 
-    The page needs no other file and no network. Runs that are not finished are compared as far as
-    they are.
+    The page needs no other file and no network. Runs that are not finished are
+    compared as far as they are.
     """
     from pleura.io.files.atomic import atomic_write
     from pleura.lab.report.runs import compare as page

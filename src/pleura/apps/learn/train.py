@@ -147,7 +147,8 @@ def train(
     pleura train seed --data films/ --out runs/first
     pleura train my.toml --data films/ --out runs/mine --resume --max-time 2h
 
-    OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and curves.png.
+    OUT receives weights/ (for `pleura segment --weights`), checkpoints/, log/ and
+    curves.png.
     """
     run_on.limit()
     from pleura.lab.data.layouts import read_sets
@@ -247,9 +248,9 @@ def ablate(
 
     pleura ablate ablation/study --data films/ -o runs/ablation
 
-    Each arm is a training run, so this takes long. Finished runs are kept, and the
-    same command continues.
-    OUT/study.json holds every figure; the table goes to stdout.
+    Each arm is a training run, so this takes long. Finished runs are kept, and
+    the same command continues. OUT/study.json holds every figure; the table goes
+    to stdout.
     """
     wait_passively()
     from pleura.lab.studies.ablation import StudyFolders, load_study, run_study, study_table

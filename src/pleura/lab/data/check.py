@@ -20,7 +20,14 @@ from pleura.lab.data.checks.border import (
     exchanged,
     misplaced,
 )
-from pleura.lab.data.checks.duplicates import Thumbnail, same_bytes, similar_films, thumbnail
+from pleura.lab.data.checks.duplicates import (
+    Thumbnail,
+    mask_digest,
+    same_bytes,
+    shared_masks,
+    similar_films,
+    thumbnail,
+)
 from pleura.lab.data.checks.masks import (
     check_channels,
     check_files,
@@ -51,7 +58,7 @@ HIDES_THE_BORDER = frozenset(
         *("other-aspect", "implausible-area", "half-labelled"),
     }
 )
-"""Findings that explain why the border of a mask does not fit its film."""
+"""Findings that explain why a mask does not fit its film, or is that of another film too."""
 
 SHOWN_ERRORS = 8
 """The largest number of errors in a message."""
@@ -65,6 +72,8 @@ class _CheckedFilm:
     size: tuple[int, int] | None = None
     thumbnail: Thumbnail | None = None
     border: BorderView | None = None
+    mask: bytes | None = None
+    """A digest of the mask of both lungs."""
 
 
 def check(
@@ -149,7 +158,7 @@ def _check_accepted(accepted: Collection[str]) -> None:
 
 
 def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_CheckedFilm]:
-    """Check each film and its masks, and compare the masks with other films."""
+    """Check each film and its masks, and compare the masks with other films and their masks."""
 
     def check_one(film: Film) -> _CheckedFilm:
         result = _check_film(film)
@@ -166,12 +175,16 @@ def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_Ch
                 replace(result, findings=(*result.findings, *borders.get(index, ())), border=None)
                 for index, result in enumerate(results)
             ]
+    digests, pictures = [one.mask for one in checked], [one.thumbnail for one in checked]
+    for index, other in shared_masks(digests, pictures):
+        found = Finding("shared-mask", films[index].id, f"{films[other].id} has it too")
+        checked[index] = replace(checked[index], findings=(*checked[index].findings, found))
     return checked
 
 
 def _check_film(film: Film) -> _CheckedFilm:
     findings = list(check_channels(film))
-    size = small = pixels = border = None
+    size = small = pixels = border = digest = None
     try:
         pixels = film.read_image().pixels
         size, small = pixels.shape, thumbnail(pixels)
@@ -189,8 +202,8 @@ def _check_film(film: Film) -> _CheckedFilm:
             findings += check_sizes(film.id, size, labels.size)
             lungs, kinds = lungs_of(labels), {finding.kind for finding in findings}
             if lungs is not None and pixels is not None and not kinds & HIDES_THE_BORDER:
-                border = border_view(pixels, lungs)
-    return _CheckedFilm(tuple(findings), size, small, border)
+                border, digest = border_view(pixels, lungs), mask_digest(lungs)
+    return _CheckedFilm(tuple(findings), size, small, border, digest)
 
 
 def _check_borders(

@@ -42,6 +42,7 @@ ERRORS = MappingProxyType(
         "implausible-area": "the lungs cover too little or too much of the film",
         "misplaced-mask": "the mask fits its film better mirrored, turned or shifted",
         "mask-of-another-film": "another film's mask fits better: were masks exchanged?",
+        "shared-mask": "films that look different have the same mask, pixel by pixel: whose is it?",
         "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
         "contradicts-weights": "the mask has little in common with that of the shipped weights",
         "set-contradicts-weights": "the masks differ from those of the shipped weights as a whole: "

@@ -96,8 +96,8 @@ def status(folder: Folder = HOME, as_json: AsJson = False) -> None:
     pleura node status
     pleura node status --json
 
-    The exit code is 6 if the node does not run, if its disk or a destination has a
-    trouble, or if a destination refuses results; stderr says which.
+    The exit code is 6 if the node does not run, if its disk or a destination has
+    a trouble, or if a destination refuses results; stderr says which.
     """
     from pleura.apps.pacs.node.status import problems, read_status, status_dict, status_lines
 

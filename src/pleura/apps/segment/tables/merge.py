@@ -41,10 +41,10 @@ def merge(
     pleura segment films/ -o OUT --shard 2/2 --resume
     pleura results merge OUT
 
-    Every shard must be complete; those that are not are named. The table is the one
-    that a run over all films writes, sorted by film. With the format coco,
-    OUT/coco.json is written too. OUT/shards is removed at the end. The exit code is
-    3 if films failed: their rows have the reasons, and `pleura segment` with
+    Every shard must be complete; those that are not are named. The table is the
+    one that a run over all films writes, sorted by film. With the format coco,
+    OUT/coco.json is written too. OUT/shards is removed at the end. The exit code
+    is 3 if films failed: their rows have the reasons, and `pleura segment` with
     --resume and without --shard tries them again.
     """
     if not out.is_dir():

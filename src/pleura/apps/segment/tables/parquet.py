@@ -35,8 +35,8 @@ def parquet(
     pleura results parquet OUT
 
     It is a folder of files with 100,000 films each, sorted by film, as readers of
-    Parquet take it (pandas, Polars, DuckDB, Spark). Numbers are numbers, undefined
-    values are null. An older one is replaced. Needs the extra scale.
+    Parquet take it (pandas, Polars, DuckDB, Spark). Numbers are numbers,
+    undefined values are null. An older one is replaced. Needs the extra scale.
     """
     if not (out / RESULTS).is_file():
         raise UsageError(

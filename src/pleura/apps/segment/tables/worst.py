@@ -24,8 +24,9 @@ def worst(
 
     pleura results worst OUT --count 20
 
-    Their masks teach most when they are corrected. Films without an estimate are left out: those
-    that failed, and all films of an ensemble or of weights that were not calibrated.
+    Their masks teach most when they are corrected. Films without an estimate are
+    left out: those that failed, and all films of an ensemble or of weights that
+    were not calibrated.
     """
     if not (out / RESULTS).is_file():
         raise UsageError(f"there is no {out / RESULTS}; give the --out of a run")

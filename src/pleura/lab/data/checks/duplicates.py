@@ -23,10 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from pleura.core.arrays import Pixels
+from pleura.core.arrays import Mask, Pixels
 from pleura.core.frame import Frame, normalise
 
-__all__ = ["SAME", "Thumbnail", "same_bytes", "similar_films", "thumbnail"]
+__all__ = [
+    "SAME",
+    "Thumbnail",
+    "mask_digest",
+    "same_bytes",
+    "shared_masks",
+    "similar_films",
+    "thumbnail",
+]
 
 Thumbnail: TypeAlias = NDArray[np.float32]
 """(SIDE * SIDE,) of unit length and zero mean; the scalar product of two is their similarity."""
@@ -68,6 +76,32 @@ def similar_films(thumbnails: Sequence[Thumbnail]) -> Iterator[tuple[int, int, f
         for row, column in np.argwhere(similarity >= SAME):
             if start + row < column:
                 yield int(start + row), int(column), float(similarity[row, column])
+
+
+def mask_digest(mask: Mask) -> bytes | None:
+    """A digest of a mask (H, W) bool; None for a mask without a pixel, or with all of them."""
+    if mask.all() or not mask.any():
+        return None
+    return hashlib.sha256(repr(mask.shape).encode() + np.packbits(mask).tobytes()).digest()
+
+
+def shared_masks(
+    digests: Sequence[bytes | None], thumbnails: Sequence[Thumbnail | None]
+) -> Iterator[tuple[int, int]]:
+    """Pairs of indices of a film, and of another one that has its mask but looks different.
+
+    `digests` are those of the masks. A film with a mask that looks like the other one is a copy
+    of it, and a film without structure is like none.
+    """
+    groups: dict[bytes, list[tuple[int, Thumbnail]]] = defaultdict(list)
+    for index, (digest, picture) in enumerate(zip(digests, thumbnails, strict=True)):
+        if digest is not None and picture is not None and picture.any():
+            groups[digest].append((index, picture))
+    for group in groups.values():
+        pictures = np.stack([picture for _, picture in group])
+        different = pictures @ pictures.T < SAME
+        for row in np.flatnonzero(different.any(axis=1)):
+            yield group[row][0], group[int(different[row].argmax())][0]
 
 
 def same_bytes(paths: Sequence[Path]) -> list[list[int]]:

@@ -96,7 +96,8 @@ def show(
     pleura node queue show 17
     pleura node queue show --uid 1.2.840.113619.2.1
 
-    With --uid it answers whether a film ever arrived: the queue holds a hash of each UID.
+    With --uid it answers whether a film ever arrived: the queue holds a hash of
+    each UID.
     """
     from pleura.apps.pacs.node.queue.listing import film_by_number, film_lines, number_of_uid
 
@@ -115,8 +116,8 @@ def retry(films: Numbers = None, failed: Failed = False, folder: Folder = HOME) 
     pleura node queue retry 17 18
     pleura node queue retry --failed
 
-    A failed film waits for the network again, and its failures are forgotten. Refused
-    results are sent at once, instead of after the pause.
+    A failed film waits for the network again, and its failures are forgotten.
+    Refused results are sent at once, instead of after the pause.
     """
     from pleura.apps.pacs.node.queue.operate import retry
 
@@ -142,8 +143,8 @@ def redeliver(
     pleura node queue redeliver 17
     pleura node queue redeliver --lacking PACS@old:104 --to PACS@new:104
 
-    The second line is for an archive that has moved: results for its old address would
-    wait for ever.
+    The second line is for an archive that has moved: results for its old address
+    would wait for ever.
     """
     from pleura.apps.pacs.addresses import read_address
     from pleura.apps.pacs.node.queue.operate import redeliver
@@ -166,8 +167,8 @@ def drop(
     pleura node queue drop 17
     pleura node queue drop --failed --yes
 
-    It asks before it deletes. The sender may hold no copy: it was told that the film is
-    stored. A dropped film that is sent again is segmented as a new one.
+    It asks before it deletes. The sender may hold no copy: it was told that the
+    film is stored. A dropped film that is sent again is segmented as a new one.
     """
     from pleura.apps.pacs.node.queue.operate import drop
 
