@@ -6,6 +6,7 @@ Dice for each definition of lung, and under `film` the usual values of a film.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,7 @@ def read_reference_values(on_card: Mapping[str, Any], definition: str) -> Refere
             None if estimate is None else Estimate(**_numbers(estimate)),
             None if usual is None else Usual(**_numbers(usual)),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(
             f"the card's norms of '{definition}' cannot be used ({error}); "
             "write them anew with `pleura calibrate --write`"
@@ -153,7 +154,7 @@ def _numbers(on_card: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_plain(item) for item in value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no finite number")
     return float(value)
 

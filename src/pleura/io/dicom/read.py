@@ -64,8 +64,7 @@ def read_dicom(
 ) -> DecodedFilm:
     """Read a film from an open DICOM file, with or without the preamble; it is parsed once.
 
-    Without `here` only films that are neither compressed nor have a palette are decoded, in
-    several threads at a time.
+    Without `here` only films that need no decoder are decoded, in several threads at a time.
 
     Raises:
         UnsuitableFilm: another modality or body part, a lateral view, several frames, or a colour
