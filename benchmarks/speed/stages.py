@@ -71,4 +71,6 @@ def _steps(path: Path, engine: Engine, out: Path) -> dict[str, float]:
     step("judge", lambda: judge(maps, lungs, card, definition="field"))
     result = Segmenter(engine)(film)
     step("write", lambda: write_outputs(result, out))
+    step("overlay, PNG", lambda: write_outputs(result, out, ["overlay"]))
+    step("overlay, JPEG", lambda: write_outputs(result, out, ["overlay-jpeg"]))
     return taken

@@ -55,6 +55,7 @@ def test_every_format_writes_its_files(
     assert {path.name.removeprefix("film.v1") for path in written} == {
         "_mask.png",
         "_overlay.png",
+        "_overlay.jpg",
         "_right.png",
         "_left.png",
         "_labels.png",
@@ -238,6 +239,17 @@ def test_the_overlay_is_in_colour_and_states_the_rows_of_the_film(
     for bar in transverse_widths(segmentation.right, segmentation.left, segmentation.heart):
         grey[max(0, bar.row - 3) : bar.row + 4, bar.left : bar.right] = False  # its bars
     assert (np.ptp(values, axis=2)[grey] == 0).all()
+
+
+def test_the_overlay_as_jpeg_is_the_same_picture(
+    segmentation: Segmentation, tmp_path: Path
+) -> None:
+    png, jpeg = write_outputs(segmentation, tmp_path / "film", ["overlay-jpeg", "overlay"])
+    image = opened(jpeg)
+    assert (image.format, image.info["comment"]) == ("JPEG", b"pleura:film 64,48")
+    exact, near = (np.asarray(opened(path)).astype(int) for path in (png, jpeg))
+    assert near.shape == exact.shape
+    assert np.abs(near - exact).mean() < 8  # outlines are sharp edges of colour, two pixels wide
 
 
 def test_the_crop_has_the_margin_it_states(segmentation: Segmentation, tmp_path: Path) -> None:

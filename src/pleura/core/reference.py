@@ -6,6 +6,7 @@ Dice for each definition of lung, and under `film` the usual values of a film.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -136,7 +137,7 @@ def read_reference_values(on_card: Mapping[str, Any], definition: str) -> Refere
             None if estimate is None else Estimate(**_numbers(estimate)),
             None if usual is None else UsualFeatures.from_card(usual),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(
             f"the reference values of '{definition}' on the card cannot be used ({error}); "
             "write them again with `pleura calibrate --write`"
@@ -170,7 +171,7 @@ def _numbers(on_card: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_plain(item) for item in value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no finite number")
     return float(value)
 

@@ -18,7 +18,8 @@ from pleura.io.library_logs import without_library_logs
 
 __all__ = ["Decoding", "NeedsDecoderProcess", "decoding", "out_of_memory", "quietly"]
 
-# pydicom and nibabel do not promise that their decoders are thread-safe; Pillow does.
+# Decoders that pydicom calls, and nibabel, do not promise to be thread-safe; Pillow does. pydicom
+# itself changes nothing outside a data set while it parses one and reads uncompressed pixels.
 _one_at_a_time = threading.RLock()
 
 

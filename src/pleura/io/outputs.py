@@ -25,7 +25,12 @@ from pleura.io.files.atomic import atomic_write
 from pleura.io.images.write.coco import ENDING as COCO_ENDING
 from pleura.io.images.write.coco import write_coco
 from pleura.io.images.write.masks import labels_png, mask_png, write_nifti, write_npy
-from pleura.io.images.write.overlay import crop_box, write_crop, write_overlay
+from pleura.io.images.write.overlay import (
+    crop_box,
+    write_crop,
+    write_overlay,
+    write_overlay_jpeg,
+)
 from pleura.io.run.row import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -108,6 +113,7 @@ def _write_maps(member: IO[bytes], segmentation: Segmentation) -> None:
 FORMATS: dict[str, Format] = {
     "mask": Format({"_mask.png": _write_mask}, "both lungs, PNG of 0 and 255"),
     "overlay": Format({"_overlay.png": write_overlay}, "the film with the lungs coloured"),
+    "overlay-jpeg": Format({"_overlay.jpg": write_overlay_jpeg}, "the same, smaller and sooner"),
     "split": Format({"_right.png": _write_right, "_left.png": _write_left}, "one PNG a lung"),
     "labels": Format({"_labels.png": _write_labels}, "PNG: 1 right, 2 left, 3 heart"),
     "npy": Format({"_labels.npy": write_npy}, "the labels as a numpy array"),

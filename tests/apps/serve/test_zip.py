@@ -105,7 +105,7 @@ def is_time(element: pydicom.DataElement) -> bool:
 def test_many_films_give_the_files_of_a_run(
     client: httpx.Client, run: Callable[..., Any], films: Path, tmp_path: Path
 ) -> None:
-    formats = ["mask", "overlay", "split", "labels", "npy", "nifti", "coco", "crop"]
+    formats = ["mask", "overlay", "overlay-jpeg", "split", "labels", "npy", "nifti", "coco", "crop"]
     chosen = "".join(f"&files={name}" for name in formats)
     response = client.post(f"/v1/segmentations?format=zip{chosen}", files=form(films))
     options = (*ENGINE, "-o", tmp_path / "out", "--format", ",".join(formats))

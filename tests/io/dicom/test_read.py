@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -45,6 +47,33 @@ def test_stored_values_are_read_without_identity() -> None:
 )
 def test_every_uncompressed_syntax(syntax: str) -> None:
     assert np.array_equal(read(ramp(), syntax=syntax).pixels, ramp())
+
+
+def test_uncompressed_films_are_read_in_several_threads_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+    kinds = [
+        {"syntax": syntax, "RescaleSlope": slope, "PhotometricInterpretation": photometric}
+        for syntax in syntaxes
+        for slope in (1, 3)
+        for photometric in ("MONOCHROME1", "MONOCHROME2")
+    ]
+    films = [written(ramp(step=1), **kind) for kind in kinds] * 10
+    expected = [read_radiograph(film) for film in films]
+    together = threading.Barrier(2)
+
+    def contrast(_pixels: np.ndarray) -> None:
+        together.wait(timeout=30)  # it breaks if the other thread cannot be here too
+
+    with ThreadPoolExecutor(2) as pool, monkeypatch.context() as patch:
+        patch.setattr("pleura.io.dicom.read.check_contrast", contrast)
+        list(pool.map(read_radiograph, films[:2]))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read_radiograph, films))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        assert one.notes == other.notes
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])

@@ -328,6 +328,7 @@ def test_results_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "films/old/run.json", "films/old/a_left.png", "films/old/sub/b\n_seg.dcm")
     touch(tmp_path, "films/old/c_left.png")  # no result of that run
     touch(tmp_path, "moved/a_mask.png", "moved/a_overlay.png", "moved/b_mask.png")
+    touch(tmp_path, "moved/a_overlay.jpg")
     text = PngInfo()
     text.add_text("pleura:box", "1,2,3,4")
     made.save(tmp_path / "moved" / "x_crop.png", pnginfo=text)
@@ -336,7 +337,7 @@ def test_results_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
         "a.png", "a.png", "b.png", "b_mask.png", "c_left.png"
     ]  # fmt: skip
     assert sorted(Path(name).name for name in search.left_out.results.first) == [
-        "a_crop.png", "a_left.png", "a_mask.png", "a_overlay.png", "b\n_seg.dcm",
+        "a_crop.png", "a_left.png", "a_mask.png", "a_overlay.jpg", "a_overlay.png", "b\n_seg.dcm",
         "results.csv", "run.json", "x_crop.png",
     ]  # fmt: skip
     inside = find_films([f"{tmp_path}/films/old/*.png"])

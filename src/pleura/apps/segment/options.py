@@ -50,9 +50,10 @@ class OutputOptions:
         Panel.WRITTEN.option(
             "--format",
             "-f",
-            help="mask (the default), overlay, split, labels, npy, nifti, coco, crop, "
-            "probabilities; of DICOM films dicom-seg, dicom-seg-fractional, dicom-seg-labelmap, "
-            "dicom-sr, dicom-sc, dicom-gsps, dicom-kos too; repeatable, or with commas.",
+            help="mask (the default), overlay, overlay-jpeg, split, labels, npy, nifti, coco, "
+            "crop, probabilities; of DICOM films dicom-seg, dicom-seg-fractional, "
+            "dicom-seg-labelmap, dicom-sr, dicom-sc, dicom-gsps, dicom-kos too; repeatable, or "
+            "with commas.",
         ),
     ] = None
     resume: Annotated[

@@ -64,7 +64,7 @@ def read_dicom(
 ) -> DecodedFilm:
     """Read a film from an open DICOM file, with or without the preamble; it is parsed once.
 
-    Without `here` only films that are neither compressed nor have a palette are decoded.
+    Without `here` only films that need no decoder are decoded, in several threads at a time.
 
     Raises:
         UnsuitableFilm: another modality or body part, a lateral view, several frames, or a colour
@@ -72,7 +72,7 @@ def read_dicom(
         UnreadableFilm: damage, or a compression without a decoder.
         NeedsDecoderProcess: the film is not decoded without `here`.
     """
-    with decoding("DICOM", quote=False) as state:
+    with decoding("DICOM", quote=False, alone=here) as state:
         dataset = parse_dicom(stream, inflate=here)
         if options.received:
             check_received(dataset, most_pixels=options.most_pixels)

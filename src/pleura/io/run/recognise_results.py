@@ -24,7 +24,7 @@ __all__ = ["EarlierResults", "is_beside_its_film", "may_be_result", "stems_of"]
 
 _ENDINGS = tuple(ending for form in FORMATS.values() for ending in form.endings)
 _OF_RUN = frozenset({RESULTS, RUN, MERGED})
-_BESIDE = ("_mask.png", "_labels.png", "_overlay.png")
+_BESIDE = ("_mask.png", "_labels.png", "_overlay.png", "_overlay.jpg")
 """Endings of files that are results if the film of the same stem lies in the same folder."""
 
 _CROP = "_crop.png"

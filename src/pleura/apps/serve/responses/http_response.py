@@ -35,6 +35,7 @@ _MEDIA_TYPES = {
     "coco": "application/json",
     "nifti": "application/gzip",
     "npy": "application/octet-stream",
+    "overlay-jpeg": "image/jpeg",
     "probabilities": "application/octet-stream",
 }
 """Of the files that are neither PNG nor DICOM."""

@@ -141,7 +141,7 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     if function == "LINEAR":  # PS3.3 C.11.2.1.2.1: the outer pixels' centres
         centre, width = centre - 0.5, width - 1
     low, high = np.float32(centre - width / 2), np.float32(centre + width / 2)
-    outside = sum(int(((part < low) | (part > high)).sum()) for part in _parts(values))
+    outside = sum(np.count_nonzero((part < low) | (part > high)) for part in _parts(values))
     clipped = outside / values.size
     if clipped > MOST_CLIPPED:
         notes.append(f"the file's window would cut {clipped:.0%} of the pixels; it was ignored")

