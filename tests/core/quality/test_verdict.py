@@ -204,7 +204,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
         version="0",
         channels=ALL,
         side=SIDE,
-        reference={"film": {"usual": usual_of(chest())}},
+        norms={"film": {"usual": usual_of(chest())}},
     )
     for definition in known.definitions:
         for maps, expected in ((chest(), set()), (strange, {code})):
