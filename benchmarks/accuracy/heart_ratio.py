@@ -7,7 +7,7 @@ that are not of split test (`--split test` takes those, to report and never to c
 set it prints the share of films that keep their ratio in both, and how often the two ratios differ
 by more than 0.1, before and after films are left out. `limit` is the largest
 `Features.ratio_range`, in hundredths, at which in no set more than 2 % of the films that keep
-their ratio differ so: the value for `pleura.core.quality.verdict.LARGEST_RATIO_RANGE`. Run it again
+their ratio differ so: the value for `pleura.core.quality.verdict.MAX_RATIO_RANGE`. Run it again
 for new weights.
 """
 
@@ -26,7 +26,7 @@ from pleura.core.arrays import Definition
 from pleura.core.errors import FilmError
 from pleura.core.masks.measure import transverse_widths
 from pleura.core.quality.features import measure_features
-from pleura.core.quality.verdict import LARGEST_RATIO_RANGE
+from pleura.core.quality.verdict import MAX_RATIO_RANGE
 from pleura.core.types import Segmentation
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
@@ -138,7 +138,7 @@ def main() -> None:
         films = [film for film in read_films(table.parent) if film.split in wanted]
         if films:
             sets[table.parent.name] = measure_set(films[:: asked.every], segmenters)
-    shown = {name: figures(pairs, LARGEST_RATIO_RANGE) for name, pairs in sets.items() if pairs}
+    shown = {name: figures(pairs, MAX_RATIO_RANGE) for name, pairs in sets.items() if pairs}
     print("| set | films | left empty | `--fast` | differ by > 0.1, all | of those that keep it |")
     print("|---|---|---|---|---|---|")
     for name, row in shown.items():
@@ -149,13 +149,13 @@ def main() -> None:
         "split": asked.split,
         "lungs": asked.lungs,
         "every": asked.every,
-        "limit_used": LARGEST_RATIO_RANGE,
+        "limit_used": MAX_RATIO_RANGE,
         "limit": best_limit(sets) if asked.split == "train" else None,
         "weights": [engine.weights_sha256 for engine in engines],
         "sets": shown,
         "films": {name: [[asdict(a), asdict(b)] for a, b in pairs] for name, pairs in sets.items()},
     }
-    print(f"limit: {result['limit']}, in use: {LARGEST_RATIO_RANGE}")
+    print(f"limit: {result['limit']}, in use: {MAX_RATIO_RANGE}")
     if asked.out is not None:
         with atomic_write(asked.out, "w") as file:
             file.write(json.dumps(result, indent=1) + "\n")

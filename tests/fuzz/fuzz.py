@@ -29,7 +29,7 @@ from threading import Timer
 from mutations import damaged
 from seeds import seeds
 
-MOST_S, MOST_BYTES = 20.0, 2_000_000_000
+MAX_S, MAX_BYTES = 20.0, 2_000_000_000
 HANG_S = 120.0  # then the reading process is ended
 FAULTS = ("ended", "over 20 s", "over 2 GB", "foreign error", "printed")
 
@@ -125,11 +125,11 @@ def _read_all(folder: Path) -> None:
         except Exception as error:
             faults.append("foreign error")
             outcome = f"{type(error).__name__}: {error}"[:200]
-        if _processor_s() - start > MOST_S:
+        if _processor_s() - start > MAX_S:
             faults.append("over 20 s")
         if number % 50 == 49:  # the memory of a decoder process is known when it has ended
             stop_decoders()
-        if _peak_bytes() > MOST_BYTES:
+        if _peak_bytes() > MAX_BYTES:
             faults.append("over 2 GB")
         print(json.dumps({"faults": faults, "outcome": outcome}), flush=True)
 

@@ -60,7 +60,7 @@ class TestInflating:
         data = written(film(), DeflatedExplicitVRLittleEndian)
         assert read_radiograph(data).size == (64, 48)
         assert check_received_file(data).uid == "1.2.3.4"
-        monkeypatch.setattr(dicom_parse, "MOST_INFLATED", 3_000)
+        monkeypatch.setattr(dicom_parse, "MAX_INFLATED", 3_000)
         for read in (read_here, check_received_file, film_header):
             with pytest.raises(UnreadableFilm, match="inflates to over"):
                 read(data)
@@ -79,7 +79,7 @@ class TestPieces:
     def test_a_png_of_millions_of_chunks_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved("PNG")
         chunk = struct.pack(">I", 0) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
-        monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
+        monkeypatch.setattr(bounded_reads, "MIN_READS", 500)
         with pytest.raises(UnreadableFilm, match="far more pieces than a film"):
             read_radiograph(data[:33] + chunk * 2_000 + data[33:])
         assert read_radiograph(data[:33] + chunk * 20 + data[33:]).size == (64, 48)
@@ -88,7 +88,7 @@ class TestPieces:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         data = saved("JPEG")
-        monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
+        monkeypatch.setattr(bounded_reads, "MIN_READS", 500)
         with pytest.raises(UnreadableFilm, match="far more pieces than a film"):
             read_radiograph(data[:2] + b"\xff\xe9\x00\x02" * 2_000 + data[2:])
 
@@ -98,7 +98,7 @@ class TestPieces:
         data = written(film())
         element = struct.pack("<HH2sH", 0x0009, 0x1001, b"LO", 0)
         at = data.index(struct.pack("<HH", 0x0028, 0x0002))
-        monkeypatch.setattr(bounded_reads, "LEAST_READS", 500)
+        monkeypatch.setattr(bounded_reads, "MIN_READS", 500)
         for read in (read_radiograph, check_received_file):
             with pytest.raises(UnreadableFilm, match="far more pieces than a film"):
                 read(data[:at] + element * 5_000 + data[at:])
@@ -110,7 +110,7 @@ class TestProgressiveJpeg:
         assert read_radiograph(data).size == (64, 48)
         scans = data.count(b"\xff\xda")
         assert 4 < scans < 20
-        monkeypatch.setattr(jpeg_scans, "MOST_SCANS", scans - 1)
+        monkeypatch.setattr(jpeg_scans, "MAX_SCANS", scans - 1)
         with pytest.raises(UnreadableFilm, match=rf"has {scans} scans; the limit"):
             read_radiograph(data)
 
@@ -119,15 +119,15 @@ class TestProgressiveJpeg:
     ) -> None:
         data = saved("JPEG", progressive=True)
         monkeypatch.setattr(jpeg_scans, "_BLOCK", data.index(b"\xff\xda") + 1)
-        monkeypatch.setattr(jpeg_scans, "MOST_SCANS", data.count(b"\xff\xda"))
+        monkeypatch.setattr(jpeg_scans, "MAX_SCANS", data.count(b"\xff\xda"))
         assert read_radiograph(data).size == (64, 48)
-        monkeypatch.setattr(jpeg_scans, "MOST_SCANS", data.count(b"\xff\xda") - 1)
+        monkeypatch.setattr(jpeg_scans, "MAX_SCANS", data.count(b"\xff\xda") - 1)
         with pytest.raises(UnreadableFilm, match="scans"):
             read_radiograph(data)
 
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suitable, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(suitable, "MAX_BYTES", 1_000)
     with pytest.raises(UnsuitableFilm, match="has 0 MB, the limit is"):
         read_radiograph(saved("BMP"))
 

@@ -16,7 +16,7 @@ from pleura.core.types import Box, Radiograph, Spacing
 from pleura.phantom.film import draw
 from pleura.runtime.engine import Engine, OnnxEngine
 from pleura.runtime.open import shipped
-from pleura.runtime.segmenter import SMALLEST_SIDE, Segmenter
+from pleura.runtime.segmenter import MIN_SIDE, Segmenter
 
 SIDE = 64
 
@@ -101,7 +101,7 @@ def test_a_definition_the_weights_lack_is_refused_at_once() -> None:
     [
         (np.zeros((200, 200), np.float32), "flat"),
         (np.full((200, 200), 7, np.float32), "flat"),
-        (np.zeros((SMALLEST_SIDE - 1, 200), np.float32), "31 x 200 pixels"),
+        (np.zeros((MIN_SIDE - 1, 200), np.float32), "31 x 200 pixels"),
         (np.ones((1, 1), np.float32), "1 x 1 pixels"),
         (np.where(np.eye(200) > 0, np.nan, 1).astype(np.float32), "not finite"),
         (np.where(np.eye(200) > 0, np.inf, 1).astype(np.float32), "not finite"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pleura.core.errors import FilmError
 from pleura.core.types import Radiograph
-from pleura.io.film_checks import MOST_PIXELS
+from pleura.io.film_checks import MAX_PIXELS
 
 if TYPE_CHECKING:
     from pleura.io.dicom.source import FilmHeader  # which loads pydicom
@@ -24,7 +24,7 @@ NOT_DICOM = (
 class ReadOptions:
     """How a film is read, whatever its format."""
 
-    most_pixels: int = MOST_PIXELS
+    most_pixels: int = MAX_PIXELS
     """A film with more pixels is rejected before it is decoded."""
 
     photographs: bool = False

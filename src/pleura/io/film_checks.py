@@ -11,8 +11,8 @@ from pleura.core.frame import dark_and_light
 from pleura.core.types import Spacing
 
 __all__ = [
-    "MOST_BYTES",
-    "MOST_PIXELS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
     "all_finite",
     "check_bytes",
     "check_contrast",
@@ -22,60 +22,60 @@ __all__ = [
     "plausible_spacing",
 ]
 
-MOST_PIXELS = 60_000_000
+MAX_PIXELS = 60_000_000
 """The most pixels of a film (7,745 x 7,745), checked before it is decoded. The largest
 detectors and film scanners stay below 40 million. A film takes up to 18 bytes a pixel while it is
 read, segmented and drawn: 1.2 GB at this limit, with the program itself."""
 
-MOST_BYTES = 500_000_000
+MAX_BYTES = 500_000_000
 """The most bytes of a film's file."""
 
-LEAST_SIDE = 32
+MIN_SIDE = 32
 """The smallest side of a film, px; a smaller one cannot show a lung."""
 
-MOST_ASPECT = 4.0
+MAX_ASPECT = 4.0
 """The largest ratio of the longer to the shorter side."""
 
-LEAST_LEVELS = 8
+MIN_LEVELS = 8
 """The fewest grey values between the dark and the light percentile; a mask has fewer."""
 
-LEAST_DETAIL_SHARE = 0.25
+MIN_DETAIL_SHARE = 0.25
 """The smallest share of the pixels with detail that must keep it after a window or lookup table."""
 
 GREYS = 256
 """Grey levels of a screen; pixels within one level of black or white show no detail."""
 
-SMALLEST_FILM_MM, LARGEST_FILM_MM = 40.0, 600.0
+MIN_FILM_MM, MAX_FILM_MM = 40.0, 600.0
 """The range of a chest film's sides, from a cropped newborn to a magnified 43 cm detector."""
 
 _SAMPLE = 65_536  # pixels whose contrast is measured
 _STEP = 64  # every 64th of them usually has enough grey values already
 
 
-def check_size(height: int, width: int, *, most: int = MOST_PIXELS) -> None:
+def check_size(height: int, width: int, *, most: int = MAX_PIXELS) -> None:
     """Raise `UnsuitableFilm` for a size that no film has, or of more than `most` pixels."""
-    if min(height, width) < LEAST_SIDE:
+    if min(height, width) < MIN_SIDE:
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, too small to show a lung; "
-            f"give the film itself, at least {LEAST_SIDE} pixels a side"
+            f"give the film itself, at least {MIN_SIDE} pixels a side"
         )
     if height * width > most:
         raise UnsuitableFilm(
             f"the image is {width} x {height} pixels, {height * width / 1e6:.0f} megapixels; "
             f"the limit is {most / 1e6:g}: make it smaller, lungs need no more than 2"
         )
-    if max(height, width) > MOST_ASPECT * min(height, width):
+    if max(height, width) > MAX_ASPECT * min(height, width):
         raise UnsuitableFilm(
-            f"the image is {width} x {height} pixels, longer than {MOST_ASPECT:g} to 1; "
+            f"the image is {width} x {height} pixels, longer than {MAX_ASPECT:g} to 1; "
             "a chest film is not: cut the film out of the picture"
         )
 
 
 def check_bytes(size: int) -> None:
     """Raise `UnsuitableFilm` for a file with more bytes than a film has."""
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise UnsuitableFilm(
-            f"the file has {size / 1e6:.0f} MB, the limit is {MOST_BYTES / 1e6:.0f}: "
+            f"the file has {size / 1e6:.0f} MB, the limit is {MAX_BYTES / 1e6:.0f}: "
             "give one film, or make it smaller"
         )
 
@@ -96,7 +96,7 @@ def check_contrast(pixels: Pixels) -> None:
             "it is blank, or was exported with a wrong window: export it again"
         )
     levels = _levels(sample, dark, light)
-    if levels < LEAST_LEVELS:
+    if levels < MIN_LEVELS:
         raise UnsuitableFilm(
             f"the image holds {levels} grey values, too few for a film with contrast; "
             "a mask or a black-and-white copy cannot be segmented: give the film itself"
@@ -119,14 +119,14 @@ def keeps_detail(before: Pixels, after: Pixels) -> bool:
 
     It does not if more than three quarters of the pixels with detail became black or white.
     """
-    return _detail_share(after) >= LEAST_DETAIL_SHARE * _detail_share(before)
+    return _detail_share(after) >= MIN_DETAIL_SHARE * _detail_share(before)
 
 
 def _detail_share(pixels: Pixels) -> float:
     """Share of the pixels that are neither black nor white on a screen; 0 with too few greys."""
     sample = _sample(pixels)
     dark, light = dark_and_light(sample)
-    if _levels(sample, dark, light) < LEAST_LEVELS:
+    if _levels(sample, dark, light) < MIN_LEVELS:
         return 0.0
     grey = (light - dark) / GREYS
     return float(np.mean((sample > dark + grey) & (sample < light - grey)))
@@ -146,12 +146,12 @@ def _sample(pixels: Pixels) -> NDArray[np.float32]:
 def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:
     """The number of distinct values in (N,) `sample` from `dark` to `light`.
 
-    Counting stops at a part of the sample that has `LEAST_LEVELS` of them.
+    Counting stops at a part of the sample that has `MIN_LEVELS` of them.
     """
     for step in (_STEP, 1):
         part = sample[::step]
         levels = len(np.unique(part[(part >= dark) & (part <= light)]))
-        if levels >= LEAST_LEVELS:
+        if levels >= MIN_LEVELS:
             break
     return levels
 
@@ -159,4 +159,4 @@ def _levels(sample: NDArray[np.float32], dark: float, light: float) -> int:
 def plausible_spacing(spacing: Spacing, *, size: tuple[int, int]) -> bool:
     """Whether a film of `size` (H, W) pixels at this spacing could show a chest."""
     sides = size[0] * spacing.row_mm, size[1] * spacing.col_mm
-    return min(sides) >= SMALLEST_FILM_MM and max(sides) <= LARGEST_FILM_MM
+    return min(sides) >= MIN_FILM_MM and max(sides) <= MAX_FILM_MM

@@ -15,7 +15,7 @@ from pleura.io.decoding import NeedsDecoderProcess, decoding
 from pleura.io.files.open_file import open_file
 from pleura.io.files.remote import name_of
 from pleura.io.film import DEFAULT, NOT_DICOM, DecodedFilm, ReadOptions
-from pleura.io.film_checks import MOST_PIXELS, check_bytes
+from pleura.io.film_checks import MAX_PIXELS, check_bytes
 from pleura.io.images.read import read_image
 from pleura.io.sniff import gzip_head, is_compressed_dicom, is_dicom, is_nifti
 
@@ -48,7 +48,7 @@ KNOWN = "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI"
 
 
 def read_radiograph(
-    source: Path | str | bytes, *, most_pixels: int = MOST_PIXELS, photographs: bool = False
+    source: Path | str | bytes, *, most_pixels: int = MAX_PIXELS, photographs: bool = False
 ) -> Radiograph:
     """Decode a film from a path, or from the bytes of a file.
 

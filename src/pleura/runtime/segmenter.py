@@ -21,9 +21,9 @@ from pleura.runtime.engine import Engine
 from pleura.runtime.mirror import BY_HEADER, FLIPPED, mirror_film, mirror_result
 from pleura.runtime.variants import predict_variants
 
-__all__ = ["SMALLEST_SIDE", "Segmenter", "redefine"]
+__all__ = ["MIN_SIDE", "Segmenter", "redefine"]
 
-SMALLEST_SIDE = 32
+MIN_SIDE = 32
 """The smallest side of a film, px; a lung cannot be seen on a smaller one."""
 
 
@@ -167,9 +167,9 @@ def _judged(
 def _square(frame: Frame, film: Radiograph) -> Square:
     """The network's input for `film`: (1, S, S) float32 in [0, 1]."""
     height, width = film.size
-    if min(height, width) < SMALLEST_SIDE:
+    if min(height, width) < MIN_SIDE:
         raise UnsuitableFilm(
-            f"the picture is {height} x {width} pixels; expected at least {SMALLEST_SIDE} each way"
+            f"the picture is {height} x {width} pixels; expected at least {MIN_SIDE} each way"
         )
     fitted = frame.fit(without_burnt_in(film.pixels))
     if not np.isfinite(fitted).all():

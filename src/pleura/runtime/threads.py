@@ -11,13 +11,13 @@ from pathlib import Path
 __all__ = ["INT8_FEATURES", "cpu_features", "cpu_model", "int8_pays", "lanes", "usable_cpus"]
 
 
-MOST_LANES = 4
+MAX_LANES = 4
 """The largest number of films in parallel; each takes about 60 MB for the network's maps."""
 
 
 def lanes(cpus: int) -> int:
     """The number of films to compute in parallel on `cpus` CPUs."""
-    cpus_a_film = math.ceil(cpus / MOST_LANES)
+    cpus_a_film = math.ceil(cpus / MAX_LANES)
     return cpus // cpus_a_film
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pleura.apps.segment.cluster.pool import MOST_CRASHES, Pool
+from pleura.apps.segment.cluster.pool import MAX_CRASHES, Pool
 from pleura.apps.segment.cluster.worker import NodeView, Ready
 from pleura.apps.segment.pipeline import Failed
 from pleura.apps.segment.work import Watch
@@ -91,6 +91,6 @@ def test_only_the_film_that_ends_its_workers_fails(
     ends = [end for some in pool.run(films, Watch(stopped=stopped)) for end in some]
     failed = [end for end in ends if isinstance(end, Failed)]
     assert [end.file.path.stem for end in failed] == ["killer"]
-    assert f"{MOST_CRASHES} worker processes ended on this film" in failed[0].reason
+    assert f"{MAX_CRASHES} worker processes ended on this film" in failed[0].reason
     done = sorted(end for end in ends if isinstance(end, str))
     assert done == [f"done film{number}" for number in range(7)]

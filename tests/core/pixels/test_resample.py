@@ -66,7 +66,7 @@ def test_the_block_size_does_not_change_the_result(
 ) -> None:
     image = np.random.default_rng(0).random((130, 170), dtype=np.float32)
     expected = resample(image, (61, 300))
-    monkeypatch.setattr(module, "MOST_PRODUCTS", products)
+    monkeypatch.setattr(module, "MAX_PRODUCTS", products)
     np.testing.assert_allclose(resample(image, (61, 300)), expected, atol=1e-6)
 
 

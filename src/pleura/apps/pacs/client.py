@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pleura.apps.pacs.addresses import Tls
 from pleura.core.errors import PleuraError, UsageError
-from pleura.io.film_checks import MOST_BYTES
+from pleura.io.film_checks import MAX_BYTES
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
@@ -146,7 +146,7 @@ def _limit_size(response: Any, **_: Any) -> None:
 
 
 class _LimitedBody:
-    """The body of an answer, as requests reads it; `Refused` beyond `MOST_BYTES`."""
+    """The body of an answer, as requests reads it; `Refused` beyond `MAX_BYTES`."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -159,10 +159,10 @@ class _LimitedBody:
         size = 0
         for piece in self._raw.stream(*arguments, **options):
             size += len(piece)
-            if size > MOST_BYTES:
+            if size > MAX_BYTES:
                 self._raw.close()
                 raise Refused(
-                    f"the service answered with more than {MOST_BYTES / 1e6:.0f} MB, the limit "
+                    f"the service answered with more than {MAX_BYTES / 1e6:.0f} MB, the limit "
                     "for a film"
                 )
             yield piece

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ComputeOptions", "MessageOptions", "OutputOptions"]
 
 
-MOST_JOBS = 4
+MAX_JOBS = 4
 """The most jobs by default: each holds a film in memory, and a few keep the network busy."""
 
 
@@ -179,7 +179,7 @@ class ComputeOptions(EngineOptions):
 
         return FilmWork(
             place=place,
-            jobs=self.jobs or min(MOST_JOBS, self._cpus if self.ray else usable_cpus()),
+            jobs=self.jobs or min(MAX_JOBS, self._cpus if self.ray else usable_cpus()),
             batch=self.batch,
             lanes=lanes(self._cpus) if self.device == "cpu" else 1,
             photographs=self.force,

@@ -15,10 +15,10 @@ from pleura.core.arrays import Pixels
 
 __all__ = ["film_range", "without_burnt_in"]
 
-MOST_LETTERS = 0.1
+MAX_LETTERS = 0.1
 """The largest share of all pixels that can be letters; a larger part belongs to the film."""
 
-LEAST_LETTERS = 0.003
+MIN_LETTERS = 0.003
 """The smallest share of all pixels that can be letters; fewer do not reach the percentiles between
 which a film is scaled."""
 
@@ -65,11 +65,11 @@ def _brightest_of_film(rising: NDArray[np.float32], distance: float) -> float:
     film. The result is the first of the brightest pixels above which nearly all are that far away.
     """
     count = len(rising)
-    first, last = int(count * (1 - MOST_LETTERS)), int(count * (1 - LEAST_LETTERS))
-    darkest = rising[int(count * LEAST_LETTERS)]
+    first, last = int(count * (1 - MAX_LETTERS)), int(count * (1 - MIN_LETTERS))
+    darkest = rising[int(count * MIN_LETTERS)]
     film_ranges = rising[first:last] - darkest
     brighter = count - 1 - np.arange(first, last)
     far = count - np.searchsorted(rising, darkest + distance * film_ranges, side="right")
-    fits = (film_ranges > 0) & (far >= LEAST_LETTERS * count)
+    fits = (film_ranges > 0) & (far >= MIN_LETTERS * count)
     fits &= far >= (1 - BETWEEN) * brighter
     return float(rising[first + int(fits.argmax())]) if fits.any() else np.inf

@@ -33,7 +33,7 @@ fewer products with 0."""
 BAND_SIZES = (2, 64)
 """The smallest and the largest number of new pixels in a band."""
 
-MOST_PRODUCTS = 2**18
+MAX_PRODUCTS = 2**18
 """The largest number of products in one call. For more, numpy's BLAS starts threads of its own."""
 
 
@@ -56,7 +56,7 @@ class Band:
         """(H, W) -> these rows, (new, W), of the picture whose columns are resampled."""
         part = image[self.old_pixels]
         resampled = np.empty((len(self.weights), part.shape[1]), np.float32) if out is None else out
-        step = max(1, MOST_PRODUCTS // self.weights.size)
+        step = max(1, MAX_PRODUCTS // self.weights.size)
         for at in range(0, part.shape[1], step):
             np.matmul(self.weights, part[:, at : at + step], out=resampled[:, at : at + step])
         return resampled
@@ -84,7 +84,7 @@ def resample_columns(image: NDArray[np.float32], new: int) -> NDArray[np.float32
     """(H, W) -> (H, new)."""
     resampled = np.empty((len(image), new), np.float32)
     for band in bands(image.shape[1], new):
-        step = max(1, MOST_PRODUCTS // band.weights.size)
+        step = max(1, MAX_PRODUCTS // band.weights.size)
         for at in range(0, len(image), step):
             part = image[at : at + step, band.old_pixels]
             np.matmul(part, band.weights.T, out=resampled[at : at + step, band.new_pixels])

@@ -40,7 +40,7 @@ LOW_THRESHOLD = 0.2
 """The lower threshold of `Features.ratio_range`. The thresholds 0.2 and 0.8 separate the films on
 which two networks disagree about the ratio better than 0.3 and 0.7 do."""
 
-LEAST_UNCERTAINTY = 1e-4
+MIN_UNCERTAINTY = 1e-4
 """A smaller uncertainty is replaced by this one, so that its logarithm is finite."""
 
 ABOVE, BELOW = "above", "below"
@@ -106,8 +106,8 @@ class Features:
 
 
 def logarithm(uncertainty: float) -> float:
-    """The logarithm of an uncertainty of at least `LEAST_UNCERTAINTY`."""
-    return float(np.log(max(uncertainty, LEAST_UNCERTAINTY)))
+    """The logarithm of an uncertainty of at least `MIN_UNCERTAINTY`."""
+    return float(np.log(max(uncertainty, MIN_UNCERTAINTY)))
 
 
 def expected_dice(probabilities: Probabilities, mask: Mask) -> float | None:

@@ -72,7 +72,7 @@ HEART_ON_RIGHT = -0.02
 films of adults and 4.5 % of those of children have a smaller value. If the films are mirrored,
 93 to 98 % of those of adults and 84 % of those of children have."""
 
-LARGEST_RATIO_RANGE = 0.07
+MAX_RATIO_RANGE = 0.07
 """The largest usual `Features.ratio_range`. `python -m benchmarks.accuracy.heart_ratio` measures
 on training films for how many the ratio is given, and how well two networks agree on it."""
 
@@ -129,7 +129,7 @@ def _heart_quality(features: Features, *, is_refused: bool = False) -> HeartQual
     doubts = {
         "no_heart": not features.heart_found,
         "no_chest_width": not (features.right_share and features.left_share),
-        "unsure_heart": ratio_range is not None and ratio_range > LARGEST_RATIO_RANGE,
+        "unsure_heart": ratio_range is not None and ratio_range > MAX_RATIO_RANGE,
     }
     codes = {code for code, is_met in doubts.items() if is_met}
     return HeartQuality("review" if codes else "ok", _heart_doubts(codes))

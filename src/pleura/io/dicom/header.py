@@ -66,10 +66,10 @@ UNREADABLE = "?"
 LONGEST_WORD = 64
 """The most characters of an attribute that is read here (PS3.5 table 6.2-1)."""
 
-MOST_NUMBER_BYTES = 1_000
+MAX_NUMBER_BYTES = 1_000
 """The most bytes of a numeric attribute; a longer one is damaged, and slow to convert."""
 
-MOST_MAGNIFICATION = 3.0
+MAX_MAGNIFICATION = 3.0
 """Larger values of EstimatedRadiographicMagnificationFactor are mistakes."""
 
 
@@ -197,7 +197,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
     try:
-        if raw_length(dataset, keyword) > MOST_NUMBER_BYTES:
+        if raw_length(dataset, keyword) > MAX_NUMBER_BYTES:
             return ()
         value = dataset.get(keyword)
         if value is None or value == "" or isinstance(value, bytes):
@@ -221,7 +221,7 @@ def _stated_spacing(dataset: Dataset) -> Spacing | None:
         return Spacing(*plain, "PixelSpacing" + (f"/{calibration}" if calibration else ""))
     if imager:
         factor = number(dataset, _MAGNIFICATION) or 0.0
-        if 1.0 <= factor <= MOST_MAGNIFICATION:
+        if 1.0 <= factor <= MAX_MAGNIFICATION:
             row_mm, col_mm = imager
             return Spacing(row_mm / factor, col_mm / factor, f"ImagerPixelSpacing/{_MAGNIFICATION}")
         return Spacing(*imager, "ImagerPixelSpacing")

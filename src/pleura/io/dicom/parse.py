@@ -23,11 +23,11 @@ from pleura.io.files.bounded_reads import BoundedReads
 
 __all__ = ["items_of", "parse_dicom", "raw_length"]
 
-MOST_INFLATED = 500_000_000
+MAX_INFLATED = 500_000_000
 """The most bytes to which a deflated file may inflate."""
 
-MOST_ITEM_BYTES = 4_000_000
-MOST_ITEMS = 1_000
+MAX_ITEM_BYTES = 4_000_000
+MAX_ITEMS = 1_000
 """The most bytes and the most items of a sequence that Pleura reads."""
 
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag of an item, in both byte orders
@@ -79,7 +79,7 @@ def items_of(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
     element = dataset.get_item(keyword) if keyword in dataset else None
     raw = element.value if isinstance(element, RawDataElement) else None
     if isinstance(raw, bytes) and (
-        len(raw) > MOST_ITEM_BYTES or sum(map(raw.count, _ITEMS)) > MOST_ITEMS
+        len(raw) > MAX_ITEM_BYTES or sum(map(raw.count, _ITEMS)) > MAX_ITEMS
     ):
         raise UnreadableFilm(
             f"the DICOM attribute {keyword} holds far more items than a film needs: "
@@ -111,13 +111,13 @@ class _DicomReads(BoundedReads):
 
 
 def _check_inflated_size(deflated: bytes) -> None:
-    """Raise `UnreadableFilm` if a raw deflate stream inflates to more than `MOST_INFLATED`."""
+    """Raise `UnreadableFilm` if a raw deflate stream inflates to more than `MAX_INFLATED`."""
     inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while deflated and not inflater.eof:
         total += len(inflater.decompress(deflated, _CHUNK))
         deflated = inflater.unconsumed_tail
-        if total > MOST_INFLATED:
+        if total > MAX_INFLATED:
             raise UnreadableFilm(
-                f"the deflated DICOM file inflates to over {MOST_INFLATED // 10**6} MB; "
+                f"the deflated DICOM file inflates to over {MAX_INFLATED // 10**6} MB; "
                 "it is damaged, or not a film; export it again"
             )

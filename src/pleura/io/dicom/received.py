@@ -22,7 +22,7 @@ from pleura.io.dicom.header_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.objects.common import MAKER
 from pleura.io.dicom.parse import parse_dicom
 from pleura.io.dicom.source import film_header
-from pleura.io.film_checks import MOST_PIXELS, check_size
+from pleura.io.film_checks import MAX_PIXELS, check_size
 
 __all__ = [
     "FILM_CLASSES",
@@ -56,7 +56,7 @@ class ReceivedFile:
     """The compressed pixels lack their end marker; only decoding shows if they are complete."""
 
 
-def check_received_file(content: bytes, *, most_pixels: int = MOST_PIXELS) -> ReceivedFile:
+def check_received_file(content: bytes, *, most_pixels: int = MAX_PIXELS) -> ReceivedFile:
     """Check a film's file without decoding its pixels.
 
     Raises:

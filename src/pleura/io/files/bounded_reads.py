@@ -13,7 +13,7 @@ from pleura.core.errors import UnreadableFilm
 
 __all__ = ["BoundedReads"]
 
-LEAST_READS = 50_000
+MIN_READS = 50_000
 """Number of reads that every file is allowed."""
 
 BYTES_A_READ = 64
@@ -28,7 +28,7 @@ class BoundedReads:
         self._stream = stream
         self.seek, self.tell = stream.seek, stream.tell
         start = stream.tell()
-        self._left = LEAST_READS + stream.seek(0, os.SEEK_END) // BYTES_A_READ
+        self._left = MIN_READS + stream.seek(0, os.SEEK_END) // BYTES_A_READ
         stream.seek(start)
 
     def read(self, size: int = -1) -> bytes:

@@ -32,7 +32,7 @@ __all__ = [
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
 _REMOTE = re.compile(f"{_SCHEME}:").fullmatch
-_LARGEST_BYTES = 500_000_000
+_MAX_BYTES = 500_000_000
 
 _RETRY_S = 30
 """How long Google's library repeats a request that fails, s; by default 15 minutes."""
@@ -89,8 +89,8 @@ def open_remote(path: Path) -> IO[bytes]:
     """The whole file, in memory; `OSError` if it cannot be read."""
     store, key = _store_and_key(path)
     with store.open_input_file(key) as file:
-        if file.size() > _LARGEST_BYTES:
-            raise OSError(errno.EFBIG, f"it has more than {_LARGEST_BYTES} bytes")
+        if file.size() > _MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES} bytes")
         return BytesIO(file.readall())
 
 

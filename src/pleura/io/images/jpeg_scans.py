@@ -8,7 +8,7 @@ from pleura.core.errors import UnreadableFilm
 
 __all__ = ["check_scans"]
 
-MOST_SCANS = 100
+MAX_SCANS = 100
 """The most scans of a film; encoders write about ten."""
 
 _SCAN = b"\xff\xda"  # the marker that begins a scan; JPEG never writes these bytes for pixels
@@ -27,8 +27,8 @@ def check_scans(stream: IO[bytes]) -> None:
         scans += (end + block).count(_SCAN)
         end = block[-1:]
     stream.seek(at)
-    if scans > MOST_SCANS:
+    if scans > MAX_SCANS:
         raise UnreadableFilm(
-            f"the progressive JPEG has {scans} scans; the limit is {MOST_SCANS}: "
+            f"the progressive JPEG has {scans} scans; the limit is {MAX_SCANS}: "
             "save the film again as PNG or as a plain JPEG"
         )

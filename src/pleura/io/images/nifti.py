@@ -19,7 +19,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph, Spacing
 from pleura.io.decoding import decoding
 from pleura.io.film_checks import (
-    MOST_PIXELS,
+    MAX_PIXELS,
     all_finite,
     check_contrast,
     check_size,
@@ -33,7 +33,7 @@ _KINDS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _UNIT_MM = {"meter": 1000.0, "micron": 0.001}
 
 
-def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiograph:
+def read_nifti(stream: IO[bytes], *, most_pixels: int = MAX_PIXELS) -> Radiograph:
     """Read a film from an open NIfTI file, gzipped or not: (W, H), (W, H, 1) and so on.
 
     Writers put a pixdim of exactly 1 x 1 mm for an unknown spacing; it is read as None.
@@ -47,7 +47,7 @@ def read_nifti(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Radiogra
     return Radiograph(pixels, spacing=spacing, notes=tuple(state.notes))
 
 
-def nifti_values(stream: IO[bytes], *, most_pixels: int = MOST_PIXELS) -> Pixels:
+def nifti_values(stream: IO[bytes], *, most_pixels: int = MAX_PIXELS) -> Pixels:
     """(H, W) values of a NIfTI file of one picture, such as a label map.
 
     Raises as `read_nifti`.

@@ -27,7 +27,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph
 from pleura.io.decoding import decoding
 from pleura.io.files.bounded_reads import BoundedReads
-from pleura.io.film_checks import MOST_PIXELS, all_finite, check_contrast, check_size
+from pleura.io.film_checks import MAX_PIXELS, all_finite, check_contrast, check_size
 from pleura.io.images.exif import TURNED, orientation, turn
 from pleura.io.images.grey import GREY_MODES, OVER_BLACK, deep_to_grey, grey_pixels
 from pleura.io.images.jpeg_scans import check_scans
@@ -67,7 +67,7 @@ def read_image(
     stream: IO[bytes],
     *,
     kind: str,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int = MAX_PIXELS,
     photographs: bool = False,
 ) -> Radiograph:
     """Read a film from an open file of the format `kind`, a key of `PLUGINS`.
@@ -106,7 +106,7 @@ def _opened(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
         return PLUGINS[kind](_bounded(stream, kind))
     except Image.DecompressionBombError:  # raised by WebP before the size can be read
         raise UnsuitableFilm(
-            f"the image is far larger than {MOST_PIXELS / 1e6:g} megapixels, the limit: "
+            f"the image is far larger than {MAX_PIXELS / 1e6:g} megapixels, the limit: "
             "make it smaller, lungs need no more than 2"
         ) from None
 

@@ -62,7 +62,7 @@ GAP_ROWS = (0.6, 0.8)
 """The first and the last row in which the gap between the lungs is measured, in shares of the
 height that both lungs have."""
 
-SMALLEST_GAP = 0.3
+MIN_GAP = 0.3
 """The smallest usual gap between the lungs at the heart's height, as a share of the chest's width.
 A smaller gap means that the lung masks include the heart. The smallest gap is 0.301 on the 95
 training films of Montgomery and 0.339 on the 105 of Wingspan. On 34 of the 411 of Shenzhen the gap
@@ -122,7 +122,7 @@ def mark_heart_in_field_unknown(
     """(C, S, S) of 0, 1 and 2 -> the same with the heart's area unknown if the fields include it.
 
     The fields include the heart if, in the rows of `GAP_ROWS`, the median gap between the lungs is
-    less than `SMALLEST_GAP` of the distance between their outer borders. The area begins at
+    less than `MIN_GAP` of the distance between their outer borders. The area begins at
     `NO_HEART_ABOVE`. Its first column is the right lung's inner border, but at most one third of
     that distance from the right lung's outer border. Its last column is four fifths of that
     distance from there. The numbers were chosen on training films only.
@@ -138,7 +138,7 @@ def mark_heart_in_field_unknown(
         return state
     right_outer, right_inner, left_inner, left_outer = known.T
     width = left_outer - right_outer
-    if np.median((left_inner - right_inner) / width) >= SMALLEST_GAP:
+    if np.median((left_inner - right_inner) / width) >= MIN_GAP:
         return state
     out = state.copy()
     begin = np.median(np.minimum(right_inner, right_outer + width / 3))

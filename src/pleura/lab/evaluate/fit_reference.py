@@ -44,7 +44,7 @@ MARGIN = 1.15
 """The limit of `FilmFeatures.mean_variance`, as a multiple of the largest value of the films of the
 fit."""
 
-SMALLEST_LOSS = 1e-4
+MIN_LOSS = 1e-4
 """The smallest 1 - Dice in a logarithm."""
 
 DIGITS = 6
@@ -121,7 +121,7 @@ def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
     uncertainties, losses = np.array(pairs, dtype=float).T
     if np.ptp(uncertainties) == 0:
         return None
-    slope, intercept = np.polyfit(uncertainties, np.log(np.maximum(losses, SMALLEST_LOSS)), 1)
+    slope, intercept = np.polyfit(uncertainties, np.log(np.maximum(losses, MIN_LOSS)), 1)
     if slope <= 0:
         return None
     line = Estimate(_rounded(intercept), _rounded(slope), 0.0)

@@ -29,7 +29,7 @@ from pleura.lab.evaluate.trial import Evaluation
 
 __all__ = [
     "CONFIDENCE",
-    "FEWEST_PATIENTS",
+    "MIN_PATIENTS",
     "POOR_DICE",
     "RESAMPLES",
     "RULES",
@@ -41,7 +41,7 @@ __all__ = [
 
 RESAMPLES = 9_999
 CONFIDENCE = 0.95
-FEWEST_PATIENTS = 5
+MIN_PATIENTS = 5
 """The smallest number of patients for an interval."""
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ def mean_interval(
     `patients` has the patient of each value.
     """
     sums, counts = _by_patient(values, patients)
-    if len(sums) < FEWEST_PATIENTS:
+    if len(sums) < MIN_PATIENTS:
         return None
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
@@ -119,7 +119,7 @@ RULES = {
     "undefined. Undefined values are counted and left out of means",
     "ignored": "areas the source marks to ignore are left out of both masks",
     "interval": f"{CONFIDENCE:.0%} BCa bootstrap over patients, {RESAMPLES:,} draws; none for "
-    f"fewer than {FEWEST_PATIENTS} patients",
+    f"fewer than {MIN_PATIENTS} patients",
     "definitions": "films that label another definition of lung than was predicted are reported "
     "apart and left out of the overall scores",
 }

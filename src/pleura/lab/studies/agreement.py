@@ -26,7 +26,7 @@ WRONG_SET = 0.8
 """The median Dice of a source under which its masks are wrong as a whole: masks of other films give
 0.69, white ones 0.36, inverted ones 0.007."""
 
-LEAST_FILMS = 3
+MIN_FILMS = 3
 """The smallest number of films of a source whose median is judged."""
 
 
@@ -65,7 +65,7 @@ def compare_with_model(
             findings.append(Finding(kind, film.id, f"Dice {dice:.3f}", accepted=kind in accepted))
     medians = {source: round(median(values), 3) for source, values in scores.items()}
     for source, value in medians.items():
-        if value < WRONG_SET and len(scores[source]) >= LEAST_FILMS:
+        if value < WRONG_SET and len(scores[source]) >= MIN_FILMS:
             kind = "set-contradicts-weights"
             detail = f"median Dice {value:.3f} of {len(scores[source])} films"
             findings.append(Finding(kind, source, detail, accepted=kind in accepted))

@@ -25,7 +25,7 @@ VALIDATION_SHARE = 0.2
 STEPS = 100
 """Steps of a run on few films; more films are shown `EPOCHS` times."""
 
-EPOCHS, MOST_EPOCHS = 8, 20
+EPOCHS, MAX_EPOCHS = 8, 20
 
 PATIENCE = 5
 """Epochs without a better validation Dice after which a run ends."""
@@ -79,7 +79,7 @@ def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
     count = len(training)
     few = count < FEW_FILMS
     batch = 4 if few else 8
-    epochs = min(MOST_EPOCHS, max(EPOCHS, round(STEPS * batch / max(1, count))))
+    epochs = min(MAX_EPOCHS, max(EPOCHS, round(STEPS * batch / max(1, count))))
     channels = _labelled(choices.channels, training) or taught_channels(card, training)
     return replace(
         _base(choices.name, card, channels),

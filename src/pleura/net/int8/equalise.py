@@ -18,7 +18,7 @@ from pleura.net.int8.graph import SPATIAL_AXES, Graph, Values, values_of
 
 __all__ = ["equalise"]
 
-SMALLEST_FACTOR = 1e-3
+MIN_FACTOR = 1e-3
 """The smallest factor of a channel. Channels that are nearly zero are not scaled up further."""
 
 
@@ -50,7 +50,7 @@ def equalise(model: onnx.ModelProto, squares: Sequence[Values]) -> None:
     for tensor, users in uses.items():
         largest = peaks[tensor].max()
         if largest > 0:  # a tensor that is 0 on every film is left as it is
-            factors = np.maximum(peaks[tensor] / largest, SMALLEST_FACTOR)
+            factors = np.maximum(peaks[tensor] / largest, MIN_FACTOR)
             _scale(graph, tensor, users, factors)
 
 

@@ -27,7 +27,7 @@ DAMPING = 0.01
 """The number that is added to the mean square of each input, as a share of their mean. It prevents
 overfitting to the training films."""
 
-SMALLEST_DAMPING = 1e-9
+MIN_DAMPING = 1e-9
 """The smallest number that is added, for inputs that are 0 on every film."""
 
 
@@ -61,7 +61,7 @@ def round_rows(
     """
     size, all_rows = rows.shape[1] - 1, np.arange(len(rows))
     power = np.diag(moments)[:-1]
-    added = np.full(size, max(DAMPING * power.mean(), SMALLEST_DAMPING))
+    added = np.full(size, max(DAMPING * power.mean(), MIN_DAMPING))
     damped = moments + np.diag(np.append(added, 0.0))
     # The inputs with the largest mean square are first, and the bias is last.
     order = np.append(np.argsort(-power, kind="stable"), size)

@@ -228,7 +228,7 @@ def test_a_study_with_too_many_films_is_one_failed_film(
 def test_an_answer_that_is_too_long_is_not_read_to_its_end(
     archive: Archive, pull: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pleura.apps.pacs.client.MOST_BYTES", 30_000)  # a film has 51,200
+    monkeypatch.setattr("pleura.apps.pacs.client.MAX_BYTES", 30_000)  # a film has 51,200
     done = pull("--study", archive.stored[0].StudyInstanceUID)
     assert (done.code, statuses(done)) == (3, ["failed"])
     assert "answered with more than 0 MB, the limit for a film" in done.lines[0]["reason"]

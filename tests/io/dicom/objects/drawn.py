@@ -18,7 +18,7 @@ from tests.io.dicom.films import set_tags
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.masks.measure import measure
 from pleura.core.types import LungMasks, Provenance, Quality, Segmentation
-from pleura.io.dicom.objects.gsps import MOST_POINTS
+from pleura.io.dicom.objects.gsps import MAX_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
 from pleura.io.read import read_radiograph
 
@@ -103,7 +103,7 @@ def lines(annotation: Dataset) -> list[np.ndarray]:
     polygons: list[np.ndarray] = []
     for item in annotation.GraphicObjectSequence:
         assert item.GraphicType == "POLYLINE"
-        assert item.NumberOfGraphicPoints <= MOST_POINTS
+        assert item.NumberOfGraphicPoints <= MAX_POINTS
         points = np.reshape(item.GraphicData, (-1, 2))
         if polygons and not np.array_equal(polygons[-1][0], polygons[-1][-1]):
             polygons[-1] = np.concatenate([polygons[-1], points[1:]])

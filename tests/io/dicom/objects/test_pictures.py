@@ -20,7 +20,7 @@ from tests.io.dicom.objects.drawn import (
 
 from pleura.core.errors import UnsuitableFilm
 from pleura.core.masks.contours import fill_outlines
-from pleura.io.dicom.objects.gsps import MOST_POINTS
+from pleura.io.dicom.objects.gsps import MAX_POINTS
 from pleura.io.dicom.results import dicom_bytes, dicom_results
 from pleura.io.images.write.overlay import marked_overlay, overlay_image
 from pleura.io.read import read_radiograph
@@ -57,8 +57,8 @@ def test_the_lines_enclose_the_masks() -> None:
 
 
 def test_a_long_line_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 8 * MOST_POINTS <= 65534  # bytes that explicit VR can tell
-    monkeypatch.setattr("pleura.io.dicom.objects.gsps.MOST_POINTS", 10)
+    assert 8 * MAX_POINTS <= 65534  # bytes that explicit VR can tell
+    monkeypatch.setattr("pleura.io.dicom.objects.gsps.MAX_POINTS", 10)
     gsps, segmentation = result_of("dicom-gsps")
     right = gsps.GraphicAnnotationSequence[0]
     assert len(right.GraphicObjectSequence) > 5

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dicomweb"]
 
-MOST_FILMS = 200
+MAX_FILMS = 200
 """The most films of a study by default; a study of chest films has fewer than ten."""
 
 
@@ -49,7 +49,7 @@ class FilmOptions:
     study_films: Annotated[
         int,
         Panel.FILMS.option(min=1, metavar="FILMS", help="Pull no study with more films than this."),
-    ] = MOST_FILMS
+    ] = MAX_FILMS
     dry_run: Annotated[
         bool, Panel.FILMS.option("--dry-run", help="Show which films have no results; fetch none.")
     ] = False

@@ -18,7 +18,7 @@ from pleura.io.dicom.received import read_objects
 
 __all__ = ["Delivery", "pause_s"]
 
-MOST_ASKED_S = 600.0
+MAX_ASKED_S = 600.0
 """The longest pause that a destination may ask for (Retry-After), seconds."""
 
 
@@ -131,7 +131,7 @@ class Delivery:
     def _pause(self, reason: str, asked_s: float = 0.0) -> None:
         """Wait before the next try; as long as the destination asks for, up to the longest wait."""
         wait_s = max(pause_s(self.failures, self.longest_wait_s), asked_s)
-        wait_s = min(wait_s, max(self.longest_wait_s, MOST_ASKED_S))
+        wait_s = min(wait_s, max(self.longest_wait_s, MAX_ASKED_S))
         self.failures += 1
         self.queue.set_trouble(self.name, reason)
         LOG.warning("%s cannot be reached, next try in %g s: %s", self.name, wait_s, reason)

@@ -3,7 +3,7 @@
 A worker has two chunks: one in work, and one that waits, so that it is never idle. Films that are
 not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
 crashes in a chunk, the films of that chunk are segmented again one by one, and read in a decoder
-process; a film that crashes `MOST_CRASHES` workers fails with the reason. Such a film is the only
+process; a film that crashes `MAX_CRASHES` workers fails with the reason. Such a film is the only
 one that its worker has: the result of a finished film can be lost if the next film crashes the
 worker at once. The films of a lost node are segmented again on other nodes.
 """
@@ -25,20 +25,20 @@ from pleura.core.errors import PleuraError, UsageError
 from pleura.core.types import Provenance
 from pleura.io.run.find import FilmFile
 
-__all__ = ["MOST_CRASHES", "Pool"]
+__all__ = ["MAX_CRASHES", "Pool"]
 
-MOST_CRASHES = 3
+MAX_CRASHES = 3
 """A film fails when so many workers crashed while they segmented it."""
 
-_MOST_LOST_NODES = 20
+_MAX_LOST_NODES = 20
 """A film fails when so many nodes were lost while they segmented it."""
 
-_MOST_FAILED_STARTS = 5
+_MAX_FAILED_STARTS = 5
 """The run ends when so many workers in a row ended before they could begin."""
 
 _CHUNKS_A_WORKER = 2
 _FIRST_CHUNK = 2  # films
-_LARGEST_CHUNK = 64
+_MAX_CHUNK = 64
 _CHUNK_S = 2.0
 """The time that a worker should take for a chunk; a crash loses so much work at most."""
 
@@ -241,7 +241,7 @@ class Pool:
         now = time.monotonic()
         rate = chunk.weight / max(1e-6, now - worker.since)
         worker.since = now
-        worker.size = max(1, min(_LARGEST_CHUNK, 2 * worker.size, round(rate * _CHUNK_S)))
+        worker.size = max(1, min(_MAX_CHUNK, 2 * worker.size, round(rate * _CHUNK_S)))
 
     def _end_worker(self, worker: _PoolWorker, error: BaseException) -> Iterator[list[Ended]]:
         """Put the films of a worker that ended in the queue again, or fail them."""
@@ -263,7 +263,7 @@ class Pool:
     def _requeue_or_fail(self, chunk: _Chunk, error: BaseException) -> Iterator[list[Ended]]:
         crashed = _is_crash(error)
         crashes, lost_nodes = chunk.crashes + crashed, chunk.lost_nodes + (not crashed)
-        if crashes < MOST_CRASHES and lost_nodes < _MOST_LOST_NODES:
+        if crashes < MAX_CRASHES and lost_nodes < _MAX_LOST_NODES:
             alone = [_Chunk([film], crashes, lost_nodes) for film in chunk.films]
             self._waiting.extendleft(
                 reversed(alone if crashed else [replace(chunk, lost_nodes=lost_nodes)])
@@ -273,7 +273,7 @@ class Pool:
 
     def _count_failed_start(self, error: BaseException) -> None:
         self._failed_starts += 1
-        if self._failed_starts >= _MOST_FAILED_STARTS:
+        if self._failed_starts >= _MAX_FAILED_STARTS:
             raise UsageError(
                 f"the workers end before they can begin: {_last_lines(error)}; is the same Pleura "
                 'installed on all nodes (pip install "pleura[scale]"), and is there memory for '
@@ -287,7 +287,7 @@ def _is_crash(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException, crashes: int, lost_nodes: int) -> str:
-    if crashes < MOST_CRASHES:
+    if crashes < MAX_CRASHES:
         return (
             f"{lost_nodes} nodes were lost while they segmented this film; run again with --resume"
         )

@@ -15,7 +15,7 @@ from pleura.core.types import Segmentation, Spacing
 
 __all__ = ["Correction", "corrected", "measured", "read_correction", "widths_json"]
 
-MOST_NAME = 64
+MAX_NAME = 64
 """Letters of an editor's name; DICOM allows as many in a name."""
 
 
@@ -119,7 +119,7 @@ def _mask(value: dict[str, Any] | None, most_pixels: int) -> Mask | None:
 
 def _edited_by(editor: str) -> str:
     name = " ".join(editor.split())
-    if len(name) > MOST_NAME:
-        raise UsageError(f"the editor's name has {len(name)} letters, expected {MOST_NAME} at most")
+    if len(name) > MAX_NAME:
+        raise UsageError(f"the editor's name has {len(name)} letters, expected {MAX_NAME} at most")
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"edited by hand{f' by {name}' if name else ''} at {time}"

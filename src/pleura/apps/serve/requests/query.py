@@ -66,7 +66,7 @@ def _hint(name: str, known: dict[str, bool]) -> str:
     return f"; {did_you_mean(name, known)}" if known else "; this address takes none"
 
 
-MOST_NAME = 255
+MAX_NAME = 255
 """Letters of a film's name; file systems allow as many."""
 
 FORMATS_OF_MANY = ("json", "csv", "ndjson", "zip")
@@ -151,7 +151,7 @@ def query_parameters(
     name: Annotated[
         str,
         Query(
-            max_length=MOST_NAME,
+            max_length=MAX_NAME,
             description="The name of the film that is the body, such as `film.png`, for its "
             "results; a form names its films itself.",
         ),

@@ -24,12 +24,12 @@ from pleura.io.film_checks import even_sample, keeps_detail
 
 __all__ = ["brightness", "stored_values"]
 
-MOST_CLIPPED = 0.5
+MAX_CLIPPED = 0.5
 """Share of the pixels that a linear window may clip."""
 
 _PART = 1_000_000  # pixels that are changed at a time
 
-MOST_PADDING = 0.9
+MAX_PADDING = 0.9
 """The largest share of the pixels that can be padding."""
 
 
@@ -73,7 +73,7 @@ def _padding(stored: NDArray[Any], dataset: Dataset, notes: list[str]) -> Mask |
     limit = number(dataset, "PixelPaddingRangeLimit")
     ends = [_as_stored(end, dataset) for end in (value, value if limit is None else limit)]
     padding: Mask = (stored >= min(ends)) & (stored <= max(ends))
-    if padding.mean() > MOST_PADDING:
+    if padding.mean() > MAX_PADDING:
         notes.append("PixelPaddingValue would leave nothing to see; it was ignored")
         return None
     return padding if padding.any() else None
@@ -143,7 +143,7 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     low, high = np.float32(centre - width / 2), np.float32(centre + width / 2)
     outside = sum(np.count_nonzero((part < low) | (part > high)) for part in _parts(values))
     clipped = outside / values.size
-    if clipped > MOST_CLIPPED:
+    if clipped > MAX_CLIPPED:
         notes.append(f"the file's window would cut {clipped:.0%} of the pixels; it was ignored")
         return values
     return np.clip(values, low, high, out=values)

@@ -18,12 +18,12 @@ from pydicom.dataset import Dataset
 from pleura.core.arrays import Pixels
 from pleura.io.dicom.parse import items_of
 
-__all__ = ["MOST_ENTRIES", "Lut", "is_complete", "look_up", "lut_table", "luts"]
+__all__ = ["MAX_ENTRIES", "Lut", "is_complete", "look_up", "lut_table", "luts"]
 
-MOST_ENTRIES = 2**16
+MAX_ENTRIES = 2**16
 """The most entries of a table; a descriptor has 0 for it (PS3.3 C.11.1.1.1)."""
 
-MOST_BEYOND = 0.01
+MAX_BEYOND = 0.01
 """The largest share of the pixels that may need an entry that the table lacks."""
 
 _WRAP = 2**16  # difference of a 16-bit number read as unsigned and as signed
@@ -35,7 +35,7 @@ class Lut:
     """A table that maps stored values to others."""
 
     table: Pixels
-    """(N,) float32, N at most `MOST_ENTRIES`."""
+    """(N,) float32, N at most `MAX_ENTRIES`."""
 
     first: int
     """The input value of the first entry, as the file states it."""
@@ -66,7 +66,7 @@ def is_complete(values: Pixels, lut: Lut) -> bool:
     """Whether almost none of the (H, W) values need entries that `lut` lacks."""
     end = _first(values, lut) + len(lut.table)
     sample = values[::_SAMPLE, ::_SAMPLE]
-    return not lut.missing or float(np.mean(sample >= end)) <= MOST_BEYOND
+    return not lut.missing or float(np.mean(sample >= end)) <= MAX_BEYOND
 
 
 def lut_table(item: Dataset, entries: int, *, big_endian: bool, depth: int = 16) -> Pixels:
@@ -99,7 +99,7 @@ def _read(item: Dataset, *, big_endian: bool) -> Lut | None:
         described = [int(number) for number in item.LUTDescriptor]
         entries, first = described[:2]
         depth = described[2] if len(described) > 2 else 16
-        entries = entries % MOST_ENTRIES or MOST_ENTRIES
+        entries = entries % MAX_ENTRIES or MAX_ENTRIES
         table = lut_table(item, entries, big_endian=big_endian, depth=depth)
     except (AttributeError, TypeError, ValueError):  # a missing or invalid descriptor
         return None

@@ -13,7 +13,7 @@ from pydicom.tag import Tag
 
 __all__ = ["copy_bytes", "is_blank", "keep_bytes", "raw_value"]
 
-MOST_TEXT_BYTES = 1_000
+MAX_TEXT_BYTES = 1_000
 """Of an attribute of patient or study; a longer value runs on into its neighbours."""
 
 
@@ -27,7 +27,7 @@ def copy_bytes(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None
     """Copy values as they stand in the file, padded to an even length."""
     for keyword in keywords:
         value = raw_value(dataset, keyword)
-        if not isinstance(value, bytes) or is_blank(value) or len(value) > MOST_TEXT_BYTES:
+        if not isinstance(value, bytes) or is_blank(value) or len(value) > MAX_TEXT_BYTES:
             continue
         padded = value + b" " * (len(value) % 2)
         tag = Tag(keyword)

@@ -25,9 +25,9 @@ from pleura.core.types import Segmentation
 from pleura.io.dicom.objects.common import COLOURS, LABELS, NOT_FOR_DIAGNOSIS, common_arguments
 from pleura.io.images.write.masks import HEART, LEFT, RIGHT
 
-__all__ = ["MOST_POINTS", "dicom_gsps"]
+__all__ = ["MAX_POINTS", "dicom_gsps"]
 
-MOST_POINTS = 8000
+MAX_POINTS = 8000
 """The most points of a line: a point has 8 bytes, an explicit VR at most 65,534 (PS3.5 7.1.2)."""
 
 
@@ -35,7 +35,7 @@ def dicom_gsps(film: Dataset, segmentation: Segmentation, *, name: str = "dicom-
     """A Grayscale Softcopy Presentation State with a layer of lines for each lung, and the heart.
 
     `film` is of `io.dicom.source.FilmHeader`. Lines run along the edges of pixels, closed, in PIXEL
-    units (0, 0 is the upper left corner of the first pixel); one of more than `MOST_POINTS` points
+    units (0, 0 is the upper left corner of the first pixel); one of more than `MAX_POINTS` points
     is split. Grey values are displayed with the film's modality LUT, window or VOI LUT, and
     polarity.
 
@@ -83,9 +83,9 @@ def _lines(mask: Mask) -> Iterator[GraphicObject]:
     for outline in outlines(mask):
         closed = np.concatenate([outline, outline[:1]])
         for start in range(
-            0, len(closed) - 1, MOST_POINTS - 1
+            0, len(closed) - 1, MAX_POINTS - 1
         ):  # the next line starts at the last point
-            yield _line(closed[start : start + MOST_POINTS])
+            yield _line(closed[start : start + MAX_POINTS])
 
 
 def _line(points: NDArray[np.float64]) -> GraphicObject:

@@ -27,10 +27,10 @@ _WANTED = frozenset(
 )
 _TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 
-MOST_PAGES = 256
+MAX_PAGES = 256
 """The most pages that are looked at; further ones are ignored."""
 
-MOST_VALUES = 2**20
+MAX_VALUES = 2**20
 """The most values of a tag."""
 
 _ASPECT = 0.05  # the aspect of a page and of its copy differ by at most this share
@@ -125,14 +125,14 @@ def _chain(stream: IO[bytes]) -> Iterator[Page]:
     big = head[2:4] in (b"+\0", b"\0+")
     at = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
     seen: set[int] = set()
-    while at and at not in seen and len(seen) < MOST_PAGES:
+    while at and at not in seen and len(seen) < MAX_PAGES:
         seen.add(at)
         page, at = _page(stream, at, order=order, big=big)
         yield page
 
 
 def _sub_pages(stream: IO[bytes], page: Page) -> list[Page]:
-    places = page.tags.get(SUB_IFDS, ())[:MOST_PAGES]
+    places = page.tags.get(SUB_IFDS, ())[:MAX_PAGES]
     sub_pages = []
     with suppress(struct.error, ValueError, OverflowError):
         for at in places:
@@ -153,7 +153,7 @@ def _page(stream: IO[bytes], at: int, *, order: str, big: bool) -> tuple[Page, i
     tags = {}
     for start in range(0, count * size, size):
         tag, kind, length = struct.unpack_from(order + "HH" + number, table, start)
-        if tag in _WANTED and kind in _TYPES and length <= MOST_VALUES:
+        if tag in _WANTED and kind in _TYPES and length <= MAX_VALUES:
             form = f"{order}{length}{_TYPES[kind]}"
             data = table[start + size - inside : start + size]
             if struct.calcsize(form) > inside:

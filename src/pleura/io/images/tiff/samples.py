@@ -53,8 +53,8 @@ BYTEWISE = (1, 5, 8, 32773, 32946, 34925, 50000)
 _NAMES = {UNSIGNED: "unsigned", SIGNED: "signed", FLOAT: "floating-point", UNDEFINED: "unsigned"}
 _PLAIN = {(16, UNSIGNED), (16, UNDEFINED)}  # bits and kind of a sample that Pillow reads correctly
 _PLAIN_LITTLE = {(16, SIGNED), (32, SIGNED), (32, FLOAT)}  # the same, in little endian only
-_MOST_SAMPLES = 5  # of a pixel: colours and alpha
-_MOST_TILE = 4096  # pixels by which a tile may be larger than its page
+_MAX_SAMPLES = 5  # of a pixel: colours and alpha
+_MAX_TILE = 4096  # pixels by which a tile may be larger than its page
 _ROWS = 256  # rows that are unpacked at a time
 
 
@@ -103,7 +103,7 @@ def _check(page: Page, size: int) -> None:
         page.value(COMPRESSION, 1) in BYTEWISE
         and page.value(PHOTOMETRIC, BLACK_IS_ZERO) in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
         and page.value(PREDICTOR, 1) in ((1, 2, 3) if kind == FLOAT else (1, 2))
-        and 1 <= page.value(SAMPLES, 1) <= _MOST_SAMPLES
+        and 1 <= page.value(SAMPLES, 1) <= _MAX_SAMPLES
     )
     fits = kind in _NAMES and bits in widths and page.value(FILL_ORDER, 1) == 1 and size < 2**32
     if not (readable and fits and alike) or odd:
@@ -137,7 +137,7 @@ def _grid(page: Page, samples: int) -> _Grid:
         if tiled
         else min(page.value(ROWS_PER_STRIP, height), height)
     )
-    if not (0 < across <= width + _MOST_TILE and 0 < down <= height + _MOST_TILE):
+    if not (0 < across <= width + _MAX_TILE and 0 < down <= height + _MAX_TILE):
         raise _damaged()
     row = ceil(across * samples * page.value(BITS, 1) / 8)
     return _Grid(tiled, across, down, row, (ceil(height / down), ceil(width / across)))

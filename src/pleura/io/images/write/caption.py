@@ -24,9 +24,9 @@ _FILL_SHARE = 0.5  # share of the colour inside a lung's mark; the background ha
 _TEXT_COLOUR = (255, 255, 255)
 _WARNING_COLOUR = (0xF0, 0xE4, 0x42)  # yellow of Okabe and Ito 2008
 _LETTERS_A_LINE = 90
-_SMALLEST_PX = 12.0
-_FEWEST_LETTERS = 14  # letters a line on a film too narrow for letters of `_SMALLEST_PX`
-_LEAST_PX = 7.0
+_USUAL_PX = 12.0
+_MIN_LETTERS = 14  # letters a line on a film too narrow for letters of `_USUAL_PX`
+_MIN_PX = 7.0
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -72,8 +72,8 @@ def captioned(picture: Image.Image, segmentation: Segmentation) -> Image.Image:
 
 def _letter_px(width: int, height: int) -> float:
     """The size of letters in px: it grows with the film, and stays large enough to read."""
-    wanted = max(_SMALLEST_PX, 2 * min(width, 1.5 * height) / _LETTERS_A_LINE)
-    return max(_LEAST_PX, min(wanted, 2 * width / _FEWEST_LETTERS))
+    wanted = max(_USUAL_PX, 2 * min(width, 1.5 * height) / _LETTERS_A_LINE)
+    return max(_MIN_PX, min(wanted, 2 * width / _MIN_LETTERS))
 
 
 def _legend(segmentation: Segmentation) -> Iterator[_Entry]:
@@ -147,7 +147,7 @@ def _cut(word: str, font: _Font, room: float) -> Iterator[str]:
 
 
 def _px(font: _Font) -> float:
-    return float(getattr(font, "size", _SMALLEST_PX))
+    return float(getattr(font, "size", _USUAL_PX))
 
 
 def _mark_px(entry: _Entry, size: float) -> float:

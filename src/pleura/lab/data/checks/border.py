@@ -64,7 +64,7 @@ SHIFT_PX, SHIFT_GAIN = 5, 0.5
 """The smallest shift that is called one, px of the square, and the gain of contrast that shows it;
 for a correct mask the best shift gains up to 0.47, in children whose lungs end behind the liver."""
 
-LARGEST_SHIFT_PX = 24
+MAX_SHIFT_PX = 24
 
 ONE_SIDED = 0.1
 """The share of a mask in the other half of the film under which it is called one-sided."""
@@ -178,7 +178,7 @@ def exchanged(views: Sequence[BorderView | None]) -> Iterator[tuple[int, int, fl
 def _best_shift(view: BorderView) -> tuple[int, int, float]:
     """(columns to the right, rows down, contrast) of the place where the mask fits best, px."""
     spectrum = np.fft.rfft2(view.detail) * np.conj(np.fft.rfft2(view.border))
-    half, far = SIDE // 2, LARGEST_SHIFT_PX
+    half, far = SIDE // 2, MAX_SHIFT_PX
     contrasts = np.roll(np.fft.irfft2(spectrum, s=(SIDE, SIDE)), (half, half), (0, 1))
     near = contrasts[half - far : half + far + 1, half - far : half + far + 1]
     down, right = np.unravel_index(int(near.argmax()), near.shape)

@@ -27,12 +27,12 @@ from pleura.apps.pacs.node.reception.store_status import StoreStatus
 from pleura.core.errors import OutputError, UnreadableFilm, UnsuitableFilm, UsageError
 from pleura.io.dicom.received import FILM_CLASSES, check_received_file, transfer_syntaxes
 from pleura.io.film import ReadOptions
-from pleura.io.film_checks import MOST_PIXELS
+from pleura.io.film_checks import MAX_PIXELS
 from pleura.io.read import read_film
 
 __all__ = ["FilmReceiver", "Scp"]
 
-MAX_BYTES = 3 * MOST_PIXELS + 16_000_000
+MAX_BYTES = 3 * MAX_PIXELS + 16_000_000
 """The largest object: the largest film that is read, at three bytes a pixel, and its header."""
 
 DISK = "disk"

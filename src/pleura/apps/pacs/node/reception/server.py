@@ -50,7 +50,7 @@ IDLE_S = 60.0
 PDU_BYTES = 1_048_576
 """The largest PDU that peers are asked for. The size of a film is checked after each PDU."""
 
-MOST_PDU_BYTES = 2 * PDU_BYTES
+MAX_PDU_BYTES = 2 * PDU_BYTES
 """A connection that announces a longer PDU is closed before it is read."""
 
 _READ_BYTES = 65_536
@@ -212,7 +212,7 @@ class _LimitedSocket(AssociationSocket):
         Raises:
             OSError: they are too many, or do not arrive in time.
         """
-        if nr_bytes > MOST_PDU_BYTES:
+        if nr_bytes > MAX_PDU_BYTES:
             self._server.note_limit(self.assoc, "too_large", f"a PDU of {nr_bytes} bytes")
             raise OSError("too many bytes")
         end, content = time.monotonic() + IDLE_S, bytearray()

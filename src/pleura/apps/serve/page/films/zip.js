@@ -3,7 +3,7 @@
 const END = 0x06054b50; // signature of the end of the directory
 const ENTRY = 0x02014b50; // signature of an entry of the directory
 const END_BYTES = 22;
-const MOST_BYTES = 4_000_000_000; // unpacked
+const MAX_BYTES = 4_000_000_000; // unpacked
 
 /** Whether a file begins as a zip file does. */
 export async function isZip(file) {
@@ -14,7 +14,7 @@ export async function isZip(file) {
 /** The files in a zip file, as `File` objects whose names have their folders. Throws an `Error`. */
 export async function unzip(file) {
   const entries = await directory(file);
-  if (entries.reduce((sum, { size }) => sum + size, 0) > MOST_BYTES) {
+  if (entries.reduce((sum, { size }) => sum + size, 0) > MAX_BYTES) {
     throw new Error(`${file.name} holds more than 4 GB; unpack it and drop the films in parts`);
   }
   const files = [];
@@ -74,8 +74,8 @@ async function unpacked(file, { isEncrypted, method, packed, at, name }) {
 const FILE_HEAD = 0x04034b50;
 const UTF8 = 0x0800; // names are in UTF-8
 const VERSION = 20;
-const MOST_ZIPPED = 0xffffffff; // bytes, without Zip64
-const MOST_ENTRIES = 0xffff;
+const MAX_ZIPPED = 0xffffffff; // bytes, without Zip64
+const MAX_ENTRIES = 0xffff;
 
 /** The local time as a zip file has it, in steps of two seconds: [time, date]. */
 const zipTime = (at) => [
@@ -86,7 +86,7 @@ const zipTime = (at) => [
 /** A zip file, not compressed, of { name, content } with Blobs as content, dated now. Throws an `Error`. */
 export async function zip(entries) {
   const size = entries.reduce((sum, { content }) => sum + content.size + 1000, 0);
-  if (size > MOST_ZIPPED || entries.length > MOST_ENTRIES) throw new Error("the results have over 4 GB or 65,535 files; remove some films and save in parts");
+  if (size > MAX_ZIPPED || entries.length > MAX_ENTRIES) throw new Error("the results have over 4 GB or 65,535 files; remove some films and save in parts");
   const [files, directory, now] = [[], [], zipTime(new Date())];
   let at = 0;
   for (const { name, content } of entries) {

@@ -5,7 +5,7 @@ import { Edit } from "./edit.js";
 import { histogram, picture, smaller, windowOf } from "./grey.js";
 import { readPng } from "./png.js";
 
-const MOST_SAMPLES = 60_000_000; // kept at a time
+const MAX_SAMPLES = 60_000_000; // kept at a time
 
 const received = new Map(); // what the service sent of each film, compressed
 const decoded = new Map(); // the films looked at last, the latest one at the end
@@ -115,6 +115,6 @@ async function dropOldest(latest) {
   for (const [id, kept] of [...decoded].reverse()) {
     const film = await kept.catch(() => null);
     samples += film?.film.samples.length ?? 0;
-    if (id !== latest && samples > MOST_SAMPLES) decoded.delete(id);
+    if (id !== latest && samples > MAX_SAMPLES) decoded.delete(id);
   }
 }

@@ -4,13 +4,13 @@ const HEAD = 8; // bytes of the signature
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
 const [GREY, PALETTE] = [0, 3]; // colour types
-const MOST_LABELS = 4; // entries of the palette of a label map; the indices of a longer one are of no order
+const MAX_LABELS = 4; // entries of the palette of a label map; the indices of a longer one are of no order
 
 /** Whether `readPng` can read a file: grey, or the palette of a label map, and not interlaced. */
 export function isPlainPng(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) return false;
   const [colour, interlaced] = [bytes[HEAD + 17], bytes[HEAD + 20]];
-  return !interlaced && (colour === GREY || (colour === PALETTE && paletteSize(bytes) <= MOST_LABELS));
+  return !interlaced && (colour === GREY || (colour === PALETTE && paletteSize(bytes) <= MAX_LABELS));
 }
 
 function paletteSize(bytes) {

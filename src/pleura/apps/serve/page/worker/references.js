@@ -4,7 +4,7 @@ import { runLengths } from "./contours.js";
 import { isPlainPng, readPng } from "./png.js";
 
 const LABELS = { right: 1, left: 2, heartOutside: 3 }; // of a label map, as Pleura writes it: the heart outside of the lungs only
-const MOST_LEVELS = 16; // of a mask; a film has more
+const MAX_LEVELS = 16; // of a mask; a film has more
 const BLURRED = 127; // a JPEG picture blurs the edges of a mask: up to here it is background
 
 /**
@@ -63,7 +63,7 @@ async function greysOf(file) {
 function structuresOf({ width, height, samples }, file) {
   const levels = new Set(samples);
   const isJpeg = file.type === "image/jpeg" || /\.jpe?g$/i.test(file.name);
-  if (!isJpeg && levels.size > MOST_LEVELS) {
+  if (!isJpeg && levels.size > MAX_LEVELS) {
     throw problem(`${file.name} has ${levels.size} grey levels, so it is a film and no mask; close "Compare" to add films.`);
   }
   const mask = (test) => runLengths(Uint8Array.from(samples, test), width, height);

@@ -33,7 +33,7 @@ EXPECTS = (
 SIDE = 2048
 """px, both ways."""
 
-LARGEST_VALUE = 4095
+MAX_VALUE = 4095
 """The largest 12-bit number."""
 
 PIXEL_MM = 0.175
@@ -80,13 +80,13 @@ def read_raw(path: Path) -> Radiograph:
             f"{path}: {size} bytes, but a raw JSRT film has {2 * SIDE * SIDE} "
             f"({SIDE} x {SIDE} x 2); fetch it again"
         )
-    if raw.max() > LARGEST_VALUE:
+    if raw.max() > MAX_VALUE:
         raise UnreadableFilm(
-            f"{path}: holds {raw.max()}, more than 12 bits ({LARGEST_VALUE}); a JSRT film is "
+            f"{path}: holds {raw.max()}, more than 12 bits ({MAX_VALUE}); a JSRT film is "
             "big-endian: was this one converted?"
         )
     return Radiograph(
-        pixels=(LARGEST_VALUE - raw.astype(np.float32)).reshape(SIDE, SIDE),
+        pixels=(MAX_VALUE - raw.astype(np.float32)).reshape(SIDE, SIDE),
         spacing=Spacing(PIXEL_MM, PIXEL_MM, "JSRT (Shiraishi et al. 2000)"),
         view="PA",
         notes=("raw JSRT film, inverted so that brighter is denser",),
