@@ -214,11 +214,10 @@ class _Worker:
                 f"this film is read in a process of its own, which ended at its start ({code}); "
                 "install Pleura again, or export the film uncompressed"
             )
-        if self._timed_out or code == -getattr(signal, "SIGXCPU", 0):
-            return (
-                f"the decoder was stopped after {CPU_S} s: the file is damaged, or far too large; "
-                "copy or export it again, uncompressed if possible"
-            )
+        if self._timed_out:
+            return _timeout_message(f"{WALL_S:g} s")
+        if code == -getattr(signal, "SIGXCPU", 0):
+            return _timeout_message(f"{CPU_S} s of processor time")
         with contextlib.suppress(ValueError):
             code = signal.Signals(-code).name
         return (
@@ -226,6 +225,13 @@ class _Worker:
             f"pixels disagree, or it needs more than {MEMORY_BYTES / 1e9:g} GB of memory; "
             "copy or export it again, uncompressed if possible"
         )
+
+
+def _timeout_message(limit: str) -> str:
+    return (
+        f"the decoder was stopped after {limit}: the file is damaged, or far too large; "
+        "copy or export it again, uncompressed if possible"
+    )
 
 
 class _Pool:
