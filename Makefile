@@ -122,7 +122,7 @@ release: $(VENV)/ready  ## build, check and try the release; PLEURA_REPOSITORY=h
 	@echo "  git tag -s v$$($(VENV)/bin/python -m hatchling version) && git push --tags"
 	@echo "  $(RELEASE_VENV)/bin/twine upload dist/*"
 
-try:  # FILE is installed in PLACE, and segments a drawn film there
+try:  # FILE is installed in PLACE, and segments a synthetic film there
 	@$(PYTHON) -m venv $(PLACE)/venv --clear
 	@$(PLACE)/venv/bin/pip install --quiet --disable-pip-version-check $(FILE)
 	@cd $(PLACE) && venv/bin/pleura phantom -o film.png && venv/bin/pleura segment film.png -o out --overwrite

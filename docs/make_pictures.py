@@ -1,7 +1,7 @@
 """Draws the README's pictures with the shipped weights: an overlay, and the page of the service.
 
-`make pictures` runs it, with chromium for the page. Run it again when the weights, the drawn film
-or the page change.
+`make pictures` runs it, with chromium for the page. Run it again when the weights, the
+synthetic film or the page change.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def overlay_picture(film: np.ndarray) -> Image.Image:
-    """The drawn film, and beside it the overlay with its legend."""
+    """The synthetic film, and beside it the overlay with its legend."""
     overlay = pleura.segment(film).overlay()
     sheet = Image.new("RGB", (2 * WIDTH + GAP, round(overlay.height / 2)), "white")
     for column, picture in enumerate((Image.fromarray(display(film)), overlay)):

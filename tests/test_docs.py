@@ -3,8 +3,8 @@
 Every ```bash and ```python block of README.md, CONTRIBUTING.md and docs/ is run, in the page's
 order, in a folder of the page's own that holds
 
-    film.png, films/            drawn films, by pleura.phantom.film
-    my-data/images, my-data/masks   a small data set of drawn films with their masks
+    film.png, films/            synthetic films, by pleura.phantom.film
+    my-data/images, my-data/masks   a small data set of synthetic films with their masks
     recipes/                    the project's recipes, each made tiny
 
 An HTML comment before a block changes that: `<!-- not run: reason -->` leaves it out, and

@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, on a few drawn films."""
+"""The notebook runs from top to bottom, on a few synthetic films."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def code_cells() -> list[str]:
 
 @pytest.fixture
 def small_set(tmp_path: Path) -> Path:
-    """Ten drawn films of 96 x 84 px with their masks, in the layout `folder`."""
+    """Ten synthetic films of 96 x 84 px with their masks, in the layout `folder`."""
     for name in ("images", "masks"):
         (tmp_path / "set" / name).mkdir(parents=True)
     for seed in range(10):

@@ -3,7 +3,7 @@
     python -m benchmarks.faults
     python -m benchmarks.faults --only kills --kills 100
 
-A real node runs in its own process, with a tiny network and small drawn films; the archive is a
+A real node runs in its own process, with a tiny network and small synthetic films; the archive is a
 program of this benchmark whose answers can be wrong. Each film that the node acknowledged must have
 exactly one set of results in the archive, or be kept as failed and counted by `pleura node status`.
 The table is printed as it grows. The exit code is 1 if a film is lost or has two sets of results.

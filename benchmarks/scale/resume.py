@@ -2,9 +2,9 @@
 
     python -m benchmarks.scale.resume --films 100000
 
-One drawn film is segmented. Its row is then repeated for films that are empty files, with a mask
-each that is empty too. So the measured run reads a full table, finds all films, checks that every
-mask is there, and segments nothing.
+One synthetic film is segmented. Its row is then repeated for films that are empty files, each with
+an empty mask. So the measured run reads a full table, finds all films, checks that every mask is
+there, and segments nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Drawn films for the measurements of the page: one chest, with noise of its own in each film."""
+"""Synthetic films for measurements of the page: one chest, with noise of its own in each film."""
 
 from __future__ import annotations
 

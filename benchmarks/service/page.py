@@ -27,7 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.service.drawn_films import draw_films
 
 MEGAPIXELS = (0.3, 4, 9, 20)
-"""Sizes of the drawn films."""
+"""Sizes of the synthetic films."""
 
 TASKS = "disabled-by-default-devtools.timeline"
 """What chromium calls the trace of its tasks."""
@@ -70,7 +70,7 @@ def command_line_s(path: Path) -> float:
 
 
 def measure(page: Page, path: Path) -> dict[str, Any]:
-    """Times of one film, with a drawn film beside it to select between."""
+    """Times of one film, with a synthetic film beside it to select between."""
     browser = page.context.browser
     assert browser is not None
     page.evaluate(WATCH)

@@ -4,7 +4,7 @@
 
 It prints JSON: the resident memory of the browser's processes for pages, and the page's JavaScript
 heap without its worker, both in MB. It needs a running service, chromium and playwright. The films
-are one drawn film with noise of its own in each.
+are one synthetic film with noise of its own in each.
 """
 
 from __future__ import annotations

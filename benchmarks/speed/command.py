@@ -51,7 +51,7 @@ def threads_of(options: argparse.Namespace) -> list[str]:
 
 
 def drawn(path: Path, size: tuple[int, int], *, seed: int = 0, bits: int = 8) -> Path:
-    """A drawn film of (height, width) as PNG."""
+    """A synthetic film of (height, width) as PNG."""
     pixels = draw(*size, seed=seed).radiograph.pixels
     low, high = pixels.min(), pixels.max()
     kind, most = (np.uint8, 255) if bits == 8 else (np.uint16, 65535)

@@ -33,7 +33,7 @@ class Convolution:
 
 
 def training(options: argparse.Namespace, _folder: Path) -> dict[str, Any]:
-    """Time steps of recipes/default.toml on drawn films, with the data loader in the same process.
+    """Time steps of recipes/default.toml on synthetic films; data are loaded in the same process.
 
     The precision is the one that `pleura train` chooses on this CPU.
     """

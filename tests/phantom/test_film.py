@@ -1,4 +1,4 @@
-"""The drawn film: exact masks at every size, and greys as of real films."""
+"""The synthetic film: exact masks at every size, and greys as of real films."""
 
 from __future__ import annotations
 

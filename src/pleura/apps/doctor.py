@@ -75,7 +75,7 @@ def weights() -> Iterator[Check]:
 
 
 def engine() -> Iterator[Check]:
-    """Whether the lungs of a drawn film are segmented with about the right area."""
+    """Whether the lungs of a synthetic film are segmented with about the right area."""
     from pleura.phantom.film import draw
     from pleura.runtime.segmenter import Segmenter
 
@@ -92,13 +92,13 @@ def engine() -> Iterator[Check]:
     yield Check(
         "engine",
         good,
-        f"a drawn film's lungs are {share:.0%} of their true area",
+        f"a synthetic film's lungs are {share:.0%} of their true area",
         None if good else f"expected {low:.0%} to {high:.0%}: pip install --force-reinstall pleura",
     )
 
 
 PHANTOM_SHARE = (0.85, 1.15)
-"""The bounds of predicted area over exact area on the drawn film."""
+"""The bounds of predicted area over exact area on the synthetic film."""
 
 
 def writing() -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""The command `pleura phantom`: draw a chest film with known lungs."""
+"""The command `pleura phantom`: draw a synthetic chest film with known lungs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def phantom(
         bool, typer.Option("--masks", help="Write the exact masks too: NAME_mask, _right, _left.")
     ] = False,
 ) -> None:
-    """Draw a chest film with known lungs, of any size, without data of patients.
+    """Draw a synthetic chest film of any size, with known lungs.
 
     pleura phantom -o film.png
     pleura segment film.png -o lungs --overlay

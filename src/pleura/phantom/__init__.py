@@ -1,1 +1,1 @@
-"""Drawn chest films with exact masks."""
+"""Synthetic chest films with exact masks."""

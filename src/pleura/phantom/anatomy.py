@@ -1,4 +1,4 @@
-"""The soft tissue of a drawn chest: outlines in closed form, and lengths of beam in each tissue.
+"""The soft tissue of a synthetic chest: outlines in closed form, lengths of beam in each tissue.
 
 Lengths are millimetres in the body's own coordinates: x from the midline, positive towards the
 viewer's right (the patient's left); y downwards; z from the back to the front. The outlines are

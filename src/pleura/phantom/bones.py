@@ -1,4 +1,4 @@
-"""The bones of a drawn chest, and the projection of rods on the film.
+"""The bones of a synthetic chest, and the projection of rods on the film.
 
 A rod is projected as many small volumes, and each of them is divided among the four nearest pixels.
 So its shadow is correct at any film size, also for hollow rods and for rods along the beam.

@@ -37,7 +37,7 @@ LETTER_CELL_MM = 2.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phantom:
-    """A drawn film and its exact masks, by the definition `field`."""
+    """A synthetic film and its exact masks, by the definition `field`."""
 
     radiograph: Radiograph
     right: Mask
@@ -59,7 +59,8 @@ def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = 
     """
     if height < MIN_SIDE or width < MIN_SIDE:
         raise UsageError(
-            f"a drawn film needs at least {MIN_SIDE} x {MIN_SIDE} pixels, got {height} x {width}"
+            f"a synthetic film needs at least {MIN_SIDE} x {MIN_SIDE} pixels, "
+            f"got {height} x {width}"
         )
     if seed < 0:
         raise UsageError(f"a seed must be 0 or more, got {seed}")
@@ -73,7 +74,7 @@ def draw(height: int = 1024, width: int = 896, *, seed: int = 0, marker: bool = 
             _expose(attenuation, grid.pixel_mm, seed),
             Spacing(grid.pixel_mm, grid.pixel_mm, "drawn"),
             "PA",
-            (f"a drawn film, seed {seed}: no patient",),
+            (f"a synthetic film, seed {seed}: no patient",),
         ),
         right=thorax.field(RIGHT),
         left=thorax.field(LEFT),

@@ -39,7 +39,7 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def corrections(folder: Path, films: list[Path]) -> None:
-    """The folder that the page saves, with the exact masks of drawn films."""
+    """The folder that the page saves, with the exact masks of synthetic films."""
     entries = []
     for path in films:
         film, name = drawn(int(path.stem.removeprefix("new"))), path.stem

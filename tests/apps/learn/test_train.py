@@ -32,7 +32,7 @@ widths = [4, 8]
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six drawn films with masks, in two folders."""
+    """Six synthetic films with masks, in two folders."""
     folder = tmp_path_factory.mktemp("drawn")
     for seed in range(6):
         film = draw(96, 84, seed=seed)

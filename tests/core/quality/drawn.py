@@ -26,7 +26,7 @@ def card(usual: Any = None, **reference: Any) -> Card:
 
 
 def usual(**changed: Any) -> dict[str, Any]:
-    """Around the drawn film's own numbers, with a spread of 0.1 in each."""
+    """Around the synthetic film's own numbers, with a spread of 0.1 in each."""
     numbers = measure_film(drawn()[0], CHANNELS).numbers
     assert numbers is not None
     limits = {"unusual": 3.0, "strange": 9.0, "unsure": 0.5}

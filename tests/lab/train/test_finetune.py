@@ -114,7 +114,7 @@ def test_the_shipped_lungs_are_there_before_the_first_step() -> None:
 
 @pytest.fixture
 def clinic(tmp_path: Path) -> Path:
-    """Ten drawn films with masks of one value."""
+    """Ten synthetic films with masks of one value."""
     for part in ("images", "masks"):
         (tmp_path / "clinic" / part).mkdir(parents=True)
     for seed in range(10):

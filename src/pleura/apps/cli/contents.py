@@ -12,7 +12,7 @@ INTRO = """Finds the lungs in frontal chest radiographs, on a plain CPU.
 pleura segment films/ -o lungs   masks and a table, for a folder of films
 pleura serve                     the same in the browser, and over HTTP
 pleura node                      the same for a PACS, over DICOM
-pleura phantom -o film.png       a drawn film to try it on
+pleura phantom -o film.png       a synthetic film to try it on
 pleura doctor                    check the installation
 
 Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 some films failed and
@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         USE,
         "pleura.apps.phantom",
         "phantom",
-        "Draw a chest film with known lungs, of any size, without data of patients.",
+        "Draw a synthetic chest film of any size, with known lungs.",
     ),
     "info": (
         USE,

@@ -241,7 +241,7 @@ async def model(service: TheService, _key: Key) -> dict[str, Any]:
 
 @router.get("/v1/example.png", tags=["films"], response_class=Response)
 def example() -> Response:
-    """A drawn film, of no patient, to try the service with."""
+    """A synthetic film, of no patient, to try the service with."""
     return Response(_example_png(), media_type="image/png")
 
 

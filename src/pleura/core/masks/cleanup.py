@@ -140,7 +140,7 @@ def disjoint_masks(
 
 
 def split_lungs(mask: Mask) -> tuple[Mask, Mask] | None:
-    """A drawn mask of both lungs, (H, W) -> (right, left); no pixel is lost.
+    """A manual mask of both lungs, (H, W) -> (right, left); no pixel is lost.
 
     It is meant for reference masks, which are not cleaned: a small piece belongs to the lung on
     whose side it lies. None if the mask cannot be split into two lungs.

@@ -56,7 +56,7 @@ REFUSING_CODES = ("no_lungs", "not_a_chest_film")
 
 CONTACT = 0.05
 """The largest usual value in `Features.contacts`. Of 780 films of the splits train and val, 1.6 %
-(3.6 % with `--fast`) have a larger value at an edge that their drawn masks do not reach; these
+(3.6 % with `--fast`) have a larger value at an edge that their manual masks do not reach; these
 films end close to the lungs. Of real films that were cropped through a lung by 5 % or more of its
 size, 77 to 94 % have a larger value at the lower edge, where lungs are narrow, and 94 to 100 % at
 the other edges."""

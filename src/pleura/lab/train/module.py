@@ -38,7 +38,7 @@ __all__ = [
 
 
 DRAWN_FILMS = 3
-"""The drawn films on which the border of the lungs of weights is found; see `transfer_heads`."""
+"""Synthetic films, on which the border of the lungs of weights is found; see `transfer_heads`."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """image (N, 1, S, S), target (N, C, S, S), weight (N, C, S, S)."""
@@ -226,7 +226,7 @@ def pinned(recipe: Recipe) -> Recipe:
 
 
 def _drawn(side: int) -> Tensor:
-    """Drawn films, (N, 1, S, S) in [0, 1]: the network is built before the data is read."""
+    """Synthetic films, (N, 1, S, S) in [0, 1]: the network is built before the data is read."""
     films = (draw(512, 448, seed=seed).radiograph.pixels for seed in range(DRAWN_FILMS))
     squares = [normalise(Frame(film.shape[0], film.shape[1], side).fit(film)) for film in films]
     return torch.from_numpy(np.stack(squares))

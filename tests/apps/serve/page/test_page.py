@@ -175,7 +175,7 @@ def test_a_result_is_saved_with_the_keyboard_alone(
 
 
 def test_the_drawn_example_is_segmented(page: Page) -> None:
-    page.click("text=Try a drawn example")
+    page.click("text=Try a synthetic film")
     expect(page.locator("#result")).to_be_visible(timeout=60_000)
     expect(page.locator("#name")).to_have_text("example.png")
     expect(page.locator("#facts")).to_contain_text("672 × 768 px")

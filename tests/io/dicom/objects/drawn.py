@@ -82,7 +82,7 @@ def ellipses(data: bytes | Path, *, heart: bool = True) -> Segmentation:
 
 
 def result_of(name: str, *, heart: bool = True, **tags: Any) -> tuple[Dataset, Segmentation]:
-    """One result of the drawn film, through bytes, and what it was made of."""
+    """One result of the synthetic film, through bytes, and what it was made of."""
     data = as_bytes(film(**tags))
     segmentation = ellipses(data, heart=heart)
     (result,) = dicom_results(data, segmentation, [name])

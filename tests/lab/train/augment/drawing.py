@@ -1,4 +1,4 @@
-"""A drawn film with two discs as lungs, and its variations."""
+"""A synthetic film with two discs as lungs, and its variations."""
 
 from __future__ import annotations
 

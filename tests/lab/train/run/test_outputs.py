@@ -1,4 +1,4 @@
-"""What a training run on drawn films learns, writes and exports."""
+"""What a training run on synthetic films learns, writes and exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe that learns drawn films in seconds, and how two runs are compared."""
+"""A recipe that learns synthetic films in seconds, and how two runs are compared."""
 
 from __future__ import annotations
 

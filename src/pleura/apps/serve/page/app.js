@@ -192,7 +192,7 @@ async function addExample(button) {
   if (button.ariaDisabled === "true") return;
   Object.assign(button, { ariaDisabled: "true", textContent: "Drawing…" });
   await addFrom(call("example").then((blob) => [{ file: new File([blob], "example.png", { type: "image/png" }), name: "example.png" }]));
-  Object.assign(button, { ariaDisabled: "false", textContent: "Try a drawn example" });
+  Object.assign(button, { ariaDisabled: "false", textContent: "Try a synthetic film" });
 }
 
 const ACTIONS = {
