@@ -14,7 +14,7 @@ const TITLES = {
   "about:blank": "Something went wrong in the server",
 };
 
-const FORCE_ADVICE = /; [^;]*--force$/; // the end of a message for the command line; the page has a button instead
+const FORCE_ADVICE = /; [^;]*--force[^;]*$/; // the end of a message for the command line; the page has a button instead
 
 export const LOST = {
   title: "The picture cannot be shown",
