@@ -24,7 +24,10 @@ from pleura.lab.data.labels import target_for
 from pleura.lab.data.layouts import read_films
 from pleura.phantom.film import draw
 
-NO_MASK = {"overlay", "crop", "probabilities", "dicom-sr", "dicom-sc", "dicom-gsps", "dicom-kos"}
+NO_MASK = {
+    *("overlay", "overlay-jpeg", "crop", "probabilities"),
+    *("dicom-sr", "dicom-sc", "dicom-gsps", "dicom-kos"),
+}
 """Formats that are pictures, reports, outlines for a viewer, or the network's maps."""
 
 HOLDS_A_MASK = sorted(set(FORMATS) - NO_MASK)
