@@ -153,7 +153,7 @@ def _bar() -> Progress:
 
 
 GRACE_S = 1.0
-"""Seconds that films in work may take after a stop is asked for."""
+"""Seconds that the films being processed may take after a request to stop."""
 
 _given_up: list[threading.Thread] = []
 """Threads that did not end in time, and are not waited for."""

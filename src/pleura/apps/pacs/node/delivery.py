@@ -60,8 +60,8 @@ class Delivery:
 
     def _deliver(self, film: PendingDelivery) -> None:
         if not self.folder.results_of(film.number):
-            LOG.warning("film %d: its results are not on the disk any more", film.number)
-            self.queue.results_are_gone(film.number)
+            LOG.warning("film %d: its results are no longer on the disk", film.number)
+            self.queue.requeue_lost_results(film.number)
             return
         try:
             refusal = self._send(film)

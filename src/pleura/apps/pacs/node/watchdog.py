@@ -22,7 +22,10 @@ attempt counts.
 
 
 class Watchdog:
-    """The time that the present film has taken. One thread segments, another one asks."""
+    """Measures the time that the current film has taken.
+
+    One thread segments, and another one asks for the time.
+    """
 
     def __init__(self, limit_s: float = FILM_S) -> None:
         self.limit_s = limit_s
