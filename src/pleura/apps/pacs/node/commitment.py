@@ -89,7 +89,7 @@ class Commitments:
         """Record which results an archive keeps. Returns False if the transaction is unknown."""
         request = self.queue.delivery_of(transaction)
         if request is None:
-            LOG.warning("a storage commitment that nobody asked for, or that came too late")
+            LOG.warning("a report of storage commitment for an unknown or outdated request")
             return False
         film, name = request
         paths = self.folder.results_of(film.number)

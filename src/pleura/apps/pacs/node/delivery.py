@@ -125,7 +125,8 @@ class Delivery:
         wait_s = pause_s(film.attempts, self.longest_wait_s)
         self.queue.mark_rejected(film, self.name, reason, wait_s=wait_s)
         LOG.warning(
-            "film %d not taken by %s, next try in %g s: %s", film.number, self.name, wait_s, reason
+            "film %d not accepted by %s, next try in %g s: %s",
+            *(film.number, self.name, wait_s, reason),
         )
 
     def _pause(self, reason: str, asked_s: float = 0.0) -> None:

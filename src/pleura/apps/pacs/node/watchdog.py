@@ -16,8 +16,8 @@ FILM_S = 600.0
 LOCKED_S = 60.0
 """How much later the process is ended, seconds, if native code holds Python's lock.
 
-Then no thread of Python can give the film up. A supervisor starts the node again, and each such
-attempt counts.
+Then no thread of Python can give the film up. A supervisor restarts the node, and each such attempt
+counts.
 """
 
 
