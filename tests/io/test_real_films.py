@@ -25,7 +25,7 @@ REFUSED = {
     "neg_RG3_RLE_leg_mono1.dcm": "BodyPartExamined is EXTREMITY",
     "nih_udacity_test5.dcm": "modality CT",
 }
-NO_WORD = "BodyPartExamined is not a known word; the film was taken for a chest film"
+NO_WORD = "BodyPartExamined is not a known value; a chest film was assumed"
 
 
 def lungs_are_dark(pixels: np.ndarray) -> bool:

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["read_in_process", "start_decoder", "stop_decoders"]
 
 WALL_S = 60.0
-"""Time after which a decoder process is ended, s. Its processor time ends it earlier (`CPU_S`)
-where the system counts that; this limit leaves room for a busy machine."""
+"""Time after which a decoder process is ended, s. Where the system counts processor time, `CPU_S`
+ends it earlier; this limit is larger, so that a busy machine does not reach it."""
 
 _PIPE_BYTES = 1 << 20  # size of the reply's pipe, where the system allows it: fewer reads a film
 _ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm, UnsuitableFilm)}

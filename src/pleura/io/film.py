@@ -46,7 +46,7 @@ class DecodedFilm:
     """A film as read from its file: the picture and, if requested, the header."""
 
     radiograph: Radiograph
-    """The picture; it holds no identity of a patient."""
+    """The picture; it contains no patient data."""
 
     uid: str | None = None
     """SOPInstanceUID; None if the header was not requested, or has no valid one."""

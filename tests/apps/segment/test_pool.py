@@ -91,6 +91,8 @@ def test_only_the_film_that_ends_its_workers_fails(
     ends = [end for some in pool.run(films, Watch(stopped=stopped)) for end in some]
     failed = [end for end in ends if isinstance(end, Failed)]
     assert [end.file.path.stem for end in failed] == ["killer"]
-    assert f"{MAX_CRASHES} worker processes ended on this film" in failed[0].reason
+    assert (
+        f"{MAX_CRASHES} worker processes ended while they segmented this film" in failed[0].reason
+    )
     done = sorted(end for end in ends if isinstance(end, str))
     assert done == [f"done film{number}" for number in range(7)]

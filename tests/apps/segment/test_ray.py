@@ -162,7 +162,7 @@ class TestLost:
         assert on_cluster(many, "-o", out).code == 3
         killed, whole = rows(out).pop("killer"), rows(plain)
         assert killed["status"] == "failed"
-        assert "3 worker processes ended on this film" in killed["error"]
+        assert "3 worker processes ended while they segmented this film" in killed["error"]
         assert {**rows(out), "killer": whole["killer"]} == whole
         assert not (out / "killer_mask.png").exists()
 

@@ -66,7 +66,7 @@ def test_spacing_is_pixdim_x_then_y(film: np.ndarray) -> None:
     assert (spacing.col_mm, spacing.row_mm) == pytest.approx((2.0, 3.0))
     odd = read_radiograph(nifti(film.T, zooms=(0.01, 0.01)))
     assert odd.spacing is None
-    assert "fits no chest film" in odd.notes[0]
+    assert "is implausible for a chest film" in odd.notes[0]
 
 
 def test_slope_and_intercept(film: np.ndarray) -> None:

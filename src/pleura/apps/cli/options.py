@@ -248,7 +248,9 @@ Accept = Annotated[
 ]
 MostFilms = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="Score at most so many films of a split, drawn at random."),
+    typer.Option(
+        "--limit", min=1, help="Score at most this many films of a split, drawn at random."
+    ),
 ]
 NoBar = Annotated[bool, typer.Option("--no-progress", "-q", help="Show no progress bar.")]
 

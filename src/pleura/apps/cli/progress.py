@@ -32,7 +32,7 @@ def say(text: str) -> None:
 
 
 def console() -> Console:
-    """A console on the present stderr; long lines are not broken, for files and pipes."""
+    """A console on the current stderr; long lines are not broken, for files and pipes."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -153,7 +153,7 @@ def _bar() -> Progress:
 
 
 GRACE_S = 1.0
-"""Seconds that films in work may take after a stop is asked for."""
+"""Seconds that the films being processed may take after a request to stop."""
 
 _given_up: list[threading.Thread] = []
 """Threads that did not end in time, and are not waited for."""
@@ -199,7 +199,7 @@ class Interrupt:
 
 
 def give_up(thread: threading.Thread) -> None:
-    """Note that this thread is not waited for any more."""
+    """Record that this thread is no longer waited for."""
     _given_up.append(thread)
 
 

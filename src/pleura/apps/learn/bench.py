@@ -19,7 +19,7 @@ BenchSplits = Annotated[
     list[str] | None, typer.Option(help="A split to score, by default test; repeatable.")
 ]
 Perturbed = Annotated[
-    int, typer.Option(min=0, help="Also score so many films of each set under every effect.")
+    int, typer.Option(min=0, help="Also score this many films of each set under every effect.")
 ]
 
 

@@ -164,7 +164,7 @@ def split(
     val: Annotated[float, typer.Option(help="Share of what is left after the test films.")] = 0.1,
     folds: Annotated[
         int | None,
-        typer.Option(help="Divide all but the test films into so many folds, instead of --val."),
+        typer.Option(help="Divide all but the test films into this many folds, instead of --val."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the random draw.")] = 42,
     by: Annotated[Unit, typer.Option(help="Films of one unit stay in one part.")] = Unit.patient,

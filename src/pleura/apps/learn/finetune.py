@@ -20,7 +20,7 @@ __all__ = ["finetune"]
 
 
 class Frozen(StrEnum):
-    """What fine-tuning leaves as it is."""
+    """The parts of the network that fine-tuning does not change."""
 
     none = "none"
     encoder = "encoder"

@@ -25,7 +25,7 @@ class Address:
     """A destination of results: a DICOM node (`ae` is set) or a DICOMweb service (`url` is set)."""
 
     name: str
-    """The user's text. The queue, the log and the status have it."""
+    """The user's text, which the queue, the log and the status show."""
 
     ae: str = ""
     host: str = ""
@@ -85,7 +85,7 @@ class Tls:
         With a CA, clients must have a certificate that it signed.
 
         Raises:
-            UsageError: a file is missing, or does not hold what it should.
+            UsageError: a file is missing or invalid.
         """
         if self.cert is None:
             if self.key is not None:

@@ -31,7 +31,7 @@ archives do with names of patients. Objects with other warnings may be incomplet
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a destination did with the objects of one film, by SOPInstanceUID."""
+    """The answer of a destination for each object of one film, by SOPInstanceUID."""
 
     stored: set[str] = field(default_factory=set)
     """The objects that the destination confirmed."""
@@ -162,7 +162,7 @@ class Stow:
     def send(self, objects: Sequence[Any]) -> Receipt:
         """Send DICOM objects of one film; see `Destination`.
 
-        HTTP 200 is no proof: an object is stored if the answer names it in ReferencedSOPSequence.
+        HTTP 200 is not enough: an object is stored if ReferencedSOPSequence in the answer names it.
         """
         try:
             with web_errors():

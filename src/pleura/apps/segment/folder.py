@@ -74,7 +74,7 @@ def segment_folder(
     """Segment films and write the results to a folder, as `pleura segment INPUTS -o OUT` does.
 
     Nothing is printed. A film that fails has a row with the reason, and the run continues. Ctrl-C
-    ends the run after the films in work; `resume=True` continues it.
+    ends the run after the films being processed; `resume=True` continues it.
 
     Args:
         inputs: films, folders, globs, lists and URLs, or one of them.

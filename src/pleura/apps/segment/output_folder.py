@@ -58,7 +58,7 @@ class OutputFolder:
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Lock the folder for this run; gives False if the file system has no locks.
+        """Lock the folder for this run; yield False if the file system has no locks.
 
         Shards lock a folder each, so that they run side by side.
 

@@ -4,8 +4,8 @@ Where there are several CPUs, several films are segmented at a time on few CPUs 
 takes all CPUs for one film waits at each layer for the slowest CPU, and none computes while the
 film is cleaned.
 
-Only the films in work are in memory, so memory does not grow with their number. Threads are enough:
-decoding, the engine and writing release Python's lock.
+Only the films being processed are in memory, so memory does not grow with the number of films.
+Threads are enough: decoding, the engine and writing release Python's lock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Segmented: TypeAlias = tuple[DecodedFilm, Segmentation]
 """A film with its result."""
 
 POLL_S = 0.1
-"""How often a wait for a thread looks whether it should end, s."""
+"""The interval at which a wait for a thread checks whether it should end, s."""
 
 PATIENCE_S = 2.0
 """How long the threads of a run that an error ended may take to end, s."""
@@ -49,7 +49,7 @@ _runs = count()
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[A]):
-    """A film in work, with the result of the last step."""
+    """A film being processed, with the result of the last step."""
 
     file: FilmFile
     value: A
@@ -70,7 +70,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline(Generic[B]):
-    """Segments films and gives what `write` returns for each, in their order."""
+    """Segments films, and yields what `write` returns for each, in their order."""
 
     segmenter: Segmenter
     write: Callable[[FilmFile, DecodedFilm, Segmentation], B]
@@ -96,7 +96,7 @@ class Pipeline(Generic[B]):
     """Called before each batch; if true, films that were only read are dropped."""
 
     overdue: Callable[[], bool] = lambda: False
-    """Called while waiting; if true, films that are still in work are given up."""
+    """Called while waiting; if true, films that are still being processed are given up."""
 
     def run(self, films: Iterable[FilmFile]) -> Iterator[Loaded[B] | Failed]:
         """Read, segment and write every film; one that fails is `Failed`, and the run continues.
@@ -188,9 +188,9 @@ def ahead(
     depth: int,
     given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[B]:
-    """`map` on a pool, in order, with at most `depth` items in work.
+    """`map` on a pool, in order, with at most `depth` items being processed.
 
-    Once `given_up` returns true, nothing that is still in work is waited for.
+    Once `given_up` returns true, items that are still being processed are not waited for.
     """
     pending: deque[Future[B]] = deque()
     for item in items:
@@ -215,7 +215,10 @@ def _done(future: Future[B], given_up: Callable[[], bool]) -> bool:
 
 
 def _join(name: str, *, patience_s: float) -> None:
-    """Wait for the threads whose names begin with `name`, for so long in all, then give them up."""
+    """Wait for the threads whose names begin with `name`, then give up those that have not ended.
+
+    The wait for all of them takes at most `patience_s` seconds.
+    """
     end = time.monotonic() + patience_s
     for thread in threading.enumerate():
         if thread.name.startswith(name):

@@ -37,7 +37,7 @@ class Messages(Protocol):
     def films(
         self, total: int, *, done: int, interrupt: Interrupt
     ) -> AbstractContextManager[Callable[[Row], None]]:
-        """A block for the time of segmenting: gives a function to call with each film's row.
+        """A block for the time of segmenting; it yields a function to call with each film's row.
 
         `done` of all films were finished before; `interrupt` can stop the run.
         """

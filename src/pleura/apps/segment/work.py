@@ -26,7 +26,7 @@ Ended: TypeAlias = Loaded[Row] | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opener:
-    """What a segmenter is made of; a worker of a cluster receives it as it is."""
+    """The settings of a segmenter; a worker of a cluster receives them unchanged."""
 
     choice: Choice
     weights: tuple[bytes, ...] = ()
@@ -44,13 +44,13 @@ class Opener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Functions of a run that are called while films are in work."""
+    """Functions of a run that are called while films are being processed."""
 
     stopped: Callable[[], bool] = lambda: False
     """Called before each batch; if true, films that were only read are dropped."""
 
     overdue: Callable[[], bool] = lambda: False
-    """Called while waiting; if true, films that are still in work are given up."""
+    """Called while waiting; if true, films that are still being processed are given up."""
 
     reading: Callable[[FilmFile], AbstractContextManager[object]] = lambda _: nullcontext()
     """Entered while a film is read in this process."""
@@ -102,7 +102,7 @@ class Executor(Protocol):
         """The provenance of all results."""
 
     def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
-        """Segment the films, in any order; gives those that have just ended, each film once.
+        """Segment the films, in any order; yield those that have just ended, each film once.
 
         Raises:
             WeightsError: the network gives values that are no probabilities.

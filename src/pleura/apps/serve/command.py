@@ -71,10 +71,10 @@ def serve(
     if all_ended:
         typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
         return
-    _end_with_a_film_in_work(limits.grace)
+    _end_with_unfinished_films(limits.grace)
 
 
-def _end_with_a_film_in_work(grace_s: float) -> NoReturn:
+def _end_with_unfinished_films(grace_s: float) -> NoReturn:
     """End the process: a thread that hangs in a decoder ends only with it."""
     from pleura.apps.cli.exit_codes import Exit
 

@@ -54,7 +54,9 @@ class CutOff(Refusal, exit_code=2, http_status=400):
     """HTTP 400 Bad Request: the client closed the connection before the upload was complete."""
 
     def __init__(self) -> None:
-        super().__init__("the connection was closed before the film was there; send it again")
+        super().__init__(
+            "the connection was closed before the film was received completely; send it again"
+        )
 
 
 class KeyNeeded(Refusal, exit_code=2, http_status=401):
@@ -70,8 +72,9 @@ class ForeignOrigin(Refusal, exit_code=2, http_status=403):
     def __init__(self, origin: str | None) -> None:
         """`origin` is the header `Origin`; None if the request has none."""
         super().__init__(
-            f"a page of {origin or 'another site'} may not use this service: open the service's "
-            "own page; a reverse proxy's name is given with --allow-host"
+            f"a web page from {origin or 'another site'} may not send requests to this service: "
+            "open the service's own page; behind a reverse proxy, start the service with "
+            "--allow-host NAME"
         )
 
 
@@ -80,7 +83,10 @@ class NotOffered(Refusal, exit_code=2, http_status=406):
 
     def __init__(self, media_types: Iterable[str]) -> None:
         """`media_types` are those the service offers."""
-        super().__init__(f"this service answers {', '.join(media_types)}; name one in Accept")
+        super().__init__(
+            f"this service can answer with {', '.join(media_types)}; list one of them in the "
+            "Accept header"
+        )
 
 
 class TooSlow(Refusal, exit_code=2, http_status=408):
@@ -89,8 +95,8 @@ class TooSlow(Refusal, exit_code=2, http_status=408):
     def __init__(self, limit_s: float, rate: float) -> None:
         """`limit_s` is the time for an upload, seconds, and `rate` is in bytes a second."""
         super().__init__(
-            f"the upload stopped, or was slower than {limit_s:g} s for all of it or "
-            f"{rate / 1000:g} kB a second; send it again, or send fewer or smaller films at a time"
+            f"the upload stopped, took more than {limit_s:g} s, or was slower than "
+            f"{rate / 1000:g} kB/s; send it again, or send fewer or smaller films at a time"
         )
 
 
@@ -117,8 +123,8 @@ class UnknownHost(Refusal, exit_code=2, http_status=421):
     def __init__(self, host: str) -> None:
         """`host` is the header `Host`."""
         super().__init__(
-            f"this service does not answer to the name {host!r}: use one of its own, such as "
-            "localhost, or have it started with --allow-host and the name"
+            f"this service is not available under the name {host!r}: use one of its own, such as "
+            "localhost, or start it with --allow-host and the name"
         )
 
 
@@ -134,8 +140,8 @@ class Busy(Refusal, http_status=503):
     def upload_memory_is_full(cls, limit_bytes: int) -> Busy:
         """The uploads of all requests together would exceed `limit_bytes`."""
         return cls(
-            f"the requests in progress hold {limit_bytes / 1e6:g} MB, the most that is kept "
-            f"in memory; {SEND_LATER}, or fewer at a time",
+            f"the requests in progress use all of the {limit_bytes / 1e6:g} MB that are reserved "
+            f"for uploads; {SEND_LATER}, or fewer at a time",
             retry_after_s=RETRY_AFTER_UPLOADS_S,
         )
 
@@ -163,7 +169,9 @@ class Stopping(Refusal, http_status=503):
     """The header `Retry-After`, seconds: by then the service may run again."""
 
     def __init__(self) -> None:
-        super().__init__("the service ends, and the films could not be finished; send them again")
+        super().__init__(
+            "the service is shutting down and did not finish the films; send them again"
+        )
 
 
 class TookTooLong(Refusal, http_status=504):

@@ -1,4 +1,4 @@
-"""The counters of the service for Prometheus. They are sums, and hold no name of a film."""
+"""The counters of the service for Prometheus. They are sums, and contain no names of films."""
 
 from __future__ import annotations
 

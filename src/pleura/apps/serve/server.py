@@ -41,8 +41,8 @@ def bind(host: str, port: int) -> socket.socket:
 def run(service: Service, listener: socket.socket) -> bool:
     """Serve until SIGINT or SIGTERM, then finish the accepted films.
 
-    Returns False if some could not be finished within the time of grace. A thread still works on
-    them then, and it ends only with the process.
+    Returns False if some could not be finished within the time of grace. A thread then still works
+    on them, and ends only with the process.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn raises them again after a clean end

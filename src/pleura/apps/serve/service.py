@@ -53,7 +53,8 @@ class Service:
     """The path prefix that a reverse proxy serves it at, such as `/pleura`; empty for none."""
 
     workers: int = 4
-    """Threads that decode, clean and encode films; as many films share a call of the network."""
+    """Threads that decode, clean and encode films; up to this many films are predicted in one
+    batch."""
 
     def __post_init__(self) -> None:
         self.metrics = ServiceMetrics()
@@ -115,9 +116,9 @@ class Service:
     async def segment(
         self, uploads: Sequence[Upload], options: ResponseOptions, memory: RequestMemory
     ) -> list[Outcome]:
-        """Segment films. A film that fails gives its error, and the others their responses.
+        """Segment films. The outcome of a failed film is its error; of any other, its response.
 
-        `memory` is shared with the films until they have ended.
+        The reserved `memory` is held until the films have ended.
 
         Raises:
             Busy: the queue has no room for all of them, and none was begun.
@@ -137,7 +138,7 @@ class Service:
     def submit(
         self, uploads: Sequence[Upload], options: ResponseOptions, memory: RequestMemory
     ) -> list[asyncio.Future[FilmResponse]]:
-        """Begin to segment films; `memory` is shared with them until they have ended.
+        """Begin to segment films; the reserved `memory` is held until they have ended.
 
         Raises:
             Busy: the queue has no room for all of them, and none was begun.
@@ -151,7 +152,8 @@ class Service:
     ) -> AsyncIterator[tuple[int, Outcome]]:
         """The outcomes of submitted films as they come, each with the film's number from 0.
 
-        A film that is not finished in time, or when the service ends, gives that as its error.
+        If a film is not finished in time, or the service ends first, its outcome is `TookTooLong`
+        or `Stopping`.
         """
         start, stopped = time.perf_counter(), asyncio.ensure_future(self._stopped.wait())
         pending = {future: number for number, future in enumerate(films)}

@@ -34,7 +34,7 @@ a quarter of the time."""
 
 EDGE_DISTANCE = 3
 """The distance from the film's edge within which a lung reaches it, pixels of the network's square.
-The predicted outline of a lung that the edge cuts lies up to so many pixels inside the film."""
+The predicted outline of a lung that the edge cuts lies up to this many pixels inside the film."""
 
 LOW_THRESHOLD = 0.2
 """The lower threshold of `Features.ratio_range`. The thresholds 0.2 and 0.8 separate the films on

@@ -73,7 +73,7 @@ CJK_OTHER_PARTS = (
 )
 """Words for other parts in Chinese, Japanese and Korean, found anywhere in the value."""
 
-_LONG = 5  # a word of so many letters may have an ending, as HANDGELENK in HANDGELENKE
+_LONG = 5  # a word of at least this many letters may have an ending (HANDGELENK, HANDGELENKE)
 
 
 def is_chest(value: str) -> bool:

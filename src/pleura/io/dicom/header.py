@@ -1,4 +1,4 @@
-"""Reading a film's body part, view, side, orientation and spacing from its DICOM header.
+"""Reading a film's body part, view, side, spacing and orientation from its DICOM header.
 
 Only attributes that describe the picture are read, none that names a person.
 """
@@ -20,7 +20,9 @@ from pleura.io.film_checks import plausible_spacing
 
 __all__ = [
     "HeaderDoubt",
+    "checked_text",
     "is_mirrored",
+    "lenient_text",
     "number",
     "orientation",
     "orientation_doubts",
@@ -28,9 +30,7 @@ __all__ = [
     "part_notes",
     "side_notes",
     "spacing_of",
-    "text",
     "view_of",
-    "word",
 ]
 
 VIEW_CODES = {  # of CID 4010: SNOMED CT, and the older SNOMED RT
@@ -42,28 +42,11 @@ VIEW_CODES = {  # of CID 4010: SNOMED CT, and the older SNOMED RT
 }
 SIDES = {"R": "right", "L": "left"}
 
-
-@dataclass(frozen=True, slots=True)
-class HeaderDoubt:
-    """A reason to doubt the result, found in the header."""
-
-    code: str
-    """One of `core.quality.verdict.DOUBTS`."""
-
-    note: str
-    """The text for the user."""
-
-
-_FIELD = "FieldOfView"
-_SWAPPED = "the film is mirrored: right and left are swapped in it"
-_UNSTATED = ", and no PatientOrientation states the position of the patient in it"
-_MIRRORED = HeaderDoubt("said_mirrored", f"PatientOrientation says {_SWAPPED}")
-_TURNED = HeaderDoubt("said_turned", "PatientOrientation says the film does not stand upright")
 _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
 UNREADABLE = "?"
 """The value of an attribute that cannot be read."""
 
-LONGEST_WORD = 64
+MAX_TEXT = 64
 """The most characters of an attribute that is read here (PS3.5 table 6.2-1)."""
 
 MAX_NUMBER_BYTES = 1_000
@@ -75,24 +58,27 @@ MAX_MAGNIFICATION = 3.0
 
 def part_notes(dataset: Dataset) -> list[str]:
     """A note if BodyPartExamined does not name the chest."""
-    value = text(dataset, "BodyPartExamined")
+    value = lenient_text(dataset, "BodyPartExamined")
     if is_chest(value) and another_part(value) is None:
         return []
     if part := another_part(value):
         return [f"BodyPartExamined is {part}; the film was read because this was requested"]
-    return ["BodyPartExamined is not a known word; the film was taken for a chest film"]
+    return ["BodyPartExamined is not a known value; a chest film was assumed"]
 
 
 def view_of(dataset: Dataset) -> str | None:
-    """`PA`, `AP`, `LL`, ... from ViewPosition, else from ViewCodeSequence; None without both."""
-    view = text(dataset, "ViewPosition")
+    """`PA`, `AP`, `LL`, ... from ViewPosition, else from ViewCodeSequence.
+
+    It is None if both are missing, or if the code states no known view.
+    """
+    view = lenient_text(dataset, "ViewPosition")
     if view and view != UNREADABLE:
         return view
     code = next(iter(items_of(dataset, "ViewCodeSequence")), Dataset())
-    view_of_code = VIEW_CODES.get(text(code, "CodeValue"))
+    view_of_code = VIEW_CODES.get(lenient_text(code, "CodeValue"))
     if view_of_code is not None:
         return view_of_code
-    meaning = text(code, "CodeMeaning").replace("-", "").replace(" ", "")
+    meaning = lenient_text(code, "CodeMeaning").replace("-", "").replace(" ", "")
     if "OBLIQUE" in meaning:
         return "OBLIQUE"
     if "POSTEROANTERIOR" in meaning:
@@ -104,46 +90,21 @@ def view_of(dataset: Dataset) -> str | None:
     return "LATERAL" if "LATERAL" in meaning else None
 
 
-def orientation_doubts(dataset: Dataset) -> list[HeaderDoubt]:
-    """Doubts if the film is not upright with the patient's right on its left, by the header.
-
-    PatientOrientation decides if it is present. Otherwise the attributes of the detector's field of
-    view state whether the stored pixels were mirrored or turned with respect to the detector
-    (PS3.3 C.8.11.4). That is no position of the patient, so it is a doubt and turns nothing.
-    """
-    rows_run, columns_run = orientation(dataset)
-    if rows_run or columns_run:
-        directions = rows_run[:1] or "L", columns_run[:1] or "F"
-        doubt = _MIRRORED if directions == ("R", "F") else _TURNED
-        return [] if directions == ("L", "F") else [doubt]
-    flip, turn = text(dataset, f"{_FIELD}HorizontalFlip"), number(dataset, f"{_FIELD}Rotation")
-    mirrored = HeaderDoubt(
-        "said_mirrored", f"{_FIELD}HorizontalFlip says the detector's image was mirrored{_UNSTATED}"
-    )
-    turned = HeaderDoubt(
-        "said_turned",
-        f"{_FIELD}Rotation says the detector's image was turned by {turn} degrees{_UNSTATED}",
-    )
-    return [mirrored] * (flip == "YES") + [turned] * bool(turn and turn % 360)
-
-
-def is_mirrored(dataset: Dataset) -> bool:
-    """Whether PatientOrientation says that the film is upright, with right and left swapped."""
-    rows_run, columns_run = orientation(dataset)
-    return rows_run[:1] == "R" and columns_run[:1] in ("F", "")
-
-
 def side_notes(dataset: Dataset) -> list[str]:
     """A note if the file states that the film shows one side of the body only."""
     for keyword in ("ImageLaterality", "Laterality"):
-        side = SIDES.get(text(dataset, keyword))
+        side = SIDES.get(lenient_text(dataset, keyword))
         if side is not None:
-            return [f"{keyword} says the film shows the {side} side; both lungs were looked for"]
+            return [
+                f"{keyword} says the film shows the {side} side; both lungs were segmented anyway"
+            ]
     return []
 
 
 def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
-    """The spacing and the attribute it comes from; one that fits no chest is ignored with a note.
+    """The spacing and the attribute from which it comes; None if there is none.
+
+    A spacing that is implausible for a chest film is ignored, and a note is added to `notes`.
 
     The first of these is used: PixelSpacing if it was calibrated (it has a calibration type, or
     differs from the detector's); ImagerPixelSpacing, divided by
@@ -161,16 +122,19 @@ def spacing_of(dataset: Dataset, notes: list[str]) -> Spacing | None:
     return spacing
 
 
-def word(dataset: Dataset, keyword: str) -> str:
+def checked_text(dataset: Dataset, keyword: str) -> str:
     """The value in capitals, without blanks at its ends; empty if missing.
 
-    Raises `UnreadableFilm` for a value that is too long or not printable. If a length is damaged, a
-    value contains its neighbours, which must not appear in a message or a result.
+    If the length of an element is corrupt, its value includes the bytes of the elements after it,
+    possibly patient data, which must not appear in a message or a result.
+
+    Raises:
+        UnreadableFilm: the value is too long, or not printable.
     """
     value: Any = dataset.get(keyword)
     several = isinstance(value, MultiValue)
     text = "" if value is None else "\\".join(map(str, value)) if several else str(value)
-    if len(text) > LONGEST_WORD or not text.strip("\0").isprintable():
+    if len(text) > MAX_TEXT or not text.strip("\0").isprintable():
         raise UnreadableFilm(
             f"the DICOM attribute {keyword} holds no sensible value: the file is damaged; "
             "copy or export it again"
@@ -178,13 +142,13 @@ def word(dataset: Dataset, keyword: str) -> str:
     return text.strip("\0 ").upper()
 
 
-def text(dataset: Dataset, keyword: str) -> str:
-    """As `word`, for attributes that are not necessary: `UNREADABLE` in place of an error.
+def lenient_text(dataset: Dataset, keyword: str) -> str:
+    """As `checked_text`, for attributes that are not necessary: `UNREADABLE` in place of an error.
 
-    Text is unreadable in a character set that the file does not declare, or declares wrongly, too.
+    Text in a character set that the file does not declare, or declares wrongly, is unreadable too.
     """
     try:
-        return word(dataset, keyword)
+        return checked_text(dataset, keyword)
     except Exception:  # pydicom raises errors of many classes for text that it cannot decode
         return UNREADABLE
 
@@ -205,12 +169,12 @@ def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         several = not isinstance(value, str | int | float) and hasattr(value, "__iter__")
         numbers = tuple(float(item) for item in (value if several else [value]))
         return numbers if all(map(isfinite, numbers)) else ()
-    except (TypeError, ValueError, OverflowError):  # not a number, against the standard
+    except (TypeError, ValueError, OverflowError):  # not a number, contrary to the standard
         return ()
 
 
 def _calibration(dataset: Dataset) -> str:
-    value = text(dataset, "PixelSpacingCalibrationType")
+    value = lenient_text(dataset, "PixelSpacingCalibrationType")
     return "" if value == UNREADABLE else value
 
 
@@ -237,6 +201,57 @@ def pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
     if len(values) != 2 or min(values) <= 0:
         return None
     return values[0], values[1]
+
+
+_FIELD = "FieldOfView"
+_SWAPPED = "the film is mirrored: right and left are swapped in it"
+_UNSTATED = ", and no PatientOrientation states the position of the patient in it"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderDoubt:
+    """A reason in the header to doubt the result."""
+
+    code: str
+    """One of `core.quality.verdict.DOUBTS`."""
+
+    note: str
+    """The text for the user."""
+
+
+_MIRRORED = HeaderDoubt("said_mirrored", f"PatientOrientation says {_SWAPPED}")
+_TURNED = HeaderDoubt("said_turned", "PatientOrientation says the film is not upright")
+
+
+def orientation_doubts(dataset: Dataset) -> list[HeaderDoubt]:
+    """Doubts if, by the header, the film is not upright with the patient's right at its left edge.
+
+    PatientOrientation decides if it is present. Otherwise the attributes of the detector's field of
+    view state whether the stored pixels were mirrored or turned with respect to the detector
+    (PS3.3 C.8.11.4). They do not state the position of the patient, so they only cause a doubt; the
+    film is not mirrored or rotated.
+    """
+    rows_run, columns_run = orientation(dataset)
+    if rows_run or columns_run:
+        directions = rows_run[:1] or "L", columns_run[:1] or "F"
+        doubt = _MIRRORED if directions == ("R", "F") else _TURNED
+        return [] if directions == ("L", "F") else [doubt]
+    flip = lenient_text(dataset, f"{_FIELD}HorizontalFlip")
+    turn = number(dataset, f"{_FIELD}Rotation")
+    mirrored = HeaderDoubt(
+        "said_mirrored", f"{_FIELD}HorizontalFlip says the detector's image was mirrored{_UNSTATED}"
+    )
+    turned = HeaderDoubt(
+        "said_turned",
+        f"{_FIELD}Rotation says the detector's image was turned by {turn} degrees{_UNSTATED}",
+    )
+    return [mirrored] * (flip == "YES") + [turned] * bool(turn and turn % 360)
+
+
+def is_mirrored(dataset: Dataset) -> bool:
+    """Whether PatientOrientation says that the film is upright, with right and left swapped."""
+    rows_run, columns_run = orientation(dataset)
+    return rows_run[:1] == "R" and columns_run[:1] in ("F", "")
 
 
 def orientation(dataset: Dataset) -> tuple[str, str]:

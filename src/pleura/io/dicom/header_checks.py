@@ -9,7 +9,7 @@ from pydicom.uid import UID
 
 from pleura.core.errors import UnsuitableFilm
 from pleura.io.dicom.body_parts import another_part
-from pleura.io.dicom.header import number, orientation, text, view_of, word
+from pleura.io.dicom.header import checked_text, lenient_text, number, orientation, view_of
 from pleura.io.dicom.objects.common import MAKER
 
 __all__ = ["FILM_CLASSES", "check_is_film"]
@@ -36,7 +36,7 @@ def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
     A missing attribute is accepted. With `forced` DICOM photographs and films of another body part
     are accepted too.
     """
-    modality, uid = word(dataset, "Modality"), word(dataset, "SOPClassUID")
+    modality, uid = checked_text(dataset, "Modality"), checked_text(dataset, "SOPClassUID")
     photograph = forced and (uid == PHOTOGRAPH_CLASS or modality == PHOTOGRAPH_MODALITY)
     if uid and uid not in FILM_CLASSES and not (photograph and uid == PHOTOGRAPH_CLASS):
         _reject(
@@ -50,10 +50,10 @@ def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
             "a plain film: CR or DX",
             force=modality == PHOTOGRAPH_MODALITY,
         )
-    part = another_part(text(dataset, "BodyPartExamined"))
+    part = another_part(lenient_text(dataset, "BodyPartExamined"))
     if part and not forced:
         _reject(f"a film of another body part, BodyPartExamined is {part}", "CHEST", force=True)
-    if text(dataset, "Manufacturer") == MAKER.upper():
+    if lenient_text(dataset, "Manufacturer") == MAKER.upper():
         _reject(f"a picture that {MAKER} made itself", "the film from which it was made")
     frames = number(dataset, "NumberOfFrames")
     if frames is not None and frames > 1:

@@ -68,7 +68,7 @@ def _is_segmentation(header: Dataset) -> bool:
 
 
 def _names(header: Dataset) -> dict[int, str]:
-    """Number -> name of each segment; the background of a label map is none."""
+    """Number -> name of each segment; the background of a label map is not a segment."""
     names = {}
     for segment in header.SegmentSequence:
         whole = str(segment.get("SegmentDescription", "")).startswith(DEFINITION_TEXTS["whole"])

@@ -1,7 +1,8 @@
 """Reading a film from a DICOM file: CR, DX, or a secondary capture.
 
-The Radiograph holds no identity, and no message quotes a value that could name a person. Compressed
-pixels are decoded by the packages that pydicom finds; python-gdcm is installed with Pleura.
+The Radiograph contains no patient data, and no message quotes a value that could name a person.
+Compressed pixels are decoded by the packages that pydicom finds; python-gdcm is installed with
+Pleura.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from pleura.io.dicom.decode.syntaxes import (
     JPEG_EXTENDED,
 )
 from pleura.io.dicom.header import (
+    checked_text,
     is_mirrored,
+    lenient_text,
     number,
     orientation_doubts,
     part_notes,
     side_notes,
     spacing_of,
-    text,
     view_of,
-    word,
 )
 from pleura.io.dicom.header_checks import check_is_film
 from pleura.io.dicom.parse import parse_dicom
@@ -132,11 +133,11 @@ def _doubted(radiograph: Radiograph, missing: list[str]) -> Radiograph:
 
 
 def _film_pixels(dataset: Dataset, notes: list[str], *, photographs: bool) -> Pixels:
-    photometric = word(dataset, "PhotometricInterpretation")
+    photometric = checked_text(dataset, "PhotometricInterpretation")
     stated_grey = correct_samples(dataset, notes)
     check_stream(dataset)
     stored = _decoded(dataset)
-    if word(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+    if checked_text(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         stored = np.asarray(apply_color_lut(stored, dataset))
     if stored.ndim == 3 and stored.shape[2] == 3:
         deep = stored.dtype.itemsize == 2
@@ -189,14 +190,14 @@ def _set_transfer_syntax(dataset: Dataset) -> None:
 
 def _needs_decoder_process(dataset: Dataset) -> bool:
     """Whether decoding runs a library's compiled decoder, or expands a palette."""
-    syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
-    is_palette = word(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+    syntax = UID(checked_text(dataset.file_meta, "TransferSyntaxUID"))
+    is_palette = checked_text(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
     return is_palette or not syntax.is_transfer_syntax or syntax.is_encapsulated
 
 
 def _check_decoder(dataset: Dataset) -> None:
     """Raise `UnreadableFilm` with the remedy if no decoder is installed."""
-    syntax = UID(word(dataset.file_meta, "TransferSyntaxUID"))
+    syntax = UID(checked_text(dataset.file_meta, "TransferSyntaxUID"))
     if syntax == JPEG_EXTENDED:
         add_jpeg12()
     try:
@@ -211,6 +212,6 @@ def _check_decoder(dataset: Dataset) -> None:
 
 
 def _intent_notes(dataset: Dataset) -> list[str]:
-    if text(dataset, "PresentationIntentType") != "FOR PROCESSING":
+    if lenient_text(dataset, "PresentationIntentType") != "FOR PROCESSING":
         return []
     return ["raw detector values (FOR PROCESSING); the film for presentation is the better input"]

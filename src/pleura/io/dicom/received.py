@@ -17,7 +17,7 @@ from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
 from pleura.io.dicom.decode.fragments import ends_early
 from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, UNCOMPRESSED
-from pleura.io.dicom.header import number, text, word
+from pleura.io.dicom.header import checked_text, lenient_text, number
 from pleura.io.dicom.header_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.objects.common import MAKER
 from pleura.io.dicom.parse import parse_dicom
@@ -68,7 +68,7 @@ def check_received_file(content: bytes, *, most_pixels: int = MAX_PIXELS) -> Rec
         check_received(film, most_pixels=most_pixels)
         film_header(film)  # a result, or the report of a failure, can refer to the film
         _check_not_blank(film)
-        return ReceivedFile(str(word(film, "SOPInstanceUID")), ends_early=ends_early(film))
+        return ReceivedFile(str(checked_text(film, "SOPInstanceUID")), ends_early=ends_early(film))
 
 
 def check_received(film: Dataset, *, most_pixels: int) -> None:
@@ -78,7 +78,7 @@ def check_received(film: Dataset, *, most_pixels: int) -> None:
             "the object has no SOP class or instance UID: it is damaged, or not a film; "
             "send it again"
         )
-    if text(film, "ManufacturerModelName") == MAKER.upper():
+    if lenient_text(film, "ManufacturerModelName") == MAKER.upper():
         raise UnsuitableFilm("this is a result of Pleura; expected the film from which it was made")
     check_is_film(film)
     check_size(int(film.Rows), int(film.Columns), most=most_pixels)
@@ -87,7 +87,7 @@ def check_received(film: Dataset, *, most_pixels: int) -> None:
 
 def _check_not_blank(film: Dataset) -> None:
     """Raise `UnreadableFilm` for pixels without compression that all have the same value."""
-    if word(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS:
+    if checked_text(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS:
         return
     pixels: bytes = film.PixelData
     step = 2 if int(number(film, "BitsAllocated") or 8) == 16 else 1
@@ -137,7 +137,7 @@ def _check_length(film: Dataset) -> None:
     samples = int(number(film, "SamplesPerPixel") or 1)
     bits = int(number(film, "BitsAllocated") or 8)
     expected = int(film.Rows) * int(film.Columns) * samples * bits // 8
-    compressed = word(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS
+    compressed = checked_text(film.file_meta, "TransferSyntaxUID") not in _PLAIN_PIXELS
     if not film.PixelData or (not compressed and len(film.PixelData) < expected):
         raise UnreadableFilm(
             f"the film holds {len(film.PixelData or b'')} bytes of pixels, its size needs "

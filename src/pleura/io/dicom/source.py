@@ -1,4 +1,4 @@
-"""Making the header that DICOM results repeat: patient, study and film.
+"""Making the header that DICOM results copy from the film: patient, study and film.
 
 Text of patient and study (names, numbers, descriptions) is repeated byte for byte, in the film's
 own character set, because a result with another identity would belong to another patient. Other
@@ -30,7 +30,7 @@ from pydicom.valuerep import DS, PersonName, validate_value
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding, quietly
 from pleura.io.dicom.decode.luts import lut_table
-from pleura.io.dicom.header import number, orientation, pair, text, word
+from pleura.io.dicom.header import checked_text, lenient_text, number, orientation, pair
 from pleura.io.dicom.objects.film_text import copy_bytes, is_blank, keep_bytes, raw_value
 from pleura.io.dicom.objects.request import add_request, for_result
 from pleura.io.dicom.parse import parse_dicom
@@ -73,8 +73,8 @@ _PATIENT = (*EMPTY_IF_UNKNOWN, *LEFT_OUT_IF_UNKNOWN)
 _TEXTS = ("PN", "LO", "SH")
 SEXES = ("M", "F", "O")
 _UID = re.compile(r"(?=.{1,64}$)\d+(\.\d+)+")
-"""As PS3.5 9.1 has it, but numbers may begin with 0: devices write them so, and archives know the
-film and its study by these digits."""
+"""A UID as in PS3.5 9.1, except that its numbers may begin with 0: some devices write them so, and
+archives know the film and its study by these digits."""
 
 _PIXELS_GROUP = 0x7FE0  # of pixel data; groups above it hold padding and signatures
 _ACR_NEMA_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # before DICOM 3
@@ -93,7 +93,7 @@ class FilmHeader:
     def add_patient_to(self, result: Dataset) -> Dataset:
         """Add the film's patient and study to `result`, in place, and return it."""
         result.pop("SpecificCharacterSet", None)
-        correct_ambiguous_vr(result, True)  # pydicom does so only for what it converts
+        correct_ambiguous_vr(result, True)  # pydicom does so only for elements that it converts
         result.update(for_result(result, self.patient, study=self.film.StudyInstanceUID))
         with quietly():
             keep_bytes(result)
@@ -136,7 +136,7 @@ def _read_back(content: bytes) -> Dataset:
 
 
 def _read_back_raw(content: bytes) -> Dataset:
-    """As `_read_back`, with text as the bytes that it is."""
+    """As `_read_back`, but text stays the bytes of the file."""
     part, written = Dataset(), dcmread(BytesIO(content), force=True)
     for tag in list(written.keys()):
         element: Any = written.get_item(tag)
@@ -151,8 +151,8 @@ def _read_back_raw(content: bytes) -> Dataset:
 def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader:
     """Make the header of a film from its valid values; its pixels are not read.
 
-    A `FilmHeader` is returned as it is. Unknown values are empty (None) if the standard requires
-    the attribute, and absent if it does not. Text is kept as it is, with the film's character set.
+    A `FilmHeader` is returned unchanged. Unknown values are empty (None) if the standard requires
+    the attribute, and absent if it does not. Text is kept unchanged, with the film's character set.
     The frame of reference is left out: a projection has no position in one.
 
     Raises:
@@ -168,7 +168,7 @@ def film_header(source: FilmHeader | Dataset | bytes | Path | str) -> FilmHeader
 
 def film_uid(dataset: Dataset) -> str | None:
     """The film's SOPInstanceUID; None if it has none that results can refer to."""
-    uid = text(dataset, "SOPInstanceUID")
+    uid = lenient_text(dataset, "SOPInstanceUID")
     return uid if _UID.fullmatch(uid) else None
 
 
@@ -203,17 +203,18 @@ def _film(dataset: Dataset) -> Dataset:
     for keyword in EMPTY_IF_UNKNOWN:
         setattr(film, keyword, None)
     film.Rows, film.Columns = int(dataset.Rows), int(dataset.Columns)
-    film.Modality = word(dataset, "Modality") or "OT"
+    film.Modality = checked_text(dataset, "Modality") or "OT"
     film.PatientOrientation = [direction for direction in orientation(dataset) if direction] or None
     film.SamplesPerPixel = int(dataset.get("SamplesPerPixel", 1))
-    film.PhotometricInterpretation = word(dataset, "PhotometricInterpretation") or "MONOCHROME2"
+    photometric = checked_text(dataset, "PhotometricInterpretation")
+    film.PhotometricInterpretation = photometric or "MONOCHROME2"
     spacing = pair(dataset, "PixelSpacing")
     if spacing is not None:
         film.PixelSpacing = [DS(side, auto_format=True) for side in spacing]
-    burnt_in = text(dataset, "BurnedInAnnotation")
+    burnt_in = lenient_text(dataset, "BurnedInAnnotation")
     if burnt_in in ("YES", "NO"):
         film.BurnedInAnnotation = burnt_in
-    lossy = text(dataset, "LossyImageCompression")
+    lossy = lenient_text(dataset, "LossyImageCompression")
     film.LossyImageCompression = lossy if lossy in ("00", "01") else "00"
     _copy_valid(dataset, film, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
     add_display(dataset, film)
@@ -281,7 +282,7 @@ def _bytes(source: bytes | Path | str) -> bytes:
 
 
 def _uid(dataset: Dataset, keyword: str) -> UID:
-    uid = word(dataset, keyword)
+    uid = checked_text(dataset, keyword)
     if not _UID.fullmatch(uid):
         raise UnsuitableFilm(
             f"the DICOM film has no valid {keyword}, which DICOM results need to refer to it; "
@@ -334,7 +335,7 @@ def _add_windows(dataset: Dataset, film: Dataset) -> None:
     if centre is None or width is None or width < 1:
         return
     film.WindowCenter, film.WindowWidth = _ds(centre), _ds(width)
-    function = text(dataset, "VOILUTFunction")
+    function = lenient_text(dataset, "VOILUTFunction")
     if function in FUNCTIONS:
         film.VOILUTFunction = function
 

@@ -1,4 +1,4 @@
-"""Asking whether many files of a folder tree are there, by listing each folder once."""
+"""Checking whether many files of a folder tree exist, by listing each folder once."""
 
 from __future__ import annotations
 

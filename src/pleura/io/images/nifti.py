@@ -123,6 +123,8 @@ def _spacing(header: Any, notes: list[str], *, size: tuple[int, int]) -> Spacing
         return None
     spacing = Spacing(row_mm * scale, col_mm * scale, "pixdim")
     if not plausible_spacing(spacing, size=size):
-        notes.append(f"pixdim of {row_mm:g} x {col_mm:g} fits no chest film; it was ignored")
+        notes.append(
+            f"pixdim of {row_mm:g} x {col_mm:g} is implausible for a chest film; it was ignored"
+        )
         return None
     return spacing

@@ -237,7 +237,7 @@ class _FilmSearch:
                 yield above + name
 
     def _scan(self, folder: str) -> Iterator[tuple[str, list[str], Mapping[str, bool]]]:
-        """As `scan`; nothing is known of the files of an object store."""
+        """As `scan`; files of an object store are not known to be regular files."""
         if not is_remote(local_or_remote(folder)):
             yield from scan(folder, follow=True, on_error=self._cannot_read)
             return
@@ -266,7 +266,7 @@ class _FilmSearch:
         self.left_out.cannot_read(path, error.strerror or str(error))
 
     def _other_files(self) -> str:
-        """For errors: the files that are there but are not films."""
+        """The files that exist but are not films, for the text of an error."""
         files = "; ".join([*self.left_out.complaints(), *self.left_out.lines()])
         return f" ({files})" if files else ""
 

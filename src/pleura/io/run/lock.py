@@ -29,9 +29,9 @@ _POLL_S = 0.05
 
 @contextmanager
 def locked_folder(folder: Path, *, patience_s: float = 0.0) -> Iterator[bool]:
-    """Lock `folder`, which is made if it is missing; gives False if the file system has no locks.
+    """Lock `folder`, which is made if it is missing; yield False if the file system has no locks.
 
-    If another process holds the lock, it is waited for, for so many seconds.
+    If another process holds the lock, wait for it for at most `patience_s` seconds.
 
     The operating system holds the lock, so it is released if the process is killed. Across machines
     it works on network file systems with locks, such as NFS and SMB.

@@ -3,8 +3,8 @@
 A film's name is its path inside the folder, glob or list that gave it, without the suffix. If two
 films have the same name, all films with that name get a longer one, until all names differ. First
 the suffix is added (`a.png`, `a.jpg` -> `a_png`, `a_jpg`). If names are still equal and the folders
-differ, one more folder of the path is added (`siteA/a`, `siteB/a`). At last a digest of the path is
-added (`FILM.png`, `film.png`). Names that differ only in capitals or in the encoding of accents
+differ, one more folder of the path is added (`siteA/a`, `siteB/a`). Finally, a digest of the path
+is added (`FILM.png`, `film.png`). Names that differ only in capitals or in the encoding of accents
 count as equal, as on many file systems. The names depend on the set of films, not on its order. A
 name from an earlier run is kept.
 """
@@ -33,13 +33,13 @@ _DOUBLE = ".nii.gz"
 
 
 def unique_names(films: Mapping[str, int], kept: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The names of the results of films, all different, by the film's path or URL.
+    """A dict from each film's path or URL to the unique name of its results.
 
-    `films` has how many of a film's folders, from the right, its name has at least. `kept` has
-    names from an earlier run, which do not change.
+    `films` maps each film to the least number of parent folders (innermost first) in its name.
+    `kept` maps films to their names from an earlier run, which do not change.
 
     First all films are named as if there were no earlier run, then the films of an earlier run get
-    their old names. So the names do not depend on how far a killed run came.
+    their old names. So the names do not depend on how many films a killed run had finished.
     """
     naming = _Naming({film: _name(film, depth) for film, depth in films.items()}, films)
     naming.make_unique()
@@ -52,9 +52,9 @@ def unique_names(films: Mapping[str, int], kept: Mapping[str, str] | None = None
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What a film's name is made of."""
+    """The parts of a film's name."""
 
-    depth: int  # how many of its folders, from the right, are in the name
+    depth: int  # the number of parent folders in the name, innermost first
     with_suffix: bool = False
     with_digest: bool = False
 
@@ -66,18 +66,20 @@ class _Naming:
     names: dict[str, str]
     depths: Mapping[str, int]
     choices: dict[str, _Choice] = field(default_factory=dict)
-    """Of the films whose names became longer."""
+    """The parts of the names that became longer, by film."""
 
     kept: Mapping[str, str] = field(default_factory=dict)
 
     def make_unique(self) -> None:
         """Make names longer, in rounds, until all differ."""
-        while longer := [choice for group in self._sharing() for choice in self._longer(group)]:
+        while longer := [
+            choice for group in self._groups_with_equal_names() for choice in self._longer(group)
+        ]:
             self.choices.update(longer)
             self.names.update((film, _name(film, choice.depth, choice)) for film, choice in longer)
 
-    def _sharing(self) -> Iterable[list[str]]:
-        """The films with equal names, in groups."""
+    def _groups_with_equal_names(self) -> Iterable[list[str]]:
+        """The films with equal names; one list for each such name."""
         first: dict[str, str] = {}
         groups: dict[str, list[str]] = {}
         for film, name in self.names.items():
@@ -88,7 +90,7 @@ class _Naming:
         return groups.values()
 
     def _longer(self, group: list[str]) -> Iterator[tuple[str, _Choice]]:
-        """What makes the names of a group longer, by film."""
+        """Yield each film of a group whose name can become longer, with the parts of that name."""
         free = {film: self._choice(film) for film in group if film not in self.kept}
         suffixes = Counter(split_suffix(_tail(film, 0))[1].casefold() for film in group)
         folders = {film: _folders(film) for film in group}
@@ -129,7 +131,7 @@ def split_suffix(name: str) -> tuple[str, str]:
 
 
 def _tail(film: str, depth: int) -> str:
-    """The file's name, after so many of its folders."""
+    """The file's name, after the `depth` innermost of its folders."""
     path = film if os.sep == "/" else film.replace(os.sep, "/")
     return "/".join(path.rsplit("/", depth + 1)[1:])
 
@@ -140,5 +142,5 @@ def _folders(film: str) -> tuple[str, ...]:
 
 
 def _key(name: str) -> str:
-    """The name without case and encoding of accents, by which equal names are found."""
+    """The name without case and encoding of accents; names with the same key count as equal."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())

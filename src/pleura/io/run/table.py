@@ -47,7 +47,7 @@ class RowSummary(NamedTuple):
 
 
 class Rows(Mapping[str, Row]):
-    """The rows of a table by film, each kept as its line and parsed when it is looked at.
+    """The rows of a table by film, each kept as its line and parsed when it is read.
 
     A million lines take a fifth of the memory and of the time that a million `Row`s take.
     """
@@ -65,7 +65,7 @@ class Rows(Mapping[str, Row]):
         return len(self._lines)
 
     def summary(self, film: str) -> RowSummary | None:
-        """What `unfinished` needs of a film's row; None if there is no row."""
+        """The cells of a film's row that `unfinished` needs; None if there is no row."""
         line = self._lines.get(film)
         if line is None:
             return None
@@ -187,7 +187,7 @@ _FILM, _PATH, _STATUS, _VERDICT, _AREA = map(
 
 
 def _read(path: Path) -> tuple[Rows, bool]:
-    """The rows, and whether the file is as `_rewrite` writes it."""
+    """The rows, and whether the file is complete and sorted, as `_rewrite` writes it."""
     lines = _lines_of(path)
     rows = Rows()
     if len(lines) < 2:

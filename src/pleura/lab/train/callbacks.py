@@ -181,7 +181,7 @@ class Termination(Callback):
             signal.signal(signal.SIGTERM, before)
 
     def comes(self, *, within_s: float) -> bool:
-        """Whether SIGTERM has come, or comes within so many seconds."""
+        """Whether SIGTERM has come, or comes within `within_s` seconds."""
         end = time.monotonic() + within_s
         while not self.arrived and time.monotonic() < end:
             time.sleep(0.05)

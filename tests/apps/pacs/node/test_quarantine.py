@@ -100,7 +100,7 @@ def test_a_film_that_hangs_is_given_up_and_holds_up_no_other(
     assert tools.send(node.port, *films) == [0, 0, 0]
     tools.until(lambda: node.has(delivered=2, failed=1), "the others are delivered")
     assert node.status().failed[0]["reason"] == "it took longer than 20 s"
-    assert "film 1 hangs: it is given up, and the node starts again" in node.log()
+    assert "film 1 hangs: it is given up, and the node restarts" in node.log()
     tools.until(lambda: len(orthanc.instances("SR")) == 3, "the failure is reported")
     assert node.process.poll() is None  # the same process, which no supervisor started
     assert node.stop() == 0

@@ -297,5 +297,5 @@ def test_a_film_without_its_file_fails_and_blocks_no_other(folder: NodeFolder) -
     worker(folder, queue, lambda *_, **__: pytest.fail("no file"))._segment(film)
     assert queue.next_film() is None
     with queue.change() as base:
-        assert "not in the folder any more" in str(film_by_number(base, number).reason)
+        assert "no longer in the folder" in str(film_by_number(base, number).reason)
     queue.close()

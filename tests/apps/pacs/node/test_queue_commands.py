@@ -175,7 +175,7 @@ def test_a_command_without_a_queue_or_with_a_misplaced_option_says_so(
     assert not (tmp_path / "none").exists()
     ended = run("node", "--folder", tmp_path, "queue", "list")
     assert ended.code == 2
-    assert "--folder stands before 'queue'" in ended.err
+    assert "--folder is given before 'queue'" in ended.err
 
 
 def test_a_running_node_applies_the_commands(

@@ -61,7 +61,7 @@ def send_in_chunks(client: httpx.Client, size: int, ready: threading.Barrier) ->
     response = httpx.post(f"{client.base_url}{ROUTE}", content=body(), timeout=60)
     if response.status_code == 503:
         assert response.headers["retry-after"] == "2"
-        assert "the most that is kept in memory" in response.json()["detail"]
+        assert "use all of the 32 MB" in response.json()["detail"]
     return response.status_code
 
 

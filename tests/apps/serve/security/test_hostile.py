@@ -201,7 +201,7 @@ def test_the_memory_for_uploads_is_bounded(client: httpx.Client, films: Path) ->
     wait_until(lambda: held_bytes(client) == 4 * 900_001)
     response = client.post(ROUTE, content=bytes(900_001))
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
-    assert "hold 4 MB" in response.json()["detail"]
+    assert "use all of the 4 MB" in response.json()["detail"]
     for connection in waiting:
         connection.close()
     wait_until(lambda: held_bytes(client) == 0)

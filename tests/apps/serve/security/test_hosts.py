@@ -138,7 +138,8 @@ def test_another_origin_is_403(client: httpx.Client, films: Path) -> None:
         )
         assert response.status_code == 403
         assert response.json()["type"] == "urn:pleura:problem:foreign-origin"
-        assert "a page of http://e.example may not use this service" in response.json()["detail"]
+        detail = response.json()["detail"]
+        assert "a web page from http://e.example may not send requests to this service" in detail
         assert "access-control-allow-origin" not in response.headers
     assert client.post(ROUTE, content=body).status_code == 200
 

@@ -87,7 +87,7 @@ def test_words_for_parts_of_the_body_in_several_languages() -> None:
 def test_an_unknown_part_is_a_note_that_does_not_quote_it(part: str) -> None:
     film = read(ramp(), BodyPartExamined=part)
     (note,) = film.notes
-    assert note == "BodyPartExamined is not a known word; the film was taken for a chest film"
+    assert note == "BodyPartExamined is not a known value; a chest film was assumed"
 
 
 def test_force_reads_another_part_and_a_photograph() -> None:

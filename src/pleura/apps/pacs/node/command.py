@@ -118,8 +118,8 @@ def _check_no_options(context: typer.Context) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise UsageError(
-                f"--{name.strip('_').replace('_', '-')} stands before "
-                f"'{context.invoked_subcommand}', where it has no effect; give options behind it"
+                f"--{name.strip('_').replace('_', '-')} is given before "
+                f"'{context.invoked_subcommand}', where it has no effect; give options after it"
             )
 
 

@@ -78,7 +78,7 @@ class Commitments:
             association.release()
 
     def answer(self, event: Any) -> tuple[int, None]:
-        """The answer to an N-EVENT-REPORT: 0, or that its transaction is not known."""
+        """The answer to an N-EVENT-REPORT: 0, or a failure status for an unknown transaction."""
         report = event.event_information
         stored = {str(i.ReferencedSOPInstanceUID) for i in report.get("ReferencedSOPSequence", [])}
         reasons = {int(i.get("FailureReason", 0)) for i in report.get("FailedSOPSequence") or []}
@@ -86,10 +86,10 @@ class Commitments:
         return (0 if known else UNKNOWN_TRANSACTION), None
 
     def _note(self, transaction: str, stored: set[str], reasons: set[int]) -> bool:
-        """Note what an archive keeps. Returns whether it was asked for in this transaction."""
-        request = self.queue.asked(transaction)
+        """Record which results an archive keeps. Returns False if the transaction is unknown."""
+        request = self.queue.delivery_of(transaction)
         if request is None:
-            LOG.warning("a storage commitment that nobody asked for, or that came too late")
+            LOG.warning("a report of storage commitment for an unknown or outdated request")
             return False
         film, name = request
         paths = self.folder.results_of(film.number)

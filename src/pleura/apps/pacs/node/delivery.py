@@ -60,8 +60,8 @@ class Delivery:
 
     def _deliver(self, film: PendingDelivery) -> None:
         if not self.folder.results_of(film.number):
-            LOG.warning("film %d: its results are not on the disk any more", film.number)
-            self.queue.results_are_gone(film.number)
+            LOG.warning("film %d: its results are no longer on the disk", film.number)
+            self.queue.requeue_lost_results(film.number)
             return
         try:
             refusal = self._send(film)
@@ -125,7 +125,8 @@ class Delivery:
         wait_s = pause_s(film.attempts, self.longest_wait_s)
         self.queue.mark_rejected(film, self.name, reason, wait_s=wait_s)
         LOG.warning(
-            "film %d not taken by %s, next try in %g s: %s", film.number, self.name, wait_s, reason
+            "film %d not accepted by %s, next try in %g s: %s",
+            *(film.number, self.name, wait_s, reason),
         )
 
     def _pause(self, reason: str, asked_s: float = 0.0) -> None:

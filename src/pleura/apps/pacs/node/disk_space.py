@@ -30,7 +30,7 @@ class DiskSpace:
         return shutil.disk_usage(self.root).free - size >= self.keep_free // 2
 
     def used(self) -> int:
-        """The bytes of all files in the folder, without files that are deleted meanwhile."""
+        """The bytes of all files in the folder; files deleted during the count are skipped."""
         total = 0
         for path in self.root.rglob("*"):
             try:

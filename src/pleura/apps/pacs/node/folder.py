@@ -1,7 +1,7 @@
 """The node's folder: its files and its lock.
 
 FOLDER/             0700, every file 0600
-  queue.sqlite      each film and each delivery; no identity
+  queue.sqlite      each film and each delivery; no patient data
   lock.sqlite       locked by the running node
   films/            films as received, until their results are delivered
   results/NUMBER/   DICOM results of a film, until they are delivered

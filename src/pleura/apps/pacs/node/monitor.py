@@ -1,4 +1,7 @@
-"""What a monitoring system asks a node over HTTP: /healthz, /readyz and /metrics. No identity."""
+"""The addresses for monitoring a node over HTTP: /healthz, /readyz and /metrics.
+
+The answers contain no patient data.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ class _Server(ThreadingHTTPServer):
     folder: NodeFolder
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Log the place alone, as the node does everywhere."""
+        """Log only the place of the error, as the node does everywhere."""
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, ConnectionError):
             LOG.error("no answer over HTTP: %s", describe_defect(error))
@@ -107,7 +110,7 @@ def _healthz(_: NodeStatus) -> tuple[HTTPStatus, tuple[str, bytes]]:
 
 
 def _readyz(status: NodeStatus) -> tuple[HTTPStatus, tuple[str, bytes]]:
-    """Whether films can be stored and segmented; a destination that is away is no obstacle."""
+    """Whether films can be stored and segmented, even if a destination cannot be reached."""
     texts = {entry["place"]: entry["text"] for entry in status.troubles}
     obstacles = [texts[place] for place in (DISK, SPACE) if place in texts]
     if obstacles:

@@ -25,7 +25,7 @@ GRACE_S = 10.0
 """The time for open associations after the node is stopped, seconds."""
 
 FINISH_S = 60.0
-"""The time for the present film and the present deliveries after that, seconds."""
+"""The time for the current film and the current deliveries after that, seconds."""
 
 
 def run_node(

@@ -52,7 +52,7 @@ FilmTimeout = Annotated[
     float,
     Panel.COMPUTED.option(
         min=1.0,
-        help="Longest time for one film, seconds; then it fails, and the node starts again.",
+        help="Longest time for one film, seconds; then it fails, and the node restarts.",
     ),
 ]
 Retry = Annotated[

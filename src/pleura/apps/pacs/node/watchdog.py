@@ -16,13 +16,16 @@ FILM_S = 600.0
 LOCKED_S = 60.0
 """How much later the process is ended, seconds, if native code holds Python's lock.
 
-Then no thread of Python can give the film up. A supervisor starts the node again, and each such
-attempt counts.
+Then no thread of Python can give the film up. A supervisor restarts the node, and each such attempt
+counts.
 """
 
 
 class Watchdog:
-    """The time that the present film has taken. One thread segments, another one asks."""
+    """Measures the time that the current film has taken.
+
+    One thread segments, and another one asks for the time.
+    """
 
     def __init__(self, limit_s: float = FILM_S) -> None:
         self.limit_s = limit_s

@@ -66,7 +66,7 @@ class Worker:
     watchdog: Watchdog = field(default_factory=Watchdog)
 
     def run(self) -> None:
-        """Segment until `stopping` is set; the present film is finished first.
+        """Segment until `stopping` is set; the current film is finished first.
 
         Raises:
             WeightsError: the network gives invalid numbers.
@@ -93,14 +93,16 @@ class Worker:
                 self.wake.wait(1.0)
 
     def give_up_if_overdue(self) -> bool:
-        """Give the present film up if it hangs. Returns whether it does; `run` may not return then.
+        """Give up the current film if it hangs.
+
+        Returns True if it hangs; `run` may then never return.
 
         The film fails at the next start of the process.
         """
         number = self.watchdog.overdue()
         if number is None:
             return False
-        LOG.error("film %d hangs: it is given up, and the node starts again", number)
+        LOG.error("film %d hangs: it is given up, and the node restarts", number)
         self.queue.give_up(number, f"it took longer than {self.watchdog.limit_s:g} s")
         return True
 
@@ -111,7 +113,7 @@ class Worker:
             return
         path = self.folder.films / str(film.file)
         if not path.exists():
-            self._fail(film, "its file is not in the folder any more; send the film again")
+            self._fail(film, "its file is no longer in the folder; send the film again")
             return
         self.queue.begin_attempt(film.number)
         try:
@@ -133,7 +135,7 @@ class Worker:
         self._hand_over(film, results)
 
     def _hand_over(self, film: Entry, results: FilmResults) -> None:
-        """Let the results, which are on the disk, be delivered."""
+        """Queue the results, which are on the disk, for delivery."""
         if not self.queue.mark_segmented(
             film.number,
             self.destinations,
@@ -157,14 +159,14 @@ class Worker:
         if not self.queue.mark_failed(film.number, reason, self.destinations if reported else ()):
             self._discard(film)
             return
-        LOG.warning("film %d failed, its pixels are kept: %s", film.number, reason)
+        LOG.warning("film %d failed, its file is kept: %s", film.number, reason)
         if reported:
             self.on_results()
 
     def _discard(self, film: Entry) -> None:
         """Delete the results of a film that the operator dropped while it was segmented."""
         self.folder.delete_results(film.number)
-        LOG.info("film %d was dropped meanwhile", film.number)
+        LOG.info("film %d was dropped by the operator while it was segmented", film.number)
 
     def _report_failure(self, film: Entry, reason: str) -> bool:
         try:
@@ -172,7 +174,10 @@ class Worker:
             path = self.folder.films / str(film.file)
             report = self.maker.failure(path, reason, earlier=earlier)
         except Exception as error:  # the film fails with or without its report
-            LOG.warning("film %d: no report of it, %s", film.number, describe_defect(error))
+            LOG.warning(
+                "film %d: the report of its failure could not be made: %s",
+                *(film.number, describe_defect(error)),
+            )
             return False
         self.folder.write_results(film.number, report)
         return True

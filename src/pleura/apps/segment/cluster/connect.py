@@ -96,7 +96,7 @@ def quiet_ray() -> Any:
 
 @contextmanager
 def _connected(options: RayOptions) -> Iterator[Any]:
-    """Ray, connected; what it changes in this process is put back at the end."""
+    """Yield Ray, connected; undo at the end the changes that it makes in this process."""
     ray = quiet_ray()
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM) if in_main else None
@@ -111,9 +111,9 @@ def _connected(options: RayOptions) -> Iterator[Any]:
 
 
 def _connect_stoppable(ray: Any, options: RayOptions, before: Any) -> None:
-    """Connect; SIGTERM, which Ray makes the end of the process, interrupts as Ctrl-C does.
+    """Connect; SIGTERM, on which Ray would end the process, interrupts as Ctrl-C does.
 
-    `before` is the handler of SIGTERM, which is put back; None outside the main thread.
+    `before` is the handler of SIGTERM, which is restored; None outside the main thread.
     """
     try:
         _connect(ray, options)

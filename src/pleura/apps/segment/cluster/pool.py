@@ -1,11 +1,11 @@
 """The workers of a run on Ray, and the chunks of films that they segment.
 
-A worker has two chunks: one in work, and one that waits, so that it is never idle. Films that are
-not handed out stay here, so memory and Ray's queues do not grow with their number. If a worker
-crashes in a chunk, the films of that chunk are segmented again one by one, and read in a decoder
-process; a film that crashes `MAX_CRASHES` workers fails with the reason. Such a film is the only
-one that its worker has: the result of a finished film can be lost if the next film crashes the
-worker at once. The films of a lost node are segmented again on other nodes.
+A worker has two chunks: one being processed, and one that waits, so that it is never idle. Films
+that are not handed out stay here, so memory and Ray's queues do not grow with their number. If a
+worker crashes in a chunk, the films of that chunk are segmented again one by one, and read in a
+decoder process; a film that crashes `MAX_CRASHES` workers fails with the reason. Such a film is
+given to a worker alone, because a crash can also lose the result of the film that the worker
+finished just before. The films of a lost node are segmented again on other nodes.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from pleura.io.run.find import FilmFile
 __all__ = ["MAX_CRASHES", "Pool"]
 
 MAX_CRASHES = 3
-"""A film fails when so many workers crashed while they segmented it."""
+"""The number of worker crashes after which a film fails."""
 
 _MAX_LOST_NODES = 20
-"""A film fails when so many nodes were lost while they segmented it."""
+"""The number of lost nodes after which a film fails."""
 
 _MAX_FAILED_STARTS = 5
-"""The run ends when so many workers in a row ended before they could begin."""
+"""The run ends when this many workers in a row have ended before they could begin."""
 
 _CHUNKS_A_WORKER = 2
 _FIRST_CHUNK = 2  # films
 _MAX_CHUNK = 64
 _CHUNK_S = 2.0
-"""The time that a worker should take for a chunk; a crash loses so much work at most."""
+"""The time that a worker should take for a chunk; a crash loses at most this much work."""
 
 _POLL_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -102,7 +102,12 @@ class Pool:
         room: Callable[[], int],
         most: int | None = None,
     ) -> None:
-        """`start` asks for a worker, an actor of `Worker`; at most `most`, else `room()`."""
+        """Begin without workers; `open` asks for them.
+
+        `start` asks Ray for a worker and returns its handle, an actor of `Worker`. There are at
+        most `most` workers; if that is None, at most as many as `room()` returns. Every node must
+        see the files in `seen`.
+        """
         self._ray, self._start, self._seen = ray, start, seen
         self._room, self._most = room, most
         self._events: SimpleQueue[_Event] = SimpleQueue()
@@ -120,10 +125,10 @@ class Pool:
         return self._made_by
 
     def open(self, films: int) -> None:
-        """Ask for the workers of a run over so many films, and wait for the first one.
+        """Ask for the workers of a run over `films` films, and wait for the first one.
 
         Raises:
-            UsageError: the cluster has no room for a worker, or a node does not see the files.
+            UsageError: the cluster has no room for a worker, or a node cannot read the files.
         """
         if self._most is None and not self._room():
             raise UsageError(
@@ -142,18 +147,21 @@ class Pool:
         self._workers.clear()
 
     def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
-        """Segment the films, and give the chunks in the order in which they end; each film once."""
+        """Segment the films, and yield the results of the chunks in the order of completion.
+
+        Each film has one result.
+        """
         left = len(films)
-        ahead = deque(films)
-        while left and not (watch.stopped() and (watch.overdue() or not self._in_work())):
+        unassigned = deque(films)
+        while left and not (watch.stopped() and (watch.overdue() or not self._is_busy())):
             if not watch.stopped():
                 self._ask_for_workers(left)
-                self._hand_out(ahead, watch)
+                self._hand_out(unassigned, watch)
             for ends in self._collect():
                 left -= len(ends)
                 yield ends
 
-    def _in_work(self) -> bool:
+    def _is_busy(self) -> bool:
         return any(worker.chunks for worker in self._workers)
 
     def _ask_for_workers(self, films: int) -> None:
@@ -172,23 +180,23 @@ class Pool:
         future: Future[Any] = reference.future()
         future.add_done_callback(lambda done: self._events.put((worker, chunk, done)))
 
-    def _hand_out(self, ahead: deque[FilmFile], watch: Watch) -> None:
+    def _hand_out(self, unassigned: deque[FilmFile], watch: Watch) -> None:
         for _ in range(_CHUNKS_A_WORKER):
             for worker in self._workers:
-                chunk = self._next_chunk(worker, ahead)
+                chunk = self._next_chunk(worker, unassigned)
                 if chunk is not None:
                     self._send(worker, chunk, watch)
 
-    def _next_chunk(self, worker: _PoolWorker, ahead: deque[FilmFile]) -> _Chunk | None:
+    def _next_chunk(self, worker: _PoolWorker, unassigned: deque[FilmFile]) -> _Chunk | None:
         """The chunk that this worker is given next; None if it has no room, or none is left."""
         if self._waiting:
             first = self._waiting[0]
             return self._waiting.popleft() if worker.has_room(suspected=first.suspected) else None
-        fair = len(ahead) // (_CHUNKS_A_WORKER * len(self._workers))  # all end at the same time
-        size = min(worker.size, max(1, fair), len(ahead))
+        share = len(unassigned) // (_CHUNKS_A_WORKER * len(self._workers))  # all end at one time
+        size = min(worker.size, max(1, share), len(unassigned))
         if not size or not worker.has_room(suspected=False):
             return None
-        return _Chunk([ahead.popleft() for _ in range(size)])
+        return _Chunk([unassigned.popleft() for _ in range(size)])
 
     def _send(self, worker: _PoolWorker, chunk: _Chunk, watch: Watch) -> None:
         if not worker.chunks:
@@ -199,7 +207,7 @@ class Pool:
         self._expect(worker, chunk, worker.handle.do.remote(chunk.films, suspects))
 
     def _collect(self) -> Iterator[list[Ended]]:
-        """The films of the chunks that have ended; waits a short time for the first one."""
+        """Yield the films of the chunks that have ended; wait a short time for the first chunk."""
         try:
             event = self._events.get(timeout=_POLL_S)
             while True:
@@ -275,9 +283,9 @@ class Pool:
         self._failed_starts += 1
         if self._failed_starts >= _MAX_FAILED_STARTS:
             raise UsageError(
-                f"the workers end before they can begin: {_last_lines(error)}; is the same Pleura "
-                'installed on all nodes (pip install "pleura[scale]"), and is there memory for '
-                "--workers?"
+                f"the workers end before they can begin: {_last_lines(error)}; check that all "
+                'nodes have the same version of Pleura (pip install "pleura[scale]") and enough '
+                "memory for --workers"
             )
 
 
@@ -291,11 +299,11 @@ def _reason(error: BaseException, crashes: int, lost_nodes: int) -> str:
         return (
             f"{lost_nodes} nodes were lost while they segmented this film; run again with --resume"
         )
-    cause = "it was out of memory" if _is_out_of_memory(error) else "it crashed or was killed"
+    cause = "ran out of memory" if _is_out_of_memory(error) else "crashed or was killed"
     return (
-        f"{crashes} worker processes ended on this film, the last because {cause}; the film may be "
-        "damaged, or need more memory than a worker has: look at it, make it smaller, or take "
-        "fewer --workers"
+        f"{crashes} worker processes ended while they segmented this film (the last one {cause}); "
+        "the film may be damaged, or need more memory than a worker has: look at it, make it "
+        "smaller, or take fewer --workers"
     )
 
 

@@ -21,7 +21,7 @@ __all__ = ["NodeView", "Ready", "Worker", "view_of_run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """What every worker must see: the files of the run, at the same paths."""
+    """The files of the run, which every worker must see at the same paths."""
 
     version: str
     """The version of Pleura."""
@@ -31,7 +31,7 @@ class NodeView:
 
     lock_text: str
     film: Path | None
-    """A film that is there; None if none is."""
+    """A film that exists; None if none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +45,14 @@ class Ready:
 
 
 def view_of_run(work: FilmWork, films: Sequence[FilmFile]) -> NodeView:
-    """What this process sees; the output folder is locked."""
+    """The files as this process sees them; the output folder must be locked."""
     lock = work.place.records.absolute() / LOCK
-    there = (film.path for film in films if os.path.isfile(film.path))  # noqa: PTH113
+    existing = (film.path for film in films if os.path.isfile(film.path))  # noqa: PTH113
     return NodeView(
         version=__version__,
         lock=lock,
         lock_text=lock.read_text(encoding="utf-8"),
-        film=next(there, None),
+        film=next(existing, None),
     )
 
 
@@ -84,7 +84,7 @@ class Worker:
 
 
 def _check(seen: NodeView) -> None:
-    """Raises `UsageError` if this node has another Pleura, or other folders."""
+    """Raise `UsageError` if this node has another version of Pleura, or other folders."""
     here = f"the node {socket.gethostname()}"
     if __version__ != seen.version:
         raise UsageError(

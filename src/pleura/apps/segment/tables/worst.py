@@ -17,7 +17,7 @@ __all__ = ["worst"]
 def worst(
     out: Annotated[Path, typer.Argument(help="The output folder of a run.", metavar="OUT")],
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Print at most so many films.")
+        int, typer.Option("--count", "-n", min=1, help="Print at most this many films.")
     ] = 20,
 ) -> None:
     """Print the paths of the films with the lowest estimated Dice, the worst first.

@@ -32,7 +32,7 @@ class FilmQueue:
         self._changed = Condition()
         self._held = 0
         self._start_times: dict[int, float] = {}
-        """When each thread began its present job, by the thread's number."""
+        """The time at which each thread began its current job, by the thread's number."""
         self._job_s = 1.0
         """The running mean of a job's time on its thread, seconds."""
 
@@ -53,7 +53,7 @@ class FilmQueue:
         return sum(start < oldest_start for start in list(self._start_times.values()))
 
     def check_room(self, jobs: int = 1) -> None:
-        """Check that the queue accepts so many jobs now.
+        """Check that the queue accepts this many jobs now.
 
         Raises:
             Busy: the queue is full, or all workers are stuck.

@@ -14,7 +14,7 @@ class Limits:
     """The limits of one request, so that every client is served. `GET /v1/model` returns them."""
 
     request_bytes: int = 128_000_000
-    """The body of a request, all its films together."""
+    """The bytes of a request's body: all its films together."""
 
     film_pixels: int = 40_000_000
     """The pixels of a film. They are read from its header before the film is decoded. The largest
@@ -35,8 +35,8 @@ class Limits:
     `upload_rate` gives."""
 
     upload_rate: float = 20_000.0
-    """A body that arrives at so many bytes a second may take longer than `upload_s`, while uploads
-    hold less than half of the memory for them. 160 kbit/s."""
+    """Bytes a second (160 kbit/s). A body that arrives at this rate may take longer than `upload_s`
+    while uploads hold less than half of the memory for them."""
 
     answer_s: float = 120.0
     """From the end of the body to the answer, seconds. A worker that works on a film for longer is
@@ -47,7 +47,7 @@ class Limits:
 
     @property
     def upload_memory_bytes(self) -> int:
-        """The bodies of all requests at a time."""
+        """The bytes that the bodies of all requests in progress may take."""
         return 4 * self.request_bytes
 
     def __post_init__(self) -> None:

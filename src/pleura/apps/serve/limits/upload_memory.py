@@ -82,10 +82,10 @@ class RequestMemory:
 
     @contextmanager
     def shared_with(self, users: int) -> Iterator[Callable[[], None]]:
-        """Share with so many films, which may be worked on after their request has ended.
+        """Share the memory with `users` films, which may be processed after their request ends.
 
         Yields the function to call when a film has ended. If the block raises an error, no film
-        was begun.
+        may have begun: their shares are released at once.
         """
         with self._lock:
             self._users += users

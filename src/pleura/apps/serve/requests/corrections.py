@@ -39,7 +39,7 @@ def read_correction(content: bytes, *, most_pixels: int, editor: str = "") -> Co
     `spacing` (`row_mm`, `col_mm`, `source`) is optional; `editor` is the name of who edited them.
 
     Raises:
-        UsageError: no such JSON, masks of several sizes, too large, or right and left overlap.
+        UsageError: the JSON is invalid, or the masks are too large, differ in size or overlap.
     """
     try:
         values = json.loads(content)

@@ -21,7 +21,7 @@ from pleura.core.errors import UnreadableFilm, UsageError
 __all__ = ["Upload", "is_multipart", "receive_uploads"]
 
 _LOOK_S = 1.0
-"""How often a wait for bytes looks how much memory the uploads hold, s."""
+"""The interval at which a wait for bytes checks how much memory the uploads hold, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Upload:
     """One uploaded film."""
 
     name: str
-    """The client's name for it, empty if it gave none. It is repeated in the response only; no file
-    of this name is opened."""
+    """The client's name for it, empty if it gave none. Only the response contains it; no file of
+    this name is opened."""
 
     content: bytes
 
@@ -50,7 +50,7 @@ async def receive_uploads(request: Request, limits: Limits, memory: RequestMemor
         TooLarge: more bytes or films than `limits` allow.
         TooSlow: the body stopped, or arrives too slowly (`limits.pace`).
         UnreadableFilm: the body is compressed.
-        UsageError: a form that cannot be read, or that holds something else than films.
+        UsageError: a form that cannot be read, or that contains other fields than films.
     """
     _check_content_encoding(request)
     announced_bytes = _content_length(request, limits.request_bytes)
@@ -158,7 +158,7 @@ async def _parse_form(parser: MultiPartParser, limits: Limits) -> FormData:
 
 
 def _files(form: FormData) -> list[UploadFile]:
-    """The files of a form; a `UsageError` if it has none, or another field."""
+    """The files of a form; `UsageError` if it has no file, or another field."""
     fields = form.multi_items()
     for name, value in fields:
         if not isinstance(value, UploadFile):

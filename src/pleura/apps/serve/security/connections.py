@@ -10,8 +10,8 @@ from typing import Any
 __all__ = ["protocol_with_time_limits"]
 
 _SEND_BUFFER_BYTES = 131_072
-"""The system's buffer for what a client has not read yet. In a larger one, a slow client's reading
-would not be seen for long."""
+"""The size of the system's buffer for data that a client has not read yet. With a larger one, a
+client that reads slowly would be noticed late."""
 
 _REQUEST_TIMEOUT = (
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -20,7 +20,7 @@ _REQUEST_TIMEOUT = (
 
 
 class _Timer:
-    """Calls `action` so many seconds after `start`, unless `stop` is called before."""
+    """Calls `action` `seconds` seconds after `start`, unless `stop` is called before."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, action: Callable[[], None]):
         self._loop, self._seconds, self._action = loop, seconds, action
@@ -47,14 +47,14 @@ class _ReadingWatch:
         self._unread_bytes = 0
 
     def start(self) -> None:
-        """Watch what is not read now, if anything."""
+        """Watch the data that is not read yet, if there is any."""
         self.stop()
         self._unread_bytes = self._transport.get_write_buffer_size()
         if self._unread_bytes:
             self._timer.start()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._timer.stop()
 
     def _check(self) -> None:
@@ -68,7 +68,7 @@ class _ReadingWatch:
 def protocol_with_time_limits(
     headers_s: float, *, stall_s: float, bytes_per_s: float
 ) -> type[asyncio.Protocol]:
-    """Uvicorn's HTTP protocol with time limits, which it has not by itself.
+    """Uvicorn's HTTP protocol with time limits, which Uvicorn itself does not have.
 
     The headers of a request must arrive within `headers_s` seconds: after the connection was made,
     or after their first byte on a connection that was used before. Headers that began and came too

@@ -19,7 +19,7 @@ from pydicom.pixels.utils import pixel_array
 
 from pleura.core.arrays import Mask, Pixels
 from pleura.io.dicom.decode.luts import is_complete, look_up, luts
-from pleura.io.dicom.header import number, text, word
+from pleura.io.dicom.header import checked_text, lenient_text, number
 from pleura.io.film_checks import even_sample, keeps_detail
 
 __all__ = ["brightness", "stored_values"]
@@ -131,7 +131,7 @@ def _windowed(values: Pixels, dataset: Dataset, notes: list[str]) -> Pixels:
     centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
     if centre is None or width is None or width <= 0:
         return values
-    function = text(dataset, "VOILUTFunction") or "LINEAR"
+    function = lenient_text(dataset, "VOILUTFunction") or "LINEAR"
     if function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
         curve = _sigmoid(np.float32(centre), np.float32(width))
         if _keeps_detail(values, curve):
@@ -183,8 +183,8 @@ def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
     PhotometricInterpretation decides. PresentationLUTShape INVERSE repeats it for MONOCHROME1
     (PS3.3 C.11.6), so it is only compared.
     """
-    inverted = word(dataset, "PhotometricInterpretation") == "MONOCHROME1"
-    shape = text(dataset, "PresentationLUTShape")
+    inverted = checked_text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
+    shape = lenient_text(dataset, "PresentationLUTShape")
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         notes.append(
             "PresentationLUTShape contradicts PhotometricInterpretation, which was followed; "

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pleura.core.errors import UnreadableFilm
 from pleura.io.dicom.decode.codestream import Codestream, read_codestream
 from pleura.io.dicom.decode.fragments import codestream_of
-from pleura.io.dicom.header import number, word
+from pleura.io.dicom.header import checked_text, number
 
 __all__ = ["check_stream", "correct_samples"]
 
@@ -29,7 +29,7 @@ def correct_samples(dataset: Dataset, notes: list[str]) -> bool:
             f"the pixels have {stream.bits} bits, but the header says fewer; all were read"
         )
     actual = stream.components if stream else _native_samples(dataset, stated)
-    grey = word(dataset, "PhotometricInterpretation") not in _COLOURS
+    grey = checked_text(dataset, "PhotometricInterpretation") not in _COLOURS
     if actual == 3 and grey:
         _set_colour(dataset, stream)
         notes.append(

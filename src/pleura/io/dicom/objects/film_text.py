@@ -14,7 +14,8 @@ from pydicom.tag import Tag
 __all__ = ["copy_bytes", "is_blank", "keep_bytes", "raw_value"]
 
 MAX_TEXT_BYTES = 1_000
-"""Of an attribute of patient or study; a longer value runs on into its neighbours."""
+"""The most bytes of an attribute of patient or study. The length of a longer value is corrupt: the
+value includes the bytes of the elements after it."""
 
 
 def is_blank(value: Any) -> bool:
@@ -24,7 +25,7 @@ def is_blank(value: Any) -> bool:
 
 
 def copy_bytes(dataset: Dataset, into: Dataset, keywords: Iterable[str]) -> None:
-    """Copy values as they stand in the file, padded to an even length."""
+    """Copy the bytes of values from the file, padded to an even length."""
     for keyword in keywords:
         value = raw_value(dataset, keyword)
         if not isinstance(value, bytes) or is_blank(value) or len(value) > MAX_TEXT_BYTES:
@@ -44,5 +45,5 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
 
 
 def keep_bytes(dataset: Dataset) -> None:
-    """Let pydicom write text as the bytes that it is; it converts text of another character set."""
+    """Make pydicom write the original bytes of text; it would convert another character set."""
     dataset.set_original_encoding(False, True, dataset._character_set)

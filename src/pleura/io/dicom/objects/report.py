@@ -45,7 +45,7 @@ class Report:
     """Its groups of measurements."""
 
     comments: Sequence[str]
-    """Text after the groups. TID 1500 is extensible: verdict, doubts and notes are added so."""
+    """Text after the groups: verdict, doubts and notes. TID 1500 is extensible and permits it."""
 
     seg: Dataset | None = None
     """A Segmentation that its groups refer to."""

@@ -105,7 +105,7 @@ def _report_request(request: Dataset, header: Dataset, study: str) -> Dataset:
 
 
 def _keep_items(items: Iterable[Dataset]) -> None:
-    """Let pydicom write the text of the items, and of those in them, as the bytes that it is."""
+    """Make pydicom write the original bytes of text in the items, and in the items inside them."""
     for item in items:
         for keyword in item.dir("Sequence"):
             _keep_items(item[keyword].value)

@@ -60,7 +60,7 @@ __all__ = ["FAILURE_NAME", "dicom_failure_report", "dicom_sr"]
 DIGITS = 6  # significant, as in results.csv
 
 FAILURE_NAME = "dicom-sr+failed"
-"""The name from which the UIDs of reports of a failure follow."""
+"""The name from which the UIDs of failure reports are made."""
 
 FAILURE_SUFFIX = " (FAILED, no result)"
 

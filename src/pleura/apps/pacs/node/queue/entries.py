@@ -54,7 +54,7 @@ class PendingDelivery:
     """Earlier attempts to deliver them."""
 
     stored: frozenset[str]
-    """The result files that the destination has already."""
+    """The result files that the destination already has."""
 
     result_set: int
     """Which of the film's sets of results this is; a film that is tried again gets a new one."""
@@ -70,7 +70,7 @@ class Added:
     accepted: Accepted
     number: int
     replaced: str | None = None
-    """The film's earlier file, which is not needed any more."""
+    """The film's earlier file, which is no longer needed."""
 
 
 def hash_uid(uid: str) -> str:

@@ -1,4 +1,4 @@
-"""The films of a node's queue as an operator sees them; no identity is in them."""
+"""The films of a node's queue as an operator sees them, without patient data."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def films_in(base: sqlite3.Connection, states: Sequence[State], *, limit: int) -
 
 
 def film_by_number(base: sqlite3.Connection, number: int) -> Film:
-    """One film; `UsageError` if there is none of this number."""
+    """The film of this number; `UsageError` if there is none."""
     row = base.execute(f"SELECT {_COLUMNS} FROM films WHERE number = ?", (number,)).fetchone()
     if row is None:
         raise UsageError(
@@ -102,8 +102,8 @@ def number_of_uid(base: sqlite3.Connection, uid: str) -> int:
     row = base.execute("SELECT number FROM films WHERE uid_sha256 = ?", (hash_uid(uid),)).fetchone()
     if row is None:
         raise UsageError(
-            "no film of this SOPInstanceUID was acknowledged here; the log of the node has what "
-            "was refused"
+            "no film of this SOPInstanceUID was acknowledged here; the log of the node reports "
+            "refused objects"
         )
     return int(row[0])
 

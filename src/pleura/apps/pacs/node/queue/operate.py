@@ -1,6 +1,6 @@
-"""What an operator does with films of a queue: try again, send again, give up.
+"""The actions of an operator on films of a queue: try again, send again, give up.
 
-The node may run meanwhile; it sees a change within a second. A command changes all its films or
+The node may be running; it sees a change within a second. A command changes all its films or
 none.
 """
 

@@ -2,10 +2,10 @@
 
 Every change is one transaction, and is on the disk before the call returns (WAL, synchronous=FULL).
 A hash of the SOPInstanceUID identifies a film: a film that is sent again is recognised, and the
-file holds no identity.
+database contains no patient data.
 
 A film is `waiting` for the network, `segmented` (its results are on the disk), `delivered`,
-`failed` (its pixels are kept), or `dropped` by the operator.
+`failed` (its file is kept), or `dropped` by the operator.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Queue:
         """Open the queue, or make it.
 
         Raises:
-            UsageError: the file is no queue, or cannot be written.
+            UsageError: the file is not a queue, or cannot be written.
         """
         self._lock = threading.RLock()
         try:
@@ -83,7 +83,7 @@ class Queue:
             self._base.close()
 
     def add(self, uid: str, file: str, *, sender: str, size: int) -> Added:
-        """Add a film whose pixels are in `file`; a known film only if it had failed or dropped."""
+        """Add the film in `file`; a known film is added only if it has failed or was dropped."""
         key, now = hash_uid(uid), time.time()
         with self.change() as base:
             existing = base.execute(
@@ -117,17 +117,17 @@ class Queue:
         return None if row is None else Entry(*row)
 
     def begin_attempt(self, number: int) -> None:
-        """Count an attempt to segment the film, also if it ends the process."""
+        """Count an attempt to segment the film, before it begins: it may end the process."""
         with self.change() as base:
             base.execute("UPDATE films SET attempts = attempts + 1 WHERE number = ?", (number,))
 
     def undo_attempt(self, number: int) -> None:
-        """Do not count the attempt: it failed for another reason than the film."""
+        """Subtract an attempt that failed for another reason than the film."""
         with self.change() as base:
             base.execute("UPDATE films SET attempts = attempts - 1 WHERE number = ?", (number,))
 
     def give_up(self, number: int, reason: str) -> None:
-        """Let a film that hangs in an attempt fail for this reason at the next one."""
+        """Make a film that hangs fail, with this reason, at its next attempt."""
         with self.change() as base:
             base.execute(
                 "UPDATE films SET attempts = attempts + ?, reason = ? WHERE number = ?"
@@ -138,7 +138,7 @@ class Queue:
     def mark_segmented(
         self, number: int, destinations: Iterable[str], *, verdict: str, made_with: str = ""
     ) -> bool:
-        """The results are on the disk, and are to be sent to these destinations.
+        """Record that the results are on the disk, and queue them for these destinations.
 
         A film that was segmented before, with other options, is sent to those that lacked its
         earlier results. Returns False, and changes nothing, if the film no longer waits.
@@ -152,7 +152,7 @@ class Queue:
             return True
 
     def mark_failed(self, number: int, reason: str, destinations: Iterable[str] = ()) -> bool:
-        """The film cannot be segmented. Its file is kept; its report goes to `destinations`.
+        """Record that the film cannot be segmented, and queue its report for `destinations`.
 
         Returns False, and changes nothing, if the film no longer waits.
         """
@@ -163,9 +163,9 @@ class Queue:
             return True
 
     def segment_again(self, *, unless_made_with: str) -> int:
-        """Let films wait for the network again if other options made their results.
+        """Queue again the films whose results were made with other options.
 
-        Only films whose results are not all delivered. Returns their number.
+        Films whose results are all delivered are left alone. Returns the number of queued films.
         """
         with self.change() as base:
             return base.execute(
@@ -174,8 +174,11 @@ class Queue:
                 (time.time(), unless_made_with),
             ).rowcount
 
-    def results_are_gone(self, number: int) -> None:
-        """The result files are not on the disk: segment the film again; forget a lost report."""
+    def requeue_lost_results(self, number: int) -> None:
+        """Queue again a film whose result files are lost; delete the deliveries of a lost report.
+
+        A report is the only result of a failed film, which is not segmented again.
+        """
         with self.change() as base:
             base.execute(
                 "UPDATE films SET state = 'waiting', attempts = 0 WHERE number = ?"
@@ -203,7 +206,7 @@ class Queue:
         return None if row is None else _pending(row)
 
     def mark_stored(self, film: PendingDelivery, destination: str, files: Iterable[str]) -> None:
-        """A destination has these result files, and perhaps not all."""
+        """Record that a destination has these result files, which may not be all."""
         with self.change() as base:
             base.execute(
                 f"UPDATE deliveries SET stored = ? WHERE {_THIS_DELIVERY}",
@@ -211,7 +214,7 @@ class Queue:
             )
 
     def mark_delivered(self, film: PendingDelivery, destination: str) -> tuple[bool, str | None]:
-        """A destination has all results of a film.
+        """Record that a destination has all results of a film.
 
         Returns whether all destinations have them now, and the film's file if it is not needed.
         """
@@ -235,14 +238,17 @@ class Queue:
     def mark_rejected(
         self, film: PendingDelivery, destination: str, reason: str, *, wait_s: float
     ) -> None:
-        """A destination rejected results; they are sent again after `wait_s` seconds."""
+        """Record that a destination rejected results; send them again after `wait_s` seconds."""
         change = "attempts = attempts + 1, commitment = NULL, reason = ?"
         self._postpone(film, destination, change, reason, wait_s)
 
     def mark_asked(
         self, film: PendingDelivery, destination: str, transaction: str, *, wait_s: float
     ) -> None:
-        """A destination is asked for storage commitment, and again after `wait_s` seconds."""
+        """Record that a destination was asked for storage commitment in `transaction`.
+
+        It is asked again after `wait_s` seconds.
+        """
         self._postpone(film, destination, "commitment = ?", transaction, wait_s)
 
     def _postpone(
@@ -254,8 +260,8 @@ class Queue:
             base.execute(f"UPDATE deliveries SET {change} WHERE {_THIS_DELIVERY}", (value, *values))
             self._wait(base, values, wait_s)
 
-    def asked(self, transaction: str) -> tuple[PendingDelivery, str] | None:
-        """The delivery and the destination that were asked in this transaction, or None."""
+    def delivery_of(self, transaction: str) -> tuple[PendingDelivery, str] | None:
+        """The delivery of a storage commitment transaction, and its destination; or None."""
         row = self._row(
             f"SELECT {_DELIVERY}, d.destination FROM deliveries AS d WHERE commitment = ?"
             " AND commitment != ?",
@@ -264,7 +270,7 @@ class Queue:
         return None if row is None else (_pending(row[:-1]), row[-1])
 
     def mark_committed(self, film: PendingDelivery, destination: str) -> None:
-        """A destination has given storage commitment; the delivery may be completed now."""
+        """Record that a destination gave storage commitment; the delivery can be completed now."""
         with self.change() as base:
             base.execute(
                 f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
@@ -277,7 +283,7 @@ class Queue:
             self._count(base, event, number)
 
     def set_trouble(self, place: str, text: str) -> None:
-        """Record a trouble of the disk or of a destination."""
+        """Record a problem of the disk or of a destination."""
         with _unless_disk_is_full(), self.change() as base:
             base.execute(
                 "INSERT INTO troubles VALUES (?, ?, ?) ON CONFLICT (place) DO UPDATE"
@@ -286,7 +292,7 @@ class Queue:
             )
 
     def clear_trouble(self, place: str) -> bool:
-        """Remove a trouble. Returns whether there was one."""
+        """Remove the problem of a disk or destination. Returns whether there was one."""
         with _unless_disk_is_full(), self.change() as base:
             return base.execute("DELETE FROM troubles WHERE place = ?", (place,)).rowcount > 0
         return False
@@ -338,7 +344,7 @@ class Queue:
 
     @staticmethod
     def _wait(base: sqlite3.Connection, delivery: tuple[int, str, int], wait_s: float) -> None:
-        """Let nothing of a delivery be sent for `wait_s` seconds."""
+        """Send nothing of a delivery for `wait_s` seconds."""
         base.execute(
             "INSERT OR REPLACE INTO waits SELECT number, destination, attempts, commitment, ?"
             f" FROM deliveries WHERE {_THIS_DELIVERY}",

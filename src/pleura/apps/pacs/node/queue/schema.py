@@ -53,8 +53,9 @@ ALTER TABLE films ADD COLUMN made_with TEXT;
 ALTER TABLE deliveries ADD COLUMN result_set INTEGER NOT NULL DEFAULT 0;
 """
 """`result_sets` counts how often results of a film were made; a delivery belongs to one
-`result_set`, so that it does not mark a film that is tried again meanwhile. `made_with` names the
-options of the results; it is NULL for results of earlier versions."""
+`result_set`, so that a delivery of earlier results does not change a film that was queued again in
+the meantime. `made_with` names the options of the results; it is NULL for results of earlier
+versions."""
 
 _FOURTH = "ALTER TABLE deliveries ADD COLUMN commitment TEXT;"
 """The TransactionUID of the storage commitment that was asked for, or that it was given."""
@@ -78,7 +79,7 @@ def update_tables(base: sqlite3.Connection) -> None:
 
     Raises:
         UsageError: a newer version of Pleura made the queue.
-        sqlite3.Error: the file is no queue, or cannot be written.
+        sqlite3.Error: the file is not a queue, or cannot be written.
     """
     version = int(base.execute("PRAGMA user_version").fetchone()[0])
     if version > len(UPDATES):

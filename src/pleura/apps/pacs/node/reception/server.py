@@ -207,7 +207,7 @@ class _LimitedSocket(AssociationSocket):
         self._server = server
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes, fewer if the peer closes the connection.
+        """Read `nr_bytes` bytes, fewer if the peer closes the connection.
 
         Raises:
             OSError: they are too many, or do not arrive in time.

@@ -11,7 +11,7 @@ class StoreStatus(IntEnum):
     """The C-STORE status for the sender, PS3.4 B.2.3 and PS3.7 C."""
 
     STORED = 0x0000
-    """The film is on the disk, or was before, or its results are delivered."""
+    """The film is on the disk, or it was there until its results were delivered."""
 
     NOT_A_FILM = 0xB006
     """The warning "elements discarded": nothing was stored, and the sender need not try again."""
@@ -23,7 +23,7 @@ class StoreStatus(IntEnum):
     """The data set has another SOPInstanceUID than the request."""
 
     UNREADABLE = 0xC000
-    """The object is no DICOM, or has fewer pixels than its header announces."""
+    """The object is not DICOM, or has fewer pixels than its header announces."""
 
     DEFECT = 0x0110
     """Processing failure: a defect of Pleura."""
