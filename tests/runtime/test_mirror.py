@@ -13,7 +13,7 @@ from pleura.phantom.film import draw
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.mirror import FLIPPED, mirror_film, mirror_result
 from pleura.runtime.open import shipped
-from pleura.runtime.segmenter import Segmenter, redefine
+from pleura.runtime.segmenter import Segmenter, with_definition
 
 
 def mirrored(film: Radiograph) -> Radiograph:
@@ -69,7 +69,7 @@ def test_the_other_definition_of_a_flipped_film_is_that_of_its_own_segmenter(
     stored = mirrored(draw(512, 448).radiograph)
     direct = Segmenter(engine, definition="whole", flip=True)(stored)
     field = Segmenter(engine, definition="field", flip=True)(stored)
-    redefined = redefine(field, "whole", engine.card)
+    redefined = with_definition(field, "whole", engine.card)
     np.testing.assert_array_equal(redefined.right, direct.right)
     np.testing.assert_array_equal(redefined.left, direct.left)
     assert redefined.measurements == direct.measurements

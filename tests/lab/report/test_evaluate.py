@@ -320,7 +320,7 @@ def test_wrong_requests_name_what_exists(make_set, tmp_path):
     with pytest.raises(DataError, match="not divided: give --splits with a file of `pleura data s"):
         choose(Trial(data=(whole,)))
     bare = make_set("c", name="bare")
-    with pytest.raises(DataError, match="no film of another one has, either"):
+    with pytest.raises(DataError, match="no film of any other split has a mask either"):
         choose(Trial(data=(bare,)))
     with pytest.raises(DataError, match=r"there twice \(first: set/a\)"):
         choose(Trial(data=(data, data), split="all"))
