@@ -27,7 +27,7 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-def test_a_kept_graph_is_returned_for_its_key_only(tmp_path: Path) -> None:
+def test_a_cached_graph_is_returned_for_its_key_only(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "on the way"
     assert load_graph(folder, KEY) is None
     save_graph(folder, KEY, GRAPH)
@@ -85,7 +85,7 @@ def test_concurrent_readers_get_a_complete_graph_or_none(tmp_path: Path) -> None
     only_file(tmp_path)
 
 
-def test_a_kept_graph_computes_as_the_compiled_one(dark_weights: Make, tmp_path: Path) -> None:
+def test_a_cached_graph_computes_as_the_compiled_one(dark_weights: Make, tmp_path: Path) -> None:
     weights = dark_weights(CARD.to_json())
     batch = np.random.default_rng(0).random((2, 1, 64, 64), dtype=np.float32)
     first = OpenVinoEngine(weights, threads=1, cache=str(tmp_path))

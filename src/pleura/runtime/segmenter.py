@@ -39,7 +39,7 @@ class Segmenter:
         tta: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
-        """Segment with `engine`; the lungs are by `definition`.
+        """Segment with `engine`; the lungs follow `definition`.
 
         A film that is stored mirrored according to its header (`film.mirrored`) is mirrored left to
         right before it is segmented, and its result is mirrored back. With `flip` every film is

@@ -314,7 +314,7 @@ def test_a_limit_draws_films_by_the_seed(make_set):
 
 def test_wrong_requests_name_what_exists(make_set, tmp_path):
     data = make_set("a", mask=lungs(), split="train")
-    with pytest.raises(DataError, match=r"no film of split 'test'.*for: train\. .*--split"):
+    with pytest.raises(DataError, match=r"no film of split 'test'.*masks: train; .*--split"):
         choose(Trial(data=(data,)))
     whole = make_set("b", mask=lungs(), split="", name="whole")
     with pytest.raises(DataError, match="not divided: give --splits with a file of `pleura data s"):
@@ -322,7 +322,7 @@ def test_wrong_requests_name_what_exists(make_set, tmp_path):
     bare = make_set("c", name="bare")
     with pytest.raises(DataError, match="no film of any other split has a mask either"):
         choose(Trial(data=(bare,)))
-    with pytest.raises(DataError, match=r"there twice \(first: set/a\)"):
+    with pytest.raises(DataError, match=r"occur twice \(first: set/a\)"):
         choose(Trial(data=(data, data), split="all"))
     with pytest.raises(UsageError, match="--limit must be 1 or more, got 0"):
         choose(Trial(data=(data,), limit=0))

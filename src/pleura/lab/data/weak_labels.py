@@ -108,11 +108,12 @@ def mark_heart_tops_unknown(
     if (labels[index] == UNKNOWN).all():
         return labels
     top, bottom = _common_rows(*lungs)
-    none, unsure = (
+    heart_top, certain_from = (
         top + round(share * (bottom - top)) for share in (NO_HEART_ABOVE, LOWEST_HEART_TOP)
     )
-    out[index, :none] = 0
-    out[index, none:unsure] = np.where(lungs[0] | lungs[1], 0, UNKNOWN)[none:unsure]
+    out[index, :heart_top] = 0
+    unknown = slice(heart_top, certain_from)
+    out[index, unknown] = np.where(lungs[0] | lungs[1], 0, UNKNOWN)[unknown]
     return out
 
 

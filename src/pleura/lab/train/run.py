@@ -183,9 +183,9 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
     factors = {
         name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()
     }
-    uses_per_epoch = np.array([factors[film.source] * film.weight for film in films])
+    relative_uses = np.array([factors[film.source] * film.weight for film in films])
     shown = recipe.films_per_epoch or len(films)
-    return np.asarray(uses_per_epoch * (shown / uses_per_epoch.sum()))
+    return np.asarray(relative_uses * (shown / relative_uses.sum()))
 
 
 def _prepared(
