@@ -199,7 +199,7 @@ def test_another_definition_stays_out_of_the_overall_scores(make_set, tmp_path):
         "comparable": False,
     }
     page = (tmp_path / "report.html").read_text()
-    assert "wholes labels the lungs as &#39;whole&#39;, and &#39;field&#39; was predicted." in page
+    assert "The masks of wholes follow &#39;whole&#39;, and &#39;field&#39; was predicted." in page
     # The tile and the table state the same figure, the mean.
     hd95 = summary["overall"]["lungs"]["hd95_px"]["mean"]
     assert f"<b>{hd95:.1f} px</b><span>mean HD95; median " in page
