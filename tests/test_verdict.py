@@ -17,7 +17,7 @@ from pleura.core.types import Quality
 from pleura.io.run.find import find_films
 from pleura.runtime.engine import Engine
 from pleura.runtime.open import Choice, open_weights
-from pleura.runtime.segmenter import redefine
+from pleura.runtime.segmenter import with_definition
 
 LOOKED_AT = 4
 REFUSED = ("refused",)
@@ -46,7 +46,7 @@ def test_pictures_of_other_things_are_not_ok_in_any_mode(films_root: Path, engin
     for path in (*hard, *easy):
         film = pleura.read_radiograph(path, photographs=True)
         field = pleura.segment(film.pixels, engine=engine)
-        whole = redefine(field, "whole", engine.card)
+        whole = with_definition(field, "whole", engine.card)
         for result in (field, whole):
             assert result.quality.verdict in (("review", "refused") if path in hard else REFUSED)
             assert all(doubt.code in DOUBTS for doubt in result.quality.doubts)
@@ -62,7 +62,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
     seen = set()
     for path in paths:
         field = pleura.segment(path, engine=engine)
-        whole = redefine(field, "whole", engine.card)
+        whole = with_definition(field, "whole", engine.card)
         assert of_the_film(field.quality) == of_the_film(whole.quality)
         seen |= of_the_film(field.quality)
         assert "refused" not in (field.quality.verdict, whole.quality.verdict)

@@ -16,7 +16,7 @@ from benchmarks.speed.command import drawn
 from benchmarks.speed.folder import LARGE
 from pleura.core.frame import Frame, ProbabilityMaps, normalise
 from pleura.core.masks.cleanup import THRESHOLD, check_definition, clean
-from pleura.core.quality.verdict import judge
+from pleura.core.quality.verdict import judge_masks
 from pleura.io.outputs import write_outputs
 from pleura.io.read import read_radiograph
 from pleura.runtime.engine import Engine
@@ -68,7 +68,7 @@ def _steps(path: Path, engine: Engine, out: Path) -> dict[str, float]:
     step("restore", lambda: [maps.above(card.channels.index(c), THRESHOLD) for c in needed])
     lungs = step("clean", lambda: clean(maps, card.channels))
     taken["clean"] -= taken["restore"]  # which is a part of it
-    step("judge", lambda: judge(maps, lungs, card, definition="field"))
+    step("judge", lambda: judge_masks(maps, lungs, card, definition="field"))
     result = Segmenter(engine)(film)
     step("write", lambda: write_outputs(result, out))
     step("overlay, PNG", lambda: write_outputs(result, out, ["overlay"]))

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pleura.lab.train.dataset import LEVELS, Shuffled, Squares, VariedSquares
+from pleura.lab.train.dataset import LEVELS, AugmentedSquares, Shuffled, Squares
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import fresh_network
 from pleura.lab.train.optimise.loss import supervise
@@ -85,7 +85,7 @@ def _loader(recipe: Recipe) -> DataLoader[Any]:
         targets[number] = pixels < np.median(pixels)
     squares = Squares(images, targets, recipe.channels)
     order = Shuffled(FILMS, seed=0)
-    varied = VariedSquares(squares, recipe)
+    varied = AugmentedSquares(squares, recipe)
     return DataLoader(varied, batch_size=recipe.batch, sampler=order)
 
 

@@ -108,7 +108,7 @@ def test_clean_up_gives_the_same_masks() -> None:
         clean(given, CHANNELS) for given in (maps, ProbabilityMaps(FRAME.restore(small)))
     )
     assert lazy.notes == eager.notes
-    assert any("claimed by both" in note for note in lazy.notes)
+    assert any("above the threshold in both lungs" in note for note in lazy.notes)
     for name in ("right", "left"):
         assert getattr(eager, name).any()
         np.testing.assert_array_equal(getattr(lazy, name), getattr(eager, name))

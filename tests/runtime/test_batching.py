@@ -14,7 +14,7 @@ from pleura.core.errors import UsageError, WeightsError
 from pleura.core.types import Radiograph
 from pleura.runtime.batching import SharedEngine
 from pleura.runtime.engine import OnnxEngine
-from pleura.runtime.segmenter import Segmenter, redefine
+from pleura.runtime.segmenter import Segmenter, with_definition
 
 CARD = Card(name="two", version="0.1.0", channels=("field", "whole"), side=64)
 
@@ -71,7 +71,7 @@ def test_an_error_reaches_all_that_shared_it_and_no_later_one(engine: OnnxEngine
 def test_another_definition_needs_no_second_prediction(engine: OnnxEngine) -> None:
     film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
     field, whole = (Segmenter(engine, definition=name)(film) for name in ("field", "whole"))
-    again = redefine(field, "whole", engine.card)
+    again = with_definition(field, "whole", engine.card)
     assert np.array_equal(again.right, whole.right)
     assert np.array_equal(again.left, whole.left)
     assert (again.provenance, again.measurements) == (whole.provenance, whole.measurements)
@@ -83,4 +83,4 @@ def test_a_definition_that_weights_lack_is_refused(dark_weights: Callable[..., b
     segmenter = Segmenter(OnnxEngine(dark_weights(card.to_json()), threads=1))
     film = Radiograph(np.random.default_rng(3).random((90, 80)).astype(np.float32))
     with pytest.raises(UsageError, match="whole"):
-        redefine(segmenter(film), "whole", card)
+        with_definition(segmenter(film), "whole", card)

@@ -13,7 +13,7 @@ from pleura.phantom.film import draw
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.mirror import FLIPPED, mirror_film, mirror_result
 from pleura.runtime.open import shipped
-from pleura.runtime.segmenter import Segmenter, redefine
+from pleura.runtime.segmenter import Segmenter, with_definition
 
 
 def mirrored(film: Radiograph) -> Radiograph:
@@ -69,14 +69,14 @@ def test_the_other_definition_of_a_flipped_film_is_that_of_its_own_segmenter(
     stored = mirrored(draw(512, 448).radiograph)
     direct = Segmenter(engine, definition="whole", flip=True)(stored)
     field = Segmenter(engine, definition="field", flip=True)(stored)
-    redefined = redefine(field, "whole", engine.card)
-    np.testing.assert_array_equal(redefined.right, direct.right)
-    np.testing.assert_array_equal(redefined.left, direct.left)
-    assert redefined.measurements == direct.measurements
-    assert redefined.quality == direct.quality
-    assert redefined.provenance == direct.provenance
-    assert redefined.notes == direct.notes
-    assert redefined.radiograph.pixels is stored.pixels
+    derived = with_definition(field, "whole", engine.card)
+    np.testing.assert_array_equal(derived.right, direct.right)
+    np.testing.assert_array_equal(derived.left, direct.left)
+    assert derived.measurements == direct.measurements
+    assert derived.quality == direct.quality
+    assert derived.provenance == direct.provenance
+    assert derived.notes == direct.notes
+    assert derived.radiograph.pixels is stored.pixels
 
 
 def test_flip_settles_the_doubt_of_the_header_and_no_other() -> None:

@@ -37,9 +37,9 @@ BLOCK = 128
 """The rows that are restored or compared at a time. They fit into the CPU's cache, which saves most
 of the time."""
 
-UNSURE_MARGIN = 1e-4
-"""A pixel of the square is unsure if it lies within this margin of the threshold. Rounding changes
-a mean of probabilities by less."""
+UNCERTAIN_MARGIN = 1e-4
+"""A pixel of the square is uncertain if it lies within this margin of the threshold. Rounding
+changes a mean of probabilities by less."""
 
 TIE_MARGIN = 1e-5
 """A restored pixel within this margin of the threshold is computed again, in one fixed order of
@@ -97,8 +97,8 @@ class Frame:
             same: Mask = small >= threshold
             return same
         mask = np.zeros((self.height, self.width), dtype=np.bool_)
-        may_reach = small >= threshold - UNSURE_MARGIN
-        surely_reaches = small >= threshold + UNSURE_MARGIN
+        may_reach = small >= threshold - UNCERTAIN_MARGIN
+        surely_reaches = small >= threshold + UNCERTAIN_MARGIN
         if not may_reach.any():
             return mask
         wide = resample_columns(small, self.width)

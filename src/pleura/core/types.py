@@ -55,8 +55,8 @@ class Radiograph:
     film is mirrored."""
 
     mirrored: bool = False
-    """By its header the film is stored mirrored: it is mirrored for the network, and masks lie on
-    the film as it is stored."""
+    """According to its header the film is stored mirrored: it is mirrored for the network, and
+    masks lie on the film as it is stored."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:

@@ -146,16 +146,19 @@ class Head(nn.Conv2d):
         return functional.conv2d(features, weight, bias, padding=weight.shape[-1] // 2)
 
     def smoothed(self) -> tuple[Tensor, Tensor]:
-        """Weight (channels_out * fold**2, widths[0], K, K) and bias of convolution with filter."""
+        """The weight and the bias of the convolution combined with the filter.
+
+        The weight is (channels_out * fold**2, widths[0], K, K).
+        """
         if self.smoothing.shape[-1] == 1:  # no smoothing
-            return self.weight, self.bias_of()
+            return self.weight, self.required_bias()
         parts = self.fold**2
         weight = self.weight.view(-1, parts, self.in_channels)
         wide = torch.einsum("styx,ctw->cswyx", self.smoothing, weight)
-        bias = torch.einsum("styx,ct->cs", self.smoothing, self.bias_of().view(-1, parts))
+        bias = torch.einsum("styx,ct->cs", self.smoothing, self.required_bias().view(-1, parts))
         return wide.flatten(0, 1), bias.flatten()
 
-    def bias_of(self) -> Tensor:
+    def required_bias(self) -> Tensor:
         """The bias; every head has one."""
         assert self.bias is not None
         return self.bias
@@ -173,8 +176,8 @@ def binomial(fold: int, radius: int) -> Tensor:
     """The filter for folded pixels, (fold**2, fold**2, K, K).
 
     A cell is a folded pixel: a square of fold x fold pixels of the image. Entry [s, t, y, x] is
-    the weight of pixel t of one cell for pixel s of another cell. The cell of t lies y - K//2 rows
-    lower and x - K//2 columns farther right; s and t count as in `pixel_shuffle`.
+    the weight of source pixel t for target pixel s. The cell of t lies y - K//2 rows below and
+    x - K//2 columns to the right of the cell of s; s and t count as in `pixel_shuffle`.
     """
     line = torch.tensor([math.comb(2 * radius, k) / 4**radius for k in range(2 * radius + 1)])
     reach = -(-radius // fold)

@@ -19,8 +19,8 @@ FLIPPED = (
 """The note on every film that was mirrored."""
 
 BY_HEADER = (
-    "the film was mirrored left to right before it was segmented, since by its header it is stored "
-    "mirrored; masks and boxes lie on the film as it was given"
+    "the film was mirrored left to right before it was segmented, because according to its header "
+    "it is stored mirrored; masks and boxes lie on the film as it was given"
 )
 """The note on every film that was mirrored because of its PatientOrientation."""
 

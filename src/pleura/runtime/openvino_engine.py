@@ -24,7 +24,7 @@ from pleura.runtime.engine import (
     check_shapes,
     read_card,
 )
-from pleura.runtime.kept_graphs import KeptGraph, load_graph, save_graph
+from pleura.runtime.graph_cache import CachedGraph, load_graph, save_graph
 from pleura.runtime.threads import cpu_features, usable_cpus
 
 __all__ = ["OpenVinoEngine"]
@@ -73,8 +73,8 @@ class OpenVinoEngine:
         }
         self.weights_sha256 = hashlib.sha256(weights).hexdigest()
         key = _key(core, self.weights_sha256, hint)
-        opened = _open_kept(core, settings, cache, key) if cache else None
-        self.was_kept = opened is not None
+        opened = _open_cached(core, settings, cache, key) if cache else None
+        self.was_cached = opened is not None
         """Whether the compiled graph was read from `cache` at this start."""
 
         self._model, self.card = opened or _compile(core, weights, settings, (cache, key))
@@ -113,8 +113,8 @@ def _openvino() -> Any:
 
     At its first conversion to a numpy type, OpenVINO fills a table and releases Python's lock
     during that time. If a second thread converts then, it takes that lock and waits for the table,
-    and both threads wait for ever (2026.4). So the first conversion is done here, under a lock of
-    our own.
+    and both threads wait for ever (seen in OpenVINO 2026.4). So the first conversion is done here,
+    under a lock of our own.
     """
     with _import_lock:
         loaded = sys.modules.get("openvino") or _imported()
@@ -149,10 +149,10 @@ def _key(core: Any, weights_sha256: str, precision: str) -> str:
     return hashlib.sha256(repr(inputs).encode()).hexdigest()
 
 
-def _open_kept(
+def _open_cached(
     core: Any, settings: dict[str, Any], cache: str, key: str
 ) -> tuple[Any, Card] | None:
-    """The graph that an earlier start compiled; None if there is none, or it cannot be used."""
+    """The graph that an earlier start cached; None if there is none, or it cannot be used."""
     graph = load_graph(Path(cache), key)
     if graph is None:
         return None
@@ -173,7 +173,7 @@ def _compile(
     if cache:
         stream = BytesIO()
         compiled.export_model(stream)
-        save_graph(Path(cache), key, KeptGraph(card=card_text, compiled=stream.getvalue()))
+        save_graph(Path(cache), key, CachedGraph(card=card_text, compiled=stream.getvalue()))
     return compiled, card
 
 

@@ -1,4 +1,4 @@
-"""Segmenting films: fit, predict, restore, clean, judge, measure. All commands use it."""
+"""Segmenting films: resize, predict, resize back, clean up, judge, measure. All commands use it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pleura.core.frame import Frame, ProbabilityMaps, normalise
 from pleura.core.masks.cleanup import PostProcessor, check_definition, clean
 from pleura.core.masks.measure import measure
 from pleura.core.pixels.burnt_in import without_burnt_in
-from pleura.core.quality.verdict import judge
+from pleura.core.quality.verdict import judge_masks
 from pleura.core.types import LungMasks, Provenance, Radiograph, Segmentation
 from pleura.runtime.engine import Engine
 from pleura.runtime.mirror import BY_HEADER, FLIPPED, mirror_film, mirror_result
 from pleura.runtime.variants import predict_variants
 
-__all__ = ["MIN_SIDE", "Segmenter", "redefine"]
+__all__ = ["MIN_SIDE", "Segmenter", "with_definition"]
 
 MIN_SIDE = 32
 """The smallest side of a film, px; a lung cannot be seen on a smaller one."""
 
 
 class Segmenter:
-    """Fit, predict, restore, clean, judge, measure. Safe to call from several threads."""
+    """Resize, predict, resize back, clean up, judge, measure. Several threads may call it."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Segmenter:
         tta: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
-        """Segment with `engine`; the lungs are by `definition`.
+        """Segment with `engine`; the lungs follow `definition`.
 
-        A film that is stored mirrored by its header (`film.mirrored`) is mirrored left to right
-        before it is segmented, and its result is mirrored back. With `flip` every film is: for
-        films that are stored mirrored without a header that tells it. Masks, boxes and maps lie on
-        the film as it was given, and the right lung is the patient's.
+        A film that is stored mirrored according to its header (`film.mirrored`) is mirrored left to
+        right before it is segmented, and its result is mirrored back. With `flip` every film is
+        mirrored; use it for mirrored films whose header does not say so. Masks, boxes and maps lie
+        on the film as it was given, and the right lung is the patient's.
         With `tta` the maps are means over variants of each film; see `runtime.variants`.
         `postprocess` makes the masks from the probability maps; only studies pass another one.
 
@@ -113,7 +113,7 @@ class Segmenter:
         return _judged(film, maps, lungs, card=self.engine.card, made_by=self.provenance)
 
 
-def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
+def with_definition(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
     """The same film's lungs by another definition; the network does not run again.
 
     Equal to what a `Segmenter` of that definition gives; `card` is that of the same weights.
@@ -125,11 +125,11 @@ def redefine(segmentation: Segmentation, definition: Definition, card: Card) -> 
     if segmentation.provenance.flip or segmentation.radiograph.mirrored:
         given = segmentation.radiograph
         upright = mirror_result(segmentation, mirror_film(given))
-        return mirror_result(_redefined(upright, definition, card), given)
-    return _redefined(segmentation, definition, card)
+        return mirror_result(_by_definition(upright, definition, card), given)
+    return _by_definition(segmentation, definition, card)
 
 
-def _redefined(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
+def _by_definition(segmentation: Segmentation, definition: Definition, card: Card) -> Segmentation:
     made_by = replace(segmentation.provenance, definition=definition)
     film, maps = segmentation.radiograph, segmentation.probabilities
     lungs = clean(maps, card.channels, definition=definition)
@@ -145,7 +145,7 @@ def _judged(
     made_by: Provenance,
 ) -> Segmentation:
     """The masks with their verdict and measurements."""
-    quality = judge(maps, lungs, card, definition=made_by.definition, doubts=film.doubts)
+    quality = judge_masks(maps, lungs, card, definition=made_by.definition, doubts=film.doubts)
     measured = measure(
         lungs.right,
         lungs.left,
@@ -169,7 +169,7 @@ def _square(frame: Frame, film: Radiograph) -> Square:
     height, width = film.size
     if min(height, width) < MIN_SIDE:
         raise UnsuitableFilm(
-            f"the picture is {height} x {width} pixels; expected at least {MIN_SIDE} each way"
+            f"the picture is {height} x {width} pixels; expected at least {MIN_SIDE} on each side"
         )
     fitted = frame.fit(without_burnt_in(film.pixels))
     if not np.isfinite(fitted).all():

@@ -117,7 +117,7 @@ def test_train_resume_export_and_segment_with_the_trained_weights(
     assert split.code == 0, split.err
     options = ("--data", drawn, "--splits", parts, "--out", out, "--accelerator", "cpu", "-q")
     with monkeypatch.context() as patch:  # one of the two epochs fits into the time
-        patch.setattr("pleura.lab.train.run.fitted", lambda recipe, *_: shortened(recipe, 1))
+        patch.setattr("pleura.lab.train.run.within_time", lambda recipe, *_: shortened(recipe, 1))
         ended = run("train", recipe, *options, "--max-time", "1h")
     assert ended.code == 0, ended.err
     assert ended.out.strip() == str(out / "weights/small.onnx")

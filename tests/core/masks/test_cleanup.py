@@ -90,7 +90,7 @@ def test_joined_lungs_are_cut_at_the_bridge() -> None:
     assert not (lungs.right & LEFT).any()
     assert not (lungs.left & RIGHT).any()
     assert lungs.notes == (
-        "the lungs were joined and were cut apart between them, through 6 pixels",
+        "the lungs touched in the mask and were separated along a line of 6 pixels",
     )
 
 
@@ -98,7 +98,7 @@ def test_lungs_joined_along_most_of_their_height_are_cut_apart() -> None:
     lungs = one(RIGHT | LEFT | block((50, 160), (90, 150)))
     assert not (lungs.right & LEFT).any()
     assert not (lungs.left & RIGHT).any()
-    assert "joined" in lungs.notes[0]
+    assert "separated along a line" in lungs.notes[0]
 
 
 @pytest.mark.parametrize(("lung", "side"), [(RIGHT, "right"), (LEFT, "left")])
@@ -108,8 +108,7 @@ def test_a_single_lung_takes_its_side_from_the_films_middle(lung: Mask, side: st
     same(lungs.left if side == "right" else lungs.right, NOTHING)
     other = "left" if side == "right" else "right"
     assert lungs.notes == (
-        "only one lung was found; by its side of the film's middle it is taken for the "
-        f"{side} lung",
+        f"only one lung was found; from its position it is assumed to be the {side} lung",
         f"the {other} lung was not found",
     )
 
@@ -158,7 +157,7 @@ def test_a_dropped_piece_as_large_as_a_lung_may_be_is_named() -> None:
     same(lungs.left, LEFT)
     assert lungs.notes == (
         "removed 1 island of the left lung (600 pixels); the largest, of 600 pixels, "
-        "may belong to a lung",
+        "may be part of a lung",
     )
 
 
@@ -223,7 +222,10 @@ def test_a_pixel_claimed_twice_goes_to_the_likelier_lung() -> None:
     lungs = clean(probabilities, ("right_field", "left_field"))
     same(lungs.right, block((50, 150), (40, 120)))
     same(lungs.left, block((50, 150), (120, 200)))
-    assert lungs.notes == ("2,000 pixels claimed by both lungs went to the likelier one",)
+    assert lungs.notes == (
+        "2,000 pixels above the threshold in both lungs were assigned to the lung with the "
+        "higher probability",
+    )
 
 
 def test_islands_and_holes_of_each_lung() -> None:
@@ -246,7 +248,8 @@ def test_a_stray_goes_to_the_lung_it_touches() -> None:
     same(lungs.right, RIGHT)
     same(lungs.left, LEFT)
     assert lungs.notes == (
-        f"{stray.sum()} pixels marked as right lung touched only the left lung and went to it",
+        f"{stray.sum()} pixels marked as right lung touched only the left lung and "
+        "were moved to it",
     )
 
 
@@ -297,7 +300,8 @@ def test_a_large_island_of_the_heart_is_not_called_a_lung() -> None:
     lungs = clean(maps(RIGHT, LEFT, HEART | island), ("right_field", "left_field", "heart"))
     same(lungs.heart, HEART)
     assert lungs.notes == (
-        "removed 1 island of the heart (600 pixels); the largest, of 600 pixels, may belong to it",
+        "removed 1 island of the heart (600 pixels); the largest, of 600 pixels, may be part of "
+        "the heart",
     )
 
 

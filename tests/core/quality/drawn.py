@@ -9,7 +9,7 @@ import numpy as np
 from pleura.core.card import Card
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.quality.film import measure_film
-from pleura.core.quality.verdict import judge
+from pleura.core.quality.verdict import judge_masks
 from pleura.core.reference import feature_names
 from pleura.core.types import LungMasks, Quality
 
@@ -53,7 +53,7 @@ def codes(quality: Quality) -> list[str]:
 
 def verdict(*drawing: slice, sure: float = 0.9, reference: Any = None, **rows: slice) -> Quality:
     maps, lungs = drawn(*drawing, sure=sure, **rows)
-    return judge(maps, lungs, card(**(reference or {})), definition="field")
+    return judge_masks(maps, lungs, card(**(reference or {})), definition="field")
 
 
 ALL = ("right_field", "left_field", "right_whole", "left_whole", "heart")

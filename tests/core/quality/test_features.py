@@ -41,7 +41,7 @@ def test_features_by_hand():
     assert seen.worse_lung == pytest.approx(2 * 0.9 / 1.9)
     assert seen.mean_variance == pytest.approx(0.09)
     assert (seen.right_share, seen.left_share) == (0.125, 0.125)
-    assert (seen.cleaned, seen.contacts, seen.exchanged) == (0.0, {}, False)
+    assert (seen.cleaned_share, seen.contacts, seen.exchanged) == (0.0, {}, False)
     film = measure_film(maps, CHANNELS)
     assert film.mean_variance == pytest.approx(0.09)
     assert film.numbers is not None
@@ -62,7 +62,7 @@ def test_a_film_upside_down_has_the_same_features(sure: float, top: int, height:
         measure_features(*result, CHANNELS, definition="field")
         for result in ((maps, lungs), flipped)
     )
-    for name in ("expected_dice", "worse_lung", "mean_variance", "cleaned", "uncertainty"):
+    for name in ("expected_dice", "worse_lung", "mean_variance", "cleaned_share", "uncertainty"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
 
 

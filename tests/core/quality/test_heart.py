@@ -12,7 +12,7 @@ from tests.core.quality.drawn import CHANNELS, SIDE, card, codes, drawn, verdict
 from pleura.core.card import Card
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.quality.features import measure_features
-from pleura.core.quality.verdict import judge
+from pleura.core.quality.verdict import judge_masks
 from pleura.core.types import LungMasks, Quality
 
 
@@ -29,16 +29,16 @@ def test_a_heart_on_the_viewers_left_is_a_doubt(
     heart[30:44, first : first + 12] = True
     lungs = replace(lungs, heart=heart)
     seen = measure_features(maps, lungs, CHANNELS, definition="field")
-    assert seen.heart_side == pytest.approx(expected)
-    quality = judge(maps, lungs, card(), definition="field")
+    assert seen.heart_offset == pytest.approx(expected)
+    quality = judge_masks(maps, lungs, card(), definition="field")
     assert ("heart_on_right" in codes(quality)) is is_doubted
     assert quality.verdict == ("review" if is_doubted else "ok")
 
 
 def test_without_a_heart_its_side_is_no_doubt() -> None:
     maps, lungs = drawn()
-    assert measure_features(maps, lungs, CHANNELS, definition="field").heart_side is None
-    assert "heart_on_right" not in codes(judge(maps, lungs, card(), definition="field"))
+    assert measure_features(maps, lungs, CHANNELS, definition="field").heart_offset is None
+    assert "heart_on_right" not in codes(judge_masks(maps, lungs, card(), definition="field"))
 
 
 HEART_CHANNELS = (*CHANNELS, "heart")
@@ -62,7 +62,7 @@ def with_heart(
 
 def of_heart(*made: Any) -> Quality:
     weights = Card(name="by hand", version="0", channels=HEART_CHANNELS, side=SIDE)
-    return judge(*made, weights, definition="field")
+    return judge_masks(*made, weights, definition="field")
 
 
 def test_the_range_of_the_ratio_by_hand() -> None:

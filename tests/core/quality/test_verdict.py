@@ -18,7 +18,7 @@ from pleura.core.frame import Frame, ProbabilityMaps
 from pleura.core.masks.cleanup import clean
 from pleura.core.quality.features import measure_features
 from pleura.core.quality.film import measure_film
-from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS, REFUSING_CODES, judge
+from pleura.core.quality.verdict import DOUBTS, HEART_DOUBTS, REFUSING_CODES, judge_masks
 from pleura.core.reference import read_reference_values
 from pleura.core.types import LungMasks, Quality
 
@@ -61,7 +61,7 @@ def test_an_outline_up_to_3_px_short_of_the_edge_is_cut_off(
 ) -> None:
     """3 px are left between the lung and the edge of the square of 64; with 4 it is not cut off."""
     maps, lungs = drawn(**place)
-    (doubt,) = judge(maps, lungs, card(), definition="field").doubts
+    (doubt,) = judge_masks(maps, lungs, card(), definition="field").doubts
     assert doubt.code == "touches_border"
     begin, end = DOUBTS["touches_border"].split(":")
     assert doubt.text == f"{begin} ({contact}):{end}"
@@ -69,7 +69,7 @@ def test_an_outline_up_to_3_px_short_of_the_edge_is_cut_off(
         name: slice(at.start + (at.start == 3), at.stop - (at.stop == 61))
         for name, at in place.items()
     }
-    assert judge(*drawn(**inside), card(), definition="field").verdict == "ok"
+    assert judge_masks(*drawn(**inside), card(), definition="field").verdict == "ok"
 
 
 def test_the_distance_from_the_edge_is_in_pixels_of_the_network() -> None:
@@ -98,14 +98,14 @@ def test_a_tip_at_the_edge_is_not_cut_off() -> None:
         area = 1024 + 16 * columns
         seen = measure_features(maps, lungs, CHANNELS, definition="field")
         assert seen.contacts == pytest.approx({("right lung", "above"): columns / area**0.5})
-        given = codes(judge(maps, lungs, card(), definition="field"))
+        given = codes(judge_masks(maps, lungs, card(), definition="field"))
         assert ("touches_border" in given) is is_cut
 
 
 def test_much_that_was_cleaned_away_is_doubted() -> None:
     maps, lungs = drawn()
     maps.stored[0, 50:62, 8:30] = 0.8  # 264 px more, of which nothing is left: 264 / 1288 = 0.2
-    quality = judge(maps, lungs, card(), definition="field")
+    quality = judge_masks(maps, lungs, card(), definition="field")
     assert codes(quality) == ["much_cleaned"]
 
 
@@ -209,7 +209,7 @@ def test_the_verdict_on_the_film_is_the_same_by_each_definition(
     for definition in known.definitions:
         for maps, expected in ((chest(), set()), (strange, {code})):
             lungs = clean(maps, ALL, definition=definition)
-            quality = judge(maps, replace(lungs, heart=None), known, definition=definition)
+            quality = judge_masks(maps, replace(lungs, heart=None), known, definition=definition)
             assert set(codes(quality)) == expected
             refused = "refused" if code in REFUSING_CODES else "review"
             assert quality.verdict == (refused if expected else "ok")

@@ -315,7 +315,7 @@ def test_one_split_for_several_sets(tmp_path: Path) -> None:
     roots = [tmp_path / "one", tmp_path / "two"]
     assert [film.split for film in read_sets(roots, split=split)] == ["train", "val"]
     save_film(tmp_path / "two" / "images" / "a.png")
-    with pytest.raises(DataError, match=r"cannot tell films of several data sets .* apart"):
+    with pytest.raises(DataError, match=r"names films by id, but several data sets have"):
         read_sets(roots, split=split)
 
 

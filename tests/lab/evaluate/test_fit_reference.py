@@ -11,7 +11,7 @@ from pleura.core.quality.features import Features
 from pleura.core.quality.film import FilmFeatures
 from pleura.core.reference import feature_names, read_reference_values
 from pleura.lab.evaluate.fit_reference import FEWEST, ResultFeatures, fit_reference_values
-from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_features, verdict_figures
+from pleura.lab.evaluate.verdicts import auroc, average_precision, judge_results, verdict_figures
 
 FILMS = 200
 KNOWN = len(feature_names(["field"], heart=False))
@@ -27,12 +27,12 @@ def results(count: int = FILMS, *, seed: int = 0) -> list[ResultFeatures]:
             expected_dice=1 - lack,
             worse_lung=1 - lack,
             mean_variance=unsure,
-            cleaned=0.0,
+            cleaned_share=0.0,
             contacts={},
             right_share=0.15,
             left_share=0.12,
             exchanged=False,
-            heart_side=None,
+            heart_offset=None,
             heart_found=None,
             ratio_range=None,
         )
@@ -61,9 +61,9 @@ def test_the_shares_that_go_to_review_are_as_stated_and_none_is_refused() -> Non
     """Of 200 films 6.7 have a low Dice; of 200 others about 8 are unusual."""
     seen, others = results(), results(seed=1)
     reference = fit_reference_values(seen)
-    labelled = verdict_figures(judge_features(seen, reference))["labelled"]
+    labelled = verdict_figures(judge_results(seen, reference))["labelled"]
     assert labelled["doubts"]["unsure_edges"] == 7
-    unusual = verdict_figures(judge_features(others, reference))["labelled"]["doubts"][
+    unusual = verdict_figures(judge_results(others, reference))["labelled"]["doubts"][
         "unusual_shape"
     ]
     assert 4 <= unusual <= 12

@@ -199,7 +199,7 @@ def test_another_definition_stays_out_of_the_overall_scores(make_set, tmp_path):
         "comparable": False,
     }
     page = (tmp_path / "report.html").read_text()
-    assert "wholes labels the lungs as &#39;whole&#39;, and &#39;field&#39; was predicted." in page
+    assert "The masks of wholes follow &#39;whole&#39;, and &#39;field&#39; was predicted." in page
     # The tile and the table state the same figure, the mean.
     hd95 = summary["overall"]["lungs"]["hd95_px"]["mean"]
     assert f"<b>{hd95:.1f} px</b><span>mean HD95; median " in page
@@ -314,15 +314,15 @@ def test_a_limit_draws_films_by_the_seed(make_set):
 
 def test_wrong_requests_name_what_exists(make_set, tmp_path):
     data = make_set("a", mask=lungs(), split="train")
-    with pytest.raises(DataError, match=r"no film of split 'test'.*for: train\. .*--split"):
+    with pytest.raises(DataError, match=r"no film of split 'test'.*masks: train; .*--split"):
         choose(Trial(data=(data,)))
     whole = make_set("b", mask=lungs(), split="", name="whole")
     with pytest.raises(DataError, match="not divided: give --splits with a file of `pleura data s"):
         choose(Trial(data=(whole,)))
     bare = make_set("c", name="bare")
-    with pytest.raises(DataError, match="no film of another one has, either"):
+    with pytest.raises(DataError, match="no film of any other split has a mask either"):
         choose(Trial(data=(bare,)))
-    with pytest.raises(DataError, match=r"there twice \(first: set/a\)"):
+    with pytest.raises(DataError, match=r"occur twice \(first: set/a\)"):
         choose(Trial(data=(data, data), split="all"))
     with pytest.raises(UsageError, match="--limit must be 1 or more, got 0"):
         choose(Trial(data=(data,), limit=0))

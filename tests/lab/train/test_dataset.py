@@ -23,9 +23,9 @@ from pleura.lab.data.film import Film, Labels, MaskPart
 from pleura.lab.data.labels import square_target, target_for
 from pleura.lab.train import dataset as squares_module
 from pleura.lab.train.dataset import (
+    AugmentedSquares,
     SquareOptions,
     Squares,
-    VariedSquares,
     cache_key,
     prepare,
 )
@@ -183,7 +183,7 @@ def test_a_bad_film_ends_the_preparation_early_and_leaves_no_file(make_film, tmp
     films[0].image.write_bytes(b"not an image")
     threads = threading.active_count()
     ticks: list[int] = []
-    with pytest.raises(DataError, match=r"bad \(.*bad\.png\): .* or leave it out"):
+    with pytest.raises(DataError, match=r"bad \(.*bad\.png\): .* or exclude this film"):
         prepare(
             films,
             tmp_path / "cache",
@@ -248,20 +248,20 @@ def test_a_variation_depends_on_seed_epoch_and_film_alone(make_film, tmp_path) -
     films = [make_film("a"), make_film("b", grey=60)]
     prepared = prepare(films, tmp_path / "cache", SquareOptions(side=SIDE, channels=("field",)))
     recipe = Recipe(name="a", side=SIDE, seed=4, augment=Augment(shift=0.2, noise=0.1))
-    shown = VariedSquares(prepared, recipe)
+    shown = AugmentedSquares(prepared, recipe)
     assert len(shown) == 2
     image, target, weight = shown[3, 1, 0]
     assert image.shape == target.shape == weight.shape == (1, SIDE, SIDE)
     shown[0, 0, 0]  # whatever was shown before
     torch.manual_seed(99)
     np.random.seed(99)
-    again = VariedSquares(prepared, recipe)[3, 1, 0]
+    again = AugmentedSquares(prepared, recipe)[3, 1, 0]
     assert all(torch.equal(a, b) for a, b in zip((image, target, weight), again, strict=True))
     for other in (
         shown[4, 1, 0],
         shown[3, 0, 0],
         shown[3, 1, 1],
-        VariedSquares(prepared, replace(recipe, seed=5))[3, 1, 0],
+        AugmentedSquares(prepared, replace(recipe, seed=5))[3, 1, 0],
     ):
         assert not torch.equal(other[0], image)
 
@@ -272,7 +272,7 @@ def test_without_augmentation_films_are_shown_as_they_are(make_film, tmp_path) -
     )
     sample = prepared.sample(0)
     for recipe in (None, Recipe(name="a", side=SIDE)):
-        image, target, weight = VariedSquares(prepared, recipe)[7, 0, 0]
+        image, target, weight = AugmentedSquares(prepared, recipe)[7, 0, 0]
         assert torch.equal(image, sample.image)
         assert torch.equal(target, sample.target)
         assert torch.equal(weight, sample.weight)
@@ -286,7 +286,7 @@ def test_a_stage_has_a_side_and_an_augmentation_of_its_own(make_film, tmp_path) 
         Stage(epochs=1, side=SIDE // 2),
         Stage(epochs=2, augment=Augment(noise=0.1)),
     )
-    varied = VariedSquares(prepared, Recipe(name="a", side=SIDE, stages=stages))
+    varied = AugmentedSquares(prepared, Recipe(name="a", side=SIDE, stages=stages))
     images = [varied[epoch, 0, 0][0] for epoch in range(4)]
     unvaried = prepared.sample(0)
     assert torch.equal(images[0], unvaried.at_side(SIDE // 2).image)

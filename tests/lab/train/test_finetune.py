@@ -230,7 +230,10 @@ def test_the_command_trains_and_a_known_film_is_reported(
     options = ("-q", "--accept", "misplaced-mask", "--side", 128, "--epochs", 1, "--rate", 1e-4)
     assert run("finetune", clinic, "-o", out, *options) == 0
     message = capsys.readouterr().err
-    assert "8 films to train on, fewer than 100: encoder frozen, rate 0.0001, batch 4" in message
+    assert (
+        "8 films to train on, fewer than 100: encoder frozen, learning rate 0.0001, batch 4"
+        in message
+    )
     assert "channels: right_field, left_field" in message
     with (out / "metrics.csv").open() as file:
         (epoch,) = csv.DictReader(file)

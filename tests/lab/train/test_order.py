@@ -36,7 +36,7 @@ def test_another_epoch_or_seed_is_another_order() -> None:
 
 @given(st.lists(st.floats(0.05, 4.0), min_size=1, max_size=40), st.integers(0, 9), st.booleans())
 def test_a_film_is_shown_by_its_share_rounded_up_or_down(shares, seed, shuffle) -> None:
-    sampler = Shuffled(len(shares), seed=seed, shares=np.array(shares), shuffle=shuffle)
+    sampler = Shuffled(len(shares), seed=seed, uses_per_epoch=np.array(shares), shuffle=shuffle)
     shown = list(sampler)
     assert len(shown) == len(sampler) == round(sum(shares))
     assert len(set(shown)) == len(shown)
@@ -49,7 +49,7 @@ def test_a_film_is_shown_by_its_share_rounded_up_or_down(shares, seed, shuffle) 
 def test_over_many_epochs_a_film_is_shown_by_its_share() -> None:
     shares = np.array([0.25, 0.5, 1.0, 1.25, 2.0])
     seen = np.zeros(5)
-    sampler = Shuffled(5, seed=0, shares=shares)
+    sampler = Shuffled(5, seed=0, uses_per_epoch=shares)
     for epoch in range(400):
         sampler.set_epoch(epoch)
         for _, index, _ in sampler:

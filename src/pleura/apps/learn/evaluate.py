@@ -81,7 +81,9 @@ def _show(summary: dict[str, Any]) -> None:
     screen = console()
     screen.print(table)
     if not all(source["comparable"] for source in summary["sources"].values()):
-        screen.print("* labels another definition of lung than was predicted; not in the overall")
+        screen.print(
+            "* masks follow another definition of lung than was predicted; not in the overall"
+        )
     for source, both in summary["cardiothoracic_ratio"].items():
         screen.print(f"cardiothoracic ratio, {source}: {_ratio(both)}", markup=False)
     left_out = {name: count for name, count in summary["films"].items() if count}

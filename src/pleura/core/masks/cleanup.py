@@ -48,8 +48,8 @@ NOTED_SHARE = 0.01
 """The smallest share of the heart whose removal is noted."""
 
 LUNG_DISTANCE = 0.6
-"""The smallest distance between the centroids of two lungs, in widths of the wider one. In every
-third of these public masks the smallest distance is 0.86."""
+"""The smallest distance between the centroids of two lungs, in widths of the wider one. The
+smallest distance, measured on every third of these masks, is 0.86."""
 
 
 class PostProcessor(Protocol):
@@ -135,7 +135,10 @@ def disjoint_masks(
         right[at] &= ~both | to_right
         left[at] &= ~(both & to_right)
         shared = int(np.count_nonzero(both))
-        notes.append(f"{_pixels(shared)} claimed by both lungs went to the likelier one")
+        notes.append(
+            f"{_pixels(shared)} above the threshold in both lungs were assigned to the lung with "
+            "the higher probability"
+        )
     return right, left
 
 
@@ -237,7 +240,7 @@ def _cut_joined_lungs(lungs: Mask, notes: list[str]) -> tuple[Mask, Mask] | None
     if areas[0] < LUNG_SHARE * areas[1]:
         return None
     notes.append(
-        f"the lungs were joined and were cut apart between them, through {_pixels(seam.crossed)}"
+        f"the lungs touched in the mask and were separated along a line of {_pixels(seam.crossed)}"
     )
     return right, left
 
@@ -250,9 +253,7 @@ def _one_lung(kept: Mask, pieces: list[Piece], notes: list[str]) -> tuple[Mask, 
     centre = sum(piece.x * piece.area for piece in pieces) / sum(piece.area for piece in pieces)
     on_left = centre < kept.shape[1] / 2
     side = "right" if on_left else "left"
-    notes.append(
-        f"only one lung was found; by its side of the film's middle it is taken for the {side} lung"
-    )
+    notes.append(f"only one lung was found; from its position it is assumed to be the {side} lung")
     return (kept, empty) if on_left else (empty, kept)
 
 
@@ -280,7 +281,8 @@ def _move_strays(pieces: dict[str, Pieces], notes: list[str]) -> dict[str, Piece
                 moves[side, other] = own.pick(strays)
                 area = _pixels(int(own.areas[strays].sum()))
                 notes.append(
-                    f"{area} marked as {side} lung touched only the {other} lung and went to it"
+                    f"{area} marked as {side} lung touched only the {other} lung and were "
+                    "moved to it"
                 )
     if not moves:
         return pieces
@@ -310,7 +312,7 @@ def _heart(maps: ProbabilityMaps, channel: int, notes: list[str]) -> Mask:
         notes.append("no heart was found")
         return mask
     heart = pieces.large[:1]
-    _note_islands(pieces, heart, " of the heart", notes, owner="it")
+    _note_islands(pieces, heart, " of the heart", notes, owner="the heart")
     return _fill(_pick(pieces, heart), None, "heart", notes)
 
 
@@ -345,7 +347,7 @@ def _note_islands(
         return
     note = f"removed {_count(areas.size, 'island')}{of} ({_pixels(int(areas.sum()))})"
     if areas.max() >= LUNG_SHARE * pieces.areas.max():
-        note += f"; the largest, of {_pixels(int(areas.max()))}, may belong to {owner}"
+        note += f"; the largest, of {_pixels(int(areas.max()))}, may be part of {owner}"
     notes.append(note)
 
 

@@ -11,8 +11,8 @@ from pleura.core.arrays import Mask
 
 __all__ = ["decompressed_rle", "fill_outlines", "mask_from_rle", "outlines", "rle"]
 
-# Why not OpenCV or scikit-image: they trace through the centres of pixels, so their polygons do not
-# enclose exactly the pixels of the mask.
+# OpenCV and scikit-image are not used, because they trace through the centres of pixels, so their
+# polygons do not enclose exactly the pixels of the mask.
 
 
 def outlines(mask: Mask) -> list[NDArray[np.float64]]:

@@ -16,8 +16,8 @@ from pleura.core.types import Box
 
 __all__ = ["Runs", "find_gaps", "find_runs", "label_runs"]
 
-# Why our own: components, holes, contours and the seam are all computed from these runs, and no
-# library gives runs to numpy.
+# No library is used, because components, holes, contours and the seam are all computed from these
+# runs, and no library gives runs to numpy.
 
 BLOCK = 2**17
 """The pixels of a mask that are searched at a time; their copies fit into the CPU's cache."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["gaussian"]
 
-# Why not scipy.ndimage: scipy takes 143 MB, and nothing else in the base install needs it.
+# scipy.ndimage is not used, because scipy takes 143 MB, and nothing else in the base install needs
+# it.
 
 
 def gaussian(

@@ -23,8 +23,8 @@ __all__ = [
     "resample_rows",
 ]
 
-# Why not Pillow, which has the same filter: it takes 4 times as long from 3000 x 2500 pixels to
-# 512 x 512 (2026-11), and `core` imports numpy alone.
+# Pillow, which has the same filter, is not used, because it takes 4 times as long from 3000 x 2500
+# pixels to 512 x 512 (2026-11), and `core` imports numpy alone.
 
 OLD_PIXELS_A_BAND = 16
 """About how many old pixels a band needs. With more there are fewer bands, with fewer there are

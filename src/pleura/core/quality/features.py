@@ -33,8 +33,9 @@ SAMPLE_SIDE = 256
 a quarter of the time."""
 
 EDGE_DISTANCE = 3
-"""The distance from the film's edge within which a lung reaches it, pixels of the network's square.
-The predicted outline of a lung that the edge cuts lies up to this many pixels inside the film."""
+"""A lung that comes this close to the film's edge counts as touching it; pixels of the network's
+square. The predicted outline of a lung that the edge cuts lies up to this many pixels inside the
+film."""
 
 LOW_THRESHOLD = 0.2
 """The lower threshold of `Features.ratio_range`. The thresholds 0.2 and 0.8 separate the films on
@@ -57,7 +58,7 @@ class Features:
     """Features of one film's lungs by one definition; None where one cannot be measured."""
 
     expected_dice: float | None
-    """The Dice of both lungs to be expected by the network's probabilities."""
+    """The Dice of both lungs that is expected from the network's probabilities."""
 
     worse_lung: float | None
     """The lower expected Dice of the two lungs; that of both together if one map holds both."""
@@ -66,7 +67,7 @@ class Features:
     """Sum of p (1 - p) of all pixels over the number of pixels in the lungs; 0 if every p is 0 or
     1."""
 
-    cleaned: float
+    cleaned_share: float
     """Pixels that clean-up changed, over the pixels that are lung before or after it."""
 
     contacts: dict[Contact, float]
@@ -82,7 +83,7 @@ class Features:
     exchanged: bool
     """Whether the right lung lies on the viewer's right."""
 
-    heart_side: float | None
+    heart_offset: float | None
     """Distance of the heart's centroid from the middle between the outer borders of both lungs,
     positive to the patient's left, in widths of the chest; None without a heart or both lungs."""
 
@@ -144,12 +145,12 @@ def measure_features(
         expected_dice=total,
         worse_lung=_worse_lung(lung_maps, (right, left)) if len(lung_maps) == 2 else total,
         mean_variance=float((both - both * both).sum()) / area if area else None,
-        cleaned=float(changed / marked) if marked else 0.0,
+        cleaned_share=float(changed / marked) if marked else 0.0,
         contacts=_contacts(lungs, maps.stored.shape[1:]) if area else {},
         right_share=float(right.mean()),
         left_share=float(left.mean()),
         exchanged=bool(places[0] and places[1] and places[0].column > places[1].column),
-        heart_side=_heart_side(*places, _heart_place(lungs, side)),
+        heart_offset=_heart_offset(*places, _heart_place(lungs, side)),
         heart_found=None if lungs.heart is None else bool(lungs.heart.any()),
         ratio_range=_ratio_range(maps, channels, *places),
     )
@@ -190,7 +191,7 @@ def _heart_place(lungs: LungMasks, size: tuple[int, int]) -> Place | None:
     return None if lungs.heart is None else place_of(sample_mask(lungs.heart, size))
 
 
-def _heart_side(right: Place | None, left: Place | None, heart: Place | None) -> float | None:
+def _heart_offset(right: Place | None, left: Place | None, heart: Place | None) -> float | None:
     if right is None or left is None or heart is None:
         return None
     box = box_of_both(right, left)

@@ -12,7 +12,14 @@ from pleura.core.quality.film import FilmFeatures, measure_film
 from pleura.core.reference import ReferenceValues, read_reference_values
 from pleura.core.types import Doubt, HeartQuality, LungMasks, Quality
 
-__all__ = ["DOUBTS", "HEART_DOUBTS", "REFUSING_CODES", "conclude", "estimated_dice", "judge"]
+__all__ = [
+    "DOUBTS",
+    "HEART_DOUBTS",
+    "REFUSING_CODES",
+    "estimated_dice",
+    "judge_features",
+    "judge_masks",
+]
 
 DOUBTS = {
     "no_lungs": "No lung was found: do not use this result; is it a frontal chest film?",
@@ -24,18 +31,18 @@ DOUBTS = {
     "heart_on_right": "The heart lies on the patient's right: check whether the film is mirrored, "
     "and which lung is the right one. If the sides are exchanged, segment the film again "
     "with the other value of flip.",
-    "said_mirrored": "By its header the detector's image was mirrored, and the header does not "
-    "tell how the patient lies in it: check which lung is the right one.",
-    "said_turned": "By its header the film is not upright, and it was segmented as it is: check "
-    "the masks, and which lung is the right one.",
-    "identity_changed": "An attribute of patient or study could not be repeated in the DICOM "
+    "said_mirrored": "According to the header, the detector's image was mirrored, and the header "
+    "does not state the patient's orientation: check which lung is the right one.",
+    "said_turned": "According to the header, the film is not upright, and it was segmented as it "
+    "is: check the masks, and which lung is the right one.",
+    "identity_changed": "An attribute of patient or study could not be copied to the DICOM "
     "results: check that they belong to the right patient and study.",
     "touches_border": "A lung reaches the edge of the film: check that no part of it was cut off.",
-    "much_cleaned": "Clean-up changed much of what was marked: check the masks for parts that "
-    "are missing or too much.",
-    "unequal_lungs": "One lung is much larger than the other: check that none is cut short.",
-    "unsure_edges": "The outlines are unsure: check them against the film, and redraw them where "
-    "they are wrong.",
+    "much_cleaned": "The clean-up changed a large part of the masks: check for parts that are "
+    "missing or should not be there.",
+    "unequal_lungs": "One lung is much larger than the other: check that no lung is incomplete.",
+    "unsure_edges": "The outlines are uncertain: check them against the film, and redraw them "
+    "where they are wrong.",
     "unusual_shape": "The lungs or the heart are unusual for a frontal chest film: check what the "
     "film shows, and the outlines.",
 }
@@ -44,9 +51,9 @@ DOUBTS = {
 HEART_DOUBTS = {
     "film_refused": "The film was refused: no cardiothoracic ratio is given.",
     "no_heart": "No heart was found: no cardiothoracic ratio is given.",
-    "no_chest_width": "A lung is missing, and with it the width of the chest: no cardiothoracic "
-    "ratio is given.",
-    "unsure_heart": "The width of the heart is unsure: no cardiothoracic ratio is given; "
+    "no_chest_width": "A lung is missing, so the width of the chest cannot be measured: no "
+    "cardiothoracic ratio is given.",
+    "unsure_heart": "The width of the heart is uncertain: no cardiothoracic ratio is given; "
     "measure it on the film.",
 }
 """The sentence of every code of a doubt about the heart, the most serious first."""
@@ -54,30 +61,30 @@ HEART_DOUBTS = {
 REFUSING_CODES = ("no_lungs", "not_a_chest_film")
 """The codes that give the verdict `refused`; any other code gives the verdict `review`."""
 
-CONTACT = 0.05
+MAX_CONTACT = 0.05
 """The largest usual value in `Features.contacts`. Of 780 films of the splits train and val, 1.6 %
 (3.6 % with `--fast`) have a larger value at an edge that their manual masks do not reach; these
 films end close to the lungs. Of real films that were cropped through a lung by 5 % or more of its
 size, 77 to 94 % have a larger value at the lower edge, where lungs are narrow, and 94 to 100 % at
 the other edges."""
 
-CLEANED = 0.15
-"""The largest usual `Features.cleaned`."""
+MAX_CLEANED = 0.15
+"""The largest usual `Features.cleaned_share`."""
 
-UNEQUAL = 2.5
+MAX_AREA_RATIO = 2.5
 """The largest usual ratio of the larger lung to the smaller one."""
 
-HEART_ON_RIGHT = -0.02
-"""The smallest usual `Features.heart_side`. Of a third of the training films, 0 to 1.6 % of the
-films of adults and 4.5 % of those of children have a smaller value. If the films are mirrored,
-93 to 98 % of those of adults and 84 % of those of children have."""
+MIN_HEART_OFFSET = -0.02
+"""The smallest usual `Features.heart_offset`. Measured on a third of the training films, it is
+smaller in 0 to 1.6 % of the films of adults, depending on the data set, and in 4.5 % of those of
+children; if the films are mirrored, in 93 to 98 % and in 84 %."""
 
 MAX_RATIO_RANGE = 0.07
 """The largest usual `Features.ratio_range`. `python -m benchmarks.accuracy.heart_ratio` measures
-on training films for how many the ratio is given, and how well two networks agree on it."""
+on training films how often the ratio is given, and how well two networks agree on it."""
 
 
-def judge(
+def judge_masks(
     maps: ProbabilityMaps,
     lungs: LungMasks,
     card: Card,
@@ -93,10 +100,12 @@ def judge(
     """
     features = measure_features(maps, lungs, card.channels, definition=definition)
     film = measure_film(maps, card.channels)
-    return conclude(features, film, read_reference_values(card.norms, definition), doubts=doubts)
+    return judge_features(
+        features, film, read_reference_values(card.norms, definition), doubts=doubts
+    )
 
 
-def conclude(
+def judge_features(
     features: Features,
     film: FilmFeatures,
     reference: ReferenceValues,
@@ -153,7 +162,7 @@ def _doubts(codes: set[str], features: Features) -> tuple[Doubt, ...]:
 
 def _cut_off(features: Features) -> list[Contact]:
     """The lungs that reach an edge of the film, each with that edge."""
-    return [contact for contact, length in features.contacts.items() if length > CONTACT]
+    return [contact for contact, length in features.contacts.items() if length > MAX_CONTACT]
 
 
 def _border_text(contacts: list[Contact]) -> str:
@@ -170,10 +179,11 @@ def _structural(features: Features) -> set[str]:
     doubts = {
         "one_lung_missing": not smaller,
         "sides_exchanged": features.exchanged,
-        "heart_on_right": features.heart_side is not None and features.heart_side < HEART_ON_RIGHT,
+        "heart_on_right": features.heart_offset is not None
+        and features.heart_offset < MIN_HEART_OFFSET,
         "touches_border": bool(_cut_off(features)),
-        "much_cleaned": features.cleaned > CLEANED,
-        "unequal_lungs": larger > UNEQUAL * smaller > 0,
+        "much_cleaned": features.cleaned_share > MAX_CLEANED,
+        "unequal_lungs": larger > MAX_AREA_RATIO * smaller > 0,
     }
     return {code for code, is_met in doubts.items() if is_met}
 

@@ -2,7 +2,7 @@
 
 A mask by the definition `whole` does not show the border of the lung field. But a field never
 reaches beyond the whole lung, and both have the same border towards the ribs. Far from both lungs
-there is no lung. Between the lungs, all pixels of some rows are heart, and no pixel of others is.
+there is no lung. Between the lungs, in some rows all pixels are heart, and in others none is.
 Such certain pixels are used for training, and all others stay unknown. Without
 them a network learns nothing about the other definition on the films of a hospital whose masks are
 all by one definition.
@@ -39,8 +39,8 @@ between them. This holds for the 124 training films of JSRT, which have heart ma
 
 ALL_HEART_ROWS = {"field": (0.68, 0.77), "whole": (0.62, 0.70)}
 """The first and the last row, in shares of the rows that both lungs have, between which all pixels
-between the lungs are heart. On the same films, with masks of the field, 99 % of these pixels are.
-Whole lungs reach lower, behind the diaphragm."""
+between the lungs are heart. On the same films, with masks of the field, 99 % of these pixels are
+heart. Whole lungs reach lower, behind the diaphragm."""
 
 SIDES = ("right", "left")
 
@@ -70,28 +70,28 @@ is smaller than 0.3. In 33 of the 411 the mask includes more than a quarter of t
 network finds; 32 of these are among the 34."""
 
 
-def fill_certain_labels(state: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
+def fill_certain_labels(labels: NDArray[np.uint8], channels: tuple[str, ...]) -> NDArray[np.uint8]:
     """(C, S, S) of 0 no, 1 yes, 2 unknown -> the same, with certain pixels in unlabelled channels.
 
     A channel with a known pixel does not change.
     """
-    out = state.copy()
-    known = {name: state[i] for i, name in enumerate(channels) if (state[i] != UNKNOWN).any()}
+    out = labels.copy()
+    known = {name: labels[i] for i, name in enumerate(channels) if (labels[i] != UNKNOWN).any()}
     lungs = [values == 1 for name, values in known.items() if name != "heart"]
     if not lungs:
         return out
     anywhere = np.logical_or.reduce(lungs)
-    far = _distance(anywhere) > FAR_SHARE * state.shape[-1]
+    far = _distance(anywhere) > FAR_SHARE * labels.shape[-1]
     for index, channel in enumerate(channels):
         if channel == "heart" and channel not in known:
-            out[index] = np.where(far & ~_in_box(anywhere), 0, _heart(known, state.shape[1:]))
+            out[index] = np.where(far & ~_in_box(anywhere), 0, _heart(known, labels.shape[1:]))
         elif channel not in known:
             out[index] = np.where(far, 0, _certain(channel, known))
     return out
 
 
 def mark_heart_tops_unknown(
-    state: NDArray[np.uint8], channels: tuple[str, ...]
+    labels: NDArray[np.uint8], channels: tuple[str, ...]
 ) -> NDArray[np.uint8]:
     """(C, S, S) of 0, 1 and 2 -> the same with the upper part of the heart unknown.
 
@@ -101,23 +101,24 @@ def mark_heart_tops_unknown(
     no heart, between it and `LOWEST_HEART_TOP` the pixels outside the lungs are unknown, and below
     the mask stays as drawn. A film without both lungs and a heart does not change.
     """
-    lungs = _two_lungs(state, channels, "field")
+    lungs = _two_lungs(labels, channels, "field")
     if lungs is None or "heart" not in channels:
-        return state
-    out, index = state.copy(), channels.index("heart")
-    if (state[index] == UNKNOWN).all():
-        return state
+        return labels
+    out, index = labels.copy(), channels.index("heart")
+    if (labels[index] == UNKNOWN).all():
+        return labels
     top, bottom = _common_rows(*lungs)
-    none, unsure = (
+    heart_top, certain_from = (
         top + round(share * (bottom - top)) for share in (NO_HEART_ABOVE, LOWEST_HEART_TOP)
     )
-    out[index, :none] = 0
-    out[index, none:unsure] = np.where(lungs[0] | lungs[1], 0, UNKNOWN)[none:unsure]
+    out[index, :heart_top] = 0
+    unknown = slice(heart_top, certain_from)
+    out[index, unknown] = np.where(lungs[0] | lungs[1], 0, UNKNOWN)[unknown]
     return out
 
 
 def mark_heart_in_field_unknown(
-    state: NDArray[np.uint8], channels: tuple[str, ...]
+    labels: NDArray[np.uint8], channels: tuple[str, ...]
 ) -> NDArray[np.uint8]:
     """(C, S, S) of 0, 1 and 2 -> the same with the heart's area unknown if the fields include it.
 
@@ -127,20 +128,20 @@ def mark_heart_in_field_unknown(
     that distance from the right lung's outer border. Its last column is four fifths of that
     distance from there. The numbers were chosen on training films only.
     """
-    lungs = _two_lungs(state, channels, "field")
+    lungs = _two_lungs(labels, channels, "field")
     if lungs is None:
-        return state
+        return labels
     top, bottom = _common_rows(*lungs)
     rows = range(*(top + round(share * (bottom - top)) for share in GAP_ROWS))
     edges = [_edges(lungs[0][row], lungs[1][row]) for row in rows]
     known = np.array([edge for edge in edges if edge is not None])
     if not len(known):
-        return state
+        return labels
     right_outer, right_inner, left_inner, left_outer = known.T
     width = left_outer - right_outer
     if np.median((left_inner - right_inner) / width) >= MIN_GAP:
-        return state
-    out = state.copy()
+        return labels
+    out = labels.copy()
     begin = np.median(np.minimum(right_inner, right_outer + width / 3))
     end = np.median(right_outer + 0.8 * width)
     first = top + round(NO_HEART_ABOVE * (bottom - top))
@@ -151,13 +152,13 @@ def mark_heart_in_field_unknown(
 
 
 def _two_lungs(
-    state: NDArray[np.uint8], channels: tuple[str, ...], definition: str
+    labels: NDArray[np.uint8], channels: tuple[str, ...], definition: str
 ) -> tuple[Mask, Mask] | None:
     """(S, S) masks of right and left lung; None if one is unknown or empty."""
     names = [f"{side}_{definition}" for side in SIDES]
     if not set(names) <= set(channels):
         return None
-    right, left = (state[channels.index(name)] == 1 for name in names)
+    right, left = (labels[channels.index(name)] == 1 for name in names)
     return (right, left) if right.any() and left.any() else None
 
 

@@ -1,7 +1,7 @@
 """Scoring one film: its segmentation is compared with its label masks.
 
-Films are segmented with the same steps as for users (decode, fit, engine, restore, clean-up), at
-their own size.
+Films are segmented with the same steps as for users (decode, resize, predict, resize back, clean
+up), at their own size.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Examined:
 
     pairs: tuple[Pair, ...]
     definition: Definition | None
-    """The definition of lung that the film labels; None if it labels no lung."""
+    """The definition of lung that the film's masks follow; None if no lung is labelled."""
 
     predicted_definition: Definition
     spacing: Spacing | None
@@ -142,7 +142,7 @@ class Evaluator:
         tta: bool = False,
         postprocess: PostProcessor = clean,
     ) -> None:
-        """Predict the definition that each film labels, or always the definition `lungs`.
+        """Predict the definition that each film's masks follow, or always the definition `lungs`.
 
         With `tta` the maps are means over variants of each film.
         `postprocess` makes the masks from the probability maps; users get `clean`.
@@ -185,7 +185,7 @@ class Evaluator:
         )
 
     def _definitions(self, film: Film) -> tuple[Definition | None, Definition]:
-        """The definition that the film labels and the one to predict, the same if possible.
+        """The definition that the film's masks follow and the one to predict, the same if possible.
 
         If they differ, the rows are not comparable and stay out of the overall scores.
         """

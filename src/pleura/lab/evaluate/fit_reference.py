@@ -17,7 +17,7 @@ from pleura.core.reference import FILM, Estimate, UsualFeatures
 from pleura.core.types import Segmentation
 from pleura.lab.evaluate.case import Examined
 from pleura.lab.evaluate.metrics import overlap
-from pleura.runtime.segmenter import redefine
+from pleura.runtime.segmenter import with_definition
 
 __all__ = ["ResultFeatures", "fit_reference_values", "result_features"]
 
@@ -62,7 +62,7 @@ class ResultFeatures:
     """The same for each definition."""
 
     dice: float | None
-    """The Dice of both lungs; None if its mask follows the other definition."""
+    """The Dice of both lungs; None if the film's masks follow the other definition."""
 
 
 def result_features(examined: Examined, card: Card) -> list[ResultFeatures]:
@@ -87,7 +87,7 @@ def result_features(examined: Examined, card: Card) -> list[ResultFeatures]:
 
 def _features(segmentation: Segmentation, card: Card, definition: Definition) -> Features:
     if segmentation.provenance.definition != definition:
-        segmentation = redefine(segmentation, definition, card)
+        segmentation = with_definition(segmentation, definition, card)
     return measure_features(
         segmentation.probabilities, segmentation.lungs, card.channels, definition=definition
     )

@@ -90,7 +90,7 @@ class Robustness:
 def try_films(
     selection: Selection, evaluator: Evaluator, *, on_film: Callable[[], None] = lambda: None
 ) -> Robustness:
-    """Score every film that labels a lung under every perturbation. Errors become `Failure`s."""
+    """Score every film with labelled lungs under every perturbation. Errors become `Failure`s."""
     outcomes: list[Outcome] = []
     failures: list[Failure] = []
     for film in selection.films:
@@ -105,7 +105,7 @@ def try_films(
 
 
 def _try_film(film: Film, evaluator: Evaluator, failures: list[Failure]) -> Outcome | None:
-    """Score one film under every perturbation; None if it labels no lung."""
+    """Score one film under every perturbation; None if no lung is labelled."""
     known: dict[str, Any] = {item.name: getattr(film, item.name) for item in fields(Film)}
     known |= {"radiograph": film.read_image(), "truth": film.read_labels()}
     unperturbed = PerturbedFilm(**known, effect=UNPERTURBED)

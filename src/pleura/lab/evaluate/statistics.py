@@ -120,8 +120,8 @@ RULES = {
     "ignored": "areas the source marks to ignore are left out of both masks",
     "interval": f"{CONFIDENCE:.0%} BCa bootstrap over patients, {RESAMPLES:,} draws; none for "
     f"fewer than {MIN_PATIENTS} patients",
-    "definitions": "films that label another definition of lung than was predicted are reported "
-    "apart and left out of the overall scores",
+    "definitions": "films whose masks follow another definition of lung than was predicted are "
+    "reported apart and left out of the overall scores",
 }
 """The meaning of the numbers, for reports."""
 

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 ALL = "all"
-"""The split that stands for all films."""
+"""The value of `--split` that selects all films."""
 
 _QUALITY_COLUMNS = ("verdict", "estimated_dice", "ratio", "true_ratio", "heart_verdict")
 _FACTS = tuple(
@@ -72,10 +72,11 @@ class Trial:
 
     layout: str = "auto"
     accepted: tuple[str, ...] = ()
-    """Kinds of errors of films and masks that do not keep a film from being scored."""
+    """Kinds of errors of films and masks in spite of which a film is scored."""
 
     lungs: Definition | None = None
-    """The definition to predict; None for the one that each film labels, if the weights give it."""
+    """The definition to predict; None for the one that each film's masks follow, if the weights
+    give it."""
 
     validation_draw: tuple[float, int] | None = None
     """Share and seed for moving films from split `train` to `val` in sources without `val`, as
@@ -142,7 +143,7 @@ class Evaluation:
 
 
 def choose(trial: Trial) -> Selection:
-    """Select the films of the trial's split that have a mask; a limit draws from them at random.
+    """Select the films of the trial's split that have a mask; with a limit, a random sample.
 
     Raises:
         DataError: no such data set, a film occurs twice, or no film of the split has a mask.
@@ -169,14 +170,14 @@ def _other_splits(films: Sequence[Film]) -> str:
     """Which splits have masks, and what to do."""
     splits = sorted({film.split or "" for film in with_masks(films)})
     if not splits:
-        return "no film of another one has, either: see `pleura data check`"
+        return "no film of any other split has a mask either: see `pleura data check`"
     if splits == [""]:
         return (
             "the films are not divided: give --splits with a file of `pleura data split`, "
-            f"or take --split {ALL}"
+            f"or use --split {ALL}"
         )
     named = ", ".join(split or "(no split)" for split in splits)
-    return f"masks are there for: {named}. Name another with --split, or take --split {ALL}"
+    return f"splits with masks: {named}; choose one with --split, or use --split {ALL}"
 
 
 def _read(trial: Trial) -> list[Film]:
@@ -186,7 +187,7 @@ def _read(trial: Trial) -> list[Film]:
     repeated = [key for key, times in seen.items() if times > 1]
     if repeated:
         raise DataError(
-            f"{len(repeated)} films are there twice (first: {'/'.join(repeated[0])}); "
+            f"{len(repeated)} films occur twice (first: {'/'.join(repeated[0])}); "
             "name each data set once"
         )
     return (
@@ -205,7 +206,7 @@ def evaluate_films(
 ) -> Evaluation:
     """Score every film. A film with an error becomes a `Failure`.
 
-    Errors are those of `pleura data check`, but for the kinds `accepted`, and those of segmenting.
+    Errors are those of `pleura data check`, except the kinds `accepted`, and those of segmenting.
     """
     scored: list[Row] = []
     failures: list[Failure] = []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pleura.core.errors import FilmError
-from pleura.core.quality.verdict import conclude
+from pleura.core.quality.verdict import judge_features
 from pleura.core.reference import read_reference_values
 from pleura.core.types import Quality
 from pleura.io.read import read_radiograph
@@ -21,13 +21,13 @@ from pleura.io.run.find import find_films
 from pleura.lab.evaluate.fit_reference import ResultFeatures
 from pleura.lab.evaluate.statistics import POOR_DICE, rounded
 from pleura.runtime.engine import Engine
-from pleura.runtime.segmenter import Segmenter, redefine
+from pleura.runtime.segmenter import Segmenter, with_definition
 
 __all__ = [
     "Judged",
     "auroc",
     "average_precision",
-    "judge_features",
+    "judge_results",
     "negative_figures",
     "verdict_figures",
 ]
@@ -46,12 +46,12 @@ class Judged:
     quality: Quality
 
 
-def judge_features(results: Sequence[ResultFeatures], on_card: dict[str, Any]) -> list[Judged]:
+def judge_results(results: Sequence[ResultFeatures], on_card: dict[str, Any]) -> list[Judged]:
     """The verdicts by these reference values."""
     return [
         Judged(
             result,
-            conclude(
+            judge_features(
                 result.features, result.film, read_reference_values(on_card, result.definition)
             ),
         )
@@ -165,7 +165,7 @@ def negative_figures(
         except FilmError:
             unreadable += 1
         else:
-            by_others = [redefine(result, name, engine.card) for name in others]
+            by_others = [with_definition(result, name, engine.card) for name in others]
             for lungs in (result, *by_others):
                 key = (lungs.provenance.definition, part)
                 qualities.setdefault(key, []).append(lungs.quality)

@@ -29,7 +29,7 @@ from pleura.lab.evaluate.calibration import (
 from pleura.lab.evaluate.case import Evaluator, Examined
 from pleura.lab.evaluate.fit_reference import ResultFeatures, fit_reference_values, result_features
 from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerprint
-from pleura.lab.evaluate.verdicts import judge_features, negative_figures, verdict_figures
+from pleura.lab.evaluate.verdicts import judge_results, negative_figures, verdict_figures
 from pleura.lab.report.charts import COLOURS
 from pleura.lab.report.evaluation import provenance
 from pleura.lab.report.numbers import number, percent
@@ -114,7 +114,7 @@ def calibrate(
         "films": {"judged": len(judged_on.films), "failed": len(failures)},
         "failures": [failure.as_dict() for failure in failures],
         **_comparison(before, after.samples),
-        "verdicts": verdict_figures(judge_features(after.features, norms)),
+        "verdicts": verdict_figures(judge_results(after.features, norms)),
         "negatives": negative_figures(tuning.negatives, judged) if tuning.negatives else None,
     }
     _write(result, out)

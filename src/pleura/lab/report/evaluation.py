@@ -97,7 +97,7 @@ def _warnings(summary: dict[str, Any]) -> list[str]:
         if not source["comparable"]:
             labels, predicted = (" and ".join(source[key]) for key in ("labels", "predicted"))
             warnings.append(
-                f"{name} labels the lungs as '{labels}', and '{predicted}' was predicted. Its "
+                f"The masks of {name} follow '{labels}', and '{predicted}' was predicted. Their "
                 "scores mix the two definitions of lung: they are in separate rows and not in the "
                 "overall scores."
             )

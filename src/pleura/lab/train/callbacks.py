@@ -161,8 +161,8 @@ class Stopwatch(Callback):
 class Termination(Callback):
     """Ends a run after the batch in which SIGTERM came to one of its processes, in all of them.
 
-    Lightning's own handler talks to the other processes at once. If they are in the middle of
-    another exchange, all wait for ever.
+    Lightning's own handler communicates with the other processes at once. If they are in the middle
+    of another exchange, all wait for ever.
     """
 
     def __init__(self) -> None:
@@ -204,8 +204,9 @@ class Termination(Callback):
 class EpochTable(Callback):
     """Writes a CSV file with a row for each complete epoch; a resumed run keeps earlier rows.
 
-    A cell is empty if a score is undefined, because no validation film has that channel. The rate
-    is logged for TensorBoard and others too; with `lines` each row is a line of the log.
+    A cell is empty if a score is undefined, because no validation film has that channel. The
+    learning rate is logged for TensorBoard and others too; with `lines` each row is a line of the
+    log.
     """
 
     def __init__(self, path: Path, *, lines: bool = False) -> None:
@@ -253,7 +254,7 @@ class EpochTable(Callback):
         )
         if self.lines:
             log.info(
-                "epoch %d of %s: loss %s, validation Dice %s, rate %.3g, %s s",
+                "epoch %d of %s: loss %s, validation Dice %s, learning rate %.3g, %s s",
                 *(trainer.current_epoch + 1, trainer.max_epochs),
                 *(means.get("loss"), means.get("val_dice") or "undefined", self.rate, spent),
             )

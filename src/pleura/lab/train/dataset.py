@@ -36,11 +36,11 @@ from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Augment, Recipe
 
 __all__ = [
+    "AugmentedSquares",
     "Loaders",
     "Shuffled",
     "SquareOptions",
     "Squares",
-    "VariedSquares",
     "cache_key",
     "prepare",
 ]
@@ -67,20 +67,20 @@ class Squares:
     def sample(self, index: int) -> Sample:
         """One film as float tensors."""
         image = self.images[index].astype(np.float32)[None] / LEVELS
-        state = torch.from_numpy(self.targets[index].copy())
-        return Sample(torch.from_numpy(image), (state == 1).float(), (state != 2).float())
+        labels = torch.from_numpy(self.targets[index].copy())
+        return Sample(torch.from_numpy(image), (labels == 1).float(), (labels != 2).float())
 
 
-class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
-    """Squares as (image, target, weight), with another variation in each epoch.
+class AugmentedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+    """Squares as (image, target, weight), with a different augmentation in each epoch.
 
-    The key of an item is (epoch, index, turn). So a variation depends on the seed, the epoch, the
-    film and how often the epoch has used it. It depends neither on the number of workers nor on
-    where a run was interrupted.
+    The key of an item is (epoch, index, repeat). So the augmentation depends on the seed, the
+    epoch, the film and how often the epoch has used it. It depends neither on the number of workers
+    nor on where a run was interrupted.
     """
 
     def __init__(self, squares: Squares, recipe: Recipe | None = None) -> None:
-        """With a recipe the squares are varied as in training, at the side of the epoch's stage."""
+        """With a recipe: augmented as in training, at the side of the epoch's stage."""
         self.squares, self.recipe = squares, recipe
 
     def __len__(self) -> int:
@@ -89,10 +89,10 @@ class VariedSquares(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     def __getitem__(
         self, key: tuple[int, int, int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        epoch, index, turn = key
+        epoch, index, repeat = key
         sample = self.squares.sample(index)
         if self.recipe is not None:
-            rng = np.random.default_rng((self.recipe.seed, epoch, index, turn))
+            rng = np.random.default_rng((self.recipe.seed, epoch, index, repeat))
             stage = self.recipe.at(epoch)
             if stage.side < self.recipe.side:
                 sample = sample.at_side(stage.side)
@@ -108,22 +108,24 @@ class Loaders:
     trained: Squares
     validated: Squares
     machine: Machine
-    shares: NDArray[np.float64]
+    uses_per_epoch: NDArray[np.float64]
     """How often each film to train on is used in an epoch."""
 
     def training(self, recipe: Recipe, *, epoch: int = 0) -> DataLoader[Any]:
-        """Varied films in random order, from an epoch on."""
-        order = Shuffled(len(self.trained), seed=recipe.seed, shares=self.shares)
+        """Augmented films in random order, from an epoch on."""
+        order = Shuffled(len(self.trained), seed=recipe.seed, uses_per_epoch=self.uses_per_epoch)
         # Lightning sets the epoch too, but only after worker processes have started to fetch.
         order.set_epoch(epoch)
-        return self._loader(VariedSquares(self.trained, recipe), order, recipe)
+        return self._loader(AugmentedSquares(self.trained, recipe), order, recipe)
 
     def validation(self, recipe: Recipe) -> DataLoader[Any]:
         """Films as they are, each once."""
         order = Shuffled(len(self.validated), seed=recipe.seed, shuffle=False)
-        return self._loader(VariedSquares(self.validated), order, recipe)
+        return self._loader(AugmentedSquares(self.validated), order, recipe)
 
-    def _loader(self, squares: VariedSquares, order: Shuffled, recipe: Recipe) -> DataLoader[Any]:
+    def _loader(
+        self, squares: AugmentedSquares, order: Shuffled, recipe: Recipe
+    ) -> DataLoader[Any]:
         return DataLoader(
             squares,
             batch_size=recipe.batch // self.machine.devices // recipe.accumulate,
@@ -143,7 +145,7 @@ def _outlive_sigterm(_worker: int) -> None:
     """Let a data worker end by itself some time after SIGTERM, and not at once.
 
     Where SIGTERM goes to all processes of a run, a worker would otherwise end before the run does.
-    torch reports that as an error wherever the main process happens to be, in a finalizer too.
+    torch reports that as an error at whatever point the main process is, even in a finalizer.
     """
 
     def end_later(*_: object) -> None:
@@ -155,10 +157,10 @@ def _outlive_sigterm(_worker: int) -> None:
 
 
 class Shuffled(Sampler[tuple[int, int, int]]):
-    """Keys (epoch, index, turn), in an order that depends on seed and epoch.
+    """Keys (epoch, index, repeat), in an order that depends on seed and epoch.
 
-    Every film is used once in an epoch, unless `shares` gives another number: a film of share 2.3
-    is used two or three times (turns 0, 1, 2), and 2.3 times on average.
+    Every film is used once in an epoch, unless `uses_per_epoch` gives another number: a film with
+    2.3 is used two or three times (repeats 0, 1, 2), and 2.3 times on average.
 
     With several processes, each takes every `world`-th key. The last keys are dropped, so that all
     processes have the same number. torch gives the rank of a process only after all have started.
@@ -170,13 +172,13 @@ class Shuffled(Sampler[tuple[int, int, int]]):
         *,
         seed: int,
         shuffle: bool = True,
-        shares: NDArray[np.float64] | None = None,
+        uses_per_epoch: NDArray[np.float64] | None = None,
         place: tuple[int, int] | None = None,
     ) -> None:
         """`place` is (rank, world) of this process; with None it is read from torch when needed."""
         self.seed, self.shuffle, self.place = seed, shuffle, place
-        self.shares = np.ones(count) if shares is None else shares
-        self.count = round(float(self.shares.sum()))
+        self.uses_per_epoch = np.ones(count) if uses_per_epoch is None else uses_per_epoch
+        self.count = round(float(self.uses_per_epoch.sum()))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -186,21 +188,27 @@ class Shuffled(Sampler[tuple[int, int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         shown = [
-            (index, turn) for index, turns in enumerate(self._turns(rng)) for turn in range(turns)
+            (index, repeat)
+            for index, repeats in enumerate(self._repeats(rng))
+            for repeat in range(repeats)
         ]
         order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
         rank, world = self._place()
         mine = order[rank::world][: len(self)]
         return iter([(self.epoch, *shown[place]) for place in mine])
 
-    def _turns(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """How often each film is used: its share, randomly rounded; `count` in total."""
-        films = rng.permutation(len(self.shares))  # otherwise neighbours would be rounded together
-        ends = np.rint(np.cumsum(self.shares[films]) + rng.uniform(-0.5, 0.5)).clip(0, self.count)
+    def _repeats(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """How often each film is used: its uses per epoch, randomly rounded; `count` in total."""
+        films = rng.permutation(
+            len(self.uses_per_epoch)
+        )  # otherwise neighbours would be rounded together
+        ends = np.rint(np.cumsum(self.uses_per_epoch[films]) + rng.uniform(-0.5, 0.5)).clip(
+            0, self.count
+        )
         ends[-1] = self.count
-        turns = np.zeros(len(films), np.int64)
-        turns[films] = np.diff(ends, prepend=0).astype(np.int64)
-        return turns
+        repeats = np.zeros(len(films), np.int64)
+        repeats[films] = np.diff(ends, prepend=0).astype(np.int64)
+        return repeats
 
     def __len__(self) -> int:
         return self.count // self._place()[1]
@@ -231,8 +239,8 @@ class SquareOptions:
 def cache_key(films: Sequence[Film], options: SquareOptions) -> str:
     """SHA-256 over ids, labels, sizes and times of the films' files, and the options.
 
-    It is quick, because of the files it reads only the headers of films, for those that are stored
-    mirrored. It names a cache on this machine. Raises `DataError` if a file is missing.
+    It is quick: it reads only headers of films, to find those that are stored mirrored. It names
+    a cache on this machine. Raises `DataError` if a file is missing.
     """
     facts: list[object] = [__version__, asdict(options)]
     for film in films:
@@ -320,7 +328,7 @@ def _image_and_target(
     try:
         image = square_image(film, options.side)
     except FilmError as error:
-        raise DataError(f"{film.id} ({film.image}): {error}, or leave it out") from error
+        raise DataError(f"{film.id} ({film.image}): {error}; or exclude this film") from error
     target = square_target(film.read_labels(), options.side, options.channels)
     if film.source in options.heart_in_field:
         target = mark_heart_in_field_unknown(target, options.channels)
@@ -330,7 +338,7 @@ def _image_and_target(
 
 
 def square_image(film: Film, side: int) -> NDArray[np.uint16]:
-    """A film as input of the network: (S, S), fitted, normalised, 16 bits."""
+    """A film as input of the network: (S, S), resized, normalised, 16 bits."""
     radiograph = film.read_image()
     pixels = without_burnt_in(radiograph.pixels)
     square = normalise(Frame(*radiograph.size, side).fit(pixels))[0]

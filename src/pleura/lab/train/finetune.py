@@ -17,7 +17,8 @@ from pleura.net.unetplusplus import Architecture
 __all__ = ["Choices", "divided", "finetuning_recipe", "summary", "taught_channels"]
 
 FEW_FILMS = 100
-"""The number of training films under which the encoder stays as it is, and the rate is low."""
+"""The number of training films under which the encoder stays as it is, and the learning rate is
+low."""
 
 VALIDATION_SHARE = 0.2
 """The share of the films, by patient, that validates if the data has no split."""
@@ -39,7 +40,7 @@ AUGMENT = Augment(
     noise=0.01,
     gentle_chance=0.5,
 )
-"""Milder variations than those of training from nothing: the weights know the strong ones."""
+"""Milder than in training from random weights, because the given weights were trained with more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,8 @@ def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
     """The recipe to train the weights of `choices` further on `films`.
 
     It keeps the network and the side of the weights. Its channels are the chosen ones, or those of
-    the weights that the masks teach. With few films the encoder is frozen and the rate is low.
+    the weights that the masks teach. With few films the encoder is frozen and the learning
+    rate is low.
 
     Raises `DataError` if the masks teach no lungs that the weights know, or not the chosen
     channels, `WeightsError` for
@@ -137,8 +139,8 @@ def summary(recipe: Recipe, films: Sequence[Film]) -> str:
     frozen = "encoder frozen" if recipe.freeze == "encoder" else "nothing frozen"
     steps = round(recipe.epochs * training / recipe.batch)
     return (
-        f"{training} films to train on, {size} {FEW_FILMS}: {frozen}, rate "
-        f"{recipe.learning_rate:g}, batch {recipe.batch}\n"
+        f"{training} films to train on, {size} {FEW_FILMS}: {frozen}, learning "
+        f"rate {recipe.learning_rate:g}, batch {recipe.batch}\n"
         f"side {recipe.side} px; {recipe.epochs} epochs, about {steps} steps, ended earlier after "
         f"{recipe.early_stop} without a better validation Dice\n"
         f"channels: {', '.join(recipe.channels)}"

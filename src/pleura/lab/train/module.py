@@ -112,7 +112,7 @@ class Learner(L.LightningModule):
         return supervise(heads, target, weight, shares, loss)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Score the last head on squares without variation."""
+        """Score the last head on squares without augmentation."""
         image, target, weight = batch
         heads = self.network(image)
         self.log(

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from pleura.lab.data.contact_sheet import Tile, contact_sheet
 from pleura.lab.train.augment import Sample
-from pleura.lab.train.dataset import VariedSquares
+from pleura.lab.train.dataset import AugmentedSquares
 from pleura.lab.train.preview import sample_tile
 
 __all__ = ["Pictures"]
@@ -54,7 +54,7 @@ class Pictures(Callback):
         self, index: int, loader: DataLoader[object], module: LightningModule
     ) -> Iterator[Tile]:
         """The film with its labels, and with the masks of the last head."""
-        assert isinstance(loader.dataset, VariedSquares)
+        assert isinstance(loader.dataset, AugmentedSquares)
         labelled = loader.dataset.squares.sample(index)
         network, name = module.network, self.names[index]
         assert isinstance(network, torch.nn.Module)

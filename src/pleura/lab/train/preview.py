@@ -1,4 +1,4 @@
-"""A preview of training: films in the network's square, varied by a recipe."""
+"""A preview of training: films in the network's square, augmented by a recipe."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def varied_tiles(
         target = square_target(film.read_labels(), recipe.side, recipe.channels)
         unvaried = Squares(image[None], target[None], recipe.channels).sample(0)
         yield sample_tile(unvaried, recipe.channels, f"{film.id} as it is", side)
-        for turn in range(1, per_film):
-            rng = np.random.default_rng((seed, turn, index))
+        for repeat in range(1, per_film):
+            rng = np.random.default_rng((seed, repeat, index))
             varied = vary(unvaried, draw(recipe.augment, rng), recipe.channels)
-            yield sample_tile(varied, recipe.channels, f"{film.id} {turn}", side)
+            yield sample_tile(varied, recipe.channels, f"{film.id} {repeat}", side)
 
 
 def sample_tile(sample: Sample, channels: Sequence[str], caption: str, side: int) -> Tile:

@@ -43,7 +43,7 @@ from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
 from pleura.lab.train.records.resume import Resume, RunState, read_run_state
 from pleura.lab.train.records.sessions import add_session
-from pleura.lab.train.time_limit import fitted
+from pleura.lab.train.time_limit import within_time
 from pleura.net.quiet import quiet
 from pleura.net.sync_batch_norm import synchronise
 
@@ -51,8 +51,8 @@ __all__ = ["balance", "divide", "train"]
 
 log = logging.getLogger(__name__)
 
-DIVERGED = 0.01
-"""The best validation Dice under which a run has learned nothing."""
+MIN_VAL_DICE = 0.01
+"""The smallest validation Dice of the best epoch; below it the run has diverged."""
 
 
 def train(
@@ -87,13 +87,13 @@ def train(
     facts = run_facts(training, validation, recipe)
     facts = facts_to_resume(read_facts(last), facts, out) if done else facts
     _announce(training, validation, recipe, machine)
-    shares = balance(training, recipe)
-    steps = _steps(recipe, machine, round(float(shares.sum())))
+    uses = balance(training, recipe)
+    steps = _steps(recipe, machine, round(float(uses.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
-    loaders = Loaders(*_prepared((training, validation), recipe, out, machine), machine, shares)
+    loaders = Loaders(*_prepared((training, validation), recipe, out, machine), machine, uses)
     with _without_advice(), _interruptible(termination):
         if not (done or resume):
-            run = _fitted(run, loaders, machine, callbacks)
+            run = _within_time_limit(run, loaders, machine, callbacks)
             recipe, trainer.fit_loop.max_epochs = run.recipe, run.recipe.epochs
         if trainer.is_global_zero and done < recipe.epochs:
             add_session(out / "sessions.json", machine, epochs_done=done)
@@ -103,17 +103,17 @@ def train(
             loaders.validation(recipe),
             ckpt_path=last if done else None,
         )
-    return _conclude(trainer, recipe, out)
+    return _outcome(trainer, recipe, out)
 
 
-def _fitted(
+def _within_time_limit(
     run: RunState, loaders: Loaders, machine: Machine, callbacks: Sequence[Callback]
 ) -> RunState:
     """The run with as many epochs as fit into the time limit, or as it is without one."""
     deadline = next((callback for callback in callbacks if isinstance(callback, Deadline)), None)
     if deadline is None:
         return run
-    recipe = fitted(run.recipe, loaders, machine, deadline.left_s)
+    recipe = within_time(run.recipe, loaders, machine, deadline.left_s)
     if recipe == run.recipe:
         return run
     return replace(run, recipe=recipe, facts={"asked": run.recipe.as_dict()})
@@ -183,9 +183,9 @@ def balance(films: Sequence[Film], recipe: Recipe) -> NDArray[np.float64]:
     factors = {
         name: recipe.sources.get(name, 1.0) * n**-recipe.balance for name, n in sizes.items()
     }
-    shares = np.array([factors[film.source] * film.weight for film in films])
+    relative_uses = np.array([factors[film.source] * film.weight for film in films])
     shown = recipe.films_per_epoch or len(films)
-    return np.asarray(shares * (shown / shares.sum()))
+    return np.asarray(relative_uses * (shown / relative_uses.sum()))
 
 
 def _prepared(
@@ -291,7 +291,7 @@ def _loggers(out: Path) -> list[Logger]:
     return [*loggers, MLFlowLogger("pleura", save_dir=str(out / "log" / "mlflow"))]
 
 
-def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
+def _outcome(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     best = out / "checkpoints" / "best.ckpt"
     done, score = trainer.current_epoch, None
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -303,7 +303,7 @@ def _conclude(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     diverged = False
     if best.exists():
         score = read_facts(best)["val_dice"]
-        diverged = score is None or score < DIVERGED
+        diverged = score is None or score < MIN_VAL_DICE
         if trainer.is_global_zero:
             if (out / "metrics.csv").exists():
                 write_curves(out / "metrics.csv", out / "curves.png")
@@ -331,7 +331,7 @@ def _interruptible(termination: Termination) -> Iterator[None]:
             try:
                 yield
             except RuntimeError as error:
-                if not (_is_loss(error) and termination.comes(within_s=_LATE_S)):
+                if not (_is_lost_process(error) and termination.comes(within_s=_MAX_DELAY_S)):
                     raise
                 raise SystemExit(signal.SIGTERM) from error
     except TimeIsUp:
@@ -344,11 +344,11 @@ def _interruptible(termination: Termination) -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-_LATE_S = 2.0
-"""How long SIGTERM may arrive after the end of another process that it ended, s."""
+_MAX_DELAY_S = 2.0
+"""How long after the end of another process the SIGTERM that ended it may arrive here, s."""
 
 
-def _is_loss(error: RuntimeError) -> bool:
+def _is_lost_process(error: RuntimeError) -> bool:
     """Whether a data worker ended, or the connection to another training process."""
     return any(text in str(error) for text in ("DataLoader worker", "Connection closed by peer"))
 

@@ -1,8 +1,8 @@
-"""Fitting a run into a time limit: how long an epoch takes, and a recipe with as many as fit.
+"""Fitting a run into a time limit: the time of an epoch, and a recipe with as many epochs as fit.
 
-A schedule that is cut off leaves weights that were trained with high rates to the end. So a run
-that starts with a time limit is shortened before its first epoch: the schedule is complete, and
-the stages keep their proportions.
+A schedule that is cut off leaves weights that were trained with high learning rates to the end. So
+a run that starts with a time limit is shortened before its first epoch: the schedule is complete,
+and the stages keep their proportions.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network
 from pleura.lab.train.recipe import Recipe, Stage
 
-__all__ = ["fitted", "shortened"]
+__all__ = ["shortened", "within_time"]
 
 log = logging.getLogger(__name__)
 
-MEASURED = 6
+MEASURED_BATCHES = 6
 """Batches of each side that are measured, the first two of them to warm up."""
 
 MARGIN = 0.9
 """The share of the time that the epochs may take by the measurement."""
 
 
-def fitted(recipe: Recipe, loaders: Loaders, machine: Machine, left_s: float) -> Recipe:
+def within_time(recipe: Recipe, loaders: Loaders, machine: Machine, left_s: float) -> Recipe:
     """The recipe with as many epochs as fit into the time; at least one, at most its own.
 
     A few batches are measured, with a network that is then discarded. The recipe is not changed if
-    its rate is constant, since it can end at any time, or if there are several devices.
+    its learning rate is constant, since it can end at any time, or if there are several devices.
     """
     if machine.devices > 1 or recipe.schedule == "constant":
-        why = "its rate is constant" if machine.devices == 1 else "it has several devices"
+        why = "its learning rate is constant" if machine.devices == 1 else "it has several devices"
         log.info("the run is not shortened to the time limit, because %s", why)
         return recipe
     sides = dict.fromkeys(recipe.at(epoch).side for epoch in range(recipe.epochs))
@@ -52,8 +52,8 @@ def fitted(recipe: Recipe, loaders: Loaders, machine: Machine, left_s: float) ->
     if epochs < recipe.epochs:
         log.info(
             "%d of %d epochs fit into %s, measured on a few batches: the run is shortened to them, "
-            "with a complete schedule. A run that starts with --resume keeps all epochs, and "
-            "continues after the limit",
+            "with a complete schedule. To keep all epochs, start with --resume: the run then stops "
+            "at the limit and can be continued",
             *(epochs, recipe.epochs, timedelta(seconds=round(left_s))),
         )
     return shortened(recipe, epochs)
@@ -92,8 +92,8 @@ def _epoch_s(recipe: Recipe, loaders: Loaders, machine: Machine, side: int) -> t
         devices=1,
         precision=machine.resolved_precision,  # type: ignore[arg-type]
         max_epochs=1,
-        limit_train_batches=min(MEASURED, len(training)),
-        limit_val_batches=min(MEASURED, len(validation)),
+        limit_train_batches=min(MEASURED_BATCHES, len(training)),
+        limit_val_batches=min(MEASURED_BATCHES, len(validation)),
         callbacks=[watch],
         logger=False,
         enable_checkpointing=False,

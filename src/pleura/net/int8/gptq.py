@@ -18,14 +18,14 @@ from pleura.net.int8.graph import SPATIAL_AXES, Graph, Values, values_of
 
 __all__ = ["round_rows", "round_weights"]
 
-# Why no package: those with GPTQ support the linear layers of language models, not convolutions.
+# No package is used, because those with GPTQ support only the linear layers of language models.
 
 POSITIONS = 256
 """The number of positions of each film at which the input of a convolution is sampled."""
 
 DAMPING = 0.01
-"""The number that is added to the mean square of each input, as a share of their mean. It prevents
-overfitting to the training films."""
+"""The number that is added to the mean square of each input, as a share of the mean over all
+inputs. It prevents overfitting to the training films."""
 
 MIN_DAMPING = 1e-9
 """The smallest number that is added, for inputs that are 0 on every film."""
@@ -34,7 +34,9 @@ MIN_DAMPING = 1e-9
 def round_weights(
     model: onnx.ModelProto, squares: Sequence[Values], *, steps: int, keep: Collection[str]
 ) -> None:
-    """Round the weights of each output channel, in place, to multiples of the largest / `steps`.
+    """Round the weights of each output channel, in place, to multiples of its step.
+
+    The step is the channel's largest absolute weight / `steps`.
 
     Every convolution must have a stride of 1 and keep the size of its input, as in the networks of
     this package. Convolutions named in `keep` are not rounded. `squares` are (1, S, S) of training

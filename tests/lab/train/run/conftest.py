@@ -61,7 +61,7 @@ def when_shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, int]
 
     def watch(shown: Callable[[int, int], None]) -> None:
         spy = type("Watching", (Spy,), {"shown": staticmethod(shown)})
-        monkeypatch.setattr(dataset_module, "VariedSquares", spy)
+        monkeypatch.setattr(dataset_module, "AugmentedSquares", spy)
 
     return watch
 

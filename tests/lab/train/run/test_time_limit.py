@@ -89,7 +89,7 @@ def test_a_constant_rate_is_not_shortened(
     caplog.set_level(logging.INFO, "pleura")
     outcome = train(replace(RECIPE, schedule="constant"), films, tmp_path, machine=limited(17))
     assert (outcome.epochs_done, outcome.finished) == (2, False)
-    assert "not shortened to the time limit, because its rate is constant" in caplog.text
+    assert "not shortened to the time limit, because its learning rate is constant" in caplog.text
 
 
 def test_stages_are_shortened_in_proportion() -> None:

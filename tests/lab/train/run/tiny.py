@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pleura.lab.train.dataset import VariedSquares
+from pleura.lab.train.dataset import AugmentedSquares
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.recipe import Augment, Recipe
 from pleura.net.unetplusplus import Architecture
@@ -48,7 +48,7 @@ def draw_film(folder: Path, name: str, seed: int) -> None:
     Image.fromarray((right + 2 * left).astype(np.uint8)).save(folder / f"{name}_mask.png")
 
 
-class Spy(VariedSquares):
+class Spy(AugmentedSquares):
     """Tells what is shown."""
 
     shown: Callable[[int, int], None]

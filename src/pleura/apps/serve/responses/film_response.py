@@ -24,7 +24,7 @@ from pleura.io.read import read_film
 from pleura.io.run.naming import split_suffix
 from pleura.io.run.row import Row, done_row, failed_row
 from pleura.runtime.engine import Engine
-from pleura.runtime.segmenter import Segmenter, redefine
+from pleura.runtime.segmenter import Segmenter, with_definition
 
 __all__ = [
     "FILE_FORMATS",
@@ -145,7 +145,7 @@ def segment_upload(
     lungs = Segmenter(engine, definition=first, flip=options.flip)(decoded.radiograph)
     by_definition = {
         first: lungs if options.correction is None else corrected(lungs, options.correction),
-        **{other: redefine(lungs, other, engine.card) for other in others},
+        **{other: with_definition(lungs, other, engine.card) for other in others},
     }
     film = _SegmentedFilm(name, by_definition, decoded)
     return FilmResponse(_content(film, options), film.first.quality)

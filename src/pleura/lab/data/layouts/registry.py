@@ -71,7 +71,7 @@ def read_sets(
     named = read_split(split)
     _require_distinct(
         [film for film in films if film.id in named],
-        f"split {split} cannot tell films of several data sets with the same id apart: rename one",
+        f"split {split} names films by id, but several data sets have this id: rename one film",
     )
     films = _divided(films, split)
     if fold is None:

@@ -56,9 +56,10 @@ def robust(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     The generalised cross-entropy (1 - p ** q) / q of the labelled class (Zhang and Sabuncu 2018,
     arXiv:1805.07836) and the noise-robust Dice (Wang et al. 2020, doi:10.1109/TMI.2020.3000314).
     The cross-entropy of a wrong label grows without limit as the network becomes sure of the
-    right one, so wrong labels decide the late gradient; both terms here are bounded. Unlike
-    trimming of the largest losses, they need no estimate of the share of wrong pixels, and do
-    not drop the pixels that are difficult and right, such as those of opaque lungs.
+    right one, so wrong labels dominate the gradient late in training; both terms here are
+    bounded. Unlike trimming of the largest losses, they need no estimate of the share of wrong
+    pixels, and do not drop the pixels that are difficult and right, such as those of opaque
+    lungs.
     """
     area = weight.sum(dim=(2, 3))
     log_likelihood = F.logsigmoid(torch.where(target > 0, logits, -logits))

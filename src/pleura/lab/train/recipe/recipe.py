@@ -79,8 +79,8 @@ class Recipe:
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
 
     warm_up: float = 0.0
-    """The share of a run in which the rate rises from 0 before the schedule `cosine` or `constant`;
-    `one-cycle` has a rise of its own."""
+    """The share of a run in which the learning rate rises from 0 before the schedule `cosine` or
+    `constant`; `one-cycle` has a rise of its own."""
 
     loss: Literal["bce-dice", "robust"] = "bce-dice"
     """Binary cross-entropy and Dice, or a loss for data in which some masks are wrong; see

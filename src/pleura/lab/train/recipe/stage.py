@@ -1,4 +1,4 @@
-"""A stage of a training run: epochs with a side, a rate and an augmentation of their own."""
+"""A stage of a training run: epochs with their own side, learning rate and augmentation."""
 
 from __future__ import annotations
 

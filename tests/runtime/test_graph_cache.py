@@ -13,11 +13,11 @@ import pytest
 
 from pleura.core.card import Card
 from pleura.core.errors import WeightsError
-from pleura.runtime.kept_graphs import KeptGraph, load_graph, save_graph
+from pleura.runtime.graph_cache import CachedGraph, load_graph, save_graph
 from pleura.runtime.openvino_engine import OpenVinoEngine
 
 CARD = Card(name="dark", version="0.1.0", channels=("field",), side=64)
-GRAPH = KeptGraph(card='{"é": 1}', compiled=bytes(range(256)) * 40)
+GRAPH = CachedGraph(card='{"é": 1}', compiled=bytes(range(256)) * 40)
 KEY, OTHER = "a" * 64, "a" * 32 + "b" * 32  # one file name, two keys
 Make = Callable[..., bytes]
 
@@ -27,14 +27,14 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-def test_a_kept_graph_is_returned_for_its_key_only(tmp_path: Path) -> None:
+def test_a_cached_graph_is_returned_for_its_key_only(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "on the way"
     assert load_graph(folder, KEY) is None
     save_graph(folder, KEY, GRAPH)
     assert load_graph(folder, KEY) == GRAPH
     assert load_graph(folder, OTHER) is None
-    save_graph(folder, KEY, KeptGraph(card="", compiled=b""))
-    assert load_graph(folder, KEY) == KeptGraph(card="", compiled=b"")
+    save_graph(folder, KEY, CachedGraph(card="", compiled=b""))
+    assert load_graph(folder, KEY) == CachedGraph(card="", compiled=b"")
     assert only_file(folder).name == f"graph-{KEY[:32]}.blob"
 
 
@@ -76,7 +76,7 @@ def test_files_left_by_killed_processes_are_removed(tmp_path: Path) -> None:
 
 def test_concurrent_readers_get_a_complete_graph_or_none(tmp_path: Path) -> None:
     def turn(number: int) -> bool:
-        save_graph(tmp_path, KEY, KeptGraph(card=str(number), compiled=bytes(100_000 + number)))
+        save_graph(tmp_path, KEY, CachedGraph(card=str(number), compiled=bytes(100_000 + number)))
         graph = load_graph(tmp_path, KEY)
         return graph is not None and len(graph.compiled) == 100_000 + int(graph.card)
 
@@ -85,12 +85,12 @@ def test_concurrent_readers_get_a_complete_graph_or_none(tmp_path: Path) -> None
     only_file(tmp_path)
 
 
-def test_a_kept_graph_computes_as_the_compiled_one(dark_weights: Make, tmp_path: Path) -> None:
+def test_a_cached_graph_computes_as_the_compiled_one(dark_weights: Make, tmp_path: Path) -> None:
     weights = dark_weights(CARD.to_json())
     batch = np.random.default_rng(0).random((2, 1, 64, 64), dtype=np.float32)
     first = OpenVinoEngine(weights, threads=1, cache=str(tmp_path))
     again = OpenVinoEngine(weights, threads=2, streams=2, cache=str(tmp_path))
-    assert (first.was_kept, again.was_kept) == (False, True)
+    assert (first.was_cached, again.was_cached) == (False, True)
     assert (again.card, again.name, again.weights_sha256) == (
         first.card,
         first.name,
@@ -104,7 +104,7 @@ def test_other_weights_and_precisions_have_a_graph_each(dark_weights: Make, tmp_
         OpenVinoEngine(weights, cache=str(tmp_path))
     renamed = Card(name="other", version="0.1.0", channels=("field",), side=64)
     other = OpenVinoEngine(dark_weights(renamed.to_json()), cache=str(tmp_path))
-    assert not other.was_kept
+    assert not other.was_cached
     assert other.card == renamed
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -115,8 +115,8 @@ def test_a_damaged_graph_is_compiled_and_kept_anew(dark_weights: Make, tmp_path:
     path = only_file(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-64] + bytes(64))
-    assert not OpenVinoEngine(weights, cache=str(tmp_path)).was_kept
-    assert OpenVinoEngine(weights, cache=str(tmp_path)).was_kept
+    assert not OpenVinoEngine(weights, cache=str(tmp_path)).was_cached
+    assert OpenVinoEngine(weights, cache=str(tmp_path)).was_cached
 
 
 def test_a_whole_graph_that_the_library_does_not_take_is_compiled(
@@ -134,9 +134,9 @@ def test_a_whole_graph_that_the_library_does_not_take_is_compiled(
         )
         OpenVinoEngine(weights)
         OpenVinoEngine(weights, cache=str(tmp_path))
-    save_graph(tmp_path, key[0], KeptGraph(card=CARD.to_json(), compiled=b"no graph at all"))
+    save_graph(tmp_path, key[0], CachedGraph(card=CARD.to_json(), compiled=b"no graph at all"))
     assert load_graph(tmp_path, key[0]) is not None
-    assert not OpenVinoEngine(weights, cache=str(tmp_path)).was_kept
+    assert not OpenVinoEngine(weights, cache=str(tmp_path)).was_cached
     assert b"no graph at all" not in path.read_bytes()
 
 

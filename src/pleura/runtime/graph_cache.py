@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["KeptGraph", "load_graph", "save_graph"]
+__all__ = ["CachedGraph", "load_graph", "save_graph"]
 
 _MAGIC = b"pleura graph 1\n"
 _DIGEST = 32  # bytes of a SHA-256
@@ -19,14 +19,14 @@ _STALE_S = 3600.0  # an older partial file belongs to a process that was killed
 
 
 @dataclass(frozen=True, slots=True)
-class KeptGraph:
+class CachedGraph:
     """A compiled graph, and the card of the weights that it was compiled from."""
 
     card: str
     compiled: bytes
 
 
-def load_graph(folder: Path, key: str) -> KeptGraph | None:
+def load_graph(folder: Path, key: str) -> CachedGraph | None:
     """The graph that was kept under `key`; None if there is none, or its digest is wrong.
 
     `key` is a hex digest of everything that the compiled graph depends on.
@@ -40,10 +40,10 @@ def load_graph(folder: Path, key: str) -> KeptGraph | None:
     if not content.startswith(_MAGIC) or digest != _digest(key, body):
         return None
     end = _LENGTH + int.from_bytes(body[:_LENGTH], "big")
-    return KeptGraph(card=str(body[_LENGTH:end], "utf-8"), compiled=bytes(body[end:]))
+    return CachedGraph(card=str(body[_LENGTH:end], "utf-8"), compiled=bytes(body[end:]))
 
 
-def save_graph(folder: Path, key: str, graph: KeptGraph) -> None:
+def save_graph(folder: Path, key: str, graph: CachedGraph) -> None:
     """Keep `graph` under `key`, replacing an older one. Does nothing if no file can be written.
 
     Other processes that read or write at the same time see the old file or the new one.
