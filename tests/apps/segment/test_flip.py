@@ -140,7 +140,8 @@ def test_dicom_results_lie_on_the_pixels_of_the_source(
 
 def test_the_node_and_dicomweb_mirror_on_request(run: Run, tiny_weights: Path) -> None:
     makers = [
-        ResultOptions(flip=flip, weights=[tiny_weights], threads=1).maker() for flip in (False, True)
+        ResultOptions(flip=flip, weights=[tiny_weights], threads=1).maker()
+        for flip in (False, True)
     ]
     assert [maker.segmenter.provenance.flip for maker in makers] == [False, True]
     for command in ("node", "dicomweb"):
