@@ -60,6 +60,7 @@ SETS := shenzhen_montgomery jsrt jsrt512 openist covid pediatric wingspan
 TRAINING_DATA = $(addprefix --data $(PLEURA_FILMS)/,$(SETS))
 VALIDATION_DATA = $(addprefix $(PLEURA_FILMS)/,$(SETS))
 FRESH := $(RUNS)/weights
+LICENCE := "research use only"  # because of the terms of the training masks
 
 weights: $(FRESH)/pleura-int8.onnx $(FRESH)/pleura-fast-int8.onnx  ## train, quantise and calibrate the shipped weights (days; continues)
 	cp $(addprefix $(FRESH)/,pleura{,-fast}{,-int8}.onnx{,.sha256}) src/pleura/weights
@@ -77,10 +78,10 @@ $(RUNS)/fast/weights/fast.onnx: $(RUNS)/default/weights/default.onnx
 	$(PLEURA) train recipes/fast.toml --init $< --out $(RUNS)/fast --workers 1 --resume $(TRAINING_DATA)
 
 $(FRESH)/raw/pleura.onnx: $(RUNS)/default/weights/default.onnx
-	$(PLEURA) export $< -o $(FRESH)/raw --name pleura
+	$(PLEURA) export $< -o $(FRESH)/raw --name pleura --licence $(LICENCE)
 
 $(FRESH)/raw/pleura-fast.onnx: $(RUNS)/fast/weights/fast.onnx
-	$(PLEURA) export $< -o $(FRESH)/raw --name pleura-fast --side 240
+	$(PLEURA) export $< -o $(FRESH)/raw --name pleura-fast --side 240 --licence $(LICENCE)
 
 # Each final graph has its own temperature and reference values, fitted on the films of split val. The
 # scores of calibrated films are a part of `make accuracy`, so few films are scored here.

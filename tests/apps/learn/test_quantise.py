@@ -6,6 +6,7 @@ import csv
 import hashlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,18 @@ def test_an_engine_that_is_not_installed_names_its_extra(
     ended = run("segment", films, "-o", tmp_path / "out", "--engine", "onnxruntime")
     assert ended.code == 2
     assert 'pip install "pleura[onnxruntime]"' in ended.err
+
+
+def test_the_card_states_the_licence_that_is_given(run: Run, weights: Path, tmp_path: Path) -> None:
+    before = OnnxEngine(weights.read_bytes(), threads=1).card
+    for name, options, licence in (
+        ("same", (), before.licence),
+        ("own", ("--licence", "CC BY 4.0"), "CC BY 4.0"),
+    ):
+        ended = run("export", weights, "-o", tmp_path / "out", "--name", name, *options)
+        assert ended.code == 0, ended.err
+        card = OnnxEngine((tmp_path / "out" / f"{name}.onnx").read_bytes(), threads=1).card
+        assert card == replace(before, licence=licence)
 
 
 def test_channels_that_are_not_good_enough_can_be_left_out(

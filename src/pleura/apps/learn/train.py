@@ -285,6 +285,10 @@ def export(
     channel: Annotated[
         list[str] | None, typer.Option(help="Keep only this channel; repeatable.")
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(help="The licence that the card states; by default that of CHECKPOINT."),
+    ] = None,
 ) -> None:
     """Export a checkpoint as NAME.onnx, for segmenting and for further training.
 
@@ -301,4 +305,4 @@ def export(
     from pleura.lab.train.export import ExportPart, export_checkpoint
 
     part = ExportPart(head=head, side=side, channels=tuple(channel or ()))
-    typer.echo(export_checkpoint(checkpoint, out, name=name, part=part))
+    typer.echo(export_checkpoint(checkpoint, out, name=name, part=part, licence=licence))

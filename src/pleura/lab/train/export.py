@@ -113,12 +113,17 @@ class ExportPart:
 
 
 def export_checkpoint(
-    source: Path, folder: Path, *, name: str | None = None, part: ExportPart | None = None
+    source: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    part: ExportPart | None = None,
+    licence: str | None = None,
 ) -> Path:
     """Write weights into `folder`; returns the ONNX file.
 
     `source` is a run's checkpoint, or the .onnx file of an fp32 network. The file is named after
-    the recipe, or `name`.
+    the recipe, or `name`. The card states `licence`, or the licence of `source`.
 
     Raises:
         UsageError: the file, head or channel does not exist, the side is no multiple of the
@@ -146,6 +151,8 @@ def export_checkpoint(
             norms={},
             made_from=sha256(source.read_bytes()),
         )
+    if licence is not None:
+        card = replace(card, licence=licence)
     stem = folder / (name or card.name)
     if stem.with_name(f"{stem.name}.onnx").resolve() == source.resolve():
         raise UsageError(f"{source} would be replaced by its export; give another name or folder")
