@@ -28,6 +28,7 @@ from typing import Any
 
 from pleura._version import __version__
 from pleura.apps.segment.cluster.connect import quiet_ray
+from pleura.io.files.atomic import OWN_PREFIX
 from pleura.runtime.threads import cpu_model
 
 RESULT = Path("benchmarks/results/scale/cluster.json")
@@ -52,7 +53,8 @@ def main() -> int:
             result["disturbed"] = disturbed.during(
                 lambda: on_cluster(films, Path(work) / "disturbed", cluster.address)
             )
-            result["disturbed"]["equal"] = same(Path(work) / "disturbed", Path(work) / "plain-0")
+            different = differences(Path(work) / "disturbed", Path(work) / "plain-0")
+            result["disturbed"] |= {"equal": not different, "different": different[:10]}
         finally:
             cluster.shutdown()
     asked.output.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,7 @@ def compared(asked: argparse.Namespace, films: Path, work: Path, address: str) -
             kind: [round(run["command_s"] - run["seconds"], 1) for run in runs]
             for kind, runs in (("plain", plain), ("cluster", cluster))
         },
-        "equal": all(same(out, outs[0]) for out in outs[1:]),
+        "equal": not any(differences(out, outs[0]) for out in outs[1:]),
     }
 
 
@@ -178,24 +180,33 @@ def working(node: Any) -> list[int]:
     return pids
 
 
-def same(out: Path, other: Path) -> bool:
-    """Whether two runs have the same rows, each film once, and the same files."""
-    return table(out) == table(other) and files(out) == files(other)
+def differences(out: Path, other: Path) -> list[str]:
+    """The films whose rows differ between two runs, and the files; each film has one row."""
+    pairs = (table(out), table(other)), (files(out), files(other))
+    order = [] if [*pairs[0][0]] == [*pairs[0][1]] else ["the order of the rows"]
+    return order + [
+        str(name)
+        for one, two in pairs
+        for name in sorted(one.keys() | two.keys())
+        if one.get(name) != two.get(name)
+    ]
 
 
-def table(out: Path) -> list[dict[str, str]]:
+def table(out: Path) -> dict[str, Any]:
     with (out / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
     if len({row["film"] for row in rows}) != len(rows):
         raise SystemExit(f"{out} has several rows for a film")
-    return rows
+    return {row["film"]: row for row in rows}
 
 
 def files(out: Path) -> dict[str, bytes]:
+    """The results; not what a killed worker was writing, which the next run into `out` removes."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.name not in ("results.csv", "run.json")
+        if not path.name.startswith(OWN_PREFIX)
     }
 
 

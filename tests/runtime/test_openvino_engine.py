@@ -149,3 +149,21 @@ def test_the_first_two_films_at_once_do_not_wait_for_each_other(turn: int) -> No
         [sys.executable, "-c", TWO_AT_ONCE], capture_output=True, text=True, check=True, timeout=30
     )
     assert done.stdout.split() == ["0"], f"turn {turn}: threads that never came back"
+
+
+def test_no_thread_is_bound_to_a_core() -> None:
+    """Bound threads of several processes on one machine take the same cores and leave others."""
+    program = (
+        "import os\n"
+        "import numpy as np\n"
+        "from pleura.runtime.open import open_weights\n"
+        "engine = open_weights()\n"
+        "side = engine.card.side\n"
+        "engine.predict(np.zeros((1, 1, side, side), np.float32))\n"
+        "allowed = {len(os.sched_getaffinity(int(task))) for task in os.listdir('/proc/self/task')}\n"
+        "print(engine.name.split()[0], allowed == {len(os.sched_getaffinity(0))})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "openvino True\n", done.stderr

@@ -70,6 +70,7 @@ class OpenVinoEngine:
             "NUM_STREAMS": streams,
             "INFERENCE_PRECISION_HINT": hint,
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # else every process on a machine takes the same cores
         }
         self.weights_sha256 = hashlib.sha256(weights).hexdigest()
         key = _key(core, self.weights_sha256, hint)
