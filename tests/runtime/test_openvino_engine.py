@@ -151,19 +151,35 @@ def test_the_first_two_films_at_once_do_not_wait_for_each_other(turn: int) -> No
     assert done.stdout.split() == ["0"], f"turn {turn}: threads that never came back"
 
 
+AFFINITIES = """
+import os, threading
+import numpy as np
+from pleura.runtime.open import Choice, open_weights
+
+def watch():
+    while not ended.is_set():
+        for task in os.listdir("/proc/self/task"):
+            try:
+                seen.add(frozenset(os.sched_getaffinity(int(task))))
+            except ProcessLookupError:
+                pass
+
+allowed, seen, ended = frozenset(os.sched_getaffinity(0)), set(), threading.Event()
+engine = open_weights(choice=Choice(threads=1))
+film = np.zeros((1, 1, engine.card.side, engine.card.side), np.float32)
+watcher = threading.Thread(target=watch)
+watcher.start()
+for _ in range(5):
+    engine.predict(film)
+ended.set()
+watcher.join()
+print(engine.name.split()[0], seen == {allowed})
+"""
+
+
 def test_no_thread_is_bound_to_a_core() -> None:
     """Bound threads of several processes on one machine take the same cores and leave others."""
-    program = (
-        "import os\n"
-        "import numpy as np\n"
-        "from pleura.runtime.open import open_weights\n"
-        "engine = open_weights()\n"
-        "side = engine.card.side\n"
-        "engine.predict(np.zeros((1, 1, side, side), np.float32))\n"
-        "allowed = {len(os.sched_getaffinity(int(task))) for task in os.listdir('/proc/self/task')}\n"
-        "print(engine.name.split()[0], allowed == {len(os.sched_getaffinity(0))})\n"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", AFFINITIES], capture_output=True, text=True, check=False
     )
     assert done.stdout == "openvino True\n", done.stderr
