@@ -49,7 +49,7 @@ def write_overlay(segmentation: Segmentation, file: IO[bytes]) -> None:
 
 
 def write_overlay_jpeg(segmentation: Segmentation, file: IO[bytes]) -> None:
-    """Write the picture of `write_overlay` as JPEG, in a fifteenth of the time of the PNG.
+    """Write the picture of `write_overlay` as JPEG, in about a quarter of the time of the PNG.
 
     The comment of the file, `pleura:film ROWS,COLUMNS`, takes the place of the text field.
     """
