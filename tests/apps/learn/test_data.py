@@ -142,10 +142,48 @@ def test_another_split_is_not_overwritten_unasked(
     assert run(*line, "--seed", 1).code == 0  # the same again
     ended = run(*line, "--seed", 2)
     assert ended.code == 2
-    assert "holds anything else than this split" in ended.err
+    assert "has other content" in ended.err
     assert path.read_bytes() == first
     assert run(*line, "--seed", 2, "--overwrite").code == 0
     assert path.read_bytes() != first
+
+
+def test_a_recipe_is_proposed_and_trains(
+    run: Callable[..., Any], clinic: Path, tmp_path: Path
+) -> None:
+    split, path = tmp_path / "split.csv", tmp_path / "mine.toml"
+    run("data", "split", clinic, "-o", split)
+    ended = run("data", "recipe", clinic, "--splits", split, "-o", path)
+    assert (ended.code, ended.out) == (0, f"{path}\n")
+    assert "5 films to train on, 1 to validate on" in ended.err
+    assert "5 films are few" in ended.err
+    assert f"next: pleura train {path} --data {clinic} --splits {split}" in ended.err
+    assert 'channels = ["right_field", "left_field"]\n' in path.read_text()
+    assert "side = 64\n" in path.read_text()
+    kept = path.read_text()
+    path.write_text("epochs = 3\n")
+    refused = run("data", "recipe", clinic, "--splits", split, "-o", path)
+    assert refused.code == 2
+    assert "has other content" in refused.err
+    assert path.read_text() == "epochs = 3\n"
+    line = ("data", "recipe", clinic, "--splits", split, "-o", path, "--overwrite", "--json")
+    told = json.loads(run(*line).out)
+    assert path.read_text() == kept
+    assert told["fingerprint"]["labelled"] == {"field": 5, "right_field": 5, "left_field": 5}
+    assert told["recipe"]["films_per_epoch"] == 200
+    assert run("data", "recipe", clinic, "--splits", split).out == kept
+    run_folder = tmp_path / "run"
+    line = ("train", path, "--data", clinic, "--splits", split, "--out", run_folder, "--epochs", 1)
+    assert run(*line, "--accept", "misplaced-mask").code == 0
+    assert (run_folder / "weights" / "mine.onnx").is_file()
+
+
+def test_no_recipe_is_proposed_without_films_to_train_on(
+    run: Callable[..., Any], clinic: Path
+) -> None:
+    ended = run("data", "recipe", clinic)
+    assert (ended.code, ended.out) == (2, "")
+    assert "`pleura data split` makes a split" in ended.err
 
 
 def test_the_published_split_by_name(run: Callable[..., Any], films_root: Path) -> None:

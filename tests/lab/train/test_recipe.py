@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pleura.core.errors import UsageError
 from pleura.lab.train.recipe import Augment, Recipe, Stage, load_recipe, parse_recipe
 from pleura.lab.train.recipe.recipe import LATER_KEYS, SMALLEST
+from pleura.lab.train.recipe.write import recipe_toml
 from pleura.net.unetplusplus import Architecture
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -279,6 +280,40 @@ recipes = st.builds(
 @given(recipes)
 def test_a_recipe_survives_plain_values_and_json(recipe: Recipe) -> None:
     assert parse_recipe(json.loads(json.dumps(recipe.as_dict()))) == recipe
+
+
+@given(recipes)
+def test_a_recipe_survives_its_file(
+    tmp_path_factory: pytest.TempPathFactory, recipe: Recipe
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"{recipe.name}.toml"
+    path.write_text(recipe_toml(recipe, {}, heading="A recipe"), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize("name", ["default", "fast", "seed", "ablation/unet"])
+def test_a_shipped_recipe_survives_its_file(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(Path(name))
+    path = tmp_path / f"{recipe.name}.toml"
+    path.write_text(recipe_toml(recipe, {}, heading="A recipe"), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+def test_a_file_has_reasons_above_its_keys_and_no_defaults(tmp_path: Path) -> None:
+    recipe = parse(side=256, stages=[{"epochs": 3, "augment": {"zoom": 0.2}}])
+    reasons = {"side": "One reason,\nin two lines.", "stages": "Slowly first."}
+    assert recipe_toml(recipe, reasons, heading="A recipe").splitlines()[:10] == [
+        "# A recipe",
+        "",
+        "# One reason,",
+        "# in two lines.",
+        "side = 256",
+        "",
+        "# Slowly first.",
+        "[[stages]]",
+        "epochs = 3",
+        "[stages.augment]",
+    ]
 
 
 def test_head_shares_are_kept_in_plain_values_and_json() -> None:

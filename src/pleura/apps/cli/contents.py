@@ -137,9 +137,9 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "data": (
         LEARN,
-        "pleura.apps.learn.data",
+        "pleura.apps.learn.data.command",
         "data_app",
-        "Fetch public films, check a set, split it, and look at it.",
+        "Fetch public films, check a set, look at it, split it, propose a recipe.",
     ),
 }
 """By name, in the order of help: panel, module, name in the module, summary."""

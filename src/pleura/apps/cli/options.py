@@ -208,6 +208,13 @@ DicomFormats = Annotated[
 Films = Annotated[
     list[Path], typer.Argument(help="Folders or manifests of films with masks.", metavar="DATA")
 ]
+Sets = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH...", help="Folders of films and masks, or manifests."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file in --out that holds anything else.")
+]
 Split = Annotated[
     str, typer.Option("--split", help="The split to score: test, val, train, ... or all.")
 ]

@@ -1,4 +1,4 @@
-"""`pleura data`: fetch public films, check a set, split it, and look at it."""
+"""`pleura data`: fetch public films, check a set, look at it, split it, propose a recipe."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pleura.apps.cli.exit_codes import Exit
-from pleura.apps.cli.options import Accept, AsJson, Layout, NoBar, Splits
+from pleura.apps.cli.options import Accept, AsJson, Layout, NoBar, Overwrite, Sets, Splits
 from pleura.apps.cli.progress import FilmProgress, console
-from pleura.apps.learn.data_report import EXAMPLES, print_report, tally, tally_table
+from pleura.apps.learn.data.recipe import recipe
+from pleura.apps.learn.data.report import EXAMPLES, print_report, tally, tally_table
+from pleura.apps.learn.data.write_text import write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +30,7 @@ __all__ = ["data_app"]
 data_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Fetch public films, check a set, split it, and look at it.",
+    help="Fetch public films, check a set, look at it, split it, propose a recipe.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -41,11 +43,6 @@ class Unit(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder of films and masks, or a manifest.")]
-Sets = Annotated[
-    list[Path],
-    typer.Argument(metavar="PATH...", help="Folders of films and masks, or manifests."),
-]
-
 
 PatientPattern = Annotated[
     str | None,
@@ -172,9 +169,7 @@ def split(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The CSV to write; else stdout.")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace another split in --out.")
-    ] = False,
+    overwrite: Overwrite = False,
     layout: Layout = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the counts as JSON on stdout; needs --out.")
@@ -219,7 +214,7 @@ def split(
     if out is None:
         typer.echo(table, nl=False)
     else:
-        _write_split(table, out, overwrite=overwrite)
+        write_text(table, out, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **tally(films)}, indent=1))
     else:
@@ -271,6 +266,9 @@ def sheet(
     _write_picture(contact_sheet(drawn, columns=each, side=side), out)
 
 
+data_app.command()(recipe)
+
+
 def _warn_of_prefixes(films: list[Film]) -> None:
     from pleura.lab.data.patients import shared_prefixes
 
@@ -294,22 +292,6 @@ def _with_model(
 
     agreement = compare_with_model(films, open_engine(), accepted=accept or (), on_film=bar.advance)
     return report.extended(agreement.findings, agreement.median_dice)
-
-
-def _write_split(text: str, out: Path, *, overwrite: bool) -> None:
-    """Write a split, but not over a file that holds anything else."""
-    from pleura.core.errors import UsageError
-    from pleura.io.files.atomic import atomic_write
-
-    if out.is_file() and not overwrite:
-        if out.read_bytes() == text.encode():
-            return
-        raise UsageError(
-            f"{out} holds anything else than this split; give another --out, "
-            "or --overwrite to replace it"
-        )
-    with atomic_write(out, "w") as file:
-        file.write(text)
 
 
 def _draw_films(films: list[Film], report: CheckReport, out: Path, count: int) -> None:

@@ -1,0 +1,1 @@
+"""`pleura data`: its commands, and what they print."""
