@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pleura._version import __version__
-from pleura.apps.segment.cluster.connect import quiet_ray
+from pleura.apps.segment.workers.ray_workers import quiet_ray
 from pleura.io.files.atomic import OWN_PREFIX
 from pleura.runtime.threads import cpu_model
 

@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ import numpy as np
 from pleura.core.arrays import Pixels
 from pleura.core.errors import FilmError, UnreadableFilm, UnsuitableFilm
 from pleura.core.types import Radiograph, Spacing
+from pleura.io.child_process import command
 from pleura.io.decoder_worker import (
     CPU_S,
     MEMORY_BYTES,
@@ -49,7 +49,6 @@ ends it earlier; this limit is larger, so that a busy machine does not reach it.
 
 _PIPE_BYTES = 1 << 20  # size of the reply's pipe, where the system allows it: fewer reads a film
 _ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm, UnsuitableFilm)}
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from pleura.io.decoder_worker import main; main()"
 
 
 def read_in_process(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
@@ -145,7 +144,7 @@ class _Worker:
         self._answering = self._timed_out = self._started = False
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM.format(path=sys.path)],
+                command("pleura.io.decoder_worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -41,6 +41,16 @@ def many(films: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
+@pytest.fixture
+def equal_films(films: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder with as many copies of one film as FILMS of the module says: 000.png and so on."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(request.module.FILMS):
+        shutil.copy(films / "a.png", folder / f"{number:03}.png")
+    return folder
+
+
 class _S3(BaseHTTPRequestHandler):
     """ListObjectsV2, HEAD and GET of objects."""
 

@@ -1,19 +1,19 @@
-"""The pool of a run on Ray, with workers of the test: which films are blamed for a death."""
+"""The pool of workers, with workers of the test: which films are blamed for a death."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pleura.apps.segment.cluster.pool import MAX_CRASHES, Pool
-from pleura.apps.segment.cluster.worker import NodeView, Ready
 from pleura.apps.segment.pipeline import Failed
 from pleura.apps.segment.work import Watch
+from pleura.apps.segment.workers.handle import Answer, Start, WorkerLost
+from pleura.apps.segment.workers.pool import MAX_CRASHES, Pool
+from pleura.apps.segment.workers.worker import NodeView, Ready
 from pleura.core.types import Provenance
 from pleura.io.run.find import FilmFile
 
@@ -24,26 +24,25 @@ MADE_BY = Provenance(
 READY = Ready(host="here", provenance=MADE_BY)
 
 
-class WorkerDiedError(Exception):
-    """What Ray raises for every call of a worker whose process ended."""
-
-
-class Actor:
+class TestWorker:
     """A worker of which a death costs all answers that were not yet fetched."""
 
+    __test__ = False
+
     def __init__(self) -> None:
-        self.begin = SimpleNamespace(remote=self._begin)
-        self.do = SimpleNamespace(remote=self._do)
-        self.calls: list[tuple[list[FilmFile], Future[Any]]] = []
+        self.calls: list[tuple[Sequence[FilmFile], Future[Answer]]] = []
 
-    def _begin(self, _: NodeView) -> Any:
-        future: Future[Any] = Future()
+    def begin(self, _: NodeView) -> Future[Start]:
+        future: Future[Start] = Future()
         future.set_result(READY)
-        return SimpleNamespace(future=lambda: future)
+        return future
 
-    def _do(self, films: list[FilmFile], _: frozenset[str]) -> Any:
+    def do(self, films: Sequence[FilmFile], _: frozenset[str]) -> Future[Answer]:
         self.calls.append((films, Future()))
-        return SimpleNamespace(future=lambda future=self.calls[-1][1]: future)
+        return self.calls[-1][1]
+
+    def kill(self) -> None:
+        pass
 
     def work(self) -> None:
         """Do all calls that wait; at `killer` the process ends before an answer has left it."""
@@ -51,25 +50,37 @@ class Actor:
         died = any(film.path.stem == "killer" for films, _ in calls for film in films)
         for films, future in calls:
             if died:
-                future.set_exception(WorkerDiedError("The actor's worker process has died."))
+                future.set_exception(WorkerLost("died", crashed=True))
             else:
-                future.set_result([f"done {film.path.stem}" for film in films])
+                done: Any = [f"done {film.path.stem}" for film in films]
+                future.set_result(done)
+
+
+class TestWorkers:
+    """Has room for two workers."""
+
+    __test__ = False
+    advice = "they start"
+
+    def __init__(self) -> None:
+        self.started: list[TestWorker] = []
+
+    def start(self) -> TestWorker:
+        self.started.append(TestWorker())
+        return self.started[-1]
+
+    def room(self) -> int:
+        return 2
 
 
 @pytest.fixture
-def actors() -> list[Actor]:
-    return []
+def workers() -> TestWorkers:
+    return TestWorkers()
 
 
 @pytest.fixture
-def pool(actors: list[Actor]) -> Iterator[Pool]:
-    def start() -> Actor:
-        actors.append(Actor())
-        return actors[-1]
-
-    errors = SimpleNamespace(RayError=WorkerDiedError, RayTaskError=KeyError)
-    ray = SimpleNamespace(exceptions=errors, kill=lambda _: None)
-    made = Pool(ray, start, seen=SEEN, room=lambda: 2)
+def pool(workers: TestWorkers) -> Iterator[Pool]:
+    made = Pool(workers, seen=SEEN)
     made.open(8)
     yield made
     made.close()
@@ -77,15 +88,15 @@ def pool(actors: list[Actor]) -> Iterator[Pool]:
 
 @pytest.mark.parametrize("place", range(8))
 def test_only_the_film_that_ends_its_workers_fails(
-    pool: Pool, actors: list[Actor], place: int
+    pool: Pool, workers: TestWorkers, place: int
 ) -> None:
     names = [f"film{number}" for number in range(7)]
     names.insert(place, "killer")
     films = [FilmFile(f"{name}.png", name) for name in names]
 
     def stopped() -> bool:  # asked once in each round of the pool
-        for actor in actors:
-            actor.work()
+        for worker in workers.started:
+            worker.work()
         return False
 
     ends = [end for some in pool.run(films, Watch(stopped=stopped)) for end in some]

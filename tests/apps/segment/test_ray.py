@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.apps.segment import fragile as fragile_workers
+from tests.apps.segment.fragile import Fragile
 from tests.apps.segment.outputs import Run, files
 
-from pleura.apps.segment.cluster import connect
-from pleura.apps.segment.cluster.worker import NodeView, Ready, Worker
-from pleura.apps.segment.work import Ended
+from pleura.apps.segment.workers import ray_workers
+from pleura.apps.segment.workers.worker import NodeView, Ready, Worker
 from pleura.core.errors import PleuraError
-from pleura.io.run.find import FilmFile
 
 FILMS = 24
 STORE = 80 * 2**20
-
-
-class Fragile(Worker):
-    """A worker that ends at some films: `killer` always, `fragile` unless it is suspected."""
-
-    def do(self, films: Sequence[FilmFile], suspects: frozenset[str]) -> list[Ended] | PleuraError:
-        for film in films:
-            name = film.path.stem
-            if name == "killer" or (name == "fragile" and not suspects):
-                os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(0.05)
-        return super().do(films, suspects)
 
 
 class Elsewhere(Worker):
@@ -72,18 +58,21 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def cluster(store: dict[str, bytes]) -> Iterator[Any]:
     """A cluster of two nodes with one CPU each."""
-    ray = connect.quiet_ray()
+    ray = ray_workers.quiet_ray()
     from ray import cloudpickle
     from ray.cluster_utils import Cluster
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    own = (sys.modules[__name__], fragile_workers)
+    for module in own:  # workers cannot import tests
+        cloudpickle.register_pickle_by_value(module)
     made = Cluster(initialize_head=True, head_node_args={**node(), "include_dashboard": False})
     made.add_node(**node())
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield made
     ray.shutdown()
     made.shutdown()
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    for module in own:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.fixture
@@ -149,7 +138,7 @@ class TestEqual:
 class TestLost:
     @pytest.fixture
     def fragile(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(connect, "Worker", Fragile)
+        monkeypatch.setattr(ray_workers, "Worker", Fragile)
 
     @pytest.mark.usefixtures("fragile")
     def test_a_film_that_ends_its_worker_has_a_row_with_the_reason(
@@ -207,7 +196,7 @@ class TestNotTheSame:
         worker: type[Worker],
         message: str,
     ) -> None:
-        monkeypatch.setattr(connect, "Worker", worker)
+        monkeypatch.setattr(ray_workers, "Worker", worker)
         ended = on_cluster(films, "-o", tmp_path / "out")
         assert ended.code == 2
         assert message in ended.err

@@ -18,7 +18,6 @@ Run = Callable[..., Any]
         (("--ray", "127.0.0.1:1"), "there is no Ray cluster at 127.0.0.1:1"),
         (("--ray", "ray://head:10001"), "give local, auto, or HOST:PORT"),
         (("--ray", "head"), "give local, auto, or HOST:PORT"),
-        (("--workers", "2"), "--workers is for --ray"),
     ],
 )
 def test_impossible_options_of_ray_are_wrong_usage(

@@ -33,6 +33,7 @@ class FolderOptions(TypedDict, total=False):
     fast: bool
     weights: Path | str | Sequence[Path | str] | None
     threads: int | None
+    workers: int | None
     force: bool
 
 
@@ -88,7 +89,9 @@ def segment_folder(
         fast: take the smaller shipped network.
         weights: an ONNX file of `pleura export`, or several, whose probability maps are averaged;
             None for the shipped weights.
-        threads: CPUs for the network; None for all that the process may use.
+        threads: CPUs for the network; None for all that the process may use, divided among the
+            workers.
+        workers: processes that segment at the same time; with None this process does.
         force: also segment photographs, and films whose header names another body part.
 
     Raises:
@@ -136,6 +139,7 @@ def _computing(options: FolderOptions) -> ComputeOptions:
         fast=options.get("fast", False),
         weights=[Path(path) for path in _several(weights)],
         threads=options.get("threads"),
+        workers=options.get("workers"),
         force=options.get("force", False),
     )
 

@@ -1,7 +1,7 @@
-"""The workers of a run on Ray, and the chunks of films that they segment.
+"""The workers of a run, and the chunks of films that they segment.
 
 A worker has two chunks: one being processed, and one that waits, so that it is never idle. Films
-that are not handed out stay here, so memory and Ray's queues do not grow with their number. If a
+that are not handed out stay here, so memory and queues do not grow with their number. If a
 worker crashes in a chunk, the films of that chunk are segmented again one by one, and read in a
 decoder process; a film that crashes `MAX_CRASHES` workers fails with the reason. Such a film is
 given to a worker alone, because a crash can also lose the result of the film that the worker
@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from pleura.apps.segment.cluster.worker import NodeView, Ready
 from pleura.apps.segment.pipeline import Failed
 from pleura.apps.segment.work import Ended, Watch
+from pleura.apps.segment.workers.handle import WorkerHandle, WorkerLost, Workers
+from pleura.apps.segment.workers.worker import NodeView, Ready
 from pleura.core.errors import PleuraError, UsageError
 from pleura.core.types import Provenance
 from pleura.io.run.find import FilmFile
@@ -70,7 +71,7 @@ class _Chunk:
 class _PoolWorker:
     """A worker of the pool, which may still be starting."""
 
-    handle: Any
+    handle: WorkerHandle
     ready: bool = False
     chunks: deque[_Chunk] = field(default_factory=deque)
     size: int = _FIRST_CHUNK
@@ -93,23 +94,13 @@ _Event = tuple[_PoolWorker, "_Chunk | None", "Future[Any]"]
 class Pool:
     """Segments films on workers; `work.Executor`."""
 
-    def __init__(
-        self,
-        ray: Any,
-        start: Callable[[], Any],
-        *,
-        seen: NodeView,
-        room: Callable[[], int],
-        most: int | None = None,
-    ) -> None:
+    def __init__(self, workers: Workers, *, seen: NodeView, most: int | None = None) -> None:
         """Begin without workers; `open` asks for them.
 
-        `start` asks Ray for a worker and returns its handle, an actor of `Worker`. There are at
-        most `most` workers; if that is None, at most as many as `room()` returns. Every node must
-        see the files in `seen`.
+        There are at most `most` workers; if that is None, as many as there is room for. Every
+        worker must see the files in `seen`.
         """
-        self._ray, self._start, self._seen = ray, start, seen
-        self._room, self._most = room, most
+        self._source, self._seen, self._most = workers, seen, most
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._workers: list[_PoolWorker] = []
         self._waiting: deque[_Chunk] = deque()
@@ -130,7 +121,7 @@ class Pool:
         Raises:
             UsageError: the cluster has no room for a worker, or a node cannot read the files.
         """
-        if self._most is None and not self._room():
+        if self._most is None and not self._source.room():
             raise UsageError(
                 "no node of the cluster has room for a worker: give fewer --threads; if nodes are "
                 "started on demand, give --workers"
@@ -143,7 +134,7 @@ class Pool:
     def close(self) -> None:
         """End all workers."""
         for worker in self._workers:
-            self._ray.kill(worker.handle)
+            worker.handle.kill()
         self._workers.clear()
 
     def run(self, films: Sequence[FilmFile], watch: Watch) -> Iterator[list[Ended]]:
@@ -170,14 +161,13 @@ class Pool:
         if now - self._counted < _COUNT_EVERY_S and len(self._workers) >= self._places:
             return
         self._counted = now
-        self._places = self._room() if self._most is None else self._most
+        self._places = self._source.room() if self._most is None else self._most
         while len(self._workers) < min(self._places, films):
-            worker = _PoolWorker(self._start())
+            worker = _PoolWorker(self._source.start())
             self._workers.append(worker)
-            self._expect(worker, None, worker.handle.begin.remote(self._seen))
+            self._expect(worker, None, worker.handle.begin(self._seen))
 
-    def _expect(self, worker: _PoolWorker, chunk: _Chunk | None, reference: Any) -> None:
-        future: Future[Any] = reference.future()
+    def _expect(self, worker: _PoolWorker, chunk: _Chunk | None, future: Future[Any]) -> None:
         future.add_done_callback(lambda done: self._events.put((worker, chunk, done)))
 
     def _hand_out(self, unassigned: deque[FilmFile], watch: Watch) -> None:
@@ -204,7 +194,7 @@ class Pool:
         worker.chunks.append(chunk)
         names = [film.name for film in chunk.films]
         suspects = frozenset(n for n in names if chunk.crashes or n in watch.suspects)
-        self._expect(worker, chunk, worker.handle.do.remote(chunk.films, suspects))
+        self._expect(worker, chunk, worker.handle.do(chunk.films, suspects))
 
     def _collect(self) -> Iterator[list[Ended]]:
         """Yield the films of the chunks that have ended; wait a short time for the first chunk."""
@@ -253,13 +243,10 @@ class Pool:
 
     def _end_worker(self, worker: _PoolWorker, error: BaseException) -> Iterator[list[Ended]]:
         """Put the films of a worker that ended in the queue again, or fail them."""
-        errors = self._ray.exceptions
-        if not isinstance(error, errors.RayError):
-            raise error
-        if worker.ready and isinstance(error, errors.RayTaskError):  # a defect of Pleura
+        if not isinstance(error, WorkerLost):  # a defect of Pleura
             raise error
         self._workers.remove(worker)
-        self._ray.kill(worker.handle)
+        worker.handle.kill()
         if not worker.ready:
             self._count_failed_start(error)
         chunks = list(worker.chunks)
@@ -268,8 +255,8 @@ class Pool:
         if chunks:
             yield from self._requeue_or_fail(chunks[0], error)
 
-    def _requeue_or_fail(self, chunk: _Chunk, error: BaseException) -> Iterator[list[Ended]]:
-        crashed = _is_crash(error)
+    def _requeue_or_fail(self, chunk: _Chunk, error: WorkerLost) -> Iterator[list[Ended]]:
+        crashed = error.crashed
         crashes, lost_nodes = chunk.crashes + crashed, chunk.lost_nodes + (not crashed)
         if crashes < MAX_CRASHES and lost_nodes < _MAX_LOST_NODES:
             alone = [_Chunk([film], crashes, lost_nodes) for film in chunk.films]
@@ -279,27 +266,21 @@ class Pool:
             return
         yield [Failed(film, _reason(error, crashes, lost_nodes), 0.0) for film in chunk.films]
 
-    def _count_failed_start(self, error: BaseException) -> None:
+    def _count_failed_start(self, error: WorkerLost) -> None:
         self._failed_starts += 1
         if self._failed_starts >= _MAX_FAILED_STARTS:
             raise UsageError(
-                f"the workers end before they can begin: {_last_lines(error)}; check that all "
-                'nodes have the same version of Pleura (pip install "pleura[scale]") and enough '
-                "memory for --workers"
+                f"the workers end before they can begin: {_last_lines(error)}; check that "
+                f"{self._source.advice}"
             )
 
 
-def _is_crash(error: BaseException) -> bool:
-    """Whether the worker's process ended, and not its node."""
-    return "worker process has died" in str(error) or "out of memory" in str(error).lower()
-
-
-def _reason(error: BaseException, crashes: int, lost_nodes: int) -> str:
+def _reason(error: WorkerLost, crashes: int, lost_nodes: int) -> str:
     if crashes < MAX_CRASHES:
         return (
             f"{lost_nodes} nodes were lost while they segmented this film; run again with --resume"
         )
-    cause = "ran out of memory" if _is_out_of_memory(error) else "crashed or was killed"
+    cause = "ran out of memory" if error.out_of_memory else "crashed or was killed"
     return (
         f"{crashes} worker processes ended while they segmented this film (the last one {cause}); "
         "the film may be damaged, or need more memory than a worker has: look at it, make it "
@@ -307,10 +288,6 @@ def _reason(error: BaseException, crashes: int, lost_nodes: int) -> str:
     )
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    return "NODE_OUT_OF_MEMORY" in str(error) or "low on memory" in str(error)
-
-
-def _last_lines(error: BaseException) -> str:
-    """The last lines of Ray's text, which hold the cause, on one line."""
+def _last_lines(error: WorkerLost) -> str:
+    """The last lines of the text, which hold the cause, on one line."""
     return " ".join(" ".join(str(error).splitlines()[-2:]).split())[:400]

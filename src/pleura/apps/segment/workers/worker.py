@@ -1,4 +1,4 @@
-"""A worker of a Ray cluster: one process with one segmenter, which segments films in chunks."""
+"""A worker: one process with one segmenter, which segments films in chunks."""
 
 from __future__ import annotations
 

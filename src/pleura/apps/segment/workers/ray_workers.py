@@ -1,4 +1,4 @@
-"""Starting Ray on this machine, or joining a cluster; an executor on its workers."""
+"""Workers on Ray: starting it on this machine or joining a cluster, and an executor on it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pleura.apps.segment.cluster.pool import Pool
-from pleura.apps.segment.cluster.worker import Worker, view_of_run
 from pleura.apps.segment.work import FilmWork, Opener
+from pleura.apps.segment.workers.handle import Answer, Start, WorkerLost
+from pleura.apps.segment.workers.pool import Pool
+from pleura.apps.segment.workers.worker import NodeView, Worker, view_of_run
 from pleura.core.errors import PleuraError, UsageError
 from pleura.io.run.find import FilmFile
 from pleura.runtime.threads import usable_cpus
@@ -67,22 +69,90 @@ def on_ray(
             no room for a worker.
     """
     with _connected(options) as ray:
-        worker = ray.remote(Worker).options(
-            num_cpus=options.cpus, num_gpus=options.gpus, max_restarts=0, max_task_retries=0
-        )
-        arguments = ray.put(work), ray.put(opener)
-        pool = Pool(
-            ray,
-            lambda: worker.remote(*arguments),
-            seen=view_of_run(work, films),
-            room=lambda: _worker_places(ray, options),
-            most=options.workers,
-        )
+        workers = _RayWorkers(ray, options, work, opener)
+        pool = Pool(workers, seen=view_of_run(work, films), most=options.workers)
         try:
             pool.open(len(films))
             yield pool
         finally:
             pool.close()
+
+
+class _RayWorkers:
+    """Workers on a connected cluster; `handle.Workers`."""
+
+    advice = (
+        'all nodes have the same version of Pleura (pip install "pleura[scale]") and enough memory '
+        "for --workers"
+    )
+
+    def __init__(self, ray: Any, options: RayOptions, work: FilmWork, opener: Opener) -> None:
+        self._ray, self._options = ray, options
+        self._actor = ray.remote(Worker).options(
+            num_cpus=options.cpus, num_gpus=options.gpus, max_restarts=0, max_task_retries=0
+        )
+        self._arguments = ray.put(work), ray.put(opener)
+
+    def start(self) -> _RayWorker:
+        return _RayWorker(self._ray, self._actor.remote(*self._arguments))
+
+    def room(self) -> int:
+        """How many workers the living nodes have room for."""
+        options = self._options
+        resources = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return sum(
+            min(
+                int(has.get("CPU", 0) // options.cpus),
+                int(has.get("GPU", 0) // options.gpus) if options.gpus else 2**31,
+            )
+            for has in resources
+        )
+
+
+class _RayWorker:
+    """A worker on a cluster; `handle.WorkerHandle`."""
+
+    def __init__(self, ray: Any, actor: Any) -> None:
+        self._ray, self._actor = ray, actor
+
+    def begin(self, seen: NodeView) -> Future[Start]:
+        return self._translated(self._actor.begin.remote(seen), defects=False)
+
+    def do(self, films: Sequence[FilmFile], suspects: frozenset[str]) -> Future[Answer]:
+        return self._translated(self._actor.do.remote(films, suspects), defects=True)
+
+    def kill(self) -> None:
+        self._ray.kill(self._actor)
+
+    def _translated(self, reference: Any, *, defects: bool) -> Future[Any]:
+        """The future of a call, with Ray's errors as `WorkerLost`.
+
+        An error that the worker's code raised is a defect, and stays as it is if `defects`.
+        """
+        errors, answer = self._ray.exceptions, Future[Any]()
+
+        def copy(done: Future[Any]) -> None:
+            error = done.exception()
+            if error is None:
+                answer.set_result(done.result())
+            elif not isinstance(error, errors.RayError) or (
+                defects and isinstance(error, errors.RayTaskError)
+            ):
+                answer.set_exception(error)
+            else:
+                answer.set_exception(_lost(error))
+
+        reference.future().add_done_callback(copy)
+        return answer
+
+
+def _lost(error: BaseException) -> WorkerLost:
+    text = str(error)
+    return WorkerLost(
+        text,
+        crashed="worker process has died" in text or "out of memory" in text.lower(),
+        out_of_memory="NODE_OUT_OF_MEMORY" in text or "low on memory" in text,
+    )
 
 
 def quiet_ray() -> Any:
@@ -184,15 +254,3 @@ def _check_address(address: str) -> None:
             f"there is no Ray cluster at {address}: {error}; start one with `ray start --head`, "
             "check the address and the firewall, or use --ray local"
         ) from error
-
-
-def _worker_places(ray: Any, options: RayOptions) -> int:
-    """How many workers the living nodes have room for."""
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return sum(
-        min(
-            int(has.get("CPU", 0) // options.cpus),
-            int(has.get("GPU", 0) // options.gpus) if options.gpus else 2**31,
-        )
-        for has in resources
-    )

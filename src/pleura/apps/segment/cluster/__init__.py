@@ -1,1 +1,0 @@
-"""`pleura segment --ray`: workers on a Ray cluster segment the films of a run."""
