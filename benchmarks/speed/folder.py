@@ -35,22 +35,29 @@ LARGE = (5000, 4000)
 def folder(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Films a second of `pleura segment` on films of 512 px, against the network alone.
 
-    The network is timed as one film on all CPUs, and as the run has it: films side by side.
-    CPU time is told too: it holds on a machine that is not quiet.
+    The network is timed as one film on all CPUs, and as the run has it: films side by side. The
+    time of a run is that of `run.json`: without the start of the command and of its processes. The
+    CPU time holds on a machine that is not quiet, too.
     """
     films, few = many(folder / "films", options.films), many(folder / "few", WARM)
-    alone = _Alone(options.threads or usable_cpus())
+    cpus = options.threads or usable_cpus()
+    alone = _Alone(cpus)
     before, table = alone.rates(), {}
-    for batch in (1, 4):
-        more = ["-q", "--batch-size", str(batch), *threads_of(options)]
-        short = run(["segment", str(few), "-o", str(folder / f"few{batch}"), *more])
-        out = folder / f"out{batch}"
+    cases = {
+        "one process": threads_of(options),
+        "one process, batches of 4": ["--batch-size", "4", *threads_of(options)],
+        f"{cpus} processes": ["--workers", str(cpus), "--threads", "1"],
+    }
+    for number, (name, words) in enumerate(cases.items()):
+        more = ["-q", *words]
+        short = run(["segment", str(few), "-o", str(folder / f"few{number}"), *more])
+        out = folder / f"out{number}"
         long = run(["segment", str(films), "-o", str(out), *more])
         after = alone.rates()
         network = {key: (before[key] + after[key]) / 2 for key in after}
         rate = options.films / json.loads((out / "run.json").read_text())["seconds"]
         cpu_ms = 1e3 * (long.cpu_s - short.cpu_s) / (options.films - WARM)
-        table[f"batch {batch}"] = {
+        table[name] = {
             "films_a_second": rate,
             **network,
             "of_one_at_a_time": rate / network["one_at_a_time"],
