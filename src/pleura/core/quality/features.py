@@ -95,8 +95,8 @@ class Features:
     `LOW_THRESHOLD`; None without a heart or both lungs."""
 
     @property
-    def uncertainty(self) -> float | None:
-        """The network's uncertainty about the lungs, as a logarithm; None without lungs.
+    def log_uncertainty(self) -> float | None:
+        """The logarithm of the network's uncertainty about the lungs; None without lungs.
 
         It is the mean of two logarithms: of 1 - `worse_lung`, and of `mean_variance`. On validation
         films this mean predicts the true Dice best.
@@ -104,6 +104,15 @@ class Features:
         if self.worse_lung is None or self.mean_variance is None:
             return None
         return (logarithm(1 - self.worse_lung) + logarithm(self.mean_variance)) / 2
+
+    @property
+    def uncertainty(self) -> float | None:
+        """The network's uncertainty about the lungs, in [`MIN_UNCERTAINTY`, 1]; None without lungs.
+
+        It is the geometric mean of 1 - `worse_lung` and `mean_variance`, and at most 1.
+        """
+        value = self.log_uncertainty
+        return None if value is None else min(float(np.exp(value)), 1.0)
 
 
 def logarithm(uncertainty: float) -> float:
