@@ -226,8 +226,8 @@ def _lines_of(path: Path) -> list[str]:
 def _check_columns(path: Path, cells: Sequence[str]) -> None:
     if tuple(cells) != COLUMNS:
         raise UsageError(
-            f"{path} has other columns than this version writes; "
-            "give a new output folder, or run again without --resume"
+            f"{path} has other columns than this version writes; segment the films again, into "
+            "a new output folder or with --overwrite"
         )
 
 
