@@ -7,7 +7,7 @@ The films are to be films that the weights were not trained on. Of each film the
 report has the Dice of both lungs and the uncertainty. The worst films are the tenth with the lowest
 Dice; the table has the share of them that is among the fifth with the highest uncertainty, which
 `pleura results worst` names first. In a random order this share is 20 %. A film without lungs comes
-first, as there.
+first, as there. Sources with fewer than ten films have no line of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from pleura.lab.evaluate.trial import read_rows
 
 WORST, REVIEWED = 0.1, 0.2
 """The share of the films that counts as worst, and the share that a person looks at."""
+
+FEWEST = 10
+"""Fewer films have no tenth."""
 
 Rated = tuple[float, float]
 """Dice of both lungs, and the uncertainty; infinite without lungs."""
@@ -65,10 +68,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for report in reports:
         films = read(report / "scores.csv")
-        if len(films) > 1:
-            print(table_row(report.name, [film for part in films.values() for film in part]))
-        for source, part in sorted(films.items()):
-            print(table_row(f"{report.name}: {source}", part))
+        parts = {f"{report.name}: {source}": part for source, part in sorted(films.items())}
+        every = [film for part in films.values() for film in part]
+        for title, part in {report.name: every, **parts}.items():
+            if len(part) >= FEWEST:
+                print(table_row(title, part))
 
 
 if __name__ == "__main__":
