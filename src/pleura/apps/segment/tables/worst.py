@@ -25,11 +25,11 @@ def worst(
 
     pleura results worst OUT --count 20
 
-    Their masks teach most when they are corrected. The order is that of the column
-    `uncertainty`, which the results of all weights and ensembles have; where there
-    is an estimated Dice, the order is the same. Films on which no lung was found
-    come first. Films that failed are left out, and so are those that do not look
-    like a chest film (doubt `not_a_chest_film`).
+    Their masks teach most when they are corrected. The order is that of the
+    column `uncertainty`, which results of all weights and of ensembles have;
+    where there is an estimated Dice, the order is the same. Films on which no
+    lung was found come first. Films that failed are left out, and so are those
+    that do not look like a chest film (doubt `not_a_chest_film`).
     """
     if not (out / RESULTS).is_file():
         raise UsageError(f"there is no {out / RESULTS}; give the --out of a run")
