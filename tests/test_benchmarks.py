@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from benchmarks.accuracy.field import border_steps
 from benchmarks.accuracy.heart_ratio import FEWEST, HeartRatio, best_limit, figures
+from benchmarks.accuracy.uncertainty import found
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROGRAMS = (
@@ -23,6 +25,7 @@ PROGRAMS = (
     "accuracy.label_noise",
     "accuracy.outlines",
     "accuracy.own_films",
+    "accuracy.uncertainty",
     "accuracy.verdicts",
     "faults",
     "faults.faulty_node",
@@ -87,6 +90,17 @@ def test_the_verdicts_of_a_folder_of_reports_are_printed(tmp_path: Path) -> None
     # mean error (0.01 + 0.02 + 0.01 + 0.05) / 4
     assert row.startswith("| hospital | 4 | 25.0% | 0 | 0.0225 |")
     assert row.endswith("| 1 | 1 | 1.00 |")
+
+
+def test_the_worst_films_among_the_most_uncertain_by_hand() -> None:
+    """Of 20 films the 2 with the lowest Dice are the worst, and the 4 most uncertain are reviewed.
+
+    Of the 2 the film without lungs is first; the other is the fifth, or the fourth.
+    """
+    others = [(0.9 + n / 1000, 0.05 if n < 3 else 0.01) for n in range(18)]
+    assert found([(0.0, math.inf), (0.5, 0.04), *others]) == 0.5
+    assert found([(0.0, math.inf), (0.5, 0.06), *others]) == 1.0
+    assert found([(0.0, 0.02), (0.5, 0.001), *[(dice, 0.05) for dice, _ in others]]) == 0.0
 
 
 def test_the_limit_of_the_range_of_the_ratio_by_hand() -> None:

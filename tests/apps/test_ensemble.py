@@ -125,3 +125,18 @@ def test_what_does_not_go_together_is_refused(run, two: list[Path], folder: Path
 
 def test_an_ensemble_estimates_no_dice(two: list[Path], folder: Path) -> None:
     assert pleura.segment(folder / "images/a.png", weights=two).quality.estimated_dice is None
+
+
+def test_an_ensemble_is_more_uncertain_where_its_networks_disagree(
+    two: list[Path], folder: Path, tmp_path: Path
+) -> None:
+    film = folder / "images/a.png"
+    alone = [pleura.segment(film, weights=path).quality.uncertainty for path in two]
+    both = pleura.segment(film, weights=two).quality.uncertainty
+    # In two of the three bands the mean is about 1/2, where each network alone is certain.
+    assert both is not None
+    assert both > 2 * max(uncertainty or 1 for uncertainty in alone)
+    assert main(["segment", str(film), "-o", str(tmp_path), *options(two), "-q"]) == 0
+    with (tmp_path / "results.csv").open(newline="") as table:
+        (row,) = csv.DictReader(table)
+    assert float(row["uncertainty"]) == both

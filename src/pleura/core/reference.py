@@ -58,7 +58,7 @@ def feature_names(definitions: Iterable[str], *, heart: bool) -> tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """log(1 - Dice) = intercept + slope x uncertainty, fitted on films with a known Dice."""
+    """log(1 - Dice) = intercept + slope x log(uncertainty), fitted on films with a known Dice."""
 
     intercept: float
     slope: float
@@ -69,9 +69,9 @@ class Estimate:
         _check(self.slope > 0, "slope must be positive: the Dice falls as the uncertainty rises")
         _check(0 <= self.poor <= 1, "poor must be a Dice in [0, 1]")
 
-    def dice(self, uncertainty: float) -> float:
-        """Estimated Dice in [0, 1]; it falls as `Features.uncertainty` rises."""
-        return float(np.clip(1 - np.exp(self.intercept + self.slope * uncertainty), 0, 1))
+    def dice(self, log_uncertainty: float) -> float:
+        """Estimated Dice in [0, 1]; it falls as `Features.log_uncertainty` rises."""
+        return float(np.clip(1 - np.exp(self.intercept + self.slope * log_uncertainty), 0, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ viewer's left.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -170,6 +170,10 @@ class Quality:
     estimated_dice: float | None
     """The Dice expected of the lungs with a reader's mask, in [0, 1]; None where the weights' card
     has no reference values for it, or no lung was found."""
+
+    uncertainty: float | None = field(default=None, kw_only=True)
+    """How uncertain the network is about the lungs, in [0, 1], whatever the weights; None where no
+    lung was found. It orders the results of one set of weights, as the estimated Dice does."""
 
     doubts: tuple[Doubt, ...] = ()
     """Why the verdict is not `ok`, most serious first; empty if it is `ok`."""

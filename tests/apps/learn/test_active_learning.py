@@ -101,8 +101,12 @@ def test_a_round_from_unlabelled_films_to_new_weights(
     assert tested == {name for name, part in divided.items() if part == "test"}
     assert tested.isdisjoint(path.stem for path in worst)
 
-
-def test_films_without_an_estimate_are_reported(run: Run, films: Path, tmp_path: Path) -> None:
-    none = run("results", "worst", tmp_path)
-    assert none.code == 2
-    assert "give the --out of a run" in none.err
+    third = tmp_path / "round-3"
+    assert run("segment", new, "-o", third, "--weights", weights, "-q").code == 0
+    rows = read_rows(third / "results.csv")
+    assert {row.estimated_dice for row in rows} == {None}  # the new weights are not calibrated
+    ended = run("results", "worst", third, "--count", 3)
+    assert ended.code == 0, ended.err
+    expected = sorted(rows, key=lambda row: (row.uncertainty is not None, -(row.uncertainty or 0)))
+    assert ended.out.splitlines() == [row.path for row in expected[:3]]
+    assert len({row.uncertainty for row in rows}) == len(rows)

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from tests.apps.learn.drawn import film_and_low_mask
 
+from pleura.io.run.table import read_rows
+
 ACCEPT = ("--accept", "misplaced-mask")
 
 
@@ -47,6 +49,10 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
     assert [(row["id"], row["structure"], row["dice"]) for row in table] == [
         (film, structure, "0.875") for film in "abc" for structure in ("lungs", "right", "left")
     ]
+    segmented = run("segment", labelled / "images", "-o", out / "s", "--weights", tiny_weights)
+    assert segmented.code == 0
+    (uncertainty,) = {row["uncertainty"] for row in table}
+    assert uncertainty == str(read_rows(out / "s/results.csv")[0].uncertainty)
     assert ended.out == ""  # stdout is for machines
     assert re.search(r"lungs +3 +0 +0\.875", ended.err)
     assert "scored 3, without mask 1" in ended.err

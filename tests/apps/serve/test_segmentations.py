@@ -138,6 +138,7 @@ def test_every_response_has_a_verdict(
         headers = five.post(ROUTE, params={"format": kind}, content=film).headers
         assert headers["pleura-verdict"] == verdict
         assert headers.get("pleura-doubts", "") == ", ".join(codes)
+        assert float(headers["pleura-uncertainty"]) == quality["uncertainty"] > 0
     both = {"film": ("a.png", film)}
     (response,) = five.post(ROUTE, files=both).json()["results"]
     assert response["lungs"]["field"]["quality"] == quality
@@ -152,9 +153,12 @@ def test_each_definition_has_a_verdict_of_its_own_and_is_counted(
     assert verdicts == {"field": "refused", "whole": "review"}
     assert [doubt["code"] for doubt in response["field"]["quality"]["doubts"]] == ["no_lungs"]
     assert response["field"]["quality"]["estimated_dice"] is None
+    assert response["field"]["quality"]["uncertainty"] is None
+    assert response["whole"]["quality"]["uncertainty"] > 0
     mask = client.post(ROUTE, headers={"Accept": "image/png"}, content=pale(RIGHT))
     assert mask.headers["pleura-verdict"] == "refused"
     assert "pleura-estimated-dice" not in mask.headers
+    assert "pleura-uncertainty" not in mask.headers
     assert verdicts_counted(client) == {
         "ok": 0,
         "review": 0,

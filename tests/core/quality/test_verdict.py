@@ -120,6 +120,38 @@ def test_the_estimate_is_the_cards_line() -> None:
     assert hopeless.estimated_dice == 0.0
 
 
+@pytest.mark.parametrize(
+    ("sure", "expected"),
+    [
+        (0.9, 0.0688),  # sqrt((1 - 1.8 / 1.9) x 0.09) = 0.06882
+        (0.6, 0.2449),  # sqrt((1 - 1.2 / 1.6) x 0.24) = 0.24495
+        (1.0, 0.0001),  # both are replaced by the least uncertainty
+    ],
+)
+def test_the_uncertainty_needs_no_reference_values(sure: float, expected: float) -> None:
+    quality = verdict(sure=sure)
+    assert (quality.estimated_dice, quality.uncertainty) == (None, expected)
+    assert verdict(sure=sure, reference={"estimate": estimate()}).uncertainty == expected
+
+
+def test_the_uncertainty_is_at_most_1() -> None:
+    # 64 px of lung at 1.0, and 4032 px at 0.49 that are none: 0.2499 x 4032 / 64 = 15.7.
+    maps, _ = drawn(slice(0, 0), slice(0, 0))
+    maps.stored[0] = 0.49
+    right = np.zeros((SIDE, SIDE), bool)
+    right[:8, :8] = True
+    maps.stored[0][right] = 1.0
+    lungs = LungMasks(right, np.zeros_like(right))
+    assert judge_masks(maps, lungs, card(), definition="field").uncertainty == 1.0
+
+
+def test_only_a_film_without_lungs_has_no_uncertainty() -> None:
+    assert verdict(slice(0, 0), slice(0, 0)).uncertainty is None
+    refused = verdict(reference={"usual": usual(), "estimate": estimate()}, rows=slice(16, 32))
+    assert (refused.verdict, refused.estimated_dice) == ("refused", None)
+    assert refused.uncertainty == 0.0688
+
+
 @given(st.floats(0.55, 0.98), st.floats(0.001, 0.01))
 def test_the_estimated_dice_rises_with_the_certainty(sure: float, more: float) -> None:
     less, better = (

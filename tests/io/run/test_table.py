@@ -58,6 +58,7 @@ def test_a_done_row_holds_the_measurements(segmentation: Segmentation) -> None:
         "mask": "sub/film_mask.png",
         "verdict": "ok",
         "estimated_dice": "0.97",
+        "uncertainty": "0.0312",
         "doubts": "",
         "height": "64",
         "width": "48",
@@ -210,7 +211,7 @@ def test_what_decides_whether_a_film_is_finished(tmp_path: Path) -> None:
 
 def test_a_table_of_another_version_is_not_mixed_with_ours(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text("film,area\na,1\n")
-    with pytest.raises(UsageError, match="other columns than this version writes; give a new"):
+    with pytest.raises(UsageError, match="other columns than this version writes; segment the"):
         Table(tmp_path, resume=True)
     assert (tmp_path / "results.csv").read_text() == "film,area\na,1\n"
 

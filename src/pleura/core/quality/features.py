@@ -6,6 +6,7 @@ pixels of the square have the same size in the film, so stretching does not chan
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -43,6 +44,9 @@ which two networks disagree about the ratio better than 0.3 and 0.7 do."""
 
 MIN_UNCERTAINTY = 1e-4
 """A smaller uncertainty is replaced by this one, so that its logarithm is finite."""
+
+UNCERTAINTY_DECIMALS = 4
+"""Decimals of `Features.uncertainty`. Engines and machines differ in the next ones."""
 
 ABOVE, BELOW = "above", "below"
 ON_RIGHT, ON_LEFT = "on the patient's right", "on the patient's left"
@@ -95,8 +99,8 @@ class Features:
     `LOW_THRESHOLD`; None without a heart or both lungs."""
 
     @property
-    def uncertainty(self) -> float | None:
-        """The network's uncertainty about the lungs, as a logarithm; None without lungs.
+    def log_uncertainty(self) -> float | None:
+        """The logarithm of the network's uncertainty about the lungs; None without lungs.
 
         It is the mean of two logarithms: of 1 - `worse_lung`, and of `mean_variance`. On validation
         films this mean predicts the true Dice best.
@@ -104,6 +108,16 @@ class Features:
         if self.worse_lung is None or self.mean_variance is None:
             return None
         return (logarithm(1 - self.worse_lung) + logarithm(self.mean_variance)) / 2
+
+    @property
+    def uncertainty(self) -> float | None:
+        """The network's uncertainty about the lungs, in [`MIN_UNCERTAINTY`, 1]; None without lungs.
+
+        It is the geometric mean of 1 - `worse_lung` and `mean_variance`, at most 1, and rounded to
+        `UNCERTAINTY_DECIMALS`.
+        """
+        value = self.log_uncertainty
+        return None if value is None else round(min(math.exp(value), 1.0), UNCERTAINTY_DECIMALS)
 
 
 def logarithm(uncertainty: float) -> float:

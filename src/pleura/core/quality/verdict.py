@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pleura.core.arrays import Definition
+from pleura.core.arrays import Definition, Verdict
 from pleura.core.card import Card
 from pleura.core.frame import ProbabilityMaps
 from pleura.core.quality.features import Contact, Features, measure_features
@@ -120,11 +120,16 @@ def judge_features(
     codes = _structural(features) | _film_doubts(film, reference) | set(doubts)
     if reference.estimate and dice is not None and dice < reference.estimate.poor:
         codes.add("unsure_edges")
-    if codes & set(REFUSING_CODES):  # no chest film: there is no true mask, so no Dice
-        heart = _heart_quality(features, is_refused=True)
-        return Quality("refused", None, _doubts(codes & set(REFUSING_CODES), features), heart)
+    refusing = codes & set(REFUSING_CODES)
+    verdict: Verdict = "review" if codes else "ok"
+    if refusing:  # no chest film: there is no true mask, so no Dice
+        verdict, dice, codes = "refused", None, refusing
     return Quality(
-        "review" if codes else "ok", dice, _doubts(codes, features), _heart_quality(features)
+        verdict,
+        dice,
+        _doubts(codes, features),
+        _heart_quality(features, is_refused=bool(refusing)),
+        uncertainty=features.uncertainty,
     )
 
 
@@ -150,9 +155,9 @@ def _heart_doubts(codes: set[str]) -> tuple[Doubt, ...]:
 
 def estimated_dice(features: Features, reference: ReferenceValues) -> float | None:
     """The mean Dice of results with these features; None without reference values or lungs."""
-    if reference.estimate is None or features.uncertainty is None:
+    if reference.estimate is None or features.log_uncertainty is None:
         return None
-    return reference.estimate.dice(features.uncertainty)
+    return reference.estimate.dice(features.log_uncertainty)
 
 
 def _doubts(codes: set[str], features: Features) -> tuple[Doubt, ...]:

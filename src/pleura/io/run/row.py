@@ -56,6 +56,9 @@ class Row:
     estimated_dice: float | None = None
     """The estimated Dice of the lungs with a reader's mask."""
 
+    uncertainty: float | None = None
+    """How uncertain the network is about the lungs, in [0, 1]; None without lungs."""
+
     doubts: str = ""
     """Codes of the doubts, separated by `; `."""
 
@@ -144,6 +147,7 @@ def done_row(
         mask=None if mask is None else mask.as_posix(),
         verdict=segmentation.quality.verdict,
         estimated_dice=segmentation.quality.estimated_dice,
+        uncertainty=segmentation.quality.uncertainty,
         doubts="; ".join(doubt.code for doubt in segmentation.quality.doubts),
         heart_verdict="" if heart is None else heart.verdict,
         heart_doubts="" if heart is None else "; ".join(doubt.code for doubt in heart.doubts),

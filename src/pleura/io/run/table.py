@@ -155,10 +155,13 @@ def write_table(path: Path, rows: Iterable[Sequence[str]]) -> None:
 
 
 def read_cells(path: Path) -> Iterator[list[str]]:
-    """The cells of each film of a table that `Table` closed; they are not held in memory."""
+    """The cells of each film of a table that `Table` closed; they are not held in memory.
+
+    Raises `UsageError` for a table with other columns, as of another version.
+    """
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file)
-        next(rows, None)
+        _check_columns(path, next(rows, COLUMNS))
         yield from rows
 
 
@@ -215,12 +218,17 @@ def _lines_of(path: Path) -> list[str]:
             f"cannot read {path}: {error.strerror or error}; give a new output folder, "
             "or run again without --resume"
         ) from error
-    if len(lines) > 1 and tuple(_cells(lines[0])) != COLUMNS:
-        raise UsageError(
-            f"{path} has other columns than this version writes; "
-            "give a new output folder, or run again without --resume"
-        )
+    if len(lines) > 1:
+        _check_columns(path, _cells(lines[0]))
     return lines
+
+
+def _check_columns(path: Path, cells: Sequence[str]) -> None:
+    if tuple(cells) != COLUMNS:
+        raise UsageError(
+            f"{path} has other columns than this version writes; segment the films again, into "
+            "a new output folder or with --overwrite"
+        )
 
 
 def _cells(line: str) -> list[str]:

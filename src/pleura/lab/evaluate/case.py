@@ -113,6 +113,9 @@ class Row:
     estimated_dice: float | None = None
     """The estimate for the lungs, made without the label masks."""
 
+    uncertainty: float | None = None
+    """`Quality.uncertainty` of the lungs."""
+
     ratio: float | None = None
     """The cardiothoracic ratio of the predicted masks, also if users do not get it. This field and
     the next two are only in the row of the heart."""
@@ -227,6 +230,7 @@ def _row(examined: Examined, pair: Pair) -> Row:
         scores=score(pair.predicted, pair.truth, spacing=spacing),
         verdict=examined.segmentation.quality.verdict,
         estimated_dice=examined.segmentation.quality.estimated_dice,
+        uncertainty=examined.segmentation.quality.uncertainty,
         notes="; ".join(examined.notes),
         **(_heart_fields(examined) if pair.structure == "heart" else {}),
     )

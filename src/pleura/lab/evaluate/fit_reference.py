@@ -110,11 +110,11 @@ def fit_reference_values(results: Sequence[ResultFeatures]) -> dict[str, Any]:
 
 
 def _estimate(results: Sequence[ResultFeatures]) -> Estimate | None:
-    """A line fitted to log(1 - Dice) over the uncertainty; None if it does not rise."""
+    """A line fitted to log(1 - Dice) over log(uncertainty); None if it does not rise."""
     pairs = [
-        (result.features.uncertainty, 1 - result.dice)
+        (result.features.log_uncertainty, 1 - result.dice)
         for result in results
-        if result.dice is not None and result.features.uncertainty is not None
+        if result.dice is not None and result.features.log_uncertainty is not None
     ]
     if len(pairs) < FEWEST:
         return None

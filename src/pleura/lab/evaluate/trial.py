@@ -36,7 +36,8 @@ __all__ = [
 ALL = "all"
 """The value of `--split` that selects all films."""
 
-_QUALITY_COLUMNS = ("verdict", "estimated_dice", "ratio", "true_ratio", "heart_verdict")
+_QUALITY_NUMBERS = ("estimated_dice", "uncertainty", "ratio", "true_ratio")
+_QUALITY_COLUMNS = ("verdict", *_QUALITY_NUMBERS, "heart_verdict")
 _FACTS = tuple(
     item.name for item in fields(Row) if item.name not in ("scores", "notes", *_QUALITY_COLUMNS)
 )
@@ -256,7 +257,7 @@ def _row(path: Path, number: int, record: dict[str, str]) -> Row:
         facts: dict[str, Any] = {name: record[name] for name in (*_FACTS, "notes")}
         for name in ("verdict", "heart_verdict"):
             facts[name] = record.get(name) or ""
-        for name in ("estimated_dice", "ratio", "true_ratio"):
+        for name in _QUALITY_NUMBERS:
             facts[name] = float(record[name]) if record.get(name) else None
         for name in ("height", "width", "truth_px", "predicted_px", "ignored_px"):
             facts[name] = int(record[name])

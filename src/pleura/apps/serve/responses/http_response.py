@@ -43,6 +43,7 @@ _MEDIA_TYPES = {
 QUALITY_HEADERS = (
     "Pleura-Verdict",
     "Pleura-Estimated-Dice",
+    "Pleura-Uncertainty",
     "Pleura-Doubts",
     "Pleura-Heart-Verdict",
     "Pleura-Heart-Doubts",
@@ -102,6 +103,8 @@ def quality_headers(quality: Quality) -> dict[str, str]:
     headers: dict[str, str] = {"Pleura-Verdict": quality.verdict}
     if quality.estimated_dice is not None:
         headers["Pleura-Estimated-Dice"] = f"{quality.estimated_dice:.4g}"
+    if quality.uncertainty is not None:
+        headers["Pleura-Uncertainty"] = f"{quality.uncertainty:.4g}"
     if quality.doubts:
         headers["Pleura-Doubts"] = ", ".join(doubt.code for doubt in quality.doubts)
     if quality.heart is not None:

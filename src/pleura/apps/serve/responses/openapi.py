@@ -57,7 +57,7 @@ _HEART: dict[str, Any] = {
 _QUALITY: dict[str, Any] = {
     "type": "object",
     "description": "Pleura's verdict on its own result.",
-    "required": ["verdict", "estimated_dice", "doubts", "heart"],
+    "required": ["verdict", "estimated_dice", "uncertainty", "doubts", "heart"],
     "additionalProperties": False,
     "properties": {
         "verdict": {
@@ -69,6 +69,13 @@ _QUALITY: dict[str, Any] = {
             "minimum": 0,
             "maximum": 1,
             "description": "Estimated Dice with a reader's outline; null if it is unknown.",
+        },
+        "uncertainty": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "How uncertain the network is about the lungs, whatever the weights; "
+            "null if no lung was found.",
         },
         "doubts": _doubts(DOUBTS),
         "heart": _HEART,
@@ -82,6 +89,10 @@ _HEADERS: dict[str, Any] = {
     },
     "Pleura-Estimated-Dice": {
         "description": "For files: `quality.estimated_dice`, if it is known.",
+        "schema": {"type": "string", "pattern": r"^[0-9.]+$"},
+    },
+    "Pleura-Uncertainty": {
+        "description": "For files: `quality.uncertainty`, if a lung was found.",
         "schema": {"type": "string", "pattern": r"^[0-9.]+$"},
     },
     "Pleura-Doubts": {
