@@ -145,6 +145,24 @@ def test_the_table_is_sorted_and_filtered(review: Page) -> None:
     expect(rows(review)).to_have_text(["10.png"])
 
 
+def test_films_without_an_estimated_dice_are_sorted_by_their_uncertainty(review: Page) -> None:
+    """The weights of the test have no reference values, so no Dice is estimated."""
+    review.keyboard.press("t")
+    heads = review.locator("#table-head button")
+    expect(heads.filter(has_text="Estimated Dice")).to_have_count(0)
+    head = heads.filter(has_text="Uncertainty")
+    head.click()
+    head.click()
+    expect(review.locator("#table-head [aria-sort]")).to_have_text("Uncertainty ▾")
+    cells = review.locator("#table-body tr").filter(has_text="png")
+    values = [
+        float(row.locator("td.number").first.inner_text().replace(",", ".")) for row in cells.all()
+    ]
+    assert len(values) == 4
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1] > 0
+
+
 def test_decisions_are_read_again(
     review: Page, batch: list[Path], give: Give, tmp_path: Path
 ) -> None:

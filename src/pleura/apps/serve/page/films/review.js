@@ -21,9 +21,16 @@ const measure = (name) => (film) => (isVeiled(film) ? null : measurementsOf(film
 
 const isDone = (film) => film.status === "done";
 
+/** The uncertainty of a film without an estimated Dice, which only calibrated weights give; null if it has one, or is refused. */
+function uncertainty(film) {
+  const quality = lungsOf(film).quality;
+  return quality.estimated_dice === null && verdictOf(film) !== "refused" ? quality.uncertainty : null;
+}
+
 /** Columns of numbers: name, value of a film that is done, decimals. */
 export const MEASURES = {
   dice: { name: "Estimated Dice", of: (film) => lungsOf(film).quality.estimated_dice, decimals: 2 },
+  uncertainty: { name: "Uncertainty", of: uncertainty, decimals: 4 },
   area: { name: "Lungs, px", of: measure("lungs_area_px"), decimals: 0 },
   cm2: { name: "Lungs, cm²", of: measure("lungs_area_cm2"), decimals: 1 },
   sides: { name: "Right to left", of: measure("right_to_left_ratio"), decimals: 2 },
