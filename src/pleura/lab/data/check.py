@@ -33,6 +33,7 @@ from pleura.lab.data.checks.masks import (
     check_files,
     check_labels,
     check_sizes,
+    empty_structures,
     lungs_of,
 )
 from pleura.lab.data.film import Film, with_masks
@@ -60,6 +61,9 @@ HIDES_THE_BORDER = frozenset(
 )
 """Findings that explain why a mask does not fit its film, or is that of another film too."""
 
+FEWEST_UNUSED = 3
+"""The fewest films without a pixel of a structure from which its label counts as wrong."""
+
 SHOWN_ERRORS = 8
 """The largest number of errors in a message."""
 
@@ -74,6 +78,9 @@ class _CheckedFilm:
     border: BorderView | None = None
     mask: bytes | None = None
     """A digest of the mask of both lungs."""
+
+    empty: frozenset[str] = frozenset()
+    """The labelled structures that have no pixel, in a mask that is not empty."""
 
 
 def check(
@@ -95,6 +102,8 @@ def check(
     findings = [finding for film in checked for finding in film.findings]
     findings += unlisted_pictures(films, _pictures_in_folders(films))
     findings += unused_annotations(films)
+    if films and not with_masks(films):
+        findings.append(Finding("no-mask", ", ".join(sorted({film.source for film in films}))))
     findings += _duplicates(films, [film.thumbnail for film in checked])
     findings += _divided_patients(films)
     findings += [
@@ -179,12 +188,40 @@ def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_Ch
     for index, other in shared_masks(digests, pictures):
         found = Finding("shared-mask", films[index].id, f"{films[other].id} has it too")
         checked[index] = replace(checked[index], findings=(*checked[index].findings, found))
-    return checked
+    return _with_unused_labels(films, checked)
+
+
+def _with_unused_labels(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
+    """Add findings about structures that are stated but empty in every film of their source."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, film in enumerate(films):
+        for channel in film.channels:
+            counts[film.source, channel].append(index)
+    unused = defaultdict(list)
+    for (_, channel), indices in sorted(counts.items()):
+        if len(indices) >= FEWEST_UNUSED and all(
+            channel in checked[index].empty for index in indices
+        ):
+            for index in indices:
+                unused[index].append(channel)
+    return [
+        replace(
+            one,
+            findings=(
+                *(found for found in one.findings if found.kind != "empty-structure"),
+                Finding("unused-label", films[index].id, ", ".join(unused[index])),
+            ),
+        )
+        if index in unused
+        else one
+        for index, one in enumerate(checked)
+    ]
 
 
 def _check_film(film: Film) -> _CheckedFilm:
     findings = list(check_channels(film))
     size = small = pixels = border = digest = None
+    empty: frozenset[str] = frozenset()
     try:
         pixels = film.read_image().pixels
         size, small = pixels.shape, thumbnail(pixels)
@@ -199,11 +236,12 @@ def _check_film(film: Film) -> _CheckedFilm:
         else:
             findings += check_files(film, masks)
             findings += check_labels(film.id, labels)
+            empty = empty_structures(labels)
             findings += check_sizes(film.id, size, labels.size)
             lungs, kinds = lungs_of(labels), {finding.kind for finding in findings}
             if lungs is not None and pixels is not None and not kinds & HIDES_THE_BORDER:
                 border, digest = border_view(pixels, lungs), mask_digest(lungs)
-    return _CheckedFilm(tuple(findings), size, small, border, digest)
+    return _CheckedFilm(tuple(findings), size, small, border, digest, empty)
 
 
 def _check_borders(

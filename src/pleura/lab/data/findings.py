@@ -49,6 +49,9 @@ ERRORS = MappingProxyType(
         "are they of other films, turned, or of another structure?",
         "bright-ground": "the palette shows 0, which means no lung, as bright: is it inverted?",
         "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
+        "no-mask": "no film of the set has a mask; do their names or columns fit a layout?",
+        "unused-label": "no mask holds the value, colour or name that labels this structure",
+        "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
         "half-labelled": "one lung has a mask of its own, the other has none",
         "mask-without-film": "no film belongs to this mask; has one of the two a wrong name?",
         "duplicate-across-splits": "the same bytes in two parts of the split",
@@ -69,7 +72,6 @@ WARNINGS = MappingProxyType(
         "many-pieces": "more pieces than lungs, and not just specks",
         "specks": "a few stray pixels beside the lungs",
         "one-piece": "both lungs in one piece, or one lung only",
-        "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
         "differs-from-weights": "the mask differs from that of the shipped weights: look at it",
         "negative-film": "the lungs are brighter than their surroundings: a negative film?",
         "shared-prefix": "no patient is stated, and films share the beginning of their names: are "

@@ -18,7 +18,14 @@ from pleura.lab.data.film import Film, Labels
 from pleura.lab.data.findings import Finding
 from pleura.lab.data.labels import target_for
 
-__all__ = ["check_channels", "check_files", "check_labels", "check_sizes", "lungs_of"]
+__all__ = [
+    "check_channels",
+    "check_files",
+    "check_labels",
+    "check_sizes",
+    "empty_structures",
+    "lungs_of",
+]
 
 ASPECT_TOLERANCE = 0.01
 """The largest difference of aspect between film and mask; resizing rounds to whole pixels."""
@@ -73,8 +80,8 @@ def check_sizes(
 
 def check_labels(name: str, labels: Labels) -> Iterator[Finding]:
     """Findings about the area, the border and the components of a film's labels."""
-    empty = sorted(channel for channel, mask in labels.targets.items() if not mask.any())
-    if len(empty) == len(labels.targets):
+    empty = sorted(empty_structures(labels))
+    if not any(mask.any() for mask in labels.targets.values()):
         yield Finding("empty-mask", name)
         return
     if empty:
@@ -100,6 +107,12 @@ def check_labels(name: str, labels: Labels) -> Iterator[Finding]:
                 name,
                 f"{right} at column {columns[0]:.0f}, {left} at {columns[1]:.0f}",
             )
+
+
+def empty_structures(labels: Labels) -> frozenset[str]:
+    """The structures without a pixel; none if the whole mask is empty."""
+    empty = frozenset(channel for channel, mask in labels.targets.items() if not mask.any())
+    return empty if len(empty) < len(labels.targets) else frozenset()
 
 
 def _implausible_masks(labels: Labels) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,13 @@ from pathlib import Path
 
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts.annotated import AnnotationIndex, annotation_files
-from pleura.lab.data.layouts.files import MASK_SUFFIXES, parts_of, pictures, require_pairs
+from pleura.lab.data.layouts.files import (
+    MASK_SUFFIXES,
+    by_spelling,
+    parts_of,
+    pictures,
+    require_pairs,
+)
 from pleura.lab.data.layouts.structures import read_meanings
 
 __all__ = ["EXPECTS", "matches", "read"]
@@ -33,10 +39,10 @@ def read(path: Path) -> list[Film]:
     """The films, sorted by id; no patient is stated, the source is the folder's name."""
     images = pictures(path / "images", nested=True)
     masks = pictures(path / "masks", MASK_SUFFIXES, nested=True)
-    meanings = read_meanings(path)
+    spelt, meanings = by_spelling(masks), read_meanings(path)
     index = AnnotationIndex(annotation_files(path), meanings)
     parts = {
-        stem: parts_of(stem, masks, meanings) or index.parts_of(stem, image)
+        stem: parts_of(stem, spelt, meanings) or index.parts_of(stem, image)
         for stem, image in images.items()
     }
     require_pairs(sum(bool(masks_of_film) for masks_of_film in parts.values()), masks, path)

@@ -1,0 +1,194 @@
+"""`pleura data check` on folders as hospitals have them: read as meant, or the fault is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from tests.lab.data.drawn_set import film, lungs
+
+COUNT = 4
+"""Films of a set."""
+
+COLOURS = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+"""Background, the right lung, the left lung."""
+
+
+def sides(number: int) -> NDArray[np.uint8]:
+    """The mask of a film: 1 in the right lung, on the viewer's left, and 2 in the left lung."""
+    drawn = np.minimum(lungs(number), 1)
+    drawn[:, 40:] *= 2
+    return drawn
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Four films with masks of two values, and no file that states them."""
+    for number in range(COUNT):
+        save(tmp_path / "images" / f"f{number}.png", film(number))
+        save(tmp_path / "masks" / f"f{number}.png", sides(number))
+    return tmp_path
+
+
+def save(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def checked(run: Callable[..., Any], path: Path) -> dict[str, Any]:
+    """The report of `pleura data check --json`, with the message on stderr as `message`."""
+    ended = run("data", "check", path, "--json")
+    return {**json.loads(ended.out), "message": ended.err}
+
+
+def errors(report: dict[str, Any]) -> set[str]:
+    return {found["kind"] for found in report["findings"] if found["level"] == "error"}
+
+
+def write_manifest(data: Path, *rows: str, encoding: str = "utf-8") -> None:
+    (data / "manifest.csv").write_bytes("\r\n".join(rows).encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("utf-16", "utf-16"), ("latin-1", "latin-1"), ("with a byte order mark", "utf-8-sig")],
+)
+def test_a_manifest_of_windows_is_read(
+    run: Callable[..., Any], data: Path, name: str, encoding: str
+) -> None:
+    """Backslashes, semicolons, other headings, empty rows, other words for parts, usual labels."""
+    parts = ("Training", "train", "Validation", "testing")
+    rows = [f"images\\f{n}.png;masks\\f{n}.png;Müller {n};{part}" for n, part in enumerate(parts)]
+    head = "Image Path;Mask File;Patient ID;Subset;labels"
+    labelled = [f'{row};"Right Lung=1;lung_l=2"' for row in rows]
+    write_manifest(data, head, *labelled, ";;;;", "", encoding=encoding)
+    report = checked(run, data)
+    assert errors(report) == set(), name
+    assert report["counts"] == {data.name: {"train": 2, "val": 1, "test": 1}}
+    assert report["channels"] == {"left_field": COUNT, "right_field": COUNT}
+    assert (report["patients"], report["unknown_patients"]) == (COUNT, 0)
+
+
+def test_columns_that_are_not_used_are_named(
+    run: Callable[..., Any], data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_manifest(data, "image,lung,pat", *(f"images/f{n}.png,masks/f{n}.png,a" for n in range(4)))
+    ended = run("data", "check", data)
+    assert ended.code == 1
+    assert "error: no-mask: 1" in ended.out
+    assert "columns that are not used: lung, pat; known are id, image, mask" in caplog.text
+
+
+def test_a_row_with_too_many_values_is_an_error(run: Callable[..., Any], data: Path) -> None:
+    write_manifest(data, "image,mask,weight", "images/f0.png,masks/f0.png,0,5")
+    ended = run("data", "check", data)
+    assert ended.code == 2
+    assert "line 2 has 4 values for 3 columns" in ended.err
+
+
+def test_films_of_one_name_in_two_folders_are_told_apart(
+    run: Callable[..., Any], data: Path
+) -> None:
+    for folder, number in (("a", 0), ("b", 1)):
+        save(data / folder / "film.png", film(number))
+        save(data / folder / "mask.png", lungs(number))
+    rows = (f"{folder}/film.png,{folder}/mask.png" for folder in "ab")
+    write_manifest(data, "image,mask", *rows)
+    ended = run("data", "split", data, "--test", 0, "--val", 0.5)
+    assert sorted(row.split(",")[0] for row in ended.out.split()[1:]) == ["a_film", "b_film"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"right_field": [255, 0, 0], "left_field": [0, 255, 0]}, "0 is the background"),
+        ({"right_field": [255, 1], "left_field": [255]}, "255 is stated for right_field and for"),
+        ({"right_field": "#ff00"}, "'#ff00' is no colour; expected #rrggbb"),
+        ({"right_field": [[255, 0, 0]]}, "[255, 0, 0] is no meaning of a label"),
+        ({"right_field": None}, "None is no meaning of a label"),
+    ],
+)
+def test_what_labels_json_cannot_mean_is_an_error(
+    run: Callable[..., Any], data: Path, stated: dict[str, Any], message: str
+) -> None:
+    (data / "labels.json").write_text(json.dumps(stated))
+    ended = run("data", "check", data)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+
+
+def test_a_label_that_no_mask_holds_is_an_error(run: Callable[..., Any], data: Path) -> None:
+    for number in range(COUNT):
+        save(data / "masks" / f"f{number}.png", COLOURS[sides(number)])
+    (data / "labels.json").write_text('{"right_field": "#F00", "left_field": "#00fe00"}')
+    report = checked(run, data)
+    assert errors(report) == {"unused-label"}
+    assert {found["detail"] for found in report["findings"] if found["level"] == "error"} == {
+        "left_field"
+    }
+    (data / "labels.json").write_text('{"right_field": "#F00", "left_field": "#0f0"}')
+    assert errors(checked(run, data)) == set()
+
+
+def test_exchanged_lungs_are_an_error_unless_accepted(run: Callable[..., Any], data: Path) -> None:
+    (data / "labels.json").write_text('{"right_field": 2, "left_field": 1}')
+    assert errors(checked(run, data)) == {"sides-swapped"}
+    accepted = run("data", "check", data, "--accept", "sides-swapped")
+    assert accepted.code == 0
+    assert "warning: sides-swapped: 4" in accepted.out
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("F0-Mask", "mask f1", "f2.mask", "F3_Lung_Mask"),
+        ("Mask-f0", "f1 seg", "f2_LUNGMASK", "f3-manual"),
+    ],
+)
+def test_the_mask_of_a_film_is_found_by_many_names(
+    run: Callable[..., Any], data: Path, names: tuple[str, ...]
+) -> None:
+    (data / "labels.json").write_text('{"right_field": 1, "left_field": 2}')
+    for number, name in enumerate(names):
+        (data / "masks" / f"f{number}.png").rename(data / "masks" / f"{name}.png")
+    report = checked(run, data)
+    assert (report["pairs"], report["findings"]) == (COUNT, [])
+
+
+def test_masks_whose_names_differ_in_a_separator_stay_apart(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    for number, name in enumerate(("a-1", "a_1", "b-1", "b_1")):
+        save(tmp_path / "images" / f"{name}.png", film(number))
+        save(tmp_path / "masks" / f"{name}.png", lungs(number))
+    assert checked(run, tmp_path)["findings"] == []
+
+
+def test_annotations_beside_the_films_of_each_patient_are_one_set(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    corners = {"right lung": (10, 30), "left lung": (50, 70)}
+    for number in range(COUNT):
+        path = tmp_path / f"P{number // 2}" / f"f{number}.png"
+        save(path, film(number))
+        shapes = [
+            {"label": label, "shape_type": "rectangle", "points": [[x0, 20 + number], [x1, 80]]}
+            for label, (x0, x1) in corners.items()
+        ]
+        size = {"imageHeight": 96, "imageWidth": 80, "imagePath": path.name}
+        path.with_suffix(".json").write_text(json.dumps({**size, "shapes": shapes}))
+    report = checked(run, tmp_path)
+    assert (report["films"], report["pairs"], errors(report)) == (COUNT, COUNT, set())
+
+
+def test_every_layout_is_named_in_the_help(run: Callable[..., Any]) -> None:
+    from pleura.lab.data.layouts import LAYOUTS
+
+    text = " ".join(run("data", "check", "--help").out.replace("│", " ").split())
+    assert [layout.name for layout in LAYOUTS if layout.name not in text] == []
