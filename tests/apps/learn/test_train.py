@@ -151,7 +151,7 @@ def test_train_resume_export_and_segment_with_the_trained_weights(
     )
     second = run("train", recipe, *from_it, "-q")
     assert second.code == 0, second.err
-    assert "starts from small; all channels" in second.err
+    assert "starts from the weights small; all channels have its heads" in second.err
 
     film = drawn / "images/film0.png"
     segmented = run("segment", film, "-o", tmp_path / "lungs", "--weights", weights)

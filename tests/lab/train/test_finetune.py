@@ -6,6 +6,7 @@ import csv
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pleura.apps.cli.main import main
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import DataError, UsageError, WeightsError
 from pleura.core.frame import Frame, normalise
-from pleura.lab.data.film import Film, MaskPart
+from pleura.lab.data.film import Film, MaskPart, digest_of
 from pleura.lab.data.layouts import read_films
 from pleura.lab.train.finetune import Choices, divided, finetuning_recipe
 from pleura.lab.train.module import Learner, fresh_network
@@ -28,6 +29,7 @@ from pleura.lab.train.records.facts import (
     run_facts,
     unlabelled_channels,
 )
+from pleura.lab.train.run import has_diverged
 from pleura.net.checkpoint import joined_bias, read_network, transfer_heads
 from pleura.net.unetplusplus import Architecture, build
 from pleura.phantom.film import draw
@@ -129,6 +131,10 @@ def clinic(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
+    return save_weights(tmp_path)
+
+
+def save_weights(folder: Path, data: dict[str, Any] | None = None) -> Path:
     card = Card(
         name="theirs",
         version="0.1",
@@ -136,8 +142,9 @@ def weights(tmp_path: Path) -> Path:
         side=32,
         architecture=replace(SMALL, channels_out=5).as_dict(),
         licence="CC BY 4.0",
+        data=data or {},
     )
-    path = tmp_path / "theirs.safetensors"  # quicker to write than an export
+    path = folder / "theirs.safetensors"  # quicker to write than an export
     save_file(network(FIVE, 1).state_dict(), path, metadata={CARD_KEY: card.to_json()})
     return path
 
@@ -222,6 +229,25 @@ def test_the_licence_is_that_of_the_weights_or_not_stated(clinic: Path, weights:
     assert run_facts(films[:8], films[8:], recipe)["licence"] == "CC BY 4.0"
 
 
+@pytest.mark.parametrize(
+    ("listed", "complete"),
+    [
+        ({"digests": ["d0"]}, True),
+        ({}, False),
+        ({"digests": ["d0"], "start_digests": False}, False),
+    ],
+)
+def test_films_of_the_initial_weights_stay_known(
+    clinic: Path, tmp_path: Path, listed: dict[str, Any], complete: bool
+) -> None:
+    films = read_films(clinic)
+    recipe = Recipe(name="r", init=str(save_weights(tmp_path, listed)))
+    data = run_facts(films[:2], films[2:4], recipe)["data"]
+    own = {digest_of(film) for film in films[:4]}
+    assert data["digests"] == sorted({*own, *listed.get("digests", ())})
+    assert data["start_digests"] is complete
+
+
 def test_the_command_trains_and_a_known_film_is_reported(
     clinic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +277,24 @@ def test_a_diverged_run_is_an_error_and_writes_no_weights(
     assert run("finetune", clinic, "--weights", weights, "-o", out, *options) == 2
     assert "the run diverged, so no weights are written" in capsys.readouterr().err
     assert not (out / "weights").exists()
+
+
+@pytest.mark.parametrize(
+    ("scores", "diverged"),
+    [
+        ((0.005, 0.002), True),  # nothing was ever found
+        ((0.27, 0.0), True),  # ended at nothing, and was of no use before
+        ((0.95, 0.0), False),  # the weights of the first epoch are of use
+        ((0.27, 0.30), False),  # it still learns
+    ],
+)
+def test_which_runs_have_diverged(
+    tmp_path: Path, scores: tuple[float, ...], diverged: bool
+) -> None:
+    table = tmp_path / "metrics.csv"
+    rows = [f"{epoch},{score}" for epoch, score in enumerate(scores, 1)]
+    table.write_text("\n".join(["epoch,val_dice", *rows]))
+    assert has_diverged(max(scores), table) is diverged
 
 
 def run(*words: object) -> int:

@@ -80,6 +80,7 @@ class MachineOptions:
         """The machine. Importing Lightning takes seconds, so check other options before."""
         from pleura.lab.train.machine import Machine
 
+        shows_bar = not self.quiet and console().is_terminal
         return Machine(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -88,8 +89,8 @@ class MachineOptions:
             workers=self.workers,
             threads=self.threads,
             max_time=self.limit(),
-            progress=not self.quiet and not silent(),
-            lines=self.quiet or not console().is_terminal,
+            progress=shows_bar and not silent(),
+            lines=not shows_bar,
         )
 
 

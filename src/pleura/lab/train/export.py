@@ -29,6 +29,7 @@ __all__ = [
     "export_checkpoint",
     "read_checkpoint",
     "read_facts",
+    "read_metrics",
     "write_curves",
     "write_weights",
 ]

@@ -248,5 +248,5 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
     new = transfer_heads(
         source, network, theirs=card.channels, ours=recipe.channels, films=_drawn(card.side)
     )
-    copied = "all channels" if not new else f"new channels: {', '.join(new)}"
-    log.info("starts from %s; %s", card.name, copied)
+    heads = "all channels have its heads" if not new else f"new heads for {', '.join(new)}"
+    log.info("starts from the weights %s; %s", card.name, heads)

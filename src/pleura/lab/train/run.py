@@ -35,7 +35,13 @@ from pleura.lab.train.callbacks import (
     keep_best,
 )
 from pleura.lab.train.dataset import Loaders, SquareOptions, Squares, prepare
-from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
+from pleura.lab.train.export import (
+    Outcome,
+    export_checkpoint,
+    read_facts,
+    read_metrics,
+    write_curves,
+)
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.pictures import Pictures
@@ -47,12 +53,16 @@ from pleura.lab.train.time_limit import within_time
 from pleura.net.quiet import quiet
 from pleura.net.sync_batch_norm import synchronise
 
-__all__ = ["balance", "divide", "train"]
+__all__ = ["balance", "divide", "has_diverged", "train"]
 
 log = logging.getLogger(__name__)
 
 MIN_VAL_DICE = 0.01
 """The smallest validation Dice of the best epoch; below it the run has diverged."""
+
+USEFUL_VAL_DICE = 0.5
+"""The validation Dice of the best epoch from which its weights are kept if the last epoch's is
+below `MIN_VAL_DICE`."""
 
 
 def train(
@@ -303,7 +313,7 @@ def _outcome(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     diverged = False
     if best.exists():
         score = read_facts(best)["val_dice"]
-        diverged = score is None or score < MIN_VAL_DICE
+        diverged = has_diverged(score, out / "metrics.csv")
         if trainer.is_global_zero:
             if (out / "metrics.csv").exists():
                 write_curves(out / "metrics.csv", out / "curves.png")
@@ -316,6 +326,14 @@ def _outcome(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
         finished=done >= recipe.epochs or exhausted,
         diverged=diverged,
     )
+
+
+def has_diverged(best: float | None, table: Path) -> bool:
+    """Whether the best epoch finds almost nothing, or the last one after a best one of no use."""
+    if best is None or best < MIN_VAL_DICE:
+        return True
+    scores = read_metrics(table).get("val_dice", []) if table.exists() else []
+    return bool(scores) and scores[-1][1] < MIN_VAL_DICE and best < USEFUL_VAL_DICE
 
 
 @contextmanager
