@@ -98,7 +98,7 @@ def test_a_fold_validates_and_the_others_train(run: Run, drawn: Path, tmp_path: 
     # A run of one fold does not continue as one of another.
     mixed = run("train", recipe, *options, "--fold", 1, "-o", tmp_path / "fold2", "--resume")
     assert mixed.code == 2
-    assert "a run on other split" in mixed.err
+    assert "a run on another split" in mixed.err
     missing = run("train", recipe, *options, "--fold", 3, "-o", tmp_path / "fold3")
     assert missing.code == 2
     assert "has 2 folds, and no fold 3" in missing.err

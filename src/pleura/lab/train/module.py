@@ -239,7 +239,11 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
     other = [name for name in fresh if not name.startswith("head.")]
     if other:
         theirs, ours = source.architecture.as_dict(), network.architecture.as_dict()
-        differing = [f"{k} {theirs[k]}, not {ours[k]}" for k in ours if theirs[k] != ours[k]]
+        differing = [
+            f"{k} {theirs[k]}, not {ours[k]}"
+            for k in ours
+            if theirs[k] != ours[k] and k != "channels_out"
+        ]
         raise UsageError(
             f"the weights {card.name} do not fit this network ({len(other)} parameters "
             f"differ, {other[0]} is the first); take their [network] table: "

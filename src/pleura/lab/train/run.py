@@ -57,6 +57,9 @@ __all__ = ["balance", "divide", "has_diverged", "train"]
 
 log = logging.getLogger(__name__)
 
+LOG_EVERY = 10
+"""The most steps between two entries of loss and learning rate in the logs of a run."""
+
 MIN_VAL_DICE = 0.01
 """The smallest validation Dice of the best epoch; below it the run has diverged."""
 
@@ -279,7 +282,7 @@ def _trainer(
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
-                log_every_n_steps=min(10, steps),
+                log_every_n_steps=min(LOG_EVERY, steps),
             )
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(

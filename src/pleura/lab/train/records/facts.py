@@ -61,11 +61,11 @@ def facts_to_resume(before: dict[str, Any], now: dict[str, Any], out: Path) -> d
 
     Raises `UsageError` if the films, their masks or their split are not those of the run.
     """
-    for key, what in (("fingerprint", "films or masks"), ("split", "split")):
+    for key, what in (("fingerprint", "other films or masks"), ("split", "another split")):
         stated = before["data"].get(key)
         if stated is not None and stated != now["data"][key]:
             raise UsageError(
-                f"{out} is a run on other {what}: {_counts(before, now)}; resume with its own data "
+                f"{out} is a run on {what}: {_counts(before, now)}; resume with its own data "
                 "and --splits, or take another --out and start from the weights of this run"
             )
     if "licence" in before:
