@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from pleura.apps.cli.progress import console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -20,9 +22,7 @@ EXAMPLES = 5
 
 def print_report(report: CheckReport, everything: bool) -> None:
     """Print what a data set contains, and the findings."""
-    from rich.console import Console
-
-    out = Console(highlight=False, soft_wrap=True)
+    out = console(stderr=False)
     patients = f"{report.patients} patients"
     if report.unknown_patients:
         unknown = "not stated" if report.unknown_patients == report.films else "partly not stated"

@@ -137,11 +137,14 @@ def summary(recipe: Recipe, films: Sequence[Film]) -> str:
     training = sum(film.split == "train" for film in with_masks(films))
     size = "fewer than" if training < FEW_FILMS else "at least"
     frozen = "encoder frozen" if recipe.freeze == "encoder" else "nothing frozen"
-    steps = round(recipe.epochs * training / recipe.batch)
+    steps = max(1, round(recipe.epochs * training / recipe.batch))
+    length = (
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, about {steps} step{'s' * (steps > 1)}"
+    )
     return (
         f"{training} films to train on, {size} {FEW_FILMS}: {frozen}, learning "
         f"rate {recipe.learning_rate:g}, batch {recipe.batch}\n"
-        f"side {recipe.side} px; {recipe.epochs} epochs, about {steps} steps, ended earlier after "
+        f"side {recipe.side} px; {length}, ended earlier after "
         f"{recipe.early_stop} without a better validation Dice\n"
         f"channels: {', '.join(recipe.channels)}"
     )
