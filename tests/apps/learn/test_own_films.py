@@ -161,6 +161,17 @@ def test_the_mask_of_a_film_is_found_by_many_names(
     assert (report["pairs"], report["findings"]) == (COUNT, [])
 
 
+@pytest.mark.parametrize("names", [("Images", "MASKS"), ("films", "mask"), ("images", "Labels")])
+def test_folders_have_usual_names(
+    run: Callable[..., Any], data: Path, names: tuple[str, str]
+) -> None:
+    (data / "labels.json").write_text('{"right_field": 1, "left_field": 2}')
+    for before, after in zip(("images", "masks"), names, strict=True):
+        (data / before).rename(data / after)
+    report = checked(run, data)
+    assert (report["pairs"], report["findings"]) == (COUNT, [])
+
+
 def test_masks_whose_names_differ_in_a_separator_stay_apart(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:

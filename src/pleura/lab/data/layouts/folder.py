@@ -1,4 +1,4 @@
-"""The layout of your own films: `images/` and `masks/`.
+"""The layout of your own films: `images/` and `masks/`, or other usual names.
 
 A mask is named like its film: `X`, `X_mask`, `mask_X`, `X_seg`, in any case. Both folders may have
 folders of their own.
@@ -30,15 +30,19 @@ __all__ = ["EXPECTS", "matches", "read"]
 EXPECTS = "images/X.* with masks/X.*, X_mask.*, X_labels.*, or X_right.* and X_left.*"
 
 
+IMAGES, MASKS = ("images", "films"), ("masks", "mask", "labels", "segmentations")
+"""Names of the two folders, in any case; of several the first that is there."""
+
+
 def matches(path: Path) -> bool:
     """Whether both folders are here."""
-    return (path / "images").is_dir() and (path / "masks").is_dir()
+    return _found(path, IMAGES) is not None and _found(path, MASKS) is not None
 
 
 def read(path: Path) -> list[Film]:
     """The films, sorted by id; no patient is stated, the source is the folder's name."""
-    images = pictures(path / "images", nested=True)
-    masks = pictures(path / "masks", MASK_SUFFIXES, nested=True)
+    images = pictures(_found(path, IMAGES) or path / IMAGES[0], nested=True)
+    masks = pictures(_found(path, MASKS) or path / MASKS[0], MASK_SUFFIXES, nested=True)
     spelt, meanings = by_spelling(masks), read_meanings(path)
     index = AnnotationIndex(annotation_files(path), meanings)
     parts = {
@@ -48,3 +52,11 @@ def read(path: Path) -> list[Film]:
     require_pairs(sum(bool(masks_of_film) for masks_of_film in parts.values()), masks, path)
     source = path.resolve().name
     return [Film(stem, source, image, parts[stem]) for stem, image in images.items()]
+
+
+def _found(path: Path, names: tuple[str, ...]) -> Path | None:
+    """The folder in `path` with one of the names."""
+    if not path.is_dir():
+        return None
+    folders = {entry.name.lower(): entry for entry in sorted(path.iterdir()) if entry.is_dir()}
+    return next((folders[name] for name in names if name in folders), None)
