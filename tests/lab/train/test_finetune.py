@@ -161,6 +161,8 @@ def test_the_recipe_keeps_the_channels_that_the_masks_label(clinic: Path, weight
     assert (one.channels, one.network.channels_out) == (("field",), 1)
     with pytest.raises(DataError, match="no mask labels heart; the masks teach field, left_field"):
         finetuning_recipe(films, Choices(init=str(weights), channels=("field", "heart")))
+    with pytest.raises(UsageError, match="no channel is called 'feild'; did you mean 'field'"):
+        finetuning_recipe(films, Choices(init=str(weights), channels=("feild",)))
     many = films * 20
     recipe = finetuning_recipe(many, Choices(init=str(weights), side=64, epochs=3))
     assert (recipe.freeze, recipe.learning_rate, recipe.side, recipe.epochs) == (

@@ -172,9 +172,12 @@ def run_training(
     run_on: MachineOptions,
     accept: list[str] | None,
 ) -> None:
-    """Check the films, train, and print the outcome; a resumed run has checked them before."""
-    if not (out / "checkpoints" / "last.ckpt").exists():
-        _require_sound(films, accept, quiet=run_on.quiet or silent())
+    """Check the films, train, and print the outcome.
+
+    A resumed run, and the first process of a run on several devices, have checked them before.
+    """
+    if not (silent() or (out / "checkpoints" / "last.ckpt").exists()):
+        _require_sound(films, accept, quiet=run_on.quiet)
     from pleura.lab.train.run import train as run
 
     with _speaking():

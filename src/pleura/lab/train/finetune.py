@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import Card
-from pleura.core.errors import DataError
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import split
 from pleura.lab.train.module import initial_network
@@ -108,7 +110,15 @@ def taught_channels(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
 
 
 def _labelled(channels: tuple[str, ...], films: Sequence[Film]) -> tuple[str, ...]:
-    """The channels, checked to be labelled; `DataError` if the masks of no film label one."""
+    """The channels, checked to be known and labelled.
+
+    Raises `UsageError` for an unknown channel, and `DataError` if the masks of no film label one.
+    """
+    for channel in channels:
+        if channel not in KNOWN_CHANNELS:
+            raise UsageError(
+                f"no channel is called {channel!r}; {did_you_mean(channel, KNOWN_CHANNELS)}"
+            )
     if unlabelled := unlabelled_channels(channels, films):
         raise DataError(
             f"no mask labels {', '.join(unlabelled)}; the masks teach "

@@ -57,6 +57,9 @@ __all__ = ["balance", "divide", "has_diverged", "train"]
 
 log = logging.getLogger(__name__)
 
+LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric")
+"""Loggers of Lightning, whose messages below warnings are not shown."""
+
 LOG_EVERY = 10
 """The most steps between two entries of loss and learning rate in the logs of a run."""
 
@@ -377,7 +380,7 @@ def _is_lost_process(error: RuntimeError) -> bool:
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """Suppress advice of Lightning that does not apply here."""
-    with quiet("lightning", "lightning.pytorch"), warnings.catch_warnings():
+    with quiet(*LOGGERS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*num_workers.*")
         warnings.filterwarnings("ignore", ".*worker processes in total.*")
