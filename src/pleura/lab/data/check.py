@@ -47,7 +47,7 @@ from pleura.lab.data.findings import (
 )
 from pleura.lab.data.layouts import read_films
 from pleura.lab.data.layouts.files import MASK_SUFFIXES, is_picture
-from pleura.lab.data.patients import shared_prefixes
+from pleura.lab.data.patients import dominant_patients, shared_prefixes
 from pleura.lab.data.split import NAMES
 from pleura.runtime.threads import usable_cpus
 
@@ -109,6 +109,10 @@ def check(
     findings += [
         Finding("shared-prefix", prefix, ", ".join(ids))
         for prefix, ids in shared_prefixes(films).items()
+    ]
+    findings += [
+        Finding("one-patient", source, f"{patient}: {count} films")
+        for source, (patient, count) in dominant_patients(films).items()
     ]
     findings = [replace(finding, accepted=finding.kind in accepted) for finding in findings]
     return summarise(films, (film.size for film in checked), findings)

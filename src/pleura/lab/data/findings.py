@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from pleura.io.annotations.read import ANNOTATION_SUFFIXES, read_annotations
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts.files import belongs_to
+from pleura.lab.data.patients import PATTERNS
 
 __all__ = [
     "ERRORS",
@@ -75,7 +76,9 @@ WARNINGS = MappingProxyType(
         "differs-from-weights": "the mask differs from that of the shipped weights: look at it",
         "negative-film": "the lungs are brighter than their surroundings: a negative film?",
         "shared-prefix": "no patient is stated, and films share the beginning of their names: are "
-        "they of one patient? Say with --patient-pattern '^(.+)[-_. ]' or in a manifest",
+        f"they of one patient? Say in a manifest, or with --patient-pattern: {PATTERNS}",
+        "one-patient": "most films state the same patient: was the PatientID replaced? Name the "
+        "patients in a manifest, or with --patient-pattern",
         "loose-border": "the border of the mask follows no border of the film",
         "duplicate": "the same bytes twice",
         "near-duplicate-across-splits": "two parts of the split hold films that look the same",
