@@ -198,6 +198,63 @@ def test_annotations_beside_the_films_of_each_patient_are_one_set(
     assert (report["films"], report["pairs"], errors(report)) == (COUNT, COUNT, set())
 
 
+def write_coco(data: Path, **changed: int) -> Path:
+    """Both lungs of each film as rectangles; `changed` are values of the first annotation."""
+    for path in (data / "masks").iterdir():
+        path.unlink()
+    (data / "masks").rmdir()
+    boxes = {1: (10, 20, 30, 80), 2: (50, 20, 70, 80)}
+    annotations: list[dict[str, Any]] = [
+        {"image_id": n, "category_id": c, "segmentation": [[x0, y0, x1, y0, x1, y1 - n, x0, y1]]}
+        for n in range(COUNT)
+        for c, (x0, y0, x1, y1) in boxes.items()
+    ]
+    annotations[0] |= changed
+    images = [{"id": n, "file_name": f"f{n}.png", "height": 96, "width": 80} for n in range(COUNT)]
+    categories = [{"id": 1, "name": "right lung"}, {"id": 2, "name": "left lung"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path = data / "annotations.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"category_id": 9}, "an annotation has the category_id 9, which the file does not list"),
+        ({"image_id": 99}, "an annotation has the image_id 99, which the file does not list"),
+    ],
+)
+def test_an_annotation_file_that_contradicts_itself_is_named(
+    run: Callable[..., Any], data: Path, changed: dict[str, int], message: str
+) -> None:
+    path = write_coco(data, **changed)
+    ended = run("data", "check", data)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{path}: annotations cannot be read ({message})" in ended.err
+
+
+def test_a_damaged_annotation_file_is_named(run: Callable[..., Any], data: Path) -> None:
+    path = write_coco(data)
+    path.write_text(path.read_text()[:300])
+    ended = run("data", "check", data)
+    assert ended.code == 2
+    assert f"{path}: annotations cannot be read (this JSON file is damaged" in ended.err
+
+
+def test_masks_that_were_drawn_at_another_size_are_an_error(
+    run: Callable[..., Any], data: Path
+) -> None:
+    """Each mask alone may have a border that is hard to see; most masks of a set do not."""
+    path = write_coco(data)
+    assert errors(checked(run, data)) == set()
+    content = json.loads(path.read_text())
+    for entry in content["annotations"]:
+        entry["segmentation"] = [[0.4 * value for value in entry["segmentation"][0]]]
+    path.write_text(json.dumps(content))
+    assert "unrelated-mask" in errors(checked(run, data))
+
+
 def test_every_layout_is_named_in_the_help(run: Callable[..., Any]) -> None:
     from pleura.lab.data.layouts import LAYOUTS
 

@@ -61,8 +61,8 @@ HIDES_THE_BORDER = frozenset(
 )
 """Findings that explain why a mask does not fit its film, or is that of another film too."""
 
-FEWEST_UNUSED = 3
-"""The fewest films without a pixel of a structure from which its label counts as wrong."""
+FEWEST_ALIKE = 3
+"""The fewest films of a source whose masks have a fault in common for it to be one of the set."""
 
 SHOWN_ERRORS = 8
 """The largest number of errors in a message."""
@@ -192,7 +192,32 @@ def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_Ch
     for index, other in shared_masks(digests, pictures):
         found = Finding("shared-mask", films[index].id, f"{films[other].id} has it too")
         checked[index] = replace(checked[index], findings=(*checked[index].findings, found))
-    return _with_unused_labels(films, checked)
+    return _with_unrelated_masks(films, _with_unused_labels(films, checked))
+
+
+def _with_unrelated_masks(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
+    """Make errors of loose borders where more than half of the masks of a source have one."""
+    loose: dict[str, list[bool]] = defaultdict(list)
+    for film, one in zip(films, checked, strict=True):
+        if one.mask is not None:  # its border was compared with the film
+            loose[film.source].append(any(found.kind == "loose-border" for found in one.findings))
+    unrelated = {
+        source
+        for source, each in loose.items()
+        if len(each) >= FEWEST_ALIKE and 2 * sum(each) > len(each)
+    }
+    return [
+        replace(
+            one,
+            findings=tuple(
+                replace(found, kind="unrelated-mask") if found.kind == "loose-border" else found
+                for found in one.findings
+            ),
+        )
+        if film.source in unrelated
+        else one
+        for film, one in zip(films, checked, strict=True)
+    ]
 
 
 def _with_unused_labels(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
@@ -203,7 +228,7 @@ def _with_unused_labels(films: Sequence[Film], checked: list[_CheckedFilm]) -> l
             counts[film.source, channel].append(index)
     unused = defaultdict(list)
     for (_, channel), indices in sorted(counts.items()):
-        if len(indices) >= FEWEST_UNUSED and all(
+        if len(indices) >= FEWEST_ALIKE and all(
             channel in checked[index].empty for index in indices
         ):
             for index in indices:

@@ -44,6 +44,8 @@ ERRORS = MappingProxyType(
         "misplaced-mask": "the mask fits its film better mirrored, turned or shifted",
         "mask-of-another-film": "another film's mask fits better: were masks exchanged?",
         "shared-mask": "films that look different have the same mask, pixel by pixel: whose is it?",
+        "unrelated-mask": "the border of this mask, as of most masks of its source, follows no "
+        "border of the film: were they drawn at another size, or on other films?",
         "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
         "contradicts-weights": "the mask has little in common with that of the shipped weights",
         "set-contradicts-weights": "the masks differ from those of the shipped weights as a whole: "

@@ -36,7 +36,10 @@ FOLDERS = ("annotations", "Annotations", "labels", "images", "masks")
 
 
 def matches(path: Path) -> bool:
-    """Whether this is an annotation file, or a folder with one in it or in one of `FOLDERS`."""
+    """Whether this is an annotation file, or a folder with one in it or in one of `FOLDERS`.
+
+    A damaged file counts as one.
+    """
     near = [
         file
         for file in annotation_files(path)
@@ -47,7 +50,7 @@ def matches(path: Path) -> bool:
     try:
         return any(read_annotations(file) is not None for file in near)
     except FilmError:
-        return False
+        return True  # a damaged one, which `read` names
 
 
 def is_plain(path: Path) -> bool:
