@@ -20,7 +20,7 @@ from pleura.core.errors import DataError, UsageError, WeightsError
 from pleura.core.frame import Frame, normalise
 from pleura.lab.data.film import Film, MaskPart, digest_of
 from pleura.lab.data.layouts import read_films
-from pleura.lab.train.finetune import Choices, divided, finetuning_recipe
+from pleura.lab.train.finetune import Choices, divided, finetuning_recipe, summary
 from pleura.lab.train.module import Learner, fresh_network
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import (
@@ -171,6 +171,21 @@ def test_the_recipe_keeps_the_channels_that_the_masks_label(clinic: Path, weight
         64,
         3,
     )
+
+
+def test_a_side_far_from_that_of_the_weights_is_said(clinic: Path, weights: Path) -> None:
+    films = divided(read_films(clinic))
+    said = [
+        summary(finetuning_recipe(films, Choices(init=str(weights), side=side)), films)
+        for side in (16, 32)
+    ]
+    assert "side 16 px (far from the 32 px of the weights" in said[0]
+    assert "side 32 px; " in said[1]
+
+
+def test_too_few_films_to_train_and_validate_are_an_error(clinic: Path) -> None:
+    with pytest.raises(DataError, match="1 of 1 films have a mask, and none of them is to be"):
+        divided(read_films(clinic)[:1])
 
 
 def test_a_file_that_holds_no_weights_is_named(clinic: Path, tmp_path: Path) -> None:

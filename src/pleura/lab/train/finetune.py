@@ -30,6 +30,9 @@ STEPS = 100
 
 EPOCHS, MAX_EPOCHS = 8, 20
 
+SMALL_SHARE = 0.6
+"""The share of the side of the given weights below which a smaller side is called far from it."""
+
 PATIENCE = 5
 """Epochs without a better validation Dice after which a run ends."""
 
@@ -61,10 +64,20 @@ class Choices:
 
 
 def divided(films: Sequence[Film], *, seed: int = 42) -> list[Film]:
-    """The films with their split; one by patient, without test films, if they have none."""
-    if any(film.split for film in films):
-        return list(films)
-    return split(films, test=0.0, val=VALIDATION_SHARE, seed=seed)
+    """The films with their split; one by patient, without test films, if they have none.
+
+    Raises `DataError` if no film is to be trained on.
+    """
+    given = any(film.split for film in films)
+    parts = list(films) if given else split(films, test=0.0, val=VALIDATION_SHARE, seed=seed)
+    if not any(film.split == "train" for film in with_masks(parts)):
+        labelled = len(with_masks(films))
+        raise DataError(
+            f"{labelled} of {len(films)} films have a mask, and none of them is to be trained on; "
+            "at least one is needed to train and one, of another patient, to validate: see "
+            "`pleura data check` and `pleura data split`"
+        )
+    return parts
 
 
 def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
@@ -144,8 +157,12 @@ def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
 
 def summary(recipe: Recipe, films: Sequence[Film]) -> str:
     """The choices and the facts that they follow from, in a few lines for the log."""
+    given_side = initial_network(recipe)[1].side
     training = sum(film.split == "train" for film in with_masks(films))
     size = "fewer than" if training < FEW_FILMS else "at least"
+    small = ""
+    if recipe.side < SMALL_SHARE * given_side:
+        small = f" (far from the {given_side} px of the weights: a short run hardly adapts to it)"
     frozen = "encoder frozen" if recipe.freeze == "encoder" else "nothing frozen"
     steps = max(1, round(recipe.epochs * training / recipe.batch))
     length = (
@@ -154,7 +171,7 @@ def summary(recipe: Recipe, films: Sequence[Film]) -> str:
     return (
         f"{training} films to train on, {size} {FEW_FILMS}: {frozen}, learning "
         f"rate {recipe.learning_rate:g}, batch {recipe.batch}\n"
-        f"side {recipe.side} px; {length}, ended earlier after "
+        f"side {recipe.side} px{small}; {length}, ended earlier after "
         f"{recipe.early_stop} without a better validation Dice\n"
         f"channels: {', '.join(recipe.channels)}"
     )
