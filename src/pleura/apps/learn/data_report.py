@@ -123,7 +123,8 @@ def warn_of_prefixes(films: Sequence[Film]) -> None:
         console().print(
             f"warning: no patient is stated, and {len(shared)} beginnings of names are shared by "
             f"several films ({prefix}: {', '.join(ids[:3])}), which may be in different parts; if "
-            f"these are patients, make the split with `pleura data split --patient-pattern`: {PATTERNS}",
+            "these are patients, make the split with `pleura data split --patient-pattern`: "
+            f"{PATTERNS}",
             markup=False,
         )
 
