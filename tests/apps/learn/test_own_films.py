@@ -172,6 +172,16 @@ def test_folders_have_usual_names(
     assert (report["pairs"], report["findings"]) == (COUNT, [])
 
 
+def test_masks_of_an_unknown_format_are_named(run: Callable[..., Any], data: Path) -> None:
+    (data / "labels.json").write_text('{"right_field": 1, "left_field": 2}')
+    (data / "masks" / "f0.png").rename(data / "masks" / "f0.nrrd")
+    (data / "masks" / "f1.txt").write_text("a note on a film that has a mask")
+    report = checked(run, data)
+    found = {(one["kind"], one["where"], one["detail"]) for one in report["findings"]}
+    assert ("unread-mask", str(data / "masks" / "f0.nrrd"), ".nrrd is not read") in found
+    assert errors(report) == {"unread-mask"}
+
+
 def test_masks_whose_names_differ_in_a_separator_stay_apart(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -46,7 +46,8 @@ from pleura.lab.data.findings import (
     unused_annotations,
 )
 from pleura.lab.data.layouts import read_films
-from pleura.lab.data.layouts.files import MASK_SUFFIXES, is_picture
+from pleura.lab.data.layouts.files import MASK_SUFFIXES, belongs_to, is_picture
+from pleura.lab.data.layouts.folder import mask_folder
 from pleura.lab.data.patients import dominant_patients, shared_prefixes
 from pleura.lab.data.split import NAMES
 from pleura.runtime.threads import usable_cpus
@@ -63,6 +64,9 @@ HIDES_THE_BORDER = frozenset(
 
 FEWEST_ALIKE = 3
 """The fewest films of a source whose masks have a fault in common for it to be one of the set."""
+
+LEVELS = 4
+"""How many folders above a film a folder of masks is looked for."""
 
 SHOWN_ERRORS = 8
 """The largest number of errors in a message."""
@@ -102,6 +106,7 @@ def check(
     findings = [finding for film in checked for finding in film.findings]
     findings += unlisted_pictures(films, _pictures_in_folders(films))
     findings += unused_annotations(films)
+    findings += _unread_masks(films)
     if films and not with_masks(films):
         findings.append(Finding("no-mask", ", ".join(sorted({film.source for film in films}))))
     findings += _duplicates(films, [film.thumbnail for film in checked])
@@ -305,6 +310,18 @@ def _pictures_in_folders(films: Sequence[Film]) -> list[Path]:
         for path in sorted(folder.iterdir())
         if is_picture(path, MASK_SUFFIXES) or _is_annotation(path)
     ]
+
+
+def _unread_masks(films: Sequence[Film]) -> Iterator[Finding]:
+    """Findings about files that are named as masks of films without one, in unknown formats."""
+    without = [film for film in films if not film.masks]
+    stems = {film.id for film in without} | {film.image.stem for film in without}
+    near = dict.fromkeys(folder for film in without for folder in film.image.parents[:LEVELS])
+    for folder in filter(None, map(mask_folder, near)):
+        for path in sorted(folder.rglob("*")):
+            known = is_picture(path, MASK_SUFFIXES) or path.suffix.lower() in ANNOTATION_SUFFIXES
+            if path.suffix and not known and belongs_to(path, stems) and path.is_file():
+                yield Finding("unread-mask", str(path), f"{path.suffix} is not read")
 
 
 def _is_annotation(path: Path) -> bool:

@@ -46,6 +46,9 @@ ERRORS = MappingProxyType(
         "shared-mask": "films that look different have the same mask, pixel by pixel: whose is it?",
         "unrelated-mask": "the border of this mask, as of most masks of its source, follows no "
         "border of the film: were they drawn at another size, or on other films?",
+        "blurred-mask": "the edges of the mask have many grey values, and all of them count as "
+        "lung: save it with one value for each structure",
+        "unread-mask": "a file of a format that is not read, for a film without another mask",
         "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
         "contradicts-weights": "the mask has little in common with that of the shipped weights",
         "set-contradicts-weights": "the masks differ from those of the shipped weights as a whole: "

@@ -50,6 +50,9 @@ public masks the smallest has 0.08, the largest 0.66."""
 SEVERAL_VALUES_SHARE = 0.05
 """The share of labelled pixels from which a second value is a structure, not a blurred edge."""
 
+BLURRED_VALUES = 8
+"""The number of values from which a mask of one structure has blurred edges."""
+
 SHOWN_VALUES = 6
 """The largest number of values that a finding lists."""
 
@@ -177,7 +180,8 @@ def _check_values(film: Film, path: Path, mask: MaskFile) -> Iterator[Finding]:
     several = not expected and _second_share(shown) >= SEVERAL_VALUES_SHARE
     listed = ", ".join(others[:SHOWN_VALUES]) + (", ..." if len(others) > SHOWN_VALUES else "")
     meaning = "none of them is used" if expected else "all of them count"
-    kind = "several-values" if several else "undeclared-values"
+    blurred = not expected and len(values) >= BLURRED_VALUES
+    kind = "several-values" if several else "blurred-mask" if blurred else "undeclared-values"
     yield Finding(kind, film.id, f"{path.name} holds {listed}; {meaning}")
 
 

@@ -25,7 +25,7 @@ from pleura.lab.data.layouts.files import (
 )
 from pleura.lab.data.layouts.structures import read_meanings
 
-__all__ = ["EXPECTS", "matches", "read"]
+__all__ = ["EXPECTS", "mask_folder", "matches", "read"]
 
 EXPECTS = "images/X.* with masks/X.*, X_mask.*, X_labels.*, or X_right.* and X_left.*"
 
@@ -36,13 +36,18 @@ IMAGES, MASKS = ("images", "films"), ("masks", "mask", "labels", "segmentations"
 
 def matches(path: Path) -> bool:
     """Whether both folders are here."""
-    return _found(path, IMAGES) is not None and _found(path, MASKS) is not None
+    return _found(path, IMAGES) is not None and mask_folder(path) is not None
+
+
+def mask_folder(path: Path) -> Path | None:
+    """The folder of masks in `path`."""
+    return _found(path, MASKS)
 
 
 def read(path: Path) -> list[Film]:
     """The films, sorted by id; no patient is stated, the source is the folder's name."""
     images = pictures(_found(path, IMAGES) or path / IMAGES[0], nested=True)
-    masks = pictures(_found(path, MASKS) or path / MASKS[0], MASK_SUFFIXES, nested=True)
+    masks = pictures(mask_folder(path) or path / MASKS[0], MASK_SUFFIXES, nested=True)
     spelt, meanings = by_spelling(masks), read_meanings(path)
     index = AnnotationIndex(annotation_files(path), meanings)
     parts = {
