@@ -251,7 +251,7 @@ def test_the_licence_is_that_of_the_weights_or_not_stated(clinic: Path, weights:
     [
         ({"digests": ["d0"]}, True),
         ({}, False),
-        ({"digests": ["d0"], "start_digests": False}, False),
+        ({"digests": ["d0"], "digests_complete": False}, False),
     ],
 )
 def test_films_of_the_initial_weights_stay_known(
@@ -262,7 +262,7 @@ def test_films_of_the_initial_weights_stay_known(
     data = run_facts(films[:2], films[2:4], recipe)["data"]
     own = {digest_of(film) for film in films[:4]}
     assert data["digests"] == sorted({*own, *listed.get("digests", ())})
-    assert data["start_digests"] is complete
+    assert data["digests_complete"] is complete
 
 
 def test_the_command_trains_and_a_known_film_is_reported(

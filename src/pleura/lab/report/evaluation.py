@@ -271,7 +271,7 @@ def _trained_on(engine: Engine, selection: Selection) -> int | None:
     if data.get("digests") is None:
         return None
     known = sum(digest_of(film) in data["digests"] for film in selection.films)
-    return known if known or data.get("start_digests", True) else None
+    return known if known or data.get("digests_complete", True) else None
 
 
 def _page(

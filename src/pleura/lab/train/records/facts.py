@@ -49,11 +49,11 @@ def run_facts(
 def _inherited(card: Card, own: list[str]) -> dict[str, Any]:
     """The films that the initial weights were trained on, beside the run's `own`.
 
-    `start_digests` is false if the card of the initial weights does not list its films.
+    `digests_complete` is false if the card of the initial weights does not list its films.
     """
     theirs = card.data.get("digests")
-    known = theirs is not None and card.data.get("start_digests", True)
-    return {"digests": sorted({*own, *(theirs or ())}), "start_digests": known}
+    known = theirs is not None and card.data.get("digests_complete", True)
+    return {"digests": sorted({*own, *(theirs or ())}), "digests_complete": known}
 
 
 def facts_to_resume(before: dict[str, Any], now: dict[str, Any], out: Path) -> dict[str, Any]:
