@@ -136,6 +136,24 @@ def test_a_label_that_no_mask_holds_is_an_error(run: Callable[..., Any], data: P
     assert errors(checked(run, data)) == set()
 
 
+def test_masks_of_one_lung_are_an_error_if_most_are_such(
+    run: Callable[..., Any], data: Path
+) -> None:
+    """A single mask of one lung may be right, as after the removal of the other."""
+    for number in range(COUNT):
+        save(data / "masks" / f"f{number}.png", lungs(number))
+    one_lung = lungs(0)
+    one_lung[:, 40:] = 0
+    save(data / "masks" / "f0.png", one_lung)
+    assert errors(checked(run, data)) == set()
+    for number in range(COUNT - 1):
+        one_lung[20 + number, 20] = 0  # no two films have the same mask
+        save(data / "masks" / f"f{number}.png", one_lung)
+    report = checked(run, data)
+    assert errors(report) == {"half-labelled"}
+    assert sum(found["kind"] == "half-labelled" for found in report["findings"]) == COUNT - 1
+
+
 def test_exchanged_lungs_are_an_error_unless_accepted(run: Callable[..., Any], data: Path) -> None:
     (data / "labels.json").write_text('{"right_field": 2, "left_field": 1}')
     assert errors(checked(run, data)) == {"sides-swapped"}

@@ -34,6 +34,7 @@ from pleura.lab.data.checks.masks import (
     check_labels,
     check_sizes,
     empty_structures,
+    lies_in_one_half,
     lungs_of,
 )
 from pleura.lab.data.film import Film, with_masks
@@ -62,6 +63,9 @@ HIDES_THE_BORDER = frozenset(
 )
 """Findings that explain why a mask does not fit its film, or is that of another film too."""
 
+DOES_NOT_FIT = ("loose-border", "misplaced-mask", "mask-of-another-film")
+"""Findings about a mask whose border is not that of the lungs of its film."""
+
 FEWEST_ALIKE = 3
 """The fewest films of a source whose masks have a fault in common for it to be one of the set."""
 
@@ -85,6 +89,9 @@ class _CheckedFilm:
 
     empty: frozenset[str] = frozenset()
     """The labelled structures that have no pixel, in a mask that is not empty."""
+
+    one_sided: bool = False
+    """Whether the mask of both lungs lies in one half of the film."""
 
 
 def check(
@@ -197,15 +204,36 @@ def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_Ch
     for index, other in shared_masks(digests, pictures):
         found = Finding("shared-mask", films[index].id, f"{films[other].id} has it too")
         checked[index] = replace(checked[index], findings=(*checked[index].findings, found))
-    return _with_unrelated_masks(films, _with_unused_labels(films, checked))
+    checked = _with_unrelated_masks(films, _with_unused_labels(films, checked))
+    return _with_half_labelled(films, checked)
+
+
+def _with_half_labelled(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
+    """Add errors to masks in one half of their film, if most masks of the source are such."""
+    sides: dict[str, list[bool]] = defaultdict(list)
+    for film, one in zip(films, checked, strict=True):
+        if one.mask is not None:
+            sides[film.source].append(one.one_sided)
+    half = {
+        source
+        for source, each in sides.items()
+        if len(each) >= FEWEST_ALIKE and 2 * sum(each) > len(each)
+    }
+    found = "the mask lies in one half of the film, as most masks of its source"
+    return [
+        replace(one, findings=(*one.findings, Finding("half-labelled", film.id, found)))
+        if one.one_sided and film.source in half
+        else one
+        for film, one in zip(films, checked, strict=True)
+    ]
 
 
 def _with_unrelated_masks(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
-    """Make errors of loose borders where more than half of the masks of a source have one."""
+    """Make errors of loose borders where more than half of the masks of a source do not fit."""
     loose: dict[str, list[bool]] = defaultdict(list)
     for film, one in zip(films, checked, strict=True):
         if one.mask is not None:  # its border was compared with the film
-            loose[film.source].append(any(found.kind == "loose-border" for found in one.findings))
+            loose[film.source].append(any(found.kind in DOES_NOT_FIT for found in one.findings))
     unrelated = {
         source
         for source, each in loose.items()
@@ -255,7 +283,7 @@ def _with_unused_labels(films: Sequence[Film], checked: list[_CheckedFilm]) -> l
 def _check_film(film: Film) -> _CheckedFilm:
     findings = list(check_channels(film))
     size = small = pixels = border = digest = None
-    empty: frozenset[str] = frozenset()
+    empty, one_sided = frozenset[str](), False
     try:
         pixels = film.read_image().pixels
         size, small = pixels.shape, thumbnail(pixels)
@@ -275,7 +303,8 @@ def _check_film(film: Film) -> _CheckedFilm:
             lungs, kinds = lungs_of(labels), {finding.kind for finding in findings}
             if lungs is not None and pixels is not None and not kinds & HIDES_THE_BORDER:
                 border, digest = border_view(pixels, lungs), mask_digest(lungs)
-    return _CheckedFilm(tuple(findings), size, small, border, digest, empty)
+                one_sided = not empty and lies_in_one_half(lungs)
+    return _CheckedFilm(tuple(findings), size, small, border, digest, empty, one_sided)
 
 
 def _check_borders(

@@ -58,7 +58,7 @@ ERRORS = MappingProxyType(
         "no-mask": "no film of the set has a mask; do their names or columns fit a layout?",
         "unused-label": "no mask holds the value, colour or name that labels this structure",
         "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
-        "half-labelled": "one lung has a mask of its own, the other has none",
+        "half-labelled": "one lung has a mask, the other has none",
         "mask-without-film": "no film belongs to this mask; has one of the two a wrong name?",
         "duplicate-across-splits": "the same bytes in two parts of the split",
         "patient-across-splits": "films of one patient in two parts of the split",

@@ -24,6 +24,7 @@ __all__ = [
     "check_labels",
     "check_sizes",
     "empty_structures",
+    "lies_in_one_half",
     "lungs_of",
 ]
 
@@ -52,6 +53,9 @@ SEVERAL_VALUES_SHARE = 0.05
 
 BLURRED_VALUES = 8
 """The number of values from which a mask of one structure has blurred edges."""
+
+ONE_HALF_SHARE = 0.97
+"""The share of a mask in one half of the film from which it is called one-sided."""
 
 SHOWN_VALUES = 6
 """The largest number of values that a finding lists."""
@@ -189,6 +193,13 @@ def _second_share(values: NDArray[np.integer[Any]]) -> float:
     """The share of the second most frequent value among the non-zero ones."""
     counts = np.sort(np.unique(values[values != 0], return_counts=True)[1])
     return float(counts[-2] / counts.sum()) if len(counts) > 1 else 0.0
+
+
+def lies_in_one_half(lungs: Mask) -> bool:
+    """Whether nearly all of a mask of both lungs, (H, W), is left or right of the middle column."""
+    columns = lungs.sum(axis=0)
+    left = columns[: len(columns) // 2].sum() / max(1, columns.sum())
+    return bool(max(left, 1 - left) > ONE_HALF_SHARE)
 
 
 def lungs_of(labels: Labels) -> Mask | None:
