@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable
@@ -40,6 +41,17 @@ def test_info_as_text_has_the_same_facts(run: Run) -> None:
         details["devices"]["train"],
     ):
         assert line in ended
+
+
+def test_info_shows_the_card_of_a_file(run: Run, tiny_weights: Path) -> None:
+    details = json.loads(run("info", "--weights", tiny_weights, "--json").out)
+    assert details["weights"]["sha256"] == hashlib.sha256(tiny_weights.read_bytes()).hexdigest()
+    assert f"weights   {details['weights']['card']['name']}, side" in (
+        run("info", "--weights", tiny_weights).out
+    )
+    missing = run("info", "--weights", tiny_weights.with_name("gone.onnx"))
+    assert (missing.code, missing.out) == (5, "")
+    assert "cannot read the weights" in missing.err
 
 
 def test_info_without_weights_has_advice(

@@ -81,12 +81,17 @@ def test_the_card_states_what_holds_for_the_mean() -> None:
         "created": "2026-11-29",
     }
     first = Constant({"field": 1.0}, licence="CC0", data={"digests": ["b", "a"]}, **own)
-    second = Constant({"field": 1.0}, sha="b", licence="MIT", data={"digests": ["b", "c"]})
+    second = Constant(
+        {"field": 1.0},
+        sha="b",
+        licence="MIT",
+        data={"digests": ["b", "c"], "digests_complete": False},
+    )
     card, digest = Ensemble([first, second]).card, Ensemble([first, second]).weights_sha256
     assert card.name == "my aaaaaaaa + my bbbbbbbb"
     assert [member["sha256"] for member in card.architecture["members"]] == ["a" * 64, "b" * 64]
     assert (card.licence, card.version) == ("CC0 + MIT", "1.0")
-    assert card.data == {"digests": ["a", "b", "c"]}
+    assert card.data == {"digests": ["a", "b", "c"], "digests_complete": False}
     assert (card.norms, card.scores, card.temperature, card.created) == ({}, {}, 1.0, None)
     # The digest is that of the members' digests, a line each, as `sha256sum` can compute it.
     assert digest == sha256(b"a" * 64 + b"\n" + b"b" * 64 + b"\n")

@@ -6,7 +6,8 @@ import json
 import os
 import platform
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,18 +17,26 @@ from pleura.apps.cli.extras import extras, installed_version
 from pleura.apps.cli.options import AsJson
 from pleura.core.errors import PleuraError
 
+if TYPE_CHECKING:
+    from pleura.runtime.engine import Engine
+
 __all__ = ["info", "installation_details"]
 
 
 def info(
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="An .onnx file whose card is shown, in place of the shipped one."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the versions, weights and devices of this installation.
 
     pleura info
+    pleura info --weights runs/mine/weights/finetuned.onnx
     pleura info --json | jq .weights.card.scores
     """
-    installation = installation_details()
+    installation = installation_details() if weights is None else installation_details(weights)
     if as_json:
         typer.echo(json.dumps(installation, indent=1))
         return
@@ -35,8 +44,13 @@ def info(
         typer.echo(line)
 
 
-def installation_details() -> dict[str, Any]:
-    """The details of the installation for a report of a defect, as plain values."""
+def installation_details(*weights: Path) -> dict[str, Any]:
+    """The details of the installation for a report of a defect, as plain values.
+
+    `weights` is at most one file, whose card is described in place of the shipped one.
+
+    Raises `WeightsError` if the file holds no weights.
+    """
     from pleura.runtime.threads import int8_pays, usable_cpus
 
     return {
@@ -48,7 +62,7 @@ def installation_details() -> dict[str, Any]:
         "engines": {name: installed_version(name) for name in ENGINES[1:]},
         "devices": _devices(),
         "precision": {"int8_pays": int8_pays(), "cpu": _features()},
-        "weights": _weights(),
+        "weights": _described(open_engine(*weights)) if weights else _shipped(),
         "extras": {
             extra: {name: installed_version(name) for name in names}
             for extra, names in extras().items()
@@ -59,12 +73,16 @@ def installation_details() -> dict[str, Any]:
 BASE_PACKAGES = ("numpy", "pillow", "pydicom", "nibabel")
 
 
-def _weights() -> dict[str, Any]:
+def _shipped() -> dict[str, Any]:
     """The card and the digest of the shipped weights, or the error of opening them."""
     try:
-        engine = open_engine()
+        return _described(open_engine())
     except (PleuraError, ModuleNotFoundError) as error:
         return {"error": str(error)}
+
+
+def _described(engine: Engine) -> dict[str, Any]:
+    """The card and the digest of the weights of an engine."""
     return {"sha256": engine.weights_sha256, "engine": engine.name, "card": asdict(engine.card)}
 
 
@@ -110,13 +128,21 @@ def _weights_lines(weights: dict[str, Any]) -> list[str]:
     if "error" in weights:
         return [f"weights   {weights['error']}"]
     card = weights["card"]
-    scores = ", ".join(f"{name} {value}" for name, value in card["scores"].items())
+    scores = ", ".join(
+        f"{name} {value}" for name, value in card["scores"].items() if not isinstance(value, dict)
+    )
+    trained = [
+        f"          trained on {films['train']} films, selected on {films['val']}"
+        for films in [card["data"].get("films")]
+        if films
+    ]
     return [
         f"computes  with {weights['engine']}",
         f"weights   {card['name']}, side {card['side']} px, channels {', '.join(card['channels'])}",
         f"          sha256 {weights['sha256']}",
         f"          scores {scores or 'none on the card'}",
         f"          made with pleura {card['version']}, {card['created'] or 'date unknown'}",
+        *trained,
         f"          licence {card['licence']}",
     ]
 

@@ -107,12 +107,15 @@ def _card(engines: Sequence[Engine]) -> Card:
     )
 
 
-def _data(cards: Sequence[Card]) -> dict[str, list[str]]:
+def _data(cards: Sequence[Card]) -> dict[str, list[str] | bool]:
     """The digests of the films that any was trained on; empty if one card does not state them."""
     digests = [card.data.get("digests") for card in cards]
     if None in digests:
         return {}
-    return {"digests": sorted({digest for some in digests if some for digest in some})}
+    return {
+        "digests": sorted({digest for some in digests if some for digest in some}),
+        "digests_complete": all(card.data.get("digests_complete", True) for card in cards),
+    }
 
 
 def _joined(texts: Iterable[str]) -> str:

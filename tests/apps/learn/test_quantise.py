@@ -67,6 +67,24 @@ def test_int8_weights_have_a_card_with_their_precision(
     assert " cpu int8" in (tmp_path / "out" / "run.json").read_text()
 
 
+def test_one_split_holds_for_several_sets_and_a_fold_is_left_out(
+    run: Run, weights: Path, labelled: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    rows = ["id,image", *(f"more{n},{labelled / 'a.png'}" for n in range(6))]
+    (other / "manifest.csv").write_text("\n".join(rows))
+    names = [*(f"train{n}" for n in range(9)), *(f"more{n}" for n in range(6))]
+    table = [f"{name},train,{1 + index % 3}" for index, name in enumerate(names)]
+    splits = tmp_path / "folds.csv"
+    splits.write_text("\n".join(["id,split,fold", *table]))
+    sets = ("--data", labelled, "--data", other)
+    ended = run("quantise", weights, *sets, "--splits", splits, "--fold", 2, "-q")
+    assert ended.code == 0, ended.err
+    # Of 15 films 5 are of fold 2; of the other 10 a fifth is kept to check with.
+    assert "calibrated on 8 films; Dice with the fp32 masks on 2 other films" in ended.err
+
+
 def test_too_few_training_films_are_reported(run: Run, weights: Path, labelled: Path) -> None:
     table = labelled / "manifest.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:4]))

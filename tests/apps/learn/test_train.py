@@ -14,7 +14,8 @@ from PIL import Image
 
 from pleura.apps.learn.train import duration
 from pleura.core.errors import UsageError
-from pleura.lab.train.export import read_facts
+from pleura.lab.train.export import Outcome, read_facts
+from pleura.lab.train.machine import Machine
 from pleura.lab.train.time_limit import shortened
 from pleura.phantom.film import draw
 
@@ -98,7 +99,7 @@ def test_a_fold_validates_and_the_others_train(run: Run, drawn: Path, tmp_path: 
     # A run of one fold does not continue as one of another.
     mixed = run("train", recipe, *options, "--fold", 1, "-o", tmp_path / "fold2", "--resume")
     assert mixed.code == 2
-    assert "a run on other split" in mixed.err
+    assert "a run on another split" in mixed.err
     missing = run("train", recipe, *options, "--fold", 3, "-o", tmp_path / "fold3")
     assert missing.code == 2
     assert "has 2 folds, and no fold 3" in missing.err
@@ -151,11 +152,43 @@ def test_train_resume_export_and_segment_with_the_trained_weights(
     )
     second = run("train", recipe, *from_it, "-q")
     assert second.code == 0, second.err
-    assert "starts from small; all channels" in second.err
+    assert "starts from the weights small; all channels have its heads" in second.err
 
     film = drawn / "images/film0.png"
     segmented = run("segment", film, "-o", tmp_path / "lungs", "--weights", weights)
     assert segmented.code == 0, segmented.err
+
+
+def test_a_further_process_prints_nothing(
+    run: Run, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning starts the same command for each device, with its number in LOCAL_RANK."""
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(RECIPE)
+    seen = []
+
+    def record(*given: object, machine: Machine, **_: object) -> Outcome:
+        seen.append(machine)
+        return Outcome(tmp_path / "w.onnx", val_dice=0.9, epochs_done=1, finished=True)
+
+    monkeypatch.setattr("pleura.lab.train.run.train", record)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    ended = run("train", recipe, "--data", drawn, "--out", tmp_path / "run")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert [machine.progress for machine in seen] == [False]
+
+
+def test_a_log_that_is_no_terminal_has_lines_and_no_bar(
+    run: Run, drawn: Path, tmp_path: Path
+) -> None:
+    recipe, parts = tmp_path / "small.toml", tmp_path / "parts.csv"
+    recipe.write_text(RECIPE)
+    assert run("data", "split", drawn, "--test", 0, "--val", 0.34, "-o", parts).code == 0
+    options = ("--data", drawn, "--splits", parts, "--accelerator", "cpu")
+    ended = run("train", recipe, *options, "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "epoch 1 of 1: loss " in ended.err
+    assert "━" not in ended.err
 
 
 def test_a_recipe_that_is_not_there_is_wrong_usage(run: Run, drawn: Path, tmp_path: Path) -> None:

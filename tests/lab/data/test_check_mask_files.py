@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from tests.lab.data.drawn_set import DataSet, film, lungs
 
 
@@ -65,6 +65,22 @@ def grey_edges(data: DataSet) -> None:
     data.write("f0", mask=drawn)
 
 
+def blurred_edges(data: DataSet) -> None:
+    """Ellipses drawn at eight times the size and reduced, as an editor smooths edges."""
+    large = Image.new("L", (8 * 80, 8 * 96))
+    for left, right in ((10, 30), (50, 70)):
+        ImageDraw.Draw(large).ellipse((8 * left, 8 * 20, 8 * right, 8 * 80), fill=255)
+    large.resize((80, 96), Image.Resampling.BOX).save(data.mask("f0"))
+
+
+def two_pages(data: DataSet) -> None:
+    """A page for each lung, of which Pillow shows the first."""
+    right, left = lungs().copy(), lungs().copy()
+    right[:, 40:] = left[:, :40] = 0
+    pages = [Image.fromarray(page) for page in (right, left)]
+    pages[0].save(data.mask("f0"), "TIFF", save_all=True, append_images=pages[1:])
+
+
 def jpeg_called_png(data: DataSet) -> None:
     Image.fromarray(lungs()).save(data.mask("f0"), "JPEG", quality=100)
 
@@ -95,6 +111,8 @@ def turned_film_and_mask(data: DataSet) -> None:
         (coloured_palette_exchanged, {"bright-ground", "inverted-mask"}, False),
         (coloured_palette, set(), True),
         (grey_edges, {"undeclared-values"}, True),
+        (blurred_edges, {"blurred-mask"}, False),
+        (two_pages, {"unreadable-mask"}, False),
         (jpeg_called_png, {"lossy-mask"}, False),
         (turned_film, {"turned-film", "misplaced-mask"}, False),
         (turned_film_and_mask, set(), True),

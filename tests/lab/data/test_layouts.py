@@ -274,7 +274,7 @@ def test_manifest_with_a_file_for_each_structure(tmp_path: Path) -> None:
         (["id,picture", "a,b"], "column image missing; it has the columns id, picture"),
         (["id,image"], "no row at all; expected one row a film"),
         (["id,image", ",a.png"], "a row without id"),
-        (["id,image,mask,labels", "a,a.png,m.png,lungs"], "film a: .*unknown label 'lungs'"),
+        (["id,image,mask,labels", "a,a.png,m.png,ribs"], "film a: .*unknown label 'ribs'"),
         (["id,image,mask,labels", "a,a.png,m.png,field=x"], "film a: label 'field=x'"),
         (["id,image,weight", "a,a.png,0"], "film a: weight '0': expected a number above 0"),
         (["id,image,weight", "a,a.png,much"], "film a: weight 'much': expected a number"),
@@ -318,7 +318,7 @@ def test_a_split_must_fit_the_films(mixed: Path, tmp_path: Path) -> None:
         read_films(mixed, split="shenzhen-montgomery-published")
     for text, message in (
         ("id,part\na,train\n", "expected a CSV with columns id and split"),
-        ("id,split\nCHNCXR_0001_0,training\n", "is in 'training'; known are train, val, test"),
+        ("id,split\nCHNCXR_0001_0,schooling\n", "is in 'schooling'; known are train, val, test"),
         ("id,split\nx,train\nx,test\n", "x is in two parts"),
     ):
         table.write_text(text)

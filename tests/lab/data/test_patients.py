@@ -13,8 +13,9 @@ from PIL import Image
 
 from pleura.core.errors import UsageError
 from pleura.lab.data.check import check
+from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
-from pleura.lab.data.patients import shared_prefixes
+from pleura.lab.data.patients import dominant_patients, shared_prefixes
 from pleura.lab.data.split import split
 
 PATIENTS, EACH = 12, 3
@@ -105,6 +106,54 @@ def test_numbered_films_are_not_taken_for_patients(named: Path) -> None:
     for path in (named / "masks").iterdir():
         path.rename(path.with_name(f"film_{path.stem[1:3]}{path.stem[-1]}.png"))
     assert shared_prefixes(read_films(named)) == {}
+
+
+def film(name: str, patient: str = "") -> Film:
+    return Film(name, "clinic", Path(f"{name}.png"), patient=patient)
+
+
+@pytest.mark.parametrize(
+    ("names", "shared"),
+    [
+        (
+            ("patient1_study1_view1_frontal", "patient1_study2_view1_frontal", "patient2_study1_a"),
+            {"patient1": 2},
+        ),
+        (("P1_IM000001", "P1_IM000002", "P2_IM000001", "P3_IM000001"), {"P1": 2}),
+        (("000001", "000001-12", "000002"), {"000001": 2}),
+        (("IM-0147-0001", "IM-0149-0001", "IM-0149-0002"), {"IM-0149": 2}),
+        (("CHNCXR_0001_0", "CHNCXR_0002_0", "MCUCXR_0001_0"), {}),
+        (("film_0001", "film_0002", "film_0003"), {}),
+        (("2024_0001", "2024_0002", "2024_0003"), {}),  # one group is no patient
+    ],
+)
+def test_short_beginnings_that_a_few_films_share(
+    names: tuple[str, ...], shared: dict[str, int]
+) -> None:
+    found = shared_prefixes([film(name) for name in names])
+    assert {prefix: len(ids) for prefix, ids in found.items()} == shared
+
+
+def test_a_batch_of_many_films_is_no_patient() -> None:
+    assert shared_prefixes([film(f"b{n % 2}_{n:05}") for n in range(60)]) == {}
+
+
+def test_one_patient_id_for_all_films_is_reported(dicom: Path) -> None:
+    for path in (dicom / "images").iterdir():
+        data = pydicom.dcmread(path)
+        data.PatientID = "ANON"
+        data.save_as(path)
+    done = run("data", "split", dicom, "-o", dicom.parent / "split.csv")
+    assert done.returncode == 0
+    assert "no film is in test, val: 36 films are of 1 patients, 36 of them of ANON" in done.stderr
+    found = [one for one in check(dicom).warnings if one.kind == "one-patient"]
+    assert [(one.where, one.detail) for one in found] == [("clinic", "ANON: 36 films")]
+
+
+def test_a_patient_with_many_films_among_others_is_not_reported() -> None:
+    films = [film(f"a{n}", "a") for n in range(10)] + [film(f"b{n}", f"b{n}") for n in range(10)]
+    assert dominant_patients(films) == {}
+    assert dominant_patients([*films, film("c", "a")]) == {"clinic": ("a", 11)}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import csv
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ from pleura.apps.cli.main import main
 from pleura.core.card import CARD_KEY, Card
 from pleura.core.errors import DataError, UsageError, WeightsError
 from pleura.core.frame import Frame, normalise
-from pleura.lab.data.film import Film, MaskPart
+from pleura.lab.data.film import Film, MaskPart, digest_of
 from pleura.lab.data.layouts import read_films
-from pleura.lab.train.finetune import Choices, divided, finetuning_recipe
+from pleura.lab.train.finetune import Choices, divided, finetuning_recipe, summary
 from pleura.lab.train.module import Learner, fresh_network
 from pleura.lab.train.recipe import Recipe
 from pleura.lab.train.records.facts import (
@@ -28,6 +29,7 @@ from pleura.lab.train.records.facts import (
     run_facts,
     unlabelled_channels,
 )
+from pleura.lab.train.run import has_diverged
 from pleura.net.checkpoint import joined_bias, read_network, transfer_heads
 from pleura.net.unetplusplus import Architecture, build
 from pleura.phantom.film import draw
@@ -129,6 +131,10 @@ def clinic(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
+    return save_weights(tmp_path)
+
+
+def save_weights(folder: Path, data: dict[str, Any] | None = None) -> Path:
     card = Card(
         name="theirs",
         version="0.1",
@@ -136,8 +142,9 @@ def weights(tmp_path: Path) -> Path:
         side=32,
         architecture=replace(SMALL, channels_out=5).as_dict(),
         licence="CC BY 4.0",
+        data=data or {},
     )
-    path = tmp_path / "theirs.safetensors"  # quicker to write than an export
+    path = folder / "theirs.safetensors"  # quicker to write than an export
     save_file(network(FIVE, 1).state_dict(), path, metadata={CARD_KEY: card.to_json()})
     return path
 
@@ -154,6 +161,8 @@ def test_the_recipe_keeps_the_channels_that_the_masks_label(clinic: Path, weight
     assert (one.channels, one.network.channels_out) == (("field",), 1)
     with pytest.raises(DataError, match="no mask labels heart; the masks teach field, left_field"):
         finetuning_recipe(films, Choices(init=str(weights), channels=("field", "heart")))
+    with pytest.raises(UsageError, match="no channel is called 'feild'; did you mean 'field'"):
+        finetuning_recipe(films, Choices(init=str(weights), channels=("feild",)))
     many = films * 20
     recipe = finetuning_recipe(many, Choices(init=str(weights), side=64, epochs=3))
     assert (recipe.freeze, recipe.learning_rate, recipe.side, recipe.epochs) == (
@@ -162,6 +171,21 @@ def test_the_recipe_keeps_the_channels_that_the_masks_label(clinic: Path, weight
         64,
         3,
     )
+
+
+def test_a_side_far_from_that_of_the_weights_is_said(clinic: Path, weights: Path) -> None:
+    films = divided(read_films(clinic))
+    said = [
+        summary(finetuning_recipe(films, Choices(init=str(weights), side=side)), films)
+        for side in (16, 32)
+    ]
+    assert "side 16 px (far from the 32 px of the weights" in said[0]
+    assert "side 32 px; " in said[1]
+
+
+def test_too_few_films_to_train_and_validate_are_an_error(clinic: Path) -> None:
+    with pytest.raises(DataError, match="1 of 1 films have a mask, and none of them is to be"):
+        divided(read_films(clinic)[:1])
 
 
 def test_a_file_that_holds_no_weights_is_named(clinic: Path, tmp_path: Path) -> None:
@@ -222,6 +246,25 @@ def test_the_licence_is_that_of_the_weights_or_not_stated(clinic: Path, weights:
     assert run_facts(films[:8], films[8:], recipe)["licence"] == "CC BY 4.0"
 
 
+@pytest.mark.parametrize(
+    ("listed", "complete"),
+    [
+        ({"digests": ["d0"]}, True),
+        ({}, False),
+        ({"digests": ["d0"], "digests_complete": False}, False),
+    ],
+)
+def test_films_of_the_initial_weights_stay_known(
+    clinic: Path, tmp_path: Path, listed: dict[str, Any], complete: bool
+) -> None:
+    films = read_films(clinic)
+    recipe = Recipe(name="r", init=str(save_weights(tmp_path, listed)))
+    data = run_facts(films[:2], films[2:4], recipe)["data"]
+    own = {digest_of(film) for film in films[:4]}
+    assert data["digests"] == sorted({*own, *listed.get("digests", ())})
+    assert data["digests_complete"] is complete
+
+
 def test_the_command_trains_and_a_known_film_is_reported(
     clinic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +294,24 @@ def test_a_diverged_run_is_an_error_and_writes_no_weights(
     assert run("finetune", clinic, "--weights", weights, "-o", out, *options) == 2
     assert "the run diverged, so no weights are written" in capsys.readouterr().err
     assert not (out / "weights").exists()
+
+
+@pytest.mark.parametrize(
+    ("scores", "diverged"),
+    [
+        ((0.005, 0.002), True),  # nothing was ever found
+        ((0.27, 0.0), True),  # ended at nothing, and was of no use before
+        ((0.95, 0.0), False),  # the weights of the first epoch are of use
+        ((0.27, 0.30), False),  # it still learns
+    ],
+)
+def test_which_runs_have_diverged(
+    tmp_path: Path, scores: tuple[float, ...], diverged: bool
+) -> None:
+    table = tmp_path / "metrics.csv"
+    rows = [f"{epoch},{score}" for epoch, score in enumerate(scores, 1)]
+    table.write_text("\n".join(["epoch,val_dice", *rows]))
+    assert has_diverged(max(scores), table) is diverged
 
 
 def run(*words: object) -> int:

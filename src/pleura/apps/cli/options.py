@@ -241,7 +241,7 @@ Layout = Annotated[
     typer.Option(
         "--layout",
         help="How the data is laid out on disk: auto, manifest, corrections, montgomery, "
-        "shenzhen-montgomery, shenzhen, folder or jsrt.",
+        "shenzhen-montgomery, shenzhen, nnunet, folder, annotations or jsrt.",
     ),
 ]
 Accept = Annotated[

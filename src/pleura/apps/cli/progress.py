@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 60.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
+FILE_WIDTH = 160
+"""The largest width of a table in a file or a pipe, characters."""
+
 
 def say(text: str) -> None:
     """Print a line on stderr; it is dropped if stderr is closed or has no reader."""
@@ -31,11 +34,17 @@ def say(text: str) -> None:
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - rich is loaded for a bar only
 
 
-def console() -> Console:
-    """A console on the current stderr; long lines are not broken, for files and pipes."""
+def console(*, stderr: bool = True) -> Console:
+    """A console on the current stderr or stdout; long lines are not broken, for files and pipes.
+
+    In files and pipes tables may be `FILE_WIDTH` wide, unless COLUMNS states a width.
+    """
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    screen = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen.width = FILE_WIDTH
+    return screen
 
 
 class FilmProgress:

@@ -102,8 +102,9 @@ def _ratio(both: dict[str, dict[str, Any]]) -> str:
     if not kept["n"]:
         return text
     limits = " to ".join(plain(kept[key], "+.3f") for key in ("low", "high"))
+    limits = f" ({limits})" if kept["low"] is not None else ""
     return (
-        f"{text}; bias {kept['bias']:+.3f} ({limits}), mean error "
+        f"{text}; bias {kept['bias']:+.3f}{limits}, mean error "
         f"{kept['mean_absolute_error']:.3f}, off by more than 0.05: {kept['share_far_off']:.1%}"
     )
 

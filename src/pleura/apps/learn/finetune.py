@@ -11,6 +11,7 @@ import typer
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Accept, Fold, Layout, Splits, names_in
 from pleura.apps.cli.progress import console
+from pleura.apps.learn.data_report import warn_of_prefixes
 from pleura.apps.learn.train import MachineOptions, run_training, silent
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ def finetune(
     from pleura.lab.data.layouts import read_sets
     from pleura.lab.train.finetune import Choices, divided, finetuning_recipe, summary
 
-    films = divided(read_sets(data, layout=layout, split=splits, fold=fold))
+    given = read_sets(data, layout=layout, split=splits, fold=fold)
+    films = divided(given)
+    if not silent() and not any(film.split for film in given):
+        warn_of_prefixes(films)
     init = "shipped" if weights is None else str(weights)
     frozen = None if freeze is None else freeze.value
     choices = Choices(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pleura.apps.cli.options import Layout, NoBar, Splits
+from pleura.apps.cli.options import Fold, Layout, NoBar, Splits
 from pleura.apps.cli.progress import FilmProgress
 
 __all__ = ["quantise"]
@@ -26,6 +26,7 @@ def quantise(
     films: Annotated[int, typer.Option(min=1, help="Number of films to calibrate on.")] = 60,
     layout: Layout = "auto",
     splits: Splits = None,
+    fold: Fold = None,
     seed: Annotated[int, typer.Option(help="The seed of the draw of films.")] = 0,
     quiet: NoBar = False,
 ) -> None:
@@ -39,16 +40,15 @@ def quantise(
     pleura segment films/ --weights weights/first-int8.onnx -o lungs
     """
     from pleura.apps.cli.engines import read_weights
-    from pleura.lab.studies.quantise import CHECKED, Calibration, quantise_weights
+    from pleura.lab.studies.quantise import Calibration, choose_films, quantise_weights
 
     calibration = Calibration(
-        data=tuple(data), films=films, layout=layout, splits=splits, seed=seed
+        data=tuple(data), films=films, layout=layout, splits=splits, fold=fold, seed=seed
     )
     target = out or weights.with_name(f"{weights.stem}-int8.onnx")
-    with FilmProgress(films + CHECKED, quiet=quiet) as progress:
-        quantised = quantise_weights(
-            read_weights(weights), calibration, target, on_film=progress.advance
-        )
+    content, chosen = read_weights(weights), choose_films(calibration)
+    with FilmProgress(sum(map(len, chosen)), quiet=quiet) as progress:
+        quantised = quantise_weights(content, chosen, target, on_film=progress.advance)
     agreement = dict(quantised.agreement)
     typer.echo(
         f"{quantised.megabytes:.1f} MB, calibrated on {quantised.calibrated} films; Dice with the "

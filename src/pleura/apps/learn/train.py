@@ -80,6 +80,7 @@ class MachineOptions:
         """The machine. Importing Lightning takes seconds, so check other options before."""
         from pleura.lab.train.machine import Machine
 
+        shows_bar = not self.quiet and console().is_terminal
         return Machine(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -88,8 +89,8 @@ class MachineOptions:
             workers=self.workers,
             threads=self.threads,
             max_time=self.limit(),
-            progress=not self.quiet and not silent(),
-            lines=self.quiet or not console().is_terminal,
+            progress=shows_bar and not silent(),
+            lines=not shows_bar,
         )
 
 
@@ -171,9 +172,12 @@ def run_training(
     run_on: MachineOptions,
     accept: list[str] | None,
 ) -> None:
-    """Check the films, train, and print the outcome; a resumed run has checked them before."""
-    if not (out / "checkpoints" / "last.ckpt").exists():
-        _require_sound(films, accept, quiet=run_on.quiet or silent())
+    """Check the films, train, and print the outcome.
+
+    A resumed run, and the first process of a run on several devices, have checked them before.
+    """
+    if not (silent() or (out / "checkpoints" / "last.ckpt").exists()):
+        _require_sound(films, accept, quiet=run_on.quiet)
     from pleura.lab.train.run import train as run
 
     with _speaking():

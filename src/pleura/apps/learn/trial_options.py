@@ -108,9 +108,12 @@ def film_bar(stack: ExitStack, quiet: bool) -> Callable[[int, int], None]:
 
 
 def figures_table(*columns: str) -> Table:
-    """A table for the terminal: names on the left, then right-aligned columns of numbers."""
+    """A table for the terminal: names on the left, then right-aligned columns of numbers.
+
+    On a narrow terminal names and headings are broken into lines, and nothing is left out.
+    """
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", overflow="fold")
     return table

@@ -82,7 +82,7 @@ def check_definition(channels: tuple[str, ...], definition: Definition) -> tuple
         given = " and ".join(name for name in DEFINITIONS if lung_channels(channels, name))
         raise UsageError(
             f"these weights give the lungs by definition '{given}', not '{definition}'; "
-            f"ask for '{given}', or take other weights"
+            f"ask for '{given}' (--lungs {given}), or take other weights"
         )
     return lungs
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pleura.core.errors import UnreadableFilm
 from pleura.core.masks.contours import decompressed_rle
 from pleura.io.annotations import shapes
 
@@ -19,10 +20,18 @@ def is_coco(content: Any) -> bool:
 
 
 def read_coco(content: Any) -> list[shapes.AnnotatedFilm]:
-    """The films of a COCO file, in its order; those without an annotation have no shape."""
+    """The films of a COCO file, in its order; those without an annotation have no shape.
+
+    Raises `UnreadableFilm` if an annotation names a category or an image that the file lacks.
+    """
     labels = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
     drawn: dict[Any, list[shapes.Shape]] = {image["id"]: [] for image in content["images"]}
     for entry in content["annotations"]:
+        for key, known in (("category_id", labels), ("image_id", drawn)):
+            if entry[key] not in known:
+                raise UnreadableFilm(
+                    f"an annotation has the {key} {entry[key]!r}, which the file does not list"
+                )
         label = labels[entry["category_id"]]
         drawn[entry["image_id"]].append(shapes.Shape(label, _draw(entry, label)))
     return [

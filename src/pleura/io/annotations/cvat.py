@@ -14,7 +14,8 @@ __all__ = ["is_cvat", "read_cvat"]
 
 def is_cvat(root: Element) -> bool:
     """Whether this is the root of a file of CVAT."""
-    return root.tag == "annotations" and root.find("meta") is not None
+    films = root.find("meta") is not None or root.find("image") is not None
+    return root.tag == "annotations" and films
 
 
 def read_cvat(root: Element) -> list[shapes.AnnotatedFilm]:

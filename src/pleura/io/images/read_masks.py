@@ -154,6 +154,12 @@ def _integers(values: NDArray[Any]) -> NDArray[np.integer[Any]]:
 
 def _picture(stream: IO[bytes]) -> MaskFile:
     with Image.open(stream) as image:
+        pictures = getattr(image, "n_frames", 1)
+        if pictures > 1:
+            raise UnreadableFilm(
+                f"it holds {pictures} pictures, of which one would be read; save one picture "
+                "with a value for each structure"
+            )
         tag = orientation(image) if image.format == "TIFF" else 1  # Pillow turns it while loading
         image.load()
         tag = tag if image.format == "TIFF" else orientation(image)

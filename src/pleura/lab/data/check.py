@@ -33,6 +33,8 @@ from pleura.lab.data.checks.masks import (
     check_files,
     check_labels,
     check_sizes,
+    empty_structures,
+    lies_in_one_half,
     lungs_of,
 )
 from pleura.lab.data.film import Film, with_masks
@@ -45,8 +47,9 @@ from pleura.lab.data.findings import (
     unused_annotations,
 )
 from pleura.lab.data.layouts import read_films
-from pleura.lab.data.layouts.files import MASK_SUFFIXES, is_picture
-from pleura.lab.data.patients import shared_prefixes
+from pleura.lab.data.layouts.files import MASK_SUFFIXES, belongs_to, is_picture
+from pleura.lab.data.layouts.folder import mask_folder
+from pleura.lab.data.patients import dominant_patients, shared_prefixes
 from pleura.lab.data.split import NAMES
 from pleura.runtime.threads import usable_cpus
 
@@ -59,6 +62,15 @@ HIDES_THE_BORDER = frozenset(
     }
 )
 """Findings that explain why a mask does not fit its film, or is that of another film too."""
+
+DOES_NOT_FIT = ("loose-border", "misplaced-mask", "mask-of-another-film")
+"""Findings about a mask whose border is not that of the lungs of its film."""
+
+FEWEST_ALIKE = 3
+"""The fewest films of a source whose masks have a fault in common for it to be one of the set."""
+
+LEVELS = 4
+"""How many folders above a film a folder of masks is looked for."""
 
 SHOWN_ERRORS = 8
 """The largest number of errors in a message."""
@@ -74,6 +86,12 @@ class _CheckedFilm:
     border: BorderView | None = None
     mask: bytes | None = None
     """A digest of the mask of both lungs."""
+
+    empty: frozenset[str] = frozenset()
+    """The labelled structures that have no pixel, in a mask that is not empty."""
+
+    one_sided: bool = False
+    """Whether the mask of both lungs lies in one half of the film."""
 
 
 def check(
@@ -95,11 +113,18 @@ def check(
     findings = [finding for film in checked for finding in film.findings]
     findings += unlisted_pictures(films, _pictures_in_folders(films))
     findings += unused_annotations(films)
+    findings += _unread_masks(films)
+    if films and not with_masks(films):
+        findings.append(Finding("no-mask", ", ".join(sorted({film.source for film in films}))))
     findings += _duplicates(films, [film.thumbnail for film in checked])
     findings += _divided_patients(films)
     findings += [
         Finding("shared-prefix", prefix, ", ".join(ids))
         for prefix, ids in shared_prefixes(films).items()
+    ]
+    findings += [
+        Finding("one-patient", source, f"{patient}: {count} films")
+        for source, (patient, count) in dominant_patients(films).items()
     ]
     findings = [replace(finding, accepted=finding.kind in accepted) for finding in findings]
     return summarise(films, (film.size for film in checked), findings)
@@ -179,12 +204,86 @@ def _check_films(films: Sequence[Film], on_film: Callable[[], None]) -> list[_Ch
     for index, other in shared_masks(digests, pictures):
         found = Finding("shared-mask", films[index].id, f"{films[other].id} has it too")
         checked[index] = replace(checked[index], findings=(*checked[index].findings, found))
-    return checked
+    checked = _with_unrelated_masks(films, _with_unused_labels(films, checked))
+    return _with_half_labelled(films, checked)
+
+
+def _with_half_labelled(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
+    """Add errors to masks in one half of their film, if most masks of the source are such."""
+    sides: dict[str, list[bool]] = defaultdict(list)
+    for film, one in zip(films, checked, strict=True):
+        if one.mask is not None:
+            sides[film.source].append(one.one_sided)
+    half = {
+        source
+        for source, each in sides.items()
+        if len(each) >= FEWEST_ALIKE and 2 * sum(each) > len(each)
+    }
+    found = "the mask lies in one half of the film, as most masks of its source"
+    return [
+        replace(one, findings=(*one.findings, Finding("half-labelled", film.id, found)))
+        if one.one_sided and film.source in half
+        else one
+        for film, one in zip(films, checked, strict=True)
+    ]
+
+
+def _with_unrelated_masks(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
+    """Make errors of loose borders where more than half of the masks of a source do not fit."""
+    loose: dict[str, list[bool]] = defaultdict(list)
+    for film, one in zip(films, checked, strict=True):
+        if one.mask is not None:  # its border was compared with the film
+            loose[film.source].append(any(found.kind in DOES_NOT_FIT for found in one.findings))
+    unrelated = {
+        source
+        for source, each in loose.items()
+        if len(each) >= FEWEST_ALIKE and 2 * sum(each) > len(each)
+    }
+    return [
+        replace(
+            one,
+            findings=tuple(
+                replace(found, kind="unrelated-mask") if found.kind == "loose-border" else found
+                for found in one.findings
+            ),
+        )
+        if film.source in unrelated
+        else one
+        for film, one in zip(films, checked, strict=True)
+    ]
+
+
+def _with_unused_labels(films: Sequence[Film], checked: list[_CheckedFilm]) -> list[_CheckedFilm]:
+    """Add findings about structures that are stated but empty in every film of their source."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, film in enumerate(films):
+        for channel in film.channels:
+            counts[film.source, channel].append(index)
+    unused = defaultdict(list)
+    for (_, channel), indices in sorted(counts.items()):
+        if len(indices) >= FEWEST_ALIKE and all(
+            channel in checked[index].empty for index in indices
+        ):
+            for index in indices:
+                unused[index].append(channel)
+    return [
+        replace(
+            one,
+            findings=(
+                *(found for found in one.findings if found.kind != "empty-structure"),
+                Finding("unused-label", films[index].id, ", ".join(unused[index])),
+            ),
+        )
+        if index in unused
+        else one
+        for index, one in enumerate(checked)
+    ]
 
 
 def _check_film(film: Film) -> _CheckedFilm:
     findings = list(check_channels(film))
     size = small = pixels = border = digest = None
+    empty, one_sided = frozenset[str](), False
     try:
         pixels = film.read_image().pixels
         size, small = pixels.shape, thumbnail(pixels)
@@ -199,11 +298,13 @@ def _check_film(film: Film) -> _CheckedFilm:
         else:
             findings += check_files(film, masks)
             findings += check_labels(film.id, labels)
+            empty = empty_structures(labels)
             findings += check_sizes(film.id, size, labels.size)
             lungs, kinds = lungs_of(labels), {finding.kind for finding in findings}
             if lungs is not None and pixels is not None and not kinds & HIDES_THE_BORDER:
                 border, digest = border_view(pixels, lungs), mask_digest(lungs)
-    return _CheckedFilm(tuple(findings), size, small, border, digest)
+                one_sided = not empty and lies_in_one_half(lungs)
+    return _CheckedFilm(tuple(findings), size, small, border, digest, empty, one_sided)
 
 
 def _check_borders(
@@ -238,6 +339,18 @@ def _pictures_in_folders(films: Sequence[Film]) -> list[Path]:
         for path in sorted(folder.iterdir())
         if is_picture(path, MASK_SUFFIXES) or _is_annotation(path)
     ]
+
+
+def _unread_masks(films: Sequence[Film]) -> Iterator[Finding]:
+    """Findings about files that are named as masks of films without one, in unknown formats."""
+    without = [film for film in films if not film.masks]
+    stems = {film.id for film in without} | {film.image.stem for film in without}
+    near = dict.fromkeys(folder for film in without for folder in film.image.parents[:LEVELS])
+    for folder in filter(None, map(mask_folder, near)):
+        for path in sorted(folder.rglob("*")):
+            known = is_picture(path, MASK_SUFFIXES) or path.suffix.lower() in ANNOTATION_SUFFIXES
+            if path.suffix and not known and belongs_to(path, stems) and path.is_file():
+                yield Finding("unread-mask", str(path), f"{path.suffix} is not read")
 
 
 def _is_annotation(path: Path) -> bool:

@@ -58,7 +58,7 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 8, side: int = 200) -
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (columns * side, rows * (side + CAPTION_PX)), "black")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     for index, tile in enumerate(tiles):
         left, top = index % columns * side, index // columns * (side + CAPTION_PX)
         picture = _outlined(tile)

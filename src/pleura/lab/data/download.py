@@ -57,6 +57,8 @@ class Archive:
 _NLM = "https://openi.nlm.nih.gov/imgs/collections"
 _PAGES = "https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets"
 
+SHENZHEN_MASKS = "https://www.kaggle.com/datasets/yoctoman/shcxr-lung-mask"
+
 ARCHIVES = {
     "montgomery": Archive(
         url=f"{_NLM}/NLM-MontgomeryCXRSet.zip",
@@ -69,7 +71,8 @@ ARCHIVES = {
         page=f"{_PAGES}/Shenzhen-Hospital-CXR-Set/index.html",
         cite="Jaeger et al. 2014, doi:10.3978/j.issn.2223-4292.2014.11.20",
         next_step="These are films without masks. The masks of Stirenko et al. 2018 are "
-        "distributed apart (CC BY-NC-SA 4.0); unpack them as masks/ beside CXR_png/.",
+        f"distributed apart (CC BY-NC-SA 4.0): {SHENZHEN_MASKS}; unpack them as masks/ beside "
+        "CXR_png/.",
     ),
 }
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from pleura.io.annotations.read import ANNOTATION_SUFFIXES, read_annotations
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts.files import belongs_to
+from pleura.lab.data.patients import PATTERNS
 
 __all__ = [
     "ERRORS",
@@ -43,13 +44,21 @@ ERRORS = MappingProxyType(
         "misplaced-mask": "the mask fits its film better mirrored, turned or shifted",
         "mask-of-another-film": "another film's mask fits better: were masks exchanged?",
         "shared-mask": "films that look different have the same mask, pixel by pixel: whose is it?",
+        "unrelated-mask": "the border of this mask, as of most masks of its source, follows no "
+        "border of the film: were they drawn at another size, or on other films?",
+        "blurred-mask": "the edges of the mask have many grey values, and all of them count as "
+        "lung: save it with one value for each structure",
+        "unread-mask": "a file of a format that is not read, for a film without another mask",
         "lossy-mask": "a JPEG mask: its blurred edges count as lung; save it as PNG",
         "contradicts-weights": "the mask has little in common with that of the shipped weights",
         "set-contradicts-weights": "the masks differ from those of the shipped weights as a whole: "
         "are they of other films, turned, or of another structure?",
         "bright-ground": "the palette shows 0, which means no lung, as bright: is it inverted?",
         "other-aspect": "film and mask differ in aspect: the mask was made for another picture",
-        "half-labelled": "one lung has a mask of its own, the other has none",
+        "no-mask": "no film of the set has a mask; do their names or columns fit a layout?",
+        "unused-label": "no mask holds the value, colour or name that labels this structure",
+        "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
+        "half-labelled": "one lung has a mask, the other has none",
         "mask-without-film": "no film belongs to this mask; has one of the two a wrong name?",
         "duplicate-across-splits": "the same bytes in two parts of the split",
         "patient-across-splits": "films of one patient in two parts of the split",
@@ -69,11 +78,12 @@ WARNINGS = MappingProxyType(
         "many-pieces": "more pieces than lungs, and not just specks",
         "specks": "a few stray pixels beside the lungs",
         "one-piece": "both lungs in one piece, or one lung only",
-        "sides-swapped": "the right lung lies on the viewer's right: mirrored film or labels?",
         "differs-from-weights": "the mask differs from that of the shipped weights: look at it",
         "negative-film": "the lungs are brighter than their surroundings: a negative film?",
         "shared-prefix": "no patient is stated, and films share the beginning of their names: are "
-        "they of one patient? Say with --patient-pattern '^(.+)[-_. ]' or in a manifest",
+        f"they of one patient? Say in a manifest, or with --patient-pattern: {PATTERNS}",
+        "one-patient": "most films state the same patient: was the PatientID replaced? Name the "
+        "patients in a manifest, or with --patient-pattern",
         "loose-border": "the border of the mask follows no border of the film",
         "duplicate": "the same bytes twice",
         "near-duplicate-across-splits": "two parts of the split hold films that look the same",

@@ -7,6 +7,7 @@ and their name. So the same films give the same split on every machine and in an
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -30,9 +31,11 @@ __all__ = [
     "add_validation_split",
     "apply_split",
     "condition_of",
+    "part_named",
     "rank",
     "read_patients",
     "read_split",
+    "read_text",
     "rows",
     "split",
     "split_csv",
@@ -44,6 +47,13 @@ log = logging.getLogger(__name__)
 
 NAMES = ("train", "val", "test")
 """The parts of a split."""
+
+PART_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+"""Usual word for a part, in lower case -> its name."""
 
 PUBLISHED = ("shenzhen-montgomery-published",)
 """Splits that ship with the package, by name."""
@@ -188,16 +198,35 @@ def rows(source: str | Path) -> list[dict[str, str]]:
     if str(source) in PUBLISHED:
         text = files("pleura.lab.data").joinpath("splits", f"{source}.csv").read_text("utf-8")
     elif Path(source).is_file():
-        text = Path(source).read_text("utf-8-sig")
+        text = read_text(Path(source))
     else:
         raise UsageError(
             f"split {source}: neither a CSV file nor the name of a published split; "
             f"published are {', '.join(PUBLISHED)}"
         )
-    table = list(csv.DictReader(io.StringIO(text)))
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    table = list(csv.DictReader(io.StringIO(text), delimiter=separator))
     if not table or not {"id", "split"} <= set(table[0]):
         raise DataError(f"split {source}: expected a CSV with columns id and split, one row a film")
-    return table
+    filled = [row for row in table if row["id"]]
+    return [{**row, "split": part_named(row["split"] or "")} for row in filled]
+
+
+def read_text(path: Path) -> str:
+    """The text of a CSV file in UTF-8, Latin-1, or UTF-16 with a byte order mark."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def part_named(text: str) -> str:
+    """The part of a split that a usual word means, such as `Training` or `valid`; else the word."""
+    word = text.strip()
+    return PART_WORDS.get(word.lower(), word)
 
 
 def split_csv(films: Iterable[Film]) -> str:

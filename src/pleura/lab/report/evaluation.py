@@ -263,11 +263,15 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
 
 
 def _trained_on(engine: Engine, selection: Selection) -> int | None:
-    """How many of the films the weights were trained or selected on; None if unknown."""
-    digests = engine.card.data.get("digests")
-    if digests is None:
+    """How many of the films the weights were trained or selected on; None if unknown.
+
+    It is unknown too if none is known and the weights started from others that list no films.
+    """
+    data = engine.card.data
+    if data.get("digests") is None:
         return None
-    return sum(digest_of(film) in digests for film in selection.films)
+    known = sum(digest_of(film) in data["digests"] for film in selection.films)
+    return known if known or data.get("digests_complete", True) else None
 
 
 def _page(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pleura._version import __version__
 from pleura.core.errors import UsageError
@@ -155,7 +157,10 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _shown(value: Any) -> str:
-    return "–" if value is None else value if isinstance(value, str) else json.dumps(value)
+    """A setting as text; of the digest of initial weights the first eight digits."""
+    if isinstance(value, str):
+        return re.sub(r"(#sha256=[0-9a-f]{8})[0-9a-f]+", r"\1", value)
+    return "–" if value is None else json.dumps(value)
 
 
 def _notes(runs: Sequence[Trained]) -> dict[str, str]:
@@ -186,6 +191,7 @@ def _picture(runs: Sequence[Trained]) -> bytes:
             axes.plot(*zip(*points, strict=True), marker=".", label=run.name) if points else None
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()

@@ -17,12 +17,12 @@ from pleura.core.masks.cleanup import THRESHOLD
 from pleura.core.pixels.burnt_in import without_burnt_in
 from pleura.io.files.atomic import write_with_digest
 from pleura.lab.data.film import Film
-from pleura.lab.data.layouts import read_films
+from pleura.lab.data.layouts import read_sets
 from pleura.net.export import with_card
 from pleura.net.int8.quantise import quantise
 from pleura.runtime.engine import Engine, OnnxEngine
 
-__all__ = ["Calibration", "Quantised", "quantise_weights"]
+__all__ = ["Calibration", "Quantised", "choose_films", "quantise_weights"]
 
 CHECKED = 100
 """The number of films, not used for calibration, on which int8 and fp32 masks are compared."""
@@ -38,6 +38,9 @@ class Calibration:
 
     layout: str = "auto"
     splits: str | None = None
+    fold: int | None = None
+    """The fold of `splits` that validates; its films are not calibrated on."""
+
     seed: int = 0
 
 
@@ -56,21 +59,21 @@ class Quantised:
 
 def quantise_weights(
     weights: bytes,
-    calibration: Calibration,
+    films: tuple[Sequence[Film], Sequence[Film]],
     target: Path,
     *,
     on_film: Callable[[], None] = lambda: None,
 ) -> Quantised:
     """Write int8 weights and their .sha256. The card keeps its scores and adds the agreement.
 
-    Only films of split `train` are read.
+    `films` are those of `choose_films`: to calibrate on, and to compare the masks on.
 
     Raises:
-        DataError: there are too few training films, or one cannot be read.
+        DataError: a film cannot be read.
         WeightsError: the weights cannot be quantised.
     """
     fp32 = OnnxEngine(weights)
-    chosen, others = _choose(calibration)
+    chosen, others = films
     quantised = quantise(weights, _squares(chosen, fp32.card.side, on_film))
     agreement = _agreement(fp32, OnnxEngine(quantised), _squares(others, fp32.card.side, on_film))
     card = replace(
@@ -85,13 +88,20 @@ def quantise_weights(
     return Quantised(target, len(content) / 1e6, len(chosen), agreement)
 
 
-def _choose(calibration: Calibration) -> tuple[list[Film], list[Film]]:
-    """Training films for calibration, from the sources in turn, and others for the comparison."""
+def choose_films(calibration: Calibration) -> tuple[list[Film], list[Film]]:
+    """Training films for calibration, from the sources in turn, and others for the comparison.
+
+    Raises `DataError` if there are too few films of split `train`.
+    """
     by_source: dict[str, list[Film]] = {}
-    for path in calibration.data:
-        for film in read_films(path, layout=calibration.layout, split=calibration.splits):
-            if film.split == "train":
-                by_source.setdefault(film.source, []).append(film)
+    for film in read_sets(
+        calibration.data,
+        layout=calibration.layout,
+        split=calibration.splits,
+        fold=calibration.fold,
+    ):
+        if film.split == "train":
+            by_source.setdefault(film.source, []).append(film)
     rng = np.random.default_rng(calibration.seed)
     queues = [[films[i] for i in rng.permutation(len(films))] for films in by_source.values()]
     ordered = list(_in_turn(queues))

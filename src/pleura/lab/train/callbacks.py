@@ -31,9 +31,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LOG_EVERY = 10
-"""Steps between two entries of the learning rate in the logs of a run."""
-
 
 def keep_best(folder: Path) -> ModelCheckpoint:
     """Writes `best.ckpt` after an epoch whose validation Dice is the best so far."""
@@ -229,7 +226,7 @@ class EpochTable(Callback):
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Note the learning rate; the row has that of the epoch's last batch."""
         self.rate = trainer.optimizers[0].param_groups[0]["lr"]
-        if trainer.global_step % LOG_EVERY == 0:
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             for logger in trainer.loggers:
                 logger.log_metrics({"learning_rate": self.rate}, step=trainer.global_step)
 

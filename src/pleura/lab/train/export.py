@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pleura._version import __version__
 from pleura.core.card import Card
@@ -29,6 +30,7 @@ __all__ = [
     "export_checkpoint",
     "read_checkpoint",
     "read_facts",
+    "read_metrics",
     "write_curves",
     "write_weights",
 ]
@@ -257,6 +259,7 @@ def write_curves(table: Path, picture: Path) -> None:
                 axis.plot(*zip(*points, strict=True), marker=".", label=name.replace("_", " "))
         axis.set_title(title)
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend(frameon=False)

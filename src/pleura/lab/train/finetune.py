@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pleura.core.arrays import KNOWN_CHANNELS
 from pleura.core.card import Card
-from pleura.core.errors import DataError
+from pleura.core.did_you_mean import did_you_mean
+from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, with_masks
 from pleura.lab.data.split import split
 from pleura.lab.train.module import initial_network
@@ -27,6 +29,9 @@ STEPS = 100
 """Steps of a run on few films; more films are shown `EPOCHS` times."""
 
 EPOCHS, MAX_EPOCHS = 8, 20
+
+SMALL_SHARE = 0.6
+"""The share of the side of the given weights below which a smaller side is called far from it."""
 
 PATIENCE = 5
 """Epochs without a better validation Dice after which a run ends."""
@@ -59,10 +64,20 @@ class Choices:
 
 
 def divided(films: Sequence[Film], *, seed: int = 42) -> list[Film]:
-    """The films with their split; one by patient, without test films, if they have none."""
-    if any(film.split for film in films):
-        return list(films)
-    return split(films, test=0.0, val=VALIDATION_SHARE, seed=seed)
+    """The films with their split; one by patient, without test films, if they have none.
+
+    Raises `DataError` if no film is to be trained on.
+    """
+    given = any(film.split for film in films)
+    parts = list(films) if given else split(films, test=0.0, val=VALIDATION_SHARE, seed=seed)
+    if not any(film.split == "train" for film in with_masks(parts)):
+        labelled = len(with_masks(films))
+        raise DataError(
+            f"{labelled} of {len(films)} films have a mask, and none of them is to be trained on; "
+            "at least one is needed to train and one, of another patient, to validate: see "
+            "`pleura data check` and `pleura data split`"
+        )
+    return parts
 
 
 def finetuning_recipe(films: Sequence[Film], choices: Choices) -> Recipe:
@@ -108,7 +123,15 @@ def taught_channels(card: Card, films: Sequence[Film]) -> tuple[str, ...]:
 
 
 def _labelled(channels: tuple[str, ...], films: Sequence[Film]) -> tuple[str, ...]:
-    """The channels, checked to be labelled; `DataError` if the masks of no film label one."""
+    """The channels, checked to be known and labelled.
+
+    Raises `UsageError` for an unknown channel, and `DataError` if the masks of no film label one.
+    """
+    for channel in channels:
+        if channel not in KNOWN_CHANNELS:
+            raise UsageError(
+                f"no channel is called {channel!r}; {did_you_mean(channel, KNOWN_CHANNELS)}"
+            )
     if unlabelled := unlabelled_channels(channels, films):
         raise DataError(
             f"no mask labels {', '.join(unlabelled)}; the masks teach "
@@ -134,14 +157,21 @@ def _base(name: str, card: Card, channels: tuple[str, ...]) -> Recipe:
 
 def summary(recipe: Recipe, films: Sequence[Film]) -> str:
     """The choices and the facts that they follow from, in a few lines for the log."""
+    given_side = initial_network(recipe)[1].side
     training = sum(film.split == "train" for film in with_masks(films))
     size = "fewer than" if training < FEW_FILMS else "at least"
+    small = ""
+    if recipe.side < SMALL_SHARE * given_side:
+        small = f" (far from the {given_side} px of the weights: a short run hardly adapts to it)"
     frozen = "encoder frozen" if recipe.freeze == "encoder" else "nothing frozen"
-    steps = round(recipe.epochs * training / recipe.batch)
+    steps = max(1, round(recipe.epochs * training / recipe.batch))
+    length = (
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, about {steps} step{'s' * (steps > 1)}"
+    )
     return (
         f"{training} films to train on, {size} {FEW_FILMS}: {frozen}, learning "
         f"rate {recipe.learning_rate:g}, batch {recipe.batch}\n"
-        f"side {recipe.side} px; {recipe.epochs} epochs, about {steps} steps, ended earlier after "
+        f"side {recipe.side} px{small}; {length}, ended earlier after "
         f"{recipe.early_stop} without a better validation Dice\n"
         f"channels: {', '.join(recipe.channels)}"
     )

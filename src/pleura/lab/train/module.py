@@ -239,7 +239,11 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
     other = [name for name in fresh if not name.startswith("head.")]
     if other:
         theirs, ours = source.architecture.as_dict(), network.architecture.as_dict()
-        differing = [f"{k} {theirs[k]}, not {ours[k]}" for k in ours if theirs[k] != ours[k]]
+        differing = [
+            f"{k} {theirs[k]}, not {ours[k]}"
+            for k in ours
+            if theirs[k] != ours[k] and k != "channels_out"
+        ]
         raise UsageError(
             f"the weights {card.name} do not fit this network ({len(other)} parameters "
             f"differ, {other[0]} is the first); take their [network] table: "
@@ -248,5 +252,5 @@ def _start_from(network: UNetPlusPlus | UNet, recipe: Recipe) -> None:
     new = transfer_heads(
         source, network, theirs=card.channels, ours=recipe.channels, films=_drawn(card.side)
     )
-    copied = "all channels" if not new else f"new channels: {', '.join(new)}"
-    log.info("starts from %s; %s", card.name, copied)
+    heads = "all channels have its heads" if not new else f"new heads for {', '.join(new)}"
+    log.info("starts from the weights %s; %s", card.name, heads)

@@ -35,7 +35,13 @@ from pleura.lab.train.callbacks import (
     keep_best,
 )
 from pleura.lab.train.dataset import Loaders, SquareOptions, Squares, prepare
-from pleura.lab.train.export import Outcome, export_checkpoint, read_facts, write_curves
+from pleura.lab.train.export import (
+    Outcome,
+    export_checkpoint,
+    read_facts,
+    read_metrics,
+    write_curves,
+)
 from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.pictures import Pictures
@@ -47,12 +53,22 @@ from pleura.lab.train.time_limit import within_time
 from pleura.net.quiet import quiet
 from pleura.net.sync_batch_norm import synchronise
 
-__all__ = ["balance", "divide", "train"]
+__all__ = ["balance", "divide", "has_diverged", "train"]
 
 log = logging.getLogger(__name__)
 
+LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric")
+"""Loggers of Lightning, whose messages below warnings are not shown."""
+
+LOG_EVERY = 10
+"""The most steps between two entries of loss and learning rate in the logs of a run."""
+
 MIN_VAL_DICE = 0.01
 """The smallest validation Dice of the best epoch; below it the run has diverged."""
+
+USEFUL_VAL_DICE = 0.5
+"""The validation Dice of the best epoch from which its weights are kept if the last epoch's is
+below `MIN_VAL_DICE`."""
 
 
 def train(
@@ -269,7 +285,7 @@ def _trainer(
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
-                log_every_n_steps=min(10, steps),
+                log_every_n_steps=min(LOG_EVERY, steps),
             )
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(
@@ -303,7 +319,7 @@ def _outcome(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
     diverged = False
     if best.exists():
         score = read_facts(best)["val_dice"]
-        diverged = score is None or score < MIN_VAL_DICE
+        diverged = has_diverged(score, out / "metrics.csv")
         if trainer.is_global_zero:
             if (out / "metrics.csv").exists():
                 write_curves(out / "metrics.csv", out / "curves.png")
@@ -316,6 +332,14 @@ def _outcome(trainer: L.Trainer, recipe: Recipe, out: Path) -> Outcome:
         finished=done >= recipe.epochs or exhausted,
         diverged=diverged,
     )
+
+
+def has_diverged(best: float | None, table: Path) -> bool:
+    """Whether the best epoch finds almost nothing, or the last one after a best one of no use."""
+    if best is None or best < MIN_VAL_DICE:
+        return True
+    scores = read_metrics(table).get("val_dice", []) if table.exists() else []
+    return bool(scores) and scores[-1][1] < MIN_VAL_DICE and best < USEFUL_VAL_DICE
 
 
 @contextmanager
@@ -356,7 +380,7 @@ def _is_lost_process(error: RuntimeError) -> bool:
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """Suppress advice of Lightning that does not apply here."""
-    with quiet("lightning", "lightning.pytorch"), warnings.catch_warnings():
+    with quiet(*LOGGERS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*num_workers.*")
         warnings.filterwarnings("ignore", ".*worker processes in total.*")

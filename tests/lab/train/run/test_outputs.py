@@ -200,7 +200,7 @@ def test_a_log_without_a_bar_has_a_line_an_epoch(
     assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert "validation Dice 0." in lines[1]
     events = EventAccumulator(str(tmp_path / "log")).Reload()
-    assert [event.step for event in events.Scalars("learning_rate")] == [0]
+    assert [event.step for event in events.Scalars("learning_rate")] == [0, 3]  # 3 steps an epoch
 
 
 def test_a_channel_that_no_film_labels_is_undefined_and_not_averaged(

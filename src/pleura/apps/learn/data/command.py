@@ -15,7 +15,14 @@ from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.options import Accept, AsJson, Layout, NoBar, Overwrite, Sets, Splits
 from pleura.apps.cli.progress import FilmProgress, console
 from pleura.apps.learn.data.recipe import recipe
-from pleura.apps.learn.data.report import EXAMPLES, print_report, tally, tally_table
+from pleura.apps.learn.data.report import (
+    EXAMPLES,
+    print_report,
+    tally,
+    tally_table,
+    warn_of_empty_parts,
+    warn_of_prefixes,
+)
 from pleura.apps.learn.data.write_text import write_text
 
 if TYPE_CHECKING:
@@ -210,7 +217,8 @@ def split(
         films, fold_of = folds_of(films_found, folds, test=test, seed=seed, by=by.value)
         table = folds_csv(films, fold_of)
     if by is Unit.patient:
-        _warn_of_prefixes(films)
+        warn_of_prefixes(films)
+        warn_of_empty_parts(films, {"test": test, "val": val if folds is None else 0.0})
     if out is None:
         typer.echo(table, nl=False)
     else:
@@ -267,20 +275,6 @@ def sheet(
 
 
 data_app.command()(recipe)
-
-
-def _warn_of_prefixes(films: list[Film]) -> None:
-    from pleura.lab.data.patients import shared_prefixes
-
-    shared = shared_prefixes(films)
-    if shared:
-        prefix, ids = next(iter(shared.items()))
-        console().print(
-            f"warning: no patient is stated, and {len(shared)} beginnings of names are shared by "
-            f"several films ({prefix}: {', '.join(ids[:3])}), which may be in different parts; if "
-            "these are patients, give --patient-pattern '^(.+)[-_. ]'",
-            markup=False,
-        )
 
 
 def _with_model(

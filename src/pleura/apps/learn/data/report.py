@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from pleura.apps.cli.progress import console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,7 +14,14 @@ if TYPE_CHECKING:
     from pleura.lab.data.film import Film
     from pleura.lab.data.findings import CheckReport, Finding
 
-__all__ = ["EXAMPLES", "print_report", "tally", "tally_table"]
+__all__ = [
+    "EXAMPLES",
+    "print_report",
+    "tally",
+    "tally_table",
+    "warn_of_empty_parts",
+    "warn_of_prefixes",
+]
 
 EXAMPLES = 5
 """Findings of one kind that are listed unless all are asked for."""
@@ -20,9 +29,7 @@ EXAMPLES = 5
 
 def print_report(report: CheckReport, everything: bool) -> None:
     """Print what a data set contains, and the findings."""
-    from rich.console import Console
-
-    out = Console(highlight=False, soft_wrap=True)
+    out = console(stderr=False)
     patients = f"{report.patients} patients"
     if report.unknown_patients:
         unknown = "not stated" if report.unknown_patients == report.films else "partly not stated"
@@ -104,3 +111,40 @@ def tally_table(films: list[Film]) -> Table:
     whole = Counter(film.split for film in films)
     table.add_row("all", "", *(str(whole[part]) for part in ("train", "val", "test")))
     return table
+
+
+def warn_of_prefixes(films: Sequence[Film]) -> None:
+    """Warn of films without a patient whose names begin alike."""
+    from pleura.lab.data.patients import PATTERNS, shared_prefixes
+
+    shared = shared_prefixes(films)
+    if shared:
+        prefix, ids = next(iter(shared.items()))
+        console().print(
+            f"warning: no patient is stated, and {len(shared)} beginnings of names are shared by "
+            f"several films ({prefix}: {', '.join(ids[:3])}), which may be in different parts; if "
+            "these are patients, make the split with `pleura data split --patient-pattern`: "
+            f"{PATTERNS}",
+            markup=False,
+        )
+
+
+def warn_of_empty_parts(films: Sequence[Film], wanted: dict[str, float]) -> None:
+    """Name the parts of a split that have no film, and the patient with most films."""
+    with_parts = [film for film in films if film.split]
+    empty = [
+        name
+        for name, share in wanted.items()
+        if share > 0 and all(film.split != name for film in with_parts)
+    ]
+    if not empty or not with_parts:
+        return
+    counts = Counter(film.patient or film.id for film in with_parts)
+    patient, most = counts.most_common(1)[0]
+    console().print(
+        f"warning: no film is in {', '.join(empty)}: {len(with_parts)} films are of {len(counts)} "
+        f"patients, {most} of them of {patient}, and the films of a patient stay together; name "
+        "the patients with --patient-pattern or in a manifest, divide by --by film, or take larger "
+        "shares",
+        markup=False,
+    )

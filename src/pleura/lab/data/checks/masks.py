@@ -18,7 +18,15 @@ from pleura.lab.data.film import Film, Labels
 from pleura.lab.data.findings import Finding
 from pleura.lab.data.labels import target_for
 
-__all__ = ["check_channels", "check_files", "check_labels", "check_sizes", "lungs_of"]
+__all__ = [
+    "check_channels",
+    "check_files",
+    "check_labels",
+    "check_sizes",
+    "empty_structures",
+    "lies_in_one_half",
+    "lungs_of",
+]
 
 ASPECT_TOLERANCE = 0.01
 """The largest difference of aspect between film and mask; resizing rounds to whole pixels."""
@@ -42,6 +50,12 @@ public masks the smallest has 0.08, the largest 0.66."""
 
 SEVERAL_VALUES_SHARE = 0.05
 """The share of labelled pixels from which a second value is a structure, not a blurred edge."""
+
+BLURRED_VALUES = 8
+"""The number of values from which a mask of one structure has blurred edges."""
+
+ONE_HALF_SHARE = 0.97
+"""The share of a mask in one half of the film from which it is called one-sided."""
 
 SHOWN_VALUES = 6
 """The largest number of values that a finding lists."""
@@ -73,8 +87,8 @@ def check_sizes(
 
 def check_labels(name: str, labels: Labels) -> Iterator[Finding]:
     """Findings about the area, the border and the components of a film's labels."""
-    empty = sorted(channel for channel, mask in labels.targets.items() if not mask.any())
-    if len(empty) == len(labels.targets):
+    empty = sorted(empty_structures(labels))
+    if not any(mask.any() for mask in labels.targets.values()):
         yield Finding("empty-mask", name)
         return
     if empty:
@@ -100,6 +114,12 @@ def check_labels(name: str, labels: Labels) -> Iterator[Finding]:
                 name,
                 f"{right} at column {columns[0]:.0f}, {left} at {columns[1]:.0f}",
             )
+
+
+def empty_structures(labels: Labels) -> frozenset[str]:
+    """The structures without a pixel; none if the whole mask is empty."""
+    empty = frozenset(channel for channel, mask in labels.targets.items() if not mask.any())
+    return empty if len(empty) < len(labels.targets) else frozenset()
 
 
 def _implausible_masks(labels: Labels) -> Iterator[tuple[str, str]]:
@@ -164,7 +184,8 @@ def _check_values(film: Film, path: Path, mask: MaskFile) -> Iterator[Finding]:
     several = not expected and _second_share(shown) >= SEVERAL_VALUES_SHARE
     listed = ", ".join(others[:SHOWN_VALUES]) + (", ..." if len(others) > SHOWN_VALUES else "")
     meaning = "none of them is used" if expected else "all of them count"
-    kind = "several-values" if several else "undeclared-values"
+    blurred = not expected and len(values) >= BLURRED_VALUES
+    kind = "several-values" if several else "blurred-mask" if blurred else "undeclared-values"
     yield Finding(kind, film.id, f"{path.name} holds {listed}; {meaning}")
 
 
@@ -172,6 +193,13 @@ def _second_share(values: NDArray[np.integer[Any]]) -> float:
     """The share of the second most frequent value among the non-zero ones."""
     counts = np.sort(np.unique(values[values != 0], return_counts=True)[1])
     return float(counts[-2] / counts.sum()) if len(counts) > 1 else 0.0
+
+
+def lies_in_one_half(lungs: Mask) -> bool:
+    """Whether nearly all of a mask of both lungs, (H, W), is left or right of the middle column."""
+    columns = lungs.sum(axis=0)
+    left = columns[: len(columns) // 2].sum() / max(1, columns.sum())
+    return bool(max(left, 1 - left) > ONE_HALF_SHARE)
 
 
 def lungs_of(labels: Labels) -> Mask | None:

@@ -19,7 +19,15 @@ from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.data.layouts.files import pictures
 from pleura.lab.data.layouts.structures import Meanings, named_parts, read_meanings
 
-__all__ = ["EXPECTS", "FOLDERS", "AnnotationIndex", "annotation_files", "matches", "read"]
+__all__ = [
+    "EXPECTS",
+    "FOLDERS",
+    "AnnotationIndex",
+    "annotation_files",
+    "is_plain",
+    "matches",
+    "read",
+]
 
 EXPECTS = "films with COCO JSON, Labelme JSON or CVAT XML beside them or in annotations/"
 
@@ -28,11 +36,26 @@ FOLDERS = ("annotations", "Annotations", "labels", "images", "masks")
 
 
 def matches(path: Path) -> bool:
-    """Whether this is an annotation file, or a folder with one."""
+    """Whether this is an annotation file, or a folder with one in it or in one of `FOLDERS`.
+
+    A damaged file counts as one.
+    """
+    near = [
+        file
+        for file in annotation_files(path)
+        if file == path
+        or file.parent == path
+        or any(file.is_relative_to(path / name) for name in FOLDERS)
+    ]
     try:
-        return any(read_annotations(file) is not None for file in annotation_files(path))
+        return any(read_annotations(file) is not None for file in near)
     except FilmError:
-        return False
+        return True  # a damaged one, which `read` names
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a folder has no folders for images or annotations, as one of a patient's films."""
+    return not any((path / name).is_dir() for name in FOLDERS)
 
 
 def read(path: Path) -> list[Film]:
@@ -58,15 +81,13 @@ def annotation_files(path: Path) -> list[Path]:
     """The files that may hold annotations: `path` itself, or those of the folder `path`."""
     if path.is_file():
         return [path] if path.suffix.lower() in ANNOTATION_SUFFIXES else []
-    folders = dict.fromkeys([path, *(path / name for name in FOLDERS)])
-    present = {folder.resolve(): folder for folder in folders if folder.is_dir()}.values()
-    files = [file for folder in present for file in _files_of(folder, nested=folder != path)]
-    return [file for file in files if file.suffix.lower() in ANNOTATION_SUFFIXES]
+    return [file for file in _files_of(path) if file.suffix.lower() in ANNOTATION_SUFFIXES]
 
 
-def _files_of(folder: Path, *, nested: bool) -> Iterator[Path]:
-    entries = folder.rglob("*") if nested else folder.iterdir()
-    return (entry for entry in sorted(entries) if not entry.name.startswith("."))
+def _files_of(folder: Path) -> Iterator[Path]:
+    """All files in the folder and its folders, those of the folder itself first."""
+    entries = sorted(folder.rglob("*"), key=lambda entry: (entry.parent != folder, entry))
+    return (entry for entry in entries if not entry.name.startswith(".") and entry.is_file())
 
 
 class AnnotationIndex:

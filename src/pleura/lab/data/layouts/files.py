@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -14,6 +17,7 @@ __all__ = [
     "MASK_SUFFIXES",
     "SUFFIXES",
     "belongs_to",
+    "by_spelling",
     "is_picture",
     "mask_of",
     "parts_of",
@@ -35,15 +39,20 @@ MASK_SUFFIXES = (*SUFFIXES, ".npy")
 """File name endings of masks."""
 
 MASK_NAMES = (
-    *("{}_mask", "{}", "{}-mask", "mask_{}", "{}_masks", "{}_seg", "{}_segmentation"),
-    *("{}-seg", "seg_{}", "{}_label", "{}-label", "label_{}", "{}_lung", "{}_lungs", "{}_gt"),
+    *("{}_mask", "{}", "mask_{}", "{}_masks", "{}_seg", "{}_segmentation", "seg_{}"),
+    *("{}_label", "label_{}", "{}_lung", "{}_lungs", "{}_gt", "{}_lung_mask", "{}_lungmask"),
+    *("{}_manual", "{}_annotation"),
 )
-"""Names of the mask of a film, in any case, the first that is there; `{}` is the film's stem."""
+"""Names of the mask of a film, the first that is there; `{}` is the film's stem. Case does not
+matter, and `-`, `.` and a space are as good as `_`."""
 
 LABEL_NAMES = ("{}_labels", "{}_seg_labelmap", "{}_seg_fractional")
 """Names of further results of Pleura that hold several structures."""
 
-NAMES = (*MASK_NAMES, *LABEL_NAMES, "{}_right", "{}_left", "{}_coco")
+NAMES = (
+    *(*MASK_NAMES, *LABEL_NAMES, "{}_right", "{}_left", "{}_coco"),
+    *("{}_overlay", "{}_crop", "{}_crop_mask"),
+)
 """Names of all masks of a film; those of Pleura's results included."""
 
 
@@ -88,19 +97,28 @@ def mask_of(stem: str, masks: Mapping[str, Path]) -> Path | None:
     return masks.get(f"{stem}_mask") or masks.get(stem)
 
 
+def by_spelling(masks: Mapping[str, Path]) -> dict[str, Path]:
+    """The masks by their name in lower case, and by its plain spelling if no other mask has it."""
+    plain = Counter(_plain(name) for name in masks)
+    alike = {_plain(name): path for name, path in masks.items() if plain[_plain(name)] == 1}
+    return alike | {name.lower(): path for name, path in masks.items()}
+
+
 def parts_of(
     stem: str, masks: Mapping[str, Path], meanings: Meanings | None = None
 ) -> tuple[MaskPart, ...]:
     """The masks of the film `stem`: a mask, or a label map, or a mask for each lung.
 
+    `masks` are those of `by_spelling`.
+
     `X_mask`, `X` and other `MASK_NAMES`: by the stated meanings, else any value but zero is lung.
     `X_labels`: 1 right lung, 2 left lung, 3 heart, as Pleura writes them, if no meaning is stated.
     DICOM segmentations: by the names of the segments. `X_right` and `X_left`: the patient's.
     """
-    lower = {name.lower(): path for name, path in masks.items()}
 
     def named(*patterns: str) -> Path | None:
-        paths = (lower.get(pattern.format(stem).lower()) for pattern in patterns)
+        names = [pattern.format(stem) for pattern in patterns]
+        paths = (masks.get(spelt(name)) for spelt in (str.lower, _plain) for name in names)
         return next((path for path in paths if path), None)
 
     mask = named(*MASK_NAMES)
@@ -120,14 +138,19 @@ def segments_of(path: Path, meanings: Meanings) -> tuple[MaskPart, ...]:
 
 def belongs_to(path: Path, stems: Collection[str]) -> bool:
     """Whether a file is named as a mask of one of the films `stems`."""
-    own = _stem(path).lower()
+    own = _plain(_stem(path))
     ends = [name.split("{}") for name in NAMES]
     named = {
         own.removeprefix(start).removesuffix(end)
         for start, end in ends
         if own.startswith(start) and own.endswith(end)
     }
-    return bool(named & {stem.lower() for stem in stems})
+    return bool(named & {_plain(stem) for stem in stems})
+
+
+def _plain(name: str) -> str:
+    """A name in lower case, with `_` for each separator of words."""
+    return re.sub(r"[-_. ]+", "_", unicodedata.normalize("NFC", name).lower())
 
 
 def _is_nameless_dicom(path: Path) -> bool:

@@ -133,7 +133,10 @@ def _named(name: str) -> Layout:
 
 
 def _recognise(path: Path) -> tuple[Layout, Path]:
-    """The layout of `path`, or of the one folder in it that has one (as archives unpack)."""
+    """The layout of `path`, or of the one folder in it that has one (as archives unpack).
+
+    Several folders with annotations beside their films are one data set.
+    """
     layout_here = _first_match(path)
     if layout_here:
         return layout_here, path
@@ -141,6 +144,10 @@ def _recognise(path: Path) -> tuple[Layout, Path]:
     matches = [(layout, entry) for entry in entries if (layout := _first_match(entry))]
     if len(matches) == 1:
         return matches[0]
+    if matches and all(
+        layout.read is annotated.read and annotated.is_plain(entry) for layout, entry in matches
+    ):
+        return matches[0][0], path  # folders of patients, with annotations beside the films
     if matches:
         names = ", ".join(f"{entry.name} ({layout.name})" for layout, entry in matches)
         raise DataError(f"{path}: several data sets here: {names}; name one of these folders")

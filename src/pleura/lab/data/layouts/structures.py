@@ -68,8 +68,32 @@ def read_meanings(folder: Path) -> Meanings:
             known = ", ".join((*KNOWN_CHANNELS, IGNORE))
             raise DataError(f"{path}: unknown channel {name!r}; known are {known}, as in {example}")
         for value in values if isinstance(values, list) else [values]:
-            meanings[_plain(str(value))] = channel
+            plain = _stated(value, path)
+            if meanings.setdefault(plain, channel) != channel:
+                raise DataError(
+                    f"{path}: {plain} is stated for {meanings[plain]} and for {channel}; a value "
+                    f"has one meaning, and a colour is written as #rrggbb: {example}"
+                )
     return meanings
+
+
+def _stated(value: object, path: Path) -> str:
+    """A value, a colour as `#rrggbb`, or a name in lower case, as `labels.json` states it."""
+    plain = _plain(str(value))
+    if not isinstance(value, int | str) or isinstance(value, bool) or not plain:
+        raise DataError(
+            f"{path}: {value!r} is no meaning of a label; expected a whole number, a colour such "
+            "as #ff0000, or a name"
+        )
+    if plain == "0":
+        raise DataError(f"{path}: 0 is the background; state the values of the structures only")
+    if not plain.startswith("#"):
+        return plain
+    short = re.fullmatch("#([0-9a-f])([0-9a-f])([0-9a-f])", plain)
+    colour = "#" + "".join(2 * digit for digit in short.groups()) if short else plain
+    if not is_colour(colour):
+        raise DataError(f"{path}: {value!r} is no colour; expected #rrggbb, such as #ff0000")
+    return colour
 
 
 def channel_named(name: str) -> str | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pleura.core.card import Card
 from pleura.core.errors import UsageError
 from pleura.lab.data.film import Film, digest_of, fingerprint
 from pleura.lab.data.labels import RIGHT_AND_LEFT
@@ -26,13 +27,16 @@ def run_facts(
     training: Sequence[Film], validation: Sequence[Film], recipe: Recipe
 ) -> dict[str, Any]:
     """Facts about a run that starts now, in plain values."""
+    digests = sorted({digest_of(film) for film in (*training, *validation)})
     data = {
         "fingerprint": fingerprint([*training, *validation]),
         "split": _split_digest(training, validation),
         "films": {"train": len(training), "val": len(validation)},
         "train_by_source": dict(Counter(film.source for film in training)),
-        "digests": sorted({digest_of(film) for film in (*training, *validation)}),
+        "digests": digests,
     }
+    if recipe.init:
+        data |= _inherited(initial_network(recipe)[1], digests)
     return {
         **provenance(),
         "data": data,
@@ -42,24 +46,40 @@ def run_facts(
     }
 
 
+def _inherited(card: Card, own: list[str]) -> dict[str, Any]:
+    """The films that the initial weights were trained on, beside the run's `own`.
+
+    `digests_complete` is false if the card of the initial weights does not list its films.
+    """
+    theirs = card.data.get("digests")
+    known = theirs is not None and card.data.get("digests_complete", True)
+    return {"digests": sorted({*own, *(theirs or ())}), "digests_complete": known}
+
+
 def facts_to_resume(before: dict[str, Any], now: dict[str, Any], out: Path) -> dict[str, Any]:
     """The facts of a run that continues; a checkpoint of an older version keeps what it states.
 
     Raises `UsageError` if the films, their masks or their split are not those of the run.
     """
-    for key, what in (("fingerprint", "films or masks"), ("split", "split")):
+    for key, what in (("fingerprint", "other films or masks"), ("split", "another split")):
         stated = before["data"].get(key)
         if stated is not None and stated != now["data"][key]:
-            films = before["data"]["films"]
             raise UsageError(
-                f"{out} is a run on other {what}: it has {films['train']} films to train on and "
-                f"{films['val']} to validate on, now {now['data']['films']['train']} and "
-                f"{now['data']['films']['val']}; resume with its own --data and --splits, or take "
-                "another --out, where --init can name the weights of this run"
+                f"{out} is a run on {what}: {_counts(before, now)}; resume with its own data "
+                "and --splits, or take another --out and start from the weights of this run"
             )
     if "licence" in before:
         return {**now, "licence": before["licence"]}
     return {key: value for key, value in now.items() if key != "licence"}
+
+
+def _counts(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """The numbers of films of a run and of its continuation."""
+    theirs, ours = before["data"]["films"], now["data"]["films"]
+    text = f"it has {theirs['train']} films to train on and {theirs['val']} to validate on"
+    if theirs == ours:
+        return f"{text}, now as many, but not the same"
+    return f"{text}, now {ours['train']} and {ours['val']}"
 
 
 def unlabelled_channels(channels: Sequence[str], training: Sequence[Film]) -> list[str]:
