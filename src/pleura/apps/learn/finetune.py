@@ -11,7 +11,7 @@ import typer
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Accept, Fold, Layout, Splits, names_in
 from pleura.apps.cli.progress import console
-from pleura.apps.learn.data_report import warn_of_prefixes
+from pleura.apps.learn.data.report import warn_of_prefixes
 from pleura.apps.learn.train import MachineOptions, run_training, silent
 
 if TYPE_CHECKING:
