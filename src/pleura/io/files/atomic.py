@@ -147,6 +147,7 @@ _IN_THE_WAY = "move away what is there, or choose another output folder"
 _REMEDIES = {
     errno.ENAMETOOLONG: "give the film a shorter name, or choose an output folder with a shorter "
     "path",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or choose another output folder",
     errno.EACCES: "allow writing there, or choose another output folder",
     errno.EPERM: "allow writing there, or choose another output folder",
     errno.EISDIR: _IN_THE_WAY,
