@@ -59,6 +59,23 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
     assert str(out / "report.html") in ended.err
 
 
+def test_the_table_is_printed_in_full_where_it_is_wider_than_the_screen(
+    run, labelled, tiny_weights, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "50")
+    wide = labelled.rename(tmp_path / "a-hospital-with-a-long-name")
+    options = ("--split", "all", "--weights", tiny_weights, "-o", tmp_path / "report")
+    ended = run("evaluate", *ACCEPT, wide, *options)
+    assert ended.code == 0, ended.err
+    lines = [line.split() for line in ended.err.splitlines()]
+    (head,) = (line for line in lines if line[:1] == ["films"])
+    assert head[-3:] == ["HD95", "px", "area"]
+    (source,) = (line for line in lines if line[0] == "a-hospital-with-a-long-name")
+    # The mask is as large as the lungs, and 4 px too low.
+    assert source[1:3] == ["3", "0"]
+    assert source[-2:] == ["4.0", "+0.0%"]
+
+
 def test_json_is_the_summary_alone(run, labelled, tiny_weights, tmp_path):
     out = tmp_path / "report"
     ended = run(

@@ -12,7 +12,7 @@ import typer
 from pleura.apps.cli.engines import open_engine, read_weights
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
-from pleura.apps.cli.progress import console
+from pleura.apps.cli.progress import console, print_table
 from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
 from pleura.core.errors import UsageError
 from pleura.runtime.open import shipped
@@ -95,4 +95,4 @@ def _show(results: dict[str, Any]) -> None:
         table.add_row(name, str(before["pixels"]), *cells)
     screen = console()
     screen.print(f"temperature {results['temperature']:g}, chosen on {results['tuning']['split']}")
-    screen.print(table)
+    print_table(screen, table)
