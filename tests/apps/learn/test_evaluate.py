@@ -76,6 +76,18 @@ def test_the_table_is_printed_in_full_where_it_is_wider_than_the_screen(
     assert source[-2:] == ["4.0", "+0.0%"]
 
 
+@pytest.mark.parametrize("command", ["evaluate", "robustness", "calibrate"])
+def test_an_output_that_takes_no_files_is_named_before_any_film_is_scored(
+    run, labelled, tiny_weights, tmp_path, command
+):
+    out = tmp_path / "report"
+    out.write_text("a file")
+    options = ("--split", "all", "--weights", tiny_weights, "-o", out)
+    ended = run(command, *ACCEPT, labelled, *options)
+    assert ended.code == 1
+    assert ended.err.startswith(f"pleura: cannot write {out}: Not a directory; move away what is")
+
+
 def test_json_is_the_summary_alone(run, labelled, tiny_weights, tmp_path):
     out = tmp_path / "report"
     ended = run(

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pleura.apps.segment import output_folder as place
+from pleura.io.files import atomic
 
 FILMS = 40
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -197,7 +197,7 @@ def test_an_output_folder_that_is_closed_stops_the_run(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "mkdir", closed)
-    monkeypatch.setattr(place, "TemporaryFile", no_file)
+    monkeypatch.setattr(atomic, "TemporaryFile", no_file)
     ended = run(*command(many, out, tiny_weights)[3:])
     assert ended.code == 1
     assert f"cannot write {out}: Permission denied; allow writing there" in ended.err

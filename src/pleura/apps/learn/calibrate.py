@@ -15,6 +15,7 @@ from pleura.apps.cli.options import Weights
 from pleura.apps.cli.progress import console, print_table
 from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
 from pleura.core.errors import UsageError
+from pleura.io.files.atomic import check_takes_files
 from pleura.runtime.open import shipped
 
 __all__ = ["calibrate"]
@@ -60,6 +61,8 @@ def calibrate(
             "--write changes one weights file, and an ensemble has none of its own: give one "
             "--weights, or leave --write out"
         )
+    if write is not None:
+        check_takes_files(write.parent)
     engine = open_engine(*(weights or ()))
     from pleura.lab.report.calibration import Tuning
     from pleura.lab.report.calibration import calibrate as run

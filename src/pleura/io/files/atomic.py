@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, Literal, overload
 
 from pleura.core.digest import SUFFIX, digest_line, sha256
@@ -27,6 +28,7 @@ __all__ = [
     "OWN_PREFIX",
     "atomic_write",
     "cannot_write",
+    "check_takes_files",
     "flush_folder",
     "is_full",
     "make_folders",
@@ -121,6 +123,21 @@ def remove_partial_files(folder: Path) -> int:
                     Path(place, name).unlink()
                     removed += 1
     return removed
+
+
+def check_takes_files(folder: Path) -> None:
+    """Raise `OutputError` if no file can be written in `folder`; leaves nothing.
+
+    A folder that does not exist yet is judged by the first one above it that does.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def is_full(error: OSError) -> bool:
