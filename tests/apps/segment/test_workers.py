@@ -58,6 +58,7 @@ def test_a_film_that_ends_its_process_has_a_row_with_the_reason(
     assert "3 worker processes ended while they segmented this film" in killed["error"]
     assert {**rows(out), "killer": whole["killer"]} == whole
     assert not (out / "killer_mask.png").exists()
+    assert not list(out.glob(".*"))  # the files that they had begun are removed
 
 
 def test_a_defect_in_a_process_ends_the_run_with_its_traceback(

@@ -51,7 +51,8 @@ def parquet(
             _replace(out)
         except OSError as error:
             raise cannot_write(out / PARQUET, error) from error
-    say(f"{len(rows)} films in {parts} files in {out / PARQUET}")
+    files = "1 file" if parts == 1 else f"{parts} files"
+    say(f"{len(rows)} films in {files} in {out / PARQUET}")
 
 
 def _write(folder: Path, rows: Iterator[Row]) -> int:
