@@ -56,8 +56,8 @@ def atomic_write(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextMa
 def atomic_write(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any]]:
     r"""Open a file that gets its name only when the block ends without an error.
 
-    Missing folders are made. Text is UTF-8 with `\n` line ends on every system. An error in the
-    block leaves an older file as it was.
+    Missing folders are made. Text is UTF-8 with `\n` line ends on every system; a byte of a path
+    that is not UTF-8 is written as `\udcef`. An error in the block leaves an older file as it was.
 
     Raises:
         DiskFull: no space is left, or a quota is used up.
@@ -178,7 +178,7 @@ def _opened(part: Path, mode: Literal["w", "wb"]) -> IO[Any]:
     """A new temporary file with the permissions of the user's umask; fails if it exists."""
     if mode == "wb":
         return part.open("xb")
-    return part.open("x", encoding="utf-8", newline="\n")
+    return part.open("x", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _is_dead(part: Path, pid: int) -> bool:
