@@ -88,7 +88,8 @@ def test_values_that_are_no_source(tmp_path: Path, weights: bytes) -> None:
     with path.open() as text, pytest.raises(pleura.UsageError, match="binary mode"):
         pleura.segment(text, weights=weights)  # type: ignore[arg-type]
     for source in (None, 5, [film()]):
-        with pytest.raises(pleura.UsageError, match=f"not {type(source).__name__}"):
+        message = f"not {type(source).__name__}; numpy.asarray makes an array of a tensor"
+        with pytest.raises(pleura.UsageError, match=message):
             pleura.segment(source, weights=weights)  # type: ignore[arg-type]
 
 
@@ -253,6 +254,15 @@ def test_a_definition_the_weights_lack(weights: bytes) -> None:
 def test_arrays_that_are_no_film(pixels: NDArray[np.generic], weights: bytes) -> None:
     with pytest.raises(pleura.UsageError, match=r"\(H, W\) array of real numbers"):
         pleura.segment(pixels, weights=weights)
+
+
+def test_masked_pixels_are_no_film(weights: bytes) -> None:
+    pixels = np.ma.masked_less(film(), film().mean())
+    with pytest.raises(
+        pleura.UsageError, match=r"pixels are masked; replace them first: film\.fil"
+    ):
+        pleura.segment(pixels, weights=weights)
+    assert pleura.segment(pixels.filled(0), weights=weights).mask.shape == pixels.shape
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def read_source(source: Source) -> Radiograph:
         return _from_file(source)
     raise UsageError(
         "a film is a path, bytes, a file opened in binary mode, a picture of Pillow or an array, "
-        f"not {type(source).__name__}"
+        f"not {type(source).__name__}; numpy.asarray makes an array of a tensor or a list"
     )
 
 
@@ -71,6 +71,8 @@ def _from_array(pixels: NDArray[Any]) -> Radiograph:
             "pixels must be a (H, W) array of real numbers, or (H, W, 3) uint8 in RGB, got "
             f"{pixels.shape} {pixels.dtype}; pass one film at a time"
         )
+    if np.ma.is_masked(pixels):
+        raise UsageError("some pixels are masked; replace them first: film.filled(0)")
     check_size(*pixels.shape)
     grey = np.ascontiguousarray(pixels, dtype=np.float32)
     if not np.isfinite(grey).all():

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,56 @@ def test_writes_scores_summary_and_report(run, labelled, tiny_weights, tmp_path)
     assert re.search(r"lungs +3 +0 +0\.875", ended.err)
     assert "scored 3, without mask 1" in ended.err
     assert str(out / "report.html") in ended.err
+
+
+def test_the_table_is_printed_in_full_where_it_is_wider_than_the_screen(
+    run, labelled, tiny_weights, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "50")
+    wide = labelled.rename(tmp_path / "a-hospital-with-a-long-name")
+    options = ("--split", "all", "--weights", tiny_weights, "-o", tmp_path / "report")
+    ended = run("evaluate", *ACCEPT, wide, *options)
+    assert ended.code == 0, ended.err
+    lines = [line.split() for line in ended.err.splitlines()]
+    (head,) = (line for line in lines if line[:1] == ["films"])
+    assert head[-3:] == ["HD95", "px", "area"]
+    (source,) = (line for line in lines if line[0] == "a-hospital-with-a-long-name")
+    # The mask is as large as the lungs, and 4 px too low.
+    assert source[1:3] == ["3", "0"]
+    assert source[-2:] == ["4.0", "+0.0%"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no such names")
+def test_names_that_are_not_utf8(run, labelled, tiny_weights, tmp_path):
+    """That of a film, and that of the folder, which the page and the summary state."""
+    name = os.fsdecode(b"na\xefve")
+    for kind in ("images", "masks"):
+        (labelled / kind / "a.png").rename(labelled / kind / f"{name}.png")
+    folder = labelled.rename(tmp_path / name)
+    options = ("--split", "all", "--weights", tiny_weights)
+    for number in (1, 2):
+        out = tmp_path / f"report{number}"
+        more = () if number == 1 else ("--compare", tmp_path / "report1" / "scores.csv")
+        ended = run("evaluate", *ACCEPT, folder, *options, "-o", out, *more)
+        assert ended.code == 0, ended.err
+        with (out / "scores.csv").open(newline="", encoding="utf-8") as file:
+            assert {row["id"] for row in csv.DictReader(file)} == {"na%xEFve", "b", "c"}
+        assert "na%xEFve" in (out / "report.html").read_text(encoding="utf-8")
+    assert "paired on 3 films" in ended.err
+    assert run("data", "split", folder, "-o", tmp_path / "split.csv").code == 0
+    assert "na%xEFve" in (tmp_path / "split.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "robustness", "calibrate"])
+def test_an_output_that_takes_no_files_is_named_before_any_film_is_scored(
+    run, labelled, tiny_weights, tmp_path, command
+):
+    out = tmp_path / "report"
+    out.write_text("a file")
+    options = ("--split", "all", "--weights", tiny_weights, "-o", out)
+    ended = run(command, *ACCEPT, labelled, *options)
+    assert ended.code == 1
+    assert ended.err.startswith(f"pleura: cannot write {out}: Not a directory; move away what is")
 
 
 def test_json_is_the_summary_alone(run, labelled, tiny_weights, tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pleura.apps.segment.work import Ended
 from pleura.apps.segment.workers.worker import NodeView, Ready, Worker
 from pleura.core.errors import PleuraError
+from pleura.io.files.atomic import atomic_write
 from pleura.io.run.find import FilmFile
 
 
@@ -24,7 +25,8 @@ class Fragile(Worker):
         for film in films:
             name = film.path.stem
             if name == "killer" or (name == "fragile" and not suspects):
-                os.kill(os.getpid(), signal.SIGKILL)
+                with atomic_write(self._work.place.out / f"{film.name}_mask.png"):
+                    os.kill(os.getpid(), signal.SIGKILL)
             if name == "defect":
                 raise ZeroDivisionError("a defect")
             time.sleep(0.05)

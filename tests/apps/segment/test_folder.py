@@ -101,6 +101,10 @@ def test_an_argument_that_is_wrong_is_named(films: Path, tmp_path: Path) -> None
         pleura.segment_folder(films, tmp_path / "out", lungs="lung")  # type: ignore[arg-type]
     with pytest.raises(pleura.UsageError, match="jpg"):
         pleura.segment_folder(films, tmp_path / "out", formats="jpg")
+    with pytest.raises(pleura.UsageError, match="workers=0 is no number of workers; give 1 or mo"):
+        pleura.segment_folder(films, tmp_path / "out", workers=0)
+    with pytest.raises(pleura.UsageError, match="threads='2' is no number of threads"):
+        pleura.segment_folder(films, tmp_path / "out", threads="2")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="no argument 'jobs'; it has resume, overwrite"):
         pleura.segment_folder(films, tmp_path / "out", jobs=2)  # type: ignore[call-arg]
     assert not (tmp_path / "out").exists()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from PIL import Image
 from tests.apps.segment.outputs import Run, posix, report, rows
@@ -103,6 +105,25 @@ class TestNames:
             "a": "a.png", "a_jpg": "a.jpg", "b": "b.png", "deep/a": "a.png"
         }  # fmt: skip
         assert "4 finished before" in segment(films, "-o", out, "--resume").err
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no such names")
+    def test_a_name_that_is_not_utf8_leaves_the_tables_readable(
+        self, segment: Run, run: Run, films: Path, tmp_path: Path
+    ) -> None:
+        out, again = tmp_path / "out", tmp_path / "again"
+        (films / "a.png").rename(films / os.fsdecode(b"na\xefve.png"))
+        assert segment(films, "-o", out, "--format", "mask,coco").code == 0
+        table = (out / "results.csv").read_bytes()
+        assert b"na%xEFve" in table
+        table.decode("utf-8")  # fails if it is not UTF-8
+        resumed = segment(films, "-o", out, "--format", "mask,coco", "--resume")
+        assert "0 segmented, 3 finished" in resumed.err
+        assert (out / "results.csv").read_bytes() == table
+        assert run("results", "parquet", out).code == 0
+        read = pyarrow.parquet.read_table(out / "results.parquet")
+        assert "na%xEFve" in read["film"].to_pylist()
+        assert segment(out / "results.csv", "-o", again).code == 0  # its names are those of files
+        assert (again / os.fsdecode(b"na\xefve_mask.png")).is_file()
 
     @posix
     def test_names_that_are_odd_in_a_table_come_back(

@@ -108,6 +108,14 @@ class TestEqual:
         assert report(out) == report(plain)
         assert f"{FILMS + 1} films: {FILMS} segmented, 1 failed" in ended[1].err
 
+    def test_a_relative_output_folder_is_that_of_the_command(
+        self, on_cluster: Run, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The workers' working folder is that in which their node was started."""
+        monkeypatch.chdir(tmp_path)
+        assert on_cluster(many, "-o", "relative").code == 3
+        assert len(list(Path("relative").rglob("*_mask.png"))) == FILMS
+
     def test_shards_and_rows_as_json(self, on_cluster: Run, many: Path, tmp_path: Path) -> None:
         ended = on_cluster(many, "-o", tmp_path / "out", "--shard", "1/2", "--json")
         printed = [json.loads(line)["film"] for line in ended.out.splitlines()]

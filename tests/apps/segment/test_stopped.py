@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pleura.apps.segment import output_folder as place
+from pleura.io.files import atomic
 
 FILMS = 40
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -197,7 +197,7 @@ def test_an_output_folder_that_is_closed_stops_the_run(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "mkdir", closed)
-    monkeypatch.setattr(place, "TemporaryFile", no_file)
+    monkeypatch.setattr(atomic, "TemporaryFile", no_file)
     ended = run(*command(many, out, tiny_weights)[3:])
     assert ended.code == 1
     assert f"cannot write {out}: Permission denied; allow writing there" in ended.err
@@ -217,4 +217,23 @@ def test_a_film_whose_file_is_gone_is_segmented_again(
     again = subprocess.run([*line, "--resume"], capture_output=True, text=True, check=False)
     # The two damaged films are tried again, too.
     assert f"2 segmented, 2 failed, {FILMS - 4} finished before" in again.stderr
+    assert tree(out) == uninterrupted
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_output_folder_that_is_removed_ends_the_run(
+    many: Path, tiny_weights: Path, uninterrupted: dict[str, bytes], tmp_path: Path, workers: int
+) -> None:
+    out = tmp_path / "out"
+    line = [*command(many, out, tiny_weights), "--json", "--workers", str(workers)]
+    with start(line) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline()  # a film is finished
+        out.rename(tmp_path / "gone")
+        _, err = run.communicate()
+    assert run.returncode == 1, err
+    assert "results.csv was removed during the run, and perhaps other results with it; " in err
+    assert "--resume continues from here" in err
+    again = subprocess.run([*line, "--resume"], capture_output=True, text=True, check=False)
+    assert again.returncode == 3, again.stderr
     assert tree(out) == uninterrupted

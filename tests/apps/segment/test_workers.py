@@ -44,6 +44,18 @@ def test_several_processes_give_what_one_gives(segment: Run, many: Path, tmp_pat
     assert f"{FILMS + 1} films: {FILMS} segmented, 1 failed" in ended[1].err
 
 
+def test_a_relative_output_folder_has_its_name_in_the_rows_of_both(
+    segment: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (films / "a.png").rename(films / f"{'a' * 250}.png")  # too long with _mask
+    for out, *more in (("plain",), ("other", "--workers", "2")):
+        assert segment(films, "-o", out, *more).code == 3
+    plain, other = (rows(Path(out))["a" * 250]["error"] for out in ("plain", "other"))
+    assert plain.startswith("cannot write plain/aaa")
+    assert other == plain.replace("plain/", "other/")
+
+
 def test_a_film_that_ends_its_process_has_a_row_with_the_reason(
     segment: Run, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +70,7 @@ def test_a_film_that_ends_its_process_has_a_row_with_the_reason(
     assert "3 worker processes ended while they segmented this film" in killed["error"]
     assert {**rows(out), "killer": whole["killer"]} == whole
     assert not (out / "killer_mask.png").exists()
+    assert not list(out.glob(".*"))  # the files that they had begun are removed
 
 
 def test_a_defect_in_a_process_ends_the_run_with_its_traceback(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -75,6 +76,18 @@ def test_a_text_list(tmp_path: Path) -> None:
     listed = tmp_path / "lists" / "films.txt"
     listed.write_text(text, encoding="utf-8")
     assert list(names(listed)) == ["b.xyz", "c", "sub/a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no such names")
+@pytest.mark.parametrize("name", ["films.txt", "films.csv"])
+def test_a_list_with_a_name_that_is_not_utf8(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, os.fsdecode(b"na\xefve.png"))
+    listed = tmp_path / name
+    listed.write_bytes(b"path\n"[: 5 * name.endswith("csv")] + b"na\xefve.png\n")
+    assert list(names(listed)) == ["na\udcefve"]
+    listed.write_bytes(listed.read_bytes().replace(b"\xef", b"\xee"))
+    with pytest.raises(UsageError, match=r"na%xEEve\.png; .* or save the list as UTF-8 text"):
+        find_films([listed])
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

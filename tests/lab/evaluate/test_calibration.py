@@ -164,6 +164,8 @@ def test_calibrate_writes_the_derived_result(data, tmp_path, monkeypatch):
     assert "None" not in page
     with Image.open(tmp_path / "out" / "calibration.png") as picture:
         assert picture.width > 800
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(2**20)}
+    assert (0x00, 0x72, 0xB2) in colours  # the curve of the first source
 
 
 def test_a_temperature_replaces_that_of_the_graph(data):

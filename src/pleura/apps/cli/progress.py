@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from pleura.io.decoder_process import stop_decoders
 
-__all__ = ["FilmProgress", "Interrupt", "console", "give_up", "leave_if_stuck", "say"]
+__all__ = [
+    "FilmProgress",
+    "Interrupt",
+    "console",
+    "give_up",
+    "leave_if_stuck",
+    "print_table",
+    "say",
+]
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
     from rich.progress import Progress
+    from rich.table import Table
 
 
 LINE_EVERY_S = 60.0
@@ -45,6 +54,18 @@ def console(*, stderr: bool = True) -> Console:
     if not screen.is_terminal and "COLUMNS" not in os.environ:
         screen.width = FILE_WIDTH
     return screen
+
+
+def print_table(screen: Console, table: Table) -> None:
+    """Print a table in full: where it is wider than the screen, the terminal breaks its lines."""
+    width = screen.width
+    screen.width = max(width, screen.measure(table, options=_any_width(screen)).maximum)
+    screen.print(table)
+    screen.width = width
+
+
+def _any_width(screen: Console) -> ConsoleOptions:
+    return screen.options.update(width=10_000)
 
 
 class FilmProgress:

@@ -11,6 +11,7 @@ from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import EngineOptions
 from pleura.apps.cli.progress import console
 from pleura.apps.learn.trial_options import command_line
+from pleura.io.files.atomic import check_takes_files
 
 __all__ = ["bench", "card"]
 
@@ -55,6 +56,8 @@ def bench(
 
     The paths of the files written go to stdout.
     """
+    check_takes_files(out)
+    check_takes_files(reports)
     engine = computing.open()
     from pleura.lab.studies.bench import Bench, run_bench
 

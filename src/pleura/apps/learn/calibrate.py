@@ -12,9 +12,10 @@ import typer
 from pleura.apps.cli.engines import open_engine, read_weights
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
-from pleura.apps.cli.progress import console
+from pleura.apps.cli.progress import console, print_table
 from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
 from pleura.core.errors import UsageError
+from pleura.io.files.atomic import check_takes_files
 from pleura.runtime.open import shipped
 
 __all__ = ["calibrate"]
@@ -60,6 +61,8 @@ def calibrate(
             "--write changes one weights file, and an ensemble has none of its own: give one "
             "--weights, or leave --write out"
         )
+    if write is not None:
+        check_takes_files(write.parent)
     engine = open_engine(*(weights or ()))
     from pleura.lab.report.calibration import Tuning
     from pleura.lab.report.calibration import calibrate as run
@@ -95,4 +98,4 @@ def _show(results: dict[str, Any]) -> None:
         table.add_row(name, str(before["pixels"]), *cells)
     screen = console()
     screen.print(f"temperature {results['temperature']:g}, chosen on {results['tuning']['split']}")
-    screen.print(table)
+    print_table(screen, table)

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import EngineOptions, TestTimeAugmentation
-from pleura.apps.cli.progress import FilmProgress, console
+from pleura.apps.cli.progress import FilmProgress, console, print_table
 from pleura.apps.learn.trial_options import TrialOptions, figures_table
 
 __all__ = ["evaluate"]
@@ -69,9 +69,7 @@ def _bars(stack: ExitStack, quiet: bool) -> Callable[[str, int, int], None]:
 
 def _show(summary: dict[str, Any]) -> None:
     """The scores in short, on stderr."""
-    table = figures_table(
-        "films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px, mean", "area"
-    )
+    table = figures_table("films", "undef.", "Dice", "95 %", "5th", "< 0.90", "HD95 px", "area")
     for structure, group in summary["overall"].items():
         table.add_row(structure, *_cells(group))
     for source, group in summary["by_source"].items():
@@ -79,7 +77,7 @@ def _show(summary: dict[str, Any]) -> None:
             mark = "" if summary["sources"][source]["comparable"] else " *"
             table.add_row(escape(source) + mark, *_cells(group["lungs"]), style="dim")
     screen = console()
-    screen.print(table)
+    print_table(screen, table)
     if not all(source["comparable"] for source in summary["sources"].values()):
         screen.print(
             "* masks follow another definition of lung than was predicted; not in the overall"

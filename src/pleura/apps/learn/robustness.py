@@ -9,7 +9,7 @@ from typing import Any
 from pleura.apps.cli.engines import open_engine
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
-from pleura.apps.cli.progress import console
+from pleura.apps.cli.progress import console, print_table
 from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
 
 __all__ = ["robustness"]
@@ -44,4 +44,4 @@ def _show(results: dict[str, Any]) -> None:
         poor = plain(dice["share_under_090"], ".1%")
         cells = [str(dice["n"]), str(row["failed"]), *values, poor, plain(change, "+.4f")]
         table.add_row(results["effects"][name], *cells)
-    console().print(table)
+    print_table(console(), table)

@@ -28,6 +28,7 @@ from pleura.apps.cli.options import (
     TrialLungs,
 )
 from pleura.apps.cli.progress import FilmProgress, console
+from pleura.io.files.atomic import check_takes_files
 
 if TYPE_CHECKING:
     from pleura.lab.evaluate.trial import Trial
@@ -55,9 +56,14 @@ class TrialOptions:
     quiet: NoBar = False
 
     def trial(self, **more: Any) -> Trial:
-        """The trial of these options; `more` are other fields of it."""
+        """The trial of these options; `more` are other fields of it.
+
+        Raises:
+            OutputError: the results cannot be written.
+        """
         from pleura.lab.evaluate.trial import Trial
 
+        check_takes_files(self.out)
         return Trial(
             data=tuple(self.data),
             split=self.split,

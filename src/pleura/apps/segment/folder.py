@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -133,6 +134,10 @@ def _computing(options: FolderOptions) -> ComputeOptions:
     weights, lungs = options.get("weights"), options.get("lungs", "field")
     if lungs not in [choice.value for choice in Lungs]:
         raise UsageError(f"lungs={lungs!r} is no definition; give 'field' or 'whole'")
+    for name in ("threads", "workers"):
+        count = options.get(name)
+        if count is not None and (not isinstance(count, Integral) or count < 1):
+            raise UsageError(f"{name}={count!r} is no number of {name}; give 1 or more, or None")
     return ComputeOptions(
         lungs=Lungs(lungs),
         flip=options.get("flip", False),

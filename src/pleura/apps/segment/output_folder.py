@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from tempfile import TemporaryFile
 from typing import Any
 
 from pleura.core.errors import DiskFull, FilmError, OutputError, UsageError
 from pleura.core.types import Segmentation
 from pleura.io.dicom.formats import DICOM_FORMATS
-from pleura.io.files.atomic import cannot_write
+from pleura.io.files.atomic import check_takes_files
 from pleura.io.files.listings import FolderListings
 from pleura.io.files.remote import is_remote, local_or_remote, name_of
 from pleura.io.film import DecodedFilm
@@ -190,7 +189,7 @@ class OutputFolder:
         except DiskFull:
             raise
         except OutputError as error:
-            self._check_takes_files()
+            check_takes_files(self.out)
             raise FilmError(str(error)) from error
         mask = written[0].relative_to(self.out) if "mask" in self.formats else None
         row = done_row(segmentation, PurePath(file.name), path=file.source, mask=mask)
@@ -206,14 +205,6 @@ class OutputFolder:
             done = (row for row in rows if row.status == DONE)
             names = ((row.film, _image_name(row)) for row in done)
             merge_coco(self.out, names, version=version)
-
-    def _check_takes_files(self) -> None:
-        """Raise `OutputError` if no file can be written in the folder."""
-        try:
-            with TemporaryFile(dir=self.out):
-                pass
-        except OSError as error:
-            raise cannot_write(self.out, error) from error
 
     def _is_done(self, film: FilmFile, row: RowSummary) -> bool:
         if row.path != film.source:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, Literal, overload
 
 from pleura.core.digest import SUFFIX, digest_line, sha256
@@ -27,6 +28,7 @@ __all__ = [
     "OWN_PREFIX",
     "atomic_write",
     "cannot_write",
+    "check_takes_files",
     "flush_folder",
     "is_full",
     "make_folders",
@@ -54,8 +56,8 @@ def atomic_write(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextMa
 def atomic_write(path: Path, mode: Literal["w", "wb"] = "wb") -> Iterator[IO[Any]]:
     r"""Open a file that gets its name only when the block ends without an error.
 
-    Missing folders are made. Text is UTF-8 with `\n` line ends on every system. An error in the
-    block leaves an older file as it was.
+    Missing folders are made. Text is UTF-8 with `\n` line ends on every system; a byte of a path
+    that is not UTF-8 is written as `\udcef`. An error in the block leaves an older file as it was.
 
     Raises:
         DiskFull: no space is left, or a quota is used up.
@@ -123,6 +125,21 @@ def remove_partial_files(folder: Path) -> int:
     return removed
 
 
+def check_takes_files(folder: Path) -> None:
+    """Raise `OutputError` if no file can be written in `folder`; leaves nothing.
+
+    A folder that does not exist yet is judged by the first one above it that does.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
 def is_full(error: OSError) -> bool:
     """Whether the disk is full, or a quota is used up."""
     return error.errno in _FULL or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
@@ -147,6 +164,7 @@ _IN_THE_WAY = "move away what is there, or choose another output folder"
 _REMEDIES = {
     errno.ENAMETOOLONG: "give the film a shorter name, or choose an output folder with a shorter "
     "path",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or choose another output folder",
     errno.EACCES: "allow writing there, or choose another output folder",
     errno.EPERM: "allow writing there, or choose another output folder",
     errno.EISDIR: _IN_THE_WAY,
@@ -160,7 +178,7 @@ def _opened(part: Path, mode: Literal["w", "wb"]) -> IO[Any]:
     """A new temporary file with the permissions of the user's umask; fails if it exists."""
     if mode == "wb":
         return part.open("xb")
-    return part.open("x", encoding="utf-8", newline="\n")
+    return part.open("x", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _is_dead(part: Path, pid: int) -> bool:

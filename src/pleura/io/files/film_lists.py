@@ -11,6 +11,7 @@ from typing import IO
 from pleura.core.errors import UsageError
 from pleura.io.files.open_file import open_file
 from pleura.io.files.remote import is_remote, local_or_remote, name_of
+from pleura.io.run.cells import name_in, readable
 
 __all__ = ["LIST_SUFFIXES", "PATH_COLUMNS", "listed_paths"]
 
@@ -18,6 +19,9 @@ LIST_SUFFIXES = (".txt", ".csv", ".parquet")
 
 PATH_COLUMNS = ("path", "image", "film")
 """Columns of a CSV or Parquet list; the first one that exists holds the films."""
+
+_OF_RESULTS = {"film", "path", "status", "verdict"}
+"""Columns by which a `results.csv` is recognised; its names are coded."""
 
 _SHOWN = 3  # missing paths that a message lists
 
@@ -28,7 +32,8 @@ def listed_paths(path: Path) -> list[Path]:
     Relative names start from the list's folder; a name may be a URL of an object store. A .txt list
     has one path a line; blank lines and lines that start with # are skipped. A .csv list has a
     header with a column `path`, `image` or `film`, and commas, semicolons or tabs; a .parquet list
-    has such a column. Whether films of object stores are there is not checked.
+    has such a column. A `results.csv` is such a list; its names are decoded. Names that are not
+    UTF-8 are looked up as they are. Whether films of object stores are there is not checked.
     Raises `UsageError` for an empty list, one without such a column, or missing films.
     """
     films = [_beside(path, name) for name in _names(path)]
@@ -38,8 +43,9 @@ def listed_paths(path: Path) -> list[Path]:
     if missing:
         some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
         raise UsageError(
-            f"{len(missing)} of the {len(films)} films in the list {path} are not there: {some}; "
-            "relative names start from the list's own folder"
+            f"{len(missing)} of the {len(films)} films in the list {path} are not there: "
+            f"{readable(some)}; relative names start from the list's own folder"
+            + ("; or save the list as UTF-8 text" if readable(some) != some else "")
         )
     return films
 
@@ -56,7 +62,7 @@ def _names(path: Path) -> Iterable[str]:
         with open_file(path) as file:
             if suffix == ".parquet":
                 return _parquet_names(path, file)
-            text = file.read().decode("utf-8-sig")
+            text = _text(file.read())
     except (OSError, UnicodeDecodeError) as error:
         kind = "as Parquet" if suffix == ".parquet" else "as UTF-8 text"
         raise UsageError(
@@ -80,6 +86,14 @@ def _parquet_names(path: Path, file: IO[bytes]) -> list[str]:
     return [str(name) for name in names.to_pylist() if name]
 
 
+def _text(content: bytes) -> str:
+    """The text of a list; names that are not UTF-8 are kept, as Linux has such names.
+
+    Raises `UnicodeDecodeError` for UTF-16, which has null bytes that no name has.
+    """
+    return content.decode("utf-8-sig", "strict" if b"\0" in content else "surrogateescape")
+
+
 def _text_names(text: str) -> Iterator[str]:
     lines = (line.strip() for line in text.splitlines())
     return (line for line in lines if line and not line.startswith("#"))
@@ -92,7 +106,8 @@ def _csv_names(path: Path, text: str) -> Iterator[str]:
     rows = csv.DictReader(lines, delimiter=delimiter)
     fields = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
     column = _path_column(path, fields)
-    return (row[column].strip() for row in rows if (row[column] or "").strip())
+    names = (row[column].strip() for row in rows if (row[column] or "").strip())
+    return map(name_in, names) if fields.keys() >= _OF_RESULTS else names
 
 
 def _path_column(path: Path, columns: Mapping[str, str]) -> str:

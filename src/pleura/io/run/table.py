@@ -105,7 +105,10 @@ class Table:
         self._file: FileIO = self._opened()
 
     def add(self, *rows: Row) -> None:
-        """Append rows of films, or replace their earlier ones; they are on the disk on return."""
+        """Append rows of films, or replace their earlier ones; they are on the disk on return.
+
+        Raises `OutputError` if the table was removed; `close` writes the rows of all films again.
+        """
         self._added = True
         lines = [_line(row.cells()) for row in rows]
         try:
@@ -115,13 +118,21 @@ class Table:
             raise cannot_write(self.path, error) from error
         for row, line in zip(rows, lines, strict=True):
             self.rows.set_line(row.film, line)
+        if not self._exists():
+            raise self._removed()
 
     def close(self) -> None:
-        """Write the table again, sorted by film, each film once; a second call does nothing."""
+        """Write the table again, sorted by film, each film once; a second call does nothing.
+
+        Raises `OutputError` if the table was removed; it is written nevertheless.
+        """
         if not self._file.closed:
+            exists = self._exists()
             self._file.close()
-            if self._added:
+            if self._added or not exists:
                 self._rewrite()
+            if not exists:
+                raise self._removed()
 
     def __enter__(self) -> Table:
         """The table itself."""
@@ -133,11 +144,20 @@ class Table:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the table; after an `OutputError` it is not written again."""
-        if isinstance(error, OutputError):
+        """Close the table; after an `OutputError` it is not written again if it is there."""
+        if isinstance(error, OutputError) and self._exists():
             self._file.close()
         else:
             self.close()
+
+    def _exists(self) -> bool:
+        """Whether the table is there; if it was removed, `_file` is a file without a name."""
+        return os.path.exists(self.path)  # noqa: PTH110 - called for each film
+
+    def _removed(self) -> OutputError:
+        return OutputError(
+            f"{self.path} was removed during the run, and perhaps other results with it"
+        )
 
     def _opened(self) -> FileIO:
         try:

@@ -30,7 +30,6 @@ from pleura.lab.evaluate.case import Evaluator, Examined
 from pleura.lab.evaluate.fit_reference import ResultFeatures, fit_reference_values, result_features
 from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerprint
 from pleura.lab.evaluate.verdicts import judge_results, negative_figures, verdict_figures
-from pleura.lab.report.charts import COLOURS
 from pleura.lab.report.evaluation import provenance
 from pleura.lab.report.numbers import number, percent
 from pleura.lab.report.page import Page, Table
@@ -39,6 +38,9 @@ from pleura.net.export import with_temperature
 from pleura.runtime.engine import Engine, OnnxEngine
 
 __all__ = ["Tuning", "calibrate", "calibration_table", "write_with_temperature"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+"""Colours of the sources, for colour-blind readers too (Okabe and Ito); they repeat."""
 
 SCHEMA = 1
 """The schema version of calibration.json; it grows when a key changes or is removed."""

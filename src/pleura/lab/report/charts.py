@@ -18,7 +18,7 @@ from pleura.lab.evaluate.case import Row
 from pleura.lab.evaluate.metrics import METRICS
 from pleura.lab.evaluate.statistics import POOR_DICE
 
-__all__ = ["COLOURS", "agreement", "by_source", "histograms"]
+__all__ = ["agreement", "by_source", "histograms"]
 
 INK, LINE, ACCENT = "#010203", "#040506", "#070809"
 COLOURS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")

@@ -13,7 +13,7 @@ import typer
 
 from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.options import Accept, AsJson, Layout, NoBar, Overwrite, Sets, Splits
-from pleura.apps.cli.progress import FilmProgress, console
+from pleura.apps.cli.progress import FilmProgress, console, print_table
 from pleura.apps.learn.data.recipe import recipe
 from pleura.apps.learn.data.report import (
     EXAMPLES,
@@ -226,7 +226,7 @@ def split(
     if as_json:
         typer.echo(json.dumps({"out": str(out), **tally(films)}, indent=1))
     else:
-        console().print(tally_table(films))
+        print_table(console(), tally_table(films))
 
 
 @data_app.command()

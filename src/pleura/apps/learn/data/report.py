@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pleura.apps.cli.progress import console
+from pleura.apps.cli.progress import console, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +35,7 @@ def print_report(report: CheckReport, everything: bool) -> None:
         unknown = "not stated" if report.unknown_patients == report.films else "partly not stated"
         patients = f"patients {unknown}: such a film counts as a patient of its own"
     out.print(f"{report.films} films, {report.pairs} with masks, {patients}", markup=False)
-    out.print(_counts_table(report))
+    print_table(out, _counts_table(report))
     for title, table in (
         ("films by condition", report.conditions),
         ("films by channel", report.channels),

@@ -14,6 +14,7 @@ import typer
 from pleura.apps.cli.progress import say
 from pleura.core.errors import UsageError
 from pleura.io.files.atomic import OWN_PREFIX, cannot_write
+from pleura.io.run.cells import readable
 from pleura.io.run.lock import locked_folder
 from pleura.io.run.row import Row
 from pleura.io.run.table import RESULTS, read_rows
@@ -50,7 +51,8 @@ def parquet(
             _replace(out)
         except OSError as error:
             raise cannot_write(out / PARQUET, error) from error
-    say(f"{len(rows)} films in {parts} files in {out / PARQUET}")
+    files = "1 file" if parts == 1 else f"{parts} files"
+    say(f"{len(rows)} films in {files} in {out / PARQUET}")
 
 
 def _write(folder: Path, rows: Iterator[Row]) -> int:
@@ -73,10 +75,15 @@ def _table(rows: list[Row]) -> Any:
     columns = {field.name: kinds[str(field.type).partition(" ")[0]] for field in fields(Row)}
     return pyarrow.table(
         {
-            name: pyarrow.array([getattr(row, name) for row in rows], kind)
+            name: pyarrow.array([_value(row, name) for row in rows], kind)
             for name, kind in columns.items()
         }
     )
+
+
+def _value(row: Row, name: str) -> Any:
+    value = getattr(row, name)
+    return readable(value) if isinstance(value, str) else value
 
 
 def _replace(out: Path) -> None:

@@ -108,6 +108,8 @@ class Pool:
         self._counted = -_COUNT_EVERY_S
         self._places = 0
         self._made_by: Provenance | None = None
+        self.crashed = 0
+        """The number of workers that crashed or were killed."""
 
     @property
     def provenance(self) -> Provenance:
@@ -246,6 +248,7 @@ class Pool:
         if not isinstance(error, WorkerLost):  # a defect of Pleura
             raise error
         self._workers.remove(worker)
+        self.crashed += error.crashed
         worker.handle.kill()
         if not worker.ready:
             self._count_failed_start(error)

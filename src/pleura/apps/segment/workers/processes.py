@@ -19,6 +19,7 @@ from pleura.apps.segment.workers.pool import Pool
 from pleura.apps.segment.workers.worker import NodeView, Worker, view_of_run
 from pleura.core.errors import UsageError
 from pleura.io.child_process import command
+from pleura.io.files.atomic import remove_partial_files
 from pleura.io.run.find import FilmFile
 
 __all__ = ["in_processes"]
@@ -46,6 +47,8 @@ def in_processes(
         yield pool
     finally:
         pool.close()
+        if pool.crashed:  # while they wrote a file, perhaps
+            remove_partial_files(work.place.out)
 
 
 class _Processes:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pleura.apps.segment.work import FilmWork, Opener
@@ -68,6 +68,8 @@ def on_ray(
         UsageError: there is no cluster at the address, its Python or Ray is another one, or it has
             no room for a worker.
     """
+    # A worker's working folder is not that of this command.
+    work = replace(work, place=replace(work.place, out=work.place.out.absolute()))
     with _connected(options) as ray:
         workers = _RayWorkers(ray, options, work, opener)
         pool = Pool(workers, seen=view_of_run(work, films), most=options.workers)

@@ -6,7 +6,7 @@ import os
 import platform
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pleura._version import __version__
@@ -63,8 +63,7 @@ class Worker:
     """
 
     def __init__(self, work: FilmWork, opener: Opener) -> None:
-        self._work = replace(work, place=replace(work.place, out=work.place.out.absolute()))
-        self._opener = opener
+        self._work, self._opener = work, opener
 
     def begin(self, seen: NodeView) -> Ready | PleuraError:
         """Check that this node sees what the run needs, and load the network."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pleura.core.errors import DataError, UsageError
+from pleura.io.run.cells import readable
 from pleura.lab.data.film import Film
 from pleura.lab.data.folds import read_folds, with_fold
 from pleura.lab.data.layouts import annotated, corrections, folder, manifest, nnunet
@@ -102,12 +103,23 @@ def read_films(
     if not where.exists():
         raise DataError(f"{where}: no such folder or manifest")
     chosen, where = _recognise(where) if layout == "auto" else (_named(layout), where)
-    films = chosen.read(where)
+    films = [_with_readable_names(film) for film in chosen.read(where)]
     _require_distinct(films, f"{where}: an id names one film")
     if not films:
         raise DataError(f"{where}: no film here; layout {chosen.name} expects {chosen.expects}")
     films = with_patients(films, patients)
     return films if split is None else _divided(films, split)
+
+
+def _with_readable_names(film: Film) -> Film:
+    """The film with names that are valid Unicode, for tables and pages; its paths stay."""
+    return replace(
+        film,
+        id=readable(film.id),
+        source=readable(film.source),
+        condition=readable(film.condition),
+        patient=readable(film.patient),
+    )
 
 
 def _require_distinct(films: Sequence[Film], reason: str) -> None:
