@@ -51,6 +51,9 @@ def test_only_listed_senders_are_accepted(node: Any) -> None:
     assert not node.echo("ORTHANC", called="OTHER")
     assert node.status().counts == {"refused": 2}
     assert "STRANGER from 127.0.0.1 is not listed" in node.log()
+    assert (
+        "ORTHANC from 127.0.0.1, called with another AE title: OTHER; this is PLEURA" in node.log()
+    )
 
 
 def test_a_connection_from_an_unlisted_address_is_closed(start_node: Callable[..., Any]) -> None:

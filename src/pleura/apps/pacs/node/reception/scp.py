@@ -208,9 +208,13 @@ class Scp:
             event.assoc.abort(block=False)
 
     def _log_rejection(self, event: evt.Event) -> None:
+        called = event.assoc.requestor.primitive.called_ae_title or ""  # type: ignore[union-attr]
         LOG.warning(
-            "refused: the association of %s, called with another AE title",
+            "refused: the association of %s from %s, called with another AE title: %s; this is %s",
             _printable(event.assoc.requestor.ae_title),
+            event.assoc.requestor.address,
+            _printable(called),
+            self._entity.ae_title,
         )
 
 
