@@ -122,6 +122,13 @@ def wait_for(port: int) -> None:
     raise AssertionError("nginx does not listen")
 
 
+def test_the_rate_of_nginx_lets_the_page_load_within_a_second() -> None:
+    page = CHECKOUT / "src/pleura/apps/serve/page"
+    files = [path for path in page.rglob("*") if path.is_file()]
+    (rate,) = re.findall(r"rate=(\d+)r/s", (SERVE / "nginx.conf").read_text())
+    assert 40 < len(files) < int(rate)
+
+
 def test_nginx_serves_the_page_and_its_requests_at_the_path(proxy: str, films: Path) -> None:
     headers = {"Host": "films.example", "Origin": "https://films.example"}
     with httpx.Client(base_url=proxy, headers=headers, verify=False, timeout=60) as client:

@@ -341,3 +341,12 @@ def test_sigterm_ends_the_service_after_the_accepted_films(
     assert "Traceback" not in stderr
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{served.address}/healthz")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_signal_that_comes_while_the_service_starts_is_not_lost(
+    serve: Callable[..., Any],
+) -> None:
+    """The service says where it listens before uvicorn handles signals."""
+    code, stderr = serve().stop()
+    assert (code, stderr) == (0, "pleura: ended; every film that was accepted has its answer\n")

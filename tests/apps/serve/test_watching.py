@@ -112,6 +112,13 @@ def test_model_and_metrics_follow_the_key(start: Start, route: str) -> None:
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("route", ["/healthz", "/readyz"])
+def test_a_probe_may_ask_for_the_headers_alone(client: httpx.Client, route: str) -> None:
+    answer = client.head(route)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert "head" not in client.get("/openapi.json").json()["paths"][route]
+
+
 def test_the_description_has_the_key_and_typed_answers(start: Start, client: httpx.Client) -> None:
     described = start(key="secret").get("/openapi.json").json()
     schemes = described["components"]["securitySchemes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,19 @@ from pleura.core.errors import PleuraError, UsageError
 from pleura.io.film_checks import MAX_BYTES
 
 if TYPE_CHECKING:
+    import requests
     from dicomweb_client import DICOMwebClient
 
-__all__ = ["ANSWER_S", "AUTH", "CONNECT_S", "Refused", "Unreachable", "web_client", "web_errors"]
+__all__ = [
+    "ANSWER_S",
+    "AUTH",
+    "CONNECT_S",
+    "Refused",
+    "Unreachable",
+    "connection_fault",
+    "web_client",
+    "web_errors",
+]
 
 AUTH = "PLEURA_DICOMWEB_AUTH"
 """The environment variable for the authorization: USER:PASSWORD, or `Bearer TOKEN`."""
@@ -32,6 +43,8 @@ BUSY = (429, 502, 503, 504)
 
 _UNREACHABLE_STATUSES = frozenset({401, 403, 404, *BUSY})
 """HTTP statuses by which the service takes no request at all."""
+
+_NO_ANSWER = f"no answer within {ANSWER_S:g} s"
 
 _DICOM_JSON = "application/dicom+json"
 _WITHOUT_PARAMETERS = frozenset({_DICOM_JSON, "application/json", "application/dicom+xml"})
@@ -119,6 +132,8 @@ def web_errors() -> Iterator[None]:
         raise unreachable from None
     except requests.ConnectionError as error:
         raise _connection_error(error) from None
+    except requests.Timeout:
+        raise Refused(_NO_ANSWER) from None
     except requests.RequestException as error:
         raise Refused(f"invalid answer ({type(error).__name__})") from None
 
@@ -190,10 +205,39 @@ def _add_header(value: str, request: Any) -> Any:
     return request
 
 
-def _connection_error(error: Exception) -> PleuraError:
+def connection_fault(error: BaseException | None) -> str:
+    """Why there is no connection, of the error that ended the attempt."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); see --tls-ca"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS there ({error.reason or 'the handshake failed'})"
+    if isinstance(error, TimeoutError):
+        return f"no connection (no answer within {CONNECT_S:g} s)"
+    if isinstance(error, OSError):
+        return f"no connection ({error.strerror or error})"
+    return "no connection"
+
+
+def _connection_error(error: requests.ConnectionError) -> PleuraError:
     """`Unreachable` if there was no connection, `Refused` if the service closed it."""
+    from urllib3 import exceptions
+
     reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "SSLError"}:
-        remedy = "; see --tls-ca" if type(reason).__name__ == "SSLError" else ""
-        return Unreachable(f"no connection ({type(reason).__name__}){remedy}")
+    if isinstance(reason, exceptions.ProxyError):
+        return Unreachable(f"the proxy before it: {connection_fault(_cause(reason))}")
+    if isinstance(reason, (exceptions.NewConnectionError, exceptions.SSLError)):
+        return Unreachable(connection_fault(_cause(reason)))
+    if isinstance(reason, exceptions.ConnectTimeoutError):  # the parent of NewConnectionError
+        return Unreachable(connection_fault(TimeoutError()))
+    if isinstance(reason, exceptions.ReadTimeoutError):
+        return Refused(_NO_ANSWER)
     return Refused("the connection was cut off")
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """The error of the system inside an error of urllib3; None if there is none."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, OSError):
+        nested = [argument for argument in inner.args if isinstance(argument, Exception)]
+        inner = nested[0] if nested else inner.__cause__
+    return inner

@@ -14,6 +14,7 @@ from pleura.apps.pacs.client import (
     CONNECT_S,
     Refused,
     Unreachable,
+    connection_fault,
     web_client,
     web_errors,
 )
@@ -120,14 +121,17 @@ class CStore:
         entity = AE(self.ae)
         entity.connection_timeout = CONNECT_S
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = ANSWER_S
-        association = entity.associate(
-            self.address.host,
-            self.address.port,
-            contexts=contexts,
-            ae_title=self.address.ae,
-            tls_args=(self.tls, self.address.host) if self.tls else None,
-            evt_handlers=list(handlers),
-        )
+        try:
+            association = entity.associate(
+                self.address.host,
+                self.address.port,
+                contexts=contexts,
+                ae_title=self.address.ae,
+                tls_args=(self.tls, self.address.host) if self.tls else None,
+                evt_handlers=list(handlers),
+            )
+        except OSError as error:  # the name of the host is not known
+            raise Unreachable(connection_fault(error)) from error
         if association.is_established:
             return association
         if association.rejected_contexts:
@@ -144,12 +148,8 @@ class CStore:
             with socket.create_connection(peer, CONNECT_S) as connection:
                 if self.tls is not None:
                     self.tls.wrap_socket(connection, server_hostname=self.address.host).close()
-        except ssl.SSLCertVerificationError as error:
-            return f"its certificate is not trusted ({error.verify_message}); see --tls-ca"
-        except ssl.SSLError as error:
-            return f"no TLS there ({error.reason})"
-        except OSError as error:
-            return f"no connection ({error.strerror or error})"
+        except OSError as error:  # ssl.SSLError too
+            return connection_fault(error)
         return "it ended the association before it began"
 
 

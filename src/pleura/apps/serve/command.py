@@ -45,7 +45,7 @@ def serve(
     from pleura.apps.quiet import discard_native_output, silence_libraries
     from pleura.apps.serve.request_log import logging_requests
     from pleura.apps.serve.security.hosts import AllowedHosts, host_names
-    from pleura.apps.serve.server import bind, run
+    from pleura.apps.serve.server import bind, noting_signals, run
     from pleura.apps.serve.service import Service
 
     check_access(access.host, access.api_key, no_key=access.no_key)
@@ -64,10 +64,11 @@ def serve(
         )
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://{_bracket_ipv6(bound_host)}:{bound_port}"
-        typer.echo(f"pleura serves {url} ; Ctrl-C ends it", err=True)
         log = logging_requests() if logs.log else nullcontext()
-        with silence_libraries(), discard_native_output(), log:
-            all_ended = run(service, listener)
+        with noting_signals() as is_stopped:
+            typer.echo(f"pleura serves {url} ; Ctrl-C ends it", err=True)
+            with silence_libraries(), discard_native_output(), log:
+                all_ended = run(service, listener, is_stopped=is_stopped)
     if all_ended:
         typer.echo("pleura: ended; every film that was accepted has its answer", err=True)
         return

@@ -245,12 +245,14 @@ def example() -> Response:
     return Response(_example_png(), media_type="image/png")
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", tags=["service"])
 async def alive() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "alive"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", tags=["service"], responses=READY)
 async def ready(service: TheService) -> JSONResponse:
     """Whether a film would be accepted now; 503 while the queue is full or a worker is stuck."""

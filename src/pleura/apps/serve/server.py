@@ -6,6 +6,8 @@ import asyncio
 import math
 import signal
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pleura.core.errors import UsageError
@@ -13,7 +15,7 @@ from pleura.core.errors import UsageError
 if TYPE_CHECKING:
     from pleura.apps.serve.service import Service
 
-__all__ = ["bind", "create_server", "run"]
+__all__ = ["bind", "create_server", "noting_signals", "run"]
 
 MAX_CONNECTIONS = 500
 """Open connections; one more is answered 503. A process may commonly open more files than that."""
@@ -38,20 +40,38 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(service: Service, listener: socket.socket) -> bool:
+@contextmanager
+def noting_signals() -> Iterator[Callable[[], bool]]:
+    """Note SIGINT and SIGTERM inside the block; the yielded function tells whether one came.
+
+    uvicorn handles them while it serves. A signal before that must not be lost, and the signals
+    that uvicorn raises again after a clean end must not end the process.
+    """
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [
+        signal.signal(number, lambda received, _: came.append(received)) for number in numbers
+    ]
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def run(service: Service, listener: socket.socket, *, is_stopped: Callable[[], bool]) -> bool:
     """Serve until SIGINT or SIGTERM, then finish the accepted films.
 
+    `is_stopped` tells whether a signal came before; see `noting_signals`.
     Returns False if some could not be finished within the time of grace. A thread then still works
     on them, and ends only with the process.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # uvicorn raises them again after a clean end
-    create_server(service).run(sockets=[listener])
+    create_server(service, is_stopped=is_stopped).run(sockets=[listener])
     return service.close()
 
 
-def create_server(service: Service) -> Any:
-    """The uvicorn server that `run` runs."""
+def create_server(service: Service, *, is_stopped: Callable[[], bool] = lambda: False) -> Any:
+    """The uvicorn server that `run` runs; it ends at once if `is_stopped()` when it starts."""
     import uvicorn
 
     from pleura.apps.serve.application import create_application
@@ -59,6 +79,10 @@ def create_server(service: Service) -> Any:
 
     class GracefulServer(uvicorn.Server):
         """Stops the service after the time of grace, then closes it."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            self.should_exit = self.should_exit or is_stopped()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             loop = asyncio.get_running_loop()

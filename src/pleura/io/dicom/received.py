@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,8 +16,14 @@ from pydicom.uid import generate_uid
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
 from pleura.io.decoding import decoding
-from pleura.io.dicom.decode.fragments import ends_early
-from pleura.io.dicom.decode.syntaxes import COMPRESSED, DEFLATED, UNCOMPRESSED
+from pleura.io.dicom.decode.fragments import ends_early, joined_fragments
+from pleura.io.dicom.decode.syntaxes import (
+    COMPRESSED,
+    DEFLATED,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    UNCOMPRESSED,
+)
 from pleura.io.dicom.header import checked_text, lenient_text, number
 from pleura.io.dicom.header_checks import FILM_CLASSES, check_is_film
 from pleura.io.dicom.objects.common import MAKER
@@ -55,6 +62,9 @@ class ReceivedFile:
     ends_early: bool = False
     """The compressed pixels lack their end marker; only decoding shows if they are complete."""
 
+    pixels: str = ""
+    """The transfer syntax and the SHA-256 of the pixels, with a blank between them."""
+
 
 def check_received_file(content: bytes, *, most_pixels: int = MAX_PIXELS) -> ReceivedFile:
     """Check a film's file without decoding its pixels.
@@ -68,7 +78,11 @@ def check_received_file(content: bytes, *, most_pixels: int = MAX_PIXELS) -> Rec
         check_received(film, most_pixels=most_pixels)
         film_header(film)  # a result, or the report of a failure, can refer to the film
         _check_not_blank(film)
-        return ReceivedFile(str(checked_text(film, "SOPInstanceUID")), ends_early=ends_early(film))
+        return ReceivedFile(
+            str(checked_text(film, "SOPInstanceUID")),
+            ends_early=ends_early(film),
+            pixels=_fingerprint(film),
+        )
 
 
 def check_received(film: Dataset, *, most_pixels: int) -> None:
@@ -96,6 +110,18 @@ def _check_not_blank(film: Dataset) -> None:
         raise UnreadableFilm(
             "every pixel of the film has the same value: it is blank; send the film again"
         )
+
+
+def _fingerprint(film: Dataset) -> str:
+    """See `ReceivedFile.pixels`. Archives pack a compressed picture anew, so its parts are joined.
+
+    The syntaxes without compression that store the same bytes have the name of one of them.
+    """
+    syntax = str(film.file_meta.TransferSyntaxUID)
+    pixels = joined_fragments(film.PixelData) if syntax in COMPRESSED else film.PixelData
+    if syntax in (IMPLICIT_LITTLE_ENDIAN, DEFLATED):
+        syntax = EXPLICIT_LITTLE_ENDIAN
+    return f"{syntax} {hashlib.sha256(pixels).hexdigest()}"
 
 
 def read_objects(paths: Iterable[Path]) -> list[Dataset]:

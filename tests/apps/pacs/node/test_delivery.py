@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from benchmarks.faults.site import free_port
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
@@ -158,6 +159,41 @@ def test_a_busy_service_says_how_long_to_wait(service: Any, status: int) -> None
     assert caught.value.retry_after_s == 7.0
 
 
+def test_the_reason_why_a_service_has_no_connection_is_named(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = free_port()
+    for url, message in (
+        ("http://no-host.invalid/dicom-web", r"no connection \((Name|nodename|Temporary)"),
+        (f"http://127.0.0.1:{closed}", r"no connection \(Connection refused\)"),
+        (f"https://127.0.0.1:{service.server_port}", r"no TLS there \("),
+    ):
+        for retries in (0, 1):
+            with pytest.raises(Unreachable, match=message):
+                send_to(url, retries)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(Unreachable, match=r"the proxy before it: no connection \(Connection ref"):
+        send_to("http://archive.invalid/dicom-web", 0)
+
+
+def test_a_service_that_is_silent_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pleura.apps.pacs.client.ANSWER_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for retries in (0, 1):
+            with pytest.raises(Refused, match="no answer within"):
+                send_to(f"http://127.0.0.1:{silent.getsockname()[1]}", retries)
+
+
+def send_to(url: str, retries: int) -> None:
+    client = web_client(url, retries=retries)
+    try:
+        Stow(client).send(RESULTS)
+    finally:
+        client._session.close()
+
+
 CUT_OFF = -1
 """In place of a status: the connection ends without an answer."""
 
@@ -223,6 +259,13 @@ def test_a_peer_that_takes_no_kind_refuses() -> None:
         pytest.raises(Refused, match="does not accept these kinds"),
     ):
         c_store(port)
+
+
+def test_a_peer_whose_name_is_not_known_is_unreachable() -> None:
+    """The reason is not the disk of the node, to which other errors of the system belong."""
+    address = Address("PACS", ae="PACS", host="no-host.invalid", port=104)
+    with pytest.raises(Unreachable, match=r"no connection \((Name|nodename|Temporary)"):
+        CStore(address, ae="PLEURA").send(RESULTS)
 
 
 def test_an_archive_without_segmentations_gets_the_rest_once(

@@ -64,6 +64,10 @@ def test_a_node_without_room_is_not_ready(
     assert httpx.get(f"{node.web}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{node.web}/readyz").json() == {"status": "ready"}
     assert httpx.get(f"{node.web}/").status_code == 404
+    probes = [httpx.head(f"{node.web}/{name}") for name in ("healthz", "readyz", "none")]
+    assert [(probe.status_code, probe.content) for probe in probes] == [
+        *((200, b""), (200, b""), (404, b"")),
+    ]
     film = small_films(1)[0]
     larger = film.pixel_array.repeat(8, axis=0).repeat(8, axis=1)  # 3.3 MB
     assert tools.send(node.port, tools.make_film(larger, 1)) == [0xA700]

@@ -198,6 +198,21 @@ def test_a_study_that_cannot_be_listed_is_one_failed_film(
     assert failed["reason"] == "its study cannot be listed: the service answered HTTP 500"
 
 
+def test_a_named_study_without_films_is_reported(
+    archive: Archive, pull: Callable[..., Any]
+) -> None:
+    archive.stored[0].Modality = "CT"
+    unknown = "1.2.3.4"
+    done = pull("--study", archive.stored[0].StudyInstanceUID, "--study", unknown)
+    assert (done.code, statuses(done)) == (3, ["failed", "no film"])
+    reasons = {line["study"]: line["reason"] for line in done.lines}
+    assert reasons == {
+        archive.stored[0].StudyInstanceUID: "its study has no CR or DX film; see --modality",
+        unknown: "its study cannot be listed: the service has no series of it; check its UID",
+    }
+    assert statuses(pull("--since", "2026-01-01")) == ["done", "done"]
+
+
 def test_films_are_fetched_at_the_rate_that_is_asked_for(
     archive: Archive, pull: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,9 @@ def test_a_film_is_shown_by_its_number_or_uid(queue_command: Callable[..., Any])
     ended = queue_command("show", 2)
     assert ended.code == 0
     assert ended.out.startswith("film      2\nstate     segmented")
-    assert "it has 4-dicom-sr.dcm" in ended.out
+    assert (
+        "\nto        A@pacs:104, refused 1 times: status 0xa900; it has 4-dicom-sr.dcm" in ended.out
+    )
     assert queue_command("show", "--uid", f"{UID}.2").out.splitlines()[0] == "film      2"
     assert json.loads(queue_command("show", 3, "--json").out)["state"] == "failed"
     missing = queue_command("show", "--uid", "1.2.3")

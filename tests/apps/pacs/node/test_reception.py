@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     CTImageStorage,
@@ -48,6 +51,9 @@ def test_only_listed_senders_are_accepted(node: Any) -> None:
     assert not node.echo("ORTHANC", called="OTHER")
     assert node.status().counts == {"refused": 2}
     assert "STRANGER from 127.0.0.1 is not listed" in node.log()
+    assert (
+        "ORTHANC from 127.0.0.1, called with another AE title: OTHER; this is PLEURA" in node.log()
+    )
 
 
 def test_a_connection_from_an_unlisted_address_is_closed(start_node: Callable[..., Any]) -> None:
@@ -82,6 +88,35 @@ def test_a_film_is_on_the_disk_when_it_is_acknowledged(
     content = kept.read_bytes()
     assert film.PixelData in content
     assert film.SOPInstanceUID.encode() in content
+
+
+def test_another_film_with_the_same_uid_is_not_taken_for_the_first(
+    node: Any, tools: SimpleNamespace, small_films: Callable[[int], list[Dataset]]
+) -> None:
+    """A sender that reuses a UID must not be told that its second film is on the disk."""
+    film, other = small_films(2)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
+    assert tools.send(node.port, film, other) == [0, 0xB006]
+    assert "it has the SOPInstanceUID of film 1, but other pixels" in node.log()
+    tools.until(lambda: node.has(segmented=1), "the first film is segmented")
+    assert node.status().counts == {"changed": 1}
+    (kept,) = (node.folder / "films").iterdir()
+    assert film.PixelData in kept.read_bytes()
+
+
+def test_a_film_with_a_corrected_header_or_another_syntax_is_the_same_film(
+    node: Any, tools: SimpleNamespace, small_films: Callable[[int], list[Dataset]]
+) -> None:
+    film = small_films(1)[0]
+    assert tools.send(node.port, film) == [0]
+    film.PatientName = "Corrected^Name"
+    compressed = deepcopy(film)
+    compressed.compress(RLELossless, generate_instance_uid=False)
+    film.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    implicit = BytesIO()
+    film.save_as(implicit, implicit_vr=True, enforce_file_format=True)
+    assert tools.send(node.port, dcmread(BytesIO(implicit.getvalue())), compressed) == [0, 0]
+    assert node.status().counts == {"duplicates": 2}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")

@@ -46,6 +46,21 @@ def test_a_spacing_gives_areas_in_cm2(client: httpx.Client) -> None:
     masks = {"right": right, "left": left, "heart": None, "spacing": spacing}
     measured = client.post("/v1/measurements", json=masks).json()["measurements"]
     assert (measured["right_area_cm2"], measured["spacing_source"]) == (4, "user")
+    del spacing["source"]
+    assert client.post("/v1/measurements", json=masks).json()["measurements"] == measured
+
+
+@pytest.mark.parametrize(
+    "spacing", [0.7, [0.7, 0.7], {"row_mm": 0.7}, {"row_mm": "x", "col_mm": 1}]
+)
+def test_a_wrong_spacing_is_400_and_the_answer_shows_a_right_one(
+    client: httpx.Client, spacing: Any
+) -> None:
+    answer = client.post(
+        "/v1/measurements", json={"right": PIXEL, "left": PIXEL, "spacing": spacing}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith('the spacing cannot be read; send it as {"row_mm"')
 
 
 def test_a_correction_says_who_edited_it(client: httpx.Client, films: Path) -> None:
@@ -64,7 +79,8 @@ PIXEL = {"size": [1, 1], "counts": [1]}
     ("masks", "reason"),
     [
         (b"{", "the masks cannot be read"),
-        (b"[]", "the masks cannot be read"),
+        (b"[]", "the masks cannot be read; send JSON"),
+        ({"right": {"size": 4, "counts": [1]}, "left": PIXEL}, "the masks cannot be read; send"),
         ({"right": PIXEL}, "the masks need both lungs"),
         ({"right": PIXEL, "left": {"size": [1, 1], "counts": [2]}}, "run lengths add up to 2"),
         ({"right": PIXEL, "left": {"size": [1, 2], "counts": [2]}}, "the masks differ in size"),

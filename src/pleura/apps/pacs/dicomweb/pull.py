@@ -111,4 +111,8 @@ def pull_films(pull: Pull, query: Query) -> Iterator[tuple[Film, Pulled]]:
         Unreachable, Refused: the service does not answer, or rejects the query for studies.
     """
     for film, problem in find_films(pull.source, query):
-        yield film, pull(film) if problem is None else Pulled("failed", problem)
+        if problem is None:
+            yield film, pull(film)
+        else:
+            status = "no film" if isinstance(problem, UnsuitableFilm) else "failed"
+            yield film, Pulled(status, str(problem))

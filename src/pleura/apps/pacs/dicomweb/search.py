@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pleura.apps.pacs.client import Refused, web_errors
+from pleura.core.errors import PleuraError, UnsuitableFilm
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient
@@ -48,27 +49,35 @@ class Query:
     """A study with more films is not segmented."""
 
 
-def find_films(client: DICOMwebClient, query: Query) -> Iterator[tuple[Film, str | None]]:
-    """Find films, each with None, or a study that cannot be pulled, with the reason."""
+def find_films(client: DICOMwebClient, query: Query) -> Iterator[tuple[Film, PleuraError | None]]:
+    """Find films, each with None, or a study that cannot be pulled, with the reason.
+
+    The reason is an `UnsuitableFilm` for a study of `query.studies` that has no film.
+    """
     for study in query.studies or _studies(client, query):
         try:
             films = _films_of_study(client, study, query.modalities)
         except Refused as error:
-            yield Film(study, "", ""), f"its study cannot be listed: {error}"
+            yield Film(study, "", ""), Refused(f"its study cannot be listed: {error}")
             continue
         if len(films) > query.most_films:
-            yield (
-                Film(study, "", ""),
+            too_many = (
                 f"its study has {len(films)} films of these modalities, more than the limit of "
-                f"{query.most_films}: none was fetched; see --study-films",
+                f"{query.most_films}: none was fetched; see --study-films"
             )
+            yield Film(study, "", ""), Refused(too_many)
             continue
+        if not films and query.studies:
+            none = f"its study has no {' or '.join(query.modalities)} film; see --modality"
+            yield Film(study, "", ""), UnsuitableFilm(none)
         yield from ((film, None) for film in films)
 
 
 def _films_of_study(client: DICOMwebClient, study: str, modalities: Sequence[str]) -> list[Film]:
     with web_errors():
         all_series = client.search_for_series(study)
+        if not all_series:
+            raise Refused("the service has no series of it; check its UID")
         uids = [
             first_value(series, SERIES)
             for series in all_series

@@ -88,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = _json({"status": "trouble", "troubles": [str(error)]})
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, answer)
 
+    do_HEAD = do_GET  # noqa: N815  # load balancers ask so
+
     def log_message(self, *_: Any) -> None:
         """Log nothing: monitoring asks every few seconds."""
 
@@ -97,7 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 def _json(answer: dict[str, Any]) -> tuple[str, bytes]:

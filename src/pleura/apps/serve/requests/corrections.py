@@ -18,6 +18,9 @@ __all__ = ["Correction", "corrected", "measured", "read_correction", "widths_jso
 MAX_NAME = 64
 """Letters of an editor's name; DICOM allows as many in a name."""
 
+USER = "user"
+"""The source of a spacing that the request gives without a source."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
@@ -36,21 +39,23 @@ class Correction:
 def read_correction(content: bytes, *, most_pixels: int, editor: str = "") -> Correction:
     """Read masks from JSON: `right`, `left`, `heart` (or null) as COCO run lengths.
 
-    `spacing` (`row_mm`, `col_mm`, `source`) is optional; `editor` is the name of who edited them.
+    `spacing` is optional: `row_mm`, `col_mm`, and `source`, which is `user` if it is missing.
+    `editor` is the name of who edited them.
 
     Raises:
         UsageError: the JSON is invalid, or the masks are too large, differ in size or overlap.
+        UnsuitableFilm: the spacing is not positive.
     """
     try:
         values = json.loads(content)
         masks = {name: _mask(values.get(name), most_pixels) for name in ("right", "left", "heart")}
-        spacing = values.get("spacing")
-        film_spacing = None if spacing is None else Spacing(**spacing)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = f" ({error})" if isinstance(error, ValueError) else ""  # others name our code
         raise UsageError(
-            f"the masks cannot be read ({error}); send JSON with right, left and heart as COCO run "
+            f"the masks cannot be read{reason}; send JSON with right, left and heart as COCO run "
             'lengths: {"right": {"size": [H, W], "counts": [...]}, ...}'
         ) from None
+    film_spacing = _spacing(values.get("spacing"))
     right, left, heart = masks.values()
     if right is None or left is None:
         raise UsageError("the masks need both lungs; send a mask without pixels for a missing one")
@@ -115,6 +120,20 @@ def _mask(value: dict[str, Any] | None, most_pixels: int) -> Mask | None:
     if not 0 < height * width <= most_pixels:
         raise ValueError(f"{height} x {width} pixels, expected 1 to {most_pixels}")
     return mask_from_rle([int(count) for count in value["counts"]], height, width)
+
+
+def _spacing(value: Any) -> Spacing | None:
+    if value is None:
+        return None
+    try:
+        return Spacing(
+            float(value["row_mm"]), float(value["col_mm"]), str(value.get("source", USER))
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UsageError(
+            'the spacing cannot be read; send it as {"row_mm": 0.14, "col_mm": 0.14}, or leave it '
+            "out to measure in pixels only"
+        ) from None
 
 
 def _edited_by(editor: str) -> str:

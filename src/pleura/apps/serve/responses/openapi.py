@@ -292,7 +292,10 @@ _MASKS: dict[str, Any] = {
     "type": "object",
     "description": "Masks as COCO run lengths, all of the film's size.",
     "required": ["right", "left"],
-    "properties": {"right": _MASK, "left": _MASK, "heart": _MASK, "spacing": {"type": "object"}},
+    "properties": {
+        **dict.fromkeys(("right", "left", "heart"), _MASK),
+        "spacing": nullable(schema_of(Spacing)),
+    },
 }
 
 CORRECTIONS: dict[str, Any] = {

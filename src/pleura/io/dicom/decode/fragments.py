@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate
 
 from pleura.io.dicom.decode.codestream import begins_codestream
 
-__all__ = ["codestream_of", "ends_early", "repack", "with_delimiter"]
+__all__ = ["codestream_of", "ends_early", "joined_fragments", "repack", "with_delimiter"]
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _TAG, _OPEN = b"\xe0\x7f\x10\x00", b"\xff\xff\xff\xff"
@@ -51,10 +51,14 @@ def codestream_of(dataset: Dataset) -> bytes:
 
 def ends_early(dataset: Dataset) -> bool:
     """Whether a film's JPEG, JPEG-LS or JPEG 2000 codestream ends without its end marker."""
-    packed: bytes = dataset.PixelData
-    table, *parts = list(_fragments(packed)) or [packed]
-    stream = b"".join(([table] if begins_codestream(table) else []) + parts)
+    stream = joined_fragments(dataset.PixelData)
     return begins_codestream(stream) and not stream.rstrip(b"\0").endswith(_END_OF_IMAGE)
+
+
+def joined_fragments(packed: bytes) -> bytes:
+    """The compressed picture of one frame: the values of the items, without a table of offsets."""
+    table, *parts = list(_fragments(packed)) or [packed]
+    return b"".join(([table] if begins_codestream(table) else []) + parts)
 
 
 def _wrap(dataset: Dataset, notes: list[str]) -> None:

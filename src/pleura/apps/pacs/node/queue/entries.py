@@ -5,8 +5,22 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-__all__ = ["MAX_ATTEMPTS", "Accepted", "Added", "Entry", "PendingDelivery", "State", "hash_uid"]
+__all__ = [
+    "COMMITTED",
+    "MAX_ATTEMPTS",
+    "Accepted",
+    "Added",
+    "Entry",
+    "PendingDelivery",
+    "State",
+    "hash_uid",
+    "pixels_differ",
+]
+
+COMMITTED = "committed"
+"""In place of a transaction: the destination has given storage commitment."""
 
 MAX_ATTEMPTS = 5
 """A film during which the process ended so often fails; it would end the process again."""
@@ -30,6 +44,8 @@ class Accepted(StrEnum):
     """The film had failed or was dropped, and is tried again."""
 
     duplicate = "duplicate"
+    changed = "changed"
+    """Its pixels differ from those of the film that has this UID: it is another film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,13 @@ class PendingDelivery:
     committed: bool = False
     """Whether the destination has given storage commitment."""
 
+    @classmethod
+    def of_row(cls, row: tuple[Any, ...]) -> PendingDelivery:
+        """Of the columns number, attempts, stored, result_set and commitment of a delivery."""
+        number, attempts, stored, result_set, commitment = row
+        committed = commitment == COMMITTED
+        return cls(number, attempts, frozenset(stored.split()), result_set, committed)
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -76,3 +99,12 @@ class Added:
 def hash_uid(uid: str) -> str:
     """The SHA-256 of a UID, which the queue holds instead of the UID."""
     return hashlib.sha256(uid.encode()).hexdigest()
+
+
+def pixels_differ(earlier: str, later: str) -> bool:
+    """Whether two films with one UID have other pixels, of their transfer syntaxes and hashes.
+
+    False if either is empty, or if the transfer syntaxes differ: then only decoding would show it.
+    """
+    syntax, _, _ = earlier.partition(" ")
+    return earlier != later and bool(syntax) and syntax == later.partition(" ")[0]

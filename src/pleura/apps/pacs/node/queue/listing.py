@@ -70,7 +70,7 @@ class Film:
 
     def _what_is_open(self) -> str:
         failure = [self.reason] if self.reason else []
-        return "; ".join([*failure, *(_to(unsent) for unsent in self.unsent)])
+        return "; ".join([*failure, *(f"to {_open_at(unsent)}" for unsent in self.unsent)])
 
 
 HEAD = f"{'film':>7}  {'state':<9}  {'age':>6}  {'size':>9}  {'sender':<16}  what is open"
@@ -118,7 +118,7 @@ def film_lines(film: Film) -> Iterator[str]:
         yield f"failed    {film.reason}"
     for unsent in film.unsent:
         stored = ", ".join(unsent.stored) or "nothing"
-        yield f"to        {_to(unsent)}; it has {stored}"
+        yield f"to        {_open_at(unsent)}; it has {stored}"
     yield f"uid       SHA-256 {film.uid_sha256}"
 
 
@@ -146,12 +146,12 @@ def _film(base: sqlite3.Connection, row: tuple[Any, ...]) -> Film:
     )
 
 
-def _to(unsent: UnsentResults) -> str:
+def _open_at(unsent: UnsentResults) -> str:
     if unsent.asked_to_keep:
-        return f"to {unsent.destination}, asked to keep its results"
+        return f"{unsent.destination}, asked to keep its results"
     if not unsent.attempts:
-        return f"to {unsent.destination}"
-    return f"to {unsent.destination}, refused {unsent.attempts} times: {unsent.reason}"
+        return unsent.destination
+    return f"{unsent.destination}, refused {unsent.attempts} times: {unsent.reason}"
 
 
 def _age(seconds: float) -> str:

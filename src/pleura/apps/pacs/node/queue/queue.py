@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.apps.pacs.node.queue.entries import (
+    COMMITTED,
     MAX_ATTEMPTS,
     Accepted,
     Added,
@@ -26,6 +27,7 @@ from pleura.apps.pacs.node.queue.entries import (
     PendingDelivery,
     State,
     hash_uid,
+    pixels_differ,
 )
 from pleura.apps.pacs.node.queue.schema import update_tables
 from pleura.core.errors import UsageError
@@ -47,7 +49,6 @@ CREATE TEMP TABLE waits (
 """When rejected results may be sent again, or storage commitment asked for again, by the monotonic
 clock. The table is temporary. An entry is ignored once its delivery has changed."""
 
-_COMMITTED = "committed"
 _DELIVERY = "d.number, d.attempts, d.stored, d.result_set, d.commitment"
 _THIS_DELIVERY = "number = ? AND destination = ? AND result_set = ?"
 
@@ -82,29 +83,33 @@ class Queue:
         with self._lock:
             self._base.close()
 
-    def add(self, uid: str, file: str, *, sender: str, size: int) -> Added:
-        """Add the film in `file`; a known film is added only if it has failed or was dropped."""
+    def add(self, uid: str, file: str, *, sender: str, size: int, pixels: str = "") -> Added:
+        """Add the film in `file`; a known film is added only if it has failed or was dropped.
+
+        `pixels` is the transfer syntax and the hash of its pixels.
+        """
         key, now = hash_uid(uid), time.time()
         with self.change() as base:
             existing = base.execute(
-                "SELECT number, state, file FROM films WHERE uid_sha256 = ?", (key,)
+                "SELECT number, state, file, pixels FROM films WHERE uid_sha256 = ?", (key,)
             ).fetchone()
             if existing is None:
                 added = base.execute(
-                    "INSERT INTO films (uid_sha256, state, file, sender, size, received, changed)"
-                    " VALUES (?, 'waiting', ?, ?, ?, ?, ?)",
-                    (key, file, sender, size, now, now),
+                    "INSERT INTO films (uid_sha256, state, file, sender, size, received, changed,"
+                    " pixels) VALUES (?, 'waiting', ?, ?, ?, ?, ?, ?)",
+                    (key, file, sender, size, now, now, pixels),
                 )
                 return Added(Accepted.new, int(added.lastrowid or 0))
-            number, state, earlier = existing
+            number, state, earlier, earlier_pixels = existing
             if state not in (State.failed, State.dropped):
-                self._count(base, "duplicates")
-                return Added(Accepted.duplicate, number)
+                changed = pixels_differ(earlier_pixels, pixels)
+                self._count(base, "changed" if changed else "duplicates")
+                return Added(Accepted.changed if changed else Accepted.duplicate, number)
             base.execute("DELETE FROM deliveries WHERE number = ?", (number,))
             base.execute(
                 "UPDATE films SET state = 'waiting', file = ?, size = ?, changed = ?, attempts = 0,"
-                " reason = NULL WHERE number = ?",
-                (file, size, now, number),
+                " reason = NULL, pixels = ? WHERE number = ?",
+                (file, size, now, pixels, number),
             )
             return Added(Accepted.again, number, earlier)
 
@@ -203,7 +208,7 @@ class Queue:
             " ORDER BY d.number LIMIT 1",
             (destination, time.monotonic()),
         )
-        return None if row is None else _pending(row)
+        return None if row is None else PendingDelivery.of_row(row)
 
     def mark_stored(self, film: PendingDelivery, destination: str, files: Iterable[str]) -> None:
         """Record that a destination has these result files, which may not be all."""
@@ -265,16 +270,16 @@ class Queue:
         row = self._row(
             f"SELECT {_DELIVERY}, d.destination FROM deliveries AS d WHERE commitment = ?"
             " AND commitment != ?",
-            (transaction, _COMMITTED),
+            (transaction, COMMITTED),
         )
-        return None if row is None else (_pending(row[:-1]), row[-1])
+        return None if row is None else (PendingDelivery.of_row(row[:-1]), row[-1])
 
     def mark_committed(self, film: PendingDelivery, destination: str) -> None:
         """Record that a destination gave storage commitment; the delivery can be completed now."""
         with self.change() as base:
             base.execute(
                 f"UPDATE deliveries SET commitment = ? WHERE {_THIS_DELIVERY}",
-                (_COMMITTED, *_values(film, destination)),
+                (COMMITTED, *_values(film, destination)),
             )
 
     def count(self, event: str, number: int = 1) -> None:
@@ -378,13 +383,6 @@ class Queue:
             " SET number = number + excluded.number",
             (event, number),
         )
-
-
-def _pending(row: tuple[Any, ...]) -> PendingDelivery:
-    """A row of the columns `_DELIVERY`."""
-    number, attempts, stored, result_set, commitment = row
-    committed = commitment == _COMMITTED
-    return PendingDelivery(number, attempts, frozenset(stored.split()), result_set, committed)
 
 
 def _values(film: PendingDelivery, destination: str) -> tuple[int, str, int]:

@@ -70,7 +70,10 @@ CREATE TABLE reports (
 """
 """The reports on a film that a destination confirmed. Pleura makes both UIDs; they are hashes."""
 
-UPDATES = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = "ALTER TABLE films ADD COLUMN pixels TEXT NOT NULL DEFAULT '';"
+"""The transfer syntax and the SHA-256 of the pixels; empty for films of earlier versions."""
+
+UPDATES = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """Queues of the first version have the tables of `_FIRST` and the user_version 0."""
 
 

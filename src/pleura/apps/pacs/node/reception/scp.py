@@ -64,7 +64,7 @@ class FilmReceiver:
         except UnsuitableFilm as error:
             self.queue.count("not_films")
             LOG.info("not a film, from %s: %s", sender, error)
-            return StoreStatus.NOT_A_FILM
+            return StoreStatus.NOT_STORED
         except UnreadableFilm as error:
             self.queue.count("unreadable")
             LOG.warning("not readable, from %s: %s", sender, error)
@@ -87,12 +87,22 @@ class FilmReceiver:
         name = f"{secrets.token_hex(16)}.dcm"
         try:
             self.folder.write_film(name, content)
-            added = self.queue.add(uid, name, sender=sender, size=len(content))
+            added = self.queue.add(
+                uid, name, sender=sender, size=len(content), pixels=received.pixels
+            )
         except BaseException:
             self.folder.delete_film(name)
             raise
         self.queue.clear_trouble(DISK)
         self.folder.delete_film(added.replaced)
+        if added.accepted is Accepted.changed:
+            self.folder.delete_film(name)
+            LOG.warning(
+                "not stored, from %s: it has the SOPInstanceUID of film %d, but other pixels; "
+                "another film needs a UID of its own",
+                *(sender, added.number),
+            )
+            return StoreStatus.NOT_STORED
         if added.accepted is Accepted.duplicate:
             self.folder.delete_film(name)
             LOG.info("film %d came again, from %s", added.number, sender)
@@ -198,9 +208,13 @@ class Scp:
             event.assoc.abort(block=False)
 
     def _log_rejection(self, event: evt.Event) -> None:
+        called = event.assoc.requestor.primitive.called_ae_title or ""  # type: ignore[union-attr]
         LOG.warning(
-            "refused: the association of %s, called with another AE title",
+            "refused: the association of %s from %s, called with another AE title: %s; this is %s",
             _printable(event.assoc.requestor.ae_title),
+            event.assoc.requestor.address,
+            _printable(called),
+            self._entity.ae_title,
         )
 
 

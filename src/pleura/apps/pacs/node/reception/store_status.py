@@ -13,8 +13,8 @@ class StoreStatus(IntEnum):
     STORED = 0x0000
     """The film is on the disk, or it was there until its results were delivered."""
 
-    NOT_A_FILM = 0xB006
-    """The warning "elements discarded": nothing was stored, and the sender need not try again."""
+    NOT_STORED = 0xB006
+    """The warning "elements discarded": nothing was stored, as at every further try."""
 
     NO_ROOM = 0xA700
     """Out of resources: the disk or the folder has no room; the sender may try again later."""
