@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 60.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
-FILE_WIDTH = 160
-"""The largest width of a table in a file or a pipe, characters."""
-
 
 def say(text: str) -> None:
     """Print a line on stderr; it is dropped if stderr is closed or has no reader."""
@@ -44,16 +41,10 @@ def say(text: str) -> None:
 
 
 def console(*, stderr: bool = True) -> Console:
-    """A console on the current stderr or stdout; long lines are not broken, for files and pipes.
-
-    In files and pipes tables may be `FILE_WIDTH` wide, unless COLUMNS states a width.
-    """
+    """A console on the current stderr or stdout; long lines are not broken, for files and pipes."""
     from rich.console import Console
 
-    screen = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    if not screen.is_terminal and "COLUMNS" not in os.environ:
-        screen.width = FILE_WIDTH
-    return screen
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def print_table(screen: Console, table: Table) -> None:
