@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Evaluator, Pair
-from pleura.lab.evaluate.trial import Trial, choose
+from pleura.lab.evaluate.evaluation import EvaluationSettings, choose
 from pleura.lab.train.recipe import load_recipe
 from pleura.lab.train.run import divide
 from pleura.runtime.engine import Engine
@@ -48,7 +48,7 @@ def films_of(options: argparse.Namespace, split: str) -> list[Film]:
     return [
         film
         for data in options.data
-        for film in choose(Trial(data=(data,), split=split, limit=options.limit)).films
+        for film in choose(EvaluationSettings(data=(data,), split=split, limit=options.limit)).films
     ]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from pleura.lab.evaluate.trial import read_rows
+from pleura.lab.evaluate.evaluation import read_rows
 
 WORST, REVIEWED = 0.1, 0.2
 """The share of the films that counts as worst, and the share that a person looks at."""

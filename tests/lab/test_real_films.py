@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pleura.lab.evaluate.trial import Trial, read_rows
+from pleura.lab.evaluate.evaluation import EvaluationSettings, read_rows
 from pleura.lab.report.evaluation import evaluate
 from pleura.runtime.engine import OnnxEngine
 from pleura.runtime.open import shipped
@@ -20,8 +20,8 @@ def test_shipped_weights_on_test_films(films_root: Path, tmp_path: Path) -> None
     dice = {}
     for name in FLOORS:
         out = tmp_path / name
-        trial = Trial(data=(films_root / name,), split="test", limit=3, seed=1)
-        summary = evaluate(trial, engine, out)
+        settings = EvaluationSettings(data=(films_root / name,), split="test", limit=3, seed=1)
+        summary = evaluate(settings, engine, out)
         table = read_rows(out / "scores.csv")
         assert [row.split for row in table if row.structure == "lungs"] == ["test"] * 3
         assert (out / "report.html").read_text(encoding="utf-8").count('class="film"') == 6

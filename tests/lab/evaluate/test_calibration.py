@@ -27,7 +27,7 @@ from pleura.lab.evaluate.calibration import (
     reliability,
 )
 from pleura.lab.evaluate.case import Evaluator
-from pleura.lab.evaluate.trial import Trial, choose
+from pleura.lab.evaluate.evaluation import EvaluationSettings, choose
 from pleura.lab.report.calibration import Tuning, calibrate, write_with_temperature
 from pleura.runtime.engine import OnnxEngine
 
@@ -124,7 +124,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_pixels_are_drawn_by_the_seed(data, monkeypatch):
     monkeypatch.setattr(calibration, "PIXELS", 500)
-    films, judge = choose(Trial(data=(data,))).films, Evaluator(UncertainEngine())
+    films, judge = choose(EvaluationSettings(data=(data,))).films, Evaluator(UncertainEngine())
 
     def draw(seed: int) -> np.ndarray:
         (only,) = draw_pixels(films, judge, seed=seed, failures=[])
@@ -139,7 +139,10 @@ def test_calibrate_writes_the_derived_result(data, tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "PIXELS", SIDE * SIDE)  # every pixel
     steps: list[tuple[int, int]] = []
     result = calibrate(
-        Trial(data=(data,)), UncertainEngine(), tmp_path / "out", on_film=lambda *s: steps.append(s)
+        EvaluationSettings(data=(data,)),
+        UncertainEngine(),
+        tmp_path / "out",
+        on_film=lambda *s: steps.append(s),
     )
     # 1152 pixels have odds 4, and half of them are labelled. All others have odds of 10^6 at most
     # and are right. A higher temperature is better for the first, a lower one for the second.
@@ -169,7 +172,7 @@ def test_calibrate_writes_the_derived_result(data, tmp_path, monkeypatch):
 
 
 def test_a_temperature_replaces_that_of_the_graph(data):
-    film = choose(Trial(data=(data,))).films[0]
+    film = choose(EvaluationSettings(data=(data,))).films[0]
     hot = UncertainEngine(replace(CARD, temperature=2.0))  # it gives 0.8 (odds 4) at temperature 2
     for engine, expected in (
         (hot, 0.8),
@@ -182,7 +185,7 @@ def test_a_temperature_replaces_that_of_the_graph(data):
 
 
 def test_ignored_areas_are_not_drawn(data):
-    film = choose(Trial(data=(data,))).films[0]
+    film = choose(EvaluationSettings(data=(data,))).films[0]
     path = film.masks[0].path
     values = np.asarray(Image.open(path)).copy()
     values[48:] = 127
@@ -194,12 +197,14 @@ def test_ignored_areas_are_not_drawn(data):
 
 def test_tuning_and_evaluation_need_different_splits(data, tmp_path):
     with pytest.raises(UsageError, match="chosen on 'test' cannot be evaluated on 'test'"):
-        calibrate(Trial(data=(data,)), UncertainEngine(), tmp_path, tuning=Tuning("test"))
+        calibrate(
+            EvaluationSettings(data=(data,)), UncertainEngine(), tmp_path, tuning=Tuning("test")
+        )
 
 
 def test_a_failed_film_is_listed_once(data, tmp_path):
     (data / "c.png").write_bytes(b"no picture")
-    result = calibrate(Trial(data=(data,)), UncertainEngine(), tmp_path / "out")
+    result = calibrate(EvaluationSettings(data=(data,)), UncertainEngine(), tmp_path / "out")
     assert [failure["id"] for failure in result["failures"]] == ["c"]
     assert result["overall"]["before"]["ece"] is None
     assert join_samples([])[0].size == 0

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pleura.lab.evaluate.case import Row
+from pleura.lab.evaluate.evaluation import Evaluation, Selection, read_rows
 from pleura.lab.evaluate.heart_ratio import ratio_figures
 from pleura.lab.evaluate.metrics import Scores
-from pleura.lab.evaluate.trial import Evaluation, Selection, read_rows
 from pleura.lab.report.numbers import ratio_cells
 
 

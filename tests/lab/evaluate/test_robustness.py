@@ -22,9 +22,9 @@ from pleura.core.card import Card
 from pleura.core.types import Radiograph
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.evaluate.case import Evaluator
+from pleura.lab.evaluate.evaluation import EvaluationSettings, Selection
 from pleura.lab.evaluate.perturbation import PERTURBATIONS
 from pleura.lab.evaluate.robustness import tabulate, try_films
-from pleura.lab.evaluate.trial import Selection, Trial
 from pleura.lab.report.robustness import robustness
 
 SIDE = 96
@@ -80,8 +80,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         writer.writeheader()
         writer.writerows(rows)
     out, steps = folder / "out", []
-    trial = Trial(data=(folder,), command="as typed")
-    table = robustness(trial, Shifted(), out, on_film=lambda *step: steps.append(step))
+    settings = EvaluationSettings(data=(folder,), command="as typed")
+    table = robustness(settings, Shifted(), out, on_film=lambda *step: steps.append(step))
     return Run(table, out, steps)
 
 

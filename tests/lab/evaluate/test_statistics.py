@@ -10,9 +10,9 @@ import pytest
 
 from pleura.core.errors import UsageError
 from pleura.lab.evaluate.case import Row
+from pleura.lab.evaluate.evaluation import Evaluation, Selection, read_rows
 from pleura.lab.evaluate.metrics import Scores
 from pleura.lab.evaluate.statistics import compare, describe, summarise
-from pleura.lab.evaluate.trial import Evaluation, Selection, read_rows
 from pleura.lab.report.charts import agreement, by_source, histograms
 from pleura.lab.report.panels import choose_films
 

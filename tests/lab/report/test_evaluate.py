@@ -23,7 +23,7 @@ from pleura.core.errors import DataError, UsageError
 from pleura.core.types import Radiograph, Spacing
 from pleura.lab.data.film import Film, MaskPart
 from pleura.lab.evaluate.case import Evaluator, rows
-from pleura.lab.evaluate.trial import Trial, choose, fingerprint, read_rows
+from pleura.lab.evaluate.evaluation import EvaluationSettings, choose, fingerprint, read_rows
 from pleura.lab.report.evaluation import evaluate
 
 SIDE = 96
@@ -95,7 +95,9 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
 
 def test_a_known_shift_gives_the_derived_scores(make_set, tmp_path):
     data = make_set("a", "b", mask=lungs())
-    summary = evaluate(Trial(data=(data,), command="as typed"), Shifted(6), tmp_path / "out")
+    summary = evaluate(
+        EvaluationSettings(data=(data,), command="as typed"), Shifted(6), tmp_path / "out"
+    )
     for structure in ("lungs", "right", "left"):
         results = summary["overall"][structure]
         assert results["dice"]["mean"] == 42 / 48
@@ -112,7 +114,7 @@ def test_a_known_shift_gives_the_derived_scores(make_set, tmp_path):
 
 def test_the_table_is_read_back_unchanged(make_set, tmp_path):
     data = make_set("a", mask=lungs(), condition="normal, or so", patient="p1")
-    evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
+    evaluate(EvaluationSettings(data=(data,)), Shifted(6), tmp_path)
     table = read_rows(tmp_path / "scores.csv")
     assert [row.structure for row in table] == ["lungs", "right", "left"]
     row = table[0]
@@ -126,20 +128,22 @@ def test_the_table_is_read_back_unchanged(make_set, tmp_path):
 def test_the_provenance_describes_the_run(make_set, tmp_path):
     data = make_set("a", mask=lungs())
     engine = Shifted()
-    provenance = evaluate(Trial(data=(data,), command="as typed"), engine, tmp_path)["provenance"]
+    provenance = evaluate(EvaluationSettings(data=(data,), command="as typed"), engine, tmp_path)[
+        "provenance"
+    ]
     assert provenance["weights"]["sha256"] == "ab" * 32
     assert (provenance["engine"], provenance["command"], provenance["data"]["split"]) == (
         "known 1.0",
         "as typed",
         "test",
     )
-    films = choose(Trial(data=(data,))).films
+    films = choose(EvaluationSettings(data=(data,))).films
     assert provenance["data"]["fingerprint"] == fingerprint(films)
 
 
 def test_the_fingerprint_depends_on_content_only(make_set):
     here, there = (make_set("a", name=n, mask=lungs(), source="s") for n in ("one", "two"))
-    one, two = (choose(Trial(data=(item,))).films for item in (here, there))
+    one, two = (choose(EvaluationSettings(data=(item,))).films for item in (here, there))
     assert fingerprint(one) == fingerprint(two)
     Image.fromarray(lungs(down=1)).save(there / "a_mask.png")
     assert fingerprint(one) != fingerprint(two)
@@ -160,7 +164,7 @@ def test_labelled_sides_and_heart_are_scored_as_labelled(make_set, tmp_path):
         return results
 
     engine = Shifted(channels=("right_field", "left_field", "heart"), answer=answer)
-    evaluate(Trial(data=(data,)), engine, tmp_path)
+    evaluate(EvaluationSettings(data=(data,)), engine, tmp_path)
     table = {row.structure: row for row in read_rows(tmp_path / "scores.csv")}
     assert {name: row.scores.dice for name, row in table.items()} == {
         "lungs": 1.0,
@@ -178,7 +182,7 @@ def test_ignored_areas_are_left_out_of_both_masks(make_set, tmp_path):
     mask = np.where(lungs() > 0, 255, 0).astype(np.uint8)
     mask[24:30] = mask[72:78] = 127
     data = make_set("a", mask=mask, labels="field=255;ignore=127")
-    summary = evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
+    summary = evaluate(EvaluationSettings(data=(data,)), Shifted(6), tmp_path)
     assert summary["overall"]["lungs"]["dice"]["mean"] == 1.0
     assert summary["cases"]["with_ignored_areas"] == 1
     row = read_rows(tmp_path / "scores.csv")[0]
@@ -189,7 +193,7 @@ def test_ignored_areas_are_left_out_of_both_masks(make_set, tmp_path):
 def test_another_definition_stays_out_of_the_overall_scores(make_set, tmp_path):
     make_set("a", mask=lungs(), source="fields")
     data = make_set("b", mask=lungs(), labels="whole", source="wholes")
-    summary = evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
+    summary = evaluate(EvaluationSettings(data=(data,)), Shifted(6), tmp_path)
     assert summary["overall"]["lungs"]["dice"]["n"] == 1
     assert summary["by_source"]["wholes"]["lungs"]["dice"]["mean"] == 0.875
     assert summary["sources"]["wholes"] == {
@@ -210,10 +214,10 @@ def test_weights_with_both_definitions_predict_the_labelled_one(make_set, tmp_pa
     make_set("a", mask=lungs(), source="fields")
     data = make_set("b", mask=lungs(), labels="whole", source="wholes")
     engine = Shifted(channels=("field", "whole"))
-    summary = evaluate(Trial(data=(data,)), engine, tmp_path / "own")
+    summary = evaluate(EvaluationSettings(data=(data,)), engine, tmp_path / "own")
     assert all(source["comparable"] for source in summary["sources"].values())
     assert summary["overall"]["lungs"]["dice"]["n"] == 2
-    forced = evaluate(Trial(data=(data,), lungs="whole"), engine, tmp_path / "forced")
+    forced = evaluate(EvaluationSettings(data=(data,), lungs="whole"), engine, tmp_path / "forced")
     assert not forced["sources"]["fields"]["comparable"]
     with pytest.raises(UsageError, match="'field', not 'whole'"):
         Evaluator(Shifted(), lungs="whole")
@@ -226,7 +230,7 @@ def test_a_missed_lung_has_dice_zero_and_no_distance(make_set, tmp_path):
         return results
 
     data = make_set("a", mask=lungs())
-    summary = evaluate(Trial(data=(data,)), Shifted(answer=right_only), tmp_path)
+    summary = evaluate(EvaluationSettings(data=(data,)), Shifted(answer=right_only), tmp_path)
     left = summary["overall"]["left"]
     assert left["dice"]["mean"] == 0.0
     assert (left["hd95_px"]["n"], left["hd95_px"]["n_undefined"]) == (0, 1)
@@ -241,9 +245,9 @@ def test_a_missed_lung_has_dice_zero_and_no_distance(make_set, tmp_path):
 def test_empty_masks_are_counted_by_case(make_set, tmp_path):
     data = make_set("a", mask=np.zeros((SIDE, SIDE), np.uint8))
     nothing = Shifted(answer=lambda _channel, dark: np.zeros_like(dark))
-    trial = Trial(data=(data,), accepted=("empty-mask",))
-    invented = evaluate(trial, Shifted(), tmp_path / "invented")
-    neither = evaluate(trial, nothing, tmp_path / "neither")
+    settings = EvaluationSettings(data=(data,), accepted=("empty-mask",))
+    invented = evaluate(settings, Shifted(), tmp_path / "invented")
+    neither = evaluate(settings, nothing, tmp_path / "neither")
     assert invented["cases"]["by_structure"]["lungs"] == {"invented": 1}
     assert invented["overall"]["lungs"]["dice"]["mean"] == 0.0
     assert neither["cases"]["by_structure"]["lungs"] == {"neither": 1}
@@ -257,7 +261,7 @@ def test_a_failed_film_is_listed_and_the_others_are_scored(make_set, tmp_path):
     data = make_set("a", "b", "c", mask=lungs())
     (data / "a.png").write_bytes(b"no picture")
     Image.fromarray(lungs()[:48]).save(data / "c_mask.png")  # the mask of another film
-    summary = evaluate(Trial(data=(data,)), Shifted(), tmp_path / "out")
+    summary = evaluate(EvaluationSettings(data=(data,)), Shifted(), tmp_path / "out")
     assert [failure["id"] for failure in summary["failures"]] == ["a", "c"]
     assert "other-aspect: film 96 x 96, mask 96 x 48 px" in summary["failures"][1]["error"]
     assert summary["films"]["scored"] == summary["overall"]["lungs"]["dice"]["n"] == 1
@@ -268,7 +272,7 @@ def test_a_failed_film_is_listed_and_the_others_are_scored(make_set, tmp_path):
 def test_masks_of_another_size_are_scored_at_that_size(make_set, tmp_path):
     """As in JSRT: a pixel of the mask is predicted if at least half of it is covered."""
     data = make_set("a", mask=lungs()[::2, ::2])
-    evaluate(Trial(data=(data,)), Shifted(6), tmp_path)
+    evaluate(EvaluationSettings(data=(data,)), Shifted(6), tmp_path)
     row = read_rows(tmp_path / "scores.csv")[0]
     assert (row.height, row.width) == (48, 48)
     assert row.scores.dice == 0.875
@@ -294,50 +298,52 @@ def test_only_films_of_the_split_with_a_mask_are_scored(make_set):
     make_set("a", "b", "c", mask=lungs())
     make_set("d", mask=lungs(), split="train")
     data = make_set("e")
-    chosen = choose(Trial(data=(data,)))
+    chosen = choose(EvaluationSettings(data=(data,)))
     assert [film.id for film in chosen.films] == ["a", "b", "c"]
     assert chosen.without_mask == 1
-    assert len(choose(Trial(data=(data,), split="all")).films) == 4
+    assert len(choose(EvaluationSettings(data=(data,), split="all")).films) == 4
 
 
 def test_a_limit_draws_films_by_the_seed(make_set):
     data = make_set(*"abcdefgh", mask=lungs())
 
     def ids(seed: int) -> list[str]:
-        return [film.id for film in choose(Trial(data=(data,), limit=4, seed=seed)).films]
+        return [
+            film.id for film in choose(EvaluationSettings(data=(data,), limit=4, seed=seed)).films
+        ]
 
     assert ids(1) == ids(1) == sorted(ids(1))
     assert len({tuple(ids(seed)) for seed in range(8)}) > 1
-    assert choose(Trial(data=(data,), limit=4)).beyond_limit == 4
-    assert choose(Trial(data=(data,), limit=99)).beyond_limit == 0
+    assert choose(EvaluationSettings(data=(data,), limit=4)).beyond_limit == 4
+    assert choose(EvaluationSettings(data=(data,), limit=99)).beyond_limit == 0
 
 
 def test_wrong_requests_name_what_exists(make_set, tmp_path):
     data = make_set("a", mask=lungs(), split="train")
     with pytest.raises(DataError, match=r"no film of split 'test'.*masks: train; .*--split"):
-        choose(Trial(data=(data,)))
+        choose(EvaluationSettings(data=(data,)))
     whole = make_set("b", mask=lungs(), split="", name="whole")
     with pytest.raises(DataError, match="not divided: give --splits with a file of `pleura data s"):
-        choose(Trial(data=(whole,)))
+        choose(EvaluationSettings(data=(whole,)))
     bare = make_set("c", name="bare")
     with pytest.raises(DataError, match="no film of any other split has a mask either"):
-        choose(Trial(data=(bare,)))
+        choose(EvaluationSettings(data=(bare,)))
     with pytest.raises(DataError, match=r"occur twice \(first: set/a\)"):
-        choose(Trial(data=(data, data), split="all"))
+        choose(EvaluationSettings(data=(data, data), split="all"))
     with pytest.raises(UsageError, match="--limit must be 1 or more, got 0"):
-        choose(Trial(data=(data,), limit=0))
+        choose(EvaluationSettings(data=(data,), limit=0))
     (tmp_path / "other.csv").write_text("id,dice\na,0.9\n")
-    trial = Trial(data=(data,), split="all", compare=tmp_path / "other.csv")
+    settings = EvaluationSettings(data=(data,), split="all", compare=tmp_path / "other.csv")
     with pytest.raises(UsageError, match=r"other\.csv: column source, "):
-        evaluate(trial, Shifted(), tmp_path / "out")
+        evaluate(settings, Shifted(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_comparing_runs_gives_the_paired_difference(make_set, tmp_path):
     data = make_set(*"abcdef", mask=lungs())
-    evaluate(Trial(data=(data,)), Shifted(3), tmp_path / "first")
-    trial = Trial(data=(data,), compare=tmp_path / "first" / "scores.csv")
-    results = evaluate(trial, Shifted(6), tmp_path / "second")["comparison"]
+    evaluate(EvaluationSettings(data=(data,)), Shifted(3), tmp_path / "first")
+    settings = EvaluationSettings(data=(data,), compare=tmp_path / "first" / "scores.csv")
+    results = evaluate(settings, Shifted(6), tmp_path / "second")["comparison"]
     dice = results["difference"]["lungs"]["dice"]
     assert dice["mean"] == dice["mean_low"] == dice["mean_high"] == -3 / 48  # 42/48 - 45/48
     assert (dice["wins"], dice["losses"], dice["ties"]) == (0, 6, 0)
@@ -349,7 +355,7 @@ def test_comparing_runs_gives_the_paired_difference(make_set, tmp_path):
 
 def test_the_report_needs_no_other_file(make_set, tmp_path):
     data = make_set(*"abcdefg", mask=lungs(), condition="<b>odd & 'quoted'</b>")
-    evaluate(Trial(data=(data,), command="pleura evaluate <x>"), Shifted(6), tmp_path)
+    evaluate(EvaluationSettings(data=(data,), command="pleura evaluate <x>"), Shifted(6), tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "http" not in page
     assert "<script" not in page
@@ -369,7 +375,7 @@ def test_the_same_seed_gives_the_same_files(make_set, tmp_path):
     data = make_set(*"abcdefg", mask=lungs())
 
     def files(name: str) -> tuple[str, str]:
-        evaluate(Trial(data=(data,)), Shifted(6), tmp_path / name)
+        evaluate(EvaluationSettings(data=(data,)), Shifted(6), tmp_path / name)
         table, page = (tmp_path / name / item for item in ("scores.csv", "report.html"))
         return table.read_text(), re.sub(r", [\d.]+ s a film|\d{4}-\d\d-\d\d", "", page.read_text())
 
@@ -379,7 +385,12 @@ def test_the_same_seed_gives_the_same_files(make_set, tmp_path):
 def test_progress_counts_every_film(make_set, tmp_path):
     data = make_set("a", "b", mask=lungs())
     steps: list[tuple[str, int, int]] = []
-    evaluate(Trial(data=(data,)), Shifted(), tmp_path, on_progress=lambda *step: steps.append(step))
+    evaluate(
+        EvaluationSettings(data=(data,)),
+        Shifted(),
+        tmp_path,
+        on_progress=lambda *step: steps.append(step),
+    )
     assert steps[:3] == [("score", 0, 2), ("score", 1, 2), ("score", 2, 2)]
     drawn = [step for step in steps if step[0] == "draw"]
     assert drawn == [("draw", done, 4) for done in range(5)]  # two random films, two worst ones

@@ -19,8 +19,8 @@ from PIL import Image
 
 from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError
+from pleura.lab.evaluate.evaluation import read_rows
 from pleura.lab.evaluate.metrics import Scores
-from pleura.lab.evaluate.trial import read_rows
 from pleura.lab.report.model_card import model_card, read_remarks, read_results
 from pleura.lab.studies.bench import Bench, likely_reason, run_bench, worst
 

@@ -20,6 +20,7 @@ __all__ = [
     "DicomFormats",
     "Engine",
     "EngineOptions",
+    "EvaluationLungs",
     "Fast",
     "Films",
     "FilmsAsJson",
@@ -38,7 +39,6 @@ __all__ = [
     "Splits",
     "TestTimeAugmentation",
     "Threads",
-    "TrialLungs",
     "Weights",
     "names_in",
     "port_option",
@@ -109,7 +109,7 @@ TestTimeAugmentation = Annotated[
         "shifted, smaller). Takes four times as long; the verdicts are not calibrated for it.",
     ),
 ]
-TrialLungs = Annotated[
+EvaluationLungs = Annotated[
     Literal["field", "whole"] | None,
     Panel.COMPUTED.option(
         "--lungs",

@@ -10,7 +10,7 @@ import typer
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import EngineOptions
 from pleura.apps.cli.progress import console
-from pleura.apps.learn.trial_options import command_line
+from pleura.apps.learn.evaluation_options import command_line
 from pleura.io.files.atomic import check_takes_files
 
 __all__ = ["bench", "card"]

@@ -13,7 +13,7 @@ from pleura.apps.cli.engines import open_engine, read_weights
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
 from pleura.apps.cli.progress import console, print_table
-from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
+from pleura.apps.learn.evaluation_options import EvaluationOptions, figures_table, film_bar
 from pleura.core.errors import UsageError
 from pleura.io.files.atomic import check_takes_files
 from pleura.runtime.open import shipped
@@ -23,7 +23,7 @@ __all__ = ["calibrate"]
 
 @grouped
 def calibrate(
-    options: TrialOptions,
+    options: EvaluationOptions,
     tune: Annotated[
         str, typer.Option(help="The split for choosing the temperature and the reference values.")
     ] = "val",
@@ -70,7 +70,7 @@ def calibrate(
     tuning = Tuning(tune, tuple(negatives or ()))
     with ExitStack() as stack:
         on_film = film_bar(stack, options.quiet)
-        results = run(options.trial(), engine, options.out, tuning=tuning, on_film=on_film)
+        results = run(options.settings(), engine, options.out, tuning=tuning, on_film=on_film)
     if write is not None:
         _write(shipped() if not weights else read_weights(weights[0]), write, results)
     options.finish(results, partial(_show, results), page="calibration.html")

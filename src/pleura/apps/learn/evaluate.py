@@ -14,7 +14,7 @@ from rich.markup import escape
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import EngineOptions, TestTimeAugmentation
 from pleura.apps.cli.progress import FilmProgress, console, print_table
-from pleura.apps.learn.trial_options import TrialOptions, figures_table
+from pleura.apps.learn.evaluation_options import EvaluationOptions, figures_table
 
 __all__ = ["evaluate"]
 
@@ -23,7 +23,7 @@ _STAGES = {"score": "scoring {} films", "draw": "drawing {} pictures for the rep
 
 @grouped
 def evaluate(
-    options: TrialOptions,
+    options: EvaluationOptions,
     computing: EngineOptions,
     cleaned: Annotated[
         bool, typer.Option(help="Score the masks as shipped, or the threshold without clean-up.")
@@ -45,9 +45,9 @@ def evaluate(
     engine = computing.open()
     from pleura.lab.report.evaluation import evaluate as run
 
-    trial = options.trial(cleaned=cleaned, tta=tta, compare=compare)
+    settings = options.settings(cleaned=cleaned, tta=tta, compare=compare)
     with ExitStack() as stack:
-        summary = run(trial, engine, options.out, on_progress=_bars(stack, options.quiet))
+        summary = run(settings, engine, options.out, on_progress=_bars(stack, options.quiet))
     options.finish(summary, partial(_show, summary), page="report.html")
 
 

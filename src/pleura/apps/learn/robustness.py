@@ -10,13 +10,13 @@ from pleura.apps.cli.engines import open_engine
 from pleura.apps.cli.option_groups import grouped
 from pleura.apps.cli.options import Weights
 from pleura.apps.cli.progress import console, print_table
-from pleura.apps.learn.trial_options import TrialOptions, figures_table, film_bar
+from pleura.apps.learn.evaluation_options import EvaluationOptions, figures_table, film_bar
 
 __all__ = ["robustness"]
 
 
 @grouped
-def robustness(options: TrialOptions, weights: Weights = None) -> None:
+def robustness(options: EvaluationOptions, weights: Weights = None) -> None:
     """Score films as they are, and mirrored, inverted, turned, stretched, pale, small and large.
 
     pleura robustness films/ --split test -o report
@@ -29,7 +29,7 @@ def robustness(options: TrialOptions, weights: Weights = None) -> None:
 
     with ExitStack() as stack:
         on_film = film_bar(stack, options.quiet)
-        results = run(options.trial(), engine, options.out, on_film=on_film)
+        results = run(options.settings(), engine, options.out, on_film=on_film)
     options.finish(results, partial(_show, results), page="robustness.html")
 
 

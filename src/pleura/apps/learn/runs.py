@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pleura.apps.learn.trial_options import command_line
+from pleura.apps.learn.evaluation_options import command_line
 
 __all__ = ["runs_app"]
 

@@ -22,8 +22,8 @@ from pleura.core.errors import DataError, FilmError
 from pleura.lab.data.film import Film
 from pleura.lab.data.labels import target_for
 from pleura.lab.evaluate.case import Evaluator, Examined
+from pleura.lab.evaluate.evaluation import Failure
 from pleura.lab.evaluate.statistics import rounded
-from pleura.lab.evaluate.trial import Failure
 from pleura.runtime.engine import Engine, EngineWrapper
 
 __all__ = [

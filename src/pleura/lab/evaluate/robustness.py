@@ -16,10 +16,10 @@ from pleura.core.errors import DataError, FilmError
 from pleura.core.types import Radiograph
 from pleura.lab.data.film import Film, Labels
 from pleura.lab.evaluate.case import Evaluator
+from pleura.lab.evaluate.evaluation import Failure, Selection
 from pleura.lab.evaluate.metrics import overlap
 from pleura.lab.evaluate.perturbation import PERTURBATIONS, UNPERTURBED, Perturbation
 from pleura.lab.evaluate.statistics import POOR_DICE, describe, rounded
-from pleura.lab.evaluate.trial import Failure, Selection
 
 __all__ = ["NOTES", "Outcome", "Robustness", "as_csv", "tabulate", "try_films"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from pleura.lab.evaluate.case import STRUCTURES, Row
+from pleura.lab.evaluate.evaluation import Evaluation
 from pleura.lab.evaluate.heart_ratio import FAR_OFF, ratio_figures
 from pleura.lab.evaluate.metrics import (
     DIGITS,
@@ -25,7 +26,6 @@ from pleura.lab.evaluate.metrics import (
     TOLERANCE_SHARE,
     Metric,
 )
-from pleura.lab.evaluate.trial import Evaluation
 
 __all__ = [
     "CONFIDENCE",

@@ -27,8 +27,14 @@ from pleura.lab.evaluate.calibration import (
     reliability,
 )
 from pleura.lab.evaluate.case import Evaluator, Examined
+from pleura.lab.evaluate.evaluation import (
+    EvaluationSettings,
+    Failure,
+    Selection,
+    choose,
+    fingerprint,
+)
 from pleura.lab.evaluate.fit_reference import ResultFeatures, fit_reference_values, result_features
-from pleura.lab.evaluate.trial import Failure, Selection, Trial, choose, fingerprint
 from pleura.lab.evaluate.verdicts import judge_results, negative_figures, verdict_figures
 from pleura.lab.report.evaluation import provenance
 from pleura.lab.report.numbers import number, percent
@@ -72,29 +78,29 @@ class Tuning:
 
 
 def calibrate(
-    trial: Trial,
+    settings: EvaluationSettings,
     engine: Engine,
     out: Path,
     *,
     tuning: Tuning = Tuning(),
     on_film: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Any]:
-    """Fit temperature and reference values on one split, and evaluate them on the trial's split.
+    """Fit temperature and reference values on one split, and evaluate them on that of `settings`.
 
     Writes `calibration.json`, `.png` and `.html`, and returns the content of the JSON. `on_film` is
     called with the numbers of films done and to do; each film counts twice, before and after. The
-    trial's limit leaves out films to evaluate on, never films to fit on.
+    limit of `settings` leaves out films to evaluate on, never films to fit on.
 
     Raises:
         DataError: no such data, or no film with a mask in one of the splits.
         UsageError: the two splits share films.
         WeightsError: the network gives invalid numbers.
     """
-    _check_splits(tuning.split, trial.split)
+    _check_splits(tuning.split, settings.split)
     validation_draw = _validation_draw(engine.card) if tuning.split == "val" else None
-    fitted = replace(trial, split=tuning.split, validation_draw=validation_draw, limit=None)
-    tuned_on, judged_on = choose(fitted), choose(trial)
-    passes = _Passes(trial, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
+    fitted = replace(settings, split=tuning.split, validation_draw=validation_draw, limit=None)
+    tuned_on, judged_on = choose(fitted), choose(settings)
+    passes = _Passes(settings, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
     tuned = passes.run(tuned_on.films, TemperatureScaled(engine, 1.0), failures).samples
     temperature = best_temperature(*join_samples(tuned))
@@ -108,7 +114,7 @@ def calibrate(
     )  # the same films fail again, and are listed once
     result = {
         "schema": SCHEMA,
-        "provenance": provenance(trial, engine, judged_on),
+        "provenance": provenance(settings, engine, judged_on),
         "temperature": temperature,
         "card_temperature": engine.card.temperature,
         "norms": norms,
@@ -140,8 +146,10 @@ class _PassResult:
 class _Passes:
     """Segments films in several passes, and counts them for the progress."""
 
-    def __init__(self, trial: Trial, total: int, on_film: Callable[[int, int], None]) -> None:
-        self.trial, self.total, self.done, self.on_film = trial, total, 0, on_film
+    def __init__(
+        self, settings: EvaluationSettings, total: int, on_film: Callable[[int, int], None]
+    ) -> None:
+        self.settings, self.total, self.done, self.on_film = settings, total, 0, on_film
         on_film(0, total)
 
     def run(
@@ -155,7 +163,7 @@ class _Passes:
             self.done += 1
             self.on_film(self.done, self.total)
 
-        evaluator, seed = Evaluator(engine, lungs=self.trial.lungs), self.trial.seed
+        evaluator, seed = Evaluator(engine, lungs=self.settings.lungs), self.settings.seed
         samples = draw_pixels(films, evaluator, seed=seed, failures=failures, on_film=step)
         return _PassResult(samples, features)
 

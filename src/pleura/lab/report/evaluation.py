@@ -18,17 +18,17 @@ from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import digest_of
 from pleura.lab.evaluate.bare_threshold import threshold_only
 from pleura.lab.evaluate.case import Evaluator, Examined, Row
-from pleura.lab.evaluate.metrics import METRICS
-from pleura.lab.evaluate.statistics import compare, summarise
-from pleura.lab.evaluate.trial import (
+from pleura.lab.evaluate.evaluation import (
     Evaluation,
+    EvaluationSettings,
     Selection,
-    Trial,
     choose,
     evaluate_films,
     fingerprint,
     read_rows,
 )
+from pleura.lab.evaluate.metrics import METRICS
+from pleura.lab.evaluate.statistics import compare, summarise
 from pleura.lab.report import charts as figures
 from pleura.lab.report.numbers import number, percent, ratio_cells, signed_percent
 from pleura.lab.report.panels import ADDED, MISSED, TRUE, Choice, choose_films, draw_panel
@@ -176,7 +176,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def evaluate(
-    trial: Trial,
+    settings: EvaluationSettings,
     engine: Engine,
     out: Path,
     *,
@@ -191,20 +191,20 @@ def evaluate(
         UsageError: an option is wrong, or `compare` is no table of scores.
         WeightsError: the network gives invalid numbers.
     """
-    baseline = None if trial.compare is None else read_rows(trial.compare)
-    postprocess = clean if trial.cleaned else threshold_only
-    evaluator = Evaluator(engine, lungs=trial.lungs, tta=trial.tta, postprocess=postprocess)
-    selection = choose(trial)
+    baseline = None if settings.compare is None else read_rows(settings.compare)
+    postprocess = clean if settings.cleaned else threshold_only
+    evaluator = Evaluator(engine, lungs=settings.lungs, tta=settings.tta, postprocess=postprocess)
+    selection = choose(settings)
     advance = _counter(on_progress, "score", len(selection.films))
-    evaluation = evaluate_films(selection, evaluator, accepted=trial.accepted, on_film=advance)
+    evaluation = evaluate_films(selection, evaluator, accepted=settings.accepted, on_film=advance)
     summary = {
         "schema": SCHEMA,
-        "provenance": provenance(trial, engine, selection),
-        **summarise(evaluation, seed=trial.seed),
+        "provenance": provenance(settings, engine, selection),
+        **summarise(evaluation, seed=settings.seed),
     }
     if baseline is not None:
-        comparison = compare(evaluation.rows, baseline, seed=trial.seed)
-        summary["comparison"] = {"other": str(trial.compare), **comparison}
+        comparison = compare(evaluation.rows, baseline, seed=settings.seed)
+        summary["comparison"] = {"other": str(settings.compare), **comparison}
     page = _page(evaluation, summary, evaluator, on_progress)
     for name, text in (
         ("scores.csv", evaluation.as_csv()),
@@ -229,16 +229,18 @@ def _counter(on_progress: Progress, stage: str, total: int) -> Callable[[], None
     return advance
 
 
-def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, Any]:
+def provenance(
+    settings: EvaluationSettings, engine: Engine, selection: Selection
+) -> dict[str, Any]:
     """The provenance of a report: version, weights, films; plain values."""
     card = engine.card
     return {
         "version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": trial.command,
-        "seed": trial.seed,
-        "cleaned": trial.cleaned,
-        "tta": trial.tta,
+        "command": settings.command,
+        "seed": settings.seed,
+        "cleaned": settings.cleaned,
+        "tta": settings.tta,
         "engine": engine.name,
         "weights": {
             "name": card.name,
@@ -250,11 +252,11 @@ def provenance(trial: Trial, engine: Engine, selection: Selection) -> dict[str, 
             "licence": card.licence,
         },
         "data": {
-            "sets": [str(path) for path in trial.data],
-            "layout": trial.layout,
-            "split": trial.split,
-            "splits": trial.splits,
-            "limit": trial.limit,
+            "sets": [str(path) for path in settings.data],
+            "layout": settings.layout,
+            "split": settings.split,
+            "splits": settings.splits,
+            "limit": settings.limit,
             "films": len(selection.films),
             "fingerprint": fingerprint(selection.films),
             "trained_on": _trained_on(engine, selection),

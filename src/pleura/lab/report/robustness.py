@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.evaluate.case import Evaluator
+from pleura.lab.evaluate.evaluation import EvaluationSettings, choose
 from pleura.lab.evaluate.perturbation import UNPERTURBED
 from pleura.lab.evaluate.robustness import EFFECTS, Robustness, as_csv, tabulate, try_films
 from pleura.lab.evaluate.statistics import POOR_DICE
-from pleura.lab.evaluate.trial import Trial, choose
 from pleura.lab.report.evaluation import provenance
 from pleura.lab.report.numbers import count, number, percent, signed, with_interval
 from pleura.lab.report.page import Page, Table
@@ -44,7 +44,7 @@ INK = "#0072B2"
 
 
 def robustness(
-    trial: Trial,
+    settings: EvaluationSettings,
     engine: Engine,
     out: Path,
     *,
@@ -59,15 +59,15 @@ def robustness(
         UsageError: an option is wrong.
         WeightsError: the network gives invalid numbers.
     """
-    evaluator = Evaluator(engine, lungs=trial.lungs)
-    selection = choose(trial)
+    evaluator = Evaluator(engine, lungs=settings.lungs)
+    selection = choose(settings)
     total, done = len(selection.films), iter(range(1, len(selection.films) + 1))
     on_film(0, total)
     outcome = try_films(selection, evaluator, on_film=lambda: on_film(next(done), total))
     result = {
         "schema": SCHEMA,
-        "provenance": provenance(trial, engine, selection),
-        **tabulate(outcome, seed=trial.seed),
+        "provenance": provenance(settings, engine, selection),
+        **tabulate(outcome, seed=settings.seed),
     }
     picture = draw(outcome)
     with atomic_write(out / "robustness.png") as file:

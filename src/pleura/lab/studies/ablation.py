@@ -15,8 +15,8 @@ from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row
+from pleura.lab.evaluate.evaluation import EvaluationSettings, read_rows
 from pleura.lab.evaluate.statistics import describe
-from pleura.lab.evaluate.trial import Trial, read_rows
 from pleura.lab.report.evaluation import evaluate
 from pleura.lab.report.numbers import plain
 from pleura.lab.train.export import export_checkpoint, write_weights
@@ -200,7 +200,9 @@ def _card_of(card: Card, network: UNetPlusPlus, level: int) -> Card:
 def _scored(weights: Path, data: Path, out: Path) -> list[Row]:
     table = out / "scores.csv"
     if not table.exists():
-        evaluate(Trial(data=(data,), split="test"), OnnxEngine(weights.read_bytes()), out)
+        evaluate(
+            EvaluationSettings(data=(data,), split="test"), OnnxEngine(weights.read_bytes()), out
+        )
     return [row for row in read_rows(table) if row.structure == "lungs"]
 
 

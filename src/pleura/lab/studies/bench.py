@@ -14,7 +14,7 @@ from pleura.lab.data.film import with_masks
 from pleura.lab.data.findings import ERRORS
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row
-from pleura.lab.evaluate.trial import Trial, read_rows
+from pleura.lab.evaluate.evaluation import EvaluationSettings, read_rows
 from pleura.lab.report.calibration import calibrate
 from pleura.lab.report.evaluation import evaluate
 from pleura.lab.report.robustness import robustness
@@ -75,10 +75,10 @@ def run_bench(
             f"{', '.join(bench.splits)}; name the folder that holds the sets"
         )
     written = []
-    for kind, trial in jobs:
-        name = "_".join([trial.data[0].name, trial.split, *([kind] if kind else [])])
+    for kind, settings in jobs:
+        name = "_".join([settings.data[0].name, settings.split, *([kind] if kind else [])])
         on_set(name)
-        result = _run(kind, trial, engine, reports / name)
+        result = _run(kind, settings, engine, reports / name)
         written.append(_write_result(result, bench.root, results / f"{name}.json"))
     return written
 
@@ -87,32 +87,32 @@ def _sets(root: Path) -> list[Path]:
     return sorted(table.parent for table in root.glob("*/manifest.csv"))
 
 
-def _jobs(bench: Bench, folder: Path) -> list[tuple[str, Trial]]:
-    """The jobs of a set: kind (`""` for scores) and trial."""
+def _jobs(bench: Bench, folder: Path) -> list[tuple[str, EvaluationSettings]]:
+    """The jobs of a set: kind (`""` for scores) and settings."""
     splits_with_masks = {film.split for film in with_masks(read_films(folder, layout="manifest"))}
 
-    def trial(split: str, **facts: Any) -> Trial:
+    def settings(split: str, **facts: Any) -> EvaluationSettings:
         # Published test films are scored as they are, also with a mask that `check` rejects.
         facts |= {"seed": bench.seed, "command": bench.command, "accepted": tuple(ERRORS)}
-        return Trial(data=(folder,), split=split, layout="manifest", **facts)
+        return EvaluationSettings(data=(folder,), split=split, layout="manifest", **facts)
 
     splits = [split for split in bench.splits if split in splits_with_masks or split == "all"]
-    jobs = [("", trial(split)) for split in splits]
+    jobs = [("", settings(split)) for split in splits]
     if bench.bare:
-        jobs += [("bare", trial(split, cleaned=False)) for split in splits]
+        jobs += [("bare", settings(split, cleaned=False)) for split in splits]
     if bench.perturbed and "test" in splits_with_masks:
-        jobs.append(("robustness", trial("test", limit=bench.perturbed)))
+        jobs.append(("robustness", settings("test", limit=bench.perturbed)))
     if bench.calibrated and {"val", "test"} <= splits_with_masks:
-        jobs.append(("calibration", trial("test")))
+        jobs.append(("calibration", settings("test")))
     return jobs
 
 
-def _run(kind: str, trial: Trial, engine: Engine, out: Path) -> dict[str, Any]:
+def _run(kind: str, settings: EvaluationSettings, engine: Engine, out: Path) -> dict[str, Any]:
     if kind == "robustness":
-        return robustness(trial, engine, out)
+        return robustness(settings, engine, out)
     if kind == "calibration":
-        return calibrate(trial, engine, out)
-    return {**evaluate(trial, engine, out), "worst": worst(read_rows(out / "scores.csv"))}
+        return calibrate(settings, engine, out)
+    return {**evaluate(settings, engine, out), "worst": worst(read_rows(out / "scores.csv"))}
 
 
 def worst(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:

@@ -18,6 +18,7 @@ from pleura.apps.cli.exit_codes import Exit
 from pleura.apps.cli.options import (
     Accept,
     AsJson,
+    EvaluationLungs,
     Films,
     Fold,
     Layout,
@@ -25,19 +26,18 @@ from pleura.apps.cli.options import (
     NoBar,
     Split,
     Splits,
-    TrialLungs,
 )
 from pleura.apps.cli.progress import FilmProgress, console
 from pleura.io.files.atomic import check_takes_files
 
 if TYPE_CHECKING:
-    from pleura.lab.evaluate.trial import Trial
+    from pleura.lab.evaluate.evaluation import EvaluationSettings
 
-__all__ = ["TrialOptions", "command_line", "figures_table", "film_bar"]
+__all__ = ["EvaluationOptions", "command_line", "figures_table", "film_bar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialOptions:
+class EvaluationOptions:
     """Which films are judged, how many, and where the results go."""
 
     data: Films
@@ -49,22 +49,22 @@ class TrialOptions:
     fold: Fold = None
     layout: Layout = "auto"
     accept: Accept = None
-    lungs: TrialLungs = None
+    lungs: EvaluationLungs = None
     limit: MostFilms = None
     seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0
     as_json: AsJson = False
     quiet: NoBar = False
 
-    def trial(self, **more: Any) -> Trial:
-        """The trial of these options; `more` are other fields of it.
+    def settings(self, **more: Any) -> EvaluationSettings:
+        """The settings of these options; `more` are other fields of it.
 
         Raises:
             OutputError: the results cannot be written.
         """
-        from pleura.lab.evaluate.trial import Trial
+        from pleura.lab.evaluate.evaluation import EvaluationSettings
 
         check_takes_files(self.out)
-        return Trial(
+        return EvaluationSettings(
             data=tuple(self.data),
             split=self.split,
             splits=self.splits,

@@ -24,9 +24,9 @@ from pleura.lab.evaluate.metrics import METRICS, Scores
 __all__ = [
     "ALL",
     "Evaluation",
+    "EvaluationSettings",
     "Failure",
     "Selection",
-    "Trial",
     "choose",
     "evaluate_films",
     "fingerprint",
@@ -58,7 +58,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class EvaluationSettings:
     """The films to evaluate, and the options of the evaluation."""
 
     data: tuple[Path, ...]
@@ -143,26 +143,28 @@ class Evaluation:
         return text.getvalue()
 
 
-def choose(trial: Trial) -> Selection:
-    """Select the films of the trial's split that have a mask; with a limit, a random sample.
+def choose(settings: EvaluationSettings) -> Selection:
+    """Select the films of the evaluation's split that have a mask; with a limit, a random sample.
 
     Raises:
         DataError: no such data set, a film occurs twice, or no film of the split has a mask.
         UsageError: the limit is not positive.
     """
-    if trial.limit is not None and trial.limit < 1:
-        raise UsageError(f"--limit must be 1 or more, got {trial.limit}")
-    films = _read(trial)
-    in_split = [film for film in films if trial.split in (ALL, film.split)]
+    if settings.limit is not None and settings.limit < 1:
+        raise UsageError(f"--limit must be 1 or more, got {settings.limit}")
+    films = _read(settings)
+    in_split = [film for film in films if settings.split in (ALL, film.split)]
     masked = with_masks(in_split)
     if not masked:
         raise DataError(
-            f"{', '.join(map(str, trial.data))}: no film of split '{trial.split}' has a mask; "
-            f"{_other_splits(films)}"
+            f"{', '.join(map(str, settings.data))}: no film of split '{settings.split}' has a "
+            f"mask; {_other_splits(films)}"
         )
     chosen = masked
-    if trial.limit is not None and trial.limit < len(masked):
-        drawn = np.random.default_rng(trial.seed).choice(len(masked), trial.limit, replace=False)
+    if settings.limit is not None and settings.limit < len(masked):
+        drawn = np.random.default_rng(settings.seed).choice(
+            len(masked), settings.limit, replace=False
+        )
         chosen = [masked[index] for index in sorted(drawn)]
     return Selection(tuple(chosen), len(in_split) - len(masked), len(masked) - len(chosen))
 
@@ -181,9 +183,11 @@ def _other_splits(films: Sequence[Film]) -> str:
     return f"splits with masks: {named}; choose one with --split, or use --split {ALL}"
 
 
-def _read(trial: Trial) -> list[Film]:
+def _read(settings: EvaluationSettings) -> list[Film]:
     """Read the films of all data sets. Source and id identify a film, so they must be unique."""
-    films = read_sets(trial.data, layout=trial.layout, split=trial.splits, fold=trial.fold)
+    films = read_sets(
+        settings.data, layout=settings.layout, split=settings.splits, fold=settings.fold
+    )
     seen = Counter((film.source, film.id) for film in films)
     repeated = [key for key, times in seen.items() if times > 1]
     if repeated:
@@ -193,8 +197,8 @@ def _read(trial: Trial) -> list[Film]:
         )
     return (
         films
-        if trial.validation_draw is None
-        else add_validation_split(without_copies(films), *trial.validation_draw)
+        if settings.validation_draw is None
+        else add_validation_split(without_copies(films), *settings.validation_draw)
     )
 
 
