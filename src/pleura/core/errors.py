@@ -58,6 +58,11 @@ class UnreadableFilm(FilmError, http_status=415):
 class UnsuitableFilm(FilmError):
     """The image is readable, but is no film that Pleura can segment."""
 
+    def __init__(self, text: str, *, can_force: bool = False) -> None:
+        """With `can_force` the film is segmented if `ReadOptions.photographs` is set."""
+        super().__init__(text)
+        self.can_force = can_force
+
 
 class UsageError(PleuraError, exit_code=2, http_status=400):
     """An option, a path or a recipe is wrong; the message names the correction."""

@@ -48,7 +48,7 @@ WALL_S = 60.0
 ends it earlier; this limit is larger, so that a busy machine does not reach it."""
 
 _PIPE_BYTES = 1 << 20  # size of the reply's pipe, where the system allows it: fewer reads a film
-_ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm, UnsuitableFilm)}
+_ERRORS = {kind.__name__: kind for kind in (FilmError, UnreadableFilm)}
 
 
 def read_in_process(source: Path | str | bytes, options: ReadOptions = DEFAULT) -> DecodedFilm:
@@ -125,7 +125,9 @@ class _Reply:
         )
 
 
-def _error(fields: Mapping[str, str]) -> FilmError:
+def _error(fields: Mapping[str, Any]) -> FilmError:
+    if fields["error"] == UnsuitableFilm.__name__:
+        return UnsuitableFilm(fields["message"], can_force=fields["can_force"])
     return _ERRORS[fields["error"]](fields["message"])
 
 

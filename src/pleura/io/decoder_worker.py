@@ -130,7 +130,11 @@ def _reply(request: Mapping[str, Any], content: bytes) -> tuple[dict[str, Any], 
 
 
 def _failed(error: FilmError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "message": str(error)}
+    return {
+        "error": type(error).__name__,
+        "message": str(error),
+        "can_force": getattr(error, "can_force", False),
+    }
 
 
 def _fields(film: DecodedFilm) -> dict[str, Any]:

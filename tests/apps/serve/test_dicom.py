@@ -54,6 +54,23 @@ def test_a_dicom_film_gives_a_dicom_segmentation(
     assert np.array_equal(both, np.asarray(Image.open(io.BytesIO(mask))) > 0)
 
 
+def test_a_film_of_another_body_part_is_segmented_on_request(
+    client: httpx.Client, film: bytes
+) -> None:
+    knee = pydicom.dcmread(io.BytesIO(film), force=True)
+    knee.BodyPartExamined = "KNEE"
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, knee)
+    problem = client.post(ROUTE, content=file.getvalue()).json()
+    assert problem["detail"].endswith(
+        "expected CHEST. If the file's tags are wrong, export the film as PNG and give that"
+    )
+    assert problem["can_force"] is True
+    forced = client.post(ROUTE, params={"force": "true"}, content=file.getvalue())
+    assert forced.status_code == 200
+    assert "can_force" not in client.post(ROUTE, content=b"no film").json()
+
+
 def test_json_lists_the_formats_of_a_film(client: httpx.Client, film: bytes, films: Path) -> None:
     of_dicom = client.post(ROUTE, content=film).json()["formats"]
     of_png = client.post(ROUTE, content=(films / "a.png").read_bytes()).json()["formats"]

@@ -22,7 +22,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from pleura.apps.cli.progress import give_up
 from pleura.apps.segment.memory import OUT_OF_MEMORY, is_out_of_memory
-from pleura.core.errors import FilmError, PleuraError
+from pleura.core.errors import FilmError, PleuraError, UnsuitableFilm
 from pleura.core.types import Segmentation
 from pleura.io.decoder_process import read_in_process, stop_decoders
 from pleura.io.film import DEFAULT, DecodedFilm, ReadOptions
@@ -233,7 +233,7 @@ def _attempt(film: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
     try:
         value = step(film.value)
     except FilmError as error:
-        return Failed(film.file, str(error), film.seconds + time.perf_counter() - start)
+        return Failed(film.file, _reason(error), film.seconds + time.perf_counter() - start)
     except PleuraError:
         raise
     except Exception as error:  # the edge of a batch: a defect met on one film
@@ -241,3 +241,9 @@ def _attempt(film: Loaded[A], step: Callable[[A], B]) -> Loaded[B] | Failed:
         reason = OUT_OF_MEMORY if is_out_of_memory(error) else unexpected
         return Failed(film.file, reason, film.seconds + time.perf_counter() - start)
     return Loaded(film.file, value, film.seconds + time.perf_counter() - start)
+
+
+def _reason(error: FilmError) -> str:
+    """The text of an error, with the option that helps."""
+    can_force = isinstance(error, UnsuitableFilm) and error.can_force
+    return f"{error}; with --force it is segmented anyway" if can_force else str(error)

@@ -42,17 +42,17 @@ def check_is_film(dataset: Dataset, *, forced: bool = False) -> None:
         _reject(
             f"a DICOM object of the kind {UID(uid).name}",
             "a plain film: CR, DX or SC",
-            force=uid == PHOTOGRAPH_CLASS,
+            can_force=uid == PHOTOGRAPH_CLASS,
         )
     if modality and modality not in FILM_MODALITIES and not photograph:
         _reject(
             f"a DICOM image of modality {modality}",
             "a plain film: CR or DX",
-            force=modality == PHOTOGRAPH_MODALITY,
+            can_force=modality == PHOTOGRAPH_MODALITY,
         )
     part = another_part(lenient_text(dataset, "BodyPartExamined"))
     if part and not forced:
-        _reject(f"a film of another body part, BodyPartExamined is {part}", "CHEST", force=True)
+        _reject(f"a film of another body part, BodyPartExamined is {part}", "CHEST", can_force=True)
     if lenient_text(dataset, "Manufacturer") == MAKER.upper():
         _reject(f"a picture that {MAKER} made itself", "the film from which it was made")
     frames = number(dataset, "NumberOfFrames")
@@ -75,9 +75,9 @@ def _check_view(view: str | None, *, rows_run: str) -> None:
         )
 
 
-def _reject(got: str, expected: str, *, force: bool = False) -> NoReturn:
-    force_hint = ", or segment it with --force" if force else ""
+def _reject(got: str, expected: str, *, can_force: bool = False) -> NoReturn:
     raise UnsuitableFilm(
         f"this is {got}; expected {expected}. If the file's tags are wrong, "
-        f"export the film as PNG and give that{force_hint}"
+        "export the film as PNG and give that",
+        can_force=can_force,
     )

@@ -116,8 +116,8 @@ def to_grey(
     if _hue_unity(coloured) < ONE_TINT:
         raise UnsuitableFilm(
             f"this looks like a colour photograph: {share:.0%} of its pixels are coloured, "
-            "a film is grey; give the film as it was exported, or a grey scan of it; "
-            "with --force a photograph of a film is segmented anyway"
+            "a film is grey; give the film as it was exported, or a grey scan of it",
+            can_force=True,
         )
     return image.convert("L"), ("the picture was tinted; it was read as grey",)
 

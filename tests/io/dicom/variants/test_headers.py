@@ -14,6 +14,7 @@ from pydicom.uid import (
 from tests.io.dicom.variants.films import as_bytes, made, ramp, read
 
 from pleura.core.errors import UnreadableFilm, UnsuitableFilm
+from pleura.io.decoder_process import read_in_process
 from pleura.io.dicom.body_parts import another_part, is_chest
 from pleura.io.dicom.received import check_received_file
 from pleura.io.read import read_radiograph
@@ -92,8 +93,12 @@ def test_an_unknown_part_is_a_note_that_does_not_quote_it(part: str) -> None:
 
 def test_force_reads_another_part_and_a_photograph() -> None:
     data = as_bytes(made(ramp(), BodyPartExamined="GENOU"))
-    with pytest.raises(UnsuitableFilm, match=r"BodyPartExamined is GENOU.*--force"):
+    with pytest.raises(UnsuitableFilm, match=r"BodyPartExamined is GENOU") as refused:
         read_radiograph(data)
+    assert refused.value.can_force
+    with pytest.raises(UnsuitableFilm, match=r"BodyPartExamined is GENOU") as refused:
+        read_in_process(data)
+    assert refused.value.can_force
     film = read_radiograph(data, photographs=True)
     assert film.notes == (
         "BodyPartExamined is GENOU; the film was read because this was requested",
@@ -106,11 +111,13 @@ def test_force_reads_another_part_and_a_photograph() -> None:
     film.BitsAllocated, film.BitsStored, film.HighBit = 8, 8, 7
     film.PixelData = photo.tobytes()
     data = as_bytes(film)
-    with pytest.raises(UnsuitableFilm, match=r"VL Photographic.*--force"):
+    with pytest.raises(UnsuitableFilm, match=r"VL Photographic") as refused:
         read_radiograph(data)
+    assert refused.value.can_force
     assert "colour photograph" in read_radiograph(data, photographs=True).notes[0]
-    with pytest.raises(UnsuitableFilm, match="modality CT"):
+    with pytest.raises(UnsuitableFilm, match="modality CT") as refused:
         read_radiograph(as_bytes(made(ramp(), Modality="CT")), photographs=True)
+    assert not refused.value.can_force
 
 
 @pytest.mark.parametrize("frames", [b"1 ", b"01", b"  ", b"0 ", b"1."])

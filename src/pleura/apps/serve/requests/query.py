@@ -146,7 +146,11 @@ def query_parameters(
         ),
     ] = False,
     force: Annotated[
-        bool, Query(description="Segment colour photographs of films too, with a note.")
+        bool,
+        Query(
+            description="Segment colour photographs of films too, with a note, and films whose "
+            "header names another body part."
+        ),
     ] = False,
     name: Annotated[
         str,

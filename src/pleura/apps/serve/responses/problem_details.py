@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from pleura.apps.serve.errors import Busy, KeyNeeded, Stopping
 from pleura.apps.serve.request_log import REQUEST_ID
-from pleura.core.errors import PleuraError
+from pleura.core.errors import PleuraError, UnsuitableFilm
 
 __all__ = [
     "MEDIA_TYPE",
@@ -37,6 +37,7 @@ PROBLEM_SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What is wrong, and what to do about it."},
+        "can_force": {"type": "boolean", "description": "True if force=true segments the film."},
         "instance": {"type": "string", "description": "The path of the request."},
         "request_id": {"type": "string", "description": "As in the header X-Request-ID."},
     },
@@ -55,7 +56,10 @@ def problem_details(error: BaseException) -> dict[str, Any]:
     if not isinstance(error, PleuraError):
         return _problem(500, "an unexpected error of the service; its log has more")
     name = re.sub(r"(?<!^)([A-Z])", r"-\1", type(error).__name__).lower()
-    return _problem(error.http_status, str(error), name=name)
+    details = _problem(error.http_status, str(error), name=name)
+    if isinstance(error, UnsuitableFilm) and error.can_force:
+        details["can_force"] = True
+    return details
 
 
 def add_error_handlers(app: FastAPI) -> None:

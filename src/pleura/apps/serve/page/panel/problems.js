@@ -14,8 +14,6 @@ const TITLES = {
   "about:blank": "Something went wrong in the server",
 };
 
-const FORCE_ADVICE = /; [^;]*--force[^;]*$/; // the end of a message for the command line; the page has a button instead
-
 export const LOST = {
   title: "The picture cannot be shown",
   detail: "The browser cannot draw it, perhaps because memory is short; close other pages, then choose the film again.",
@@ -23,13 +21,13 @@ export const LOST = {
 
 export const titleOf = (problem) => TITLES[problem.type] ?? problem.title;
 
-export const textOf = (problem) => sentence(problem.detail.replace(FORCE_ADVICE, ""));
+export const textOf = (problem) => sentence(problem.detail);
 
 /** Show a problem in place of the film, or none. */
 export function showProblem(problem) {
   $("failure").hidden = !problem;
   $("failure-title").textContent = problem ? titleOf(problem) : "";
   $("failure-text").textContent = problem ? textOf(problem) : "";
-  $("force").hidden = !problem || !FORCE_ADVICE.test(problem.detail);
+  $("force").hidden = !problem?.can_force;
   $("retry").hidden = !problem || problem === LOST || !$("force").hidden;
 }
