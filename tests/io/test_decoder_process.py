@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from pleura.io.decoder_process import read_in_process, start_decoder, stop_decod
 from pleura.io.read import read_here, read_radiograph
 
 FAKE = """
-import sys; sys.path[:] = {path!r}
+import sys; sys.path[:] = PATH
 import os, sys, time
 from pleura.io import decoder_worker, read
 decoder_worker.CPU_S, decoder_worker.MEMORY_BYTES = 1, 300_000_000
@@ -42,7 +43,7 @@ def read_here(source, options):
         os.write(1, b"noise on stdout"); os.write(2, b"noise on stderr"); print("noise")
     return actual(film)
 
-actual, film = read.read_here, {film!r}
+actual, film = read.read_here, FILM
 read.read_here = read_here
 decoder_worker.main()
 """
@@ -61,8 +62,8 @@ def tiff() -> bytes:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Decoder processes whose decoder does what the film's bytes say."""
     stop_decoders()
-    program = FAKE.replace("{film!r}", repr(tiff()).replace("{", "{{").replace("}", "}}"))
-    monkeypatch.setattr(decoder_process, "_PROGRAM", program)
+    program = FAKE.replace("PATH", repr(sys.path)).replace("FILM", repr(tiff()))
+    monkeypatch.setattr(decoder_process, "command", lambda _: [sys.executable, "-c", program])
     yield
     stop_decoders()
 
@@ -99,7 +100,8 @@ def test_output_of_a_decoder_is_discarded(fake: None, capfd: pytest.CaptureFixtu
 def test_an_error_for_a_decoder_that_cannot_start_does_not_blame_the_film(
     fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder_process, "_PROGRAM", "import sys; sys.path = {path!r}; sys.exit(5)")
+    ends = [sys.executable, "-c", "import sys; sys.exit(5)"]
+    monkeypatch.setattr(decoder_process, "command", lambda _: ends)
     with pytest.raises(UnreadableFilm, match=r"ended at its start \(5\); install Pleura again"):
         read_in_process(b"sound")
 
