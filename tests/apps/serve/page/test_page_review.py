@@ -181,7 +181,7 @@ def test_decisions_are_read_again(
         "2 of 4 decisions are of films that are"
     )
     expect(review.locator("#message-text")).to_contain_text(
-        "1 of them were on masks edited by hand"
+        "1 of them were on other masks, edited by hand"
     )
     expect(review.locator("#films .decision")).to_have_text(["accepted"])
     give(review, batch[0])
@@ -239,6 +239,7 @@ def test_another_result_has_no_decision(review: Page) -> None:
     expect(review.locator("#films .decision")).to_have_count(1)
     review.locator("#films button").first.click()
     wait_for(review, "1.png")
+    review.on("dialog", lambda dialog: dialog.accept())
     review.keyboard.press("m")
     expect(review.locator("#films .decision")).to_have_count(0)
 

@@ -2,7 +2,7 @@
 
 import { fromFiles, fromTransfer } from "./films/collect.js";
 import { save, saveZip } from "./films/downloads.js";
-import { films, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
+import { films, hasWork, newFilm, resetResult, selectDefinition, withStatus } from "./films/film.js";
 import { MEASURES, queue, sortBy } from "./films/review.js";
 import * as storage from "./films/storage.js";
 import * as comparing from "./compare.js";
@@ -12,7 +12,7 @@ import * as measuring from "./measuring.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { addThumbnail, removeThumbnail, showDecision, showTotals } from "./panel/strip.js";
 import { drawTable } from "./panel/table.js";
-import { changeDecision, decideShown, goToNext, openFilm, setTable, takeDecisions, useDecision } from "./reviewing.js";
+import { changeDecision, checkDecision, decideShown, goToNext, openFilm, setTable, takeDecisions } from "./reviewing.js";
 import { disableSaves, drawDefinition, drawLungs, keepFocus, MIRRORED_BY_HEADER, refresh, reveal, ruler, screen, select, shownFilm, style, viewer } from "./screen.js";
 import { cancel, retry, sendNext } from "./sending.js";
 import { Gestures } from "./view/gestures.js";
@@ -22,7 +22,7 @@ import { call } from "./worker/client.js";
 
 const gestures = new Gestures($("screen"), viewer, (point) => showValue(viewer, point));
 
-gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end }, ruler, measuring.ratioLines];
+gestures.pens = [{ isOn: () => editing.edit.isOn, begin: editing.begin, moved: editing.pointerMoved, end: editing.end, cancel: editing.giveUp }, ruler, measuring.ratioLines];
 
 // ---- films
 
@@ -77,10 +77,15 @@ function showWork() {
 
 function update(film) {
   if (film.problem?.status === 401) $("key").hidden = false;
-  if (film.status === "done" && useDecision(film) === "edited") {
-    tell(`The decision that was read for ${film.label} was on masks edited by hand, which are not here: decide on it again.`);
-  }
+  if (film.status === "done") checkDecision(film);
   refresh(film);
+}
+
+/** Remove the film on the screen; ask first if that loses work. */
+function removeShown() {
+  const { film } = screen;
+  if (!film || (hasWork(film) && !confirm(`Remove ${film.label}, with its edits, decision and comment?`))) return;
+  remove(film);
 }
 
 function remove(film) {
@@ -99,10 +104,9 @@ function remove(film) {
 
 /** Find the lungs again in the mirror image of a film, or again in the film as it is stored. */
 function flip(film) {
-  if (!["done", "failed"].includes(film?.status)) return;
+  if (!["done", "failed"].includes(film?.status) || !$("table").hidden) return;
   if (film.result?.mirrored) return tell(MIRRORED_BY_HEADER);
-  const isEdited = Object.values(film.edited).some(Boolean);
-  if (isEdited && !confirm(`${film.label} is segmented again, and your edits are lost. Continue?`)) return;
+  if (hasWork(film, { alsoComment: false }) && !confirm(`${film.label} is segmented again, and your edits and your decision are lost. Continue?`)) return;
   film.flip = !film.flip;
   sendAgain(film);
 }
@@ -119,6 +123,11 @@ function sendAgain(film) {
   if (film === screen.film) screen.view = null;
   retry([film], update);
 }
+
+storage.onNotKept((reason) => tell({
+  "other page": "Pleura was opened again in another tab or window, which keeps the films now. What you decide, edit, add or remove here is not kept: go on there, or reload this page to go on here.",
+  "no store": "This browser cannot keep the films, for example in a private window or on a full disk. A reload or a closed tab loses films, edits, decisions and comments: save them before.",
+}[reason]));
 
 // ---- review
 
@@ -210,11 +219,12 @@ const ACTIONS = {
   reject: () => decideShown("rejected"),
   "next-review": goToNext,
   comment: () => $("comment").focus(),
+  film: () => $("screen").focus(),
   table: () => setTable($("table").hidden),
   retry: () => retry([screen.film], update),
   "retry-all": () => retry(withStatus("failed"), update),
   cancel: () => cancel(screen.film, update),
-  remove: () => screen.film && remove(screen.film),
+  remove: removeShown,
   "forget-all": forgetAll,
   "close-message": () => { $("message").hidden = true; },
   in: () => viewer.zoom(1.25),

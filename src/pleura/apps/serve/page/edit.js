@@ -114,8 +114,11 @@ export async function stamp() {
 }
 
 /** Give up a pull under way; otherwise end editing. */
-export function escape() {
-  if (!stroke) return setEditing(false);
+export const escape = () => (stroke ? giveUp() : setEditing(false));
+
+/** Give up the stroke or the pull under way. */
+export function giveUp() {
+  if (!stroke) return;
   stroke = null;
   moveCursor(cursor);
   announce("The outline is as it was.");
@@ -145,7 +148,7 @@ async function change(film, definition, step, drawn) {
   try {
     const changed = await call("edit", film.id, definition, step, drawn);
     if (film.result !== result) return; // the film was sent again meanwhile
-    if (!changed) return announce(`There is nothing to ${step}.`);
+    if (!changed) return announce(["undo", "redo"].includes(step) ? `There is nothing to ${step}.` : "No pixel was changed.");
     use(film, definition, changed);
     document.dispatchEvent(new CustomEvent("film-edited", { detail: film }));
   } catch (problem) {

@@ -1,5 +1,8 @@
 // Keys of the keyboard.
 
+/** Keys that act once while they are held down: a film that was not seen is neither decided on nor removed. */
+const ONCE = new Set(["y", "n", "m", "Delete"]);
+
 /** Keys while outlines are edited. */
 function editKeys(editing) {
   const pen = (value) => document.querySelector(`input[name="pen"][value="${value}"]`).click();
@@ -87,9 +90,11 @@ export function listenToKeys(actions, viewer, editing, activeTool) {
     const action = special[name] ?? keys[name];
     const isWorking = !document.getElementById("work").hidden;
     const isTyping = event.target.matches('input:not([type="radio"], [type="range"]), select, textarea');
+    if (event.target.id === "comment" && ["Enter", "Escape"].includes(event.key)) actions.film(); // the keys work again
     const isChoosing = event.target.matches('input[type="radio"], input[type="range"]') && event.key.startsWith("Arrow");
     if (!action || !isWorking || isTyping || isChoosing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
+    if (event.repeat && ONCE.has(name)) return;
     action(event);
   });
 }

@@ -1,7 +1,8 @@
 // The screen: name, picture, outlines, numbers, verdict and downloads, always of one film.
 
 import { definitionOf, films, isVeiled, lungsOf, unmeasured, widthsOf } from "./films/film.js";
-import { $, announce, sentence } from "./panel/elements.js";
+import { decisionShown } from "./films/review.js";
+import { $, announce, sentence, shortened } from "./panel/elements.js";
 import * as panel from "./panel/panel.js";
 import { LOST, showProblem } from "./panel/problems.js";
 import { markSelected, showBadge, showTotals } from "./panel/strip.js";
@@ -76,7 +77,8 @@ function draw(film, view, { isLost = false } = {}) {
   if (isNew) document.dispatchEvent(new Event("another-film"));
   lastSave = document.activeElement?.dataset.save ?? lastSave;
   Object.assign(screen, { film, view });
-  $("name").textContent = $("name").title = film.label;
+  $("name").textContent = shortened(film.label);
+  $("name").title = film.label;
   $("facts").textContent = view ? panel.facts(film.result) : STATUS_TEXTS[isLost ? "failed" : film.status];
   for (const id of ["result", "result-head", "downloads", "stage", "readout", "value"]) $(id).hidden = !view;
   drawMirroring(film, view);
@@ -152,9 +154,13 @@ export function drawLungs() {
 }
 
 /** Show the reviewer's decision and comment on the film on the screen. */
-export function drawDecision({ decision, comment }) {
-  $("accept").setAttribute("aria-pressed", String(decision === "accepted"));
-  $("reject").setAttribute("aria-pressed", String(decision === "rejected"));
+export function drawDecision(film) {
+  const { decision, decidedOn, comment } = film;
+  const shown = decisionShown(film);
+  $("accept").setAttribute("aria-pressed", String(shown === "accepted"));
+  $("reject").setAttribute("aria-pressed", String(shown === "rejected"));
+  $("decided-on").hidden = decision === shown;
+  $("decided-on").textContent = decision === shown ? "" : `You ${decision} the outlines by “${decidedOn.definition}”, not these.`;
   if ($("comment").value !== comment) $("comment").value = comment;
 }
 

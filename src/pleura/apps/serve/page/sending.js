@@ -19,11 +19,13 @@ export function sendNext(onChange) {
 async function send(film, onChange) {
   film.status = "working";
   try {
+    film.checksum ??= await call("checksum", film.file);
+    if (!films.includes(film)) return; // it was removed meanwhile
     const { result, masks, thumbnail } = await segment(film, (progress) => {
       noteProgress(film, progress);
       onChange(film);
     });
-    if (!films.includes(film)) return; // it was removed meanwhile
+    if (!films.includes(film)) return;
     Object.assign(film, { result: { ...result, film: film.label }, masks, original: {} });
     await restoreEdits(film);
     if (!films.includes(film)) return;

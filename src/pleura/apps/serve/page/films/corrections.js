@@ -1,7 +1,7 @@
 // Corrections as a data set for training: the films whose masks were edited or accepted, with a mask for each structure.
 
 import { call } from "../worker/client.js";
-import { definitionOf, stemOf, withStatus } from "./film.js";
+import { stemOf, withStatus } from "./film.js";
 import { zip } from "./zip.js";
 
 const isRejected = ({ decision }) => decision === "rejected";
@@ -9,7 +9,7 @@ const isRejected = ({ decision }) => decision === "rejected";
 /** The definitions by which a film's masks count as right: those that were edited, and the accepted one. */
 function definitionsOf(film) {
   const edited = Object.keys(film.edited).filter((name) => film.edited[name]);
-  const accepted = film.decision === "accepted" ? [definitionOf(film)] : [];
+  const accepted = film.decision === "accepted" ? [film.decidedOn.definition] : [];
   return isRejected(film) ? [] : [...new Set([...edited, ...accepted])];
 }
 

@@ -62,9 +62,10 @@ async function editedJson(film) {
 /** A file from the service; with the edited masks, if there are any. */
 function request(film, format) {
   const definition = definitionOf(film);
-  if (!film.edited[definition]) return call("download", requestOf(film), { definition, format });
+  const { provenance } = film.result;
+  if (!film.edited[definition]) return call("download", requestOf(film), { definition, format, provenance });
   const editor = document.getElementById("editor").value;
-  return call("correction", requestOf(film), { definition, format, editor, rle: lungsOf(film).rle });
+  return call("correction", requestOf(film), { definition, format, editor, rle: lungsOf(film).rle, provenance });
 }
 
 const isEdited = (film) => Boolean(film.edited[definitionOf(film)]);

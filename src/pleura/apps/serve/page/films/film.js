@@ -1,6 +1,7 @@
 // The films of the page: the state of each one, and the list of all.
 
 import { ratioOf } from "../view/ratio.js";
+import { checksumOf } from "./crc.js";
 
 let last = 0;
 
@@ -8,7 +9,7 @@ let last = 0;
 export const films = [];
 
 /** The state of a film. `label` is its name, and no other film has it. */
-export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", comment = "", edits = {}, byHand = {}, reference = null }) {
+export function newFilm({ file, name, force = false, flip = false, decision = "", decidedAt = "", decidedOn = null, comment = "", edits = {}, byHand = {}, reference = null }) {
   return {
     id: ++last, // of its result: a film that is sent again gets another one
     file,
@@ -29,6 +30,8 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
     reference, // masks to compare with: { name, byDefinition } with run lengths, or null
     decision, // of the reviewer: "accepted", "rejected", or "" for none
     decidedAt, // the time of the decision
+    decidedOn, // what it applies to: { definition, outlines }, a definition and the checksum of its outlines; or null
+    checksum: null, // of the file, once it was read
     comment,
     unmeasured: {}, // by definition: { problem, ending } while edited masks have no measurements; the problem after a failure
     revealed: false, // whether outlines and measurements of a refused film are shown
@@ -39,7 +42,7 @@ export function newFilm({ file, name, force = false, flip = false, decision = ""
 /** Drop all that a film has of its earlier result, so that it can be sent again. */
 export function resetResult(film) {
   Object.assign(film, { id: ++last, result: null, masks: null, edited: {}, edits: {}, byHand: {}, original: {}, canUndo: {}, unmeasured: {}, revealed: false });
-  Object.assign(film, { decision: "", decidedAt: "" }); // it was on the earlier result
+  Object.assign(film, { decision: "", decidedAt: "", decidedOn: null }); // it was on the earlier result
 }
 
 /** What the worker needs of a film for its requests. */
@@ -74,6 +77,17 @@ export const definitionOf = ({ result }) => (definition in result.lungs ? defini
 
 /** Verdict, measurements and notes of a film by the selected definition. */
 export const lungsOf = (film) => film.result.lungs[definitionOf(film)];
+
+/** A checksum of a film's outlines by a definition: other masks have another one. */
+export function outlinesOf(film, definition) {
+  const { rle } = film.result.lungs[definition];
+  const runs = ["right", "left", "heart"].map((name) => rle[name] && [rle[name].size, rle[name].counts]);
+  return checksumOf(new TextEncoder().encode(JSON.stringify(runs)));
+}
+
+/** Whether a film has work that its removal, or another segmentation, would lose: edits, widths by hand, a decision, a comment. */
+export const hasWork = (film, { alsoComment = true } = {}) =>
+  [film.edits, film.byHand].some((each) => Object.keys(each).length) || Boolean(film.decision || (alsoComment && film.comment));
 
 /** The widths of the cardiothoracic ratio, by hand if they were moved; null if there are none. */
 export const widthsOf = (film) => film.byHand[definitionOf(film)] ?? lungsOf(film).widths;

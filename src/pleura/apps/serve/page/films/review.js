@@ -1,16 +1,28 @@
 // The review of the films: decisions and comments, the order in which films are looked at, and the table review.csv.
 
 import { csv, parseCsv } from "./csv.js";
-import { definitionOf, films, isVeiled, lungsOf, measurementsOf, verdictOf } from "./film.js";
+import { definitionOf, films, isVeiled, lungsOf, measurementsOf, outlinesOf, verdictOf } from "./film.js";
 
 export const DECISIONS = { accepted: "accepted", rejected: "rejected" };
 
 // ---- decisions
 
-/** Set the decision on a film, `accepted`, `rejected` or "" for none. */
+/** Set the decision on a film and on its outlines by the selected definition, `accepted`, `rejected` or "" for none. */
 export function decide(film, decision) {
   film.decision = decision;
   film.decidedAt = decision ? new Date().toISOString() : "";
+  film.decidedOn = decision ? presentOutlines(film, definitionOf(film)) : null;
+}
+
+const presentOutlines = (film, definition) => ({ definition, outlines: outlinesOf(film, definition) });
+
+/** The decision on a film's outlines by the selected definition; "" if there is none, or if it is on those by the other one. */
+export const decisionShown = (film) => (film.decidedOn?.definition === definitionOf(film) ? film.decision : "");
+
+/** Whether a film has a decision on other outlines than it has now: other weights, or a later version, found them. */
+export function isOutdated(film) {
+  const { definition, outlines } = film.decidedOn ?? {};
+  return Boolean(film.decision) && !(definition in film.result.lungs && outlinesOf(film, definition) === outlines);
 }
 
 // ---- order and filters
@@ -101,23 +113,32 @@ export function nextToReview(film) {
 
 /** The decisions on all films as CSV. */
 export function reviewCsv() {
-  return csv(films.map((film) => ({
+  return csv(films.map(reviewRow));
+}
+
+/** The row of a film; verdict and outlines are those by the definition that the decision is on, or by the selected one. */
+function reviewRow(film) {
+  const definition = film.decidedOn?.definition ?? (isDone(film) ? definitionOf(film) : null);
+  const quality = isDone(film) ? film.result.lungs[definition].quality : null;
+  return {
     film: film.label,
     bytes: film.file.size,
     status: film.status,
-    definition: isDone(film) ? definitionOf(film) : null,
-    verdict: isDone(film) ? verdictOf(film) : null,
-    estimated_dice: valueOf(film, "dice"),
+    definition,
+    verdict: quality?.verdict ?? null,
+    estimated_dice: quality?.estimated_dice ?? null,
     decision: film.decision || null,
     comment: film.comment || null,
-    edited: isDone(film) ? (isEdited(film) ? "yes" : "no") : null,
+    edited: definition && (film.edits[definition] ? "yes" : "no"),
     decided_at: film.decidedAt || null,
-  })));
+    film_checksum: film.checksum,
+    outlines_checksum: isDone(film) ? outlinesOf(film, definition) : (film.decidedOn?.outlines ?? null),
+  };
 }
 
-const rowsRead = new Map(); // rows of tables that were read, by film
+const rowsRead = new Map(); // rows of tables that were read, by film; a table of an earlier version has no checksums
 
-const keyOf = ({ film, bytes }) => `${bytes} ${film}`;
+const keyOf = ({ film, bytes, film_checksum: checksum }) => `${bytes} ${checksum || "any"} ${film}`;
 
 /** Read the rows of a table of decisions; null if the file is none. */
 export async function readReview(file) {
@@ -132,18 +153,21 @@ export function keepRows(rows) {
 }
 
 /**
- * Give a film the decision and the comment of its row; which of these it was: "none", "read", or "edited" where the
- * decision was on edited masks that are not here, so that only the comment counts.
+ * Give a film the decision and the comment of its row; which of these it was: "none", "read", or "other" where the
+ * decision was on other masks than are here, edited ones or those of other weights, so that only the comment counts.
  */
 export function useRow(film) {
-  const key = keyOf({ film: film.label, bytes: film.file.size });
+  const [film_checksum, common] = [film.checksum, { film: film.label, bytes: film.file.size }];
+  const key = [keyOf({ ...common, film_checksum }), keyOf(common)].find((name) => rowsRead.has(name));
+  if (!key) return "none";
   const row = rowsRead.get(key);
-  if (!row) return "none";
   rowsRead.delete(key);
-  film.comment = row.comment;
-  const wasEdited = row.edited === "yes";
-  if (wasEdited !== isEdited(film)) return wasEdited && row.decision ? "edited" : "read";
-  film.decision = DECISIONS[row.decision] ?? "";
-  film.decidedAt = film.decision && row.decided_at;
+  film.comment = row.comment || film.comment;
+  if (!(row.decision in DECISIONS)) return "read";
+  const definition = row.definition in film.result.lungs ? row.definition : definitionOf(film);
+  const present = presentOutlines(film, definition);
+  const isSame = row.outlines_checksum ? row.outlines_checksum === present.outlines : (row.edited === "yes") === Boolean(film.edited[definition]);
+  if (!isSame) return "other";
+  Object.assign(film, { decision: row.decision, decidedAt: row.decided_at, decidedOn: present });
   return "read";
 }

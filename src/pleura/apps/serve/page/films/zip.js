@@ -1,5 +1,7 @@
 // Reading and writing zip files.
 
+import { crc32 } from "./crc.js";
+
 const END = 0x06054b50; // signature of the end of the directory
 const ENTRY = 0x02014b50; // signature of an entry of the directory
 const END_BYTES = 22;
@@ -106,16 +108,3 @@ export async function zip(entries) {
 /** Numbers as bytes, the lowest byte first: two bytes each, or four. */
 const short = (...values) => values.flatMap((value) => [value & 255, (value >>> 8) & 255]);
 const long = (...values) => values.flatMap((value) => [...short(value), ...short(value >>> 16)]);
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let rest = byte;
-  for (let bit = 0; bit < 8; bit++) rest = rest & 1 ? (rest >>> 1) ^ 0xedb88320 : rest >>> 1;
-  return rest;
-});
-
-/** The CRC-32 of bytes. */
-export function crc32(bytes) {
-  let rest = 0xffffffff;
-  for (const byte of bytes) rest = (rest >>> 8) ^ TABLE[(rest ^ byte) & 255];
-  return (rest ^ 0xffffffff) >>> 0;
-}

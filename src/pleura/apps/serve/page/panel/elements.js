@@ -30,6 +30,12 @@ export function sentence(content) {
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?…]$/.test(trimmed) ? "" : ".");
 }
 
+const HEAD = 26; // letters at the beginning and at the end of a long name that are shown
+const TAIL = 22;
+
+/** A name that is short enough to be read whole; a long one without its middle, as names often differ at the end. */
+export const shortened = (name) => (name.length > HEAD + TAIL + 1 ? `${name.slice(0, HEAD)}…${name.slice(-TAIL)}` : name);
+
 /** Tell screen readers; nothing is seen. */
 export const announce = (content) => { $("status").textContent = content; };
 

@@ -6,7 +6,7 @@ export class Gestures {
     this.viewer = viewer;
     this.onHover = onHover; // called with a point of the screen, or null
     this.mode = "move"; // or "window"
-    this.pens = []; // each draws instead of moving the film while it is on, unless `begin` returns false: { isOn, begin, moved, end }
+    this.pens = []; // each draws instead of moving the film while it is on, unless `begin` returns false: { isOn, begin, moved, end, cancel? }
     this.pointers = new Map();
     this.listen();
   }
@@ -24,7 +24,7 @@ export class Gestures {
       if (event.target.closest("button")) return; // with the pointer captured, the button would get no click
       screen.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, this.pointOf(event));
-      if (this.isDrawing) this.pen?.end(); // a second finger zooms
+      if (this.isDrawing) this.giveUp(); // a second finger zooms
       this.isDrawing = Boolean(this.pen) && event.button === 0 && !event.shiftKey && this.pointers.size === 1;
       if (this.isDrawing) this.isDrawing = this.pen.begin(this.pointOf(event)) !== false;
     });
@@ -34,14 +34,24 @@ export class Gestures {
       if (!this.isDrawing) this.drag(event);
     });
     screen.addEventListener("pointerleave", () => this.onHover(null));
-    for (const end of ["pointerup", "pointercancel"]) {
-      screen.addEventListener(end, (event) => {
-        this.pointers.delete(event.pointerId);
-        if (this.isDrawing) this.pen?.end();
-        this.isDrawing = false;
-      });
-    }
+    screen.addEventListener("pointerup", (event) => {
+      this.pointers.delete(event.pointerId);
+      if (this.isDrawing) this.pen?.end();
+      this.isDrawing = false;
+    });
+    screen.addEventListener("pointercancel", (event) => {
+      this.pointers.delete(event.pointerId);
+      if (this.isDrawing) this.giveUp();
+      this.isDrawing = false;
+    });
     screen.addEventListener("dblclick", () => this.pen || viewer.reset());
+  }
+
+  /** End what the pen draws; a pen that changes masks leaves them as they were. */
+  giveUp() {
+    const { pen } = this;
+    if (pen?.cancel) pen.cancel();
+    else pen?.end();
   }
 
   /** The point of an event on the screen, px. */

@@ -67,16 +67,18 @@ export async function pictureOf(id, window, isSmall) {
   return picture(isSmall ? small : film, window);
 }
 
-const edits = new Map(); // by film and definition
+const edits = new Map(); // by film and definition: the promise of an `Edit`
 
 /** Change the masks of a film by hand: `step` is `draw` with a stroke, `replace` with run lengths, `undo` or `redo`. Null if there is nothing to change. */
 export async function edit(id, definition, step, stroke) {
   const key = `${id} ${definition}`;
-  if (!edits.has(key)) {
-    const { film, rle } = await decodedFilm(id);
-    edits.set(key, new Edit(film, masksOf(rle[definition])));
-  }
-  return edits.get(key)[step](stroke);
+  if (!edits.has(key)) edits.set(key, startEdit(id, definition)); // before it is decoded: a second stroke waits for the same
+  return (await edits.get(key).catch((error) => { edits.delete(key); throw error; }))[step](stroke);
+}
+
+async function startEdit(id, definition) {
+  const { film, rle } = await decodedFilm(id);
+  return new Edit(film, masksOf(rle[definition]));
 }
 
 /** The film's value at a pixel. */

@@ -20,13 +20,13 @@ export class Edit {
     return { left: 0, top: 0, width: this.width, height: this.height, pixels: whole };
   }
 
-  /** Draw a stroke of the brush or the eraser: { name, isEraser, radius, points: [[x, y], ...] }, in px. */
+  /** Draw a stroke of the brush or the eraser: { name, isEraser, radius, points: [[x, y], ...] }, in px; null if it changes no pixel. */
   draw({ name, isEraser, radius, points }) {
     const changes = this.noChanges();
     points.forEach((point, index) => {
       this.visitCapsule(points[Math.max(0, index - 1)], point, radius, (i) => this.give(changes, name, i, isEraser ? 0 : 1));
     });
-    return this.keep(changes);
+    return this.keepAny(changes);
   }
 
   /** Pull the outline of a structure: { name, from, to, radius }, in px; null if that moves no pixel. */
@@ -35,13 +35,14 @@ export class Edit {
     const after = filled(pulled(contours(this.masks[name]), pull), this.width, this.height);
     const changes = this.noChanges();
     for (let i = 0; i < after.length; i++) if (after[i] !== pixels[i]) this.give(changes, name, i, after[i]);
-    return [...changes.values()].some(({ length }) => length) ? this.keep(changes) : null;
+    return this.keepAny(changes);
   }
 
   noChanges() { return new Map(Object.keys(this.masks).map((name) => [name, []])); }
 
-  /** Put changes that were made on the list that `undo` takes back. */
-  keep(changes) {
+  /** Put changes that were made on the list that `undo` takes back; null if no pixel changed. */
+  keepAny(changes) {
+    if (![...changes.values()].some(({ length }) => length)) return null;
     this.done.push(changes);
     this.undone = [];
     return this.outlines();
@@ -60,7 +61,7 @@ export class Edit {
       const { pixels } = rle[name] ? this.wholeMask(decode(rle[name])) : { pixels: new Uint8Array(this.width * this.height) };
       pixels.forEach((value, i) => this.put(changes, name, i, value));
     }
-    return [...changes.values()].some(({ length }) => length) ? this.keep(changes) : null;
+    return this.keepAny(changes);
   }
 
   put(changes, name, i, value) {

@@ -1,6 +1,6 @@
 // Writing masks as PNG files.
 
-import { crc32 } from "../films/zip.js";
+import { crc32 } from "../films/crc.js";
 import { decode } from "./contours.js";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

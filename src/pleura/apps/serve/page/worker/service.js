@@ -23,11 +23,14 @@ export const segment = ({ id, file, force, flip }, onProgress) =>
   postWithRetries(`${SEGMENT}&force=${force}&flip=${flip}`, file, { id, onProgress, type: "json" });
 
 /** The result of a film in another format, as the command line writes it. */
-export const download = ({ id, file, force, flip }, { definition, format }) =>
-  postWithRetries(`?lungs=${definition}&format=${format}&force=${force}&flip=${flip}`, file, { id: `${id} ${format}`, type: "blob" });
+export async function download({ id, file, force, flip }, { definition, format, provenance }) {
+  await checkService(provenance);
+  return postWithRetries(`?lungs=${definition}&format=${format}&force=${force}&flip=${flip}`, file, { id: `${id} ${format}`, type: "blob" });
+}
 
 /** The result of a film whose masks were edited by hand, in a format of `download`. */
-export function correction({ id, file, force, flip }, { definition, format, editor, rle }) {
+export async function correction({ id, file, force, flip }, { definition, format, editor, rle, provenance }) {
+  await checkService(provenance);
   const form = new FormData();
   form.append("film", file, "film");
   form.append("masks", new Blob([JSON.stringify(rle)], { type: "application/json" }), "masks.json");
@@ -36,11 +39,21 @@ export function correction({ id, file, force, flip }, { definition, format, edit
   return postWithRetries(`?${query}`, form, { id: `${id} ${format}`, type: "blob", route: "corrections" });
 }
 
+/** Throw a problem unless the service still runs the weights and the version that segmented a film: it would save other outlines than are shown. */
+async function checkService({ version, weights_sha256: weights }) {
+  const response = await fetch(new URL("v1/model", ADDRESS), { headers: authorization() }).catch(() => { throw NO_ANSWER; });
+  if (!response.ok) return; // the request itself gives the problem
+  const now = await response.json();
+  if (now.version !== version || now.weights_sha256 !== weights) throw OTHER_SERVICE;
+}
+
+const authorization = () => (key ? { Authorization: `Bearer ${key}` } : {});
+
 /** The measurements of masks. */
 export async function measure(masks) {
   const response = await fetch(new URL("v1/measurements", ADDRESS), {
     method: "POST", body: JSON.stringify(masks),
-    headers: { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) },
+    headers: { "Content-Type": "application/json", ...authorization() },
   }).catch(() => { throw NO_ANSWER; });
   const answer = await response.json();
   if (!response.ok) throw answer;
@@ -53,6 +66,11 @@ export function cancel(id) {
 }
 
 const NO_ANSWER = { title: "The server does not answer", detail: "The server may have been stopped, or the connection was cut." };
+
+const OTHER_SERVICE = {
+  title: "The service has changed",
+  detail: "The service was started with other weights or another version than those that segmented this film, so the file would hold other outlines than are shown. Reload the page, and look at the film again.",
+};
 
 const CANCELLED = { title: "Cancelled", detail: "You cancelled this film; retry sends it again." };
 

@@ -1,5 +1,6 @@
 // The worker: it sends films, decodes answers and prepares views, so that the page never waits.
 
+import { checksumOf } from "../films/crc.js";
 import { compare } from "./compare.js";
 import * as decoded from "./decoded.js";
 import { readReference } from "./references.js";
@@ -37,7 +38,11 @@ async function edit(id, definition, step, stroke) {
   return changed;
 }
 
+/** The checksum of a file. */
+const checksum = async (file) => checksumOf(new Uint8Array(await file.arrayBuffer()));
+
 const JOBS = {
+  checksum,
   segment,
   useKey: service.useKey,
   needsKey: service.needsKey,
