@@ -304,6 +304,31 @@ def test_hidden_outlines_are_shown_before_they_are_accepted(two: Page) -> None:
     expect(two.locator("#films .decision")).to_have_text(["accepted"])
 
 
+def test_films_that_the_filters_hide_are_named_outside_the_table(two: Page) -> None:
+    two.keyboard.press("t")
+    two.locator("#filter-measure").select_option("area")
+    two.locator('[name="filter-to"]').fill("3000")  # both have 5,120 px
+    two.locator('[name="filter-to"]').press("Tab")
+    expect(two.locator("#rows")).to_have_text("The filters hide all films.")
+    two.get_by_role("button", name="Back to the film").click()
+    expect(two.locator("#totals")).to_contain_text("2 hidden by the filters of the table")
+    two.keyboard.press("j")
+    expect(two.locator("#status")).to_have_text(
+        "No other film is left to review. The filters of the table hide 2 films."
+    )
+
+
+def test_a_long_message_is_as_high_as_its_text(two: Page) -> None:
+    two.evaluate("""async () => {
+      const { tell } = await import("./page/panel/elements.js");
+      tell("A message of several lines. ".repeat(20));
+    }""")
+    text, card = (two.locator(each).bounding_box() for each in ("#message-text", "#message"))
+    assert text is not None
+    assert card is not None
+    assert card["height"] < text["height"] + 100  # the button, the gap and the padding
+
+
 def test_enter_leaves_the_comment(two: Page) -> None:
     two.keyboard.press("c")
     two.keyboard.type("yes")

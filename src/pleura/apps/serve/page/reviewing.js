@@ -2,7 +2,7 @@
 
 import * as editing from "./edit.js";
 import { films, lungsOf, unmeasured, verdictOf } from "./films/film.js";
-import { decide, decisionShown, isOutdated, keepRows, nextToReview, readReview, toReview, useRow } from "./films/review.js";
+import { decide, decisionShown, hiddenCount, isOutdated, keepRows, nextToReview, readReview, toReview, useRow } from "./films/review.js";
 import * as storage from "./films/storage.js";
 import { $, announce, tell } from "./panel/elements.js";
 import { showDecision, showTotals } from "./panel/strip.js";
@@ -61,7 +61,7 @@ function afterDecision(film) {
 export function goToNext() {
   const next = nextToReview(screen.film);
   if (next) openFilm(next);
-  else announce("No other film is left to review.");
+  else announce(`No other film is left to review.${hiddenCount() ? ` The filters of the table hide ${hiddenCount()} films.` : ""}`);
 }
 
 /** Take tables of decisions out of a list of files; the other files are returned. */

@@ -101,6 +101,9 @@ export const shownFilms = () => sorted().filter(isShown);
 export const toReview = () =>
   shownFilms().filter((film) => isDone(film) && !film.decision && (queue.verdict || verdictOf(film) !== "ok"));
 
+/** How many films the filters hide from the table and from the review. */
+export const hiddenCount = () => films.length - films.filter(isShown).length;
+
 /** The next film to review after `film` in the order of the table, from its beginning again at the end; or null. */
 export function nextToReview(film) {
   const waiting = toReview().filter((other) => other !== film);

@@ -1,7 +1,7 @@
 // The strip of thumbnails: one for each film, with its name and verdict; and the totals of all.
 
 import { films, lungsOf, verdictOf, withStatus } from "../films/film.js";
-import { nextToReview } from "../films/review.js";
+import { hiddenCount, nextToReview } from "../films/review.js";
 import { $, text, wrap } from "./elements.js";
 import { drawTable } from "./table.js";
 import { badge } from "./verdict.js";
@@ -68,7 +68,8 @@ export function showTotals(selected) {
   const verdicts = ["ok", "review", "refused"].map((verdict) => done.filter((film) => verdictOf(film) === verdict).length);
   const counts = [["OK", verdicts[0]], ["to review", verdicts[1]], ["refused", verdicts[2]],
     ["failed", withStatus("failed").length], ["under way", withStatus("waiting", "working").length],
-    ...["accepted", "rejected"].map((name) => [name, films.filter(({ decision }) => decision === name).length])];
+    ...["accepted", "rejected"].map((name) => [name, films.filter(({ decision }) => decision === name).length]),
+    ["hidden by the filters of the table", hiddenCount()]];
   $("totals").textContent = counts.filter(([, count]) => count).map(([name, count]) => `${count} ${name}`).join(" · ");
   $("retry-all").hidden = !withStatus("failed").length;
   $("downloads-all").hidden = !done.length || films.length < 2;

@@ -27,7 +27,7 @@ function draw() {
   const columns = columnsShown();
   const shown = shownFilms();
   $("table-head").replaceChildren(...columns.map(headOf));
-  $("rows").replaceChildren(...shown.map((film) => rowOf(film, columns)));
+  $("rows").replaceChildren(...(shown.length ? shown.map((film) => rowOf(film, columns)) : [emptyRow(columns)]));
   $("table-count").textContent = `${shown.length} of ${films.length} films, ${toReview().length} to review`;
   if (kept) document.querySelector(`#table ${kept}`)?.focus();
 }
@@ -55,6 +55,12 @@ function rowOf(film, columns) {
   const row = wrap("tr", ...columns.map((name) => (name === "film" ? nameOf(film) : cellOf(film, name))));
   if (film === selected) row.setAttribute("aria-current", "true");
   return row;
+}
+
+function emptyRow(columns) {
+  const cell = text("td", "The filters hide all films.", "empty");
+  cell.colSpan = columns.length;
+  return wrap("tr", cell);
 }
 
 function nameOf(film) {
