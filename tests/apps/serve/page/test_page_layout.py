@@ -144,3 +144,21 @@ def test_a_film_that_failed_has_no_histogram_of_the_film_before(
     expect(five.locator("#result")).to_be_visible()
     assert not five.locator("#histogram").evaluate(IS_EMPTY)
     expect(five.locator("#window")).to_be_enabled()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (911, 433), (390, 844)])
+def test_no_digit_of_a_large_film_is_cut(
+    five: Page, films: Path, give: Callable[..., None], width: int, height: int
+) -> None:
+    """The areas of a film of 20 megapixels; its box is wider than the scroll bar leaves."""
+    five.set_viewport_size({"width": width, "height": height})
+    give(five, films / "a.png")
+    expect(five.locator("#result")).to_be_visible()
+    five.evaluate("""() => {
+      for (const cell of document.querySelectorAll("#areas td")) cell.textContent = "3,320,331";
+      document.getElementById("panel-body").style.overflowY = "scroll";
+    }""")
+    table, body = (five.locator(each).bounding_box() for each in ("#measures table", "#result"))
+    assert table is not None
+    assert body is not None
+    assert table["x"] + table["width"] <= body["x"] + body["width"]
