@@ -88,8 +88,7 @@ def train(
     Raises:
         UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
             other films, or the hardware is not available, or the run diverged.
-        DataError: there is no film for training or validation, a film cannot be read, or the masks
-            do not label the recipe's channels.
+        DataError: films to train or validate on, or their labels, are missing or unreadable.
         WeightsError: the weights to start from cannot be read.
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last complete epoch is kept.
     """

@@ -11,12 +11,12 @@ from statistics import median
 
 from pleura.core.errors import DataError, FilmError
 from pleura.lab.data.film import Film, with_masks
+from pleura.lab.data.labels import labelled_channels
 from pleura.lab.data.split import without_copies
 from pleura.lab.train.recipe.parse import load_recipe
 from pleura.lab.train.recipe.recipe import Recipe
 from pleura.lab.train.recipe.stage import Stage
 from pleura.lab.train.recipe.write import recipe_toml
-from pleura.lab.train.records.facts import labelled_channels
 
 __all__ = ["FEW_FILMS", "Fingerprint", "Proposal", "fingerprint_of", "propose"]
 

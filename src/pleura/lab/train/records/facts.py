@@ -13,7 +13,7 @@ from typing import Any
 from pleura.core.card import Card
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, digest_of, fingerprint
-from pleura.lab.data.labels import RIGHT_AND_LEFT
+from pleura.lab.data.labels import labelled_channels
 from pleura.lab.train.export import provenance
 from pleura.lab.train.module import initial_network
 from pleura.lab.train.recipe import Recipe
@@ -22,7 +22,6 @@ __all__ = [
     "NOT_STATED",
     "check_labelled",
     "facts_to_resume",
-    "labelled_channels",
     "run_facts",
     "unlabelled_channels",
 ]
@@ -119,17 +118,6 @@ def unlabelled_channels(channels: Sequence[str], training: Sequence[Film]) -> li
     """Those of `channels` that no training film labels, directly or through other channels."""
     labelled = labelled_channels(training)
     return [channel for channel in channels if channel not in labelled]
-
-
-def labelled_channels(films: Sequence[Film]) -> frozenset[str]:
-    """The channels that the masks of some film label, or from whose masks they can be derived."""
-    labelled = frozenset[str]().union(*(film.channels for film in films))
-    for both, parts in RIGHT_AND_LEFT.items():
-        if both in labelled:
-            labelled |= set(parts)
-        if set(parts) <= labelled:
-            labelled |= {both}
-    return labelled
 
 
 def _split_digest(training: Sequence[Film], validation: Sequence[Film]) -> str:
