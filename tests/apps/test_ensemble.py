@@ -140,3 +140,34 @@ def test_an_ensemble_is_more_uncertain_where_its_networks_disagree(
     with (tmp_path / "results.csv").open(newline="") as table:
         (row,) = csv.DictReader(table)
     assert float(row["uncertainty"]) == both
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"", "(0 bytes) are no ONNX graph"),
+        (None, "the file is damaged, cut short or of another kind. Take the shipped weights"),
+        (b"PK\3\4archive/data.pkl", "this is a checkpoint of a training run, not its weights"),
+    ],
+)
+def test_a_file_of_several_that_is_no_weights_is_named(
+    two: list[Path],
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    cause: str,
+) -> None:
+    third = tmp_path / "third.onnx"
+    third.write_bytes(two[0].read_bytes()[:300] if content is None else content)
+    words = [
+        "segment",
+        str(folder / "images"),
+        "-o",
+        str(tmp_path / "out"),
+        *options([*two, third]),
+    ]
+    assert main(words) == 5
+    error = capsys.readouterr().err
+    assert "file 3 of the 3 weights: " in error
+    assert cause in error

@@ -21,6 +21,7 @@ __all__ = [
     "check_batch",
     "check_maps",
     "check_shapes",
+    "no_graph",
     "read_card",
 ]
 
@@ -142,11 +143,22 @@ def _load(weights: bytes, threads: int, device: str) -> tuple[Any, str]:
         errors.NotImplemented,
         errors.RuntimeException,
     ) as error:
-        raise WeightsError(
-            f"these weights ({len(weights)} bytes) are no ONNX graph that ONNX Runtime can load: "
-            f"{error}. Take the shipped weights, or export yours again with `pleura export`"
-        ) from error
+        raise WeightsError(no_graph(weights, "ONNX Runtime", str(error))) from error
     return session, onnxruntime.__version__
+
+
+def no_graph(weights: bytes, library: str, reason: str) -> str:
+    """The message for a file that a library cannot load as ONNX graph; `reason` is its own."""
+    if weights.startswith(b"PK"):  # a zip archive, as torch writes it
+        return (
+            "this is a checkpoint of a training run, not its weights; take the .onnx file in the "
+            "run's folder weights, or make one with `pleura export`"
+        )
+    what = reason.strip().rstrip(".") or "the file is damaged, cut short or of another kind"
+    return (
+        f"these weights ({len(weights)} bytes) are no ONNX graph that {library} can load: {what}. "
+        "Take the shipped weights, or export yours again with `pleura export`"
+    )
 
 
 def _providers(device: str, available: list[str]) -> list[str]:

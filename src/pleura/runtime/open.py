@@ -44,12 +44,23 @@ def open_weights(*weights: bytes, choice: Choice | None = None) -> Engine:
     if weights and choice.fast:
         raise UsageError("--fast takes a smaller shipped network; leave it or --weights out")
     if len(weights) > 1:
-        return Ensemble([_open_checked(content, choice) for content in weights])
+        return Ensemble(
+            [_open_member(number, weights, choice) for number in range(1, len(weights) + 1)]
+        )
     if weights:
         return _open_checked(weights[0], choice)
     if choice.precision == "auto":
         return _open_best(choice)
     return _open_checked(shipped(shipped_name(choice.precision, fast=choice.fast)), choice)
+
+
+def _open_member(number: int, weights: Sequence[bytes], choice: Choice) -> Engine:
+    """An engine with the weights of this number, from 1; errors name the number."""
+    try:
+        return _open_checked(weights[number - 1], choice)
+    except (UsageError, WeightsError) as error:
+        text = f"file {number} of the {len(weights)} weights: {error}"
+        raise type(error)(text) from error
 
 
 def _open_checked(weights: bytes, choice: Choice) -> Engine:

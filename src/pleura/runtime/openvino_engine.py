@@ -22,6 +22,7 @@ from pleura.runtime.engine import (
     check_batch,
     check_maps,
     check_shapes,
+    no_graph,
     read_card,
 )
 from pleura.runtime.graph_cache import CachedGraph, load_graph, save_graph
@@ -183,11 +184,8 @@ def _read(core: Any, weights: bytes) -> tuple[Any, str, Card]:
     try:
         model = core.read_model(weights)
     except RuntimeError as error:
-        raise WeightsError(
-            f"these weights ({len(weights)} bytes) are no ONNX graph that OpenVINO can load: "
-            f"{str(error).splitlines()[-1]}. Take the shipped weights, or export yours again with "
-            "`pleura export`"
-        ) from error
+        reason = (str(error).splitlines() or [""])[-1]
+        raise WeightsError(no_graph(weights, "OpenVINO", reason)) from error
     path = ["framework", CARD_KEY]
     card_text = str(model.get_rt_info(path).value) if model.has_rt_info(path) else None
     card = read_card(card_text)

@@ -116,3 +116,27 @@ def test_a_study_that_makes_no_sense_is_wrong_usage(run, study, tmp_path, text, 
     assert ended.code == 2
     assert message in ended.err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('tested_on = "here"', 'tested_on = "away"', "away: no such folder or manifest"),
+        ('["there"]', '["away"]', "away: no such folder or manifest"),
+        ('["here"]', '"here"', "trained_on must be a list of folders, got 'here'"),
+        (
+            'title = "U-Net"',
+            'titel = "U-Net"',
+            "unknown key 'titel' in an arm; did you mean 'title'",
+        ),
+    ],
+)
+def test_a_wrong_study_trains_no_arm(run, study, tmp_path, before, after, message):
+    text = study.read_text()
+    assert before in text
+    study.write_text(text.replace(before, after))
+    out = tmp_path / "runs"
+    ended = run("ablate", study, "--data", tmp_path / "data", "-o", out, "-q")
+    assert ended.code == 2
+    assert message in ended.err
+    assert not out.exists()

@@ -33,6 +33,26 @@ def test_from_the_sets_to_the_card(run, root, tiny_weights, tmp_path):
     assert "| lungs | 1 | 0.875 |" in page.read_text()
 
 
+def test_a_set_of_another_definition_is_scored_and_not_calibrated(
+    run, root, tiny_weights, tmp_path
+):
+    table = root / "drawn" / "manifest.csv"
+    rows = [["id", "image", "mask", "split", "labels"]]
+    rows += [[part, "film.png", "mask.png", part, "whole"] for part in ("val", "test")]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    reports = ("--reports", tmp_path / "reports", "--weights", tiny_weights)
+    ended = run("bench", root, *reports, "--calibrated", "-o", tmp_path / "results")
+    assert ended.code == 0, ended.err
+    assert ended.out == f"{tmp_path / 'results' / 'drawn_test.json'}\n"
+    # Asked for by itself, the calibration says why there is none.
+    ended = run("calibrate", root / "drawn", "--weights", tiny_weights, "-o", tmp_path / "out")
+    assert ended.code == 2
+    assert "the 1 films to tune on label left_whole, right_whole, whole, and these weights" in (
+        ended.err
+    )
+
+
 def test_a_folder_without_results_is_wrong_usage(run, tmp_path):
     ended = run("card", tmp_path)
     assert ended.code == 2

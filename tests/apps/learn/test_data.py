@@ -178,6 +178,21 @@ def test_a_recipe_is_proposed_and_trains(
     assert (run_folder / "weights" / "mine.onnx").is_file()
 
 
+def test_a_recipe_counts_the_films_that_training_uses(
+    run: Callable[..., Any], clinic: Path, tmp_path: Path
+) -> None:
+    split, path = tmp_path / "split.csv", tmp_path / "mine.toml"
+    run("data", "split", clinic, "--val", 0, "-o", split)  # training holds out films itself
+    proposed = run("data", "recipe", clinic, "--splits", split, "-o", path)
+    counts = "4 films to train on, 2 to validate on"  # a fifth of six, rounded up, is two
+    assert counts in proposed.err
+    assert "# For 4 films to train on and 2 to validate on, of " in path.read_text()
+    line = ("train", path, "--data", clinic, "--splits", split, "--out", tmp_path / "run")
+    trained = run(*line, "--epochs", 1, "--accept", "misplaced-mask")
+    assert trained.code == 0
+    assert counts in trained.err
+
+
 def test_no_recipe_is_proposed_without_films_to_train_on(
     run: Callable[..., Any], clinic: Path
 ) -> None:

@@ -231,3 +231,33 @@ def test_durations(text: str, minutes: float) -> None:
 def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="90m, 2h or 1h30m"):
         duration(text)
+
+
+@pytest.mark.parametrize("channels", [["whole"], ["right_field", "left_field", "heart"]])
+def test_a_channel_that_no_film_labels_is_not_trained(
+    run: Run, drawn: Path, tmp_path: Path, channels: list[str]
+) -> None:
+    recipe, parts = tmp_path / "small.toml", tmp_path / "parts.csv"
+    recipe.write_text(f"channels = {channels}\n{RECIPE}")
+    assert run("data", "split", drawn, "--test", 0, "--val", 0.34, "-o", parts).code == 0
+    options = ("--data", drawn, "--splits", parts, "--accelerator", "cpu", "-q")
+    ended = run("train", recipe, *options, "-o", tmp_path / "run")
+    assert ended.code == 2
+    assert f"no training film labels {channels[-1]}: " in ended.err
+    assert "these films label field, left_field, right_field" in ended.err
+    assert not (tmp_path / "run" / "weights").exists()
+
+
+def test_validation_films_must_label_a_channel(run: Run, drawn: Path, tmp_path: Path) -> None:
+    recipe, table = tmp_path / "small.toml", tmp_path / "films.csv"
+    recipe.write_text(f'channels = ["whole"]\n{RECIPE}')
+    rows = ["id,image,mask,split,labels"]
+    for seed in range(4):
+        part, label = ("val", "field") if seed == 3 else ("train", "whole")
+        files = [drawn / kind / f"film{seed}.png" for kind in ("images", "masks")]
+        rows.append(f"f{seed},{files[0]},{files[1]},{part},{label}")
+    table.write_text("\n".join(rows))
+    options = ("--data", table, "--accelerator", "cpu", "-q", "-o", tmp_path / "run")
+    ended = run("train", recipe, *options)
+    assert ended.code == 2
+    assert "none of the 1 validation films labels whole" in ended.err

@@ -153,16 +153,39 @@ def test_the_fingerprint_counts_films_labels_and_sizes(tmp_path: Path) -> None:
     opened: list[int] = []
     facts = fingerprint_of(films, on_film=lambda: opened.append(1))
     assert facts == Fingerprint(
-        training=2,
-        validation=1,
-        sources={"b": 2},
-        labelled={"field": 2, "right_field": 2, "left_field": 2, "heart": 1},
-        longest_sides=(300, 400),
+        training=1,  # p: a fifth of the two films of b, rounded up, is q
+        validation=2,
+        held_out=1,
+        undivided=1,
+        sources={"b": 1},
+        labelled={"field": 1, "right_field": 1, "left_field": 1},
+        longest_sides=(300,),
         unvalidated=("b",),
     )
-    assert len(opened) == 2
-    films[1].image.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"q\.png: .*pleura data check"):
+    assert len(opened) == 1
+    films[0].image.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"p\.png: .*pleura data check"):
         fingerprint_of(films)
     with pytest.raises(DataError, match=r"0 films of split 'train'.*pleura data split"):
         fingerprint_of(films[3:])
+
+
+def test_the_reasons_are_true_of_the_films() -> None:
+    apart = propose(replace(FACTS, sources={"a": 250, "b": 250}), "mine").toml()
+    assert "# For 500 films to train on and 60 to validate on, of a, b." in apart
+    assert "divided" not in apart
+    assert "Sources differ" not in apart
+    assert "balance" not in apart
+    unwrapped = apart.replace("\n# ", " ")
+    assert "300 to 3000, in the median 2000 px; a proposal has 384 px at most" in unwrapped
+    assert "\n# Small batches give few films enough steps.\nbatch = 4\n" in apart
+    joint = propose(replace(FACTS, undivided=1), "mine").toml()
+    assert "Masks of both lungs are divided into right and left." in joint.replace("\n# ", " ")
+    # 160,000 uses in steps of 8 are 20,000, and 1 / (1 - 0.998) is 500.
+    many = propose(replace(FACTS, training=20_000), "mine").toml()
+    assert "# The weights are averaged over about the last 500 of 20000 steps." in many
+    assert "\n# As for the shipped weights.\nbatch = 8\n" in many
+    assert "films: a part of them.\nfilms_per_epoch = 1600\n" in many
+    few = propose(replace(FACTS, training=20, unvalidated=("clinic",), held_out=5), "mine").toml()
+    assert "films: each is used several times.\nfilms_per_epoch = 200\n" in few
+    assert "# No films of split val in clinic: 5 films of split train are used for" in few

@@ -344,3 +344,23 @@ def test_a_file_is_preferred_to_the_shipped_recipe_of_its_name(
     monkeypatch.chdir(tmp_path)
     Path("seed").write_text("epochs = 77\n", encoding="utf-8")
     assert load_recipe(Path("seed")).epochs == 77
+
+
+def test_the_file_of_a_wrong_value_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for text, message in (
+        ("epochs = 0", f"{path}: epochs must be 1 or more, got 0"),
+        ("[[stages]]\nepochs = 0", f"{path}: epochs of a stage must be 1 or more, got 0"),
+        ("[augment]\nshift = 2", f"{path}: augment.shift must be in [0, 1], got 2.0"),
+        ("epochs = 1.5", f"{path}: epochs must be a whole number, got 1.5"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UsageError) as raised:
+            load_recipe(path)
+        assert str(raised.value) == message
+
+
+def test_a_random_encoder_is_not_frozen() -> None:
+    with pytest.raises(UsageError, match="these are random; name weights with init"):
+        parse_recipe({"name": "mine", "freeze": "encoder"})
+    assert parse_recipe({"name": "mine", "freeze": "encoder", "init": "shipped"}).init == "shipped"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pleura.core.arrays import Mask
 from pleura.core.frame import Frame
 from pleura.core.masks.cleanup import split_lungs
-from pleura.lab.data.film import Labels
+from pleura.lab.data.film import Film, Labels
 
-__all__ = ["RIGHT_AND_LEFT", "square_target", "target_for"]
+__all__ = ["RIGHT_AND_LEFT", "labelled_channels", "square_target", "target_for"]
 
 RIGHT_AND_LEFT = {
     "field": ("right_field", "left_field"),
@@ -53,6 +53,17 @@ def target_for(labels: Labels, channel: str) -> Mask | None:
             halves = split_lungs(known[both])
             return None if halves is None else halves[channel == left]
     return None
+
+
+def labelled_channels(films: Sequence[Film]) -> frozenset[str]:
+    """The channels that the masks of some film label, or from whose masks they can be derived."""
+    labelled = frozenset[str]().union(*(film.channels for film in films))
+    for both, parts in RIGHT_AND_LEFT.items():
+        if both in labelled:
+            labelled |= set(parts)
+        if set(parts) <= labelled:
+            labelled |= {both}
+    return labelled
 
 
 def _fit(mask: Mask, side: int) -> Mask:

@@ -13,9 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pleura.core.card import Card
-from pleura.core.errors import UsageError
+from pleura.core.errors import DataError, UsageError
 from pleura.io.files.atomic import atomic_write, write_with_digest
 from pleura.lab.data.film import Film
+from pleura.lab.data.labels import labelled_channels
 from pleura.lab.evaluate.calibration import (
     BINS,
     PIXELS,
@@ -92,7 +93,7 @@ def calibrate(
     limit of `settings` leaves out films to evaluate on, never films to fit on.
 
     Raises:
-        DataError: no such data, or no film with a mask in one of the splits.
+        DataError: no such data, or no film in one of the splits whose mask is of use.
         UsageError: the two splits share films.
         WeightsError: the network gives invalid numbers.
     """
@@ -100,6 +101,7 @@ def calibrate(
     validation_draw = _validation_draw(engine.card) if tuning.split == "val" else None
     fitted = replace(settings, split=tuning.split, validation_draw=validation_draw, limit=None)
     tuned_on, judged_on = choose(fitted), choose(settings)
+    _check_labelled(tuned_on.films, engine.card)
     passes = _Passes(settings, 2 * (len(tuned_on.films) + len(judged_on.films)), on_film)
     failures: list[Failure] = []
     tuned = passes.run(tuned_on.films, TemperatureScaled(engine, 1.0), failures).samples
@@ -109,9 +111,8 @@ def calibrate(
     )
     before = passes.run(judged_on.films, TemperatureScaled(engine, 1.0), failures).samples
     judged = TemperatureScaled(engine, temperature, norms)
-    after = passes.run(
-        judged_on.films, judged, []
-    )  # the same films fail again, and are listed once
+    # The same films fail again, and are listed once.
+    after = passes.run(judged_on.films, judged, [])
     result = {
         "schema": SCHEMA,
         "provenance": provenance(settings, engine, judged_on),
@@ -127,6 +128,17 @@ def calibrate(
     }
     _write(result, out)
     return result
+
+
+def _check_labelled(films: Sequence[Film], card: Card) -> None:
+    """Raise `DataError` if the masks of the films to tune on label no channel of the weights."""
+    labelled = labelled_channels(films)
+    if not labelled & set(card.channels):
+        raise DataError(
+            f"the masks of the {len(films)} films to tune on label {', '.join(sorted(labelled))}, "
+            f"and these weights give {', '.join(card.channels)}; name films whose masks label one "
+            "of these"
+        )
 
 
 def _tuned(tuning: Tuning, selection: Selection, samples: Sequence[PixelSample]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.core.card import Card
+from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import UsageError
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import Film
@@ -83,7 +84,7 @@ def load_study(path: Path) -> Study:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         arms = tuple(_arm(path, entry) for entry in table.pop("arm"))
-        trained_on = tuple(table.pop("trained_on"))
+        trained_on = _names(table.pop("trained_on"), f"{path}: trained_on")
         tested_on, seeds = str(table.pop("tested_on")), tuple(map(int, table.pop("seeds")))
     except OSError as error:
         raise UsageError(f"{path}: no such study ({error.strerror})") from error
@@ -107,16 +108,23 @@ def _arm(path: Path, table: dict[str, Any]) -> Arm:
     known = [item.name for item in fields(Arm)]
     unknown = set(table) - set(known)
     if unknown:
-        raise UsageError(f"{path}: unknown in an arm: {', '.join(unknown)}; known: {known}")
+        key = min(unknown)
+        raise UsageError(f"{path}: unknown key '{key}' in an arm; {did_you_mean(key, known)}")
     pretraining = table.get("pretrained_with")
     return Arm(
         recipe=load_recipe(path.parent / table["recipe"]),
         title=str(table["title"]),
         heads=bool(table.get("heads", False)),
         pretrained_with=load_recipe(path.parent / pretraining) if pretraining else None,
-        pretrained_on=tuple(table.get("pretrained_on", ())),
+        pretrained_on=_names(table.get("pretrained_on", ()), f"{path}: pretrained_on"),
         seeds=tuple(map(int, table.get("seeds", ()))),
     )
+
+
+def _names(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise UsageError(f"{where} must be a list of folders, got {value!r}")
+    return tuple(value)
 
 
 def run_study(
@@ -132,6 +140,8 @@ def run_study(
 
     Raises `DataError`, `UsageError` as training and evaluation do.
     """
+    pretrained_on = {name for arm in study.arms for name in arm.pretrained_on}
+    _films(folders.root, sorted({study.tested_on, *study.trained_on, *pretrained_on}))  # all there
     results: dict[str, dict[str, list[Row]]] = {}
     content: dict[str, Any] = {}
     for seed in study.seeds:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pleura.core.card import Card
 from pleura.core.errors import DataError
 from pleura.io.files.atomic import atomic_write
 from pleura.lab.data.film import with_masks
 from pleura.lab.data.findings import ERRORS
+from pleura.lab.data.labels import labelled_channels
 from pleura.lab.data.layouts import read_films
 from pleura.lab.evaluate.case import Row
 from pleura.lab.evaluate.evaluation import EvaluationSettings, read_rows
@@ -44,7 +46,8 @@ class Bench:
     """Whether each split is scored without clean-up too."""
 
     calibrated: bool = False
-    """Whether each set with films of splits val and test is calibrated."""
+    """Whether each set is calibrated that has films of split test, and films of split val whose
+    masks label a channel of the weights."""
 
     seed: int = 0
     command: str = ""
@@ -68,7 +71,7 @@ def run_bench(
         DataError: no set here has a film with a mask in one of these splits.
         WeightsError: the network gives invalid numbers.
     """
-    jobs = [job for folder in _sets(bench.root) for job in _jobs(bench, folder)]
+    jobs = [job for folder in _sets(bench.root) for job in _jobs(bench, folder, engine.card)]
     if not jobs:
         raise DataError(
             f"{bench.root}: no folder here has a manifest.csv with masks for films of "
@@ -87,9 +90,11 @@ def _sets(root: Path) -> list[Path]:
     return sorted(table.parent for table in root.glob("*/manifest.csv"))
 
 
-def _jobs(bench: Bench, folder: Path) -> list[tuple[str, EvaluationSettings]]:
+def _jobs(bench: Bench, folder: Path, card: Card) -> list[tuple[str, EvaluationSettings]]:
     """The jobs of a set: kind (`""` for scores) and settings."""
-    splits_with_masks = {film.split for film in with_masks(read_films(folder, layout="manifest"))}
+    films = with_masks(read_films(folder, layout="manifest"))
+    splits_with_masks = {film.split for film in films}
+    tunable = labelled_channels([film for film in films if film.split == "val"])
 
     def settings(split: str, **facts: Any) -> EvaluationSettings:
         # Published test films are scored as they are, also with a mask that `check` rejects.
@@ -102,7 +107,7 @@ def _jobs(bench: Bench, folder: Path) -> list[tuple[str, EvaluationSettings]]:
         jobs += [("bare", settings(split, cleaned=False)) for split in splits]
     if bench.perturbed and "test" in splits_with_masks:
         jobs.append(("robustness", settings("test", limit=bench.perturbed)))
-    if bench.calibrated and {"val", "test"} <= splits_with_masks:
+    if bench.calibrated and "test" in splits_with_masks and tunable & set(card.channels):
         jobs.append(("calibration", settings("test")))
     return jobs
 

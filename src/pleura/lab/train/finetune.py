@@ -10,10 +10,11 @@ from pleura.core.card import Card
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, with_masks
+from pleura.lab.data.labels import labelled_channels
 from pleura.lab.data.split import split
 from pleura.lab.train.module import initial_network
 from pleura.lab.train.recipe import Augment, Recipe
-from pleura.lab.train.records.facts import labelled_channels, unlabelled_channels
+from pleura.lab.train.records.facts import unlabelled_channels
 from pleura.net.unetplusplus import Architecture
 
 __all__ = ["Choices", "divided", "finetuning_recipe", "summary", "taught_channels"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,7 +165,8 @@ class Learner(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the facts about the run, and the validation Dice, in the checkpoint."""
         score = self.trainer.callback_metrics.get("val_dice")
-        dice = None if score is None else round(float(score), 5)
+        # It is nan if no pixel of the validation films is labelled.
+        dice = None if score is None or math.isnan(score) else round(float(score), 5)
         checkpoint["pleura"] = {**self.facts, "val_dice": dice}
 
 

@@ -46,7 +46,7 @@ from pleura.lab.train.machine import Machine
 from pleura.lab.train.module import Learner, fresh_network, pinned
 from pleura.lab.train.pictures import Pictures
 from pleura.lab.train.recipe import Recipe
-from pleura.lab.train.records.facts import facts_to_resume, run_facts, unlabelled_channels
+from pleura.lab.train.records.facts import check_labelled, facts_to_resume, run_facts
 from pleura.lab.train.records.resume import Resume, RunState, read_run_state
 from pleura.lab.train.records.sessions import add_session
 from pleura.lab.train.time_limit import within_time
@@ -88,7 +88,7 @@ def train(
     Raises:
         UsageError: `out` has a run and `resume` is false, or the run is of another recipe or of
             other films, or the hardware is not available, or the run diverged.
-        DataError: there is no film for training or validation, or a film cannot be read.
+        DataError: films to train or validate on, or their labels, are missing or unreadable.
         WeightsError: the weights to start from cannot be read.
         KeyboardInterrupt: on Ctrl-C and SIGTERM; the last complete epoch is kept.
     """
@@ -99,10 +99,11 @@ def train(
     run = read_run_state(last, recipe, resume=resume)
     recipe, done = run.recipe, run.epochs_done
     training, validation = divide(films, recipe, processes=machine.devices)
+    check_labelled(training, validation, recipe)
     callbacks = [*_callbacks(recipe, out, machine, validation), termination := Termination()]
     facts = run_facts(training, validation, recipe)
     facts = facts_to_resume(read_facts(last), facts, out) if done else facts
-    _announce(training, validation, recipe, machine)
+    _announce(training, validation, machine)
     uses = balance(training, recipe)
     steps = _steps(recipe, machine, round(float(uses.sum())))
     trainer = _trainer(recipe, out, machine, callbacks, steps)
@@ -149,14 +150,8 @@ def _learner(run: RunState, steps: int, facts: dict[str, Any], machine: Machine)
     return learner
 
 
-def _announce(
-    training: Sequence[Film], validation: Sequence[Film], recipe: Recipe, machine: Machine
-) -> None:
+def _announce(training: Sequence[Film], validation: Sequence[Film], machine: Machine) -> None:
     log.info("%d films to train on, %d to validate on", len(training), len(validation))
-    for channel in unlabelled_channels(recipe.channels, training):
-        log.warning(
-            "no training film labels %s: the masks of this channel will be meaningless", channel
-        )
     log.info("device %s, precision %s", machine.device, machine.resolved_precision)
 
 

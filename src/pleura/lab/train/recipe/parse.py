@@ -38,7 +38,12 @@ def load_recipe(path: Path) -> Recipe:
             raise UsageError(
                 f"{path}: {key} is now a stage; write a table [[stages]] with epochs and side"
             )
-    return parse_recipe({"name": path.stem, **table}, where=str(path))
+    try:
+        return parse_recipe({"name": path.stem, **table}, where=str(path))
+    except UsageError as error:
+        if str(path) in str(error):
+            raise
+        raise UsageError(f"{path}: {error}") from error  # the value of a key of known type
 
 
 EARLY = ("early_side", "early_epochs")

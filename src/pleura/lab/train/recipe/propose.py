@@ -11,12 +11,12 @@ from statistics import median
 
 from pleura.core.errors import DataError, FilmError
 from pleura.lab.data.film import Film, with_masks
-from pleura.lab.data.split import without_copies
+from pleura.lab.data.labels import RIGHT_AND_LEFT, labelled_channels
+from pleura.lab.data.split import add_validation_split, without_copies
 from pleura.lab.train.recipe.parse import load_recipe
 from pleura.lab.train.recipe.recipe import Recipe
 from pleura.lab.train.recipe.stage import Stage
 from pleura.lab.train.recipe.write import recipe_toml
-from pleura.lab.train.records.facts import labelled_channels
 
 __all__ = ["FEW_FILMS", "Fingerprint", "Proposal", "fingerprint_of", "propose"]
 
@@ -55,13 +55,17 @@ BASE = Path("default")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """The facts about a data set that its recipe depends on."""
+    """The facts about a data set that its recipe depends on.
+
+    Training validates on some films of split `train` of each source without films of split `val`.
+    They count as validation films here.
+    """
 
     training: int
-    """Films of split `train` with a mask, without copies of test films."""
+    """Films to train on: with a mask, and no copies of test films."""
 
     validation: int
-    """Films of split `val` with a mask."""
+    """Films to validate on."""
 
     sources: dict[str, int]
     """Training films of each source."""
@@ -75,6 +79,12 @@ class Fingerprint:
     unvalidated: tuple[str, ...] = ()
     """Sources without films of split `val`."""
 
+    held_out: int = 0
+    """The validation films of these sources, of split `train`."""
+
+    undivided: int = 0
+    """Training films with one mask of both lungs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -84,11 +94,14 @@ class Proposal:
     reasons: dict[str, str]
     """By key of the recipe, or name of a table."""
 
+    basis: str = ""
+    """The films that the recipe is proposed for, in a sentence."""
+
     notes: list[str] = field(default_factory=list)
 
     def toml(self) -> str:
         """The recipe as TOML, with the reasons as comments."""
-        return recipe_toml(self.recipe, self.reasons, heading=HEADING)
+        return recipe_toml(self.recipe, self.reasons, heading=f"{HEADING}\n{self.basis}")
 
 
 def fingerprint_of(
@@ -98,23 +111,36 @@ def fingerprint_of(
 
     Raises `DataError` if no training film has a mask, or if a film cannot be read.
     """
-    usable = without_copies(with_masks(films))
-    parts = {name: [film for film in usable if film.split == name] for name in ("train", "val")}
-    training = parts["train"]
-    if not training:
+    usable = [film for film in without_copies(with_masks(films)) if film.split != "test"]
+    if not _part(usable, "train"):
         raise DataError(
             f"0 films of split 'train' with a mask among {len(films)}; `pleura data split` makes "
             "a split, and --splits takes it"
         )
-    sources = Counter(film.source for film in training)
+    validated = {film.source for film in _part(usable, "val")}
+    unvalidated = {film.source for film in _part(usable, "train")} - validated
+    share = _validation_share(len(_part(usable, "train")), bool(unvalidated))
+    divided = add_validation_split(usable, share, Recipe(name="proposed").validation_seed)
+    training, validation = _part(divided, "train"), _part(divided, "val")
     return Fingerprint(
         training=len(training),
-        validation=len(parts["val"]),
-        sources=dict(sources),
+        validation=len(validation),
+        sources=dict(Counter(film.source for film in training)),
         labelled=dict(Counter(name for film in training for name in labelled_channels([film]))),
         longest_sides=_longest_sides(training, on_film),
-        unvalidated=tuple(sorted(set(sources) - {film.source for film in parts["val"]})),
+        unvalidated=tuple(sorted(unvalidated)),
+        held_out=len(validation) - len(_part(usable, "val")),
+        undivided=sum(not film.channels.isdisjoint(RIGHT_AND_LEFT) for film in training),
     )
+
+
+def _part(films: Sequence[Film], name: str) -> list[Film]:
+    return [film for film in films if film.split == name]
+
+
+def _validation_share(training: int, unvalidated: bool) -> float:
+    """The recipe's `validation_share`, by the films of split `train`."""
+    return 0.2 if training < FEW_FILMS and unvalidated else 0.1
 
 
 def _longest_sides(films: Sequence[Film], on_film: Callable[[], object]) -> tuple[int, ...]:
@@ -161,13 +187,19 @@ def propose(facts: Fingerprint, name: str) -> Proposal:
         weight_decay=base.weight_decay,
         ema_decay=_ema_decay(uses / batch),
         head_shares=base.head_shares,
-        balance=base.balance if len(facts.sources) > 1 else 0.0,
-        validation_share=0.2 if facts.training < FEW_FILMS and facts.unvalidated else 0.1,
+        balance=base.balance if len(set(facts.sources.values())) > 1 else 0.0,
+        validation_share=_validation_share(
+            facts.training + facts.held_out, bool(facts.unvalidated)
+        ),
         network=replace(base.network, channels_out=len(channels)),
         augment=base.augment,
     )
     reasons = _reasons(facts, recipe)
-    return Proposal(recipe=recipe, reasons=reasons, notes=_notes(facts, left_out))
+    basis = (
+        f"For {facts.training} films to train on and {facts.validation} to validate on, of "
+        f"{', '.join(facts.sources)}."
+    )
+    return Proposal(recipe=recipe, reasons=reasons, basis=basis, notes=_notes(facts, left_out))
 
 
 def _channels(labelled: dict[str, int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -195,16 +227,25 @@ def _ema_decay(steps: float) -> float:
 
 
 def _reasons(facts: Fingerprint, recipe: Recipe) -> dict[str, str]:
-    labelled = ", ".join(f"{name} {facts.labelled[name]}" for name in recipe.channels)
     shown = recipe.films_per_epoch or facts.training
     uses = recipe.epochs * shown
+    averaged, steps = round(1 / (1 - recipe.ema_decay)), math.ceil(uses / recipe.batch)
     reasons = {
-        "channels": f"Films that label each channel: {labelled}. Masks of both lungs are divided.",
-        "side": f"The longer side of the films is {_range(facts.longest_sides)} px.",
+        "channels": _labels_reason(facts, recipe),
+        "side": _side_reason(facts.longest_sides, recipe.side),
         "epochs": f"{uses} uses of films, {uses / facts.training:.0f} of each.",
-        "batch": "Small batches give few films enough steps.",
-        "ema_decay": "The weights are averaged over about the last twentieth of the run.",
+        "batch": (
+            "As for the shipped weights."
+            if facts.training >= MANY_FILMS
+            else "Small batches give few films enough steps."
+        ),
+        "learning_rate": "Learning rate and weight decay are those of the shipped weights.",
+        "ema_decay": f"The weights are averaged over about the last {averaged} of {steps} steps.",
         "head_shares": "The last heads of UNet++ count most.",
+        "films_per_epoch": (
+            f"An epoch ends with a validation, so it has from {EPOCH[0]} to {EPOCH[1]} films: "
+            + ("each is used several times." if shown > facts.training else "a part of them.")
+        ),
         "stages": "Most is learned on small squares, in a fraction of the time.",
         "network": "UNet++ as shipped with Pleura. It computes on a grid of half the side.",
         "augment": "Films of other hospitals and devices differ in greys, place, size and marks.",
@@ -214,14 +255,27 @@ def _reasons(facts: Fingerprint, recipe: Recipe) -> dict[str, str]:
         reasons["balance"] = f"Sources differ in size: {sizes}. Small ones are used more often."
     if facts.unvalidated:
         reasons["validation_share"] = (
-            f"There are no films of split val in {', '.join(facts.unvalidated)}."
+            f"No films of split val in {', '.join(facts.unvalidated)}: {facts.held_out} films of "
+            "split train are used for validation."
         )
     return reasons
 
 
-def _range(sides: Sequence[int]) -> str:
+def _labels_reason(facts: Fingerprint, recipe: Recipe) -> str:
+    labelled = ", ".join(f"{name} {facts.labelled[name]}" for name in recipe.channels)
+    divided = " Masks of both lungs are divided into right and left." if facts.undivided else ""
+    return f"Training films that label each channel: {labelled}.{divided}"
+
+
+def _side_reason(sides: Sequence[int], side: int) -> str:
     low, high = sides[0], sides[-1]
-    return str(low) if low == high else f"{low} to {high}, in the middle {median(sides):g}"
+    size = f"{low}" if low == high else f"{low} to {high}, in the median {median(sides):g}"
+    limit = (
+        "; a proposal has 384 px at most, as the shipped weights have"
+        if median(sides) > side
+        else ""
+    )
+    return f"The longer side of the films is {size} px{limit}."
 
 
 def _notes(facts: Fingerprint, left_out: Sequence[str]) -> list[str]:

@@ -166,6 +166,11 @@ class Recipe:
             raise UsageError(
                 "init and encoder_weights both set the first weights of the encoder; leave one out"
             )
+        if self.freeze == "encoder" and not self.init and self.encoder_weights == "none":
+            raise UsageError(
+                "freeze = 'encoder' keeps the weights that the encoder begins with, and these are "
+                "random; name weights with init or encoder_weights, or leave freeze out"
+            )
 
     def _check_sides(self) -> None:
         sides = {"side": self.side, "small_side": self.small_side}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,14 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from pleura.core.card import Card
-from pleura.core.errors import UsageError
+from pleura.core.errors import DataError, UsageError
 from pleura.lab.data.film import Film, digest_of, fingerprint
-from pleura.lab.data.labels import RIGHT_AND_LEFT
+from pleura.lab.data.labels import labelled_channels
 from pleura.lab.train.export import provenance
 from pleura.lab.train.module import initial_network
 from pleura.lab.train.recipe import Recipe
 
-__all__ = ["NOT_STATED", "facts_to_resume", "labelled_channels", "run_facts", "unlabelled_channels"]
+__all__ = [
+    "NOT_STATED",
+    "check_labelled",
+    "facts_to_resume",
+    "run_facts",
+    "unlabelled_channels",
+]
+
+log = logging.getLogger(__name__)
 
 NOT_STATED = "not stated: it follows from the terms of the films and masks trained on"
 """The licence of weights whose data states none."""
@@ -82,21 +91,33 @@ def _counts(before: dict[str, Any], now: dict[str, Any]) -> str:
     return f"{text}, now {ours['train']} and {ours['val']}"
 
 
+def check_labelled(training: Sequence[Film], validation: Sequence[Film], recipe: Recipe) -> None:
+    """Check that the films label the channels of a recipe, directly or through other channels.
+
+    Raises `DataError` if a channel would be trained from random weights without labels, or if no
+    validation film labels any channel. A channel that is not labelled is only logged if the run
+    starts from weights: they may know it.
+    """
+    unlabelled = ", ".join(unlabelled_channels(recipe.channels, training))
+    if unlabelled and not recipe.init:
+        raise DataError(
+            f"no training film labels {unlabelled}: the masks of these channels would be "
+            "meaningless. Leave them out of the recipe's channels, or add films that label them; "
+            f"these films label {', '.join(sorted(labelled_channels(training))) or 'nothing'}"
+        )
+    if unlabelled:
+        log.warning("no training film labels %s: these masks may get worse", unlabelled)
+    if not labelled_channels(validation) & set(recipe.channels):
+        raise DataError(
+            f"none of the {len(validation)} validation films labels {', '.join(recipe.channels)}, "
+            "so no epoch can be scored; put films that label them into split val"
+        )
+
+
 def unlabelled_channels(channels: Sequence[str], training: Sequence[Film]) -> list[str]:
     """Those of `channels` that no training film labels, directly or through other channels."""
     labelled = labelled_channels(training)
     return [channel for channel in channels if channel not in labelled]
-
-
-def labelled_channels(films: Sequence[Film]) -> frozenset[str]:
-    """The channels that the masks of some film label, or from whose masks they can be derived."""
-    labelled = frozenset[str]().union(*(film.channels for film in films))
-    for both, parts in RIGHT_AND_LEFT.items():
-        if both in labelled:
-            labelled |= set(parts)
-        if set(parts) <= labelled:
-            labelled |= {both}
-    return labelled
 
 
 def _split_digest(training: Sequence[Film], validation: Sequence[Film]) -> str:
