@@ -211,21 +211,6 @@ def test_two_fingers_zoom_and_draw_nothing(two: Page) -> None:
     expect(two.locator("#edited")).to_be_visible()  # one finger draws
 
 
-def test_long_names_show_their_end(five: Page, films: Path, tmp_path: Path, give: Give) -> None:
-    name = f"the same long beginning {'x' * 100} of both names 2.png"
-    (tmp_path / name).write_bytes((films / "a.png").read_bytes())
-    give(five, tmp_path / name)
-    heading = five.locator("#name")
-    expect(heading).to_have_text(f"{name[:26]}…{name[-22:]}")
-    height = "(heading) => heading.scrollHeight <= heading.clientHeight"
-    assert heading.evaluate(height), "the end of the name is cut"
-    five.keyboard.press("t")
-    five.wait_for_timeout(0)
-    verdict = five.locator("#rows td").first.bounding_box()
-    assert verdict is not None
-    assert verdict["x"] < 640, "the verdict is on the screen"
-
-
 TWO_STROKES = """async () => {
   const press = (key) => document.getElementById("screen")
     .dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
@@ -316,17 +301,6 @@ def test_films_that_the_filters_hide_are_named_outside_the_table(two: Page) -> N
     expect(two.locator("#status")).to_have_text(
         "No other film is left to review. The filters of the table hide 2 films."
     )
-
-
-def test_a_long_message_is_as_high_as_its_text(two: Page) -> None:
-    two.evaluate("""async () => {
-      const { tell } = await import("./page/panel/elements.js");
-      tell("A message of several lines. ".repeat(20));
-    }""")
-    text, card = (two.locator(each).bounding_box() for each in ("#message-text", "#message"))
-    assert text is not None
-    assert card is not None
-    assert card["height"] < text["height"] + 100  # the button, the gap and the padding
 
 
 def test_enter_leaves_the_comment(two: Page) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+Give = Callable[..., None]
+
 SIZES = [(1366, 650), (1024, 600), (911, 433), (1280, 560)]
 
 PARTS = ("#screen", "#tools", "#panel-head", "#panel-body", "#downloads", "#overview", "#row")
@@ -162,3 +164,29 @@ def test_no_digit_of_a_large_film_is_cut(
     assert table is not None
     assert body is not None
     assert table["x"] + table["width"] <= body["x"] + body["width"]
+
+
+def test_long_names_show_their_end(five: Page, films: Path, tmp_path: Path, give: Give) -> None:
+    name = f"the same long beginning {'x' * 100} of both names 2.png"
+    (tmp_path / name).write_bytes((films / "a.png").read_bytes())
+    give(five, tmp_path / name)
+    heading = five.locator("#name")
+    expect(heading).to_have_text(f"{name[:26]}…{name[-22:]}")
+    height = "(heading) => heading.scrollHeight <= heading.clientHeight"
+    assert heading.evaluate(height), "the end of the name is cut"
+    five.keyboard.press("t")
+    five.wait_for_timeout(0)
+    verdict = five.locator("#rows td").first.bounding_box()
+    assert verdict is not None
+    assert verdict["x"] < 640, "the verdict is on the screen"
+
+
+def test_a_long_message_is_as_high_as_its_text(five: Page) -> None:
+    five.evaluate("""async () => {
+      const { tell } = await import("./page/panel/elements.js");
+      tell("A message of several lines. ".repeat(20));
+    }""")
+    text, card = (five.locator(each).bounding_box() for each in ("#message-text", "#message"))
+    assert text is not None
+    assert card is not None
+    assert card["height"] < text["height"] + 100  # the button, the gap and the padding
