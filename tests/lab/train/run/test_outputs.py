@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.lab.train.run.tiny import EPOCHS, QUIET, RECIPE, assert_same_end, held, rows
 
 import pleura
-from pleura.lab.data.film import Film, fingerprint
+from pleura.lab.data.film import Film, MaskPart, fingerprint
 from pleura.lab.train import run as train_module
 from pleura.lab.train.dataset import Loaders
 from pleura.lab.train.export import Outcome, read_checkpoint
@@ -203,7 +203,7 @@ def test_a_log_without_a_bar_has_a_line_an_epoch(
     assert [event.step for event in events.Scalars("learning_rate")] == [0, 3]  # 3 steps an epoch
 
 
-def test_a_channel_that_no_film_labels_is_undefined_and_not_averaged(
+def test_a_channel_that_no_validation_film_labels_is_undefined_and_not_averaged(
     films: list[Film], tmp_path: Path, no_export: None
 ) -> None:
     recipe = replace(
@@ -212,7 +212,9 @@ def test_a_channel_that_no_film_labels_is_undefined_and_not_averaged(
         channels=("right_field", "left_field", "heart"),
         network=Architecture(widths=(2, 4), channels_out=3),
     )
-    outcome = train(recipe, films, tmp_path, machine=QUIET)
+    heart = MaskPart(films[0].masks[0].path, "heart")
+    labelled = [replace(films[0], masks=(*films[0].masks, heart)), *films[1:]]
+    outcome = train(recipe, labelled, tmp_path, machine=QUIET)
     [row] = rows(tmp_path)
     assert row["val_dice_heart"] == ""
     lungs = [float(row[f"val_dice_{side}_field"]) for side in ("right", "left")]
