@@ -37,7 +37,7 @@ from pleura.io.read import read_radiograph
 from pleura.io.sources import Source, read_source
 from pleura.runtime import segmenter
 from pleura.runtime.engine import Engine, OnnxEngine
-from pleura.runtime.open import Choice, open_weights
+from pleura.runtime.open import Choice, open_weights, read_weights
 from pleura.runtime.openvino_engine import OpenVinoEngine
 
 __all__ = [
@@ -277,7 +277,9 @@ def _engine(
     if weights is not None and not isinstance(weights, bytes | str | Path) and not weights:
         raise UsageError("weights is empty; give one file or more, or None for the shipped weights")
     several = (weights,) if isinstance(weights, bytes | str | Path) else weights or ()
-    contents = [given if isinstance(given, bytes) else _content(given) for given in several]
+    contents = [
+        given if isinstance(given, bytes) else read_weights(Path(given)) for given in several
+    ]
     with _LOADING:  # or two threads would both load the network
         return _loaded_engine(*contents) if contents else _shipped_engine(fast)
 
@@ -290,13 +292,3 @@ def _shipped_engine(fast: bool) -> Engine:
 @lru_cache(maxsize=2)
 def _loaded_engine(*weights: bytes) -> Engine:
     return open_weights(*weights)
-
-
-def _content(path: Path | str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            f"cannot read the weights {path} ({error.strerror or error}); give the .onnx file "
-            "that `pleura export` wrote, or none for the shipped weights"
-        ) from error

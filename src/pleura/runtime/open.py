@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 from pleura.core.did_you_mean import did_you_mean
 from pleura.core.digest import SUFFIX, digest_in, sha256
@@ -21,6 +22,7 @@ __all__ = [
     "Choice",
     "has_shipped",
     "open_weights",
+    "read_weights",
     "shipped",
     "shipped_digest",
     "shipped_name",
@@ -200,8 +202,12 @@ def shipped(name: str = ONNX) -> bytes:
     return weights
 
 
-def verify(weights: bytes, digest_text: str, *, name: str = ONNX) -> None:
+def verify(
+    weights: bytes, digest_text: str, *, name: str = ONNX, remedy: str = "install pleura again"
+) -> None:
     """Compare the weights with a digest as `sha256sum` writes it, with or without a file name.
+
+    `remedy` ends the message.
 
     Raises:
         WeightsError: the digests differ.
@@ -210,5 +216,26 @@ def verify(weights: bytes, digest_text: str, *, name: str = ONNX) -> None:
     if digest != expected:
         raise WeightsError(
             f"{name} was altered or cut short: its sha256 is {digest}, expected "
-            f"{expected or 'one in ' + name + '.sha256'}; install pleura again"
+            f"{expected or 'one in ' + name + '.sha256'}; {remedy}"
         )
+
+
+def read_weights(path: Path) -> bytes:
+    """The bytes of a weights file.
+
+    Raises:
+        WeightsError: it cannot be read, or the digest in the `.sha256` file beside it is another.
+    """
+    beside = path.with_name(path.name + SUFFIX)
+    try:
+        content = path.read_bytes()
+        digest_text = beside.read_text(errors="replace") if beside.is_file() else None
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read the weights {path} ({error.strerror or error}); give the .onnx file "
+            "that `pleura export` wrote, or none for the shipped weights"
+        ) from error
+    if digest_text is not None:
+        remedy = f"export or copy the weights again, or remove {beside.name} if they are right"
+        verify(content, digest_text, name=path.name, remedy=remedy)
+    return content

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.apps.segment.outputs import Run, rows
+
+import pleura
+from pleura.core.errors import WeightsError
 
 
 def files(out: Path) -> list[str]:
@@ -335,6 +339,23 @@ class TestWeights:
         assert ended.code == 5
         assert "Traceback" not in ended.err
         assert not (tmp_path / "out").exists()
+
+    def test_weights_that_differ_from_the_digest_beside_them_are_5(
+        self, run: Run, films: Path, tmp_path: Path, tiny_weights: Path
+    ) -> None:
+        own = tmp_path / "own.onnx"
+        own.write_bytes(tiny_weights.read_bytes())
+        beside = tmp_path / "own.onnx.sha256"
+        beside.write_text(f"{hashlib.sha256(own.read_bytes()).hexdigest()}  own.onnx\n")
+        line = ("segment", films / "a.png", "--weights", own)
+        assert run(*line, "-o", tmp_path / "first").code == 0
+        own.write_bytes(own.read_bytes() + b"\0")
+        ended = run(*line, "-o", tmp_path / "second")
+        assert ended.code == 5
+        assert "own.onnx was altered or cut short" in ended.err
+        assert "or remove own.onnx.sha256 if they are right" in ended.err
+        with pytest.raises(WeightsError, match="was altered or cut short"):
+            pleura.segment(films / "a.png", weights=own)
 
     def test_a_definition_that_the_weights_lack_is_2(
         self, segment: Run, films: Path, tmp_path: Path

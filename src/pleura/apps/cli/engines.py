@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pleura.core.errors import WeightsError
-from pleura.runtime.open import ENGINES, Choice
+from pleura.runtime.open import ENGINES, Choice, read_weights
 
 if TYPE_CHECKING:
     from pleura.runtime.engine import Engine
@@ -59,14 +58,3 @@ def cache_folder() -> Path | None:
     except RuntimeError:  # no HOME, and a user that the system does not know
         return None
     return base / "pleura"
-
-
-def read_weights(path: Path) -> bytes:
-    """The bytes of a weights file; `WeightsError` if there is none."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            f"cannot read the weights {path} ({error.strerror}); "
-            "give the .onnx file that `pleura export` wrote, or leave --weights out"
-        ) from error
