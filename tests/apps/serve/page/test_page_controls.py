@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,18 @@ class Held:
     """Requests of a page that wait until `go`."""
 
     def __init__(self, page: Page, address: str) -> None:
-        self.routes: list[Route] = []
+        self.page, self.routes = page, list[Route]()
         page.route(address, lambda route: self.routes.append(route))
 
+    def wait(self, count: int = 1) -> None:
+        """Wait until as many requests were made."""
+        deadline = time.monotonic() + 30
+        while len(self.routes) < count and time.monotonic() < deadline:
+            self.page.wait_for_timeout(10)
+        assert len(self.routes) == count
+
     def go(self) -> None:
+        self.wait()
         for route in self.routes:
             route.continue_()
 
@@ -150,6 +159,7 @@ def test_a_control_keeps_the_focus_while_its_request_is_under_way(opened: Page) 
     expect(opened.locator("#wait")).to_be_visible()
     expect(flip).to_be_disabled()
     expect(flip).to_be_focused()
+    held.wait(2)
     held.routes[1].continue_()
     expect(opened.locator("#result")).to_be_visible()
     expect(flip).to_be_focused()
@@ -177,8 +187,8 @@ def test_a_decision_without_a_measurement_is_refused_with_a_message(
     opened: Page, stroke: Held
 ) -> None:
     opened.click("#accept")
-    for route in stroke.routes:
-        route.abort()
+    stroke.wait()
+    stroke.routes[0].abort()
     expect(opened.locator("#status")).to_contain_text("are not measured")
     expect(opened.locator("#accept")).to_have_attribute("aria-pressed", "false")
 

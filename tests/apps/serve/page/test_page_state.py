@@ -229,6 +229,8 @@ def test_a_late_answer_does_not_replace_the_film_on_the_screen(
     watched.evaluate(WATCH)
     watched.set_input_files("#files", [frontal.path])
     expect(watched.locator("#name")).to_have_text("frontal.jpg")
+    while not held:
+        watched.wait_for_timeout(10)
     watched.set_input_files("#files", [lateral.path])
     on_show(watched, lateral)
     held[0].continue_()

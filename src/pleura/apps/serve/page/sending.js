@@ -18,14 +18,14 @@ export function sendNext(onChange) {
 
 async function send(film, onChange) {
   film.status = "working";
+  const checksum = film.checksum ?? call("checksum", film.file).catch(() => null); // of a file that cannot be read, which fails below
   try {
-    film.checksum ??= await call("checksum", film.file);
-    if (!films.includes(film)) return; // it was removed meanwhile
     const { result, masks, thumbnail } = await segment(film, (progress) => {
       noteProgress(film, progress);
       onChange(film);
     });
-    if (!films.includes(film)) return;
+    film.checksum = await checksum;
+    if (!films.includes(film)) return; // it was removed meanwhile
     Object.assign(film, { result: { ...result, film: film.label }, masks, original: {} });
     await restoreEdits(film);
     if (!films.includes(film)) return;
@@ -34,6 +34,7 @@ async function send(film, onChange) {
     const found = verdictOf(film) === "refused" ? "" : "lungs found. ";
     announce(`${film.label}: ${found}${verdictText(lungsOf(film).quality)}`);
   } catch (problem) {
+    film.checksum = await checksum;
     if (films.includes(film)) fail(film, problem.detail ? problem : { title: "Something unexpected happened", detail: String(problem) });
   } finally {
     if (films.includes(film)) {
