@@ -25,6 +25,21 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
     return {line["film"]: line for line in lines}
 
 
+def rows_untimed(out: Path) -> dict[str, dict[str, str]]:
+    """The table without the seconds, by film; a film with two rows is an error."""
+    return {
+        film: {name: cell for name, cell in row.items() if name != "seconds"}
+        for film, row in rows(out).items()
+    }
+
+
+def report_untimed(out: Path) -> dict[str, Any]:
+    """The report without the times of the run."""
+    return {
+        name: value for name, value in report(out).items() if name not in ("started", "seconds")
+    }
+
+
 def files(out: Path) -> dict[str, bytes]:
     """The content of every file but the table and the report, by its path."""
     paths = (Path(place, name) for place, _, names in walk(str(out)) for name in names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import socket
@@ -17,6 +16,8 @@ import pytest
 from tests.apps.segment import fragile as fragile_workers
 from tests.apps.segment.fragile import Fragile
 from tests.apps.segment.outputs import Run, files
+from tests.apps.segment.outputs import report_untimed as report
+from tests.apps.segment.outputs import rows_untimed as rows
 
 from pleura.apps.segment.workers import ray_workers
 from pleura.apps.segment.workers.worker import NodeView, Ready, Worker
@@ -79,20 +80,6 @@ def cluster(store: dict[str, bytes]) -> Iterator[Any]:
 def on_cluster(segment: Run, cluster: Any) -> Run:
     """The same on the cluster."""
     return lambda *arguments: segment(*arguments, "--ray", cluster.address)
-
-
-def rows(out: Path) -> dict[str, dict[str, str]]:
-    """The table without the seconds, by film; a film with two rows is an error."""
-    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
-        table = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
-    by_film = {row["film"]: row for row in table}
-    assert list(by_film) == [row["film"] for row in table]
-    return by_film
-
-
-def report(out: Path) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads((out / "run.json").read_text())
-    return {name: value for name, value in made.items() if name not in ("started", "seconds")}
 
 
 class TestEqual:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import signal
 import subprocess
@@ -12,21 +11,13 @@ from typing import Any
 
 import pytest
 from tests.apps.segment.fragile import Fragile, Startless
-from tests.apps.segment.outputs import Run, files, report
+from tests.apps.segment.outputs import Run, files, report_untimed
+from tests.apps.segment.outputs import rows_untimed as rows
 from tests.apps.segment.stoppable import StoppableRun
 
 from pleura.apps.segment.workers import processes
 
 FILMS = 24
-
-
-def rows(out: Path) -> dict[str, dict[str, str]]:
-    """The table without the seconds, by film; a film with two rows is an error."""
-    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
-        table = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
-    by_film = {row["film"]: row for row in table}
-    assert list(by_film) == [row["film"] for row in table]
-    return by_film
 
 
 def test_several_processes_give_what_one_gives(segment: Run, many: Path, tmp_path: Path) -> None:
@@ -36,11 +27,7 @@ def test_several_processes_give_what_one_gives(segment: Run, many: Path, tmp_pat
     assert [end.code for end in ended] == [3, 3]
     assert rows(out) == rows(plain)
     assert files(out) == files(plain)
-    stated = [
-        {key: value for key, value in report(place).items() if key not in ("started", "seconds")}
-        for place in (out, plain)
-    ]
-    assert stated[0] == stated[1]
+    assert report_untimed(out) == report_untimed(plain)
     assert f"{FILMS + 1} films: {FILMS} segmented, 1 failed" in ended[1].err
 
 

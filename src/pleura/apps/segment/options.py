@@ -136,7 +136,7 @@ class ComputeOptions(EngineOptions):
             "--workers",
             min=1,
             help="Processes that segment at the same time, each with --threads CPUs; by default "
-            "one. Several are faster on many films, and each takes 0.2 GB. With --ray: the most "
+            "one. Several are faster on many films, and take more memory. With --ray: the most "
             "workers, by default as many as the cluster has CPUs for; an autoscaler starts nodes "
             "for them.",
         ),

@@ -37,6 +37,7 @@ __all__ = [
     "read_split",
     "read_text",
     "rows",
+    "separator_of",
     "split",
     "split_csv",
     "unit_of",
@@ -204,8 +205,7 @@ def rows(source: str | Path) -> list[dict[str, str]]:
             f"split {source}: neither a CSV file nor the name of a published split; "
             f"published are {', '.join(PUBLISHED)}"
         )
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    table = list(csv.DictReader(io.StringIO(text), delimiter=separator))
+    table = list(csv.DictReader(io.StringIO(text), delimiter=separator_of(text)))
     if not table or not {"id", "split"} <= set(table[0]):
         raise DataError(f"split {source}: expected a CSV with columns id and split, one row a film")
     filled = [row for row in table if row["id"]]
@@ -221,6 +221,11 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def separator_of(text: str) -> str:
+    """The separator of a CSV text: comma, semicolon or tab, the most frequent in its first line."""
+    return max(",;\t", key=text.partition("\n")[0].count)
 
 
 def part_named(text: str) -> str:

@@ -30,7 +30,7 @@ from pleura.lab.data.layouts.annotated import AnnotationIndex
 from pleura.lab.data.layouts.files import segments_of
 from pleura.lab.data.layouts.public_sets.nlm import SOURCES
 from pleura.lab.data.layouts.structures import channel_named, is_colour
-from pleura.lab.data.split import part_named, read_text
+from pleura.lab.data.split import part_named, read_text, separator_of
 
 __all__ = ["EXPECTS", "matches", "read_manifest"]
 
@@ -95,7 +95,8 @@ def read_manifest(path: Path) -> list[Film]:
 
 def _rows(table: Path) -> list[dict[str, str]]:
     """The rows under the known columns, without empty ones; other columns are logged."""
-    reader = csv.reader(io.StringIO(read_text(table), newline=""), delimiter=_separator(table))
+    text = read_text(table)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text))
     given = next(reader, [])
     names = _headings(given)
     _require_columns(table, given, set(names.values()))
@@ -121,12 +122,6 @@ def _with_ids(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     distinct = len({path.name for path in paths}) == len(set(paths))
     names = [path.name if distinct else "_".join(path.parts) for path in paths]
     return [{**row, "id": name} for row, name in zip(rows, names, strict=True)]
-
-
-def _separator(table: Path) -> str:
-    """Comma, semicolon or tab: the most frequent one in the first line."""
-    head = read_text(table).partition("\n")[0]
-    return max(",;\t", key=head.count)
 
 
 def _headings(given: Sequence[str]) -> dict[int, str]:
