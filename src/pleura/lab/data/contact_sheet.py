@@ -13,7 +13,7 @@ from scipy.ndimage import binary_erosion
 from pleura.core.arrays import Mask, Pixels
 from pleura.core.errors import DataError, FilmError
 from pleura.core.frame import normalise
-from pleura.lab.data.film import IGNORE, Film
+from pleura.lab.data.film import IGNORE, Film, evenly
 
 __all__ = ["COLOURS", "Tile", "choose", "contact_sheet", "film_tiles", "resize_mask", "resize_to"]
 
@@ -79,8 +79,8 @@ def choose(films: Sequence[Film], count: int, *, first: Collection[str] = ()) ->
     others = [film for film in films if film.id not in first]
     others.sort(key=lambda film: (film.source, film.split or "", film.id))
     most_marked = max(count - len(others), (count + 1) // 2)
-    chosen = _evenly(marked, most_marked)
-    return chosen + _evenly(others, count - len(chosen))
+    chosen = evenly(marked, most_marked)
+    return chosen + evenly(others, count - len(chosen))
 
 
 def film_tiles(
@@ -105,13 +105,6 @@ def film_tiles(
         resized = {name: resize_mask(mask, grey.shape) for name, mask in masks.items()}
         yield Tile(grey, resized, caption, film.id in flagged)
         on_film()
-
-
-def _evenly(films: Sequence[Film], count: int) -> list[Film]:
-    if count <= 0:
-        return []
-    step = max(1.0, len(films) / count)
-    return [films[int(index * step)] for index in range(min(count, len(films)))]
 
 
 def _masks(film: Film) -> dict[str, Mask]:

@@ -27,6 +27,7 @@ __all__ = [
     "Labels",
     "MaskPart",
     "digest_of",
+    "evenly",
     "fingerprint",
     "label_map_parts",
     "with_masks",
@@ -234,3 +235,11 @@ def _content_at(path: Path, _size: int, _mtime_ns: int) -> bytes:
 def with_masks(films: Iterable[Film]) -> list[Film]:
     """The films that have a mask."""
     return [film for film in films if film.channels]
+
+
+def evenly(films: Sequence[Film], count: int) -> list[Film]:
+    """At most `count` of the films, evenly from all of them."""
+    if count <= 0:
+        return []
+    step = max(1.0, len(films) / count)
+    return [films[int(index * step)] for index in range(min(count, len(films)))]

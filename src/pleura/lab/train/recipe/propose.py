@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from pleura.core.errors import DataError, FilmError
-from pleura.lab.data.film import Film, with_masks
+from pleura.lab.data.film import Film, evenly, with_masks
 from pleura.lab.data.labels import RIGHT_AND_LEFT, labelled_channels
 from pleura.lab.data.split import add_validation_split, without_copies
 from pleura.lab.train.recipe.parse import load_recipe
@@ -145,10 +145,9 @@ def _validation_share(training: int, unvalidated: bool) -> float:
 
 def _longest_sides(films: Sequence[Film], on_film: Callable[[], object]) -> tuple[int, ...]:
     """Of an even sample of the films, px, sorted."""
-    count = min(SIZE_SAMPLE, len(films))
     sides = []
-    for index in range(count):
-        sides.append(max(_size(films[index * len(films) // count])))
+    for film in evenly(films, SIZE_SAMPLE):
+        sides.append(max(_size(film)))
         on_film()
     return tuple(sorted(sides))
 
